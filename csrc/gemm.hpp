@@ -1,0 +1,255 @@
+// Matrix products on packed operands: the tile, sums of outer products, and the packing.
+//
+// Every element of a product is one chain of fused multiply-adds over k in ascending order, whatever the tile around it.
+// That is why outputs do not depend on how rows are shared out between threads, nor on what else is in the batch.
+#pragma once
+
+#include "simd.hpp"
+
+#define THROUGHTIME_UNROLL _Pragma("GCC unroll 16")
+
+namespace throughtime::THROUGHTIME_ISA {
+
+// Accumulators that leave room in the registers for the operands.
+inline constexpr int max_accumulators = vector_registers == 32 ? 24 : 12;
+inline constexpr int max_tile_rows = 8;
+inline constexpr int max_tile_blocks = 4;
+
+// Vectors on a grid: those of block b and row r stand side by side from data + b * block + r * row.
+template <class T>
+struct Grid {
+    T* data;
+    ptrdiff_t block, row;
+
+    T* at(ptrdiff_t b, ptrdiff_t r) const { return data + b * block + r * row; }
+};
+
+// The left side of a product: element k of row r, at data + r * row + (k / run) * jump + k % run.
+template <class T>
+struct Rows {
+    const T* data;
+    ptrdiff_t row;
+    ptrdiff_t runs, run, jump;
+};
+template <class T>
+constexpr Rows<T> contiguous_rows(const T* data, ptrdiff_t row, ptrdiff_t count) {
+    return {data, row, 1, count, 0};
+}
+
+// The right side: [block][k][G][W], as pack_transposed() and pack() make it.
+template <class T>
+struct Packed {
+    const T* data;
+    ptrdiff_t block;
+};
+
+// out[b][r][g] = start[b][r][g] + sum_k x[r][k] wx[b][k][g] + sum_k a[r][k] w[b][k][g]
+//
+// The last Z columns take no part in the sum over x and start from `late`.
+template <class T>
+struct Product {
+    Rows<T> a;
+    Packed<T> w;
+    Grid<const T> start;  // columns [0, G - Z)
+    Grid<const T> late;   // columns [G - Z, G)
+    Grid<T> out;
+    Rows<T> x;  // contiguous; no elements where inputs do not take part
+    Packed<T> wx;
+};
+
+template <class T, int R, int B, int G, int Z>
+[[gnu::noinline]] void tile(const Product<T>& p, ptrdiff_t block, ptrdiff_t row) {
+    using V = Vec<T>;
+    constexpr int W = lanes<T>;
+    V sum[R][B][G];
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
+        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+            THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
+                sum[r][b][g] = load(g < G - Z ? p.start.at(block + b, row + r) + g * W
+                                              : p.late.at(block + b, row + r) + (g - (G - Z)) * W);
+
+    const T* x = p.x.data + row * p.x.row;
+    const T* wx = p.wx.data + block * p.wx.block;
+    for (ptrdiff_t k = 0; k < p.x.run; ++k, ++x, wx += G * W)
+        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+            THROUGHTIME_UNROLL for (int g = 0; g < G - Z; ++g) {
+                const V weight = load(wx + b * p.wx.block + (Z + g) * W);
+                THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
+                    sum[r][b][g] = fma(splat<V>(x[r * p.x.row]), weight, sum[r][b][g]);
+            }
+
+    const T* w = p.w.data + block * p.w.block;
+    for (ptrdiff_t run = 0; run < p.a.runs; ++run) {
+        const T* a = p.a.data + row * p.a.row + run * p.a.jump;
+        for (ptrdiff_t k = 0; k < p.a.run; ++k, ++a, w += G * W) {
+            V weight[B][G];
+            THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+                THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) weight[b][g] = load(w + b * p.w.block + g * W);
+            THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) {
+                const V s = splat<V>(a[r * p.a.row]);
+                THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+                    THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) sum[r][b][g] = fma(s, weight[b][g], sum[r][b][g]);
+            }
+        }
+    }
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
+        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+            THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
+                store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
+}
+
+template <class T, int R, int B, int G, int Z>
+THROUGHTIME_INLINE void tile_of_height(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height) {
+    if (height == R)
+        tile<T, R, B, G, Z>(p, block, row);
+    else if constexpr (R > 1)
+        tile_of_height<T, R - 1, B, G, Z>(p, block, row, height);
+}
+
+// Rows [0, count) of B unit blocks, in tiles of nearly equal height.
+template <class T, int B, int G, int Z>
+void product_of_blocks(const Product<T>& p, ptrdiff_t block, ptrdiff_t count) {
+    constexpr int rows = smaller(max_tile_rows, max_accumulators / (B * G));
+    const ptrdiff_t tiles = ceil_div(count, ptrdiff_t(rows));
+    const ptrdiff_t height = count / tiles, taller = count % tiles;
+    for (ptrdiff_t i = 0, row = 0; i < tiles; ++i) {
+        const ptrdiff_t here = height + (i < taller);
+        tile_of_height<T, rows, B, G, Z>(p, block, row, here);
+        row += here;
+    }
+}
+
+// How many unit blocks a tile takes: the fewest that keep the multipliers busy at this number of rows.
+template <int G>
+constexpr int tile_blocks(ptrdiff_t count) {
+    int blocks = 1;
+    while (blocks < max_tile_blocks && 2 * blocks * G <= max_accumulators &&
+           smaller(count, ptrdiff_t(smaller(max_tile_rows, max_accumulators / (blocks * G)))) * blocks * G <
+               max_accumulators * 2 / 3)
+        blocks *= 2;
+    return blocks;
+}
+
+// Rows [0, count) of the unit blocks [first, last).
+template <class T, int G, int Z>
+void product(const Product<T>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
+    if (count == 0) return;
+    const int wanted = tile_blocks<G>(count);
+    for (ptrdiff_t block = first; block < last;) {
+        const ptrdiff_t left = last - block;
+        if constexpr (4 * G <= max_accumulators)
+            if (wanted >= 4 && left >= 4) {
+                product_of_blocks<T, 4, G, Z>(p, block, count);
+                block += 4;
+                continue;
+            }
+        if constexpr (2 * G <= max_accumulators)
+            if (wanted >= 2 && left >= 2) {
+                product_of_blocks<T, 2, G, Z>(p, block, count);
+                block += 2;
+                continue;
+            }
+        product_of_blocks<T, 1, G, Z>(p, block, count);
+        block += 1;
+    }
+}
+
+// out[i][c] += sum_f a[f][i] b[f][c] for M scalars i side by side and N vectors c, block by block.
+template <class T, int M, int N>
+[[gnu::noinline]] void outer_tile(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t block, ptrdiff_t count, T* out,
+                                  ptrdiff_t out_row) {
+    using V = Vec<T>;
+    V sum[M][N]{};
+    const T* q = b.at(block, 0);
+    for (ptrdiff_t f = 0; f < count; ++f, a += a_row, q += b.row) {
+        V right[N];
+        THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) right[n] = load(q + n * b.block);
+        THROUGHTIME_UNROLL for (int m = 0; m < M; ++m) {
+            const V left = splat<V>(a[m]);
+            THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) sum[m][n] = fma(left, right[n], sum[m][n]);
+        }
+    }
+    THROUGHTIME_UNROLL for (int m = 0; m < M; ++m)
+        THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) {
+            T* const to = out + m * out_row + n * lanes<T>;
+            store(to, load<T>(to) + sum[m][n]);
+        }
+}
+
+// out[i][c] += sum_f a[f][i] b[f][c] for the `lanes` scalars of one vector and all `blocks` vectors of b.
+template <class T>
+void outer_products(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t blocks, ptrdiff_t count, T* out,
+                    ptrdiff_t out_row) {
+    constexpr int W = lanes<T>, M = smaller(W, max_accumulators / 3), N = 3;
+    for (ptrdiff_t block = 0, left = blocks; left > 0;) {
+        // 4 blocks are cut into 2 + 2, not into 3 + 1.
+        const ptrdiff_t here = left == 4 ? 2 : smaller(left, ptrdiff_t(N));
+        for (int m = 0; m < W; m += M) {
+            T* const to = out + m * out_row + block * W;
+            if (here == 3)
+                outer_tile<T, M, 3>(a + m, a_row, b, block, count, to, out_row);
+            else if (here == 2)
+                outer_tile<T, M, 2>(a + m, a_row, b, block, count, to, out_row);
+            else
+                outer_tile<T, M, 1>(a + m, a_row, b, block, count, to, out_row);
+        }
+        block += here;
+        left -= here;
+    }
+}
+
+template <class V>
+struct Shuffle;
+template <class T, int... I>
+struct ShuffleOf {
+    // Blocks of `stride` lanes change places between a pair of rows: one stage of a transposition.
+    template <int stride>
+    static THROUGHTIME_INLINE void exchange(T& a, T& b) {
+        constexpr int W = sizeof...(I);
+        const T low = __builtin_shufflevector(a, b, (I & stride ? W + I - stride : I)...);
+        b = __builtin_shufflevector(a, b, (I & stride ? W + I : I + stride)...);
+        a = low;
+    }
+};
+template <class T, int N, int... I>
+struct ShuffleSequence : ShuffleSequence<T, N - 1, N - 1, I...> {};
+template <class T, int... I>
+struct ShuffleSequence<T, 0, I...> : ShuffleOf<T, I...> {};
+
+template <class T, int stride = lanes<T> / 2>
+THROUGHTIME_INLINE void transpose(Vec<T> (&v)[lanes<T>]) {
+    if constexpr (stride > 0) {
+        THROUGHTIME_UNROLL for (int i = 0; i < lanes<T>; ++i)
+            if (!(i & stride)) ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v[i], v[i + stride]);
+        transpose<T, stride / 2>(v);
+    }
+}
+
+// to[k * to_row + lane] = from[lane * from_row + k] for `rows` lanes and `count` values of k; zero in the other lanes.
+template <class T>
+void pack_transposed(const T* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t count, T* to, ptrdiff_t to_row) {
+    constexpr int W = lanes<T>;
+    rows = smaller(rows, ptrdiff_t(W));
+    for (ptrdiff_t k = 0; k < count; k += W) {
+        const ptrdiff_t here = smaller(ptrdiff_t(W), count - k);
+        Vec<T> v[W]{};
+        for (ptrdiff_t lane = 0; lane < rows; ++lane)
+            v[lane] = here == W ? load(from + lane * from_row + k) : load_first(from + lane * from_row + k, here);
+        transpose<T>(v);
+        for (ptrdiff_t i = 0; i < here; ++i) store(to + (k + i) * to_row, v[i]);
+    }
+}
+
+// to[k * W + lane] = from[k * from_row + lane] for the first `count` lanes and `rows` values of k; zero in the rest of the
+// lanes, and in all of them for k in [rows, padded).
+template <class T>
+void pack(const T* from, ptrdiff_t from_row, ptrdiff_t count, ptrdiff_t rows, ptrdiff_t padded, T* to) {
+    constexpr int W = lanes<T>;
+    for (ptrdiff_t k = 0; k < padded; ++k) {
+        Vec<T> v{};
+        if (k < rows) v = count >= W ? load(from + k * from_row) : load_first(from + k * from_row, count);
+        store(to + k * W, v);
+    }
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

@@ -1,0 +1,156 @@
+// Vectors of the instruction set that this translation unit is compiled for.
+//
+// Everything lives in a namespace named after the instruction set, so that code compiled with higher flags can never be
+// merged by the linker into a path that runs on a lesser processor. For the same reason nothing here or in the headers
+// above it uses inline functions of the standard library.
+//
+// Fused multiply-adds are written out: the library is compiled with -ffp-contract=off, because a contraction that the
+// compiler chooses per call site would let two tile shapes round the same sum differently.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#ifndef THROUGHTIME_ISA
+#define THROUGHTIME_ISA baseline
+#endif
+
+#define THROUGHTIME_INLINE inline __attribute__((always_inline))
+
+namespace throughtime::THROUGHTIME_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+inline constexpr int vector_registers = 32;
+#elif defined(__AVX2__)
+inline constexpr int vector_bytes = 32;
+inline constexpr int vector_registers = 16;
+#elif defined(__aarch64__)
+inline constexpr int vector_bytes = 16;
+inline constexpr int vector_registers = 32;
+#else
+inline constexpr int vector_bytes = 16;
+inline constexpr int vector_registers = 16;
+#endif
+
+// `T` is float or double; `Vec<T>` holds `lanes<T>` of them.
+template <class T>
+struct VecOf {
+    typedef T type __attribute__((vector_size(vector_bytes)));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
+template <class T>
+inline constexpr int lanes = vector_bytes / int(sizeof(T));
+
+using FloatVec = Vec<float>;
+using DoubleVec = Vec<double>;
+using Int32Vec = VecOf<int32_t>::type;
+using Int64Vec = VecOf<int64_t>::type;
+
+template <class V>
+struct ElementOf;
+template <>
+struct ElementOf<FloatVec> {
+    using type = float;
+};
+template <>
+struct ElementOf<DoubleVec> {
+    using type = double;
+};
+template <class V>
+using Element = typename ElementOf<V>::type;
+
+template <class V>
+THROUGHTIME_INLINE V splat(Element<V> s) {
+    return s - V{};  // minus, since adding zero would turn -0 into +0 and so could not be folded away
+}
+
+template <class T>
+THROUGHTIME_INLINE Vec<T> load(const T* p) {
+    Vec<T> v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+THROUGHTIME_INLINE void store(T* p, Vec<T> v) {
+    __builtin_memcpy(p, &v, sizeof v);
+}
+
+// The first `count` lanes from memory, zero in the others; never reads behind them.
+template <class T>
+THROUGHTIME_INLINE Vec<T> load_first(const T* p, ptrdiff_t count) {
+    Vec<T> v{};
+    for (ptrdiff_t i = 0; i < count; ++i) v[i] = p[i];
+    return v;
+}
+
+template <class T>
+THROUGHTIME_INLINE void store_first(T* p, Vec<T> v, ptrdiff_t count) {
+    for (ptrdiff_t i = 0; i < count; ++i) p[i] = v[i];
+}
+
+#if defined(__AVX512F__)
+THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return FloatVec(_mm512_fmadd_ps(a, b, c)); }
+THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return DoubleVec(_mm512_fmadd_pd(a, b, c)); }
+
+template <>
+THROUGHTIME_INLINE FloatVec load_first(const float* p, ptrdiff_t count) {
+    return FloatVec(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), p));
+}
+template <>
+THROUGHTIME_INLINE DoubleVec load_first(const double* p, ptrdiff_t count) {
+    return DoubleVec(_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1u), p));
+}
+template <>
+THROUGHTIME_INLINE void store_first(float* p, FloatVec v, ptrdiff_t count) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1u), v);
+}
+template <>
+THROUGHTIME_INLINE void store_first(double* p, DoubleVec v, ptrdiff_t count) {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << count) - 1u), v);
+}
+#elif defined(__AVX2__)
+THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return FloatVec(_mm256_fmadd_ps(a, b, c)); }
+THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return DoubleVec(_mm256_fmadd_pd(a, b, c)); }
+#elif defined(__aarch64__)
+THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return FloatVec(vfmaq_f32(c, a, b)); }
+THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return DoubleVec(vfmaq_f64(c, a, b)); }
+#else
+THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return a * b + c; }
+THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return a * b + c; }
+#endif
+
+// Lane by lane; a NaN in `a` stays NaN.
+template <class V>
+THROUGHTIME_INLINE V min(V a, V b) {
+    return a > b ? b : a;
+}
+template <class V>
+THROUGHTIME_INLINE V max(V a, V b) {
+    return a < b ? b : a;
+}
+THROUGHTIME_INLINE FloatVec abs(FloatVec a) { return FloatVec(Int32Vec(a) & 0x7fffffff); }
+THROUGHTIME_INLINE DoubleVec abs(DoubleVec a) { return DoubleVec(Int64Vec(a) & 0x7fffffffffffffff); }
+
+template <class I>
+constexpr I smaller(I a, I b) {
+    return a < b ? a : b;
+}
+template <class I>
+constexpr I larger(I a, I b) {
+    return a < b ? b : a;
+}
+template <class I>
+constexpr I ceil_div(I a, I b) {
+    return (a + b - 1) / b;
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

@@ -1,0 +1,67 @@
+// Threads: a parallel region, and a barrier that spins.
+//
+// With OpenMP the region runs in the pool that the process already has (torch's, where torch is loaded), so nothing is
+// oversubscribed. Without it (thread sanitizer, compilers with another OpenMP runtime) threads are started for the call.
+#pragma once
+
+#include <sched.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#else
+#include <thread>
+#include <vector>
+#endif
+
+#include "simd.hpp"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+class Barrier {
+  public:
+    // Returns once as many threads as `members` have called it.
+    void wait(int members) {
+        if (members == 1) return;
+        const unsigned now = __atomic_load_n(&generation_, __ATOMIC_RELAXED);
+        if (__atomic_add_fetch(&waiting_, 1, __ATOMIC_ACQ_REL) == members) {
+            __atomic_store_n(&waiting_, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&generation_, now + 1, __ATOMIC_RELEASE);
+            return;
+        }
+        // The thread waited for may not be running at all: spin for some microseconds, then give way.
+        for (int spins = 0; __atomic_load_n(&generation_, __ATOMIC_ACQUIRE) == now; ++spins) {
+            if (spins < 4000)
+                pause();
+            else
+                sched_yield();
+        }
+    }
+
+  private:
+    static void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+
+    alignas(64) int waiting_ = 0;
+    alignas(64) unsigned generation_ = 0;
+};
+
+// Calls body(member, members) on each of at most `threads` threads at once.
+template <class Body>
+void parallel(int threads, Body&& body) {
+    if (threads <= 1) return body(0, 1);
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(threads)
+    body(omp_get_thread_num(), omp_get_num_threads());
+#else
+    std::vector<std::thread> others;
+    for (int member = 1; member < threads; ++member) others.emplace_back([&body, member, threads] { body(member, threads); });
+    body(0, threads);
+    for (auto& thread : others) thread.join();
+#endif
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

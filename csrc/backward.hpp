@@ -1,0 +1,461 @@
+// The loop over time, backward: backpropagation through time.
+//
+// A step's gradients of the columns go into panels, [block][row][columns][W], from which three products read: through
+// W_hh into the step before, and, for a chunk of steps while it is still in the cache, into the weights and the inputs.
+#pragma once
+
+#include "plan.hpp"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+// Weights of one direction for products with gradients of columns.
+template <class C, class T>
+struct BackwardWeights {
+    using S = Shape<C, T>;
+    T* wh;        // [block of units][block][hidden columns][W][W]
+    T* wx;        // [block of inputs][block][input columns][W][W]
+    T* diagonal;  // [block][D][W]
+
+    void layout(Scratch& scratch, const S& s, bool inputs) {
+        wh = scratch.take<T>(s.blocks * depth(s) * S::W);
+        wx = scratch.take<T>(inputs ? s.input_blocks * depth(s) * S::W : 0);
+        diagonal = scratch.take<T>(s.blocks * S::D * S::W);
+    }
+    static ptrdiff_t depth(const S& s) { return s.blocks * S::G * S::W; }
+
+    void pack_hidden(const S& s, const Weights& from, ptrdiff_t b) const {
+        pack_block(s, static_cast<const T*>(from.w_hh), s.hidden, S::Z, b, wh);
+        s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
+    }
+    void pack_inputs(const S& s, const Weights& from, ptrdiff_t b) const {
+        pack_block(s, static_cast<const T*>(from.w_ih), s.inputs, 0, b, wx);
+    }
+
+  private:
+    static void pack_block(const S& s, const T* from, ptrdiff_t width, int first_column, ptrdiff_t to_block, T* to) {
+        to += to_block * depth(s) * S::W;
+        for (ptrdiff_t b = 0; b < s.blocks; ++b)
+            for (int c = first_column; c < first_column + S::G; ++c, to += S::W * S::W) {
+                const ptrdiff_t row = Columns<C>::gate(c) * s.hidden + b * S::W;
+                pack(from + row * width + to_block * S::W, width, units_in<T>(width, to_block), units_in<T>(s.hidden, b),
+                     ptrdiff_t(S::W), to);
+            }
+    }
+};
+
+// What the members of a team share while they run one slice.
+template <class C, class T>
+struct BackwardMemory {
+    using S = Shape<C, T>;
+    Barrier barrier;
+    T* carry;           // [block][row][W]: gradient of h
+    T* dstate[S::S];    // [block][row][W]: from index 1, gradients of the other states
+    T* panel;           // [block][chunk row][columns][W]
+    T* last;            // [block][row][columns][W]: the step before the chunk
+    T* hidden;          // [block][chunk row][W]: h before each step
+    T* inputs;          // [input block][chunk row][W]; folded: [chunk row][I]
+    // Sums for the weights, padded, and in the order of torch's gates.
+    T* dw_hh;      // [G][units][units]
+    T* dw_ih;      // [G][units][input units]; folded: [block][G][I][W]
+    T* dbias;      // [block][columns][W]
+    T* ddiagonal;  // [block][D][W]
+
+    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
+        const ptrdiff_t rows = chunk_rows(s, count), input_units = s.input_blocks * S::W;
+        carry = scratch.take<T>(s.blocks * count * S::W);
+        for (int j = 1; j < S::S; ++j) dstate[j] = scratch.take<T>(s.blocks * count * S::W);
+        panel = scratch.take<T>(s.blocks * panel_block(rows));
+        last = scratch.take<T>(s.blocks * panel_block(count));
+        hidden = scratch.take<T>(s.blocks * vector_block(rows));
+        inputs = scratch.take<T>(s.folded ? rows * s.inputs : s.input_blocks * vector_block(rows));
+        dw_hh = scratch.take<T>(S::G * s.units * s.units);
+        dw_ih = scratch.take<T>(S::G * s.units * (s.folded ? s.inputs : input_units));
+        dbias = scratch.take<T>(s.blocks * S::columns * S::W);
+        ddiagonal = scratch.take<T>(s.blocks * S::D * S::W);
+    }
+    // One vector of distance more than needed keeps blocks off each other's cache sets.
+    static ptrdiff_t panel_block(ptrdiff_t rows) { return (rows * S::columns + 1) * S::W; }
+    static ptrdiff_t vector_block(ptrdiff_t rows) { return (rows + 1) * S::W; }
+    static ptrdiff_t chunk_rows(const S& s, ptrdiff_t count) {
+        const ptrdiff_t fitting = (ptrdiff_t(512) << 10) / ptrdiff_t(sizeof(T)) / (S::columns * s.units);
+        const ptrdiff_t wanted = smaller(larger(fitting, ptrdiff_t(256)), ptrdiff_t(512));
+        return larger(count, smaller(wanted, count * s.problem.steps));
+    }
+};
+
+// What each member has for itself.
+template <class C, class T>
+struct BackwardMember {
+    using S = Shape<C, T>;
+    ptrdiff_t* x_at;  // [chunk row]: where the row's inputs stand
+    T* dx;            // [block][row][W]: one group of gradients of inputs
+
+    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
+        x_at = scratch.take<ptrdiff_t>(BackwardMemory<C, T>::chunk_rows(s, count));
+        dx = scratch.take<T>(max_tile_blocks * group_rows * S::W);
+    }
+};
+
+// One member's run over all steps of one slice in one direction, last step first.
+template <class C, class T>
+class BackwardRun {
+    using S = Shape<C, T>;
+    using V = Vec<T>;
+    using Memory = BackwardMemory<C, T>;
+    static constexpr int W = S::W, G = S::G, Z = S::Z, columns = S::columns;
+
+  public:
+    BackwardRun(const S& shape, const Backward& call, int direction, const Slice& slice,
+                const BackwardWeights<C, T>& weights, Memory& memory, const BackwardMember<C, T>& member, int me, int team)
+        : s_(shape),
+          f_(call),
+          direction_(direction),
+          backwards_(shape.problem.runs_backwards(direction)),
+          slice_(slice),
+          w_(weights),
+          memory_(memory),
+          member_(member),
+          me_(me),
+          team_(team),
+          blocks_(Range::part(shape.blocks, me, team)) {}
+
+    void operator()() {
+        begin();
+        const ptrdiff_t steps = s_.problem.steps, capacity = Memory::chunk_rows(s_, slice_.count);
+        const ptrdiff_t chunk_block = Memory::panel_block(capacity), last_block = Memory::panel_block(slice_.count);
+        // `later`: gradients of the columns of the step just done, which is the next one in time.
+        Grid<const T> later{memory_.panel, chunk_block, columns * W};
+        ptrdiff_t active = backwards_ ? slice_.count : 0, rows = 0;
+        for (ptrdiff_t step = steps - 1; step >= 0; --step) {
+            const ptrdiff_t t = backwards_ ? steps - 1 - step : step;
+            const ptrdiff_t before = step == steps - 1 ? 0 : active;
+            active = slice_.active(t, active);
+            if (rows + active > capacity) {
+                give(rows);
+                copy_last(later, before, last_block);
+                later = {memory_.last, last_block, columns * W};
+                rows = 0;
+                memory_.barrier.wait(team_);
+            }
+            through_hidden(later, before);
+            pointwise(t, active, rows);
+            later = {memory_.panel + rows * columns * W, chunk_block, columns * W};
+            rows += active;
+            memory_.barrier.wait(team_);
+        }
+        through_hidden(later, steps > 0 ? active : 0);
+        finish();
+        give(rows);
+    }
+
+  private:
+    T* at(T* base, ptrdiff_t b, ptrdiff_t r) const { return base + (b * slice_.count + r) * W; }
+
+    void begin() const {
+        for (ptrdiff_t r = 0; r < slice_.count; ++r) {
+            const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
+            for (int j = 0; j < S::S; ++j)
+                for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+                    const T* const given = static_cast<const T*>(f_.dstate_n[j]);
+                    store(at(j ? memory_.dstate[j] : memory_.carry, b, r),
+                          given ? load_units(given + from, s_.hidden, b) : V{});
+                }
+        }
+        const ptrdiff_t inputs = s_.folded ? s_.inputs : s_.input_blocks * W;
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+            for (int g = 0; g < G; ++g) {
+                fill(memory_.dw_hh + (g * s_.units + b * W) * s_.units, W * s_.units, T(0));
+                if (!s_.folded) fill(memory_.dw_ih + (g * s_.units + b * W) * inputs, W * inputs, T(0));
+            }
+            if (s_.folded) fill(memory_.dw_ih + b * G * inputs * W, G * inputs * W, T(0));
+            fill(memory_.dbias + b * columns * W, columns * W, T(0));
+            fill(memory_.ddiagonal + b * S::D * W, S::D * W, T(0));
+        }
+        memory_.barrier.wait(team_);
+    }
+
+    // Hand out the gradient of the initial state.
+    void finish() const {
+        for (int j = 0; j < S::S; ++j) {
+            T* const to = static_cast<T*>(f_.dstate_0[j]);
+            if (!to) continue;
+            for (ptrdiff_t r = 0; r < slice_.count; ++r)
+                for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
+                    store_units(to + s_.state_at(direction_, slice_.row(r)), s_.hidden, b,
+                                load<T>(at(j ? memory_.dstate[j] : memory_.carry, b, r)));
+        }
+    }
+
+    // carry += gradient of the columns of the step that follows, times W_hh. Rows that did not take part there keep theirs.
+    void through_hidden(Grid<const T> later, ptrdiff_t count) const {
+        const Grid<T> carry{memory_.carry, slice_.count * W, W};
+        const Grid<const T> start{carry.data, carry.block, carry.row};
+        product<T, 1, 0>({.a = {later.data + Z * W, later.row, s_.blocks, G * W, later.block},
+                          .w = {w_.wh, w_.depth(s_) * W},
+                          .start = start,
+                          .late = start,
+                          .out = carry,
+                          .x = {},
+                          .wx = {}},
+                         blocks_.first, blocks_.last, count);
+    }
+
+    // Where h stood before step t of row n, or null where it was zero.
+    const T* hidden_before(ptrdiff_t t, ptrdiff_t n, ptrdiff_t length) const {
+        if (t == (backwards_ ? length - 1 : 0)) {
+            const T* const given = static_cast<const T*>(f_.state_0[0]);
+            return given ? given + s_.state_at(direction_, n) : nullptr;
+        }
+        return static_cast<const T*>(f_.y) + s_.y_at(direction_, backwards_ ? t + 1 : t - 1, n);
+    }
+
+    void pointwise(ptrdiff_t t, ptrdiff_t active, ptrdiff_t first_chunk_row) const {
+        const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count);
+        const T* const kept = static_cast<const T*>(f_.kept);
+        V ddiagonal[larger(S::D, 1)];
+        for (ptrdiff_t r = 0; r < active; ++r) {
+            const ptrdiff_t n = slice_.row(r), slot = slice_.slot(r), chunk_row = first_chunk_row + r;
+            const ptrdiff_t length = slice_.length(r);
+            const bool first = t == (backwards_ ? length - 1 : 0);
+            const T* const h = hidden_before(t, n, length);
+            const T* const y = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, n);
+            const T* const dy = f_.dy ? static_cast<const T*>(f_.dy) + s_.y_at(direction_, t, n) : nullptr;
+            const ptrdiff_t earlier = backwards_ ? t + 1 : t - 1;
+            const T* const keep = kept + (S::kept ? s_.kept_at(direction_, t, slot) : 0);
+            member_.x_at[chunk_row] = s_.problem.x.at(t, n);
+            for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+                V keep_b[larger(S::kept, 1)], diagonal[larger(S::D, 1)], previous[S::S], next[S::S], dstate[S::S],
+                    dcolumns[columns];
+                for (int k = 0; k < S::kept; ++k) keep_b[k] = load<T>(keep + b * s_.kept_block(t) + k * W);
+                for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(w_.diagonal + (b * S::D + d) * W);
+                previous[0] = h ? load_units(h, s_.hidden, b) : V{};
+                next[0] = load_units(y, s_.hidden, b);
+                dstate[0] = load<T>(at(memory_.carry, b, r));
+                if (dy) dstate[0] += load_units(dy, s_.hidden, b);
+                for (int j = 1; j < S::S; ++j) {
+                    next[j] = keep_b[C::kept + j - 1];
+                    dstate[j] = load<T>(at(memory_.dstate[j], b, r));
+                    if (!first) {
+                        previous[j] = load<T>(kept + s_.kept_at(direction_, earlier, slot) + b * s_.kept_block(earlier) +
+                                              (C::kept + j - 1) * W);
+                    } else {
+                        const T* const given = static_cast<const T*>(f_.state_0[j]);
+                        previous[j] = given ? load_units(given + s_.state_at(direction_, n), s_.hidden, b) : V{};
+                    }
+                }
+
+                C::template backward<V>(keep_b, diagonal, previous, next, dstate, dcolumns, ddiagonal);
+
+                store(at(memory_.carry, b, r), dstate[0]);
+                for (int j = 1; j < S::S; ++j) store(at(memory_.dstate[j], b, r), dstate[j]);
+                T* const panel = memory_.panel + b * Memory::panel_block(capacity) + chunk_row * columns * W;
+                for (int c = 0; c < columns; ++c) store(panel + c * W, dcolumns[c]);
+                store(memory_.hidden + b * Memory::vector_block(capacity) + chunk_row * W, previous[0]);
+                for (int d = 0; d < S::D; ++d) {
+                    T* const sum = memory_.ddiagonal + (b * S::D + d) * W;
+                    store(sum, load<T>(sum) + ddiagonal[d]);
+                }
+            }
+        }
+    }
+
+    // The share of a chunk's `rows` in the gradients of weights and inputs.
+    void give(ptrdiff_t rows) const {
+        const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count);
+        const Grid<const T> hidden{memory_.hidden, Memory::vector_block(capacity), W};
+        gather_inputs(rows, capacity);
+        memory_.barrier.wait(team_);
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+            const T* const panel = memory_.panel + b * Memory::panel_block(capacity);
+            for (int c = Z; c < columns; ++c)
+                outer_products(panel + c * W, columns * W, hidden, s_.blocks, rows,
+                               memory_.dw_hh + (Columns<C>::gate(c) * s_.units + b * W) * s_.units, s_.units);
+            if (s_.folded) {
+                narrow_weights(panel, b, rows);
+            } else {
+                const Grid<const T> inputs{memory_.inputs, Memory::vector_block(capacity), W};
+                const ptrdiff_t width = s_.input_blocks * W;
+                for (int c = 0; c < G; ++c)
+                    outer_products(panel + c * W, columns * W, inputs, s_.input_blocks, rows,
+                                   memory_.dw_ih + (Columns<C>::gate(c) * s_.units + b * W) * width, width);
+            }
+            bias(panel, b, rows);
+        }
+        if (f_.dx[direction_]) through_inputs(rows, capacity);
+        memory_.barrier.wait(team_);
+    }
+
+    void gather_inputs(ptrdiff_t rows, ptrdiff_t capacity) const {
+        const T* const x = static_cast<const T*>(f_.x);
+        const Range mine = Range::part(rows, me_, team_);
+        for (ptrdiff_t r = mine.first; r < mine.last; ++r) {
+            const T* const from = x + member_.x_at[r];
+            if (s_.folded)
+                for (ptrdiff_t i = 0; i < s_.inputs; ++i) memory_.inputs[r * s_.inputs + i] = from[i];
+            else
+                for (ptrdiff_t b = 0; b < s_.input_blocks; ++b)
+                    store(memory_.inputs + b * Memory::vector_block(capacity) + r * W, load_units(from, s_.inputs, b));
+        }
+    }
+
+    void bias(const T* panel, ptrdiff_t b, ptrdiff_t rows) const {
+        V sum[columns];
+        for (int c = 0; c < columns; ++c) sum[c] = load<T>(memory_.dbias + (b * columns + c) * W);
+        for (ptrdiff_t r = 0; r < rows; ++r)
+            for (int c = 0; c < columns; ++c) sum[c] += load<T>(panel + (r * columns + c) * W);
+        for (int c = 0; c < columns; ++c) store(memory_.dbias + (b * columns + c) * W, sum[c]);
+    }
+
+    // Few inputs: vectors of units times single inputs, as [G][I][W].
+    void narrow_weights(const T* panel, ptrdiff_t b, ptrdiff_t rows) const {
+        for (ptrdiff_t i = 0; i < s_.inputs; ++i) {
+            V sum[G]{};
+            for (ptrdiff_t r = 0; r < rows; ++r) {
+                const V x = splat<V>(memory_.inputs[r * s_.inputs + i]);
+                for (int c = 0; c < G; ++c) sum[c] = fma(x, load<T>(panel + (r * columns + c) * W), sum[c]);
+            }
+            for (int c = 0; c < G; ++c) {
+                T* const to = memory_.dw_ih + ((b * G + c) * s_.inputs + i) * W;
+                store(to, load<T>(to) + sum[c]);
+            }
+        }
+    }
+
+    void through_inputs(ptrdiff_t rows, ptrdiff_t capacity) const {
+        T* const dx = static_cast<T*>(f_.dx[direction_]);
+        const Range mine = Range::part(s_.input_blocks, me_, team_);
+        const V zeros{};
+        T zero[W];
+        store(zero, zeros);
+        for (ptrdiff_t b = mine.first; b < mine.last; b += max_tile_blocks)
+            for (ptrdiff_t r = 0; r < rows; r += group_rows) {
+                const ptrdiff_t blocks = smaller(ptrdiff_t(max_tile_blocks), mine.last - b);
+                const ptrdiff_t here = smaller(group_rows, rows - r);
+                const Grid<T> out{member_.dx, here * W, W};
+                product<T, 1, 0>({.a = {memory_.panel + r * columns * W, columns * W, s_.blocks, G * W,
+                                        Memory::panel_block(capacity)},
+                                  .w = {w_.wx + b * w_.depth(s_) * W, w_.depth(s_) * W},
+                                  .start = {zero, 0, 0},
+                                  .late = {zero, 0, 0},
+                                  .out = out,
+                                  .x = {},
+                                  .wx = {}},
+                                 0, blocks, here);
+                for (ptrdiff_t i = 0; i < here; ++i)
+                    for (ptrdiff_t j = 0; j < blocks; ++j)
+                        store_units(dx + member_.x_at[r + i], s_.inputs, b + j, load<T>(out.at(j, i)));
+            }
+    }
+
+    void copy_last(Grid<const T> later, ptrdiff_t count, ptrdiff_t last_block) const {
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
+            for (ptrdiff_t i = 0; i < count * columns; ++i)
+                store(memory_.last + b * last_block + i * W, load<T>(later.at(b, 0) + i * W));
+    }
+
+    const S& s_;
+    const Backward& f_;
+    const int direction_;
+    const bool backwards_;
+    const Slice& slice_;
+    const BackwardWeights<C, T>& w_;
+    Memory& memory_;
+    const BackwardMember<C, T>& member_;
+    const int me_, team_;
+    const Range blocks_;
+};
+
+// The sum over slices, in their order, of each weight's gradient: rows [range) of the (G*H) of one direction.
+template <class C, class T>
+void add_slices(const Shape<C, T>& s, const WeightGradients& to, const BackwardMemory<C, T>* memory, int slices,
+                Range range) {
+    using S = Shape<C, T>;
+    constexpr int W = S::W;
+    const ptrdiff_t input_units = s.input_blocks * W;
+    const auto sum = [&](T* out, auto&& part) {
+        T total = part(memory[0]);
+        for (int i = 1; i < slices; ++i) total += part(memory[i]);
+        *out = total;
+    };
+    const auto sum_row = [&](T* out, ptrdiff_t count, auto&& part) {
+        for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b) {
+            Vec<T> total = load<T>(part(memory[0]) + b * W);
+            for (int i = 1; i < slices; ++i) total += load<T>(part(memory[i]) + b * W);
+            store_units(out, count, b, total);
+        }
+    };
+    for (ptrdiff_t row = range.first; row < range.last; ++row) {
+        const ptrdiff_t gate = row / s.hidden, unit = row % s.hidden, b = unit / W, lane = unit % W;
+        int input_column = 0, hidden_column = 0;
+        for (int c = 0; c < S::columns; ++c)
+            if (Columns<C>::gate(c) == gate) {
+                if (c < S::G) input_column = c;
+                if (c >= S::Z) hidden_column = c;
+            }
+        if (to.w_hh)
+            sum_row(static_cast<T*>(to.w_hh) + row * s.hidden, s.hidden,
+                    [&](const auto& m) { return m.dw_hh + (gate * s.units + unit) * s.units; });
+        if (to.w_ih) {
+            T* const out = static_cast<T*>(to.w_ih) + row * s.inputs;
+            if (s.folded)
+                for (ptrdiff_t i = 0; i < s.inputs; ++i)
+                    sum(out + i,
+                        [&](const auto& m) { return m.dw_ih[((b * S::G + input_column) * s.inputs + i) * W + lane]; });
+            else
+                sum_row(out, s.inputs, [&](const auto& m) { return m.dw_ih + (gate * s.units + unit) * input_units; });
+        }
+        if (to.b_ih)
+            sum(static_cast<T*>(to.b_ih) + row,
+                [&](const auto& m) { return m.dbias[(b * S::columns + input_column) * W + lane]; });
+        if (to.b_hh)
+            sum(static_cast<T*>(to.b_hh) + row,
+                [&](const auto& m) { return m.dbias[(b * S::columns + hidden_column) * W + lane]; });
+        if (to.diagonal && gate < S::D)
+            sum(static_cast<T*>(to.diagonal) + row, [&](const auto& m) { return m.ddiagonal[(b * S::D + gate) * W + lane]; });
+    }
+}
+
+template <class C, class T>
+void backward(const Backward& f) {
+    const Problem& p = f.problem;
+    const Shape<C, T> shape{p};
+    const Share share = Share::of(p, C::gates);
+    const int items = share.slices * p.directions;
+
+    BackwardWeights<C, T> weights[max_directions];
+    auto* const memory = new BackwardMemory<C, T>[size_t(items)];
+    auto* const members = new BackwardMember<C, T>[size_t(items * share.team)];
+    const Scratch scratch([&](Scratch& place) {
+        for (int d = 0; d < p.directions; ++d) weights[d].layout(place, shape, f.dx[d] != nullptr);
+        for (int i = 0; i < items; ++i) {
+            const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
+            memory[i].layout(place, shape, count);
+            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(place, shape, count);
+        }
+    });
+
+    Barrier packed, done;
+    parallel(share.threads(p.directions), [&](int me, int all) {
+        for (int d = 0; d < p.directions; ++d) {
+            for (ptrdiff_t b = me; b < shape.blocks; b += all) weights[d].pack_hidden(shape, f.weights[d], b);
+            if (f.dx[d])
+                for (ptrdiff_t b = me; b < shape.input_blocks; b += all) weights[d].pack_inputs(shape, f.weights[d], b);
+        }
+        packed.wait(all);
+        const int team = all == items * share.team ? share.team : 1;
+        for (int item = me / team; item < items; item += all / team) {
+            const int direction = item / share.slices;
+            const Slice slice = Slice::of(p, item % share.slices, share.slices);
+            BackwardRun<C, T>(shape, f, direction, slice, weights[direction], memory[item],
+                              members[item * share.team + me % team], me % team, team)();
+        }
+        done.wait(all);
+        for (int d = 0; d < p.directions; ++d)
+            add_slices<C, T>(shape, f.dweights[d], memory + d * share.slices, share.slices,
+                             Range::part(C::gates * shape.hidden, me, all));
+    });
+    delete[] members;
+    delete[] memory;
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

@@ -1,0 +1,310 @@
+// The loop over time, forward.
+#pragma once
+
+#include "plan.hpp"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+// Weights of one direction in the order in which tiles read them.
+template <class C, class T>
+struct ForwardWeights {
+    using S = Shape<C, T>;
+    T* wx;        // [block][I][G][W]
+    T* wh;        // [block][H][G][W]
+    T* bias;      // [block][columns][W]
+    T* diagonal;  // [block][D][W]
+
+    void layout(Scratch& scratch, const S& s) {
+        wx = scratch.take<T>(s.blocks * s.inputs * S::G * S::W);
+        wh = scratch.take<T>(s.blocks * s.hidden * S::G * S::W);
+        bias = scratch.take<T>(s.blocks * S::columns * S::W);
+        diagonal = scratch.take<T>(s.blocks * S::D * S::W);
+    }
+
+    void pack(const S& s, const Weights& from, ptrdiff_t b) const {
+        const ptrdiff_t here = units_in<T>(s.hidden, b);
+        for (int c = 0; c < S::columns; ++c) {
+            const ptrdiff_t row = Columns<C>::gate(c) * s.hidden + b * S::W;
+            if (c < S::G)
+                pack_transposed(static_cast<const T*>(from.w_ih) + row * s.inputs, s.inputs, here, s.inputs,
+                                wx + (b * s.inputs * S::G + c) * S::W, S::G * S::W);
+            if (c >= S::Z)
+                pack_transposed(static_cast<const T*>(from.w_hh) + row * s.hidden, s.hidden, here, s.hidden,
+                                wh + (b * s.hidden * S::G + c - S::Z) * S::W, S::G * S::W);
+        }
+        s.pack_bias(from, b, bias + b * S::columns * S::W);
+        s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
+    }
+};
+
+// What the members of a team share while they run one slice.
+template <class C, class T>
+struct ForwardMemory {
+    using S = Shape<C, T>;
+    Barrier barrier;
+    T* h[2];       // [row][h_row]: before and after a step
+    T* state[S::S];  // [block][row][W]: from index 1, the states besides h
+    T* inputs;     // [block][chunk row][G][W]: the input halves for a chunk of steps, where inputs are not folded
+
+    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
+        for (T*& buffer : h) buffer = scratch.take<T>(count * h_row(s));
+        for (int j = 1; j < S::S; ++j) state[j] = scratch.take<T>(s.blocks * count * S::W);
+        inputs = scratch.take<T>(s.folded ? 0 : s.blocks * chunk_rows(s, count) * S::G * S::W);
+    }
+
+    static ptrdiff_t h_row(const S& s) { return s.units + S::W; }  // the gap keeps rows off each other's cache sets
+    static ptrdiff_t chunk_rows(const S& s, ptrdiff_t count) {
+        const ptrdiff_t fitting = (ptrdiff_t(160) << 10) / ptrdiff_t(sizeof(T)) / (S::G * s.units);
+        return larger(count, smaller(fitting, count * s.problem.steps));
+    }
+};
+
+// What each member has for itself.
+template <class C, class T>
+struct ForwardMember {
+    using S = Shape<C, T>;
+    T* x;     // [row, or chunk row][x_row]: gathered inputs
+    T* sums;  // [block][row][G][W]: one group of pre-activations
+
+    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
+        x = scratch.take<T>((s.folded ? count : ForwardMemory<C, T>::chunk_rows(s, count)) * x_row(s));
+        sums = scratch.take<T>(group_bytes / ptrdiff_t(sizeof(T)) + max_tile_blocks * group_rows * S::G * S::W);
+    }
+    static ptrdiff_t x_row(const S& s) { return s.inputs + (s.folded ? 0 : S::W); }
+};
+
+// One member's run over all steps of one slice in one direction.
+template <class C, class T>
+class ForwardRun {
+    using S = Shape<C, T>;
+    using V = Vec<T>;
+    static constexpr int W = S::W, G = S::G, Z = S::Z;
+
+  public:
+    ForwardRun(const S& shape, const Forward& call, int direction, const Slice& slice, const ForwardWeights<C, T>& weights,
+               ForwardMemory<C, T>& memory, const ForwardMember<C, T>& member, Range blocks)
+        : s_(shape),
+          f_(call),
+          direction_(direction),
+          slice_(slice),
+          w_(weights),
+          memory_(memory),
+          member_(member),
+          blocks_(blocks),
+          now_(memory.h[0]),
+          next_(memory.h[1]) {}
+
+    void operator()(int team) {
+        const Problem& p = s_.problem;
+        const bool backwards = p.runs_backwards(direction_);
+        begin();
+        memory_.barrier.wait(team);
+        ptrdiff_t active = backwards ? 0 : slice_.count;
+        ptrdiff_t chunk_row = 0, chunk_end = 0;
+        for (ptrdiff_t step = 0; step < p.steps; ++step) {
+            const ptrdiff_t t = backwards ? p.steps - 1 - step : step;
+            const ptrdiff_t before = active;
+            active = slice_.active(t, before);
+            finish(active, before);  // rows that have ended; running backwards, rows only join
+            if (s_.folded) {
+                gather(t, active, 0);
+            } else if (step == chunk_end) {
+                chunk_end = project(step, active);
+                chunk_row = 0;
+            }
+            advance(t, active, chunk_row);
+            chunk_row += active;
+            memory_.barrier.wait(team);
+            T* const after = next_;
+            next_ = now_;
+            now_ = after;
+        }
+        finish(0, backwards ? slice_.count : active);
+    }
+
+  private:
+    ptrdiff_t h_row() const { return ForwardMemory<C, T>::h_row(s_); }
+    ptrdiff_t x_row() const { return ForwardMember<C, T>::x_row(s_); }
+    T* state(int j, ptrdiff_t b, ptrdiff_t r) const { return memory_.state[j] + (b * slice_.count + r) * W; }
+
+    void begin() const {
+        for (ptrdiff_t r = 0; r < slice_.count; ++r) {
+            const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
+            for (int j = 0; j < S::S; ++j)
+                for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+                    const T* const given = static_cast<const T*>(f_.state_0[j]);
+                    const V v = given ? load_units(given + from, s_.hidden, b) : V{};
+                    if (j > 0) {
+                        store(state(j, b, r), v);
+                    } else {
+                        store(now_ + r * h_row() + b * W, v);
+                        store(next_ + r * h_row() + b * W, v);  // for rows that join later
+                    }
+                }
+        }
+    }
+
+    // Hand out the final state of rows [first, last).
+    void finish(ptrdiff_t first, ptrdiff_t last) const {
+        for (ptrdiff_t r = first; r < last; ++r) {
+            const ptrdiff_t to = s_.state_at(direction_, slice_.row(r));
+            for (int j = 0; j < S::S; ++j)
+                for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
+                    const V v = load<T>(j > 0 ? state(j, b, r) : now_ + r * h_row() + b * W);
+                    store_units(static_cast<T*>(f_.state_n[j]) + to, s_.hidden, b, v);
+                }
+        }
+    }
+
+    void gather(ptrdiff_t t, ptrdiff_t active, ptrdiff_t to) const {
+        for (ptrdiff_t r = 0; r < active; ++r) {
+            const T* const from = static_cast<const T*>(f_.x) + s_.problem.x.at(t, slice_.row(r));
+            T* const x = member_.x + (to + r) * x_row();
+            for (ptrdiff_t i = 0; i < s_.inputs; ++i) x[i] = from[i];
+        }
+    }
+
+    // The input halves of as many steps as fit, from `step` on. Returns the step behind the last of them.
+    ptrdiff_t project(ptrdiff_t step, ptrdiff_t active) const {
+        const Problem& p = s_.problem;
+        const ptrdiff_t capacity = ForwardMemory<C, T>::chunk_rows(s_, slice_.count);
+        ptrdiff_t rows = 0;
+        while (step < p.steps) {
+            const ptrdiff_t t = p.runs_backwards(direction_) ? p.steps - 1 - step : step;
+            active = slice_.active(t, active);
+            if (rows + active > capacity) break;
+            gather(t, active, rows);
+            rows += active;
+            ++step;
+        }
+        const Grid<const T> bias{w_.bias, S::columns * W, 0};
+        product<T, G, 0>({.a = contiguous_rows<T>(member_.x, x_row(), s_.inputs),
+                          .w = {w_.wx, s_.inputs * G * W},
+                          .start = bias,
+                          .late = bias,
+                          .out = {memory_.inputs, capacity * G * W, G * W},
+                          .x = {},
+                          .wx = {}},
+                         blocks_.first, blocks_.last, rows);
+        return step;
+    }
+
+    // One step: products and pointwise mathematics by groups of blocks and rows that stay in the first-level cache.
+    void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
+        const ptrdiff_t tall = smaller(active, group_rows);
+        if (tall == 0) return;
+        const ptrdiff_t fitting = group_bytes / ptrdiff_t(sizeof(T)) / (tall * G * W) / max_tile_blocks * max_tile_blocks;
+        const ptrdiff_t wide = larger(fitting, ptrdiff_t(tile_blocks<G>(tall)));
+        const ptrdiff_t input_block = ForwardMemory<C, T>::chunk_rows(s_, slice_.count) * G * W;
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last; b += wide) {
+            const ptrdiff_t blocks = smaller(wide, blocks_.last - b);
+            for (ptrdiff_t r = 0; r < active; r += tall) {
+                const ptrdiff_t rows = smaller(tall, active - r);
+                const Grid<T> sums{member_.sums, rows * G * W, G * W};
+                const Grid<const T> bias{w_.bias + b * S::columns * W, S::columns * W, 0};
+                const Grid<const T> inputs =
+                    s_.folded ? bias
+                              : Grid<const T>{memory_.inputs + b * input_block + (chunk_row + r) * G * W, input_block, G * W};
+                product<T, G, Z>(
+                    {.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
+                     .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W},
+                     .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                     .late = {bias.data + G * W, bias.block, bias.row},
+                     .out = sums,
+                     .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
+                     .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
+                    0, blocks, rows);
+                pointwise(t, b, blocks, r, rows, sums, inputs);
+            }
+        }
+    }
+
+    void pointwise(ptrdiff_t t, ptrdiff_t first_block, ptrdiff_t blocks, ptrdiff_t first_row, ptrdiff_t rows, Grid<T> sums,
+                   Grid<const T> inputs) const {
+        T* const kept = static_cast<T*>(f_.kept);
+        for (ptrdiff_t i = 0; i < rows; ++i) {
+            const ptrdiff_t r = first_row + i;
+            T* const y = static_cast<T*>(f_.y) + s_.y_at(direction_, t, slice_.row(r));
+            T* const keep_row = kept ? kept + s_.kept_at(direction_, t, slice_.slot(r)) : nullptr;
+            for (ptrdiff_t j = 0; j < blocks; ++j) {
+                const ptrdiff_t b = first_block + j;
+                V columns[S::columns], previous[S::S], next[S::S], keep[larger(S::kept, 1)];
+                for (int c = 0; c < Z; ++c) columns[c] = separate_input(inputs.at(j, i), b, i + first_row, c);
+                for (int g = 0; g < G; ++g) columns[Z + g] = load<T>(sums.at(j, i) + g * W);
+                previous[0] = load<T>(now_ + r * h_row() + b * W);
+                for (int k = 1; k < S::S; ++k) previous[k] = load<T>(state(k, b, r));
+                V diagonal[larger(S::D, 1)];
+                for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(w_.diagonal + (b * S::D + d) * W);
+
+                C::template forward<V>(columns, diagonal, previous, next, keep);
+
+                store(next_ + r * h_row() + b * W, next[0]);
+                store_units(y, s_.hidden, b, next[0]);
+                for (int k = 1; k < S::S; ++k) {
+                    store(state(k, b, r), next[k]);
+                    keep[C::kept + k - 1] = next[k];
+                }
+                if (keep_row)
+                    for (int k = 0; k < S::kept; ++k) store(keep_row + b * s_.kept_block(t) + k * W, keep[k]);
+            }
+        }
+    }
+
+    // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs themselves.
+    THROUGHTIME_INLINE V separate_input(const T* inputs, ptrdiff_t b, ptrdiff_t r, int column) const {
+        V v = load<T>(inputs + column * W);
+        if (s_.folded)
+            for (ptrdiff_t i = 0; i < s_.inputs; ++i)
+                v = fma(splat<V>(member_.x[r * x_row() + i]), load<T>(w_.wx + ((b * s_.inputs + i) * G + column) * W), v);
+        return v;
+    }
+
+    const S& s_;
+    const Forward& f_;
+    const int direction_;
+    const Slice& slice_;
+    const ForwardWeights<C, T>& w_;
+    ForwardMemory<C, T>& memory_;
+    const ForwardMember<C, T>& member_;
+    const Range blocks_;
+    T *now_, *next_;
+};
+
+template <class C, class T>
+void forward(const Forward& f) {
+    const Problem& p = f.problem;
+    const Shape<C, T> shape{p};
+    const Share share = Share::of(p, C::gates);
+    const int items = share.slices * p.directions;
+
+    ForwardWeights<C, T> weights[max_directions];
+    auto* const memory = new ForwardMemory<C, T>[size_t(items)];
+    auto* const members = new ForwardMember<C, T>[size_t(items * share.team)];
+    const Scratch scratch([&](Scratch& place) {
+        for (int d = 0; d < p.directions; ++d) weights[d].layout(place, shape);
+        for (int i = 0; i < items; ++i) {
+            const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
+            memory[i].layout(place, shape, count);
+            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(place, shape, count);
+        }
+    });
+
+    Barrier packed;
+    parallel(share.threads(p.directions), [&](int me, int all) {
+        for (ptrdiff_t task = me; task < p.directions * shape.blocks; task += all)
+            weights[task / shape.blocks].pack(shape, f.weights[task / shape.blocks], task % shape.blocks);
+        packed.wait(all);
+        // With fewer threads than asked for there are no teams, since members wait for each other.
+        const int team = all == items * share.team ? share.team : 1;
+        for (int item = me / team; item < items; item += all / team) {
+            const int direction = item / share.slices;
+            const Slice slice = Slice::of(p, item % share.slices, share.slices);
+            ForwardRun<C, T>(shape, f, direction, slice, weights[direction], memory[item],
+                             members[item * share.team + me % team], Range::part(shape.blocks, me % team, team))(team);
+        }
+    });
+    delete[] members;
+    delete[] memory;
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

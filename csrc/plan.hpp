@@ -1,0 +1,164 @@
+// How one call is cut up: directions and slices of the batch are items of independent work; each item is run over all
+// steps by a team of threads. A team has one member, and so no barrier, unless there are more threads than rows to share
+// out; then its members divide the unit blocks and meet once a step.
+#pragma once
+
+#include <cstdlib>
+
+#include "cell.hpp"
+#include "gemm.hpp"
+#include "kernel.hpp"
+#include "threads.hpp"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+// Inputs no wider than this are multiplied inside the recurrent tile; wider ones for many steps at once, beforehand.
+inline constexpr ptrdiff_t widest_folded_input = 16;
+// Rows whose pre-activations wait in the first-level cache for their pointwise part.
+inline constexpr ptrdiff_t group_rows = 48;
+inline constexpr ptrdiff_t group_bytes = 16 << 10;
+
+template <class T>
+constexpr ptrdiff_t blocks_of(ptrdiff_t units) {
+    return ceil_div(units, ptrdiff_t(lanes<T>));
+}
+
+// Units of block `b` that are real; the others are padding.
+template <class T>
+constexpr ptrdiff_t units_in(ptrdiff_t units, ptrdiff_t b) {
+    return smaller(ptrdiff_t(lanes<T>), units - b * lanes<T>);
+}
+
+template <class T>
+THROUGHTIME_INLINE Vec<T> load_units(const T* row, ptrdiff_t units, ptrdiff_t b) {
+    const ptrdiff_t here = units_in<T>(units, b);
+    return here == lanes<T> ? load(row + b * lanes<T>) : load_first(row + b * lanes<T>, here);
+}
+
+template <class T>
+THROUGHTIME_INLINE void store_units(T* row, ptrdiff_t units, ptrdiff_t b, Vec<T> v) {
+    const ptrdiff_t here = units_in<T>(units, b);
+    here == lanes<T> ? store(row + b * lanes<T>, v) : store_first(row + b * lanes<T>, v, here);
+}
+
+// Part `index` of [0, count) cut into `parts` nearly equal ranges.
+struct Range {
+    ptrdiff_t first, last;
+
+    ptrdiff_t count() const { return last - first; }
+    static Range part(ptrdiff_t count, ptrdiff_t index, ptrdiff_t parts) {
+        return {count * index / parts, count * (index + 1) / parts};
+    }
+};
+
+struct Share {
+    int slices;  // of the batch, for each direction
+    int team;    // threads for each slice
+
+    static Share of(const Problem& p, int gates) {
+        const double step = 2.0 * gates * double(p.hidden) * double(p.hidden + p.inputs);  // operations of one row
+        const double all = step * double(p.batch) * double(p.steps) * p.directions;
+        // Below some microseconds of work a second thread costs more than it brings.
+        const int threads = all < 4e5 ? 1 : larger(1, p.threads);
+        const int wanted = ceil_div(threads, p.directions);
+        Share share{int(larger(ptrdiff_t(1), smaller(ptrdiff_t(wanted), p.batch))), 1};
+        const int spare = threads / (share.slices * p.directions);
+        if (spare > 1 && step * double(p.batch) > 2e5) share.team = spare;
+        return share;
+    }
+    int threads(int directions) const { return slices * team * directions; }
+};
+
+// Some rows of the batch, longest first.
+struct Slice {
+    const Problem& problem;
+    ptrdiff_t first, stride, count;
+
+    static Slice of(const Problem& p, ptrdiff_t index, ptrdiff_t slices) {
+        if (p.lengths) return {p, index, slices, (p.batch - index + slices - 1) / slices};  // dealt out: equal work
+        const Range range = Range::part(p.batch, index, slices);
+        return {p, range.first, 1, range.count()};
+    }
+    ptrdiff_t slot(ptrdiff_t r) const { return first + r * stride; }
+    ptrdiff_t row(ptrdiff_t r) const { return problem.order ? problem.order[slot(r)] : slot(r); }
+    ptrdiff_t length(ptrdiff_t r) const { return problem.lengths ? problem.lengths[row(r)] : problem.steps; }
+    // How many rows take part in step t, given how many did in a neighbouring one.
+    ptrdiff_t active(ptrdiff_t t, ptrdiff_t near) const {
+        while (near > 0 && length(near - 1) <= t) --near;
+        while (near < count && length(near) > t) ++near;
+        return near;
+    }
+};
+
+// One aligned allocation handed out in pieces: `layout` names the pieces, once to measure and once to place them.
+class Scratch {
+  public:
+    template <class Layout>
+    explicit Scratch(Layout&& layout) {
+        layout(*this);
+        base_ = static_cast<char*>(std::aligned_alloc(alignment, larger(used_, alignment)));
+        if (!base_) std::abort();
+        used_ = 0;
+        layout(*this);
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() { std::free(base_); }
+
+    template <class T>
+    T* take(ptrdiff_t count) {
+        T* const piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+        used_ += ceil_div(size_t(count) * sizeof(T), alignment) * alignment;
+        return piece;
+    }
+
+  private:
+    static constexpr size_t alignment = 64;
+    char* base_ = nullptr;
+    size_t used_ = 0;
+};
+
+template <class T>
+void fill(T* p, ptrdiff_t count, T value) {
+    for (ptrdiff_t i = 0; i < count; ++i) p[i] = value;
+}
+
+// Sizes that forward and backward share, for a cell C and elements T.
+template <class C, class T>
+struct Shape {
+    static constexpr int W = lanes<T>, G = C::gates, Z = Columns<C>::separate, columns = Columns<C>::count;
+    static constexpr int S = C::states, kept = C::kept + C::states - 1, D = C::diagonals;
+
+    const Problem& problem;
+    ptrdiff_t hidden = problem.hidden, inputs = problem.inputs;
+    ptrdiff_t blocks = blocks_of<T>(hidden), units = blocks * W;
+    ptrdiff_t input_blocks = blocks_of<T>(inputs);
+    bool folded = inputs <= widest_folded_input;
+
+    ptrdiff_t kept_rows() const { return problem.rows_before(problem.steps); }
+    // Where the vectors kept for step t, block b and slot begin; those of the next block follow `kept_block(t)` later.
+    ptrdiff_t kept_at(int direction, ptrdiff_t t, ptrdiff_t slot) const {
+        return ((direction * kept_rows() + problem.rows_before(t)) * blocks + slot) * kept * W;
+    }
+    ptrdiff_t kept_block(ptrdiff_t t) const { return problem.rows_at(t) * kept * W; }
+    // Start of row n in a (D, N, H) tensor.
+    ptrdiff_t state_at(int direction, ptrdiff_t n) const { return (direction * problem.batch + n) * hidden; }
+    ptrdiff_t y_at(int direction, ptrdiff_t t, ptrdiff_t n) const { return problem.y.at(t, n) + direction * hidden; }
+
+    // One block of biases (columns, W): both halves added where the sum of the halves is all that is needed.
+    void pack_bias(const Weights& w, ptrdiff_t b, T* to) const {
+        for (int c = 0; c < columns; ++c) {
+            const ptrdiff_t from = Columns<C>::gate(c) * hidden + b * W, here = units_in<T>(hidden, b);
+            Vec<T> v{};
+            if (w.b_ih && c < G) v += load_first(static_cast<const T*>(w.b_ih) + from, here);
+            if (w.b_hh && c >= Z) v += load_first(static_cast<const T*>(w.b_hh) + from, here);
+            store(to + c * W, v);
+        }
+    }
+    void pack_diagonal(const Weights& w, ptrdiff_t b, T* to) const {
+        for (int d = 0; d < D; ++d)
+            store(to + d * W, load_units(static_cast<const T*>(w.diagonal) + d * hidden, hidden, b));
+    }
+};
+
+}  // namespace throughtime::THROUGHTIME_ISA

@@ -1,0 +1,61 @@
+"""Typed façade over the compiled kernels. Imports neither torch nor numpy.
+
+`find(cell, activation, double)` returns the kernel for the best instruction set of this processor, or None where there
+is none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) chooses a lesser one.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from throughtime._kernels._engine import Kernel
+
+try:
+    from throughtime._kernels import _engine
+except ImportError as error:  # an unusual platform: everything still runs, slowly
+    _engine = None
+    warnings.warn(
+        f"throughtime: the compiled kernels could not be loaded ({error}). Everything runs on the reference path, many "
+        "times slower. To build them: pip install --force-reinstall --no-deps throughtime, with a C++20 compiler.",
+        stacklevel=2,
+    )
+
+
+def _chosen_isa() -> str | None:
+    if _engine is None:
+        return None
+    available = _engine.instruction_sets()
+    wanted = os.environ.get("THROUGHTIME_ISA")
+    if not wanted:
+        return available[0]
+    if wanted not in available:
+        raise ImportError(f"THROUGHTIME_ISA: expected one of {', '.join(available)} on this processor, got {wanted!r}")
+    return wanted
+
+
+isa: str | None = _chosen_isa()
+"""Instruction set of the kernels in use, or None without compiled kernels."""
+
+_table: dict[tuple[str, str, bool], Kernel] = {
+    (kernel.cell, kernel.activation, kernel.is_double): kernel
+    for kernel in (_engine.kernels() if _engine else ())
+    if kernel.isa == isa
+}
+
+
+def find(cell: str, activation: str, double: bool) -> Kernel | None:
+    """Return the kernel of a cell for float64 (`double`) or float32, or None where none is compiled."""
+    return _table.get((cell, activation, double))
+
+
+def _release_threads() -> None:
+    if _engine is not None:
+        _engine.release_threads()
+
+
+# A child forked while the pool's threads exist would wait for threads that it does not have.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_release_threads)

@@ -1,0 +1,136 @@
+"""The readable path: every cell's step in plain torch, and the loop over time around it.
+
+It is the documentation, the oracle of the tests and the path for whatever the kernels do not cover: activations of the
+user's own, second derivatives, forward-mode differentiation, vmap, other devices and element types. It differentiates
+by autograd, and so keeps every intermediate value of every step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import torch
+from torch.nn.functional import linear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from throughtime._cell import Cell
+    from throughtime._shapes import Ragged, Weights
+
+    Activation = Callable[[Tensor], Tensor]
+    States = tuple[Tensor, ...]
+
+ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+
+
+class Step(Protocol):
+    """One step of a cell.
+
+    Takes, for each gate in the cell's order, the input half and the hidden half of its pre-activation, (N, H) each; the
+    states; the pointwise weights; the activation. Returns the new states, and the gates in the cell's order.
+    """
+
+    def __call__(
+        self, x: tuple[Tensor, ...], h: tuple[Tensor, ...], state: States, diagonal: tuple[Tensor, ...], f: Activation
+    ) -> tuple[States, tuple[Tensor, ...]]: ...
+
+
+class Member(NamedTuple):
+    cell: Cell
+    step: Step
+
+
+REGISTRY: dict[str, Member] = {}
+"""Every cell there is, by name."""
+
+
+def step_of(cell: Cell) -> Callable[[Step], Step]:
+    """Decorate the reference step of a cell."""
+
+    def register(step: Step) -> Step:
+        REGISTRY[cell.name] = Member(cell, step)
+        return step
+
+    return register
+
+
+def activation_of(activation: str | Activation) -> Activation:
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
+
+
+class Trace(NamedTuple):
+    """All that happened in one layer and direction: tensors (T, N, H) in the order of time."""
+
+    states: tuple[Tensor, ...]
+    gates: tuple[Tensor, ...]
+
+
+def run(
+    cell: Cell,
+    x: Float[Tensor, "T N I"],
+    state: tuple[Float[Tensor, "N H"], ...],
+    weights: Weights,
+    *,
+    valid: Tensor | None,
+    reverse: bool,
+    activation: Activation,
+) -> tuple[Trace, States]:
+    """Unfold one layer in one direction and return what happened at each step, and the final state.
+
+    `valid` (T, N) says which steps there are; where there is none the state is held.
+    """
+    step = REGISTRY[cell.name].step
+    gates = len(cell.gates)
+    diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
+    x_halves = linear(x, weights.weight_ih, weights.bias_ih)
+    states, gate_values = [], []
+    for t in reversed(range(len(x))) if reverse else range(len(x)):
+        h_half = linear(state[0], weights.weight_hh, weights.bias_hh)
+        new, values = step(x_halves[t].chunk(gates, -1), h_half.chunk(gates, -1), state, diagonal, activation)
+        if valid is not None:
+            new = tuple(torch.where(valid[t].unsqueeze(-1), n, s) for n, s in zip(new, state, strict=True))
+        state = new
+        states.append(state)
+        gate_values.append(values)
+    if not states:
+        empty = x.new_empty(0, *state[0].shape)
+        return Trace((empty,) * len(state), (empty,) * gates), state
+    if reverse:
+        states.reverse()
+        gate_values.reverse()
+    return Trace(_stack(states), _stack(gate_values)), state
+
+
+def _stack(steps: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    return tuple(torch.stack(values) for values in zip(*steps, strict=True))
+
+
+def scan(
+    cell: Cell,
+    x: Tensor,
+    state: States,
+    weights: Sequence[Weights],
+    *,
+    ragged: Ragged | None,
+    reverse: bool,
+    activation: Activation,
+) -> tuple[Tensor, States]:
+    """`throughtime.scan`, by autograd. Shapes are those of `throughtime.scan`; the state is given."""
+    padded = ragged.unpack(x) if ragged is not None and ragged.is_packed else x
+    valid = None if ragged is None else ragged.valid(len(padded), x.device)
+    outputs, finals = [], []
+    for d, w in enumerate(weights):
+        backwards = d == 1 or (reverse and len(weights) == 1)
+        trace, final = run(
+            cell, padded, tuple(s[d] for s in state), w, valid=valid, reverse=backwards, activation=activation
+        )
+        outputs.append(trace.states[0])
+        finals.append(final)
+    y = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+    if valid is not None and ragged is not None:
+        y = ragged.pack(y) if ragged.is_packed else torch.where(valid.unsqueeze(-1), y, y.new_zeros(()))
+    return y, _stack(finals)

@@ -1,0 +1,48 @@
+"""Recurrent networks, trained through time.
+
+`throughtime.nn` holds the layers, `throughtime.training` what trains them, and the estimators stand at the top. Every
+name is loaded at its first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from throughtime import nn as nn
+    from throughtime import training as training
+    from throughtime._errors import InputError as InputError
+    from throughtime._scan import which_path as which_path
+    from throughtime.data import datasets as datasets
+    from throughtime.tasks.forecasting import Forecaster as Forecaster
+    from throughtime.tasks.load import load as load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "nn": "throughtime.nn",
+    "training": "throughtime.training",
+    "datasets": "throughtime.data.datasets",
+    "InputError": "throughtime._errors",
+    "which_path": "throughtime._scan",
+    "Forecaster": "throughtime.tasks.forecasting",
+    "load": "throughtime.tasks.load",
+}
+"""The module that each public name is, or is found in."""
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
+    module = importlib.import_module(home)
+    value = module if home.rpartition(".")[2] == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

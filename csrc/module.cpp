@@ -132,6 +132,7 @@ void release_threads() {
 }  // namespace
 
 NB_MODULE(_engine, m) {
+    nb::set_leak_warnings(false);  // kernels live as long as the process
     nb::class_<Kernel>(m, "Kernel", "One compiled cell for one element type and one instruction set.")
         .def_ro("cell", &Kernel::cell)
         .def_ro("activation", &Kernel::activation)

@@ -49,7 +49,9 @@ class Cell:
         if not set(self.separate) <= set(self.gates):
             raise ValueError(f"separate of cell {self.name!r}: expected some of {self.gates}, got {self.separate}")
         if self.onnx_gates and set(self.onnx_gates) != set(self.gates):
-            raise ValueError(f"onnx_gates of cell {self.name!r}: expected the gates {self.gates}, got {self.onnx_gates}")
+            raise ValueError(
+                f"onnx_gates of cell {self.name!r}: expected the gates {self.gates}, got {self.onnx_gates}"
+            )
 
     @property
     def onnx_order(self) -> tuple[int, ...]:
@@ -57,16 +59,28 @@ class Cell:
         return tuple(self.gates.index(gate) for gate in self.onnx_gates)
 
     def parameter_shapes(
-        self, input_size: int, hidden_size: int, *, bias: bool = True, recurrent_bias: bool = True
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool = True,
+        recurrent_bias: bool = True,
+        proj_size: int = 0,
     ) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters of one layer in one direction, by torch's names without layer and direction."""
         rows = len(self.gates) * hidden_size
         shapes: dict[str, tuple[int, ...]] = {
             "weight_ih": (rows, input_size),
-            "weight_hh": (rows, hidden_size),
+            "weight_hh": (rows, proj_size or hidden_size),
         }
         if bias:
             shapes["bias_ih"] = (rows,)
             if recurrent_bias:
                 shapes["bias_hh"] = (rows,)
+        if proj_size:
+            shapes["weight_hr"] = (proj_size, hidden_size)
         return shapes | {f"weight_{name}": (hidden_size,) for name in self.diagonals}
+
+    def state_sizes(self, hidden_size: int, proj_size: int = 0) -> tuple[int, ...]:
+        """Units of each state: a projection narrows h alone."""
+        return (proj_size or hidden_size, *(hidden_size for _ in self.states[1:]))

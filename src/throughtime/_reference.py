@@ -30,12 +30,19 @@ ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu, "s
 class Step(Protocol):
     """One step of a cell.
 
-    Takes, for each gate in the cell's order, the input half and the hidden half of its pre-activation, (N, H) each; the
-    states; the pointwise weights; the activation. Returns the new states, and the gates in the cell's order.
+    Takes, for each gate in the cell's order, the input half of its pre-activation, (N, H) each; `hidden`, which maps a
+    state h to the hidden halves of all gates; the states; the pointwise weights; the activation `f` and that of the
+    gates, `g`. Returns the new states, and the gates in the cell's order.
     """
 
     def __call__(
-        self, x: tuple[Tensor, ...], h: tuple[Tensor, ...], state: States, diagonal: tuple[Tensor, ...], f: Activation
+        self,
+        x: tuple[Tensor, ...],
+        hidden: Callable[[Tensor], tuple[Tensor, ...]],
+        state: States,
+        diagonal: tuple[Tensor, ...],
+        f: Activation,
+        g: Activation,
     ) -> tuple[States, tuple[Tensor, ...]]: ...
 
 
@@ -77,7 +84,7 @@ def run(
     *,
     valid: Tensor | None,
     reverse: bool,
-    activation: Activation,
+    activations: tuple[Activation, Activation],
 ) -> tuple[Trace, States]:
     """Unfold one layer in one direction and return what happened at each step, and the final state.
 
@@ -87,18 +94,22 @@ def run(
     gates = len(cell.gates)
     diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
     x_halves = linear(x, weights.weight_ih, weights.bias_ih)
+
+    def hidden(h: Tensor) -> tuple[Tensor, ...]:
+        return linear(h, weights.weight_hh, weights.bias_hh).chunk(gates, -1)
+
     states, gate_values = [], []
     for t in reversed(range(len(x))) if reverse else range(len(x)):
-        h_half = linear(state[0], weights.weight_hh, weights.bias_hh)
-        new, values = step(x_halves[t].chunk(gates, -1), h_half.chunk(gates, -1), state, diagonal, activation)
+        new, values = step(x_halves[t].chunk(gates, -1), hidden, state, diagonal, *activations)
+        if weights.weight_hr is not None:
+            new = (linear(new[0], weights.weight_hr), *new[1:])
         if valid is not None:
             new = tuple(torch.where(valid[t].unsqueeze(-1), n, s) for n, s in zip(new, state, strict=True))
         state = new
         states.append(state)
         gate_values.append(values)
     if not states:
-        empty = x.new_empty(0, *state[0].shape)
-        return Trace((empty,) * len(state), (empty,) * gates), state
+        return Trace(tuple(x.new_empty(0, *s.shape) for s in state), ()), state
     if reverse:
         states.reverse()
         gate_values.reverse()
@@ -117,7 +128,7 @@ def scan(
     *,
     ragged: Ragged | None,
     reverse: bool,
-    activation: Activation,
+    activations: tuple[Activation, Activation],
 ) -> tuple[Tensor, States]:
     """`throughtime.scan`, by autograd. Shapes are those of `throughtime.scan`; the state is given."""
     padded = ragged.unpack(x) if ragged is not None and ragged.is_packed else x
@@ -126,7 +137,7 @@ def scan(
     for d, w in enumerate(weights):
         backwards = d == 1 or (reverse and len(weights) == 1)
         trace, final = run(
-            cell, padded, tuple(s[d] for s in state), w, valid=valid, reverse=backwards, activation=activation
+            cell, padded, tuple(s[d] for s in state), w, valid=valid, reverse=backwards, activations=activations
         )
         outputs.append(trace.states[0])
         finals.append(final)

@@ -34,6 +34,7 @@ def scan(
     ragged: Ragged | None = None,
     reverse: bool = False,
     activation: str | Activation | None = None,
+    gate_activation: str | Activation = "sigmoid",
 ) -> tuple[Tensor, States]:
     """Unfold a cell over all steps of a batch of sequences.
 
@@ -45,6 +46,7 @@ def scan(
         ragged: the lengths of the sequences; None where all have T steps.
         reverse: run a single direction backwards in time.
         activation: a name that the kernels know, or any function of a tensor; None for the cell's own.
+        gate_activation: that of the gates, likewise.
 
     Returns:
         The outputs (T, N, D*H), zero behind the end of a sequence (packed: (rows, D*H)), and the final states,
@@ -55,15 +57,14 @@ def scan(
     """
     batch = len(ragged.lengths) if ragged is not None else x.shape[1]
     check_scan(cell, x, state, weights, batch)
-    activation = cell.activations[0] if activation is None else activation
-    kernel, _ = route(cell, x, weights, activation)
+    activations = (cell.activations[0] if activation is None else activation, gate_activation)
+    kernel, _ = route(cell, x, weights, activations)
     if kernel is None:
-        hidden = weights[0].weight_hh.shape[-1]
-        given = tuple(state) if state is not None else (x.new_zeros(len(weights), batch, hidden),) * len(cell.states)
-        f = _reference.activation_of(activation)
-        return _reference.scan(cell, x, given, weights, ragged=ragged, reverse=reverse, activation=f)
-    call = _Call(kernel, cell, ragged, reverse, activation, len(weights), state is not None)
-    tensors = (x, *(state or ()), *(w for direction in weights for w in direction))
+        given = tuple(state) if state is not None else _zeros(cell, x, weights, batch)
+        f, g = map(_reference.activation_of, activations)
+        return _reference.scan(cell, x, given, weights, ragged=ragged, reverse=reverse, activations=(f, g))
+    call = _Call(kernel, cell, ragged, reverse, activations, len(weights), state is not None)
+    tensors = (x, *(state or ()), *(w for direction in weights for w in direction[:_KERNEL_WEIGHTS]))
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
         y, *states = _Scan.apply(call, *tensors)
     else:
@@ -71,10 +72,30 @@ def scan(
     return y, tuple(states)
 
 
-def route(cell: Cell, x: Tensor, weights: Sequence[Weights], activation: str | Activation) -> tuple[Kernel | None, str]:
+_KERNEL_WEIGHTS = 5
+"""Leading fields of `Weights` that the kernels take."""
+
+
+def _zeros(cell: Cell, x: Tensor, weights: Sequence[Weights], batch: int) -> States:
+    """The initial states (D, N, H) where none are given."""
+    w = weights[0]
+    hidden = w.weight_hh.shape[0] // len(cell.gates)
+    sizes = cell.state_sizes(hidden, 0 if w.weight_hr is None else w.weight_hr.shape[0])
+    return tuple(x.new_zeros(len(weights), batch, units) for units in sizes)
+
+
+def route(
+    cell: Cell, x: Tensor, weights: Sequence[Weights], activations: tuple[str | Activation, str | Activation]
+) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path; and why."""
-    if not isinstance(activation, str):
-        return None, f"activation {getattr(activation, '__name__', activation)!r} is not compiled"
+    activation, gate_activation = activations
+    for function in activations:
+        if not isinstance(function, str):
+            return None, f"activation {getattr(function, '__name__', function)!r} is not compiled"
+    if gate_activation != "sigmoid":
+        return None, f"gate activation {gate_activation!r} is not compiled"
+    if weights[0].weight_hr is not None:
+        return None, "projections are not compiled"
     if x.device.type != "cpu":
         return None, f"device {x.device.type!r} has no kernels"
     if x.dtype not in (torch.float32, torch.float64):
@@ -93,6 +114,11 @@ def route(cell: Cell, x: Tensor, weights: Sequence[Weights], activation: str | A
     return kernel, f"compiled for {kernel.isa}"
 
 
+def which_path(layer: Any, x: Tensor) -> str:
+    """Say which path a layer's call with this input takes, the compiled kernels or the reference, and why."""
+    return layer.path(x)
+
+
 class _Call(NamedTuple):
     """What a call is, besides its tensors: x, the states if given, five weights for each direction."""
 
@@ -100,7 +126,7 @@ class _Call(NamedTuple):
     cell: Cell
     ragged: Ragged | None
     reverse: bool
-    activation: str
+    activations: tuple[str | Activation, str | Activation]
     directions: int
     has_state: bool
 
@@ -236,12 +262,12 @@ def _reference_backward(
 ) -> list[Tensor | None]:
     """The same gradients, as a graph that can be differentiated again."""
     x, states, flat = call.split(tensors)
-    weights = [Weights(*flat[i : i + 5]) for i in range(0, len(flat), 5)]
+    weights = [Weights(*flat[i : i + _KERNEL_WEIGHTS]) for i in range(0, len(flat), _KERNEL_WEIGHTS)]
     batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
-    given = states or (x.new_zeros(call.directions, batch, weights[0].weight_hh.shape[1]),) * len(call.cell.states)
-    f = _reference.activation_of(call.activation)
+    given = states or _zeros(call.cell, x, weights, batch)
+    f, g = map(_reference.activation_of, call.activations)
     y, finals = _reference.scan(
-        call.cell, x, given, weights, ragged=call.ragged, reverse=call.reverse, activation=f
+        call.cell, x, given, weights, ragged=call.ragged, reverse=call.reverse, activations=(f, g)
     )
     reached = [(o, d) for o, d in zip((y, *finals), doutputs, strict=True) if d is not None and o.requires_grad]
     inputs = [t for t, w in zip(tensors, wanted, strict=True) if w]

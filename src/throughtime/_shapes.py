@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """The weights of one layer in one direction. `diagonal` stacks the pointwise weights of the cell, in its order."""
+    """The weights of one layer in one direction.
+
+    `diagonal` stacks the pointwise weights of the cell, in its order. With `weight_hr` the output and state h is a
+    projection to P units, and H in `weight_hh` reads P.
+    """
 
     weight_ih: Float[Tensor, "G*H I"]
     weight_hh: Float[Tensor, "G*H H"]
     bias_ih: Float[Tensor, "G*H"] | None = None
     bias_hh: Float[Tensor, "G*H"] | None = None
     diagonal: Float[Tensor, "diagonals H"] | None = None
+    weight_hr: Float[Tensor, "P H"] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class Ragged:
         values = values.to(torch.int64).contiguous()
         if batch and not (0 <= int(values.min()) and int(values.max()) <= steps):
             row = int(((values < 0) | (values > steps)).nonzero()[0])
-            raise ValueError(f"lengths: expected 0 … {steps} (the steps of the input), got {int(values[row])} in row {row}")
+            raise ValueError(
+                f"lengths: expected 0 … {steps} (the steps of the input), got {int(values[row])} in row {row}"
+            )
         falling = bool((values[1:] <= values[:-1]).all())
         return cls(values, None if falling else values.argsort(descending=True, stable=True))
 
@@ -95,20 +102,22 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
     """
     if len(weights) not in (1, 2):
         raise ValueError(f"weights: expected those of one or two directions, got {len(weights)}")
-    gates, hidden = len(cell.gates), weights[0].weight_hh.shape[-1]
+    gates = len(cell.gates)
+    first = weights[0]
+    projected = 0 if first.weight_hr is None else first.weight_hr.shape[0]
+    hidden = first.weight_hh.shape[-1] if first.weight_hr is None else first.weight_hr.shape[-1]
+    shapes = cell.parameter_shapes(x.shape[-1], hidden, proj_size=projected)
     for w in weights:
-        for name, shape in cell.parameter_shapes(x.shape[-1], hidden).items():
-            if name not in Weights._fields:
-                continue
-            value = getattr(w, name)
-            if value is not None and tuple(value.shape) != shape:
+        for name, value in w._asdict().items():
+            shape = (len(cell.diagonals), hidden) if name == "diagonal" else shapes.get(name)
+            if value is not None and shape is not None and value.shape != shape:
                 raise ValueError(_misfit(name, shape, value, cell, gates, hidden))
     if state is not None:
         if len(state) != len(cell.states):
             raise ValueError(f"state: expected {cell.states} for cell {cell.name!r}, got {len(state)} tensors")
-        expected = (len(weights), batch, hidden)
-        for name, value in zip(cell.states, state, strict=True):
-            if tuple(value.shape) != expected:
+        for name, value, units in zip(cell.states, state, cell.state_sizes(hidden, projected), strict=True):
+            expected = (len(weights), batch, units)
+            if value.shape != expected:
                 raise ValueError(f"state {name}: expected (D, N, H) = {expected}, got {tuple(value.shape)}")
 
 

@@ -1,0 +1,14 @@
+"""Recurrent layers: torch.nn's, faster, and the shapes of network that are built from them."""
+
+from throughtime.nn.gru import GRU as GRU
+from throughtime.nn.gru import GRUCell as GRUCell
+from throughtime.nn.layouts import EncoderDecoder as EncoderDecoder
+from throughtime.nn.layouts import ManyToMany as ManyToMany
+from throughtime.nn.layouts import ManyToOne as ManyToOne
+from throughtime.nn.layouts import OneToMany as OneToMany
+from throughtime.nn.layouts import OneToOne as OneToOne
+from throughtime.nn.layouts import Output as Output
+from throughtime.nn.lstm import LSTM as LSTM
+from throughtime.nn.lstm import LSTMCell as LSTMCell
+from throughtime.nn.rnn import RNN as RNN
+from throughtime.nn.rnn import RNNCell as RNNCell

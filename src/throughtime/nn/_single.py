@@ -1,0 +1,124 @@
+"""What the single-step modules share: torch.nn's `RNNCell`, `GRUCell` and `LSTMCell`, as a scan over one step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime._scan import scan
+from throughtime._shapes import Weights
+from throughtime.nn._recurrent import Autocast
+
+if TYPE_CHECKING:
+    from throughtime._cell import Cell
+    from throughtime.nn._recurrent import Activation
+
+
+class AbstractSingle(nn.Module):
+    """One step of a cell; torch.nn's arguments, parameter names and errors."""
+
+    _autocasts = False
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+        activation: Activation | None,
+        gate_activation: Activation,
+        recurrent_bias: bool,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        self.activation: Activation = cell.activations[0] if activation is None else activation
+        self.gate_activation: Activation = gate_activation
+        self.recurrent_bias = recurrent_bias
+        shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias, recurrent_bias=recurrent_bias)
+        for name in dict.fromkeys((*shapes, "bias_ih", "bias_hh")):
+            shape = shapes.get(name)
+            parameter = None if shape is None else nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
+        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def extra_repr(self) -> str:
+        """Describe what differs from the defaults."""
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        parts += [f"{name}=False" for name in ("bias", "recurrent_bias") if not getattr(self, name)]
+        if self.activation != self.cell.activations[0]:
+            parts.append(f"nonlinearity={getattr(self.activation, '__name__', self.activation)}")
+        return ", ".join(parts)
+
+    def forward(self, input: torch.Tensor, hx: Any = None) -> Any:
+        """Advance by one step.
+
+        Args:
+            input: (N, I), or (I,) for a single sequence.
+            hx: the state (N, H) or (H,), for an LSTM the pair (h, c); zero if None.
+
+        Returns:
+            The next state, in the form of `hx`.
+
+        Raises:
+            ValueError: if the input or the state has another number of dimensions.
+            RuntimeError: if sizes do not fit.
+        """
+        name = type(self).__name__
+        if input.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: expected {self.input_size}, got {input.shape[-1]}")
+        x = input if input.dim() == 2 else input.unsqueeze(0)
+        state = None if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
+        with Autocast(self._autocasts) as cast:
+            _, finals = scan(
+                self.cell,
+                cast(x).unsqueeze(0),
+                state and tuple(s.unsqueeze(0) for s in cast(state)),
+                [cast(self._weights())],
+                activation=self.activation,
+                gate_activation=self.gate_activation,
+            )
+        finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
+        return finals[0] if len(finals) == 1 else finals
+
+    def _weights(self) -> Weights:
+        diagonal = [getattr(self, f"weight_{name}") for name in self.cell.diagonals]
+        return Weights(
+            self.weight_ih,
+            self.weight_hh,
+            self.bias_ih,
+            self.bias_hh,
+            diagonal=torch.stack(diagonal) if diagonal else None,
+        )
+
+    def _read_state(self, hx: Any, batch: int, *, batched: bool) -> tuple[torch.Tensor, ...]:
+        state = (hx,) if len(self.cell.states) == 1 else tuple(hx)
+        for k, s in enumerate(state):
+            label = "hidden" if len(state) == 1 else f"hx[{k}]"
+            if s.dim() not in (1, 2):
+                raise ValueError(f"{type(self).__name__}: Expected {label} to be 1D or 2D, got {s.dim()}D instead")
+            if s.shape[-1] != self.hidden_size:
+                raise RuntimeError(
+                    f"{label} has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
+                )
+            if (s.dim() == 2) != batched or (batched and s.shape[0] != batch):
+                raise RuntimeError(
+                    f"Input batch size {batch if batched else 1} doesn't match {label} of shape {list(s.shape)}"
+                )
+        return state if batched else tuple(s.unsqueeze(0) for s in state)

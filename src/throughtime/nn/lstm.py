@@ -1,0 +1,153 @@
+"""Long short-term memory: an input gate, a forget gate and an output gate around a cell state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from throughtime._cell import Cell
+from throughtime._reference import step_of
+from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn._single import AbstractSingle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
+
+    from throughtime._reference import Activation as Function
+    from throughtime.nn._recurrent import Activation
+
+CELL = Cell(
+    name="lstm",
+    gates=("i", "f", "g", "o"),
+    states=("h", "c"),
+    onnx_gates=("i", "o", "f", "g"),
+    paper="Hochreiter and Schmidhuber 1997, Long Short-Term Memory; Gers et al. 2000, Learning to Forget",
+)
+
+
+@step_of(CELL)
+def step(
+    x: tuple[Tensor, ...],
+    hidden: Callable[[Tensor], tuple[Tensor, ...]],
+    state: tuple[Tensor, ...],
+    diagonal: tuple[Tensor, ...],
+    f: Function,
+    g: Function,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    h, c = state
+    sums = [x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True)]
+    input_gate, forget_gate, new, output_gate = g(sums[0]), g(sums[1]), f(sums[2]), g(sums[3])
+    c = forget_gate * c + input_gate * new
+    return (output_gate * f(c), c), (input_gate, forget_gate, new, output_gate)
+
+
+class LSTM(AbstractRecurrent):
+    r"""Unfold a long short-term memory over time.
+
+    $$i_t = \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi})$$
+    $$f_t = \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf})$$
+    $$g_t = f(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg})$$
+    $$o_t = \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho})$$
+    $$c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot f(c_t)$$
+
+    With `proj_size` P > 0 the output and state h is W_{hr} h_t. Keeps 5·T·N·H scalars for the backward pass. Source:
+    Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget; projection:
+    Sak et al. 2014, Long Short-Term Memory Based Recurrent Neural Network Architectures.
+
+    Args:
+        input_size: I, the features of a step.
+        hidden_size: H, the hidden units.
+        num_layers: L; each layer above the first reads the outputs of the one below.
+        bias: whether there are biases.
+        batch_first: whether inputs and outputs are (N, T, …) rather than (T, N, …).
+        dropout: probability with which an output of a layer below the last is zeroed in training.
+        bidirectional: run a second network backwards in time and join the outputs.
+        proj_size: P, units that h is projected to; 0 for none.
+        device: where the parameters live.
+        dtype: their element type.
+        activation: f, any function of a tensor; tanh if None.
+        gate_activation: that of i, f and o, likewise.
+        recurrent_bias: False drops `bias_hh`.
+
+    >>> import torch
+    >>> from throughtime import nn
+    >>> y, (h_n, c_n) = nn.LSTM(3, 8, batch_first=True)(torch.zeros(2, 5, 3))
+    >>> y.shape, c_n.shape
+    (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        activation: Activation | None = None,
+        gate_activation: Activation = "sigmoid",
+        recurrent_bias: bool = True,
+    ) -> None:
+        super().__init__(
+            CELL,
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            device=device,
+            dtype=dtype,
+            activation=activation,
+            gate_activation=gate_activation,
+            recurrent_bias=recurrent_bias,
+        )
+
+
+class LSTMCell(AbstractSingle):
+    """One step of a long short-term memory; the equations are those of `LSTM`.
+
+    Args:
+        input_size: I, the features.
+        hidden_size: H, the hidden units.
+        bias: whether there are biases.
+        device: where the parameters live.
+        dtype: their element type.
+        activation: any function of a tensor; tanh if None.
+        gate_activation: that of the gates, likewise.
+        recurrent_bias: False drops `bias_hh`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        activation: Activation | None = None,
+        gate_activation: Activation = "sigmoid",
+        recurrent_bias: bool = True,
+    ) -> None:
+        super().__init__(
+            CELL,
+            input_size,
+            hidden_size,
+            bias=bias,
+            device=device,
+            dtype=dtype,
+            activation=activation,
+            gate_activation=gate_activation,
+            recurrent_bias=recurrent_bias,
+        )

@@ -1,0 +1,157 @@
+"""Elman's recurrent network: h = f(W_x x + W_h h' + b)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from throughtime._cell import Cell
+from throughtime._reference import step_of
+from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn._single import AbstractSingle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
+
+    from throughtime._reference import Activation as Function
+    from throughtime.nn._recurrent import Activation
+
+CELL = Cell(
+    name="rnn",
+    gates=("h",),
+    states=("h",),
+    activations=("tanh", "relu", "sigmoid"),
+    onnx_gates=("h",),
+    paper="Elman 1990, Finding Structure in Time",
+)
+
+
+@step_of(CELL)
+def step(
+    x: tuple[Tensor, ...],
+    hidden: Callable[[Tensor], tuple[Tensor, ...]],
+    state: tuple[Tensor, ...],
+    diagonal: tuple[Tensor, ...],
+    f: Function,
+    g: Function,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    (h_x,), (h_h,) = x, hidden(state[0])
+    h = f(h_x + h_h)
+    return (h,), (h,)
+
+
+def _nonlinearity(name: str) -> str:
+    if name not in CELL.activations:
+        raise ValueError(
+            f"Unknown nonlinearity {name!r}. Select from 'tanh', 'relu' or 'sigmoid', or give any function as activation="
+        )
+    return name
+
+
+class RNN(AbstractRecurrent):
+    r"""Unfold an Elman network over time: $h_t = f(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})$.
+
+    Keeps nothing for the backward pass but its outputs. Source: Elman 1990, Finding Structure in Time.
+
+    Args:
+        input_size: I, the features of a step.
+        hidden_size: H, the hidden units.
+        num_layers: L; each layer above the first reads the outputs of the one below.
+        nonlinearity: 'tanh', 'relu' or 'sigmoid'.
+        bias: whether there are biases.
+        batch_first: whether inputs and outputs are (N, T, …) rather than (T, N, …).
+        dropout: probability with which an output of a layer below the last is zeroed in training.
+        bidirectional: run a second network backwards in time and join the outputs.
+        device: where the parameters live.
+        dtype: their element type.
+        activation: any function of a tensor, in the place of `nonlinearity`.
+        recurrent_bias: False for the textbook's single bias per unit; drops `bias_hh`.
+
+    >>> import torch
+    >>> from throughtime import nn
+    >>> y, h_n = nn.RNN(1, 8)(torch.zeros(5, 2, 1))
+    >>> y.shape, h_n.shape
+    (torch.Size([5, 2, 8]), torch.Size([1, 2, 8]))
+    """
+
+    _autocasts = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        activation: Activation | None = None,
+        recurrent_bias: bool = True,
+    ) -> None:
+        self_activation = _nonlinearity(nonlinearity) if activation is None else activation
+        super().__init__(
+            CELL,
+            f"RNN_{nonlinearity.upper()}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=0,
+            device=device,
+            dtype=dtype,
+            activation=self_activation,
+            gate_activation="sigmoid",
+            recurrent_bias=recurrent_bias,
+        )
+        self.nonlinearity = nonlinearity
+
+
+class RNNCell(AbstractSingle):
+    r"""One step of an Elman network: $h' = f(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})$.
+
+    Args:
+        input_size: I, the features.
+        hidden_size: H, the hidden units.
+        bias: whether there are biases.
+        nonlinearity: 'tanh', 'relu' or 'sigmoid'.
+        device: where the parameters live.
+        dtype: their element type.
+        activation: any function of a tensor, in the place of `nonlinearity`.
+        recurrent_bias: False for a single bias per unit; drops `bias_hh`.
+    """
+
+    _autocasts = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        activation: Activation | None = None,
+        recurrent_bias: bool = True,
+    ) -> None:
+        super().__init__(
+            CELL,
+            input_size,
+            hidden_size,
+            bias=bias,
+            device=device,
+            dtype=dtype,
+            activation=_nonlinearity(nonlinearity) if activation is None else activation,
+            gate_activation="sigmoid",
+            recurrent_bias=recurrent_bias,
+        )
+        self.nonlinearity = nonlinearity

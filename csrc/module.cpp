@@ -55,7 +55,7 @@ void addresses(nb::tuple from, Pointer* to, size_t count) {
     for (size_t i = 0; i < from.size(); ++i) to[i] = pointer<Pointer>(nb::cast<Address>(from[i]));
 }
 
-constexpr size_t weights_each = 5;
+constexpr size_t weights_each = 6;  // the sixth, a projection, is not compiled: always null
 
 void weights_of(nb::tuple from, Weights* to) {
     const void* flat[max_directions * weights_each] = {};

@@ -21,7 +21,7 @@ class Cell:
         states: names; the first one, `h`, is the output and what the recurrent weights multiply.
         paper: author, year and title.
         separate: gates whose input and hidden halves meet later than by a plain sum, such as the new gate of a GRU.
-        diagonals: names of pointwise weights of shape (H,), such as peepholes.
+        diagonals: names of pointwise weights, such as peepholes: the rows of the parameter `diagonal` (diagonals, H).
         activations: names of the activations that the compiled kernel offers, the default first.
         onnx_gates: the gates in the order of the ONNX operator, or empty where there is none.
     """
@@ -79,7 +79,9 @@ class Cell:
                 shapes["bias_hh"] = (rows,)
         if proj_size:
             shapes["weight_hr"] = (proj_size, hidden_size)
-        return shapes | {f"weight_{name}": (hidden_size,) for name in self.diagonals}
+        if self.diagonals:
+            shapes["diagonal"] = (len(self.diagonals), hidden_size)
+        return shapes
 
     def state_sizes(self, hidden_size: int, proj_size: int = 0) -> tuple[int, ...]:
         """Units of each state: a projection narrows h alone."""

@@ -69,6 +69,11 @@ def activation_of(activation: str | Activation) -> Activation:
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
+def name_of(activation: str | Activation) -> str:
+    """What to call an activation in a message."""
+    return repr(activation if isinstance(activation, str) else getattr(activation, "__name__", activation))
+
+
 class Trace(NamedTuple):
     """All that happened in one layer and direction: tensors (T, N, H) in the order of time."""
 

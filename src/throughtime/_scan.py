@@ -3,6 +3,9 @@
 A call takes the compiled kernels where they cover it and the reference path otherwise; `route` says which and why. The
 kernels' backward pass is their own. Where the gradient itself is to be differentiated, the backward pass is the
 reference path's, so that second derivatives are exact.
+
+A call for one step costs little more than its arithmetic, so tensors travel in flat tuples here: x, the states if there
+are any, and for each direction the fields of `Weights`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
     from throughtime._cell import Cell
     from throughtime._kernels._engine import Kernel
     from throughtime._reference import Activation, States
+
+    Activations = tuple[str | Activation, str | Activation]
+    Tensors = tuple[Tensor | None, ...]
+
+_FIELDS = len(Weights._fields)
 
 
 def scan(
@@ -58,57 +66,62 @@ def scan(
     batch = len(ragged.lengths) if ragged is not None else x.shape[1]
     check_scan(cell, x, state, weights, batch)
     activations = (cell.activations[0] if activation is None else activation, gate_activation)
+    flat = tuple(value for direction in weights for value in direction)
+    return unfold(cell, x, () if state is None else tuple(state), flat, ragged, reverse, activations)
+
+
+def unfold(
+    cell: Cell,
+    x: Tensor,
+    state: States,
+    weights: Tensors,
+    ragged: Ragged | None,
+    reverse: bool,
+    activations: Activations,
+) -> tuple[Tensor, States]:
+    """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
     kernel, _ = route(cell, x, weights, activations)
+    call = _Call(kernel, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
     if kernel is None:
-        given = tuple(state) if state is not None else _zeros(cell, x, weights, batch)
-        f, g = map(_reference.activation_of, activations)
-        return _reference.scan(cell, x, given, weights, ragged=ragged, reverse=reverse, activations=(f, g))
-    call = _Call(kernel, cell, ragged, reverse, activations, len(weights), state is not None)
-    tensors = (x, *(state or ()), *(w for direction in weights for w in direction[:_KERNEL_WEIGHTS]))
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
-        y, *states = _Scan.apply(call, *tensors)
-    else:
-        y, *states = _forward(call, *tensors, keep=False)[0]
-    return y, tuple(states)
+        return _reference_scan(call, x, state, weights)
+    if torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
+        y, *finals = _Scan.apply(call, x, *state, *weights)
+        return y, tuple(finals)
+    y, finals, _ = _forward(call, x, state, weights, keep=False)
+    return y, finals
 
 
-_KERNEL_WEIGHTS = 5
-"""Leading fields of `Weights` that the kernels take."""
+def _any_requires_grad(*tensors: Tensor | None) -> bool:
+    for tensor in tensors:  # noqa: SIM110  any() over a generator costs three times as much
+        if tensor is not None and tensor.requires_grad:
+            return True
+    return False
 
 
-def _zeros(cell: Cell, x: Tensor, weights: Sequence[Weights], batch: int) -> States:
-    """The initial states (D, N, H) where none are given."""
-    w = weights[0]
-    hidden = w.weight_hh.shape[0] // len(cell.gates)
-    sizes = cell.state_sizes(hidden, 0 if w.weight_hr is None else w.weight_hr.shape[0])
-    return tuple(x.new_zeros(len(weights), batch, units) for units in sizes)
-
-
-def route(
-    cell: Cell, x: Tensor, weights: Sequence[Weights], activations: tuple[str | Activation, str | Activation]
-) -> tuple[Kernel | None, str]:
+def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path; and why."""
-    activation, gate_activation = activations
-    for function in activations:
-        if not isinstance(function, str):
-            return None, f"activation {getattr(function, '__name__', function)!r} is not compiled"
-    if gate_activation != "sigmoid":
-        return None, f"gate activation {gate_activation!r} is not compiled"
-    if weights[0].weight_hr is not None:
-        return None, "projections are not compiled"
-    if x.device.type != "cpu":
+    dtype = x.dtype
+    if dtype is not torch.float32 and dtype is not torch.float64:
+        return None, f"element type {dtype} has no kernels"
+    if not x.is_cpu:
         return None, f"device {x.device.type!r} has no kernels"
-    if x.dtype not in (torch.float32, torch.float64):
-        return None, f"element type {x.dtype} has no kernels"
-    if any(w is not None and w.dtype != x.dtype for direction in weights for w in direction):
-        return None, "inputs and weights differ in their element type"
+    for weight in weights:
+        if weight is not None and (weight.dtype is not dtype or not weight.is_cpu):
+            return None, "inputs and weights differ in their element type or device"
+    if weights[_FIELDS - 1] is not None:
+        return None, "projections are not compiled"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"
     if torch.compiler.is_compiling():
         return None, "torch.compile is tracing"
-    kernel = _kernels.find(cell.name, activation, x.dtype == torch.float64)
+    activation, gate_activation = activations
+    if not isinstance(activation, str):
+        return None, f"activation {_reference.name_of(activation)} is not compiled"
+    if gate_activation != "sigmoid":
+        return None, f"gate activation {_reference.name_of(gate_activation)} is not compiled"
+    kernel = _kernels.find(cell.name, activation, dtype is torch.float64)
     if kernel is None:
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
     return kernel, f"compiled for {kernel.isa}"
@@ -120,37 +133,58 @@ def which_path(layer: Any, x: Tensor) -> str:
 
 
 class _Call(NamedTuple):
-    """What a call is, besides its tensors: x, the states if given, five weights for each direction."""
+    """What a call is, besides its tensors."""
 
-    kernel: Kernel
+    kernel: Kernel | None
     cell: Cell
     ragged: Ragged | None
     reverse: bool
-    activations: tuple[str | Activation, str | Activation]
+    activations: Activations
     directions: int
-    has_state: bool
+    given_states: int  # 0, or as many as the cell has
 
     def split(self, tensors: Sequence[Any]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
         """Cut a flat list, in the order of the tensors, into x, states and weights."""
-        states = len(self.cell.states) if self.has_state else 0
-        return tensors[0], tuple(tensors[1 : 1 + states]), tuple(tensors[1 + states :])
+        first_weight = 1 + self.given_states
+        return tensors[0], tuple(tensors[1:first_weight]), tuple(tensors[first_weight:])
 
-    def problem(self, x: Tensor, y: Tensor, hidden: int) -> tuple[int, ...]:
-        """The numbers that describe the call to the engine, in its order."""
-        ragged = self.ragged
-        if ragged is not None and ragged.offsets is not None:
-            steps, batch, inputs = len(ragged.offsets) - 1, len(ragged.lengths), x.shape[1]
-            strides = (0, x.stride(0), 0, y.stride(0))
-        else:
-            steps, batch, inputs = x.shape
-            strides = (x.stride(0), x.stride(1), y.stride(0), y.stride(1))
-        return (
-            *(steps, batch, inputs, hidden, self.directions, self.reverse, torch.get_num_threads()),
-            _address(ragged and ragged.offsets),
-            _address(ragged and ragged.lengths),
-            _address(ragged and ragged.order),
-            *strides,
-        )
+
+def _reference_scan(call: _Call, x: Tensor, state: States, weights: Tensors) -> tuple[Tensor, States]:
+    directions = [Weights(*weights[i : i + _FIELDS]) for i in range(0, len(weights), _FIELDS)]
+    if not state:
+        w = directions[0]
+        batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
+        hidden = w.weight_hh.shape[0] // len(call.cell.gates)
+        sizes = call.cell.state_sizes(hidden, 0 if w.weight_hr is None else w.weight_hr.shape[0])
+        state = tuple(x.new_zeros(len(directions), batch, units) for units in sizes)
+    f, g = map(_reference.activation_of, call.activations)
+    return _reference.scan(
+        call.cell, x, state, directions, ragged=call.ragged, reverse=call.reverse, activations=(f, g)
+    )
+
+
+def _problem(call: _Call, x: Tensor, y: Tensor, batch: int, hidden: int) -> tuple[int, ...]:
+    """The numbers that describe the call to the engine, in its order."""
+    ragged = call.ragged
+    threads = torch.get_num_threads()
+    if ragged is None:
+        steps, batch, inputs = x.shape
+        kind = (steps, batch, inputs, hidden, call.directions, call.reverse, threads, 0, 0, 0)
+    else:
+        steps = len(x) if ragged.offsets is None else len(ragged.offsets) - 1
+        addresses = [0 if t is None else t.data_ptr() for t in (ragged.offsets, ragged.lengths, ragged.order)]
+        kind = (steps, batch, x.shape[-1], hidden, call.directions, call.reverse, threads, *addresses)
+    x_strides, y_strides = x.stride(), y.stride()
+    if len(x_strides) == 2:  # packed: rows follow each other
+        return (*kind, 0, x_strides[0], 0, y_strides[0])
+    return (*kind, x_strides[0], x_strides[1], y_strides[0], y_strides[1])
+
+
+def _dense(x: Tensor, others: Sequence[Tensor | None]) -> tuple[Tensor, list[Tensor | None]]:
+    """The tensors as the kernels read them: vectors of x contiguous, everything else contiguous as a whole."""
+    if x.stride(-1) != 1 and x.shape[-1] != 1:
+        x = x.contiguous()
+    return x, [t if t is None or t.is_contiguous() else t.contiguous() for t in others]
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -161,52 +195,51 @@ def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
     return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
-def _rows_contiguous(tensor: Tensor) -> Tensor:
-    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
-
-
 def _empty_output(call: _Call, x: Tensor, features: int) -> Tensor:
     """An output for x, in the memory order of x, zero where steps may be missing."""
-    make = torch.zeros if call.ragged is not None and not call.ragged.is_packed else torch.empty
-    if x.dim() == 3 and x.stride(0) < x.stride(1):
-        return make(x.shape[1], x.shape[0], features, dtype=x.dtype).transpose(0, 1)
-    return make(*x.shape[:-1], features, dtype=x.dtype)
+    if x.dim() == 2:
+        return x.new_empty(x.shape[0], features)
+    steps, batch, _ = x.shape
+    make = x.new_empty if call.ragged is None else x.new_zeros
+    if batch > 1 and steps > 1 and x.stride(0) < x.stride(1):
+        return make(batch, steps, features).transpose(0, 1)
+    return make(steps, batch, features)
 
 
-def _forward(call: _Call, *tensors: Tensor | None, keep: bool) -> tuple[tuple[Tensor, ...], Tensor | None, tuple]:
-    """Run the kernel. Returns (y, *states), what is kept for the backward pass, and the tensors as the kernel saw them."""
-    x, states, weights = call.split(tensors)
-    x = _rows_contiguous(x)
-    states = tuple(s.contiguous() for s in states)
-    weights = tuple(w if w is None else w.contiguous() for w in weights)
+def _forward(
+    call: _Call, x: Tensor, state: States, weights: Tensors, *, keep: bool
+) -> tuple[Tensor, States, Tensor | None]:
+    """Run the kernel. Returns y, the final states and what is kept for the backward pass."""
+    assert call.kernel is not None
+    x, dense = _dense(x, (*state, *weights))
     hidden = weights[1].shape[1]
-    y = _empty_output(call, x, call.directions * hidden)
     batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
-    finals = tuple(torch.empty(call.directions, batch, hidden, dtype=x.dtype) for _ in call.cell.states)
+    y = _empty_output(call, x, call.directions * hidden)
+    finals = tuple([x.new_empty(call.directions, batch, hidden) for _ in call.cell.states])
     kept = None
     if keep:
         rows = y.shape[0] if y.dim() == 2 else y.shape[0] * y.shape[1]
-        kept = torch.empty(call.kernel.kept_scalars(rows, hidden, call.directions), dtype=x.dtype)
+        kept = x.new_empty(call.kernel.kept_scalars(rows, hidden, call.directions))
     call.kernel.forward(
-        call.problem(x, y, hidden),
+        _problem(call, x, y, batch, hidden),
         x.data_ptr(),
         y.data_ptr(),
         _address(kept),
-        _addresses(states),
+        _addresses(dense[: call.given_states]),
         _addresses(finals),
-        _addresses(weights),
+        _addresses(dense[call.given_states :]),
     )
-    return (y, *finals), kept, (x, *states, *weights)
+    return y, finals, kept
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        outputs, kept, _ = _forward(call, *tensors, keep=True)
+        y, finals, kept = _forward(call, *call.split(tensors), keep=True)
         ctx.call = call
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(outputs[0], kept, *tensors)
-        return outputs
+        ctx.save_for_backward(y, kept, *tensors)
+        return y, *finals
 
     @staticmethod
     def backward(ctx: Any, *doutputs: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -226,56 +259,50 @@ def _backward(
     doutputs: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
-    x, states, weights = call.split(tensors)
-    x_wanted, states_wanted, weights_wanted = call.split(wanted)
-    x = _rows_contiguous(x)
-    states = tuple(s.contiguous() for s in states)
-    weights = tuple(w if w is None else w.contiguous() for w in weights)
+    """The gradients of the tensors that want one, by the kernel."""
+    assert call.kernel is not None
+    x, state, weights = call.split(tensors)
+    x, dense = _dense(x, (*state, *weights))
     hidden = weights[1].shape[1]
+    batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
     dy, *dfinals = doutputs
     if dy is not None and dy.stride() != y.stride():
         dy = torch.empty_like(y).copy_(dy)
     dfinals = [d if d is None else d.contiguous() for d in dfinals]
-    make = torch.zeros_like if call.ragged is not None and not call.ragged.is_packed else torch.empty_like
-    dx = tuple(make(x) for _ in range(call.directions)) if x_wanted else ()
-    dstates = tuple(torch.empty_like(s) if w else None for s, w in zip(states, states_wanted, strict=True))
-    dweights = tuple(torch.empty_like(w) if g else None for w, g in zip(weights, weights_wanted, strict=True))
+    dx: tuple[Tensor, ...] = ()
+    if wanted[0]:
+        if torch.empty_like(x).stride() != x.stride():  # with gaps or repetitions: its gradient has none
+            x = x.contiguous()
+        make = torch.empty_like if call.ragged is None or call.ragged.is_packed else torch.zeros_like
+        dx = tuple([make(x) for _ in range(call.directions)])
+    gradients = [torch.empty_like(t) if w else None for t, w in zip(dense, wanted[1:], strict=True)]
+    states = call.given_states
     call.kernel.backward(
-        call.problem(x, y, hidden),
+        _problem(call, x, y, batch, hidden),
         x.data_ptr(),
         y.data_ptr(),
         kept.data_ptr(),
         _address(dy),
         _addresses(dx),
-        _addresses(states),
+        _addresses(dense[:states]),
         _addresses(dfinals),
-        _addresses(dstates),
-        _addresses(weights),
-        _addresses(dweights),
+        _addresses(gradients[:states]),
+        _addresses(dense[states:]),
+        _addresses(gradients[states:]),
     )
     dx_sum = dx[0].add_(dx[1]) if len(dx) == 2 else dx[0] if dx else None
-    return dx_sum, *dstates, *dweights
+    return dx_sum, *gradients
 
 
 def _reference_backward(
     call: _Call, tensors: Sequence[Tensor | None], doutputs: Sequence[Tensor | None], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
     """The same gradients, as a graph that can be differentiated again."""
-    x, states, flat = call.split(tensors)
-    weights = [Weights(*flat[i : i + _KERNEL_WEIGHTS]) for i in range(0, len(flat), _KERNEL_WEIGHTS)]
-    batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
-    given = states or _zeros(call.cell, x, weights, batch)
-    f, g = map(_reference.activation_of, call.activations)
-    y, finals = _reference.scan(
-        call.cell, x, given, weights, ragged=call.ragged, reverse=call.reverse, activations=(f, g)
-    )
+    y, finals = _reference_scan(call, *call.split(tensors))
     reached = [(o, d) for o, d in zip((y, *finals), doutputs, strict=True) if d is not None and o.requires_grad]
+    if not reached:
+        return [None] * len(tensors)
+    outputs, doutputs = zip(*reached, strict=True)
     inputs = [t for t, w in zip(tensors, wanted, strict=True) if w]
-    gradients = iter(
-        torch.autograd.grad(
-            [o for o, _ in reached], inputs, [d for _, d in reached], create_graph=True, allow_unused=True
-        )
-        if reached
-        else [None] * len(inputs)
-    )
+    gradients = iter(torch.autograd.grad(outputs, inputs, doutputs, create_graph=True, allow_unused=True))
     return [next(gradients) if w else None for w in wanted]

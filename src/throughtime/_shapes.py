@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Weights(NamedTuple):
     """The weights of one layer in one direction.
 
-    `diagonal` stacks the pointwise weights of the cell, in its order. With `weight_hr` the output and state h is a
+    `diagonal` has a row for each pointwise weight of the cell. With `weight_hr` the output and state h is a
     projection to P units, and H in `weight_hh` reads P.
     """
 
@@ -109,7 +109,7 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
     shapes = cell.parameter_shapes(x.shape[-1], hidden, proj_size=projected)
     for w in weights:
         for name, value in w._asdict().items():
-            shape = (len(cell.diagonals), hidden) if name == "diagonal" else shapes.get(name)
+            shape = shapes.get(name)
             if value is not None and shape is not None and value.shape != shape:
                 raise ValueError(_misfit(name, shape, value, cell, gates, hidden))
     if state is not None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from throughtime._scan import route, scan
+from throughtime._reference import name_of
+from throughtime._scan import route, unfold
 from throughtime._shapes import Ragged, Weights
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
     Activation = str | Callable[[Tensor], Tensor]
     States = tuple[Tensor, ...]
-
-
-class _Input(NamedTuple):
-    """A call's input as the scan wants it, and what it takes to give the output back in the caller's form."""
-
-    x: Tensor  # (T, N, I), or (rows, I) if packed
-    ragged: Ragged | None
-    batch: int
-    batched: bool
-    packed: PackedSequence | None
 
 
 class AbstractRecurrent(nn.Module):
@@ -79,22 +70,16 @@ class AbstractRecurrent(nn.Module):
         self.gate_activation: Activation = gate_activation
         self.recurrent_bias = recurrent_bias
         self._check_arguments(dropout)
-        self._names = [
-            self._register_layer(layer, suffix, device, dtype)
-            for layer in range(num_layers)
-            for suffix in ("", "_reverse")[: self.directions]
-        ]
+        self.directions = 2 if bidirectional else 1
+        self._state_sizes = cell.state_sizes(hidden_size, proj_size)
+        self._activations = (self.activation, self.gate_activation)
+        self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
         self.reset_parameters()
 
     @property
-    def directions(self) -> int:
-        """D: 2 if bidirectional."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
+    def all_weights(self) -> list[list[Tensor]]:
         """The parameters of each layer and direction."""
-        return [[getattr(self, name) for name in names.values()] for names in self._names]
+        return [[w for w in direction if w is not None] for layer in range(self.num_layers) for direction in self.weights(layer)]
 
     def reset_parameters(self) -> None:
         """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
@@ -115,9 +100,9 @@ class AbstractRecurrent(nn.Module):
         defaults = {"bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "recurrent_bias": True}
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         if self.activation != self.cell.activations[0]:
-            parts.append(f"activation={_name_of(self.activation)}")
+            parts.append(f"activation={name_of(self.activation)}")
         if self.gate_activation != "sigmoid":
-            parts.append(f"gate_activation={_name_of(self.gate_activation)}")
+            parts.append(f"gate_activation={name_of(self.gate_activation)}")
         return ", ".join(parts)
 
     def forward(
@@ -143,66 +128,100 @@ class AbstractRecurrent(nn.Module):
             ValueError: if dimensions, element types or lengths do not fit.
             RuntimeError: if sizes do not fit.
         """
-        given = self._read(input, lengths)
-        state = self._read_state(hx, given)
-        with Autocast(self._autocasts) as cast:
-            y, finals = self._stack(cast(given.x), state and cast(state), given.ragged, cast)
-        return self._give_back(y, given), self._give_back_state(finals, given)
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx, lengths)
+        self._check_input(input, (2, 3))
+        batched = input.dim() == 3
+        x = input if batched else input.unsqueeze(1)
+        if batched and self.batch_first:
+            x = x.transpose(0, 1)
+        steps, batch, _ = x.shape
+        if steps == 0:
+            raise RuntimeError(f"Expected sequence length to be larger than 0 in {type(self).__name__}")
+        state = () if hx is None else self._read_state(hx, batch, x.dtype, batched=batched)
+        y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
+        if not batched:
+            y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
+        elif self.batch_first:
+            y = y.transpose(0, 1)
+        return y, finals if len(finals) > 1 else finals[0]
 
     def weights(self, layer: int) -> list[Weights]:
         """The weights of a layer (0 … L-1), one set for each direction."""
-        return [self._weights(names) for names in self._names[layer * self.directions : (layer + 1) * self.directions]]
+        flat = self._flat_weights(layer)
+        fields = len(Weights._fields)
+        return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
     def path(self, x: Tensor) -> str:
         """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
-        kernel, reason = route(self.cell, x, self.weights(0), (self.activation, self.gate_activation))
+        kernel, reason = route(self.cell, x, self._flat_weights(0), self._activations)
         return f"{'kernel' if kernel else 'reference'}: {reason}"
 
-    def _stack(
-        self, x: Tensor, state: States | None, ragged: Ragged | None, cast: Callable[[Any], Any]
-    ) -> tuple[Tensor, States]:
-        if self.num_layers == 1:
-            return self._layer(0, x, state, ragged, cast)
+    def _forward_packed(
+        self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
+    ) -> tuple[PackedSequence, Any]:
+        data, batch_sizes, order, back = packed
+        self._check_input(data, (2,))
+        if lengths is not None:
+            raise ValueError("lengths: expected None with a PackedSequence, which has its own")
+        state = () if hx is None else self._read_state(hx, int(batch_sizes[0]), data.dtype, batched=True)
+        if order is not None:
+            state = tuple(s.index_select(1, order) for s in state)
+        y, finals = self._run(data, state, Ragged.packed(batch_sizes))
+        if back is not None:
+            finals = tuple(s.index_select(1, back) for s in finals)
+        return PackedSequence(y, batch_sizes, order, back), finals if len(finals) > 1 else finals[0]
+
+    def _run(self, x: Tensor, state: States, ragged: Ragged | None) -> tuple[Tensor, States]:
+        """Run the stack of layers."""
+        if torch._C._is_any_autocast_enabled():
+            x, state = self._autocast(x, *state)
         finals = []
         for layer in range(self.num_layers):
-            rows = slice(layer * self.directions, (layer + 1) * self.directions)
-            initial = None if state is None else tuple(s[rows] for s in state)
-            x, final = self._layer(layer, x, initial, ragged, cast)
+            initial = state
+            if self.num_layers > 1:
+                rows = slice(layer * self.directions, (layer + 1) * self.directions)
+                initial = tuple([s[rows] for s in state])
+            weights = self._flat_weights(layer)
+            if weights[0].dtype is not x.dtype:  # autocast
+                weights = tuple([w if w is None else w.to(x.dtype) for w in weights])
+            x, final = unfold(self.cell, x, initial, weights, ragged, False, self._activations)
             finals.append(final)
             if self.dropout and layer < self.num_layers - 1:
                 x = dropout(x, self.dropout, self.training)
+        if self.num_layers == 1:
+            return x, finals[0]
         return x, tuple(torch.cat(states) for states in zip(*finals, strict=True))
 
-    def _layer(
-        self, layer: int, x: Tensor, state: States | None, ragged: Ragged | None, cast: Callable[[Any], Any]
-    ) -> tuple[Tensor, States]:
-        return scan(
-            self.cell,
-            x,
-            state,
-            [cast(w) for w in self.weights(layer)],
-            ragged=ragged,
-            activation=self.activation,
-            gate_activation=self.gate_activation,
-        )
+    def _autocast(self, x: Tensor, *state: Tensor) -> tuple[Tensor, States]:
+        """Stand in for torch.autocast, whose lists of operations do not know ours."""
+        dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
+        return x.to(dtype), tuple(s.to(dtype) for s in state)
 
-    def _weights(self, names: dict[str, str]) -> Weights:
-        values = {field: getattr(self, name) for field, name in names.items()}
-        diagonal = [values.pop(f"weight_{name}") for name in self.cell.diagonals]
-        return Weights(**values, diagonal=torch.stack(diagonal) if diagonal else None)
+    def _flat_weights(self, layer: int) -> tuple[Tensor | None, ...]:
+        """The fields of `Weights` for each direction of a layer, one after the other."""
+        parameters = self._parameters
+        try:
+            flat = [None if name is None else parameters[name] for name in self._flat_names[layer]]
+        except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute
+            flat = [None if name is None else getattr(self, name) for name in self._flat_names[layer]]
+        return tuple(flat)
 
     def _register_layer(
-        self, layer: int, suffix: str, device: torch.device | str | None, dtype: torch.dtype | None
-    ) -> dict[str, str]:
-        """Create the parameters of one layer and direction. Returns their full names by name."""
-        width = self.input_size if layer == 0 else (self.proj_size or self.hidden_size) * self.directions
+        self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> tuple[str | None, ...]:
+        """Create the parameters of a layer. Returns their names in the order of `Weights`, for each direction."""
+        width = self.input_size if layer == 0 else self._state_sizes[0] * self.directions
         shapes = self.cell.parameter_shapes(
             width, self.hidden_size, bias=self.bias, recurrent_bias=self.recurrent_bias, proj_size=self.proj_size
         )
-        names = {name: f"{name}_l{layer}{suffix}" for name in shapes}
-        for name, shape in shapes.items():
-            self.register_parameter(names[name], nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        return names
+        names: list[str | None] = []
+        for suffix in ("", "_reverse")[: self.directions]:
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
+            names += [f"{field}_l{layer}{suffix}" if field in shapes else None for field in Weights._fields]
+        return tuple(names)
 
     def _check_arguments(self, dropout: float) -> None:
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
@@ -230,110 +249,39 @@ class AbstractRecurrent(nn.Module):
         if self.proj_size >= self.hidden_size:
             raise ValueError(f"proj_size has to be smaller than hidden_size, got {self.proj_size}, {self.hidden_size}")
 
-    def _read(self, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None) -> _Input:
-        packed = isinstance(input, PackedSequence)
-        data = input.data if packed else input
-        if not packed and data.dim() not in (2, 3):
-            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {data.dim()}D tensor instead")
-        weight = getattr(self, self._names[0]["weight_ih"])
-        if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
+    def _check_input(self, x: Tensor, dimensions: tuple[int, ...]) -> None:
+        name = type(self).__name__
+        if x.dim() not in dimensions:
+            expected = " or ".join(f"{d}D" for d in dimensions)
+            raise ValueError(f"{name}: Expected input to be {expected}, got {x.dim()}D tensor instead")
+        weight = self._parameters.get("weight_ih_l0", x)
+        if x.dtype is not weight.dtype and not torch._C._is_any_autocast_enabled():
             raise ValueError(
-                f"{type(self).__name__}: input must have the type {weight.dtype} of the weights, got type {data.dtype}: "
-                f"use input.to({weight.dtype}) or {type(self).__name__}.to({data.dtype})"
+                f"{name}: input must have the type {weight.dtype} of the weights, got type {x.dtype}: "
+                f"use input.to({weight.dtype}) or {name}.to({x.dtype})"
             )
-        if data.shape[-1] != self.input_size:
+        if x.shape[-1] != self.input_size:
             raise RuntimeError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {data.shape[-1]}"
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
             )
-        if packed:
-            if lengths is not None:
-                raise ValueError("lengths: expected None with a PackedSequence, which has its own")
-            ragged = Ragged.packed(input.batch_sizes)
-            return _Input(data, ragged, len(ragged.lengths), True, input)
-        batched = data.dim() == 3
-        x = data.unsqueeze(1) if not batched else data.transpose(0, 1) if self.batch_first else data
-        if x.shape[0] == 0:
-            raise RuntimeError(f"Expected sequence length to be larger than 0 in {type(self).__name__}")
-        ragged = None if lengths is None else Ragged.padded(lengths, *x.shape[:2])
-        return _Input(x, ragged, x.shape[1], batched, None)
 
-    def _read_state(self, hx: Any, given: _Input) -> States | None:
-        if hx is None:
-            return None
+    def _read_state(self, hx: Any, batch: int, dtype: torch.dtype, *, batched: bool) -> States:
         state = (hx,) if len(self.cell.states) == 1 else tuple(hx)
         if len(state) != len(self.cell.states):
             raise ValueError(f"hx: expected the states {self.cell.states}, got {len(state)} tensors")
-        dimensions = 3 if given.batched else 2
+        dimensions = 3 if batched else 2
         if any(s.dim() != dimensions for s in state):
-            kind = "batched 3-D" if given.batched else "unbatched 2-D"
+            kind = "batched 3-D" if batched else "unbatched 2-D"
             names = "hx" if len(state) == 1 else "hx and cx"
-            came = f"{state[0].dim()}-D" if len(state) == 1 else f"({', '.join(f'{s.dim()}-D' for s in state)})"
-            tensor = "tensor" if len(state) == 1 else "tensors"
-            raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {came} {tensor}")
-        if not given.batched:
+            came = f"{state[0].dim()}-D tensor" if len(state) == 1 else f"({', '.join(f'{s.dim()}-D' for s in state)}) tensors"
+            raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {came}")
+        if not batched:
             state = tuple(s.unsqueeze(1) for s in state)
-        layers = self.num_layers * self.directions
-        for k, (s, units) in enumerate(
-            zip(state, self.cell.state_sizes(self.hidden_size, self.proj_size), strict=True)
-        ):
-            expected = (layers, given.batch, units)
-            if s.shape != expected:
+        for k, (s, units) in enumerate(zip(state, self._state_sizes, strict=True)):
+            if s.shape != (self.num_layers * self.directions, batch, units):
                 name = "hidden" if len(state) == 1 else f"hidden[{k}]"
+                expected = (self.num_layers * self.directions, batch, units)
                 raise RuntimeError(f"Expected {name} size {expected}, got {list(s.shape)}")
-            if s.dtype != given.x.dtype and not torch.is_autocast_enabled(s.device.type):
-                raise RuntimeError(f"hx: expected the type {given.x.dtype} of the input, got {s.dtype}")
-        if given.packed is not None and given.packed.sorted_indices is not None:
-            state = tuple(s.index_select(1, given.packed.sorted_indices) for s in state)
+            if s.dtype is not dtype and not torch._C._is_any_autocast_enabled():
+                raise RuntimeError(f"hx: expected the type {dtype} of the input, got {s.dtype}")
         return state
-
-    def _give_back(self, y: Tensor, given: _Input) -> Tensor | PackedSequence:
-        if given.packed is not None:
-            packed = given.packed
-            return PackedSequence(y, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-        if not given.batched:
-            return y.squeeze(1)
-        return y.transpose(0, 1) if self.batch_first else y
-
-    def _give_back_state(self, finals: States, given: _Input) -> Tensor | States:
-        if given.packed is not None and given.packed.unsorted_indices is not None:
-            finals = tuple(s.index_select(1, given.packed.unsorted_indices) for s in finals)
-        if not given.batched:
-            finals = tuple(s.squeeze(1) for s in finals)
-        return finals[0] if len(finals) == 1 else finals
-
-
-class Autocast:
-    """Stand in for torch.autocast, whose lists of operations do not know ours: cast once, then run without it."""
-
-    def __init__(self, casts: bool) -> None:
-        self._enabled = torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
-        self._casts = casts
-
-    def __enter__(self) -> Callable[[Any], Any]:
-        if not self._enabled:
-            return _unchanged
-        device = "cpu" if torch.is_autocast_enabled("cpu") else "cuda"
-        dtype = torch.get_autocast_dtype(device) if self._casts else torch.float32
-        self._outside = torch.autocast(device, enabled=False)
-        self._outside.__enter__()
-
-        def cast(value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                return value.to(dtype)
-            if isinstance(value, Weights):
-                return Weights(*(v if v is None else v.to(dtype) for v in value))
-            return tuple(v.to(dtype) for v in value)
-
-        return cast
-
-    def __exit__(self, *error: object) -> None:
-        if self._enabled:
-            self._outside.__exit__(*error)
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def _name_of(activation: Activation) -> str:
-    return activation if isinstance(activation, str) else getattr(activation, "__name__", repr(activation))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from throughtime._scan import scan
+from throughtime._scan import unfold
 from throughtime._shapes import Weights
-from throughtime.nn._recurrent import Autocast
 
 if TYPE_CHECKING:
     from throughtime._cell import Cell
@@ -44,7 +43,7 @@ class AbstractSingle(nn.Module):
         self.gate_activation: Activation = gate_activation
         self.recurrent_bias = recurrent_bias
         shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias, recurrent_bias=recurrent_bias)
-        for name in dict.fromkeys((*shapes, "bias_ih", "bias_hh")):
+        for name in Weights._fields:
             shape = shapes.get(name)
             parameter = None if shape is None else nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
             self.register_parameter(name, parameter)
@@ -84,28 +83,16 @@ class AbstractSingle(nn.Module):
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: expected {self.input_size}, got {input.shape[-1]}")
         x = input if input.dim() == 2 else input.unsqueeze(0)
-        state = None if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
-        with Autocast(self._autocasts) as cast:
-            _, finals = scan(
-                self.cell,
-                cast(x).unsqueeze(0),
-                state and tuple(s.unsqueeze(0) for s in cast(state)),
-                [cast(self._weights())],
-                activation=self.activation,
-                gate_activation=self.gate_activation,
-            )
+        state = () if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
+        weights = tuple([getattr(self, name) for name in Weights._fields])
+        if torch._C._is_any_autocast_enabled():
+            dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
+            x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
+            weights = tuple(w if w is None else w.to(dtype) for w in weights)
+        activations = (self.activation, self.gate_activation)
+        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, False, activations)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
-        return finals[0] if len(finals) == 1 else finals
-
-    def _weights(self) -> Weights:
-        diagonal = [getattr(self, f"weight_{name}") for name in self.cell.diagonals]
-        return Weights(
-            self.weight_ih,
-            self.weight_hh,
-            self.bias_ih,
-            self.bias_hh,
-            diagonal=torch.stack(diagonal) if diagonal else None,
-        )
+        return finals if len(finals) > 1 else finals[0]
 
     def _read_state(self, hx: Any, batch: int, *, batched: bool) -> tuple[torch.Tensor, ...]:
         state = (hx,) if len(self.cell.states) == 1 else tuple(hx)
@@ -121,4 +108,4 @@ class AbstractSingle(nn.Module):
                 raise RuntimeError(
                     f"Input batch size {batch if batched else 1} doesn't match {label} of shape {list(s.shape)}"
                 )
-        return state if batched else tuple(s.unsqueeze(0) for s in state)
+        return tuple(s.unsqueeze(0) if batched else s.unsqueeze(0).unsqueeze(0) for s in state)

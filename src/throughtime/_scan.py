@@ -81,13 +81,15 @@ def unfold(
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
     kernel, _ = route(cell, x, weights, activations)
-    call = _Call(kernel, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
+    directions = len(weights) // _FIELDS
     if kernel is None:
+        call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         return _reference_scan(call, x, state, weights)
     if torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
+        call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         y, *finals = _Scan.apply(call, x, *state, *weights)
         return y, tuple(finals)
-    y, finals, _ = _forward(call, x, state, weights, keep=False)
+    y, finals, _ = _forward(kernel, x, state, weights, directions, ragged, reverse, keep=False)
     return y, finals
 
 
@@ -163,71 +165,80 @@ def _reference_scan(call: _Call, x: Tensor, state: States, weights: Tensors) -> 
     )
 
 
-def _problem(call: _Call, x: Tensor, y: Tensor, batch: int, hidden: int) -> tuple[int, ...]:
+def _problem(
+    x: Tensor, y: Tensor, hidden: int, directions: int, ragged: Ragged | None, reverse: bool
+) -> tuple[int, ...]:
     """The numbers that describe the call to the engine, in its order."""
-    ragged = call.ragged
+    x_strides, y_strides = x.stride(), y.stride()
     threads = torch.get_num_threads()
     if ragged is None:
         steps, batch, inputs = x.shape
-        kind = (steps, batch, inputs, hidden, call.directions, call.reverse, threads, 0, 0, 0)
+        kind = (steps, batch, inputs, hidden, directions, reverse, threads, 0, 0, 0)
     else:
         steps = len(x) if ragged.offsets is None else len(ragged.offsets) - 1
-        addresses = [0 if t is None else t.data_ptr() for t in (ragged.offsets, ragged.lengths, ragged.order)]
-        kind = (steps, batch, x.shape[-1], hidden, call.directions, call.reverse, threads, *addresses)
-    x_strides, y_strides = x.stride(), y.stride()
-    if len(x_strides) == 2:  # packed: rows follow each other
-        return (*kind, 0, x_strides[0], 0, y_strides[0])
+        tables = _addresses((ragged.offsets, ragged.lengths, ragged.order))
+        kind = (steps, len(ragged.lengths), x.shape[-1], hidden, directions, reverse, threads, *tables)
+        if ragged.offsets is not None:  # rows follow each other
+            return (*kind, 0, x_strides[0], 0, y_strides[0])
     return (*kind, x_strides[0], x_strides[1], y_strides[0], y_strides[1])
-
-
-def _dense(x: Tensor, others: Sequence[Tensor | None]) -> tuple[Tensor, list[Tensor | None]]:
-    """The tensors as the kernels read them: vectors of x contiguous, everything else contiguous as a whole."""
-    if x.stride(-1) != 1 and x.shape[-1] != 1:
-        x = x.contiguous()
-    return x, [t if t is None or t.is_contiguous() else t.contiguous() for t in others]
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
     return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
-def _empty_output(call: _Call, x: Tensor, features: int) -> Tensor:
+def _contiguous(tensors: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    for tensor in tensors:
+        if tensor is not None and not tensor.is_contiguous():
+            return [t if t is None else t.contiguous() for t in tensors]
+    return tensors
+
+
+def _vectors_contiguous(x: Tensor) -> Tensor:
+    """x, with the features of a step side by side."""
+    return x if x.is_contiguous() or x.stride(-1) == 1 else x.contiguous()
+
+
+def _empty_output(x: Tensor, features: int, ragged: Ragged | None) -> Tensor:
     """An output for x, in the memory order of x, zero where steps may be missing."""
     if x.dim() == 2:
         return x.new_empty(x.shape[0], features)
     steps, batch, _ = x.shape
-    make = x.new_empty if call.ragged is None else x.new_zeros
+    make = x.new_empty if ragged is None else x.new_zeros
     if batch > 1 and steps > 1 and x.stride(0) < x.stride(1):
         return make(batch, steps, features).transpose(0, 1)
     return make(steps, batch, features)
 
 
 def _forward(
-    call: _Call, x: Tensor, state: States, weights: Tensors, *, keep: bool
+    kernel: Kernel,
+    x: Tensor,
+    state: Sequence[Tensor | None],
+    weights: Sequence[Tensor | None],
+    directions: int,
+    ragged: Ragged | None,
+    reverse: bool,
+    *,
+    keep: bool,
 ) -> tuple[Tensor, States, Tensor | None]:
     """Run the kernel. Returns y, the final states and what is kept for the backward pass."""
-    assert call.kernel is not None
-    x, dense = _dense(x, (*state, *weights))
+    x, state, weights = _vectors_contiguous(x), _contiguous(state), _contiguous(weights)
     hidden = weights[1].shape[1]
-    batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
-    y = _empty_output(call, x, call.directions * hidden)
-    finals = tuple([x.new_empty(call.directions, batch, hidden) for _ in call.cell.states])
+    y = _empty_output(x, directions * hidden, ragged)
+    batch = x.shape[1] if ragged is None else len(ragged.lengths)
+    finals = tuple([x.new_empty(directions, batch, hidden) for _ in range(kernel.states)])
     kept = None
     if keep:
         rows = y.shape[0] if y.dim() == 2 else y.shape[0] * y.shape[1]
-        kept = x.new_empty(call.kernel.kept_scalars(rows, hidden, call.directions))
-    call.kernel.forward(
-        _problem(call, x, y, batch, hidden),
+        kept = x.new_empty(kernel.kept_scalars(rows, hidden, directions))
+    kernel.forward(
+        _problem(x, y, hidden, directions, ragged, reverse),
         x.data_ptr(),
         y.data_ptr(),
-        _address(kept),
-        _addresses(dense[: call.given_states]),
+        0 if kept is None else kept.data_ptr(),
+        _addresses(state),
         _addresses(finals),
-        _addresses(dense[call.given_states :]),
+        _addresses(weights),
     )
     return y, finals, kept
 
@@ -235,7 +246,10 @@ def _forward(
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        y, finals, kept = _forward(call, *call.split(tensors), keep=True)
+        x, state, weights = call.split(tensors)
+        y, finals, kept = _forward(
+            call.kernel, x, state, weights, call.directions, call.ragged, call.reverse, keep=True
+        )
         ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y, kept, *tensors)
@@ -260,38 +274,35 @@ def _backward(
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the tensors that want one, by the kernel."""
-    assert call.kernel is not None
     x, state, weights = call.split(tensors)
-    x, dense = _dense(x, (*state, *weights))
-    hidden = weights[1].shape[1]
-    batch = len(call.ragged.lengths) if call.ragged is not None else x.shape[1]
+    x, state, weights = _vectors_contiguous(x), _contiguous(state), _contiguous(weights)
     dy, *dfinals = doutputs
     if dy is not None and dy.stride() != y.stride():
         dy = torch.empty_like(y).copy_(dy)
-    dfinals = [d if d is None else d.contiguous() for d in dfinals]
     dx: tuple[Tensor, ...] = ()
     if wanted[0]:
-        if torch.empty_like(x).stride() != x.stride():  # with gaps or repetitions: its gradient has none
-            x = x.contiguous()
+        if not x.is_contiguous() and torch.empty_like(x).stride() != x.stride():
+            x = x.contiguous()  # had gaps or repetitions; its gradient has none
         make = torch.empty_like if call.ragged is None or call.ragged.is_packed else torch.zeros_like
         dx = tuple([make(x) for _ in range(call.directions)])
-    gradients = [torch.empty_like(t) if w else None for t, w in zip(dense, wanted[1:], strict=True)]
-    states = call.given_states
+    _, state_wanted, weights_wanted = call.split(wanted)
+    dstate = [torch.empty_like(t) if w else None for t, w in zip(state, state_wanted, strict=True)]
+    dweights = [torch.empty_like(t) if w else None for t, w in zip(weights, weights_wanted, strict=True)]
     call.kernel.backward(
-        _problem(call, x, y, batch, hidden),
+        _problem(x, y, weights[1].shape[1], call.directions, call.ragged, call.reverse),
         x.data_ptr(),
         y.data_ptr(),
         kept.data_ptr(),
-        _address(dy),
+        0 if dy is None else dy.data_ptr(),
         _addresses(dx),
-        _addresses(dense[:states]),
-        _addresses(dfinals),
-        _addresses(gradients[:states]),
-        _addresses(dense[states:]),
-        _addresses(gradients[states:]),
+        _addresses(state),
+        _addresses(_contiguous(dfinals)),
+        _addresses(dstate),
+        _addresses(weights),
+        _addresses(dweights),
     )
     dx_sum = dx[0].add_(dx[1]) if len(dx) == 2 else dx[0] if dx else None
-    return dx_sum, *gradients
+    return dx_sum, *dstate, *dweights
 
 
 def _reference_backward(

@@ -1,0 +1,56 @@
+# All work on throughtime starts here; `make help` lists it. Set-up happens by itself, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SANITIZERS := address thread
+export OMP_NUM_THREADS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types bench docs sanitize clean
+.DELETE_ON_ERROR:
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## Forecast a real series and write a report, in demo/
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed  ## Run all tests but the slow ones
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(VENV)/.installed  ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.installed  ## Check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run -Werror $(shell find csrc tests -name '*.[ch]pp')
+	@$(BIN)/basedpyright
+
+types: $(VENV)/.installed  ## Check types only
+	@$(BIN)/basedpyright
+
+bench: $(VENV)/.installed  ## Measure the layers beside torch.nn on this machine
+	@$(BIN)/throughtime bench
+
+docs: $(VENV)/.installed  ## Build the documentation in docs/_build
+	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+sanitize: $(SANITIZERS:%=sanitize-%)  ## Run the kernels under the address, undefined and thread sanitizers
+
+clean:  ## Remove everything that was built, .venv too
+	rm -rf $(VENV) build demo docs/_build
+
+# Torch comes first and stays: what is installed later finds it and brings no other.
+$(VENV)/.torch: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: Python 3.11 or newer is needed, and $(PYTHON) is older: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt torch scikit-build-core nanobind cmake ninja
+	@touch $@
+
+# Editable: a change in Python needs nothing, a change here builds the extension anew.
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml CMakeLists.txt $(shell find csrc)
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
+	@touch $@

@@ -1,0 +1,28 @@
+"""What every test shares: two threads, no leftover random state, and the real data where it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Start every test from the same seed, so that none depends on those before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The directory of real data, for tests that need it."""
+    name = os.environ.get("THROUGHTIME_DATA")
+    if not name:
+        pytest.skip("needs real data: set THROUGHTIME_DATA to the directory that holds it")
+    if not Path(name).is_dir():
+        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is no directory")
+    return Path(name).resolve()

@@ -1,7 +1,7 @@
 // The Python module: one class, whose instances are the compiled cells.
 //
-// Tensors come as addresses (data_ptr()), because six of them as array objects would cost more than a whole short call.
-// Shapes are checked in Python, once, where errors can be worded for the user; see throughtime/_kernels/__init__.py.
+// Tensors come as they are and are read in place. Shapes are checked in Python, once, where errors can be worded for the
+// user; what is checked here keeps a wrong call from reading memory that is not its own.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernel.hpp"
+#include "tensor.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -41,82 +42,185 @@ std::vector<const Kernel*> kernels() {
     return found;
 }
 
-using Address = uintptr_t;
+// What a call's tensors have to be; the engine itself checks nothing.
+class Reader {
+  public:
+    explicit Reader(const Kernel& kernel) : bits_(kernel.is_double ? 64 : 32) {}
 
-template <class Pointer>
-Pointer pointer(Address address) {
-    return reinterpret_cast<Pointer>(address);
-}
+    bool accepts(nb::handle object) const {
+        Tensor tensor;
+        if (Exchange::of(object).view(object.ptr(), &tensor)) {
+            PyErr_Clear();
+            return false;
+        }
+        return tensor.on_cpu(Tensor::floating, bits_);
+    }
 
-// The addresses in a tuple, in order; a missing tail stays null.
-template <class Pointer>
-void addresses(nb::tuple from, Pointer* to, size_t count) {
-    if (from.size() > count) throw std::invalid_argument("too many addresses");
-    for (size_t i = 0; i < from.size(); ++i) to[i] = pointer<Pointer>(nb::cast<Address>(from[i]));
-}
+    // The address of a contiguous tensor, null for None.
+    void* address(nb::handle object) const {
+        if (object.is_none()) return nullptr;
+        const Tensor tensor = view(object);
+        if (!tensor.on_cpu(Tensor::floating, bits_) || !tensor.contiguous())
+            throw std::invalid_argument("expected a contiguous tensor of the kernel's element type on the CPU");
+        return tensor.at<void>();
+    }
 
-constexpr size_t weights_each = 6;  // the sixth, a projection, is not compiled: always null
+    // Those of all tensors in a tuple, in order; the rest of `to` stays as it is.
+    template <class Pointer>
+    void addresses(nb::tuple from, Pointer* to, size_t count) const {
+        if (from.size() > count) throw std::invalid_argument("too many tensors");
+        for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i]);
+    }
 
-void weights_of(nb::tuple from, Weights* to) {
-    const void* flat[max_directions * weights_each] = {};
-    addresses(from, flat, max_directions * weights_each);
+    // A sequence (T, N, features), or packed (rows, features): vectors contiguous, any strides between them.
+    Tensor sequence(nb::handle object) const {
+        const Tensor tensor = view(object);
+        const int last = tensor.dimensions - 1;
+        if (!tensor.on_cpu(Tensor::floating, bits_) || last < 1 || (tensor.stride(last) != 1 && tensor.size(last) != 1))
+            throw std::invalid_argument("expected a sequence of contiguous vectors of the kernel's element type on the CPU");
+        return tensor;
+    }
+
+    // Whole numbers, null for None.
+    static const int64_t* table(nb::handle object) {
+        if (object.is_none()) return nullptr;
+        const Tensor tensor = view(object);
+        if (!tensor.on_cpu(Tensor::integer, 64) || !tensor.contiguous())
+            throw std::invalid_argument("expected contiguous whole numbers of 64 bits on the CPU");
+        return tensor.at<const int64_t>();
+    }
+
+  private:
+    int bits_;
+};
+
+constexpr size_t weights_each = 6;  // the fields of Weights in _shapes.py; the sixth, a projection, is not compiled
+
+template <class To>
+void weights_of(const Reader& reader, nb::tuple from, To* to) {
+    decltype(To::w_ih) flat[max_directions * weights_each] = {};
+    reader.addresses(from, flat, max_directions * weights_each);
     for (size_t d = 0; d < max_directions; ++d) {
-        const void* const* w = flat + d * weights_each;
+        const auto* const w = flat + d * weights_each;
         to[d] = {w[0], w[1], w[2], w[3], w[4]};
     }
 }
 
-Problem problem_of(nb::tuple sizes) {
-    if (sizes.size() != 14) throw std::invalid_argument("a problem has 14 numbers");
-    ptrdiff_t n[14];
-    for (size_t i = 0; i < 14; ++i) n[i] = nb::cast<ptrdiff_t>(sizes[i]);
-    const auto* const offsets = pointer<const int64_t*>(Address(n[7]));
-    return {.steps = n[0],
-            .batch = n[1],
-            .inputs = n[2],
-            .hidden = n[3],
-            .directions = int(n[4]),
-            .reverse = n[5] != 0,
-            .threads = int(n[6]),
-            .lengths = pointer<const int64_t*>(Address(n[8])),
-            .order = pointer<const int64_t*>(Address(n[9])),
-            .x = {n[10], n[11], offsets},
-            .y = {n[12], n[13], offsets}};
-}
-
-void forward(const Kernel& kernel, nb::tuple problem, Address x, Address y, Address kept, nb::tuple state_0,
-             nb::tuple state_n, nb::tuple weights) {
-    Forward f{};
-    f.problem = problem_of(problem);
-    f.x = pointer<const void*>(x);
-    f.y = pointer<void*>(y);
-    f.kept = pointer<void*>(kept);
-    addresses(state_0, f.state_0, max_states);
-    addresses(state_n, f.state_n, max_states);
-    weights_of(weights, f.weights);
-    const nb::gil_scoped_release released;
-    kernel.forward(f);
-}
-
-void backward(const Kernel& kernel, nb::tuple problem, Address x, Address y, Address kept, Address dy, nb::tuple dx,
-              nb::tuple state_0, nb::tuple dstate_n, nb::tuple dstate_0, nb::tuple weights, nb::tuple dweights) {
-    Backward f{};
-    f.problem = problem_of(problem);
-    f.x = pointer<const void*>(x);
-    f.y = pointer<const void*>(y);
-    f.kept = pointer<const void*>(kept);
-    f.dy = pointer<const void*>(dy);
-    addresses(dx, f.dx, max_directions);
-    addresses(state_0, f.state_0, max_states);
-    addresses(dstate_n, f.dstate_n, max_states);
-    addresses(dstate_0, f.dstate_0, max_states);
-    weights_of(weights, f.weights);
-    void* flat[max_directions * weights_each] = {};
-    addresses(dweights, flat, max_directions * weights_each);
-    for (size_t d = 0; d < max_directions; ++d) {
-        void* const* w = flat + d * weights_each;
-        f.dweights[d] = {w[0], w[1], w[2], w[3], w[4]};
+// `ragged` is (lengths, order, offsets), each may be None; see Problem.
+Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tuple ragged, bool reverse, int threads) {
+    const Tensor w_hh = view(weights[1]);
+    Problem p{};
+    p.inputs = x.size(-1);
+    p.hidden = w_hh.size(-1);
+    p.directions = int(weights.size() / weights_each);
+    p.reverse = reverse;
+    p.threads = threads;
+    if (ragged.size() != 0) {
+        p.lengths = Reader::table(ragged[0]);
+        p.order = Reader::table(ragged[1]);
     }
+    if (x.dimensions == 2) {  // packed
+        const Tensor offsets = view(ragged[2]);
+        p.steps = offsets.size(0) - 1;
+        p.batch = view(ragged[0]).size(0);
+        p.x = {0, x.stride(0), Reader::table(ragged[2])};
+        p.y = {0, y.stride(0), p.x.offsets};
+    } else {
+        p.steps = x.size(0);
+        p.batch = x.size(1);
+        p.x = {x.stride(0), x.stride(1), nullptr};
+        p.y = {y.stride(0), y.stride(1), nullptr};
+    }
+    return p;
+}
+
+bool accepts(const Kernel& kernel, nb::args tensors) {
+    const Reader reader(kernel);
+    for (const nb::handle tensor : tensors)
+        if (!tensor.is_none() && !reader.accepts(tensor)) return false;
+    return true;
+}
+
+// A tensor of the type of `like`, of some sizes, made by torch.
+template <class... Sizes>
+nb::object make(const char* method, nb::handle like, Sizes... sizes) {
+    return like.attr(method)(int64_t(sizes)...);
+}
+
+nb::object contiguous(nb::handle tensor) {
+    return tensor.is_none() || view(tensor).contiguous() ? nb::borrow(tensor) : tensor.attr("contiguous")();
+}
+
+nb::tuple contiguous(nb::tuple tensors) {
+    for (const nb::handle tensor : tensors)
+        if (!tensor.is_none() && !view(tensor).contiguous()) {
+            nb::list copies;
+            for (const nb::handle each : tensors) copies.append(contiguous(each));
+            return nb::tuple(copies);
+        }
+    return tensors;
+}
+
+// An output for x, in the memory order of x, zero where steps may be missing.
+nb::object make_output(nb::handle like, const Tensor& x, int64_t features, bool padded) {
+    if (x.dimensions == 2) return make("new_empty", like, x.size(0), features);
+    const char* const method = padded ? "new_zeros" : "new_empty";
+    if (x.size(0) > 1 && x.size(1) > 1 && x.stride(0) < x.stride(1))
+        return make(method, like, x.size(1), x.size(0), features).attr("transpose")(0, 1);
+    return make(method, like, x.size(0), x.size(1), features);
+}
+
+// Returns y, the final states and, if asked for, what is kept for the backward pass.
+nb::tuple forward(const Kernel& kernel, nb::object x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged, bool reverse,
+                  int threads, bool keep) {
+    const Reader reader(kernel);
+    if (const Tensor given = view(x); given.stride(-1) != 1 && given.size(-1) != 1) x = x.attr("contiguous")();
+    state_0 = contiguous(state_0);
+    weights = contiguous(weights);
+    Forward f{};
+    const Tensor inputs = reader.sequence(x);
+    const int64_t hidden = view(weights[1]).size(-1), directions = int64_t(weights.size() / weights_each);
+    const nb::object y = make_output(x, inputs, directions * hidden, ragged.size() != 0);
+    const Tensor outputs = reader.sequence(y);
+    f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
+    const Problem& p = f.problem;
+    nb::object state_n[max_states];
+    for (int j = 0; j < kernel.states; ++j) {
+        state_n[j] = make("new_empty", x, directions, p.batch, hidden);
+        f.state_n[j] = reader.address(state_n[j]);
+    }
+    const nb::object kept = keep ? make("new_empty", x, kernel.kept_scalars(p.rows_before(p.steps), hidden, p.directions)) : nb::none();
+    f.kept = reader.address(kept);
+    f.x = inputs.at<void>();
+    f.y = outputs.at<void>();
+    reader.addresses(state_0, f.state_0, max_states);
+    weights_of(reader, weights, f.weights);
+    {
+        const nb::gil_scoped_release released;
+        kernel.forward(f);
+    }
+    const nb::tuple finals = kernel.states == 1 ? nb::make_tuple(state_n[0]) : nb::make_tuple(state_n[0], state_n[1]);
+    return nb::make_tuple(y, finals, kept);
+}
+
+// Tensors of gradients are laid out as what they are the gradients of.
+void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::handle dy, nb::tuple dx,
+              nb::tuple state_0, nb::tuple dstate_n, nb::tuple dstate_0, nb::tuple weights, nb::tuple dweights,
+              nb::tuple ragged, bool reverse, int threads) {
+    const Reader reader(kernel);
+    const Tensor inputs = reader.sequence(x), outputs = reader.sequence(y);
+    Backward f{};
+    f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
+    f.x = inputs.at<void>();
+    f.y = outputs.at<void>();
+    f.kept = reader.address(kept);
+    f.dy = dy.is_none() ? nullptr : reader.sequence(dy).at<void>();
+    for (size_t d = 0; d < dx.size(); ++d) f.dx[d] = reader.sequence(dx[d]).at<void>();
+    reader.addresses(state_0, f.state_0, max_states);
+    reader.addresses(dstate_n, f.dstate_n, max_states);
+    reader.addresses(dstate_0, f.dstate_0, max_states);
+    weights_of(reader, weights, f.weights);
+    weights_of(reader, dweights, f.dweights);
     const nb::gil_scoped_release released;
     kernel.backward(f);
 }
@@ -145,9 +249,10 @@ NB_MODULE(_engine, m) {
         .def_ro("kept", &Kernel::kept)
         .def("kept_scalars", &Kernel::kept_scalars, "rows"_a, "hidden"_a, "directions"_a,
              "Size of the buffer that forward fills for backward, in elements.")
-        .def("forward", &forward, "problem"_a, "x"_a, "y"_a, "kept"_a, "state_0"_a, "state_n"_a, "weights"_a)
-        .def("backward", &backward, "problem"_a, "x"_a, "y"_a, "kept"_a, "dy"_a, "dx"_a, "state_0"_a, "dstate_n"_a,
-             "dstate_0"_a, "weights"_a, "dweights"_a);
+        .def("accepts", &accepts, "Whether all tensors are of the kernel's element type and on the CPU.")
+        .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
+        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a, "dstate_0"_a,
+             "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
     m.def("kernels", &kernels, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
     m.def("release_threads", &release_threads, "End the threads of the pool before a fork.");

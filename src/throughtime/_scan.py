@@ -89,7 +89,8 @@ def unfold(
         call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         y, *finals = _Scan.apply(call, x, *state, *weights)
         return y, tuple(finals)
-    y, finals, _ = _forward(kernel, x, state, weights, directions, ragged, reverse, keep=False)
+    tables = () if ragged is None else ragged.tables
+    y, finals, _ = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), False)
     return y, finals
 
 
@@ -102,16 +103,6 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 
 def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path; and why."""
-    dtype = x.dtype
-    if dtype is not torch.float32 and dtype is not torch.float64:
-        return None, f"element type {dtype} has no kernels"
-    if not x.is_cpu:
-        return None, f"device {x.device.type!r} has no kernels"
-    for weight in weights:
-        if weight is not None and (weight.dtype is not dtype or not weight.is_cpu):
-            return None, "inputs and weights differ in their element type or device"
-    if weights[_FIELDS - 1] is not None:
-        return None, "projections are not compiled"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
@@ -123,9 +114,13 @@ def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> 
         return None, f"activation {_reference.name_of(activation)} is not compiled"
     if gate_activation != "sigmoid":
         return None, f"gate activation {_reference.name_of(gate_activation)} is not compiled"
-    kernel = _kernels.find(cell.name, activation, dtype is torch.float64)
+    if weights[_FIELDS - 1] is not None:
+        return None, "projections are not compiled"
+    kernel = _kernels.find(cell.name, activation, x.dtype is torch.float64)
     if kernel is None:
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
+    if not kernel.accepts(x, *weights):
+        return None, f"the kernel needs all tensors as {'float64' if kernel.is_double else 'float32'} on the CPU"
     return kernel, f"compiled for {kernel.isa}"
 
 
@@ -165,32 +160,10 @@ def _reference_scan(call: _Call, x: Tensor, state: States, weights: Tensors) -> 
     )
 
 
-def _problem(
-    x: Tensor, y: Tensor, hidden: int, directions: int, ragged: Ragged | None, reverse: bool
-) -> tuple[int, ...]:
-    """The numbers that describe the call to the engine, in its order."""
-    x_strides, y_strides = x.stride(), y.stride()
-    threads = torch.get_num_threads()
-    if ragged is None:
-        steps, batch, inputs = x.shape
-        kind = (steps, batch, inputs, hidden, directions, reverse, threads, 0, 0, 0)
-    else:
-        steps = len(x) if ragged.offsets is None else len(ragged.offsets) - 1
-        tables = _addresses((ragged.offsets, ragged.lengths, ragged.order))
-        kind = (steps, len(ragged.lengths), x.shape[-1], hidden, directions, reverse, threads, *tables)
-        if ragged.offsets is not None:  # rows follow each other
-            return (*kind, 0, x_strides[0], 0, y_strides[0])
-    return (*kind, x_strides[0], x_strides[1], y_strides[0], y_strides[1])
-
-
-def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
-    return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
-
-
-def _contiguous(tensors: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+def _contiguous(tensors: Tensors) -> Tensors:
     for tensor in tensors:
         if tensor is not None and not tensor.is_contiguous():
-            return [t if t is None else t.contiguous() for t in tensors]
+            return tuple(t if t is None else t.contiguous() for t in tensors)
     return tensors
 
 
@@ -199,56 +172,13 @@ def _vectors_contiguous(x: Tensor) -> Tensor:
     return x if x.is_contiguous() or x.stride(-1) == 1 else x.contiguous()
 
 
-def _empty_output(x: Tensor, features: int, ragged: Ragged | None) -> Tensor:
-    """An output for x, in the memory order of x, zero where steps may be missing."""
-    if x.dim() == 2:
-        return x.new_empty(x.shape[0], features)
-    steps, batch, _ = x.shape
-    make = x.new_empty if ragged is None else x.new_zeros
-    if batch > 1 and steps > 1 and x.stride(0) < x.stride(1):
-        return make(batch, steps, features).transpose(0, 1)
-    return make(steps, batch, features)
-
-
-def _forward(
-    kernel: Kernel,
-    x: Tensor,
-    state: Sequence[Tensor | None],
-    weights: Sequence[Tensor | None],
-    directions: int,
-    ragged: Ragged | None,
-    reverse: bool,
-    *,
-    keep: bool,
-) -> tuple[Tensor, States, Tensor | None]:
-    """Run the kernel. Returns y, the final states and what is kept for the backward pass."""
-    x, state, weights = _vectors_contiguous(x), _contiguous(state), _contiguous(weights)
-    hidden = weights[1].shape[1]
-    y = _empty_output(x, directions * hidden, ragged)
-    batch = x.shape[1] if ragged is None else len(ragged.lengths)
-    finals = tuple([x.new_empty(directions, batch, hidden) for _ in range(kernel.states)])
-    kept = None
-    if keep:
-        rows = y.shape[0] if y.dim() == 2 else y.shape[0] * y.shape[1]
-        kept = x.new_empty(kernel.kept_scalars(rows, hidden, directions))
-    kernel.forward(
-        _problem(x, y, hidden, directions, ragged, reverse),
-        x.data_ptr(),
-        y.data_ptr(),
-        0 if kept is None else kept.data_ptr(),
-        _addresses(state),
-        _addresses(finals),
-        _addresses(weights),
-    )
-    return y, finals, kept
-
-
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         x, state, weights = call.split(tensors)
-        y, finals, kept = _forward(
-            call.kernel, x, state, weights, call.directions, call.ragged, call.reverse, keep=True
+        tables = () if call.ragged is None else call.ragged.tables
+        y, finals, kept = call.kernel.forward(
+            x, state, weights, tables, call.reverse, torch.get_num_threads(), True
         )
         ctx.call = call
         ctx.set_materialize_grads(False)
@@ -286,20 +216,14 @@ def _backward(
         make = torch.empty_like if call.ragged is None or call.ragged.is_packed else torch.zeros_like
         dx = tuple([make(x) for _ in range(call.directions)])
     _, state_wanted, weights_wanted = call.split(wanted)
-    dstate = [torch.empty_like(t) if w else None for t, w in zip(state, state_wanted, strict=True)]
-    dweights = [torch.empty_like(t) if w else None for t, w in zip(weights, weights_wanted, strict=True)]
+    dstate = tuple([torch.empty_like(t) if w else None for t, w in zip(state, state_wanted, strict=True)])
+    dweights = tuple([torch.empty_like(t) if w else None for t, w in zip(weights, weights_wanted, strict=True)])
+    tables = () if call.ragged is None else call.ragged.tables
     call.kernel.backward(
-        _problem(x, y, weights[1].shape[1], call.directions, call.ragged, call.reverse),
-        x.data_ptr(),
-        y.data_ptr(),
-        kept.data_ptr(),
-        0 if dy is None else dy.data_ptr(),
-        _addresses(dx),
-        _addresses(state),
-        _addresses(_contiguous(dfinals)),
-        _addresses(dstate),
-        _addresses(weights),
-        _addresses(dweights),
+        *(x, y, kept, dy, dx),
+        *(state, _contiguous(tuple(dfinals)), dstate),
+        *(weights, dweights),
+        *(tables, call.reverse, torch.get_num_threads()),
     )
     dx_sum = dx[0].add_(dx[1]) if len(dx) == 2 else dx[0] if dx else None
     return dx_sum, *dstate, *dweights

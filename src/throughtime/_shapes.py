@@ -79,6 +79,11 @@ class Ragged:
     def is_packed(self) -> bool:
         return self.offsets is not None
 
+    @property
+    def tables(self) -> tuple[Tensor | None, ...]:
+        """What the kernels read."""
+        return self.lengths, self.order, self.offsets
+
     def valid(self, steps: int, device: torch.device) -> Tensor:
         """Boolean (T, N): which steps of which rows there are."""
         return torch.arange(steps, device=device).unsqueeze(1) < self.lengths.to(device)

@@ -1,3 +1,5 @@
+from typing import Any
+
 class Kernel:
     """One compiled cell for one element type and one instruction set."""
 
@@ -22,29 +24,36 @@ class Kernel:
     def kept_scalars(self, rows: int, hidden: int, directions: int) -> int:
         """Size of the buffer that forward fills for backward, in elements."""
 
+    def accepts(self, *tensors: Any) -> bool:
+        """Whether all tensors are of the kernel's element type and on the CPU."""
+
     def forward(
         self,
-        problem: tuple[int, ...],
-        x: int,
-        y: int,
-        kept: int,
-        state_0: tuple[int, ...],
-        state_n: tuple[int, ...],
-        weights: tuple[int, ...],
+        x: Any,
+        y: Any,
+        kept: Any | None,
+        state_0: tuple[Any, ...],
+        state_n: tuple[Any, ...],
+        weights: tuple[Any, ...],
+        ragged: tuple[Any, ...],
+        reverse: bool,
+        threads: int,
     ) -> None: ...
     def backward(
         self,
-        problem: tuple[int, ...],
-        x: int,
-        y: int,
-        kept: int,
-        dy: int,
-        dx: tuple[int, ...],
-        state_0: tuple[int, ...],
-        dstate_n: tuple[int, ...],
-        dstate_0: tuple[int, ...],
-        weights: tuple[int, ...],
-        dweights: tuple[int, ...],
+        x: Any,
+        y: Any,
+        kept: Any,
+        dy: Any | None,
+        dx: tuple[Any, ...],
+        state_0: tuple[Any, ...],
+        dstate_n: tuple[Any, ...],
+        dstate_0: tuple[Any, ...],
+        weights: tuple[Any, ...],
+        dweights: tuple[Any, ...],
+        ragged: tuple[Any, ...],
+        reverse: bool,
+        threads: int,
     ) -> None: ...
 
 def instruction_sets() -> list[str]:

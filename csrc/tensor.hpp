@@ -1,0 +1,80 @@
+// Tensors of Python, read through DLPack's C exchange interface (DLPack 1.3, which torch offers since 2.10): one call of
+// some 40 ns tells address, sizes, strides, element type and device, as much as a single attribute costs in Python.
+//
+// The structures are those of the standard (dmlc/dlpack), of which only what is used here is named.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+namespace throughtime {
+
+// DLTensor
+struct Tensor {
+    void* data;
+    struct {
+        int32_t type, id;
+    } device;
+    int32_t dimensions;
+    struct {
+        uint8_t code, bits;
+        uint16_t lanes;
+    } element;
+    const int64_t* sizes;
+    const int64_t* strides;  // in elements
+    uint64_t byte_offset;
+
+    static constexpr int32_t cpu = 1;
+    static constexpr uint8_t integer = 0, floating = 2;
+
+    bool on_cpu(uint8_t code, int bits) const {
+        return device.type == cpu && element.code == code && element.bits == bits && element.lanes == 1;
+    }
+    int64_t size(int d) const { return sizes[d < 0 ? dimensions + d : d]; }
+    int64_t stride(int d) const { return strides[d < 0 ? dimensions + d : d]; }
+    bool contiguous() const {
+        int64_t expected = 1;
+        for (int d = dimensions - 1; d >= 0; --d) {
+            if (sizes[d] != 1 && strides[d] != expected) return sizes[d] == 0;
+            expected *= sizes[d];
+        }
+        return true;
+    }
+    template <class T>
+    T* at() const {
+        return reinterpret_cast<T*>(static_cast<char*>(data) + byte_offset);
+    }
+};
+
+// The table of functions behind `__dlpack_c_exchange_api__`.
+struct Exchange {
+    struct {
+        uint32_t major, minor;
+    } version;
+    const void* earlier;
+    const void *allocate, *own, *give;
+    int (*view)(void* object, Tensor* to);  // -1 with a Python exception set
+    const void* stream;
+
+    static const Exchange& of(nanobind::handle object) {
+        static const Exchange* const table = [&] {
+            const nanobind::object capsule = object.type().attr("__dlpack_c_exchange_api__");
+            const auto* const found = static_cast<const Exchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+            if (!found) throw nanobind::python_error();
+            if (found->version.major != 1 || !found->view) throw std::runtime_error("torch speaks another DLPack than version 1");
+            return found;
+        }();
+        return *table;
+    }
+};
+
+inline Tensor view(nanobind::handle object) {
+    Tensor tensor;
+    if (Exchange::of(object).view(object.ptr(), &tensor)) throw nanobind::python_error();
+    return tensor;
+}
+
+}  // namespace throughtime

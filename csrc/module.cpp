@@ -42,6 +42,8 @@ std::vector<const Kernel*> kernels() {
     return found;
 }
 
+constexpr size_t weights_each = 6;  // the fields of Weights in _shapes.py; the sixth, a projection, is not compiled
+
 // What a call's tensors have to be; the engine itself checks nothing.
 class Reader {
   public:
@@ -56,20 +58,35 @@ class Reader {
         return tensor.on_cpu(Tensor::floating, bits_);
     }
 
-    // The address of a contiguous tensor, null for None.
-    void* address(nb::handle object) const {
+    // The address of a contiguous tensor of `count` elements, null for None.
+    void* address(nb::handle object, int64_t count) const {
         if (object.is_none()) return nullptr;
         const Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::floating, bits_) || !tensor.contiguous())
-            throw std::invalid_argument("expected a contiguous tensor of the kernel's element type on the CPU");
+        if (!tensor.on_cpu(Tensor::floating, bits_) || !tensor.contiguous() || tensor.count() != count) {
+            const std::string expected = "expected a contiguous tensor of " + std::to_string(count) + " elements of " +
+                                         std::to_string(bits_) + " bits on the CPU, got ";
+            throw std::invalid_argument(expected + nb::cast<std::string>(nb::str(object.attr("shape"))));
+        }
         return tensor.at<void>();
     }
 
-    // Those of all tensors in a tuple, in order; the rest of `to` stays as it is.
+    // Those of the states of all directions.
     template <class Pointer>
-    void addresses(nb::tuple from, Pointer* to, size_t count) const {
-        if (from.size() > count) throw std::invalid_argument("too many tensors");
-        for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i]);
+    void states(nb::tuple from, Pointer* to, const Kernel& kernel, const Problem& p) const {
+        if (from.size() > size_t(kernel.states)) throw std::invalid_argument("too many states");
+        for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i], p.directions * p.batch * p.hidden);
+    }
+
+    // Those of the weights of each direction, or of their gradients.
+    template <class To>
+    void weights(nb::tuple from, To* to, const Kernel& kernel, const Problem& p) const {
+        const int64_t rows = kernel.gates * p.hidden;
+        for (int d = 0; d < p.directions; ++d) {
+            const size_t first = size_t(d) * weights_each;
+            to[d] = {address(from[first], rows * p.inputs), address(from[first + 1], rows * p.hidden),
+                     address(from[first + 2], rows), address(from[first + 3], rows),
+                     address(from[first + 4], kernel.diagonals * p.hidden)};
+        }
     }
 
     // A sequence (T, N, features), or packed (rows, features): vectors contiguous, any strides between them.
@@ -79,6 +96,16 @@ class Reader {
         if (!tensor.on_cpu(Tensor::floating, bits_) || last < 1 || (tensor.stride(last) != 1 && tensor.size(last) != 1))
             throw std::invalid_argument("expected a sequence of contiguous vectors of the kernel's element type on the CPU");
         return tensor;
+    }
+
+    // The address of a sequence that is laid out as another one.
+    void* like(const Tensor& other, nb::handle object) const {
+        const Tensor tensor = sequence(object);
+        for (int d = 0; d < other.dimensions; ++d)
+            if (tensor.dimensions != other.dimensions || tensor.size(d) != other.size(d) ||
+                (tensor.size(d) != 1 && tensor.stride(d) != other.stride(d)))
+                throw std::invalid_argument("expected a gradient laid out as what it belongs to");
+        return tensor.at<void>();
     }
 
     // Whole numbers, null for None.
@@ -94,20 +121,10 @@ class Reader {
     int bits_;
 };
 
-constexpr size_t weights_each = 6;  // the fields of Weights in _shapes.py; the sixth, a projection, is not compiled
-
-template <class To>
-void weights_of(const Reader& reader, nb::tuple from, To* to) {
-    decltype(To::w_ih) flat[max_directions * weights_each] = {};
-    reader.addresses(from, flat, max_directions * weights_each);
-    for (size_t d = 0; d < max_directions; ++d) {
-        const auto* const w = flat + d * weights_each;
-        to[d] = {w[0], w[1], w[2], w[3], w[4]};
-    }
-}
-
 // `ragged` is (lengths, order, offsets), each may be None; see Problem.
 Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tuple ragged, bool reverse, int threads) {
+    if (weights.size() != weights_each && weights.size() != 2 * weights_each)
+        throw std::invalid_argument("expected the weights of one or two directions");
     const Tensor w_hh = view(weights[1]);
     Problem p{};
     p.inputs = x.size(-1);
@@ -187,14 +204,15 @@ nb::tuple forward(const Kernel& kernel, nb::object x, nb::tuple state_0, nb::tup
     nb::object state_n[max_states];
     for (int j = 0; j < kernel.states; ++j) {
         state_n[j] = make("new_empty", x, directions, p.batch, hidden);
-        f.state_n[j] = reader.address(state_n[j]);
+        f.state_n[j] = reader.address(state_n[j], directions * p.batch * hidden);
     }
-    const nb::object kept = keep ? make("new_empty", x, kernel.kept_scalars(p.rows_before(p.steps), hidden, p.directions)) : nb::none();
-    f.kept = reader.address(kept);
+    const ptrdiff_t scalars = kernel.kept_scalars(p.rows_before(p.steps), hidden, p.directions);
+    const nb::object kept = keep ? make("new_empty", x, scalars) : nb::none();
+    f.kept = reader.address(kept, scalars);
     f.x = inputs.at<void>();
     f.y = outputs.at<void>();
-    reader.addresses(state_0, f.state_0, max_states);
-    weights_of(reader, weights, f.weights);
+    reader.states(state_0, f.state_0, kernel, p);
+    reader.weights(weights, f.weights, kernel, p);
     {
         const nb::gil_scoped_release released;
         kernel.forward(f);
@@ -213,14 +231,15 @@ void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept,
     f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
     f.x = inputs.at<void>();
     f.y = outputs.at<void>();
-    f.kept = reader.address(kept);
-    f.dy = dy.is_none() ? nullptr : reader.sequence(dy).at<void>();
-    for (size_t d = 0; d < dx.size(); ++d) f.dx[d] = reader.sequence(dx[d]).at<void>();
-    reader.addresses(state_0, f.state_0, max_states);
-    reader.addresses(dstate_n, f.dstate_n, max_states);
-    reader.addresses(dstate_0, f.dstate_0, max_states);
-    weights_of(reader, weights, f.weights);
-    weights_of(reader, dweights, f.dweights);
+    const Problem& p = f.problem;
+    f.kept = reader.address(kept, kernel.kept_scalars(p.rows_before(p.steps), p.hidden, p.directions));
+    f.dy = dy.is_none() ? nullptr : reader.like(outputs, dy);
+    for (size_t d = 0; d < dx.size(); ++d) f.dx[d] = reader.like(inputs, dx[d]);
+    reader.states(state_0, f.state_0, kernel, p);
+    reader.states(dstate_n, f.dstate_n, kernel, p);
+    reader.states(dstate_0, f.dstate_0, kernel, p);
+    reader.weights(weights, f.weights, kernel, p);
+    reader.weights(dweights, f.dweights, kernel, p);
     const nb::gil_scoped_release released;
     kernel.backward(f);
 }

@@ -35,6 +35,11 @@ struct Tensor {
     }
     int64_t size(int d) const { return sizes[d < 0 ? dimensions + d : d]; }
     int64_t stride(int d) const { return strides[d < 0 ? dimensions + d : d]; }
+    int64_t count() const {
+        int64_t product = 1;
+        for (int d = 0; d < dimensions; ++d) product *= sizes[d];
+        return product;
+    }
     bool contiguous() const {
         int64_t expected = 1;
         for (int d = dimensions - 1; d >= 0; --d) {

@@ -1,0 +1,85 @@
+"""The pages at the root say what is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import throughtime
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+TARGETS = {"help", "demo", "test", "test-all", "lint", "types", "bench", "docs", "sanitize"}
+CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}  # of Keep a Changelog
+# Where the machines of those who work on this keep things.
+PRIVATE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+|tmp/\w+)/")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"^make ([a-z-]+) +\w", done.stdout, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", read("Makefile"), re.MULTILINE)
+    assert phony
+    assert listed == set(phony[1].split()) >= TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_make_commands_of_a_page_exist(page: str) -> None:
+    commands = re.findall(r"(?:^|`)make ([a-z-]+)", read(page), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
+    assert set(commands) <= set(targets)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(page)):
+        assert (ROOT / link).exists(), f"{page} links to {link}"
+
+
+def test_the_snippets_of_the_readme_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    snippets = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
+    assert snippets
+    names: dict[str, Any] = {}
+    for number, snippet in enumerate(snippets, 1):
+        exec(compile(snippet, f"README.md, snippet {number}", "exec"), names)
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    declared = tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    newest = re.findall(r"^## \[(\d[^\]]*)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert declared == throughtime.__version__
+    assert not newest or newest[0] == declared
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    headings = re.findall(r"^(##+) (.*)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert headings[0] == ("##", "[Unreleased]")
+    for level, title in headings:
+        if level == "##":
+            assert re.fullmatch(r"\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", title), title
+        else:
+            assert title in CHANGES, title
+
+
+def test_contributing_is_short() -> None:
+    assert len(read("CONTRIBUTING.md").splitlines()) <= 50
+
+
+def test_no_file_names_the_paths_of_a_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("needs the repository: this is an unpacked archive")
+    texts = {name: (ROOT / name).read_bytes().decode(errors="ignore") for name in listed.stdout.split("\0") if name}
+    assert texts
+    found = {name: match[0] for name, text in texts.items() if (match := PRIVATE_PATHS.search(text))}
+    assert not found

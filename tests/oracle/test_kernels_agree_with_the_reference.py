@@ -1,0 +1,45 @@
+"""The kernels and the reference of every cell there is: two implementations, one mathematics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.tolerances import assert_close
+from torch import Tensor
+
+import throughtime.nn  # noqa: F401  (registers the cells)
+from throughtime._reference import ACTIVATIONS, REGISTRY
+from throughtime._scan import route, scan
+from throughtime._shapes import Ragged, Weights
+
+CASES = [(name, activation) for name, member in REGISTRY.items() for activation in member.cell.activations]
+
+
+@pytest.mark.parametrize(("name", "activation"), CASES)
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("lengths", [None, [4, 0, 6]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_kernels_and_reference_agree(
+    name: str, activation: str, directions: int, lengths: list[int] | None, dtype: torch.dtype
+) -> None:
+    cell = REGISTRY[name].cell
+    steps, batch, inputs, hidden = 6, 3, 2, 9
+    shapes = cell.parameter_shapes(inputs, hidden)
+    x = torch.randn(steps, batch, inputs, dtype=dtype, requires_grad=True)
+    state = [torch.randn(directions, batch, hidden, dtype=dtype, requires_grad=True) for _ in cell.states]
+    parameters = [
+        [torch.empty(shape, dtype=dtype).normal_(std=0.3).requires_grad_() for shape in shapes.values()]
+        for _ in range(directions)
+    ]
+    weights = [Weights(**dict(zip(shapes, values, strict=True))) for values in parameters]
+    leaves = [x, *state, *(p for values in parameters for p in values)]
+    ragged = None if lengths is None else Ragged.padded(lengths, steps, batch)
+
+    def results(f: object) -> list[Tensor]:
+        y, finals = scan(cell, x, state, weights, ragged=ragged, activation=f)  # pyright: ignore[reportArgumentType]
+        outputs = [y, *finals]
+        return [*outputs, *torch.autograd.grad([o.sin().sum() for o in outputs], leaves)]
+
+    kernel, reason = route(cell, x, tuple(value for w in weights for value in w), (activation, "sigmoid"))
+    assert kernel, reason
+    assert_close(results(activation), results(ACTIVATIONS[activation]), "gradient")

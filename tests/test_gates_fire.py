@@ -1,0 +1,125 @@
+"""Checks can fail: each row breaks the package in one place, and requires that the test named then fails.
+
+A row is data: add one with the check that it is for. The package is copied, the copy is changed, and the test runs in a
+process that imports the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import throughtime
+from throughtime import _kernels
+
+TESTS = Path(__file__).parent
+PATHS = "oracle/test_kernels_agree_with_the_reference.py::test_kernels_and_reference_agree"
+DOWN = "meta/test_imports_point_down.py::test_a_module_imports_nothing_from_above"
+BARE = "meta/test_bare_environment.py"
+NAMES = "meta/test_public_names.py"
+
+
+class Mutation(NamedTuple):
+    file: str  # in the package
+    old: str
+    new: str
+    test: str  # in tests/
+
+
+MUTATIONS = [
+    Mutation(
+        "nn/lstm.py", "g(sums[0]), g(sums[1])", "g(sums[1]), g(sums[0])", f"{PATHS}[torch.float64-None-1-lstm-tanh]"
+    ),
+    Mutation("nn/gru.py", "(1 - z) * n + z * h", "(1 - z) * h + z * n", f"{PATHS}[torch.float32-None-1-gru-tanh]"),
+    Mutation("nn/gru.py", "n_x + r * n_h", "r * (n_x + n_h)", f"{PATHS}[torch.float32-lengths1-2-gru-tanh]"),
+    Mutation("nn/rnn.py", "f(h_x + h_h)", "f(h_x)", f"{PATHS}[torch.float32-None-1-rnn-relu]"),
+    Mutation("_reference.py", "if reverse else", "if not reverse else", f"{PATHS}[torch.float32-None-2-rnn-tanh]"),
+    Mutation(
+        "_reference.py", "torch.where(valid[t]", "torch.where(valid[0]", f"{PATHS}[torch.float32-lengths1-1-gru-tanh]"
+    ),
+    Mutation("_scan.py", "dx[0].add_(dx[1])", "dx[0]", f"{PATHS}[torch.float32-None-2-lstm-tanh]"),
+    Mutation("_errors.py", "class Inp", "import throughtime.nn\n\n\nclass Inp", f"{DOWN}[throughtime._errors]"),
+    Mutation(
+        "_cell.py",
+        "import annotations",
+        "import annotations\nimport scipy",
+        f"{BARE}::test_the_core_learns_where_the_jobs_libraries_are_missing[layers]",
+    ),
+    Mutation(
+        "__init__.py",
+        "import importlib",
+        "import importlib\nimport torch",
+        f"{BARE}::test_the_package_alone_loads_nothing_heavy[torch]",
+    ),
+    Mutation("_kernels/_engine.pyi", "release_threads", "end_threads", "meta/test_engine_stub.py"),
+    Mutation(
+        "nn/gru.py",
+        "(torch.Size([5, 2, 16])",
+        "(torch.Size([5, 2, 8])",
+        f"{NAMES}::test_the_examples_of_a_module_run[throughtime.nn.gru]",
+    ),
+    Mutation(
+        "nn/layouts.py",
+        '"""An output for each input',
+        'f"""An output for each input',
+        f"{NAMES}::test_public_names_are_documented[throughtime.nn]",
+    ),
+    Mutation(
+        "__init__.py",
+        '"throughtime._errors"',
+        '"throughtime._error"',
+        f"{NAMES}::test_a_name_of_the_root_can_be_imported[InputError]",
+    ),
+    Mutation(
+        "__init__.py",
+        '__version__ = "',
+        '__version__ = "1',
+        "meta/test_pages.py::test_the_version_is_the_same_everywhere",
+    ),
+]
+
+# An editable installation comes through a finder that precedes the path: the copy has to win.
+SITECUSTOMIZE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildRedirectingFinder"]
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package, with the compiled kernels beside it."""
+    assert _kernels._engine is not None, "the compiled kernels could not be loaded"
+    package = tmp_path / "throughtime"
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(Path(throughtime.__file__).parent, package, ignore=ignored)
+    shutil.copy(_kernels._engine.__file__, package / "_kernels")
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    return package
+
+
+def test_the_tests_named_pass_on_the_copy_as_it_is(copy: Path) -> None:
+    done = run(copy, sorted({mutation.test for mutation in MUTATIONS}))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.old}")
+def test_a_fault_turns_its_test_red(mutation: Mutation, copy: Path) -> None:
+    changed = copy / mutation.file
+    text = changed.read_text(encoding="utf-8")
+    assert mutation.old in text, f"{mutation.file} no longer holds {mutation.old!r}: write the row anew"
+    changed.write_text(text.replace(mutation.old, mutation.new, 1), encoding="utf-8")
+    done = run(copy, [mutation.test])
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+
+
+def run(package: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests in a process that imports the package from there."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, check=False)

@@ -1,0 +1,141 @@
+"""Laws that hold for every cell, whatever the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tests.tolerances import assert_close
+
+from throughtime import nn
+
+LAYERS = ["RNN", "GRU", "LSTM"]
+DTYPES = [torch.float32, torch.float64]
+
+
+def states_of(finals: Any) -> tuple[torch.Tensor, ...]:
+    return finals if isinstance(finals, tuple) else (finals,)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("cut", [1, 4, 8])
+def test_cutting_time_changes_nothing(layer: str, cut: int) -> None:
+    module = getattr(nn, layer)(3, 17, num_layers=2)
+    x = torch.randn(9, 4, 3)
+    whole, finals = module(x)
+    first, state = module(x[:cut])
+    second, cut_finals = module(x[cut:], state)
+    assert_close((torch.cat([first, second]), *states_of(cut_finals)), (whole, *states_of(finals)), "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(3, 2, 5), (20, 3, 40), (1, 20, 33)])
+def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int]) -> None:
+    steps, inputs, hidden = sizes
+    module = getattr(nn, layer)(inputs, hidden, bidirectional=True, dtype=dtype)
+    x = torch.randn(steps, 11, inputs, dtype=dtype)
+    whole, finals = module(x)
+    for first, last in [(0, 1), (1, 3), (3, 11)]:
+        part, part_finals = module(x[:, first:last])
+        expected = (whole[:, first:last], *(s[:, first:last] for s in states_of(finals)))
+        assert_close((part, *states_of(part_finals)), expected, "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(30, 1, 3, 130), (30, 7, 3, 40), (30, 64, 20, 40)])
+def test_threads_change_nothing(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int, int]) -> None:
+    steps, batch, inputs, hidden = sizes
+    module = getattr(nn, layer)(inputs, hidden, dtype=dtype)
+    x = torch.randn(steps, batch, inputs, dtype=dtype)
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            y, finals = module(x)
+            results.append((y, *states_of(finals)))
+    finally:
+        torch.set_num_threads(2)
+    assert_close(results[1], results[0], "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_running_backwards_is_running_the_flipped_sequence_forwards(layer: str) -> None:
+    both = getattr(nn, layer)(3, 9, bidirectional=True)
+    one = getattr(nn, layer)(3, 9)
+    one.load_state_dict({k.removesuffix("_reverse"): v for k, v in both.state_dict().items() if "reverse" in k})
+    x = torch.randn(7, 4, 3)
+    y, finals = both(x)
+    flipped, flipped_finals = one(x.flip(0))
+    assert_close(y[..., 9:], flipped.flip(0), "exact")
+    assert_close(tuple(s[1:] for s in states_of(finals)), states_of(flipped_finals), "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("both", [False, True])
+def test_what_stands_in_the_padding_is_irrelevant(layer: str, both: bool) -> None:
+    module = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=both)
+    lengths = torch.tensor([7, 0, 3, 1])
+    x = torch.randn(7, 4, 3)
+    poisoned = torch.where((torch.arange(7).unsqueeze(1) < lengths).unsqueeze(-1), x, torch.nan)
+    results = []
+    for given in (x, poisoned):
+        module.zero_grad()
+        y, finals = module(given, lengths=lengths)
+        (y.square().sum() + sum(s.square().sum() for s in states_of(finals))).backward()
+        results.append((y, *states_of(finals), *(p.grad.clone() for p in module.parameters())))
+    assert_close(results[1], results[0], "exact")
+    assert results[0][0][3:, 2].abs().max() == 0
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_sequence_of_no_steps_returns_its_initial_state(layer: str) -> None:
+    module = getattr(nn, layer)(3, 9)
+    states = tuple(torch.randn(1, 2, 9) for _ in range(2 if layer == "LSTM" else 1))
+    _, finals = module(torch.randn(4, 2, 3), states if layer == "LSTM" else states[0], lengths=[0, 4])
+    assert_close(tuple(s[:, 0] for s in states_of(finals)), tuple(s[:, 0] for s in states), "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_gradients_are_reproducible_bit_for_bit(layer: str) -> None:
+    module = getattr(nn, layer)(3, 40)
+    x = torch.randn(30, 33, 3)
+    results = []
+    for _ in range(3):
+        module.zero_grad()
+        module(x)[0].square().sum().backward()
+        results.append([p.grad.clone() for p in module.parameters()])
+    assert_close(results[1], results[0], "exact")
+    assert_close(results[2], results[0], "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("view", ["expanded", "sliced", "transposed", "strided"])
+def test_strides_change_nothing(layer: str, view: str) -> None:
+    x = {
+        "expanded": torch.randn(6, 1, 3).expand(6, 4, 3),
+        "sliced": torch.randn(6, 4, 8)[..., 2:5],
+        "transposed": torch.randn(3, 4, 6).transpose(0, 2),
+        "strided": torch.randn(12, 4, 3)[::2],
+    }[view]
+    module = getattr(nn, layer)(3, 9)
+    results = []
+    for given in (x.detach().contiguous(), x.detach()):
+        given.requires_grad_()
+        y, _ = module(given)
+        (dx,) = torch.autograd.grad(y.square().sum(), given)
+        results.append((y, dx))
+    assert_close(results[1], results[0], "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_reference_path_agrees_with_the_kernel(layer: str) -> None:
+    module = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=True)
+    own = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=True, activation=torch.tanh)
+    own.load_state_dict(module.state_dict())
+    x = torch.randn(7, 4, 3)
+    assert "kernel" in module.path(x)
+    assert "reference" in own.path(x)
+    assert_close(own(x, lengths=[7, 2, 0, 5]), module(x, lengths=[7, 2, 0, 5]), "forward")

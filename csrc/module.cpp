@@ -1,7 +1,7 @@
 // The Python module: one class, whose instances are the compiled cells.
 //
-// Tensors come as they are and are read in place. Shapes are checked in Python, once, where errors can be worded for the
-// user; what is checked here keeps a wrong call from reading memory that is not its own.
+// Tensors come as they are and are read in place. Shapes are checked in Python, once, where errors can be worded for
+// the user; what is checked here keeps a wrong call from reading memory that is not its own.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -58,28 +58,30 @@ class Reader {
         return tensor.on_cpu(Tensor::floating, bits_);
     }
 
-    // The address of a contiguous tensor of `count` elements, null for None.
-    void* address(nb::handle object, int64_t count) const {
+    // The address of a tensor of `count` elements, null for None. What is not contiguous is copied, and the copy lives
+    // as long as the reader.
+    void* address(nb::handle object, int64_t count) {
         if (object.is_none()) return nullptr;
-        const Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::floating, bits_) || !tensor.contiguous() || tensor.count() != count) {
-            const std::string expected = "expected a contiguous tensor of " + std::to_string(count) + " elements of " +
+        Tensor tensor = view(object);
+        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.count() != count) {
+            const std::string expected = "expected a tensor of " + std::to_string(count) + " elements of " +
                                          std::to_string(bits_) + " bits on the CPU, got ";
             throw std::invalid_argument(expected + nb::cast<std::string>(nb::str(object.attr("shape"))));
         }
+        if (!tensor.contiguous()) tensor = view(copies_.emplace_back(object.attr("contiguous")()));
         return tensor.at<void>();
     }
 
     // Those of the states of all directions.
     template <class Pointer>
-    void states(nb::tuple from, Pointer* to, const Kernel& kernel, const Problem& p) const {
+    void states(nb::tuple from, Pointer* to, const Kernel& kernel, const Problem& p) {
         if (from.size() > size_t(kernel.states)) throw std::invalid_argument("too many states");
         for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i], p.directions * p.batch * p.hidden);
     }
 
     // Those of the weights of each direction, or of their gradients.
     template <class To>
-    void weights(nb::tuple from, To* to, const Kernel& kernel, const Problem& p) const {
+    void weights(nb::tuple from, To* to, const Kernel& kernel, const Problem& p) {
         const int64_t rows = kernel.gates * p.hidden;
         for (int d = 0; d < p.directions; ++d) {
             const size_t first = size_t(d) * weights_each;
@@ -89,17 +91,18 @@ class Reader {
         }
     }
 
-    // A sequence (T, N, features), or packed (rows, features): vectors contiguous, any strides between them.
-    Tensor sequence(nb::handle object) const {
+    // A sequence (T, N, features), or packed (rows, features): any strides between vectors, and none within, so that
+    // others are copied.
+    Tensor sequence(nb::handle object) {
         const Tensor tensor = view(object);
-        const int last = tensor.dimensions - 1;
-        if (!tensor.on_cpu(Tensor::floating, bits_) || last < 1 || (tensor.stride(last) != 1 && tensor.size(last) != 1))
-            throw std::invalid_argument("expected a sequence of contiguous vectors of the kernel's element type on the CPU");
-        return tensor;
+        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.dimensions < 2)
+            throw std::invalid_argument("expected a sequence of " + std::to_string(bits_) + " bit elements on the CPU");
+        if (tensor.stride(-1) == 1 || tensor.size(-1) == 1) return tensor;
+        return view(copies_.emplace_back(object.attr("contiguous")()));
     }
 
     // The address of a sequence that is laid out as another one.
-    void* like(const Tensor& other, nb::handle object) const {
+    void* like(const Tensor& other, nb::handle object) {
         const Tensor tensor = sequence(object);
         for (int d = 0; d < other.dimensions; ++d)
             if (tensor.dimensions != other.dimensions || tensor.size(d) != other.size(d) ||
@@ -119,6 +122,7 @@ class Reader {
 
   private:
     int bits_;
+    std::vector<nb::object> copies_;
 };
 
 // `ragged` is (lengths, order, offsets), each may be None; see Problem.
@@ -164,20 +168,6 @@ nb::object make(const char* method, nb::handle like, Sizes... sizes) {
     return like.attr(method)(int64_t(sizes)...);
 }
 
-nb::object contiguous(nb::handle tensor) {
-    return tensor.is_none() || view(tensor).contiguous() ? nb::borrow(tensor) : tensor.attr("contiguous")();
-}
-
-nb::tuple contiguous(nb::tuple tensors) {
-    for (const nb::handle tensor : tensors)
-        if (!tensor.is_none() && !view(tensor).contiguous()) {
-            nb::list copies;
-            for (const nb::handle each : tensors) copies.append(contiguous(each));
-            return nb::tuple(copies);
-        }
-    return tensors;
-}
-
 // An output for x, in the memory order of x, zero where steps may be missing.
 nb::object make_output(nb::handle like, const Tensor& x, int64_t features, bool padded) {
     if (x.dimensions == 2) return make("new_empty", like, x.size(0), features);
@@ -188,12 +178,9 @@ nb::object make_output(nb::handle like, const Tensor& x, int64_t features, bool 
 }
 
 // Returns y, the final states and, if asked for, what is kept for the backward pass.
-nb::tuple forward(const Kernel& kernel, nb::object x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged, bool reverse,
-                  int threads, bool keep) {
-    const Reader reader(kernel);
-    if (const Tensor given = view(x); given.stride(-1) != 1 && given.size(-1) != 1) x = x.attr("contiguous")();
-    state_0 = contiguous(state_0);
-    weights = contiguous(weights);
+nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
+                  bool reverse, int threads, bool keep) {
+    Reader reader(kernel);
     Forward f{};
     const Tensor inputs = reader.sequence(x);
     const int64_t hidden = view(weights[1]).size(-1), directions = int64_t(weights.size() / weights_each);
@@ -225,7 +212,7 @@ nb::tuple forward(const Kernel& kernel, nb::object x, nb::tuple state_0, nb::tup
 void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::handle dy, nb::tuple dx,
               nb::tuple state_0, nb::tuple dstate_n, nb::tuple dstate_0, nb::tuple weights, nb::tuple dweights,
               nb::tuple ragged, bool reverse, int threads) {
-    const Reader reader(kernel);
+    Reader reader(kernel);
     const Tensor inputs = reader.sequence(x), outputs = reader.sequence(y);
     Backward f{};
     f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
@@ -244,8 +231,8 @@ void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept,
     kernel.backward(f);
 }
 
-// Ends the threads of the OpenMP pool; the next parallel region starts new ones. A child that is forked while they exist
-// would wait for threads that it does not have.
+// Ends the threads of the OpenMP pool; the next parallel region starts new ones. A child that is forked while they
+// exist would wait for threads that it does not have.
 void release_threads() {
 #if defined(_OPENMP)
     omp_pause_resource_all(omp_pause_soft);
@@ -270,8 +257,8 @@ NB_MODULE(_engine, m) {
              "Size of the buffer that forward fills for backward, in elements.")
         .def("accepts", &accepts, "Whether all tensors are of the kernel's element type and on the CPU.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
-        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a, "dstate_0"_a,
-             "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);
+        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a,
+             "dstate_0"_a, "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
     m.def("kernels", &kernels, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
     m.def("release_threads", &release_threads, "End the threads of the pool before a fork.");

@@ -1,5 +1,5 @@
-// Tensors of Python, read through DLPack's C exchange interface (DLPack 1.3, which torch offers since 2.10): one call of
-// some 40 ns tells address, sizes, strides, element type and device, as much as a single attribute costs in Python.
+// Tensors of Python, read through DLPack's C exchange interface (DLPack 1.3, which torch offers since 2.10): one call
+// of some 40 ns tells address, sizes, strides, element type and device, as much as a single attribute costs in Python.
 //
 // The structures are those of the standard (dmlc/dlpack), of which only what is used here is named.
 #pragma once
@@ -67,9 +67,11 @@ struct Exchange {
     static const Exchange& of(nanobind::handle object) {
         static const Exchange* const table = [&] {
             const nanobind::object capsule = object.type().attr("__dlpack_c_exchange_api__");
-            const auto* const found = static_cast<const Exchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+            const auto* const found =
+                static_cast<const Exchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
             if (!found) throw nanobind::python_error();
-            if (found->version.major != 1 || !found->view) throw std::runtime_error("torch speaks another DLPack than version 1");
+            if (found->version.major != 1 || !found->view)
+                throw std::runtime_error("torch speaks another DLPack than version 1");
             return found;
         }();
         return *table;

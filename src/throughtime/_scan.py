@@ -67,7 +67,7 @@ def scan(
     check_scan(cell, x, state, weights, batch)
     activations = (cell.activations[0] if activation is None else activation, gate_activation)
     flat = tuple(value for direction in weights for value in direction)
-    return unfold(cell, x, () if state is None else tuple(state), flat, ragged, reverse, activations)
+    return unfold(cell, x, () if state is None else tuple(state), flat, ragged, activations, reverse=reverse)
 
 
 def unfold(
@@ -76,8 +76,9 @@ def unfold(
     state: States,
     weights: Tensors,
     ragged: Ragged | None,
-    reverse: bool,
     activations: Activations,
+    *,
+    reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
     kernel, _ = route(cell, x, weights, activations)
@@ -89,9 +90,17 @@ def unfold(
         call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         y, *finals = _Scan.apply(call, x, *state, *weights)
         return y, tuple(finals)
-    tables = () if ragged is None else ragged.tables
-    y, finals, _ = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), False)
+    y, finals, _ = _forward(kernel, x, state, weights, ragged, reverse=reverse, keep=False)
     return y, finals
+
+
+def _forward(
+    kernel: Kernel, x: Tensor, state: States, weights: Tensors, ragged: Ragged | None, *, reverse: bool, keep: bool
+) -> tuple[Tensor, States, Tensor | None]:
+    """Run the kernel. Returns y, the final states and what is kept for the backward pass."""
+    return kernel.forward(
+        x, state, weights, () if ragged is None else ragged.tables, reverse, torch.get_num_threads(), keep
+    )
 
 
 def _any_requires_grad(*tensors: Tensor | None) -> bool:
@@ -102,7 +111,7 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 
 
 def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
-    """Return the kernel that a scan will take, or None for the reference path; and why."""
+    """Return the kernel that a scan will take, or None for the reference path and the reason."""
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
@@ -121,7 +130,7 @@ def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> 
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
     if not kernel.accepts(x, *weights):
         return None, f"the kernel needs all tensors as {'float64' if kernel.is_double else 'float32'} on the CPU"
-    return kernel, f"compiled for {kernel.isa}"
+    return kernel, ""
 
 
 def which_path(layer: Any, x: Tensor) -> str:
@@ -176,10 +185,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         x, state, weights = call.split(tensors)
-        tables = () if call.ragged is None else call.ragged.tables
-        y, finals, kept = call.kernel.forward(
-            x, state, weights, tables, call.reverse, torch.get_num_threads(), True
-        )
+        y, finals, kept = _forward(call.kernel, x, state, weights, call.ragged, reverse=call.reverse, keep=True)
         ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y, kept, *tensors)

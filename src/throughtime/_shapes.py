@@ -1,4 +1,4 @@
-"""What goes into a scan, and whether it fits: weights of one direction, and batches of sequences of different lengths."""
+"""What goes into a scan, and whether it fits: weights of one direction, and batches of unequal sequences."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Ragged:
                 f"{tuple(values.shape)}"
             )
         values = values.to(torch.int64).contiguous()
-        if batch and not (0 <= int(values.min()) and int(values.max()) <= steps):
+        if batch and not (int(values.min()) >= 0 and int(values.max()) <= steps):
             row = int(((values < 0) | (values > steps)).nonzero()[0])
             raise ValueError(
                 f"lengths: expected 0 … {steps} (the steps of the input), got {int(values[row])} in row {row}"

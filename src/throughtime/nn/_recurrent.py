@@ -1,8 +1,8 @@
 """What all recurrent layers share: parameters, the stack of layers and directions, and torch's conventions around them.
 
-A layer is a stack of scans. This file reads whatever torch.nn's layers read (batched or not, time or batch first, padded
-with lengths or packed), runs the stack and gives the result back in the same form. What a layer computes is the business
-of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
+A layer is a stack of scans. This file reads whatever torch.nn's layers read (batched or not, time or batch first,
+padded with lengths or packed), runs the stack and gives the result back in the same form. What a layer computes is the
+business of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class AbstractRecurrent(nn.Module):
     @property
     def all_weights(self) -> list[list[Tensor]]:
         """The parameters of each layer and direction."""
-        return [[w for w in direction if w is not None] for layer in range(self.num_layers) for direction in self.weights(layer)]
+        directions = [w for layer in range(self.num_layers) for w in self.weights(layer)]
+        return [[weight for weight in direction if weight is not None] for direction in directions]
 
     def reset_parameters(self) -> None:
         """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
@@ -117,8 +118,8 @@ class AbstractRecurrent(nn.Module):
         Args:
             input: (T, N, I); (N, T, I) with `batch_first`; (T, I) for a single sequence; or a `PackedSequence`.
             hx: the initial state (L*D, N, H), for an LSTM the pair (h_0, c_0); zero if None.
-            lengths: valid steps of each row, in any order, 0 … T. Outputs behind the end of a sequence are zero, and its
-                final state is that of its last valid step; a sequence of no steps returns its initial state.
+            lengths: valid steps of each row, in any order, 0 … T. Outputs behind the end of a sequence are zero, and
+                its final state is that of its last valid step; a sequence of no steps returns its initial state.
 
         Returns:
             The outputs of the last layer, in the form of the input with D*H features, and the final state (L*D, N, H),
@@ -155,7 +156,7 @@ class AbstractRecurrent(nn.Module):
     def path(self, x: Tensor) -> str:
         """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
         kernel, reason = route(self.cell, x, self._flat_weights(0), self._activations)
-        return f"{'kernel' if kernel else 'reference'}: {reason}"
+        return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
@@ -185,7 +186,7 @@ class AbstractRecurrent(nn.Module):
             weights = self._flat_weights(layer)
             if weights[0].dtype is not x.dtype:  # autocast
                 weights = tuple([w if w is None else w.to(x.dtype) for w in weights])
-            x, final = unfold(self.cell, x, initial, weights, ragged, False, self._activations)
+            x, final = unfold(self.cell, x, initial, weights, ragged, self._activations)
             finals.append(final)
             if self.dropout and layer < self.num_layers - 1:
                 x = dropout(x, self.dropout, self.training)
@@ -273,7 +274,11 @@ class AbstractRecurrent(nn.Module):
         if any(s.dim() != dimensions for s in state):
             kind = "batched 3-D" if batched else "unbatched 2-D"
             names = "hx" if len(state) == 1 else "hx and cx"
-            came = f"{state[0].dim()}-D tensor" if len(state) == 1 else f"({', '.join(f'{s.dim()}-D' for s in state)}) tensors"
+            came = (
+                f"{state[0].dim()}-D tensor"
+                if len(state) == 1
+                else f"({', '.join(f'{s.dim()}-D' for s in state)}) tensors"
+            )
             raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {came}")
         if not batched:
             state = tuple(s.unsqueeze(1) for s in state)

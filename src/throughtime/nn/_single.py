@@ -90,7 +90,7 @@ class AbstractSingle(nn.Module):
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
             weights = tuple(w if w is None else w.to(dtype) for w in weights)
         activations = (self.activation, self.gate_activation)
-        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, False, activations)
+        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, activations)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return finals if len(finals) > 1 else finals[0]
 

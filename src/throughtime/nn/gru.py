@@ -53,8 +53,8 @@ class GRU(AbstractRecurrent):
     $$n_t = f(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn}))$$
     $$h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}$$
 
-    The reset gate r acts after the product, as in torch. Keeps 4·T·N·H scalars for the backward pass. Source: Cho et al.
-    2014, Learning Phrase Representations using RNN Encoder-Decoder.
+    The reset gate r acts after the product, as in torch. Keeps 4·T·N·H scalars for the backward pass. Source:
+    Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder.
 
     Args:
         input_size: I, the features of a step.

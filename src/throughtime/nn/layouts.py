@@ -1,7 +1,7 @@
 """The shapes of sequence: one or many steps in, one or many steps out, around any recurrent layer.
 
-Each is a recurrent layer and an output layer y = f_y(W_y h + b_y). The textbook's y_{t+1}, which reads h_{t+1} and so has
-seen x_0 … x_t, is the output at position t here. States go in and come out, so that a sequence can be cut anywhere.
+Each is a recurrent layer and an output layer y = f_y(W_y h + b_y). The textbook's y_{t+1}, which reads h_{t+1} and so
+has seen x_0 … x_t, is the output at position t here. States go in and come out, so that a sequence can be cut anywhere.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class OneToMany(AbstractLayout):
         layer: a recurrent layer in one direction.
         output_size: outputs.
         output_activation: that of the output layer.
-        feedback: maps an output (N, output_size) to the next input (N, I), for instance a sample from it; None feeds the
-            output itself, which needs output_size = I.
+        feedback: maps an output (N, output_size) to the next input (N, I), for instance a sample from it; None feeds
+            the output itself, which needs output_size = I.
 
     Raises:
         ValueError: if the layer is bidirectional, or the output does not fit the input.

@@ -53,8 +53,8 @@ class LSTM(AbstractRecurrent):
     $$c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot f(c_t)$$
 
     With `proj_size` P > 0 the output and state h is W_{hr} h_t. Keeps 5·T·N·H scalars for the backward pass. Source:
-    Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget; projection:
-    Sak et al. 2014, Long Short-Term Memory Based Recurrent Neural Network Architectures.
+    Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget;
+    projection: Sak et al. 2014, Long Short-Term Memory Based Recurrent Neural Network Architectures.
 
     Args:
         input_size: I, the features of a step.

@@ -45,7 +45,7 @@ def step(
 def _nonlinearity(name: str) -> str:
     if name not in CELL.activations:
         raise ValueError(
-            f"Unknown nonlinearity {name!r}. Select from 'tanh', 'relu' or 'sigmoid', or give any function as activation="
+            f"Unknown nonlinearity {name!r}. Select from 'tanh', 'relu' or 'sigmoid', or give a function as activation="
         )
     return name
 

@@ -45,13 +45,12 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         assert (ROOT / link).exists(), f"{page} links to {link}"
 
 
-def test_the_snippets_of_the_readme_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_the_snippets_of_a_page_run_in_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    snippets = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
-    assert snippets
     names: dict[str, Any] = {}
-    for number, snippet in enumerate(snippets, 1):
-        exec(compile(snippet, f"README.md, snippet {number}", "exec"), names)
+    for number, snippet in enumerate(re.findall(r"^```python\n(.*?)^```", read(page), re.DOTALL | re.MULTILINE), 1):
+        exec(compile(snippet, f"{page}, snippet {number}", "exec"), names)
 
 
 def test_the_version_is_the_same_everywhere() -> None:

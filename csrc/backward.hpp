@@ -37,8 +37,8 @@ struct BackwardWeights {
         for (ptrdiff_t b = 0; b < s.blocks; ++b)
             for (int c = first_column; c < first_column + S::G; ++c, to += S::W * S::W) {
                 const ptrdiff_t row = Columns<C>::gate(c) * s.hidden + b * S::W;
-                pack(from + row * width + to_block * S::W, width, units_in<T>(width, to_block), units_in<T>(s.hidden, b),
-                     ptrdiff_t(S::W), to);
+                pack(from + row * width + to_block * S::W, width, units_in<T>(width, to_block),
+                     units_in<T>(s.hidden, b), ptrdiff_t(S::W), to);
             }
     }
 };
@@ -48,12 +48,12 @@ template <class C, class T>
 struct BackwardMemory {
     using S = Shape<C, T>;
     Barrier barrier;
-    T* carry;           // [block][row][W]: gradient of h
-    T* dstate[S::S];    // [block][row][W]: from index 1, gradients of the other states
-    T* panel;           // [block][chunk row][columns][W]
-    T* last;            // [block][row][columns][W]: the step before the chunk
-    T* hidden;          // [block][chunk row][W]: h before each step
-    T* inputs;          // [input block][chunk row][W]; folded: [chunk row][I]
+    T* carry;         // [block][row][W]: gradient of h
+    T* dstate[S::S];  // [block][row][W]: from index 1, gradients of the other states
+    T* panel;         // [block][chunk row][columns][W]
+    T* last;          // [block][row][columns][W]: the step before the chunk
+    T* hidden;        // [block][chunk row][W]: h before each step
+    T* inputs;        // [input block][chunk row][W]; folded: [chunk row][I]
     // Sums for the weights, padded, and in the order of torch's gates.
     T* dw_hh;      // [G][units][units]
     T* dw_ih;      // [G][units][input units]; folded: [block][G][I][W]
@@ -106,7 +106,8 @@ class BackwardRun {
 
   public:
     BackwardRun(const S& shape, const Backward& call, int direction, const Slice& slice,
-                const BackwardWeights<C, T>& weights, Memory& memory, const BackwardMember<C, T>& member, int me, int team)
+                const BackwardWeights<C, T>& weights, Memory& memory, const BackwardMember<C, T>& member, int me,
+                int team)
         : s_(shape),
           f_(call),
           direction_(direction),
@@ -186,7 +187,8 @@ class BackwardRun {
         }
     }
 
-    // carry += gradient of the columns of the step that follows, times W_hh. Rows that did not take part there keep theirs.
+    // carry += gradient of the columns of the step that follows, times W_hh. Rows that did not take part there keep
+    // theirs.
     void through_hidden(Grid<const T> later, ptrdiff_t count) const {
         const Grid<T> carry{memory_.carry, slice_.count * W, W};
         const Grid<const T> start{carry.data, carry.block, carry.row};
@@ -236,8 +238,8 @@ class BackwardRun {
                     next[j] = keep_b[C::kept + j - 1];
                     dstate[j] = load<T>(at(memory_.dstate[j], b, r));
                     if (!first) {
-                        previous[j] = load<T>(kept + s_.kept_at(direction_, earlier, slot) + b * s_.kept_block(earlier) +
-                                              (C::kept + j - 1) * W);
+                        previous[j] = load<T>(kept + s_.kept_at(direction_, earlier, slot) +
+                                              b * s_.kept_block(earlier) + (C::kept + j - 1) * W);
                     } else {
                         const T* const given = static_cast<const T*>(f_.state_0[j]);
                         previous[j] = given ? load_units(given + s_.state_at(direction_, n), s_.hidden, b) : V{};
@@ -411,7 +413,8 @@ void add_slices(const Shape<C, T>& s, const WeightGradients& to, const BackwardM
             sum(static_cast<T*>(to.b_hh) + row,
                 [&](const auto& m) { return m.dbias[(b * S::columns + hidden_column) * W + lane]; });
         if (to.diagonal && gate < S::D)
-            sum(static_cast<T*>(to.diagonal) + row, [&](const auto& m) { return m.ddiagonal[(b * S::D + gate) * W + lane]; });
+            sum(static_cast<T*>(to.diagonal) + row,
+                [&](const auto& m) { return m.ddiagonal[(b * S::D + gate) * W + lane]; });
     }
 }
 

@@ -10,12 +10,14 @@
 //
 //   forward    (columns, diagonal, previous states)             -> next states, kept
 //   backward   (kept, diagonal, previous states, next states,
-//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states without the part
+//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states without the
+//               part
 //                                                                  that went through the hidden product;
 //                                                                  dcolumns; ddiagonal
 //
-// `columns` holds the pre-activations in this order: the input halves of the separate gates, the sums of all other gates,
-// the hidden halves of the separate gates; each group in the order of the gates. So a GRU's four columns are n_x, r, z, n_h.
+// `columns` holds the pre-activations in this order: the input halves of the separate gates, the sums of all other
+// gates, the hidden halves of the separate gates; each group in the order of the gates. So a GRU's four columns are
+// n_x, r, z, n_h.
 #pragma once
 
 #include <concepts>

@@ -42,9 +42,9 @@ template <class C, class T>
 struct ForwardMemory {
     using S = Shape<C, T>;
     Barrier barrier;
-    T* h[2];       // [row][h_row]: before and after a step
+    T* h[2];         // [row][h_row]: before and after a step
     T* state[S::S];  // [block][row][W]: from index 1, the states besides h
-    T* inputs;     // [block][chunk row][G][W]: the input halves for a chunk of steps, where inputs are not folded
+    T* inputs;       // [block][chunk row][G][W]: the input halves for a chunk of steps, where inputs are not folded
 
     void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
         for (T*& buffer : h) buffer = scratch.take<T>(count * h_row(s));
@@ -81,8 +81,9 @@ class ForwardRun {
     static constexpr int W = S::W, G = S::G, Z = S::Z;
 
   public:
-    ForwardRun(const S& shape, const Forward& call, int direction, const Slice& slice, const ForwardWeights<C, T>& weights,
-               ForwardMemory<C, T>& memory, const ForwardMember<C, T>& member, Range blocks)
+    ForwardRun(const S& shape, const Forward& call, int direction, const Slice& slice,
+               const ForwardWeights<C, T>& weights, ForwardMemory<C, T>& memory, const ForwardMember<C, T>& member,
+               Range blocks)
         : s_(shape),
           f_(call),
           direction_(direction),
@@ -193,7 +194,8 @@ class ForwardRun {
     void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
         const ptrdiff_t tall = smaller(active, group_rows);
         if (tall == 0) return;
-        const ptrdiff_t fitting = group_bytes / ptrdiff_t(sizeof(T)) / (tall * G * W) / max_tile_blocks * max_tile_blocks;
+        const ptrdiff_t fitting =
+            group_bytes / ptrdiff_t(sizeof(T)) / (tall * G * W) / max_tile_blocks * max_tile_blocks;
         const ptrdiff_t wide = larger(fitting, ptrdiff_t(tile_blocks<G>(tall)));
         const ptrdiff_t input_block = ForwardMemory<C, T>::chunk_rows(s_, slice_.count) * G * W;
         for (ptrdiff_t b = blocks_.first; b < blocks_.last; b += wide) {
@@ -203,24 +205,24 @@ class ForwardRun {
                 const Grid<T> sums{member_.sums, rows * G * W, G * W};
                 const Grid<const T> bias{w_.bias + b * S::columns * W, S::columns * W, 0};
                 const Grid<const T> inputs =
-                    s_.folded ? bias
-                              : Grid<const T>{memory_.inputs + b * input_block + (chunk_row + r) * G * W, input_block, G * W};
-                product<T, G, Z>(
-                    {.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
-                     .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W},
-                     .start = {inputs.data + Z * W, inputs.block, inputs.row},
-                     .late = {bias.data + G * W, bias.block, bias.row},
-                     .out = sums,
-                     .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
-                     .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
-                    0, blocks, rows);
+                    s_.folded
+                        ? bias
+                        : Grid<const T>{memory_.inputs + b * input_block + (chunk_row + r) * G * W, input_block, G * W};
+                product<T, G, Z>({.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
+                                  .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W},
+                                  .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                                  .late = {bias.data + G * W, bias.block, bias.row},
+                                  .out = sums,
+                                  .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
+                                  .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
+                                 0, blocks, rows);
                 pointwise(t, b, blocks, r, rows, sums, inputs);
             }
         }
     }
 
-    void pointwise(ptrdiff_t t, ptrdiff_t first_block, ptrdiff_t blocks, ptrdiff_t first_row, ptrdiff_t rows, Grid<T> sums,
-                   Grid<const T> inputs) const {
+    void pointwise(ptrdiff_t t, ptrdiff_t first_block, ptrdiff_t blocks, ptrdiff_t first_row, ptrdiff_t rows,
+                   Grid<T> sums, Grid<const T> inputs) const {
         T* const kept = static_cast<T*>(f_.kept);
         for (ptrdiff_t i = 0; i < rows; ++i) {
             const ptrdiff_t r = first_row + i;
@@ -250,12 +252,14 @@ class ForwardRun {
         }
     }
 
-    // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs themselves.
+    // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs
+    // themselves.
     THROUGHTIME_INLINE V separate_input(const T* inputs, ptrdiff_t b, ptrdiff_t r, int column) const {
         V v = load<T>(inputs + column * W);
         if (s_.folded)
             for (ptrdiff_t i = 0; i < s_.inputs; ++i)
-                v = fma(splat<V>(member_.x[r * x_row() + i]), load<T>(w_.wx + ((b * s_.inputs + i) * G + column) * W), v);
+                v = fma(splat<V>(member_.x[r * x_row() + i]), load<T>(w_.wx + ((b * s_.inputs + i) * G + column) * W),
+                        v);
         return v;
     }
 

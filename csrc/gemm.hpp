@@ -1,7 +1,7 @@
 // Matrix products on packed operands: the tile, sums of outer products, and the packing.
 //
-// Every element of a product is one chain of fused multiply-adds over k in ascending order, whatever the tile around it.
-// That is why outputs do not depend on how rows are shared out between threads, nor on what else is in the batch.
+// Every element of a product is one chain of fused multiply-adds over k in ascending order, whatever the tile around
+// it. That is why outputs do not depend on how rows are shared out between threads, nor on what else is in the batch.
 #pragma once
 
 #include "simd.hpp"
@@ -62,40 +62,35 @@ template <class T, int R, int B, int G, int Z>
     using V = Vec<T>;
     constexpr int W = lanes<T>;
     V sum[R][B][G];
-    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
-        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-            THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
-                sum[r][b][g] = load(g < G - Z ? p.start.at(block + b, row + r) + g * W
-                                              : p.late.at(block + b, row + r) + (g - (G - Z)) * W);
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+        THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) sum[r][b][g] = load(
+            g < G - Z ? p.start.at(block + b, row + r) + g * W : p.late.at(block + b, row + r) + (g - (G - Z)) * W);
 
     const T* x = p.x.data + row * p.x.row;
     const T* wx = p.wx.data + block * p.wx.block;
     for (ptrdiff_t k = 0; k < p.x.run; ++k, ++x, wx += G * W)
-        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-            THROUGHTIME_UNROLL for (int g = 0; g < G - Z; ++g) {
-                const V weight = load(wx + b * p.wx.block + (Z + g) * W);
-                THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
-                    sum[r][b][g] = fma(splat<V>(x[r * p.x.row]), weight, sum[r][b][g]);
-            }
+        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G - Z; ++g) {
+            const V weight = load(wx + b * p.wx.block + (Z + g) * W);
+            THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) sum[r][b][g] =
+                fma(splat<V>(x[r * p.x.row]), weight, sum[r][b][g]);
+        }
 
     const T* w = p.w.data + block * p.w.block;
     for (ptrdiff_t run = 0; run < p.a.runs; ++run) {
         const T* a = p.a.data + row * p.a.row + run * p.a.jump;
         for (ptrdiff_t k = 0; k < p.a.run; ++k, ++a, w += G * W) {
             V weight[B][G];
-            THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-                THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) weight[b][g] = load(w + b * p.w.block + g * W);
+            THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) weight[b][g] =
+                load(w + b * p.w.block + g * W);
             THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) {
                 const V s = splat<V>(a[r * p.a.row]);
-                THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-                    THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) sum[r][b][g] = fma(s, weight[b][g], sum[r][b][g]);
+                THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
+                    sum[r][b][g] = fma(s, weight[b][g], sum[r][b][g]);
             }
         }
     }
-    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r)
-        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-            THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
-                store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+        THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
 }
 
 template <class T, int R, int B, int G, int Z>
@@ -156,8 +151,8 @@ void product(const Product<T>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cou
 
 // out[i][c] += sum_f a[f][i] b[f][c] for M scalars i side by side and N vectors c, block by block.
 template <class T, int M, int N>
-[[gnu::noinline]] void outer_tile(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t block, ptrdiff_t count, T* out,
-                                  ptrdiff_t out_row) {
+[[gnu::noinline]] void outer_tile(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t block, ptrdiff_t count,
+                                  T* out, ptrdiff_t out_row) {
     using V = Vec<T>;
     V sum[M][N]{};
     const T* q = b.at(block, 0);
@@ -169,11 +164,10 @@ template <class T, int M, int N>
             THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) sum[m][n] = fma(left, right[n], sum[m][n]);
         }
     }
-    THROUGHTIME_UNROLL for (int m = 0; m < M; ++m)
-        THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) {
-            T* const to = out + m * out_row + n * lanes<T>;
-            store(to, load<T>(to) + sum[m][n]);
-        }
+    THROUGHTIME_UNROLL for (int m = 0; m < M; ++m) THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) {
+        T* const to = out + m * out_row + n * lanes<T>;
+        store(to, load<T>(to) + sum[m][n]);
+    }
 }
 
 // out[i][c] += sum_f a[f][i] b[f][c] for the `lanes` scalars of one vector and all `blocks` vectors of b.
@@ -219,8 +213,8 @@ struct ShuffleSequence<T, 0, I...> : ShuffleOf<T, I...> {};
 template <class T, int stride = lanes<T> / 2>
 THROUGHTIME_INLINE void transpose(Vec<T> (&v)[lanes<T>]) {
     if constexpr (stride > 0) {
-        THROUGHTIME_UNROLL for (int i = 0; i < lanes<T>; ++i)
-            if (!(i & stride)) ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v[i], v[i + stride]);
+        THROUGHTIME_UNROLL for (int i = 0; i < lanes<T>; ++i) if (!(i & stride))
+            ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v[i], v[i + stride]);
         transpose<T, stride / 2>(v);
     }
 }
@@ -240,8 +234,8 @@ void pack_transposed(const T* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_
     }
 }
 
-// to[k * W + lane] = from[k * from_row + lane] for the first `count` lanes and `rows` values of k; zero in the rest of the
-// lanes, and in all of them for k in [rows, padded).
+// to[k * W + lane] = from[k * from_row + lane] for the first `count` lanes and `rows` values of k; zero in the rest of
+// the lanes, and in all of them for k in [rows, padded).
 template <class T>
 void pack(const T* from, ptrdiff_t from_row, ptrdiff_t count, ptrdiff_t rows, ptrdiff_t padded, T* to) {
     constexpr int W = lanes<T>;

@@ -35,12 +35,12 @@ struct Problem {
     bool runs_backwards(int direction) const { return directions == 2 ? direction == 1 : reverse; }
 };
 
-struct Weights {          // of one direction; any but w_ih and w_hh may be null
-    const void* w_ih;     // (G*H, I)
-    const void* w_hh;     // (G*H, H)
-    const void* b_ih;     // (G*H)
-    const void* b_hh;     // (G*H)
-    const void* diagonal; // (diagonals, H)
+struct Weights {           // of one direction; any but w_ih and w_hh may be null
+    const void* w_ih;      // (G*H, I)
+    const void* w_hh;      // (G*H, H)
+    const void* b_ih;      // (G*H)
+    const void* b_hh;      // (G*H)
+    const void* diagonal;  // (diagonals, H)
 };
 
 struct WeightGradients {  // where each gradient is to be written, or null where it is not wanted
@@ -64,10 +64,10 @@ struct Backward {
     const void* y;
     const void* state_0[max_states];
     const void* kept;
-    const void* dy;                      // laid out as y, or null: zero
-    const void* dstate_n[max_states];    // or null: zero
-    void* dx[max_directions];            // laid out as x, one for each direction, or null
-    void* dstate_0[max_states];          // or null
+    const void* dy;                    // laid out as y, or null: zero
+    const void* dstate_n[max_states];  // or null: zero
+    void* dx[max_directions];          // laid out as x, one for each direction, or null
+    void* dstate_0[max_states];        // or null
     WeightGradients dweights[max_directions];
 };
 

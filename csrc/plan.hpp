@@ -1,6 +1,6 @@
 // How one call is cut up: directions and slices of the batch are items of independent work; each item is run over all
-// steps by a team of threads. A team has one member, and so no barrier, unless there are more threads than rows to share
-// out; then its members divide the unit blocks and meet once a step.
+// steps by a team of threads. A team has one member, and so no barrier, unless there are more threads than rows to
+// share out; then its members divide the unit blocks and meet once a step.
 #pragma once
 
 #include <cstdlib>

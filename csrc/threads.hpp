@@ -1,7 +1,8 @@
 // Threads: a parallel region, and a barrier that spins.
 //
 // With OpenMP the region runs in the pool that the process already has (torch's, where torch is loaded), so nothing is
-// oversubscribed. Without it (thread sanitizer, compilers with another OpenMP runtime) threads are started for the call.
+// oversubscribed. Without it (thread sanitizer, compilers with another OpenMP runtime) threads are started for the
+// call.
 #pragma once
 
 #include <sched.h>
@@ -58,7 +59,8 @@ void parallel(int threads, Body&& body) {
     body(omp_get_thread_num(), omp_get_num_threads());
 #else
     std::vector<std::thread> others;
-    for (int member = 1; member < threads; ++member) others.emplace_back([&body, member, threads] { body(member, threads); });
+    for (int member = 1; member < threads; ++member)
+        others.emplace_back([&body, member, threads] { body(member, threads); });
     body(0, threads);
     for (auto& thread : others) thread.join();
 #endif

@@ -22,9 +22,8 @@ struct Elman {
 };
 
 static const Register registered[] = {
-    &kernel<Elman<Tanh>, float>, &kernel<Elman<Tanh>, double>,
-    &kernel<Elman<Relu>, float>, &kernel<Elman<Relu>, double>,
-    &kernel<Elman<Sigmoid>, float>, &kernel<Elman<Sigmoid>, double>,
+    &kernel<Elman<Tanh>, float>,  &kernel<Elman<Tanh>, double>,   &kernel<Elman<Relu>, float>,
+    &kernel<Elman<Relu>, double>, &kernel<Elman<Sigmoid>, float>, &kernel<Elman<Sigmoid>, double>,
 };
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -21,8 +21,8 @@ struct Gru {
     }
 
     template <class V>
-    static THROUGHTIME_INLINE void backward(const V* kept, const V*, const V* previous, const V*, V* dstate, V* dcolumns,
-                                            V*) {
+    static THROUGHTIME_INLINE void backward(const V* kept, const V*, const V* previous, const V*, V* dstate,
+                                            V* dcolumns, V*) {
         const V r = kept[0], z = kept[1], n = kept[2], n_h = kept[3];
         const V dh = dstate[0];
         const V dz = dh * (previous[0] - n);         // h = n + z (h' - n)
@@ -36,7 +36,8 @@ struct Gru {
 };
 
 static const Register registered[] = {
-    &kernel<Gru<Tanh>, float>, &kernel<Gru<Tanh>, double>,
+    &kernel<Gru<Tanh>, float>,
+    &kernel<Gru<Tanh>, double>,
 };
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -40,7 +40,8 @@ struct Lstm {
 };
 
 static const Register registered[] = {
-    &kernel<Lstm<Tanh>, float>, &kernel<Lstm<Tanh>, double>,
+    &kernel<Lstm<Tanh>, float>,
+    &kernel<Lstm<Tanh>, double>,
 };
 
 }  // namespace throughtime::THROUGHTIME_ISA

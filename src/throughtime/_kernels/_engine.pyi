@@ -30,15 +30,15 @@ class Kernel:
     def forward(
         self,
         x: Any,
-        y: Any,
-        kept: Any | None,
         state_0: tuple[Any, ...],
-        state_n: tuple[Any, ...],
         weights: tuple[Any, ...],
         ragged: tuple[Any, ...],
         reverse: bool,
         threads: int,
-    ) -> None: ...
+        keep: bool,
+    ) -> tuple[Any, tuple[Any, ...], Any | None]:
+        """Make the outputs, the final states and what backward needs, if that is to be kept."""
+
     def backward(
         self,
         x: Any,

@@ -1,0 +1,378 @@
+"""The training loop: epochs over batches, windows within a batch, an update for each window.
+
+The strategy says how a batch is cut into windows, the criteria when to stop, callbacks hear of everything. What is here is
+the loop itself and what keeps it safe: it stops at the first loss or gradient that is no number, keeps the best weights,
+and hands them back whatever happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from throughtime.data.sequences import Batch
+from throughtime.training._bptt import FullBPTT, Window
+from throughtime.training._history import History, Progress, Record
+from throughtime.training._losses import loss_of
+from throughtime.training._stop import Epochs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from throughtime.training._bptt import BPTT
+    from throughtime.training._losses import Loss
+    from throughtime.training._stop import Stop
+
+    Data = tuple[Tensor, ...] | Iterable[Batch]
+    Callback = Callable[[Progress], None]
+
+_log = logging.getLogger("throughtime.training")
+
+_OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+}
+_CALLBACK_SECONDS = 0.1  # within an epoch, callbacks hear no more often than this
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss or a gradient is no number. The model holds the weights of before the update."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while training. The model holds the best weights so far."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__("training was interrupted; the model holds the best weights so far")
+        self.history = history
+
+
+def fit(
+    model: nn.Module,
+    data: Data,
+    *,
+    loss: str | Loss = "mse",
+    bptt: BPTT | None = None,
+    optimizer: str | Callable[[Iterable[nn.Parameter]], Optimizer] = "adam",
+    learning_rate: float = 1e-3,
+    schedule: Callable[[Optimizer], LRScheduler] | None = None,
+    validation: Data | None = None,
+    stop: Sequence[Stop] = (Epochs(100),),
+    clip: float | None = None,
+    callbacks: Sequence[Callback] = (),
+    seed: int | None = None,
+) -> History:
+    """Train a model through time.
+
+    Args:
+        model: maps (x, state) to (y, state), as the layouts of `throughtime.nn` do; with `FullBPTT` any module that maps
+            x to y. Where batches have lengths it is called with `lengths=`.
+        data: (x, y), (x, y, lengths), or anything that gives a `Batch` after the other and can be walked again.
+        loss: 'mse', 'mae', 'cross_entropy', 'binary_cross_entropy' (of logits), or a function of (y, target).
+        bptt: how sequences are cut and how far back gradients reach; `FullBPTT()` if None.
+        optimizer: 'sgd', 'adam', 'adamw', 'rmsprop', or a function of the parameters.
+        learning_rate: for a named optimizer.
+        schedule: a function of the optimizer; the scheduler takes a step after each update.
+        validation: data of the same kind, for stopping and for choosing the weights that are kept.
+        stop: criteria; the first that is reached ends the training.
+        clip: largest norm of the gradient over all parameters; None for no limit.
+        callbacks: are called with a `Progress` after each epoch and some ten times a second.
+        seed: makes shuffling and dropout reproducible and leaves the global generator as it was.
+
+    Returns:
+        The history. The model holds the weights of the best epoch by validation loss, or, without validation data, the
+        last ones.
+
+    Raises:
+        ValueError: if data and strategy do not fit.
+        NonFiniteLoss: at the first loss or gradient that is no number.
+        Interrupted: on Ctrl-C.
+    """
+    if isinstance(optimizer, str):
+        if optimizer not in _OPTIMIZERS:
+            raise ValueError(f"optimizer: expected one of {', '.join(_OPTIMIZERS)} or a function, got {optimizer!r}")
+        made: Optimizer = _OPTIMIZERS[optimizer](model.parameters(), lr=learning_rate)
+    else:
+        made = optimizer(model.parameters())
+    training = _Training(
+        model, loss_of(loss), bptt or FullBPTT(), made, schedule and schedule(made), stop, clip, callbacks
+    )
+    with _seeded(seed):
+        return training.run(_batches(data), None if validation is None else _batches(validation))
+
+
+def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float:
+    """Mean loss of a model over data, a batch weighing as many as it has targets; as `fit` computes it for validation.
+
+    Args:
+        model: as for `fit`; its dropout is off meanwhile.
+        data: as for `fit`.
+        loss: as for `fit`.
+    """
+    function = loss_of(loss)
+    total = count = 0.0
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            state: Any = None
+            for batch in _batches(data):
+                state = _reset(state, batch.reset, batch.x, model)
+                y, state = _call(model, batch.x, state, batch.lengths)
+                y, target = _valid(y, batch.y, batch.lengths, model)
+                weight = target.shape[0] if target.dim() else 1
+                total += float(function(y, target)) * weight
+                count += weight
+    finally:
+        model.train(was_training)
+    return total / max(count, 1)
+
+
+class _Training:
+    """One call of `fit`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        bptt: BPTT,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        stop: Sequence[Stop],
+        clip: float | None,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.bptt = bptt
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.stop = stop
+        self.each_update = [criterion for criterion in stop if criterion.each_update]
+        self.clip = math.inf if clip is None else clip
+        self.callbacks = callbacks
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.history = History()
+        self.updates = 0
+        self.started = self.told = time.monotonic()
+        self.best: dict[str, Tensor] | None = None
+        self.validation_loss: float | None = None
+
+    def run(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> History:
+        self.model.train()
+        try:
+            while not self._finished(self._progress(0.0, 0.0)):
+                self._epoch(data, validation)
+        except KeyboardInterrupt:
+            self._restore()
+            self.history.stopped = "interrupted"
+            raise Interrupted(self.history) from None
+        self._restore()
+        _log.info("stopped after %d epochs: %s", len(self.history), self.history.stopped)
+        return self.history
+
+    def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
+        totals = torch.zeros(4, dtype=torch.float64)  # loss * steps, steps, norms, clipped
+        before = self.updates
+        state: Any = None
+        for number, batch in enumerate(data):
+            state = _reset(state, batch.reset, batch.x, self.model)
+            for window in self._windows(batch):
+                loss, norm, steps, state = self._update(batch, window, state, number)
+                totals += torch.tensor([loss * steps, steps, norm, norm > self.clip], dtype=torch.float64)
+                if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
+                    break
+                self._tell(loss, norm)
+            if self.history.stopped:
+                break
+        done = self.updates - before
+        if not done:
+            raise ValueError("data: expected at least one batch of at least one step, got nothing to train on")
+        if validation is not None:
+            self.validation_loss = evaluate(self.model, validation, loss=self.loss)
+        record = Record(
+            epoch=len(self.history) + 1,
+            updates=self.updates,
+            loss=float(totals[0] / totals[1].clamp(min=1)),
+            validation_loss=self.validation_loss,
+            gradient_norm=float(totals[2]) / done,
+            clipped=float(totals[3]) / done,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=time.monotonic() - self.started,
+        )
+        if validation is not None and (self.history.best is None or record.score < self.history.best.score):
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.history.records.append(record)
+        self._tell(record.loss, record.gradient_norm, at_once=True)
+
+    def _windows(self, batch: Batch) -> Iterator[Window]:
+        steps = batch.x.shape[_time(self.model, batch.x)]
+        windows = self.bptt.windows(steps)
+        if not isinstance(self.bptt, FullBPTT):
+            time = _time(self.model, batch.x)
+            if batch.y.dim() <= time or batch.y.shape[time] != steps:
+                raise ValueError(
+                    f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
+                    f"{tuple(batch.y.shape)}; with one target for each sequence use FullBPTT()"
+                )
+        return windows
+
+    def _update(self, batch: Batch, window: Window, state: Any, number: int) -> tuple[float, float, int, Any]:
+        """Train on one window. Returns the loss, the gradient's norm, the targets it covered and the state to go on from."""
+        y, target, carried = self._unfold(batch, window, state)
+        if target.shape[0] == 0:  # lengths leave nothing here
+            return 0.0, 0.0, 0, carried
+        loss = self.loss(y, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = get_total_norm(gradients)
+        value, size = float(loss.detach()), float(norm)
+        if not (math.isfinite(value) and math.isfinite(size)):
+            self._restore()
+            what = "loss" if not math.isfinite(value) else "gradient"
+            raise NonFiniteLoss(
+                f"the {what} is {value if what == 'loss' else size} in epoch {len(self.history) + 1}, batch {number + 1}, "
+                f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from before it are "
+                "kept. A smaller learning rate, clip= or scaled inputs may help"
+            )
+        if size > self.clip:
+            clip_grads_with_norm_(self.parameters, self.clip, norm)
+        self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.updates += 1
+        return value, size, target.shape[0], carried
+
+    def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
+        """Outputs and targets of the loss, and the state to carry on, detached and computed with the present weights."""
+        x, y, lengths, reset = batch
+        model, time = self.model, _time(self.model, batch.x)
+        start, stop, first, carry = window
+        if stop - start == x.shape[time] and first == start:
+            outputs, state = _call(model, x, state, lengths)
+            outputs, targets = _valid(outputs, y, lengths, model)
+            return outputs, targets, _detached(state) if reset is not None else None
+        pieces = []
+        for a, b in ((start, carry), (carry, stop)):
+            if a < b:
+                piece, state = _call(model, x.narrow(time, a, b - a), state, _within(lengths, a, b))
+                pieces.append(piece)
+                carried = carried if a == carry else _detached(state)
+        outputs = pieces[-1] if first >= carry < stop else torch.cat(pieces, time)
+        kept = stop - first
+        outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
+        outputs, targets = _valid(outputs, y.narrow(time, first, kept), _within(lengths, first, stop), model)
+        return outputs, targets, carried
+
+    def _progress(self, loss: float, norm: float) -> Progress:
+        seconds = time.monotonic() - self.started
+        epochs = [criterion.epochs for criterion in self.stop if isinstance(criterion, Epochs)]
+        now = Progress(
+            epoch=len(self.history) + 1,
+            epochs=min(epochs, default=None),
+            updates=self.updates,
+            loss=loss,
+            validation_loss=self.validation_loss,
+            gradient_norm=norm,
+            seconds=seconds,
+            seconds_left=None,
+        )
+        shares = [share for criterion in self.stop if (share := criterion.share(now)) is not None]
+        share = max(shares, default=0.0)
+        left = seconds * (1 - share) / share if share > 0 else None
+        return Progress(**{**now.__dict__, "seconds_left": left})
+
+    def _tell(self, loss: float, norm: float, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self.callbacks and (at_once or now - self.told > _CALLBACK_SECONDS):
+            self.told = now
+            progress = self._progress(loss, norm)
+            for callback in self.callbacks:
+                callback(progress)
+
+    def _finished(self, now: Progress, criteria: Sequence[Stop] | None = None) -> bool:
+        for criterion in self.stop if criteria is None else criteria:
+            if not self.history.stopped and criterion.reached(now, self.history):
+                self.history.stopped = str(criterion)
+        return bool(self.history.stopped)
+
+    def _restore(self) -> None:
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+
+
+def _batches(data: Data) -> Iterable[Batch]:
+    if isinstance(data, Batch):
+        return [data]
+    if isinstance(data, tuple):
+        return [Batch(*data)]
+    if iter(data) is data:
+        raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
+    return data
+
+
+def _time(model: nn.Module, x: Tensor) -> int:
+    """The dimension of time."""
+    return 1 if getattr(model, "batch_first", False) and x.dim() > 2 else 0
+
+
+def _call(model: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    """Outputs and state; the state is None for a model that has none."""
+    options = {} if lengths is None else {"lengths": lengths}
+    result = model(x, **options) if state is None else model(x, state, **options)
+    return result if isinstance(result, tuple) else (result, None)
+
+
+def _within(lengths: Tensor | None, start: int, stop: int) -> Tensor | None:
+    """Valid steps of each row in a window."""
+    return None if lengths is None else (lengths - start).clamp(0, stop - start)
+
+
+def _valid(y: Tensor, target: Tensor, lengths: Tensor | None, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Outputs and targets without the steps behind the end of a sequence, where there is one for each step."""
+    time = _time(model, y)
+    if lengths is None or y.dim() < 3 or target.shape[:2] != y.shape[:2]:
+        return y, target
+    steps = torch.arange(y.shape[time], device=y.device)
+    lengths = lengths.to(y.device)
+    valid = steps < lengths.unsqueeze(1) if time else steps.unsqueeze(1) < lengths
+    return y[valid], target[valid]
+
+
+def _detached(state: Any) -> Any:
+    return tuple(s.detach() for s in state) if isinstance(state, tuple) else None if state is None else state.detach()
+
+
+def _reset(state: Any, reset: Tensor | None, x: Tensor, model: nn.Module) -> Any:
+    """The state that a batch starts from: zero (None) in the rows that `reset` names, or in all without it."""
+    if reset is None or state is None:
+        return None
+    rows = x.shape[1 - _time(model, x)]
+    if reset.shape != (rows,):
+        raise ValueError(f"reset: expected one boolean for each of the {rows} rows, got shape {tuple(reset.shape)}")
+    keep = ~reset.unsqueeze(-1)
+    zeroed = tuple(torch.where(keep, s, 0.0) for s in (state if isinstance(state, tuple) else (state,)))
+    return zeroed if isinstance(state, tuple) else zeroed[0]
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,74 @@
+"""What happened in a training: one record for each epoch, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Record:
+    """One epoch. Losses are means over the steps trained on; `validation_loss` is None without validation data."""
+
+    epoch: int  # from 1
+    updates: int  # since the beginning
+    loss: float
+    validation_loss: float | None
+    gradient_norm: float  # mean over the updates, before clipping
+    clipped: float  # share of the updates whose gradient was clipped
+    learning_rate: float
+    seconds: float  # since the beginning
+
+    @property
+    def score(self) -> float:
+        """What the best epoch is chosen by: the validation loss where there is one."""
+        return self.loss if self.validation_loss is None else self.validation_loss
+
+
+@dataclass
+class History:
+    """All records of a training, and why it ended."""
+
+    records: list[Record] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def best(self) -> Record | None:
+        """The epoch with the lowest validation loss (without validation data, training loss)."""
+        return min(self.records, key=lambda record: record.score, default=None)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def to_lines(self) -> str:
+        """As JSON lines."""
+        return "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[str]) -> Self:
+        """Undo `to_lines`."""
+        return cls([Record(**json.loads(line)) for line in lines if line.strip()])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands; what callbacks are told."""
+
+    epoch: int  # from 1, the one at work
+    epochs: int | None  # at most, where that is known
+    updates: int
+    loss: float
+    validation_loss: float | None  # of the epoch before
+    gradient_norm: float
+    seconds: float
+    seconds_left: float | None  # at most, where that is known
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are numbers."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)

@@ -1,0 +1,58 @@
+"""What is minimised: named losses, or any function of outputs and targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def _mse(y: Tensor, target: Tensor) -> Tensor:
+    return functional.mse_loss(y, _same_shape(y, target))
+
+
+def _mae(y: Tensor, target: Tensor) -> Tensor:
+    return functional.l1_loss(y, _same_shape(y, target))
+
+
+def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
+    if y.shape[:-1] != target.shape or target.is_floating_point():
+        raise ValueError(
+            f"cross_entropy: expected class numbers of shape {tuple(y.shape[:-1])} for outputs {tuple(y.shape)}, got "
+            f"{target.dtype} of shape {tuple(target.shape)}"
+        )
+    return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1))
+
+
+def _binary_cross_entropy(y: Tensor, target: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(y, _same_shape(y, target))
+
+
+def _same_shape(y: Tensor, target: Tensor) -> Tensor:
+    if y.shape != target.shape:  # (4, 1) and (4,) would be broadcast to (4, 4) without a word
+        raise ValueError(f"targets: expected the shape {tuple(y.shape)} of the outputs, got {tuple(target.shape)}")
+    return target
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": _mse,
+    "mae": _mae,
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
+}
+
+
+def loss_of(loss: str | Loss) -> Loss:
+    """The function behind a name."""
+    if not isinstance(loss, str):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(f"loss: expected one of {', '.join(LOSSES)} or a function of (y, target), got {loss!r}")
+    return LOSSES[loss]

@@ -1,0 +1,124 @@
+"""When to stop: criteria as values. A training ends with the first that is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from throughtime.training._history import History, Progress
+
+
+class Stop(Protocol):
+    """A criterion; `each_update` says that it is asked after every update and not only at the end of an epoch."""
+
+    each_update: ClassVar[bool]
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        ...
+
+    def share(self, now: Progress) -> float | None:
+        """The share of the work that is done, 0 … 1, or None where it cannot be known."""
+        ...
+
+
+def _share(done: float, planned: float) -> float:
+    return done / planned if planned > 0 else 1.0
+
+
+class _Unforeseeable:
+    each_update: ClassVar[bool] = False
+
+    def share(self, now: Progress) -> float | None:
+        """Nobody knows."""
+        return None
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Stop after a number of passes over the data."""
+
+    epochs: int
+    each_update: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ValueError(f"Epochs: expected 0 or more, got {self.epochs}")
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        return len(history) >= self.epochs
+
+    def share(self, now: Progress) -> float | None:
+        """Whole epochs done."""
+        return _share(now.epoch - 1, self.epochs)
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Stop after a number of updates."""
+
+    updates: int
+    each_update: ClassVar[bool] = True
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        return now.updates >= self.updates
+
+    def share(self, now: Progress) -> float | None:
+        """Updates done."""
+        return _share(now.updates, self.updates)
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Stop when the time is used up."""
+
+    seconds: float
+    each_update: ClassVar[bool] = True
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        return now.seconds >= self.seconds
+
+    def share(self, now: Progress) -> float | None:
+        """Time used."""
+        return _share(now.seconds, self.seconds)
+
+
+@dataclass(frozen=True)
+class Patience(_Unforeseeable):
+    """Stop when the validation loss has not fallen by more than `min_delta` for a number of epochs."""
+
+    epochs: int
+    min_delta: float = 0.0
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        best, since = float("inf"), 0
+        for record in history.records:
+            best, since = (record.score, 0) if record.score < best - self.min_delta else (best, since + 1)
+        return since >= self.epochs
+
+
+@dataclass(frozen=True)
+class TargetLoss(_Unforeseeable):
+    """Stop when the loss (the validation loss where there is one) is this low."""
+
+    loss: float
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        return bool(history.records) and history.records[-1].score <= self.loss
+
+
+@dataclass(frozen=True)
+class GradientNorm(_Unforeseeable):
+    """Stop when the mean gradient norm of an epoch is this low: a minimum, or a plateau."""
+
+    below: float
+
+    def reached(self, now: Progress, history: History) -> bool:
+        """Whether to stop."""
+        return bool(history.records) and history.records[-1].gradient_norm < self.below

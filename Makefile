@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SANITIZERS := address thread
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
@@ -37,7 +36,13 @@ docs: $(VENV)/.installed  ## Build the documentation in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-sanitize: $(SANITIZERS:%=sanitize-%)  ## Run the kernels under the address, undefined and thread sanitizers
+sanitize: sanitize-address,undefined sanitize-thread  ## Run the kernels under the address, undefined and thread sanitizers
+
+sanitize-%: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+		-DTHROUGHTIME_SANITIZE=$* -DTHROUGHTIME_WERROR=ON >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+	./build/$@/driver
 
 clean:  ## Remove everything that was built, .venv too
 	rm -rf $(VENV) build demo docs/_build

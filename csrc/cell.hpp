@@ -10,9 +10,8 @@
 //
 //   forward    (columns, diagonal, previous states)             -> next states, kept
 //   backward   (kept, diagonal, previous states, next states,
-//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states without the
-//               part
-//                                                                  that went through the hidden product;
+//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states without
+//                                                                  what went through the hidden product;
 //                                                                  dcolumns; ddiagonal
 //
 // `columns` holds the pre-activations in this order: the input halves of the separate gates, the sums of all other

@@ -1,0 +1,166 @@
+"""A panel of series: from a long frame to one contiguous array on a regular grid, with everything odd found and said.
+
+Rows may come in any order; missing rows and missing values become NaN and are counted; what cannot be mended (two values
+for one date, an infinite value, dates off the grid) is refused with the series and the date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from throughtime._errors import InputError
+from throughtime.data.frequency import Frequency, infer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MISSING = ("mask", "ffill", "error")
+"""What may be done about missing values."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series on one grid.
+
+    Attributes:
+        ids: what each series is called.
+        values: all series one after the other, NaN where a value is missing.
+        offsets: where each series begins, and the end: n+1 numbers.
+        starts: position on the grid of each series' first value.
+        frequency: the grid.
+        notes: what was found and mended, in plain sentences.
+    """
+
+    ids: list[Any]
+    values: np.ndarray
+    offsets: np.ndarray
+    starts: np.ndarray
+    frequency: Frequency
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each series."""
+        return np.diff(self.offsets)
+
+    def stamps(self, i: int, first: int, count: int) -> np.ndarray:
+        """Time stamps of `count` steps of a series from its step `first` on, which may lie behind its end."""
+        return self.frequency.stamps(self.starts[i] + np.arange(first, first + count))
+
+    def without_last(self, steps: int) -> Self:
+        """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
+        kept = [i for i in range(len(self)) if len(self[i]) > steps]
+        return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
+
+    def _of(self, kept: list[int], arrays: list[np.ndarray]) -> Self:
+        offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
+        values = np.concatenate(arrays) if arrays else np.zeros(0)
+        return replace(self, ids=[self.ids[i] for i in kept], values=values, offsets=offsets, starts=self.starts[kept])
+
+
+def panel(
+    ids: np.ndarray, stamps: np.ndarray, values: np.ndarray, *, freq: str | None = None, missing: str = "mask"
+) -> Panel:
+    """Arrange rows of a long table.
+
+    Args:
+        ids: the series of each row.
+        stamps: its date, datetime64, or a whole number.
+        values: its value, NaN where missing.
+        freq: the frequency, if it is not to be inferred.
+        missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
+
+    Raises:
+        InputError: for what cannot be mended.
+    """
+    if missing not in MISSING:
+        raise InputError(f"missing: expected one of {', '.join(MISSING)}, got {missing!r}")
+    if not len(values):
+        raise InputError("data: expected at least one row, got none")
+    names, codes = np.unique(ids, return_inverse=True)
+    notes: list[str] = []
+    order = np.lexsort((stamps, codes))
+    if (order != np.arange(len(order))).any() and _unsorted(codes, stamps):
+        notes.append("The rows were not in the order of time; they were sorted.")
+    codes, stamps, values = codes[order], stamps[order], values[order].astype(np.float64)
+    bounds = np.searchsorted(codes, np.arange(len(names) + 1))
+    parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    _refuse_infinities(names, codes, stamps, values)
+    for name, part in zip(names, parts, strict=True):
+        same = np.flatnonzero(stamps[part][1:] == stamps[part][:-1])
+        if len(same):
+            raise InputError(f"series {name}: two values for {show(stamps[part][same[0]])}; keep one row for each date")
+    frequency = infer([stamps[part] for part in parts], freq)
+    arrays, starts = [], []
+    for name, part in zip(names, parts, strict=True):
+        off = np.flatnonzero(frequency.off(stamps[part]))
+        if len(off):
+            raise InputError(
+                f"series {name}: {show(stamps[part][off[0]])} does not fit the frequency {frequency.name} "
+                f"({frequency.words}) that most dates have; mend the date, or give another frequency"
+            )
+        positions = frequency.positions(stamps[part])
+        starts.append(positions[0])
+        grid = np.full(positions[-1] - positions[0] + 1, np.nan)
+        grid[positions - positions[0]] = values[part]
+        arrays.append(grid)
+        _note_missing(notes, name, len(grid) - len(positions), int(np.isnan(values[part]).sum()), missing)
+    if missing == "ffill":
+        arrays = [_filled(array) for array in arrays]
+    offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
+    found = Panel(list(names), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes))
+    if not np.isfinite(found.values).any():
+        raise InputError("data: every value is missing")
+    return found
+
+
+def show(stamp: Any) -> str:
+    """A date without a time of midnight."""
+    text = str(stamp.astype("datetime64[s]")) if isinstance(stamp, np.datetime64) else str(stamp)
+    return text.removesuffix("T00:00:00").replace("T", " ")
+
+
+def _unsorted(codes: np.ndarray, stamps: np.ndarray) -> bool:
+    together = np.argsort(codes, kind="stable")
+    c, s = codes[together], stamps[together]
+    return bool(((c[1:] == c[:-1]) & (s[1:] < s[:-1])).any())
+
+
+def _refuse_infinities(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray, values: np.ndarray) -> None:
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        row = infinite[0]
+        raise InputError(f"series {names[codes[row]]}: the value at {show(stamps[row])} is infinite; remove or mend it")
+
+
+def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: str) -> None:
+    if not rows + values:
+        return
+    found = " and ".join(
+        f"{count} {word}{'s' if count != 1 else ''}" for count, word in ((rows, "missing row"), (values, "missing value")) if count
+    )
+    if missing == "error":
+        raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
+    notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
+
+
+def _shortened(notes: list[str], most: int = 12) -> list[str]:
+    return notes if len(notes) <= most else [*notes[:most], f"… and {len(notes) - most} more notes of this kind."]
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Repeat the last value where one is missing; leading ones stay."""
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
+    return np.where(last >= 0, values[last], np.nan)

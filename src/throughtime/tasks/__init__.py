@@ -1,0 +1,1 @@
+"""Finished jobs: an estimator for each kind of task."""

@@ -1,0 +1,4 @@
+"""Forecasting: one recurrent network for all series of a frame."""
+
+from throughtime.tasks.forecasting.backtest import Backtest as Backtest
+from throughtime.tasks.forecasting.estimator import Forecaster as Forecaster

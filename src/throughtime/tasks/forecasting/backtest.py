@@ -1,0 +1,175 @@
+"""Backtests: what would have been forecast in the past, beside the naive forecasts, and what to think of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from throughtime._errors import InputError
+from throughtime.tasks.forecasting import metrics
+from throughtime.tasks.forecasting.baselines import BASELINES, baselines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from throughtime.data.frames import FrameKind
+    from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.estimator import Forecaster
+    from throughtime.training import Progress
+
+_MOST_WINDOWS = 5
+_OURS = "throughtime"
+_CLOSE = 0.02  # differences below this share are none
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts of the past and their scores.
+
+    Attributes:
+        forecasts: a frame of unique_id, ds, cutoff, y, throughtime, its intervals, naive, seasonal_naive, …
+        windows: held-out windows.
+        scores: by method, sMAPE in percent, MASE and RMSE, averaged over series and windows.
+        by_step: by method, the mean absolute error of each step in units of MASE.
+        coverage: by level in percent, the share of the actual values inside the intervals.
+        verdict: what to think of it, in plain words.
+    """
+
+    forecasts: Any
+    windows: int
+    scores: dict[str, dict[str, float]]
+    by_step: dict[str, list[float]]
+    coverage: dict[int | float, float]
+    verdict: str
+
+
+def run(
+    forecaster: Forecaster,
+    panel: Panel,
+    kind: FrameKind,
+    n_windows: int | None,
+    step_size: int | None,
+    *,
+    refit: bool,
+    callbacks: Sequence[Callable[[Progress], None]],
+) -> Backtest:
+    """Backtest a forecaster with its settings; what it has learned is not used."""
+    horizon = forecaster.horizon
+    step = horizon if step_size is None else step_size
+    cuts = _cuts(panel, horizon, n_windows, step)
+    windows = []
+    trained = clone(forecaster)
+    for i, cut in enumerate(cuts):
+        past = panel.without_last(cut)
+        if i == 0 or refit:
+            trained = clone(forecaster)._fit_panel(past, callbacks)  # noqa: SLF001 - a panel is what both work on
+        windows.append(_Window.of(trained, panel, past, cut))
+    return _summary(windows, panel, kind)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Arrays of one cutoff: each (n, F) but for ids and stamps."""
+
+    ids: np.ndarray
+    stamps: np.ndarray
+    cutoffs: np.ndarray
+    y: np.ndarray
+    scale: np.ndarray  # what MASE divides by: (n, 1)
+    methods: dict[str, np.ndarray]
+    bounds: dict[int | float, tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def of(cls, trained: Forecaster, panel: Panel, past: Panel, cut: int) -> _Window:
+        horizon = trained.horizon
+        forecasts = trained.model_.forecast(past, sorted(set(trained.levels)))
+        kept = np.flatnonzero(panel.lengths > cut)
+        at = panel.lengths[kept] - cut
+        future = [panel[i][t : t + horizon] for i, t in zip(kept, at, strict=True)]
+        season = metrics.mase_season(panel.frequency)
+        return cls(
+            ids=np.array([panel.ids[i] for i in kept]),
+            stamps=np.stack([panel.stamps(i, t, horizon) for i, t in zip(kept, at, strict=True)]),
+            cutoffs=np.stack([panel.stamps(i, t - 1, 1) for i, t in zip(kept, at, strict=True)]).repeat(horizon, 1),
+            y=np.stack(future),
+            scale=np.array([[metrics.naive_error(values, season) or np.nan] for values in past]),
+            methods={_OURS: forecasts.point, **baselines(past, trained.model_.plan)},
+            bounds={level: (forecasts.low[level], forecasts.high[level]) for level in forecasts.low},
+        )
+
+
+def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:
+    """How many steps are cut off for each window, the oldest first."""
+    for name, value in (("n_windows", n_windows), ("step_size", step)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}: expected 1 or more, got {value}")
+    longest = int(panel.lengths.max())
+    least = max(2 * horizon, 3)  # steps that must be left to learn from
+    allowed = (longest - least - horizon) // step + 1
+    if allowed < 1:
+        raise InputError(
+            f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got {longest}; "
+            "take a shorter horizon"
+        )
+    # By default at most a third of the history is given to windows.
+    count = min(_MOST_WINDOWS, allowed, max(1, longest // 3 // step)) if n_windows is None else n_windows
+    if count > allowed:
+        raise InputError(f"n_windows: expected at most {allowed} for series of {longest} steps, got {count}")
+    return [horizon + i * step for i in reversed(range(count))]
+
+
+def _summary(windows: list[_Window], panel: Panel, kind: FrameKind) -> Backtest:
+    y = np.concatenate([w.y for w in windows])
+    scale = np.concatenate([w.scale for w in windows])
+    methods = {name: np.concatenate([w.methods[name] for w in windows]) for name in windows[0].methods}
+    bounds = {
+        level: tuple(np.concatenate([w.bounds[level][side] for w in windows]) for side in (0, 1))
+        for level in windows[0].bounds
+    }
+    scores = {
+        name: {
+            "smape": _mean(metrics.smape(y, f)),
+            "mase": _mean(metrics.mean(np.abs(y - f)) / scale[:, 0]),
+            "rmse": _mean(metrics.rmse(y, f)),
+        }
+        for name, f in methods.items()
+    }
+    by_step = {name: [_mean(step) for step in (np.abs(y - f) / scale).T] for name, f in methods.items()}
+    known = np.isfinite(y)
+    coverage = {level: float(((y >= lo) & (y <= hi))[known].mean()) for level, (lo, hi) in bounds.items()}
+    columns = {
+        "unique_id": np.concatenate([w.ids for w in windows]).repeat(y.shape[1]),
+        "ds": np.concatenate([w.stamps for w in windows]).ravel(),
+        "cutoff": np.concatenate([w.cutoffs for w in windows]).ravel(),
+        "y": y.ravel(),
+        _OURS: methods[_OURS].ravel(),
+    }
+    for level, (lo, hi) in bounds.items():
+        columns[f"{_OURS}-lo-{level}"], columns[f"{_OURS}-hi-{level}"] = lo.ravel(), hi.ravel()
+    columns |= {name: methods[name].ravel() for name in BASELINES}
+    return Backtest(kind.frame(columns), len(windows), scores, by_step, coverage, _verdict(scores, len(windows)))
+
+
+def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:
+    measure = "mase" if np.isfinite(scores[_OURS]["mase"]) else "rmse"
+    errors = {name: score[measure] for name, score in scores.items()}
+    best = min((name for name in BASELINES), key=lambda name: errors[name])
+    held_out = f"on {windows} held-out window{'s' if windows > 1 else ''}"
+    if not errors[best] > 0:
+        return f"{BASELINES[best].capitalize()} is exact {held_out}: nothing is left for a network to learn."
+    gains = {name: 1 - errors[_OURS] / errors[name] for name in ("seasonal_naive", best)}
+    if gains[best] < -_CLOSE:
+        return f"The network does not win: {BASELINES[best]} is {-gains[best]:.0%} better {held_out}."
+    if gains[best] < _CLOSE:
+        return f"The network is as good as {BASELINES[best]}, no better, {held_out}."
+    text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
+    if best == "seasonal_naive":
+        return text + "."
+    return text + f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts."
+
+
+def _mean(x: np.ndarray) -> float:
+    return float(metrics.mean(np.asarray(x, dtype=np.float64)))

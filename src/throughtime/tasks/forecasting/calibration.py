@@ -1,0 +1,126 @@
+"""What the held-out end of the history teaches: how far to trust the network, and how wide the intervals must be.
+
+Point forecasts are w * network + (1 - w) * the best naive forecast, in what the network sees (logarithms); w is the one
+that did best on windows that the network had not been trained on, so that it does no harm where it learned nothing.
+
+Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical error
+of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in what the
+network sees, widens with the step and, for levels a < b, the interval of a lies within that of b.
+Source: Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from throughtime.tasks.forecasting.experts import experts
+from throughtime.tasks.forecasting.losses import ForecastLoss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from throughtime.tasks.forecasting.network import SeasonNetwork
+    from throughtime.tasks.forecasting.windows import Store
+
+_WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+_KEPT = 400  # quantiles of the errors that are kept
+_WINDOWS = 4096  # most windows that are looked at
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Blend and intervals.
+
+    Attributes:
+        weight: w of the network, 0 … 1.
+        expert: the naive forecast that has the rest.
+        shape: typical error of each step, in scales of the network, (F,).
+        quantiles: of the errors in typical errors, at equal distances from 0 to 1.
+        samples: errors that they were taken from.
+    """
+
+    weight: float
+    expert: str
+    shape: np.ndarray
+    quantiles: np.ndarray
+    samples: int
+
+    def width(self, level: float) -> np.ndarray:
+        """Half the width of an interval that holds `level` percent, by step, in scales of the network: (F,)."""
+        share = min(1.0, level / 100 * (1 + 1 / max(self.samples, 1)))
+        return self.shape * np.interp(share, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
+
+
+@torch.no_grad()
+def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None = None) -> tuple[Tensor, Tensor]:
+    """Forecasts from the end of windows, in what the network sees, (N, F), and the scale of each, (N, 1)."""
+    forecast, scale = network.forecast(x, last=True)
+    z = forecast[:, 0].double()
+    if calibration is not None and calibration.weight < 1:
+        z = calibration.weight * z + (1 - calibration.weight) * naive_forecasts(network, x)[calibration.expert]
+    return z, scale.double()
+
+
+def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
+    """Learn from windows that end within the last `held_out` steps; with 0, from windows of the training itself."""
+    series, ends = _held_out_windows(store, held_out)
+    targets = store.targets(series, ends, torch.tensor([network.plan.lookback]))
+    truth, real = store.seen(series, ends)
+    forecasts, naive, scales = [], [], []
+    for part in torch.arange(len(series)).split(256):
+        x = store.inputs(series[part], ends[part])
+        z, scale = predict(network, x)
+        forecasts.append(z)
+        scales.append(scale)
+        naive.append(naive_forecasts(network, x))
+    z, scale = torch.cat(forecasts), torch.cat(scales)
+    others = {name: torch.cat([part[name] for part in naive]) for name in naive[0]}
+    measure = ForecastLoss(loss)
+
+    def error(candidate: Tensor) -> float:
+        return float(measure(candidate.float().unsqueeze(1), targets))
+
+    expert = min(others, key=lambda name: error(others[name]))
+    blends = {w: w * z + (1 - w) * others[expert] for w in _WEIGHTS}
+    weight = min(blends, key=lambda w: error(blends[w]))
+    residuals = torch.where(real, (truth - blends[weight]).abs() / scale, torch.nan).numpy()
+    return _conformal(weight, expert, residuals)
+
+
+def _conformal(weight: float, expert: str, residuals: np.ndarray) -> Calibration:
+    known = np.isfinite(residuals)
+    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    shape = np.maximum(np.maximum.accumulate(_smooth(mean)), 1e-9)
+    errors = np.sort((residuals / shape)[known])
+    if not len(errors):
+        return Calibration(weight, expert, np.ones(residuals.shape[1]), np.linspace(0, 3, 31), 0)
+    quantiles = np.quantile(errors, np.linspace(0, 1, min(_KEPT, len(errors)) + 1))
+    return Calibration(weight, expert, shape, quantiles, len(errors))
+
+
+def _smooth(x: np.ndarray) -> np.ndarray:
+    """Each step with its neighbours, so that a few windows do not make intervals ragged."""
+    reach = max(1, len(x) // 8)
+    return np.array([x[max(0, i - reach) : i + reach + 1].mean() for i in range(len(x))])
+
+
+def _held_out_windows(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
+    """Series and ends: every origin in the held-out end at which something follows, thinned out where there are many."""
+    horizon = store.plan.horizon
+    reach = held_out or horizon
+    stride = max(1, len(store.lengths) * max(1, reach - horizon + 1) // _WINDOWS)
+    back = torch.arange(horizon if reach >= horizon else reach, reach + 1, stride)
+    series = torch.arange(len(store.lengths)).repeat_interleave(len(back))
+    ends = store.lengths[series] - back.repeat(len(store.lengths))
+    usable = ends >= 2
+    return (series[usable], ends[usable]) if usable.any() else (series, ends.clamp(min=1))
+
+
+def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
+    """Naive forecasts from the end of windows, by name: (N, F)."""
+    found = experts(x[..., 0].double(), network.origins[-1:], network.plan)
+    return {name: forecast[:, 0] for name, forecast in found.items()}

@@ -1,0 +1,296 @@
+"""The forecaster: a long frame in, forecasts with intervals out."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from throughtime import training
+from throughtime._errors import InputError
+from throughtime.data.frames import FrameKind, read_frame
+from throughtime.tasks.forecasting import backtest, learning
+from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.losses import LOSSES
+from throughtime.tasks.forecasting.model import Model
+from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
+from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.settings import PRESETS, seconds_of
+from throughtime.tasks.forecasting.windows import Store
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.figure import Figure
+    from narwhals.typing import IntoDataFrame
+
+    from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.backtest import Backtest
+
+    Callback = Callable[[training.Progress], None]
+    Level = int | float
+
+
+class Forecaster(BaseEstimator):
+    """Forecast many series with one recurrent network that starts as a mixture of naive forecasts.
+
+    One recurrent step reads one season. The end of the history is held out to decide how far the network is trusted
+    against the best naive forecast and how wide the intervals are; then it learns from that end too.
+
+    Args:
+        horizon: F, steps to forecast, in steps of the series' frequency.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        lookback: steps that a forecast reads; decided from the data if None.
+        season: steps of the season, 1 for none; found in the data if None.
+        freq: such as 'h', '15min', 'MS' or 'monthly'; inferred if None.
+        loss: 'owa' (sMAPE and MASE alike) or 'mase'.
+        preset: 'fast', 'balanced' or 'best'.
+        levels: of the intervals, in percent.
+        missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
+        budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        random_state: makes all of it reproducible.
+
+    Attributes:
+        freq_: the frequency's name.
+        season_: steps of the season, 1 for none.
+        series_: what the series are called.
+        notes_: what was found in the data and decided about it, in plain sentences.
+        history_: of the training.
+        network_: the torch module.
+
+    >>> import throughtime as tt
+    >>> forecaster = tt.Forecaster(horizon=11, preset="fast").fit(tt.datasets.load("sunspots"))
+    >>> forecaster.predict().shape
+    (11, 7)
+    """
+
+    def __init__(
+        self,
+        horizon: int,
+        *,
+        cell: str = "gru",
+        hidden_size: int = 64,
+        lookback: int | None = None,
+        season: int | None = None,
+        freq: str | None = None,
+        loss: str = "owa",
+        preset: str = "balanced",
+        levels: Sequence[Level] = (80, 95),
+        missing: str = "mask",
+        budget: float | str | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.horizon = horizon
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.lookback = lookback
+        self.season = season
+        self.freq = freq
+        self.loss = loss
+        self.preset = preset
+        self.levels = levels
+        self.missing = missing
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Learn from a long frame with columns unique_id (may be absent for a single series), ds and y.
+
+        Raises:
+            InputError: for settings or data that cannot be used.
+            Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
+        """
+        self._check_settings()
+        panel, self.kind_ = read_frame(df, freq=self.freq, missing=self.missing)
+        return self._fit_panel(panel, callbacks)
+
+    def predict(self, df: IntoDataFrame | None = None, *, level: Sequence[Level] | None = None) -> Any:
+        """Forecast what follows the training data, or what follows `df`, whose series may be new.
+
+        Args:
+            df: as for `fit`.
+            level: of the intervals, in percent; those of `levels` if None.
+
+        Returns:
+            A frame of the kind that was given: unique_id, ds, throughtime, throughtime-lo-80, throughtime-hi-80, …
+        """
+        self._check_fitted()
+        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        levels = _checked_levels(self.levels if level is None else level)
+        forecasts = self.model_.forecast(panel, levels)
+        count = self.horizon
+        columns = {
+            "unique_id": np.repeat(np.array(panel.ids), count),
+            "ds": np.concatenate([panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]),
+            "throughtime": forecasts.point.ravel(),
+        }
+        for each in levels:
+            columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
+            columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
+        return kind.frame(columns)
+
+    def backtest(
+        self,
+        df: IntoDataFrame | None = None,
+        n_windows: int | None = None,
+        step_size: int | None = None,
+        *,
+        refit: bool = False,
+        callbacks: Sequence[Callback] = (),
+    ) -> Backtest:
+        """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
+
+        Args:
+            df: as for `fit`; the training data if None.
+            n_windows: windows; as many as the data allow, at most 5, if None.
+            step_size: steps from one window to the next; the horizon if None.
+            refit: whether a new forecaster is trained before each window and not only before the first.
+            callbacks: as for `fit`.
+
+        Raises:
+            InputError: where the series are too short.
+        """
+        self._check_settings()
+        if df is None:
+            self._check_fitted()
+            panel, kind = self.panel_, self.kind_
+        else:
+            panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+        return backtest.run(self, panel, kind, n_windows, step_size, refit=refit, callbacks=callbacks)
+
+    def cross_validation(
+        self,
+        df: IntoDataFrame,
+        n_windows: int = 5,
+        step_size: int | None = None,
+        *,
+        refit: bool = False,
+        callbacks: Sequence[Callback] = (),
+    ) -> Any:
+        """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime and its intervals."""
+        import narwhals as nw
+
+        result = self.backtest(df, n_windows, step_size, refit=refit, callbacks=callbacks)
+        frame = nw.from_native(result.forecasts, eager_only=True)
+        wanted = ["unique_id", "ds", "cutoff", "y", *(c for c in frame.columns if c.startswith("throughtime"))]
+        return frame.select(wanted).to_native()
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the forecaster and the end of its data into a new directory; `throughtime.load` reads it.
+
+        Raises:
+            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
+        """
+        from throughtime.tasks.forecasting.saving import save
+
+        self._check_fitted()
+        save(self, directory, overwrite=overwrite)
+
+    def plot(self, *, series: Sequence[Any] | None = None) -> Figure:
+        """The forecast with its intervals behind the end of the history, for some series."""
+        from throughtime.tasks.forecasting.plots import plot_forecast
+
+        self._check_fitted()
+        return plot_forecast(self, series)
+
+    def plot_backtest(self, result: Backtest | None = None) -> Figure:
+        """Forecasts of past windows over what happened; a new backtest is made if none is given."""
+        from throughtime.tasks.forecasting.plots import plot_backtest
+
+        self._check_fitted()
+        return plot_backtest(self, self.backtest() if result is None else result)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def _fit_panel(self, panel: Panel, callbacks: Sequence[Callback]) -> Self:
+        """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""
+        if panel.lengths.max() < 2:
+            raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
+        started, seconds = time.monotonic(), seconds_of(self.budget)
+        plan = Plan.of(panel, self.horizon, season=self.season, lookback=self.lookback)
+        held_out = plan.held_out(panel)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size)
+        preset = PRESETS[self.preset]
+        everything = Store(panel, plan)
+        known = Store(panel.without_last(held_out), plan) if held_out else everything
+        first = learning.Schooling(preset.updates, seconds=seconds * 0.7)
+        interruption = None
+        options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
+        learning.start_from_experts(network, known, loss=self.loss, seed=self.random_state)
+        watched = everything.held_out(held_out, 128, network.origins)
+        try:
+            history = learning.teach(network, known, first, held_out=watched, **options)
+        except training.Interrupted as error:
+            history, interruption = error.history, error
+        network.eval()
+        self.model_ = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
+        self.panel_, self.history_, self.network_ = panel, history, network
+        self.freq_, self.season_, self.series_ = panel.frequency.name, plan.season, list(panel.ids)
+        self.notes_ = [*panel.notes, *self._decisions(panel)]
+        if interruption is not None:
+            raise interruption
+        left = seconds - (time.monotonic() - started)
+        if held_out and left > 0 and preset.refit:
+            again = learning.Schooling(math.ceil(preset.updates * preset.refit), 1e-3, seconds=left)
+            learning.teach(network, everything, again, held_out=None, **options)
+        return self
+
+    def _decisions(self, panel: Panel) -> list[str]:
+        short = [panel.ids[i] for i in np.flatnonzero(self.model_.too_short(panel))]
+        weight, expert = self.model_.calibration.weight, self.model_.calibration.expert.replace("_", " ")
+        notes = []
+        if short:
+            shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
+            notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
+        if weight == 0:
+            notes.append(f"The network was no better than {expert} on the held-out end, so {expert} is the forecast.")
+        elif weight < 1:
+            notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
+        if not self.model_.calibration.samples:
+            notes.append("The data are too short to calibrate the intervals: they are a guess.")
+        return notes
+
+    def _read(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
+        panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+        if panel.frequency.name != self.freq_ and panel.lengths.max() > 1:
+            raise InputError(
+                f"df: expected the frequency {self.freq_} that the forecaster was trained on, got {panel.frequency.name} "
+                f"({panel.frequency.words})"
+            )
+        return panel, kind
+
+    def _check_settings(self) -> None:
+        for name in ("horizon", "hidden_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        for name in ("lookback", "season"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+                raise InputError(f"{name}: expected a whole number of 1 or more or None, got {value!r}")
+        for name, known in (("cell", CELLS), ("loss", LOSSES), ("preset", tuple(PRESETS))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        _checked_levels(self.levels)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+
+
+def _checked_levels(levels: Sequence[Level]) -> list[Level]:
+    found = sorted(set(levels))
+    for level in found:
+        if not 0 < level < 100:
+            raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
+    return found

@@ -1,0 +1,122 @@
+"""How the forecasting network is trained: random windows, one cycle of the learning rate, averaged weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from throughtime import training
+from throughtime.tasks.forecasting.experts import experts
+from throughtime.tasks.forecasting.losses import ForecastLoss
+from throughtime.tasks.forecasting.windows import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from throughtime.data.sequences import Batch
+    from throughtime.tasks.forecasting.network import SeasonNetwork
+    from throughtime.tasks.forecasting.windows import Store
+
+_BATCHES = 25  # of an epoch: the steps of the history
+_AVERAGED = 0.98  # of the averaged weights stays at each update
+_WARM = 0.3  # share of the cycle in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How long and how fast to train.
+
+    Attributes:
+        updates: of the weights.
+        learning_rate: at the top of the cycle.
+        batch_size: windows.
+        seconds: after which the cycle ends, whatever the updates.
+    """
+
+    updates: int
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    seconds: float = math.inf
+
+
+def teach(
+    network: SeasonNetwork,
+    store: Store,
+    schooling: Schooling,
+    *,
+    loss: str,
+    held_out: Batch | None,
+    callbacks: Sequence[Callable[[training.Progress], None]],
+    seed: int,
+) -> training.History:
+    """Train a network, watching the loss of held-out windows; it ends with its averaged weights, also when training is interrupted.
+
+    Raises:
+        training.Interrupted: on Ctrl-C.
+    """
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_AVERAGED))
+
+    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2)
+        made.register_step_post_hook(lambda *_: averaged.update_parameters(network))
+        return made
+
+    epochs = max(1, schooling.updates // _BATCHES)
+    batches = min(_BATCHES, schooling.updates)
+    try:
+        history = training.fit(
+            network,
+            Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
+            loss=ForecastLoss(loss),
+            optimizer=optimizer,
+            schedule=_one_cycle(epochs * batches, schooling.seconds),
+            stop=[training.Epochs(epochs), training.Seconds(schooling.seconds)],
+            clip=1.0,
+            validation=None if held_out is None else [held_out],
+            callbacks=callbacks,
+            seed=seed,
+        )
+    finally:
+        network.load_state_dict(averaged.module.state_dict())
+        network.eval()
+    return history
+
+
+def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed: int) -> None:
+    """Let the network prefer the naive forecasts that do well in the history."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        windows = Windows(store, network.origins, batches=1, batch_size=256)
+        x, y, *_ = next(iter(windows))
+        measure = ForecastLoss(loss)
+        steps = range(network.plan.horizon)
+        network.prefer(
+            torch.stack(
+                [
+                    torch.stack([measure(e[..., h : h + 1], y[:, :, h : h + 1]) for h in steps])
+                    for e in experts(x[..., 0], network.origins, network.plan).values()
+                ]
+            )
+        )
+
+
+def _one_cycle(updates: int, seconds: float) -> Callable[[Optimizer], LambdaLR]:
+    """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner."""
+    started = time.monotonic()
+
+    def factor(update: int) -> float:
+        share = min(max(update / updates, (time.monotonic() - started) / seconds), 1.0)
+        if share < _WARM:
+            return 0.04 + 0.96 * (1 - math.cos(math.pi * share / _WARM)) / 2
+        return 1e-4 + (1 + math.cos(math.pi * (share - _WARM) / (1 - _WARM))) / 2
+
+    return lambda optimizer: LambdaLR(optimizer, factor)

@@ -1,0 +1,37 @@
+"""Losses of forecasts in the units of the series, at every origin, with weights for what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+LOSSES = ("owa", "mase")
+"""Names of losses that a forecaster may train on."""
+
+
+class ForecastLoss:
+    """Mean of sMAPE and MASE, each relative to that of the naive experts' average ('owa'), or MASE alone.
+
+    sMAPE has no meaning for values around zero, so that series that are not positive count with MASE only.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.relative = name == "owa"
+
+    def __call__(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 5"]) -> Tensor:
+        """Compare what the network gives with `Store.targets`."""
+        value, weight, inverse_error, positive, unit = target.unbind(-1)
+        forecast = torch.where(positive > 0, z.clamp(max=30).exp(), z) * unit
+        error = (value - forecast).abs()
+        scaled = error * inverse_error
+        if self.relative:
+            percentage = 2 * error / (value.abs() + forecast.abs()).clamp(min=1e-8)
+            share = positive * 0.5
+            # 0.15 is a usual sMAPE and 1 a usual MASE of naive forecasts: the two weigh alike.
+            scaled = (1 - share) * scaled + share * percentage / 0.15
+        return (scaled * weight).sum() / weight.sum().clamp(min=1)

@@ -1,0 +1,51 @@
+"""How wrong forecasts are: the measures of the M competitions, in one place.
+
+Missing values are left out of every mean. sMAPE carries M4's factor of 200; MASE divides by the mean absolute difference
+between values a season apart in the history. Source: Makridakis et al. 2020, The M4 Competition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from throughtime.data.frequency import Frequency
+
+_SEASONS = {"h": 24, "MS": 12, "QS": 4}  # of the competition; 1 for all others
+
+
+def mase_season(frequency: Frequency) -> int:
+    """The season whose naive errors MASE divides by: as in M4, 24 for hours, 12 for months, 4 for quarters, else 1."""
+    return _SEASONS.get(frequency.name, 1)
+
+
+def smape(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """Mean of 200 |y - f| / (|y| + |f|) in percent, over the last axis; 0 where both are 0."""
+    size = np.abs(y) + np.abs(forecast)
+    return mean(200 * np.abs(y - forecast) / np.where(size == 0, 1.0, size))
+
+
+def mase(y: np.ndarray, forecast: np.ndarray, history: np.ndarray, season: int) -> np.ndarray:
+    """Mean absolute error over that of the seasonal naive forecast within the history; NaN where that is zero."""
+    return mean(np.abs(y - forecast)) / (naive_error(history, season) or np.nan)
+
+
+def rmse(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """Root of the mean squared error, over the last axis."""
+    return np.sqrt(mean((y - forecast) ** 2))
+
+
+def naive_error(history: np.ndarray, season: int) -> float:
+    """Mean |y_t - y_{t-m}| of a history; of m = 1 where it is no longer than a season; 0 where nothing is known."""
+    lag = season if len(history) > season else 1
+    differences = np.abs(history[lag:] - history[:-lag])
+    differences = differences[np.isfinite(differences)]
+    return float(differences.mean()) if len(differences) else 0.0
+
+
+def mean(x: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is known; NaN where nothing is."""
+    known = np.isfinite(x)
+    return np.where(known, x, 0.0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)

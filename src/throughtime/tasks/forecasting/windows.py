@@ -1,0 +1,137 @@
+"""Windows of a panel as tensors: one contiguous store, cut without a Python step for each window.
+
+The network does not see values but logarithms where a series is positive, and multiples of its typical size where it is
+not; `Store` holds both, and undoes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from throughtime.data.sequences import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.plan import Plan
+
+
+class Store:
+    """A panel prepared for a plan."""
+
+    def __init__(self, panel: Panel, plan: Plan) -> None:
+        self.plan = plan
+        self.lengths = torch.from_numpy(panel.lengths)
+        pad = plan.lookback + plan.horizon  # before and after every series, so that windows may hang over
+        self.starts = torch.from_numpy(panel.offsets[:-1] + pad * np.arange(1, 2 * len(panel), 2))
+        total = int(panel.offsets[-1]) + 2 * pad * len(panel)
+        values, z, real = (np.zeros(total, dtype=np.float64) for _ in range(3))
+        self.positive = torch.zeros(len(panel), dtype=torch.float64)
+        self.unit = torch.ones(len(panel), dtype=torch.float64)
+        self.scaled_error = torch.ones(len(panel), dtype=torch.float64)
+        for i, series in enumerate(panel):
+            known = np.isfinite(series)
+            first = int(self.starts[i])
+            part = slice(first, first + len(series))
+            if not known.any():
+                continue
+            filled = _filled(series, known, plan.season)
+            size = np.abs(series[known])
+            positive = bool((series[known] > 0).all() and series[known].min() > 1e-3 * np.median(size))
+            unit = float(np.median(size)) if positive else float(size.mean())
+            self.positive[i], self.unit[i] = positive, unit or 1.0
+            transformed = filled / float(self.unit[i])
+            transformed = np.log(transformed) if positive else transformed
+            values[part], z[part], real[part] = np.where(known, series, 0.0), transformed, known
+            z[first - pad : first] = transformed[0]
+            z[first + len(series) : first + len(series) + pad] = transformed[-1]
+            self.scaled_error[i] = _naive_error(series, plan.season) or max(float(size.mean()), 1e-8) * 1e-2
+        self.values = torch.from_numpy(values)
+        self.z = torch.from_numpy(z)
+        self.real = torch.from_numpy(real)
+
+    def inputs(self, series: Tensor, ends: Tensor) -> Tensor:
+        """What forecasts from step `ends` of each series read: (N, W, 2)."""
+        window = (self.starts[series] + ends).unsqueeze(1) + torch.arange(-self.plan.lookback, 0)
+        return torch.stack([self.z[window], self.real[window]], -1).float()
+
+    def seen(self, series: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+        """What followed `ends` as the network would see it, and whether it is known: (N, F) each."""
+        at = (self.starts[series] + ends).unsqueeze(1) + torch.arange(self.plan.horizon)
+        return self.z[at], self.real[at] > 0
+
+    def held_out(self, held_out: int, most: int, origins: Tensor) -> Batch | None:
+        """At most so many windows as a batch of which only what lies in the last `held_out` steps counts."""
+        series = torch.arange(len(self.lengths))[self.lengths > held_out + 2 * self.plan.block]
+        if not len(series) or not held_out:
+            return None
+        series = series[torch.linspace(0, len(series) - 1, min(most, len(series))).long()]
+        ends = self.lengths[series] - held_out
+        targets = self.targets(series, ends, origins)
+        targets[:, :-1, :, 1] = 0.0
+        return Batch(self.inputs(series, ends), targets)
+
+    def targets(self, series: Tensor, ends: Tensor, origins: Tensor) -> Tensor:
+        """What followed each origin: (N, K, F, 5) of value, weight, 1/naive error, positive, unit."""
+        first = (self.starts[series] + ends - self.plan.lookback).unsqueeze(1) + origins
+        at = first.unsqueeze(-1) + torch.arange(self.plan.horizon)
+        constants = torch.stack([1 / self.scaled_error[series], self.positive[series], self.unit[series]], -1)
+        constants = constants[:, None, None].expand(*at.shape, 3)
+        return torch.cat([self.values[at].unsqueeze(-1), self.real[at].unsqueeze(-1), constants], -1).float()
+
+    def back(self, z: Tensor, series: Tensor) -> Tensor:
+        """From what the network sees to the units of the series; z is (N, …)."""
+        shape = (-1, *(1 for _ in z.shape[1:]))
+        unit, positive = self.unit[series].reshape(shape), self.positive[series].reshape(shape) > 0
+        return torch.where(positive, z.double().clamp(max=60).exp(), z.double()) * unit
+
+
+class Windows:
+    """Random windows of a store, as batches for the training loop: any series, any phase.
+
+    A series is drawn as often as its length warrants, within a factor of ten.
+    """
+
+    def __init__(self, store: Store, origins: Tensor, *, batches: int, batch_size: int) -> None:
+        self._store = store
+        self._origins = origins
+        self._batches = batches
+        self._batch_size = batch_size
+        lengths = store.lengths.double().clamp(min=1)
+        self._weights = lengths.clamp(max=float(lengths.median()) * 3, min=float(lengths.median()) / 3)
+
+    def __iter__(self) -> Iterator[Batch]:
+        shortest = 2 * self._store.plan.block
+        for _ in range(self._batches):
+            series = torch.multinomial(self._weights, self._batch_size, replacement=True)
+            # Windows are full where a series allows it, and end anywhere before its end: what is not known has no weight.
+            lengths = self._store.lengths[series]
+            least = torch.minimum(lengths // 2, torch.tensor(self._store.plan.lookback)).clamp(min=shortest)
+            ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
+            yield Batch(self._store.inputs(series, ends), self._store.targets(series, ends, self._origins))
+
+
+def _filled(series: np.ndarray, known: np.ndarray, season: int) -> np.ndarray:
+    """Missing values filled from the past: the season before, else the last value; leading ones with the first."""
+    filled = np.where(known, series, 0.0)
+    first = int(known.argmax())
+    filled[:first] = series[first]
+    for t in np.flatnonzero(~known[first:]) + first:
+        filled[t] = filled[t - season] if t - season >= first else filled[t - 1]
+    return filled
+
+
+def _naive_error(series: np.ndarray, season: int) -> float:
+    """Mean absolute difference between a value and the one a season before: what MASE divides by."""
+    for lag in (season, 1):
+        differences = np.abs(series[lag:] - series[:-lag]) if len(series) > lag else np.zeros(0)
+        differences = differences[np.isfinite(differences)]
+        if len(differences) and differences.mean() > 0:
+            return float(differences.mean())
+    return 0.0

@@ -74,6 +74,13 @@ def name_of(activation: str | Activation) -> str:
     return repr(activation if isinstance(activation, str) else getattr(activation, "__name__", activation))
 
 
+class Probes(NamedTuple):
+    """Zeros that are added at every step: their gradients are those of what they are added to, all from one pass."""
+
+    h: Float[Tensor, "T N H"]
+    hidden: Float[Tensor, "T N G*H"]
+
+
 class Trace(NamedTuple):
     """All that happened in one layer and direction: tensors (T, N, H) in the order of time."""
 
@@ -90,6 +97,7 @@ def run(
     valid: Tensor | None,
     reverse: bool,
     activations: tuple[Activation, Activation],
+    probes: Probes | None = None,
 ) -> tuple[Trace, States]:
     """Unfold one layer in one direction and return what happened at each step, and the final state.
 
@@ -101,13 +109,16 @@ def run(
     x_halves = linear(x, weights.weight_ih, weights.bias_ih)
 
     def hidden(h: Tensor) -> tuple[Tensor, ...]:
-        return linear(h, weights.weight_hh, weights.bias_hh).chunk(gates, -1)
+        halves = linear(h, weights.weight_hh, weights.bias_hh)
+        return (halves if probes is None else halves + probes.hidden[t]).chunk(gates, -1)
 
     states, gate_values = [], []
     for t in reversed(range(len(x))) if reverse else range(len(x)):
         new, values = step(x_halves[t].chunk(gates, -1), hidden, state, diagonal, *activations)
         if weights.weight_hr is not None:
             new = (linear(new[0], weights.weight_hr), *new[1:])
+        if probes is not None:
+            new = (new[0] + probes.h[t], *new[1:])
         if valid is not None:
             new = tuple(torch.where(valid[t].unsqueeze(-1), n, s) for n, s in zip(new, state, strict=True))
         state = new

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from tests.tolerances import assert_close
@@ -142,7 +144,7 @@ def test_every_step_from_the_first_loss_on_is_trained_on_once(k1: int, k2: int, 
     covered = [t for window in windows for t in range(window.loss, window.stop)]
     assert covered == list(range(windows[0].loss, steps))
     assert windows[0].loss == max(0, min(k2, steps) - k1)
-    for window, following in zip(windows, windows[1:], strict=False):
+    for window, following in pairwise(windows):
         assert window.stop - window.start <= k2
         assert following.start == window.carry
 

@@ -12,3 +12,5 @@ from throughtime.nn.lstm import LSTM as LSTM
 from throughtime.nn.lstm import LSTMCell as LSTMCell
 from throughtime.nn.rnn import RNN as RNN
 from throughtime.nn.rnn import RNNCell as RNNCell
+from throughtime.nn.trace import LayerTrace as LayerTrace
+from throughtime.nn.trace import trace as trace

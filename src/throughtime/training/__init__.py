@@ -17,3 +17,8 @@ from throughtime.training._stop import Patience as Patience
 from throughtime.training._stop import Seconds as Seconds
 from throughtime.training._stop import TargetLoss as TargetLoss
 from throughtime.training._stop import Updates as Updates
+from throughtime.training.doctor import Diagnosis as Diagnosis
+from throughtime.training.doctor import doctor as doctor
+from throughtime.training.pictures import plot_gradients as plot_gradients
+from throughtime.training.pictures import plot_states as plot_states
+from throughtime.training.pictures import plot_unfolded as plot_unfolded

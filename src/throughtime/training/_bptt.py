@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Window(NamedTuple):
-    """One update: unfold steps start … stop-1, take the loss over steps loss … stop-1, go on from the state at carry."""
+    """One update: unfold steps start … stop-1, take the loss over loss … stop-1, go on from the state at carry."""
 
     start: int
     stop: int
@@ -34,8 +34,8 @@ class BPTT(Protocol):
 class FullBPTT:
     """Unfold whole sequences: one update for each batch, with the exact gradient.
 
-    Keeps T·N·H scalars for each layer and kept vector of its cell. Source: Werbos 1990, Backpropagation Through Time: What
-    It Does and How to Do It.
+    Keeps T·N·H scalars for each layer and kept vector of its cell. Source: Werbos 1990, Backpropagation Through Time:
+    What It Does and How to Do It.
     """
 
     def windows(self, steps: int) -> Iterator[Window]:
@@ -48,16 +48,16 @@ class TruncatedBPTT:
     """Every k1 steps, run the last k2 steps with the current weights and backpropagate through them.
 
     The loss covers the last k1 of the k2 steps. The window starts from the carried state, detached; the state that is
-    carried on is the one k1 steps later, computed before the update. Then (1, k) is the textbook's algorithm: for t = 0 …
-    n-k run k steps from h_t, take the error at t+k, backpropagate through the k copies, update, carry h_{t+1}. And (k, k)
-    cuts the sequence into chunks, (T, T) equals `FullBPTT`.
+    carried on is the one k1 steps later, computed before the update. Then (1, k) is the textbook's algorithm: for
+    t = 0 … n-k run k steps from h_t, take the error at t+k, backpropagate through the k copies, update, carry h_{t+1}.
+    And (k, k) cuts the sequence into chunks, (T, T) equals `FullBPTT`.
 
-    Targets before step k2-k1, which no window of full length ends in, are not trained on; a rest of fewer than k1 steps
-    at the end is, by a shorter window, so that every later target is in the loss of exactly one update.
+    Targets before step k2-k1, which no window of full length ends in, are not trained on; a rest of fewer than k1
+    steps at the end is, by a shorter window, so that every later target is in the loss of exactly one update.
 
     Keeps k2·N·H scalars for each layer and kept vector of its cell. Source: Williams and Peng 1990, An Efficient
-    Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories. Their original keeps the activations
-    that older weights gave; here the window is run again with the current ones.
+    Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories. Their original keeps the
+    activations that older weights gave; here the window is run again with the current ones.
 
     Args:
         k1: steps between updates.

@@ -1,8 +1,8 @@
 """The training loop: epochs over batches, windows within a batch, an update for each window.
 
-The strategy says how a batch is cut into windows, the criteria when to stop, callbacks hear of everything. What is here is
-the loop itself and what keeps it safe: it stops at the first loss or gradient that is no number, keeps the best weights,
-and hands them back whatever happens.
+The strategy says how a batch is cut into windows, the criteria when to stop, callbacks hear of everything. What is here
+is the loop itself and what keeps it safe: it stops at the first loss or gradient that is no number, keeps the best
+weights, and hands them back whatever happens.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def fit(
     """Train a model through time.
 
     Args:
-        model: maps (x, state) to (y, state), as the layouts of `throughtime.nn` do; with `FullBPTT` any module that maps
-            x to y. Where batches have lengths it is called with `lengths=`.
+        model: maps (x, state) to (y, state), as the layouts of `throughtime.nn` do; with `FullBPTT` any module that
+            maps x to y. Where batches have lengths it is called with `lengths=`.
         data: (x, y), (x, y, lengths), or anything that gives a `Batch` after the other and can be walked again.
         loss: 'mse', 'mae', 'cross_entropy', 'binary_cross_entropy' (of logits), or a function of (y, target).
         bptt: how sequences are cut and how far back gradients reach; `FullBPTT()` if None.
@@ -230,7 +230,7 @@ class _Training:
         return windows
 
     def _update(self, batch: Batch, window: Window, state: Any, number: int) -> tuple[float, float, int, Any]:
-        """Train on one window. Returns the loss, the gradient's norm, the targets it covered and the state to go on from."""
+        """Train on one window. Returns the loss, the gradient's norm, how many targets, and the state to go on from."""
         y, target, carried = self._unfold(batch, window, state)
         if target.shape[0] == 0:  # lengths leave nothing here
             return 0.0, 0.0, 0, carried
@@ -242,9 +242,9 @@ class _Training:
         value, size = float(loss.detach()), float(norm)
         if not (math.isfinite(value) and math.isfinite(size)):
             self._restore()
-            what = "loss" if not math.isfinite(value) else "gradient"
+            what = f"loss is {value}" if not math.isfinite(value) else f"gradient is {size}"
             raise NonFiniteLoss(
-                f"the {what} is {value if what == 'loss' else size} in epoch {len(self.history) + 1}, batch {number + 1}, "
+                f"the {what} in epoch {len(self.history) + 1}, batch {number + 1}, "
                 f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from before it are "
                 "kept. A smaller learning rate, clip= or scaled inputs may help"
             )
@@ -257,7 +257,7 @@ class _Training:
         return value, size, target.shape[0], carried
 
     def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Outputs and targets of the loss, and the state to carry on, detached and computed with the present weights."""
+        """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""
         x, y, lengths, reset = batch
         model, time = self.model, _time(self.model, batch.x)
         start, stop, first, carry = window

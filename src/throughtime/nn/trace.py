@@ -1,0 +1,141 @@
+"""Sight into recurrent layers: every state and gate of every step, and the gradients that reach them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime import _reference
+from throughtime.nn._recurrent import AbstractRecurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jaxtyping import Float
+    from torch import Tensor, nn
+
+    from throughtime._shapes import Ragged
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What happened in one layer and direction, in the order of time.
+
+    Attributes:
+        name: of the layer in its model, such as 'layer.0' or 'layer.0 reverse'.
+        states: by name, (T, N, H) each.
+        gates: by name, likewise.
+        h_0: the state before the first step in time of the direction, (N, H).
+        probes: see `_reference.Probes`, where gradients are wanted.
+    """
+
+    name: str
+    states: dict[str, Float[Tensor, "T N H"]]
+    gates: dict[str, Float[Tensor, "T N H"]]
+    h_0: Float[Tensor, "N H"]
+    probes: _reference.Probes | None
+
+
+def trace(model: nn.Module, x: Tensor, **options: Any) -> list[LayerTrace]:
+    """Run a model and return every state and every gate of its recurrent layers, by name.
+
+    Args:
+        model: a recurrent layer, or any module that has some inside.
+        x: its input.
+        options: further arguments of the model, such as `lengths`.
+
+    >>> import torch
+    >>> from throughtime import nn
+    >>> seen = nn.trace(nn.LSTM(2, 8), torch.zeros(5, 1, 2))
+    >>> sorted(seen[0].gates), seen[0].states["c"].shape
+    (['f', 'g', 'i', 'o'], torch.Size([5, 1, 8]))
+    """
+    with torch.no_grad(), watched(model) as seen:
+        model(x, **options)
+    return seen
+
+
+@contextmanager
+def watched(model: nn.Module, *, probes: bool = False) -> Iterator[list[LayerTrace]]:
+    """Let the recurrent layers of a model run on the reference path and note what happens, as long as this is open.
+
+    Args:
+        model: a recurrent layer, or any module that has some inside.
+        probes: whether gradients by step are wanted.
+    """
+    seen: list[LayerTrace] = []
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, AbstractRecurrent)}
+    for name, layer in layers.items():
+        layer._run = _Watcher(layer, name or "layer", seen, probes=probes)  # noqa: SLF001  the seam made for this
+    try:
+        yield seen
+    finally:
+        for layer in layers.values():
+            del layer._run  # noqa: SLF001  the class has its own
+
+
+class _Watcher:
+    """Stands in for a layer's `_run`."""
+
+    def __init__(self, layer: AbstractRecurrent, name: str, seen: list[LayerTrace], *, probes: bool) -> None:
+        self.layer = layer
+        self.name = name
+        self.seen = seen
+        self.probes = probes
+
+    def __call__(self, x: Tensor, state: Sequence[Tensor], ragged: Ragged | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if ragged is not None and ragged.is_packed:
+            raise ValueError("trace: expected a padded input with lengths=, got a PackedSequence")
+        valid = None if ragged is None else ragged.valid(len(x), x.device)
+        finals: list[tuple[Tensor, ...]] = []
+        for number in range(self.layer.num_layers):
+            outputs = []
+            for direction, weights in enumerate(self.layer.weights(number)):
+                row = number * self.layer.directions + direction
+                given = tuple(s[row] for s in state) or self._zeros(x)
+                found, final = self._direction(x, given, weights, valid, number, reverse=direction == 1)
+                outputs.append(found)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+            if valid is not None:
+                x = torch.where(valid.unsqueeze(-1), x, x.new_zeros(()))
+        return x, tuple(torch.stack(states) for states in zip(*finals, strict=True))
+
+    def _zeros(self, x: Tensor) -> tuple[Tensor, ...]:
+        sizes = self.layer.cell.state_sizes(self.layer.hidden_size, self.layer.proj_size)
+        return tuple(x.new_zeros(x.shape[1], units) for units in sizes)
+
+    def _direction(
+        self,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        weights: Any,
+        valid: Tensor | None,
+        number: int,
+        *,
+        reverse: bool,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        layer, cell = self.layer, self.layer.cell
+        probes = None
+        if self.probes:
+            rows = len(cell.gates) * layer.hidden_size
+            probes = _reference.Probes(
+                *(x.new_zeros(*x.shape[:2], units, requires_grad=True) for units in (state[0].shape[-1], rows))
+            )
+        activations = tuple(map(_reference.activation_of, (layer.activation, layer.gate_activation)))
+        found, final = _reference.run(
+            cell, x, state, weights, valid=valid, reverse=reverse, activations=activations, probes=probes
+        )
+        self.seen.append(
+            LayerTrace(
+                f"{self.name}.{number}{' reverse' if reverse else ''}",
+                dict(zip(cell.states, found.states, strict=True)),
+                dict(zip(cell.gates, found.gates, strict=True)),
+                state[0],
+                probes,
+            )
+        )
+        return found.states[0], final

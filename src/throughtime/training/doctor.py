@@ -1,0 +1,146 @@
+"""How far back a network learns: the gradient by lag, the half-life of memory, and what is stuck.
+
+One backward pass gives all of it, exactly: zeros are added to every state of every step, and the gradients of those
+zeros are ∂L/∂h_t. Source of the question: Bengio et al. 1994, Learning Long-Term Dependencies with Gradient Descent Is
+Difficult.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from throughtime.nn.trace import watched
+from throughtime.training._losses import loss_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from throughtime.nn.trace import LayerTrace
+
+_SATURATED = 0.05  # a gate this close to 0 or 1 lets little gradient through
+_DEAD = 1e-4  # a unit whose state varies less than this says nothing
+
+
+@dataclass(frozen=True)
+class LayerHealth:
+    """One layer and direction.
+
+    Attributes:
+        name: of the layer.
+        state_gradients: mean over the batch of ‖∂L/∂h‖, by lag: at 0 the last step, at k the step k before.
+        weight_gradients: Frobenius norm of the part of ∂L/∂W_hh that each lag contributes.
+        half_life: steps in which the gradient falls to a half; infinite where it does not fall.
+        saturation: share of a gate's values within 0.05 of 0 or 1, by gate.
+        dead_units: share of the units whose state hardly varies.
+    """
+
+    name: str
+    state_gradients: list[float]
+    weight_gradients: list[float]
+    half_life: float
+    saturation: dict[str, float]
+    dead_units: float
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found, layer by layer."""
+
+    layers: list[LayerHealth]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """In plain words, a sentence or two for each layer."""
+        return "\n".join(_sentence(layer) for layer in self.layers)
+
+
+def doctor(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    loss: str | Callable[[Tensor, Tensor], Tensor] = "mse",
+    **options: Any,
+) -> Diagnosis:
+    """Look at how gradients flow back through time.
+
+    Args:
+        model: a recurrent layer, or any module that has some inside and returns outputs, or outputs and a state.
+        x: an input.
+        y: targets for its outputs. Without them the gradient is that of the mean of the last step's outputs.
+        loss: as for `fit`, where there are targets.
+        options: further arguments of the model, such as `lengths`.
+    """
+    with torch.enable_grad(), watched(model, probes=True) as seen:
+        result = model(x, **options)
+        outputs = result[0] if isinstance(result, tuple) else result
+        if y is None:
+            time = 1 if getattr(model, "batch_first", False) else 0
+            objective = (outputs.select(time, -1) if outputs.dim() > 2 else outputs).mean()
+        else:
+            objective = loss_of(loss)(outputs, y)
+        probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
+        gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True)
+    pairs = zip(gradients[::2], gradients[1::2], strict=True)
+    return Diagnosis([_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)])
+
+
+def half_life(norms: np.ndarray) -> float:
+    """Steps in which a sequence of norms, the latest first, falls to a half: from a line through its logarithms."""
+    norms = np.asarray(norms, dtype=np.float64)
+    usable = norms > 1e-12 * norms.max(initial=0.0)
+    if usable.sum() < 2:
+        return 0.0
+    lags = np.flatnonzero(usable)
+    slope = np.polyfit(lags, np.log2(norms[lags]), 1)[0]
+    return float(-1 / slope) if slope < -1e-9 else float("inf")
+
+
+@torch.no_grad()
+def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
+    h = layer.states["h"]
+    backwards = layer.name.endswith("reverse")
+    # In the order of computation: the state before each step, and lag 0 for the step computed last.
+    order = (lambda t: t.flip(0)) if backwards else (lambda t: t)
+    before = torch.cat([layer.h_0.unsqueeze(0), order(h)[:-1]])
+    shares = torch.einsum("tng,tnh->tgh", order(dhidden), before).flatten(1).norm(dim=1)
+    norms = order(dh).norm(dim=-1).mean(-1)
+    states = norms.flip(0).double().tolist()
+    saturation = {
+        name: float(((gate < _SATURATED) | (gate > 1 - _SATURATED)).double().mean())
+        for name, gate in layer.gates.items()
+        if float(gate.min()) >= 0 and float(gate.max()) <= 1
+    }
+    return LayerHealth(
+        name=layer.name,
+        state_gradients=states,
+        weight_gradients=shares.flip(0).double().tolist(),
+        half_life=half_life(np.array(states)),
+        saturation=saturation,
+        dead_units=float((h.flatten(0, 1).std(0) < _DEAD).double().mean()),
+    )
+
+
+def _sentence(layer: LayerHealth) -> str:
+    steps = len(layer.state_gradients)
+    if layer.half_life == float("inf") or layer.half_life > 4 * steps:
+        memory = f"the gradient does not fade within the {steps} steps looked at"
+    else:
+        memory = f"the gradient halves every {layer.half_life:.1f} steps"
+        if layer.half_life < steps / 8:
+            memory += f", so that what lies more than {4 * layer.half_life:.0f} steps back hardly teaches it anything"
+    stuck = [f"{share:.0%} of gate {name}" for name, share in layer.saturation.items() if share > 0.5]
+    if stuck:
+        memory += f"; {' and '.join(stuck)} is saturated"
+    if layer.dead_units > 0.1:
+        memory += f"; {layer.dead_units:.0%} of the units hardly vary"
+    return f"{layer.name}: {memory}."

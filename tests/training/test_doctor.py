@@ -1,0 +1,84 @@
+"""Sight into the network: traces, gradients by lag, against the network itself and plain autograd."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tests.tolerances import assert_close
+
+from throughtime import nn, training
+from throughtime.training.doctor import half_life
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_a_trace_shows_what_the_layer_computes(layer: str) -> None:
+    module = getattr(nn, layer)(3, 5, num_layers=2, bidirectional=True)
+    x = torch.randn(7, 2, 3)
+    y, _ = module(x, lengths=[7, 4])
+    seen = nn.trace(module, x, lengths=[7, 4])
+    assert [trace.name for trace in seen] == ["layer.0", "layer.0 reverse", "layer.1", "layer.1 reverse"]
+    last = torch.cat([trace.states["h"] for trace in seen[2:]], -1)
+    assert_close(last[:, 0], y[:, 0], "forward")
+    assert_close(last[:4, 1], y[:4, 1], "forward")
+    assert set(seen[0].gates) == set(module.cell.gates)
+    again, _ = module(x, lengths=[7, 4])
+    assert_close(again, y, "exact")
+
+
+def test_gradients_by_lag_are_those_of_the_unfolded_network() -> None:
+    model = nn.ManyToOne(nn.RNN(2, 6, dtype=torch.float64), 1)
+    x, target = torch.randn(9, 4, 2, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
+    found = training.doctor(model, x, target)
+    w = dict(model.layer.named_parameters())
+    h, states = torch.zeros(4, 6, dtype=torch.float64), []
+    for step in x:
+        h = torch.tanh(step @ w["weight_ih_l0"].T + h @ w["weight_hh_l0"].T + w["bias_ih_l0"] + w["bias_hh_l0"])
+        h.retain_grad()
+        states.append(h)
+    (model.output(h) - target).square().mean().backward()
+    expected = torch.stack([state.grad.norm(dim=-1).mean() for state in reversed(states)])
+    assert_close(torch.tensor(found.layers[0].state_gradients, dtype=torch.float64), expected, "gradient")
+    total = model.layer.weight_hh_l0.grad.norm()
+    assert sum(found.layers[0].weight_gradients) >= float(total) * (1 - 1e-9)
+    assert len(found.layers[0].weight_gradients) == 9
+
+
+def test_the_half_life_of_a_known_decay_is_found() -> None:
+    assert math.isclose(half_life([0.5 ** (k / 3) for k in range(20)]), 3, rel_tol=1e-6)
+    assert half_life([1.0] * 5) == math.inf
+
+
+def test_an_lstm_told_to_remember_keeps_its_gradient_longer_than_a_plain_network() -> None:
+    torch.manual_seed(0)
+    plain, gated = nn.ManyToOne(nn.RNN(2, 16), 1), nn.ManyToOne(nn.LSTM(2, 16), 1)
+    with torch.no_grad():
+        gated.layer.bias_ih_l0[16:32] = 5.0
+    x = torch.randn(40, 8, 2)
+    short, long = (training.doctor(model, x).layers[0].half_life for model in (plain, gated))
+    assert short < 5 < long
+
+
+def test_saturated_gates_and_dead_units_are_named() -> None:
+    layer = nn.GRU(2, 4)
+    with torch.no_grad():
+        layer.bias_ih_l0[:4] = 20.0
+        layer.bias_ih_l0[4:8] = 20.0
+    health = training.doctor(layer, torch.randn(6, 3, 2)).layers[0]
+    assert health.saturation["r"] == 1.0
+    assert health.dead_units == 1.0
+    text = training.doctor(layer, torch.randn(6, 3, 2)).text()
+    assert "100% of gate r" in text
+    assert "hardly vary" in text
+
+
+def test_pictures_are_figures() -> None:
+    model = nn.ManyToMany(nn.GRU(2, 4, num_layers=2), 1)
+    x = torch.randn(6, 3, 2)
+    for figure in (
+        training.plot_gradients(training.doctor(model, x)),
+        training.plot_states(model, x),
+        training.plot_unfolded(model, 3),
+    ):
+        assert figure.axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _BATCHES = 25  # of an epoch: the steps of the history
 _AVERAGED = 0.98  # of the averaged weights stays at each update
+_WORTH_THREADS = 2_000_000  # numbers in the forecasts of a batch, below which threads wait more than they work
 _WARM = 0.3  # share of the cycle in which the learning rate rises
 
 
@@ -73,22 +75,35 @@ def teach(
     epochs = max(1, schooling.updates // _BATCHES)
     batches = min(_BATCHES, schooling.updates)
     try:
-        history = training.fit(
-            network,
-            Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
-            loss=ForecastLoss(loss),
-            optimizer=optimizer,
-            schedule=_one_cycle(epochs * batches, schooling.seconds),
-            stop=[training.Epochs(epochs), training.Seconds(schooling.seconds)],
-            clip=1.0,
-            validation=None if held_out is None else [held_out],
-            callbacks=callbacks,
-            seed=seed,
-        )
+        with _threads_for(network, schooling):
+            return training.fit(
+                network,
+                Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
+                loss=ForecastLoss(loss),
+                optimizer=optimizer,
+                schedule=_one_cycle(epochs * batches, schooling.seconds),
+                stop=[training.Epochs(epochs), training.Seconds(schooling.seconds)],
+                clip=1.0,
+                validation=None if held_out is None else [held_out],
+                callbacks=callbacks,
+                seed=seed,
+            )
     finally:
         network.load_state_dict(averaged.module.state_dict())
         network.eval()
-    return history
+
+
+@contextmanager
+def _threads_for(network: SeasonNetwork, schooling: Schooling) -> Iterator[None]:
+    """One thread where there is too little work for more; results then do not depend on the machine's threads either."""
+    before = torch.get_num_threads()
+    plan = network.plan
+    if schooling.batch_size * plan.blocks * plan.horizon * network.experts < _WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed: int) -> None:

@@ -64,7 +64,9 @@ def public_names(module: ModuleType) -> list[str]:
 
 
 def is_ours(value: Any) -> bool:
-    return (inspect.isclass(value) or inspect.isroutine(value)) and value.__module__.startswith("throughtime")
+    if not (inspect.isclass(value) or inspect.isfunction(value)):
+        return False  # constants, and what is written in C
+    return value.__module__.startswith("throughtime")
 
 
 def undocumented(value: Any) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.tasks.forecasting import Forecaster as Forecaster
-    from throughtime.tasks.load import load as load
+    from throughtime.tasks.loading import load as load
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,7 @@ _HOMES = {
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",
-    "load": "throughtime.tasks.load",
+    "load": "throughtime.tasks.loading",
 }
 """The module that each public name is, or is found in."""
 

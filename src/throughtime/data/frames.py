@@ -61,7 +61,7 @@ def read_frame(df: IntoDataFrame, *, freq: str | None = None, missing: str = "ma
     absent = [name for name in ("ds", "y") if name not in frame.columns]
     if absent:
         raise InputError(
-            f"df: expected columns unique_id, ds and y, got {', '.join(frame.columns)}: no column {' and '.join(absent)}"
+            f"df: expected columns unique_id, ds and y, got {', '.join(frame.columns)}; {' and '.join(absent)} missing"
         )
     y = frame["y"]
     if not y.dtype.is_numeric():
@@ -101,7 +101,7 @@ def _stamps(ds: nw.Series) -> np.ndarray:
         if len(odd):
             raise InputError(f"column ds: expected dates or whole numbers, got {numbers[odd[0]]} in row {odd[0] + 1}")
         return numbers.astype(np.int64)
-    if ds.dtype == nw.String or ds.dtype == nw.Object:
+    if ds.dtype in (nw.String, nw.Object):
         return parse_dates(ds.to_list())
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
         ds = ds.dt.replace_time_zone(None)

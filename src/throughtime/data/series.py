@@ -1,12 +1,13 @@
 """A panel of series: from a long frame to one contiguous array on a regular grid, with everything odd found and said.
 
-Rows may come in any order; missing rows and missing values become NaN and are counted; what cannot be mended (two values
-for one date, an infinite value, dates off the grid) is refused with the series and the date.
+Rows may come in any order; missing rows and missing values become NaN and are counted; what cannot be mended (two
+values for one date, an infinite value, dates off the grid) is refused with the series and the date.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -29,7 +30,7 @@ class Panel:
         ids: what each series is called.
         values: all series one after the other, NaN where a value is missing.
         offsets: where each series begins, and the end: n+1 numbers.
-        starts: position on the grid of each series' first value.
+        starts: stamp of each series' first value: datetime64[us], or a whole number.
         frequency: the grid.
         notes: what was found and mended, in plain sentences.
     """
@@ -57,7 +58,7 @@ class Panel:
 
     def stamps(self, i: int, first: int, count: int) -> np.ndarray:
         """Time stamps of `count` steps of a series from its step `first` on, which may lie behind its end."""
-        return self.frequency.stamps(self.starts[i] + np.arange(first, first + count))
+        return self.frequency.stamps(self.starts[i], np.arange(first, first + count))
 
     def without_last(self, steps: int) -> Self:
         """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
@@ -96,7 +97,7 @@ def panel(
         notes.append("The rows were not in the order of time; they were sorted.")
     codes, stamps, values = codes[order], stamps[order], values[order].astype(np.float64)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
-    parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [slice(a, b) for a, b in pairwise(bounds)]
     _refuse_infinities(names, codes, stamps, values)
     for name, part in zip(names, parts, strict=True):
         same = np.flatnonzero(stamps[part][1:] == stamps[part][:-1])
@@ -111,16 +112,16 @@ def panel(
                 f"series {name}: {show(stamps[part][off[0]])} does not fit the frequency {frequency.name} "
                 f"({frequency.words}) that most dates have; mend the date, or give another frequency"
             )
-        positions = frequency.positions(stamps[part])
-        starts.append(positions[0])
-        grid = np.full(positions[-1] - positions[0] + 1, np.nan)
-        grid[positions - positions[0]] = values[part]
+        steps = frequency.steps(stamps[part][0], stamps[part])
+        starts.append(stamps[part][0])
+        grid = np.full(steps[-1] + 1, np.nan)
+        grid[steps] = values[part]
         arrays.append(grid)
-        _note_missing(notes, name, len(grid) - len(positions), int(np.isnan(values[part]).sum()), missing)
+        _note_missing(notes, name, len(grid) - len(steps), int(np.isnan(values[part]).sum()), missing)
     if missing == "ffill":
         arrays = [_filled(array) for array in arrays]
     offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-    found = Panel(list(names), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes))
+    found = Panel(names.tolist(), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes))
     if not np.isfinite(found.values).any():
         raise InputError("data: every value is missing")
     return found
@@ -149,7 +150,9 @@ def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: 
     if not rows + values:
         return
     found = " and ".join(
-        f"{count} {word}{'s' if count != 1 else ''}" for count, word in ((rows, "missing row"), (values, "missing value")) if count
+        f"{count} {word}{'s' if count != 1 else ''}"
+        for count, word in ((rows, "missing row"), (values, "missing value"))
+        if count
     )
     if missing == "error":
         raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")

@@ -67,7 +67,7 @@ def run(
         if i == 0 or refit:
             trained = clone(forecaster)._fit_panel(past, callbacks)  # noqa: SLF001 - a panel is what both work on
         windows.append(_Window.of(trained, panel, past, cut))
-    return _summary(windows, panel, kind)
+    return _summary(windows, kind)
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[
     allowed = (longest - least - horizon) // step + 1
     if allowed < 1:
         raise InputError(
-            f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got {longest}; "
-            "take a shorter horizon"
+            f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got {longest}; take"
+            "  a shorter horizon"
         )
     # By default at most a third of the history is given to windows.
     count = min(_MOST_WINDOWS, allowed, max(1, longest // 3 // step)) if n_windows is None else n_windows
@@ -121,7 +121,7 @@ def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[
     return [horizon + i * step for i in reversed(range(count))]
 
 
-def _summary(windows: list[_Window], panel: Panel, kind: FrameKind) -> Backtest:
+def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     y = np.concatenate([w.y for w in windows])
     scale = np.concatenate([w.scale for w in windows])
     methods = {name: np.concatenate([w.methods[name] for w in windows]) for name in windows[0].methods}

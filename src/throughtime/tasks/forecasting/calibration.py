@@ -1,12 +1,13 @@
 """What the held-out end of the history teaches: how far to trust the network, and how wide the intervals must be.
 
-Point forecasts are w * network + (1 - w) * the best naive forecast, in what the network sees (logarithms); w is the one
-that did best on windows that the network had not been trained on, so that it does no harm where it learned nothing.
+Point forecasts are w * network + (1 - w) * the best naive forecast, in what the network sees (logarithms); w is the
+one that did best on windows that the network had not been trained on, so that it does no harm where it learned
+nothing.
 
-Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical error
-of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in what the
-network sees, widens with the step and, for levels a < b, the interval of a lies within that of b.
-Source: Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
+Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical
+error of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in
+what the network sees, widens with the step and, for levels a < b, the interval of a lies within that of b. Source:
+Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None =
 
 
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
-    """Learn from windows that end within the last `held_out` steps; with 0, from windows of the training itself."""
+    """Learn from windows that end within the last `held_out` steps; with 0, from the end of the training data."""
     series, ends = _held_out_windows(store, held_out)
     targets = store.targets(series, ends, torch.tensor([network.plan.lookback]))
     truth, real = store.seen(series, ends)
@@ -113,7 +114,7 @@ def _held_out_windows(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
     horizon = store.plan.horizon
     reach = held_out or horizon
     stride = max(1, len(store.lengths) * max(1, reach - horizon + 1) // _WINDOWS)
-    back = torch.arange(horizon if reach >= horizon else reach, reach + 1, stride)
+    back = torch.arange(min(horizon, reach), reach + 1, stride)
     series = torch.arange(len(store.lengths)).repeat_interleave(len(back))
     ends = store.lengths[series] - back.repeat(len(store.lengths))
     usable = ends >= 2

@@ -207,6 +207,12 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         return plot_backtest(self, self.backtest() if result is None else result)
 
+    def take(self, model: Model, panel: Panel, history: training.History, notes: list[str]) -> None:
+        """Become a fitted forecaster: what `fit` and `throughtime.load` end with."""
+        self.model_, self.panel_, self.history_, self.notes_ = model, panel, history, notes
+        self.network_ = model.network
+        self.freq_, self.season_, self.series_ = panel.frequency.name, model.plan.season, list(panel.ids)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
@@ -232,11 +238,8 @@ class Forecaster(BaseEstimator):
             history = learning.teach(network, known, first, held_out=watched, **options)
         except training.Interrupted as error:
             history, interruption = error.history, error
-        network.eval()
-        self.model_ = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self.panel_, self.history_, self.network_ = panel, history, network
-        self.freq_, self.season_, self.series_ = panel.frequency.name, plan.season, list(panel.ids)
-        self.notes_ = [*panel.notes, *self._decisions(panel)]
+        model = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
+        self.take(model, panel, history, [*panel.notes, *_decisions(model, panel)])
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
@@ -245,27 +248,12 @@ class Forecaster(BaseEstimator):
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
-    def _decisions(self, panel: Panel) -> list[str]:
-        short = [panel.ids[i] for i in np.flatnonzero(self.model_.too_short(panel))]
-        weight, expert = self.model_.calibration.weight, self.model_.calibration.expert.replace("_", " ")
-        notes = []
-        if short:
-            shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
-            notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
-        if weight == 0:
-            notes.append(f"The network was no better than {expert} on the held-out end, so {expert} is the forecast.")
-        elif weight < 1:
-            notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
-        if not self.model_.calibration.samples:
-            notes.append("The data are too short to calibrate the intervals: they are a guess.")
-        return notes
-
     def _read(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
         panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
-        if panel.frequency.name != self.freq_ and panel.lengths.max() > 1:
+        if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
-                f"df: expected the frequency {self.freq_} that the forecaster was trained on, got {panel.frequency.name} "
-                f"({panel.frequency.words})"
+                f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
+                f"{panel.frequency.words}"
             )
         return panel, kind
 
@@ -294,3 +282,20 @@ def _checked_levels(levels: Sequence[Level]) -> list[Level]:
         if not 0 < level < 100:
             raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
     return found
+
+
+def _decisions(model: Model, panel: Panel) -> list[str]:
+    """What was decided about the data, in plain sentences."""
+    short = [panel.ids[i] for i in np.flatnonzero(model.too_short(panel))]
+    weight, expert = model.calibration.weight, model.calibration.expert.replace("_", " ")
+    notes = []
+    if short:
+        shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
+        notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
+    if weight == 0:
+        notes.append(f"The network was no better than {expert} on the held-out end, so {expert} is the forecast.")
+    elif weight < 1:
+        notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
+    if not model.calibration.samples:
+        notes.append("The data are too short to calibrate the intervals: they are a guess.")
+    return notes

@@ -60,7 +60,7 @@ def teach(
     callbacks: Sequence[Callable[[training.Progress], None]],
     seed: int,
 ) -> training.History:
-    """Train a network, watching the loss of held-out windows; it ends with its averaged weights, also when training is interrupted.
+    """Train a network, watching the loss of held-out windows; it ends with averaged weights, even if interrupted.
 
     Raises:
         training.Interrupted: on Ctrl-C.
@@ -98,7 +98,7 @@ def _threads_for(network: SeasonNetwork, schooling: Schooling) -> Iterator[None]
     """One thread where there is too little work for more; results then do not depend on the machine's threads either."""
     before = torch.get_num_threads()
     plan = network.plan
-    if schooling.batch_size * plan.blocks * plan.horizon * network.experts < _WORTH_THREADS:
+    if schooling.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _WORTH_THREADS:
         torch.set_num_threads(1)
     try:
         yield

@@ -1,7 +1,7 @@
 """How wrong forecasts are: the measures of the M competitions, in one place.
 
-Missing values are left out of every mean. sMAPE carries M4's factor of 200; MASE divides by the mean absolute difference
-between values a season apart in the history. Source: Makridakis et al. 2020, The M4 Competition.
+Missing values are left out of every mean. sMAPE carries M4's factor of 200; MASE divides by the mean absolute
+difference between values a season apart in the history. Source: Makridakis et al. 2020, The M4 Competition.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The forecasting network: one recurrent step a season, a forecast from every step.
 
-From each origin it gives softmax-weighted naive forecasts plus a learned correction. The correction starts at zero, so that
-before training the network is a mixture of naive forecasts, and training can only look for what those miss. All it reads is
-normalised by what lay before the origin: its level (the mean of the last season) and its scale (how much seasons differ).
+From each origin it gives softmax-weighted naive forecasts plus a learned correction. The correction starts at zero,
+so that before training the network is a mixture of naive forecasts, and training can only look for what those miss.
+All it reads is normalised by what lay before the origin: its level (the mean of the last season) and its scale (how
+much seasons differ).
 
 Source of the idea of forecasting from every origin: Wen et al. 2017, A Multi-Horizon Quantile Recurrent Forecaster.
 """
@@ -49,10 +50,10 @@ class SeasonNetwork(nn.Module):
         self.layer = _LAYERS[cell](features, hidden_size, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.noise = noise
-        self.experts = len(names(plan))
+        self.expert_names = names(plan)
         self.correction = nn.Linear(hidden_size, plan.horizon)
-        self.choice = nn.Linear(hidden_size, self.experts)
-        self.preference = nn.Parameter(torch.zeros(plan.horizon, self.experts))
+        self.choice = nn.Linear(hidden_size, len(self.expert_names))
+        self.preference = nn.Parameter(torch.zeros(plan.horizon, len(self.expert_names)))
         for head in (self.correction, self.choice):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -101,7 +102,9 @@ class SeasonNetwork(nn.Module):
         blocks, masks = z.unflatten(1, (plan.blocks, s)), real.unflatten(1, (plan.blocks, s))
         level = blocks.mean(-1)
         known = masks[:, 1:] * masks[:, :-1]
-        steps = ((blocks[:, 1:] - blocks[:, :-1]).abs() * known).sum(-1).cumsum(1) / known.sum(-1).cumsum(1).clamp(min=1)
+        steps = ((blocks[:, 1:] - blocks[:, :-1]).abs() * known).sum(-1).cumsum(1) / known.sum(-1).cumsum(1).clamp(
+            min=1
+        )
         spread = ((blocks - level.unsqueeze(-1)).abs() * masks).sum(-1).cumsum(1) / masks.sum(-1).cumsum(1).clamp(min=1)
         scale = steps + 0.1 * spread[:, 1:] + 1e-4
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]

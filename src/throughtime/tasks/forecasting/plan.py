@@ -1,4 +1,4 @@
-"""What is decided from the data before training: seasons, the length of a recurrent step, how far back the network looks."""
+"""What is decided from the data before training: seasons, the length of a recurrent step, how far back to look."""
 
 from __future__ import annotations
 

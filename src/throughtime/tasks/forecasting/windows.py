@@ -110,7 +110,7 @@ class Windows:
         shortest = 2 * self._store.plan.block
         for _ in range(self._batches):
             series = torch.multinomial(self._weights, self._batch_size, replacement=True)
-            # Windows are full where a series allows it, and end anywhere before its end: what is not known has no weight.
+            # Windows are full where a series allows it, and end anywhere: what is not known has no weight.
             lengths = self._store.lengths[series]
             least = torch.minimum(lengths // 2, torch.tensor(self._store.plan.lookback)).clamp(min=shortest)
             ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()

@@ -1,0 +1,125 @@
+"""A forecaster as a model directory, and back: the network, its calibration, and the data that it forecasts from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from throughtime import __version__, _kernels, training
+from throughtime.data.frames import FrameKind
+from throughtime.data.frequency import Frequency
+from throughtime.data.series import Panel
+from throughtime.io import checkpoint
+from throughtime.tasks.forecasting.calibration import Calibration
+from throughtime.tasks.forecasting.estimator import Forecaster
+from throughtime.tasks.forecasting.model import Model
+from throughtime.tasks.forecasting.network import SeasonNetwork
+from throughtime.tasks.forecasting.plan import Plan
+
+if TYPE_CHECKING:
+    import os
+
+_LARGEST = 10_000_000  # no size of a network or plan is beyond
+
+
+def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Write a fitted forecaster."""
+    panel, model = forecaster.panel_, forecaster.model_
+    calibration = model.calibration
+    config = {
+        "task": "forecast",
+        "version": __version__,
+        "isa": _kernels.isa,
+        "threads": torch.get_num_threads(),
+        "settings": {**forecaster.get_params(), "levels": list(forecaster.levels)},
+        "plan": asdict(model.plan),
+        "calibration": {"weight": calibration.weight, "expert": calibration.expert, "samples": calibration.samples},
+        "frequency": asdict(panel.frequency),
+        "kind": asdict(forecaster.kind_),
+        "ids": panel.ids,
+        "data_notes": panel.notes,
+        "notes": forecaster.notes_,
+        "stopped": forecaster.history_.stopped,
+    }
+    arrays = {
+        "calibration.shape": calibration.shape,
+        "calibration.quantiles": calibration.quantiles,
+        "panel.values": panel.values,
+        "panel.offsets": panel.offsets,
+        "panel.starts": panel.starts.astype(np.int64),
+    }
+    tensors = {f"network.{name}": value for name, value in model.network.state_dict().items()}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    history = forecaster.history_.to_lines()
+    checkpoint.write(directory, checkpoint.Checkpoint(config, tensors, history), overwrite=overwrite)
+
+
+def restore(found: checkpoint.Checkpoint) -> Forecaster:
+    """Undo `save`.
+
+    Raises:
+        ValueError: where sizes, names and arrays do not fit together.
+    """
+    config, tensors = found.config, found.tensors
+    settings = {**config["settings"], "levels": tuple(config["settings"]["levels"])}
+    forecaster = Forecaster(**settings)
+    forecaster._check_settings()  # noqa: SLF001 - the directory may have been written by anyone
+    network = _network(forecaster, config["plan"], tensors)
+    panel = _panel(config, tensors)
+    calibration = Calibration(
+        **config["calibration"],
+        shape=_array(tensors, "calibration.shape", "f8"),
+        quantiles=_array(tensors, "calibration.quantiles", "f8"),
+    )
+    if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
+        raise ValueError("the calibration has another horizon than the forecaster")
+    if calibration.expert not in network.expert_names or not 0 <= calibration.weight <= 1:
+        raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
+    forecaster.kind_ = FrameKind(**config["kind"])
+    history = training.History.from_lines(found.history.splitlines())
+    history.stopped = str(config["stopped"])
+    forecaster.take(Model(network.plan, network, calibration), panel, history, list(config["notes"]))
+    return forecaster
+
+
+def _network(forecaster: Forecaster, sizes: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeasonNetwork:
+    """The network, allocated only when the file holds just its weights."""
+    plan = Plan(**sizes)
+    values = [getattr(plan, f.name) for f in fields(plan)]
+    if any(type(v) is not int or not 0 <= v <= _LARGEST for v in values) or plan.horizon != forecaster.horizon:
+        raise ValueError(f"impossible sizes: {plan}")
+    if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
+        raise ValueError(f"impossible sizes: {plan}")
+    weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
+    with torch.device("meta"):
+        network = SeasonNetwork(plan, cell=forecaster.cell, hidden_size=forecaster.hidden_size)
+    expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
+    if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
+        raise ValueError("the weights are not those of the network that the configuration describes")
+    if not all(bool(t.isfinite().all()) for t in weights.values()):
+        raise ValueError("some weights are no numbers")
+    network.to_empty(device="cpu").load_state_dict(weights)
+    return network.eval()
+
+
+def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
+    values, offsets, starts = (
+        _array(tensors, f"panel.{name}", kind) for name, kind in (("values", "f8"), ("offsets", "i8"), ("starts", "i8"))
+    )
+    ids, frequency = config["ids"], Frequency(**config["frequency"])
+    if frequency.unit != "int":
+        starts = starts.view("M8[us]")
+    whole = len(offsets) == len(ids) + 1 and len(starts) == len(ids) > 0
+    if not whole or offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any():
+        raise ValueError("the series and their lengths do not fit together")
+    return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]))
+
+
+def _array(tensors: dict[str, torch.Tensor], name: str, kind: str) -> np.ndarray:
+    array = tensors[name].numpy()
+    if array.dtype != kind or array.ndim != 1:
+        raise ValueError(f"{name}: expected a row of {kind}, got {array.dtype} of shape {array.shape}")
+    return array

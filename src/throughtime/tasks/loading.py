@@ -1,0 +1,30 @@
+"""Loading: the estimator that a model directory holds."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from throughtime._errors import InputError
+from throughtime.io import checkpoint
+
+if TYPE_CHECKING:
+    import os
+
+_READERS = {"forecast": "throughtime.tasks.forecasting.saving"}
+
+
+def load(directory: str | os.PathLike[str]) -> Any:
+    """Read an estimator from the directory that its `save` wrote. Nothing in it is ever executed.
+
+    Raises:
+        InputError: for a directory that is no model's, or is damaged.
+    """
+    found = checkpoint.read(directory)
+    task = found.config.get("task")
+    if not isinstance(task, str) or task not in _READERS:
+        raise InputError(f"{directory}: expected a model for one of {', '.join(_READERS)}, got {task!r}")
+    try:
+        return importlib.import_module(_READERS[task]).restore(found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{directory}: its {checkpoint.CONFIG} does not describe a usable model: {error}") from error

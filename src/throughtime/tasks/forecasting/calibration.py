@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 _KEPT = 400  # quantiles of the errors that are kept
 _WINDOWS = 4096  # most windows that are looked at
+_FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
+_PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,18 @@ class Calibration:
         expert: the naive forecast that has the rest.
         shape: typical error of each step, in scales of the network, (F,).
         quantiles: of the errors in typical errors, at equal distances from 0 to 1.
-        samples: errors that they were taken from.
+        horizons: held-out ones that they were taken from, overlapping ones counted once.
     """
 
     weight: float
     expert: str
     shape: np.ndarray
     quantiles: np.ndarray
-    samples: int
+    horizons: int
 
     def width(self, level: float) -> np.ndarray:
         """Half the width of an interval that holds `level` percent, by step, in scales of the network: (F,)."""
-        share = min(1.0, level / 100 * (1 + 1 / max(self.samples, 1)))
+        share = level / 100
         return self.shape * np.interp(share, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
 
 
@@ -67,40 +69,79 @@ def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None =
 
 
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
-    """Learn from windows that end within the last `held_out` steps; with 0, from the end of the training data."""
-    series, ends = _held_out_windows(store, held_out)
-    targets = store.targets(series, ends, torch.tensor([network.plan.lookback]))
-    truth, real = store.seen(series, ends)
-    forecasts, naive, scales = [], [], []
-    for part in torch.arange(len(series)).split(256):
-        x = store.inputs(series[part], ends[part])
-        z, scale = predict(network, x)
-        forecasts.append(z)
-        scales.append(scale)
-        naive.append(naive_forecasts(network, x))
-    z, scale = torch.cat(forecasts), torch.cat(scales)
-    others = {name: torch.cat([part[name] for part in naive]) for name in naive[0]}
+    """Learn from windows that end within the last `held_out` steps; with 0, from the history alone."""
     measure = ForecastLoss(loss)
+    series, ends = _origins(store, held_out)
+    z, naive, scale = _forecasts(network, store, series, ends)
+    targets = store.targets(series, ends, torch.tensor([network.plan.lookback]))
 
     def error(candidate: Tensor) -> float:
         return float(measure(candidate.float().unsqueeze(1), targets))
 
-    expert = min(others, key=lambda name: error(others[name]))
-    blends = {w: w * z + (1 - w) * others[expert] for w in _WEIGHTS}
-    weight = min(blends, key=lambda w: error(blends[w]))
-    residuals = torch.where(real, (truth - blends[weight]).abs() / scale, torch.nan).numpy()
-    return _conformal(weight, expert, residuals)
+    expert = min(naive, key=lambda name: error(naive[name]))
+    blends = {w: w * z + (1 - w) * naive[expert] for w in _WEIGHTS}
+    weight = min(blends, key=lambda w: error(blends[w])) if held_out else 0.5
+    residuals = _residuals(store, series, ends, blends[weight], scale)
+    return _conformal(weight, expert, residuals, _habitual(network, store, held_out, expert), len(store.lengths) * held_out)
 
 
-def _conformal(weight: float, expert: str, residuals: np.ndarray) -> Calibration:
+def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, steps: int) -> Calibration:
+    """Intervals from held-out residuals (n, F) and, where those are few, the expert's usual errors (F,)."""
+    horizons = steps / residuals.shape[1]  # those that do not overlap
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    shape = np.maximum(np.maximum.accumulate(_smooth(mean)), 1e-9)
+    shape = (horizons * mean + _PRIOR * habitual) / (horizons + _PRIOR)
+    shape = np.maximum(np.maximum.accumulate(_smooth(shape)), 1e-9)
     errors = np.sort((residuals / shape)[known])
-    if not len(errors):
-        return Calibration(weight, expert, np.ones(residuals.shape[1]), np.linspace(0, 3, 31), 0)
-    quantiles = np.quantile(errors, np.linspace(0, 1, min(_KEPT, len(errors)) + 1))
-    return Calibration(weight, expert, shape, quantiles, len(errors))
+    shares = np.linspace(0, 1, _KEPT + 1)
+    quantiles = np.quantile(errors, shares) if len(errors) else np.zeros(_KEPT + 1)
+    if horizons < _FEW:
+        quantiles = np.maximum(quantiles, _student(shares, horizons + _PRIOR))
+    return Calibration(weight, expert, shape, quantiles, int(horizons))
+
+
+def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
+    """Quantiles of absolute errors whose mean is 1 if they were normal, of which the spread is known from few."""
+    from scipy.stats import t
+
+    return np.sqrt(np.pi / 2) * t.ppf((1 + np.minimum(shares, 0.999)) / 2, freedom)
+
+
+def _habitual(network: SeasonNetwork, store: Store, held_out: int, expert: str) -> np.ndarray:
+    """The expert's mean error by step over the history before the held-out end, in scales: (F,)."""
+    each = max(1, min(64, _WINDOWS // len(store.lengths)))
+    first = 2 * network.plan.block
+    last = (store.lengths - held_out - network.plan.horizon).clamp(min=1)
+    shares = torch.linspace(0, 1, each, dtype=torch.float64)
+    series = torch.arange(len(store.lengths)).repeat_interleave(each)
+    ends = (last.unsqueeze(1) * shares).long().clamp(min=1).ravel()
+    kept = ends >= min(first, int(last.max()))
+    series, ends = series[kept], ends[kept]
+    _, naive, scale = _forecasts(network, store, series, ends)
+    residuals = _residuals(store, series, ends, naive[expert], scale)
+    known = np.isfinite(residuals)
+    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    return mean if known.any() else np.ones_like(mean)
+
+
+def _forecasts(
+    network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """The network's forecasts, the naive ones by name, and the scales, from given ends."""
+    found, naive, scales = [], [], []
+    for part in torch.arange(len(series)).split(256):
+        x = store.inputs(series[part], ends[part])
+        z, scale = predict(network, x)
+        found.append(z)
+        scales.append(scale)
+        naive.append(naive_forecasts(network, x))
+    return torch.cat(found), {name: torch.cat([part[name] for part in naive]) for name in naive[0]}, torch.cat(scales)
+
+
+def _residuals(store: Store, series: Tensor, ends: Tensor, z: Tensor, scale: Tensor) -> np.ndarray:
+    """Absolute errors in scales, NaN where the truth is unknown: (n, F)."""
+    truth, real = store.seen(series, ends)
+    return torch.where(real, (truth - z).abs() / scale, torch.nan).numpy()
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:
@@ -109,7 +150,7 @@ def _smooth(x: np.ndarray) -> np.ndarray:
     return np.array([x[max(0, i - reach) : i + reach + 1].mean() for i in range(len(x))])
 
 
-def _held_out_windows(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
+def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
     """Series and ends: every origin in the held-out end at which something follows, thinned out where there are many."""
     horizon = store.plan.horizon
     reach = held_out or horizon

@@ -296,6 +296,6 @@ def _decisions(model: Model, panel: Panel) -> list[str]:
         notes.append(f"The network was no better than {expert} on the held-out end, so {expert} is the forecast.")
     elif weight < 1:
         notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
-    if not model.calibration.samples:
+    if not model.calibration.horizons:
         notes.append("The data are too short to calibrate the intervals: they are a guess.")
     return notes

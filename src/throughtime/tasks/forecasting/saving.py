@@ -36,7 +36,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "threads": torch.get_num_threads(),
         "settings": {**forecaster.get_params(), "levels": list(forecaster.levels)},
         "plan": asdict(model.plan),
-        "calibration": {"weight": calibration.weight, "expert": calibration.expert, "samples": calibration.samples},
+        "calibration": {"weight": calibration.weight, "expert": calibration.expert, "horizons": calibration.horizons},
         "frequency": asdict(panel.frequency),
         "kind": asdict(forecaster.kind_),
         "ids": panel.ids,

@@ -1,0 +1,97 @@
+"""Cells of a table as numbers and dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from throughtime._errors import InputError
+from throughtime.data.frames import parse_dates
+
+if TYPE_CHECKING:
+    from throughtime.app.files import Rows
+
+MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?", ".")
+"""Cells that say that there is no value, in lower case."""
+
+
+def numbers(cells: pl.Series, *, decimal_comma: bool) -> pl.Series | None:
+    """Cells as numbers, null where there is no number; None where the type of the column has none."""
+    if cells.dtype == pl.String:
+        text = cells.str.strip_chars()
+        if decimal_comma:
+            text = text.str.replace(r"^([-+]?\d+),(\d+)$", "$1.$2")
+        missing = text.str.to_lowercase().is_in(MISSING)
+        return text.set(missing, None).cast(pl.Float64, strict=False)
+    return cells.cast(pl.Float64).fill_nan(None) if cells.dtype.is_numeric() else None
+
+
+def read_numbers(rows: Rows, name: str) -> pl.Series:
+    """A column of numbers, null where a value is missing.
+
+    Raises:
+        InputError: names the first cell that is neither, and the first that is infinite.
+    """
+    cells = rows.frame[name]
+    values = numbers(cells, decimal_comma=rows.decimal_comma)
+    if values is None:
+        raise InputError(f"{rows.path}, column {name}: expected numbers, got {cells.dtype}")
+    if cells.dtype == pl.String:
+        empty = cells.str.strip_chars().str.to_lowercase().is_in(MISSING).fill_null(value=True)
+        for row in (values.is_null() & ~empty).arg_true().head(1):
+            raise InputError(f"{rows.at(row, name)}: {cells[row]!r} is no number; mend it, or leave the cell empty")
+    for row in values.is_infinite().fill_null(value=False).arg_true().head(1):
+        raise InputError(f"{rows.at(row, name)}: the value is infinite; mend it, or leave the cell empty")
+    return values
+
+
+def is_date(text: str) -> bool:
+    """Whether a cell is a date in one of the forms that are understood."""
+    try:
+        parse_dates([text])
+    except InputError:
+        return False
+    return True
+
+
+def read_times(rows: Rows, name: str) -> pl.Series:
+    """A column of dates, or of whole numbers such as years.
+
+    Raises:
+        InputError: names the first cell that is neither.
+    """
+    cells = rows.frame[name]
+    for row in cells.is_null().arg_true().head(1):
+        raise InputError(f"{rows.at(row, name)}: there is no date; write one, or remove the {rows.unit}")
+    if cells.dtype.is_temporal():
+        return cells
+    counted = numbers(cells, decimal_comma=rows.decimal_comma)
+    if counted is not None and not counted.is_null().any():
+        return _whole(rows, name, counted)
+    if cells.dtype != pl.String:
+        raise InputError(f"{rows.path}, column {name}: expected dates or whole numbers, got {cells.dtype}")
+    return _dates(rows, name, cells.str.strip_chars())
+
+
+def _whole(rows: Rows, name: str, counted: pl.Series) -> pl.Series:
+    for row in (counted != counted.round()).arg_true().head(1):
+        raise InputError(f"{rows.at(row, name)}: {counted[row]} is neither a date nor a whole number")
+    whole = counted.cast(pl.Int64)
+    if whole.is_between(1_000_01_01, 3_000_12_31).all():  # 20240131
+        return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)(..)$", "$1-$2-$3"))
+    return whole
+
+
+def _dates(rows: Rows, name: str, texts: pl.Series) -> pl.Series:
+    try:
+        stamps = pl.Series(parse_dates(texts.to_list()))
+    except InputError:
+        for row, text in enumerate(texts):
+            if not is_date(text):
+                raise InputError(f"{rows.at(row, name)}: {text!r} is no date; write dates as 2024-01-31") from None
+        raise InputError(
+            f"{rows.path}, column {name}: dates are written in different forms; write all as 2024-01-31"
+        ) from None
+    days = stamps.cast(pl.Date)
+    return days if (days.cast(stamps.dtype) == stamps).all() else stamps

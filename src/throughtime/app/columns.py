@@ -1,0 +1,115 @@
+"""Which column is the time, which the target and which names the series: given, or guessed and said aloud."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from throughtime._errors import InputError
+from throughtime.app.cells import is_date, numbers
+
+if TYPE_CHECKING:
+    from throughtime.app.files import Rows
+
+_TIME = ("ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour")
+_TARGET = ("y", "value", "target")
+_SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
+_SAMPLE = 50  # cells that a guess looks at
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns; None where they are to be guessed, or where there is none."""
+
+    time: str | None = None
+    target: str | None = None
+    series: str | None = None
+
+
+def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
+    """Complete what a user named. Returns the columns, and what was guessed in plain sentences.
+
+    Raises:
+        InputError: for a name that no column has, and where there is no column of numbers.
+    """
+    for option, name in (("--time", wanted.time), ("--target", wanted.target), ("--series", wanted.series)):
+        if name is not None:
+            _check(rows, option, name)
+    notes: list[str] = []
+    time = wanted.time or _time(rows, {wanted.target, wanted.series}, notes)
+    series = wanted.series or _named(rows, _SERIES[:1], {time, wanted.target})
+    target = wanted.target or _target(rows, {time, series}, notes)
+    if series is None and time is not None:
+        series = _series(rows, time, target, notes)
+    return Columns(time, target, series), notes
+
+
+def _check(rows: Rows, option: str, name: str) -> None:
+    names = rows.frame.columns
+    if name in names:
+        return
+    close = get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.5)
+    hint = next((f"; did you mean {each}?" for each in names if close and each.lower() == close[0]), "")
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    raise InputError(f"{option}: {rows.path} has no column {name}{hint or f'; its columns are {shown}'}")
+
+
+def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
+    free = [name for name in rows.frame.columns if name not in taken]
+    typed = next((name for name in free if rows.frame[name].dtype.is_temporal()), None)
+    akin = next((name for name in free if re.search(r"date|time", name, re.IGNORECASE)), None)
+    found = typed or _named(rows, _TIME, taken) or akin or next((name for name in free if _dated(rows, name)), None)
+    if found is None:
+        notes.append("No column of dates was found: the rows are taken to follow one another, and are numbered.")
+    else:
+        notes.append(f"Time: column {found} (another one with --time).")
+    return found
+
+
+def _dated(rows: Rows, name: str) -> bool:
+    """Whether text looks like dates; numbers alone do not."""
+    cells = rows.frame[name].drop_nulls().head(_SAMPLE)
+    if cells.dtype != pl.String or not len(cells):
+        return False
+    return all(re.search(r"\D", text.strip()) and is_date(text) for text in cells) and not _numeric(rows, name)
+
+
+def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
+    found = [name for name in rows.frame.columns if name not in taken and _numeric(rows, name)]
+    if not found:
+        raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {', '.join(rows.frame.columns)}")
+    named = next((name for wanted in _TARGET for name in found if name.lower() == wanted), None)
+    target = named or found[-1]
+    which = "" if len(found) == 1 else f", {'by its name' if named else 'the last'} of {len(found)} columns of numbers"
+    notes.append(f"Target: column {target}{which} (another one with --target).")
+    return target
+
+
+def _numeric(rows: Rows, name: str) -> bool:
+    """Whether most cells that hold anything are numbers; a few that are not are for the reader to mend."""
+    cells = rows.frame[name].drop_nulls()
+    values = numbers(cells, decimal_comma=rows.decimal_comma)
+    return values is not None and values.is_not_null().sum() > 0.5 * len(cells)
+
+
+def _series(rows: Rows, time: str, target: str, notes: list[str]) -> str | None:
+    """Where dates come more than once, the column that tells the rows of a date apart."""
+    frame = rows.frame
+    if frame[time].n_unique() == frame.height:
+        return None
+    text = [name for name in frame.columns if name not in {time, target} and not _numeric(rows, name)]
+    named = _named(rows, _SERIES, {time, target})
+    for name in [named, *text] if named else text:
+        if frame.select(time, name).n_unique() == frame.height:
+            notes.append(f"Series: told apart by column {name} (another one with --series).")
+            return name
+    return None
+
+
+def _named(rows: Rows, names: tuple[str, ...], taken: set[str | None]) -> str | None:
+    """The column with the first of these names, whatever its case."""
+    return next((c for name in names for c in rows.frame.columns if c.lower() == name and c not in taken), None)

@@ -1,0 +1,153 @@
+"""Rows of a CSV or Parquet file, each with the line that it stands in, so that a complaint can name the line.
+
+A CSV file is read as text and converted later: only then can a wrong cell be shown as it was written. The separator is
+found in the first line, and a first line of numbers is no header.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SEPARATORS = ",;\t|"
+_FOREIGN = {
+    b"PK\x03\x04": "a spreadsheet or an archive: save the table as CSV first",
+    b"\x89PNG": "a picture",
+    b"%PDF": "a PDF document",
+    b"SQLite f": "a database: export the table as CSV first",
+}
+"""How files begin that are often taken for tables."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table as it stands in a file.
+
+    Attributes:
+        path: the file.
+        frame: text for CSV, typed columns for Parquet.
+        lines: the line of each row; for Parquet the number of the row, from 1.
+        unit: 'line' or 'row'.
+        decimal_comma: whether numbers may be written as 1,5.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    lines: pl.Series
+    unit: str = "line"
+    decimal_comma: bool = False
+
+    def at(self, row: int, column: str) -> str:
+        """Where a cell is, in words."""
+        return f"{self.path}, {self.unit} {self.lines[row]}, column {column}"
+
+
+def read_rows(path: Path) -> Rows:
+    """Read a CSV file (separated by comma, semicolon, tab or bar; perhaps gzipped) or a Parquet file.
+
+    Raises:
+        InputError: where there is no such file, or it holds no table.
+    """
+    content = _content(path)
+    if content[:4] == b"PAR1":
+        rows = _parquet(path, content)
+    elif path.suffix in {".parquet", ".pq"}:
+        raise InputError(f"{path}: expected a Parquet file as its name says, but it does not begin like one")
+    else:
+        rows = _csv(path, _text(path, content))
+    if not rows.frame.height:
+        raise InputError(f"{path}: expected rows of data, got a header alone")
+    return rows
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: name the CSV or Parquet file in it")
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file{_similar(path)}") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not content.strip():
+        raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
+    return content
+
+
+def _similar(path: Path) -> str:
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
+
+
+def _parquet(path: Path, content: bytes) -> Rows:
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
+    return Rows(path, frame, pl.Series(range(1, frame.height + 1), dtype=pl.Int64), unit="row")
+
+
+def _text(path: Path, content: bytes) -> str:
+    for beginning, what in _FOREIGN.items():
+        if content.startswith(beginning):
+            raise InputError(f"{path} is no CSV or Parquet file but {what}")
+    if b"\0" in content:
+        raise InputError(f"{path} is no CSV or Parquet file: it holds binary data")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        byte = content[error.start]
+        raise InputError(f"{path}, line {line}: byte 0x{byte:02x} is no UTF-8 text; save the file as UTF-8") from None
+
+
+def _csv(path: Path, text: str) -> Rows:
+    # Lines before the header that are blank are dropped, but keep their number.
+    body = text.lstrip("\r\n")
+    first = 1 + text[: len(text) - len(body)].count("\n")
+    head = body.split("\n", 1)[0]
+    separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", head).count)
+    named = _is_header(next(csv.reader([head], delimiter=separator)))
+    try:
+        frame = pl.read_csv(body.encode(), separator=separator, has_header=named, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise _ragged(path, body, separator, first) or InputError(
+            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}"
+        ) from error
+    frame = frame.rename(lambda name: name.strip() or "(no name)")
+    lines = pl.Series(range(first + named, first + named + frame.height), dtype=pl.Int64)
+    filled = ~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()  # blank lines hold no row
+    return Rows(path, frame.filter(filled), lines.filter(filled), decimal_comma=separator != ",")
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether the first line names the columns: not where it holds numbers, unless they just count the columns."""
+    numbers = [cell for cell in cells if re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?(e[-+]?\d+)?\s*", cell, re.IGNORECASE)]
+    counted = [[str(i) for i in range(start, start + len(cells))] for start in (0, 1)]
+    return not numbers or (len(cells) > 1 and [cell.strip() for cell in cells] in counted)
+
+
+def _ragged(path: Path, text: str, separator: str, first: int) -> InputError | None:
+    """An error that names the first line with more cells than the header, if there is one."""
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    expected = len(next(reader))
+    for cells in reader:
+        if len(cells) > expected:
+            line = first + reader.line_num - 1
+            return InputError(f"{path}, line {line}: expected {expected} cells as in the first line, got {len(cells)}")
+    return None

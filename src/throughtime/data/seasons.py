@@ -1,4 +1,9 @@
-"""Which seasons a panel has: the usual ones of its frequency where the data show them, else whatever the data show."""
+"""Which seasons a panel has.
+
+The calendar's season (a day of hours, a year of months) is taken wherever series are long enough: a recurrent step of that
+length forecast better even where no season is to be seen (measured on sunspots by month and on M3). Longer ones, such as a
+week of hours, must show in the data. Where the calendar suggests none, a cycle is sought.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +16,18 @@ if TYPE_CHECKING:
 
 _SAMPLE = 60  # series looked at
 _STEPS = 4000  # of each, the latest
+_ENOUGH = 2.5  # seasons that a series must have seen
 _LONGEST_FOUND = 60  # a season that no calendar suggests is sought up to here
 
 
 def seasons(panel: Panel) -> tuple[int, ...]:
-    """Lengths of the seasons that the data show, in steps, the shortest first; empty where there is none."""
+    """Lengths of the seasons, in steps, the shortest first; empty where there is none."""
     chosen = np.linspace(0, len(panel) - 1, min(len(panel), _SAMPLE)).astype(int)
     sample = [_filled(panel[i][-_STEPS:]) for i in np.unique(chosen)]
-    usual = panel.frequency.seasons
-    found = tuple(m for m in usual if _shows(sample, m))
-    if found or usual:
-        return found
-    return _cycle(sample)
+    usual = tuple(m for m in panel.frequency.seasons if np.median([len(x) for x in sample]) >= _ENOUGH * m)
+    if not panel.frequency.seasons:
+        return _cycle(sample)
+    return usual[:1] + tuple(m for m in usual[1:] if _shows(sample, m))
 
 
 def _shows(sample: list[np.ndarray], m: int) -> bool:

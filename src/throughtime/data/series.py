@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MISSING = ("mask", "ffill", "error")
 """What may be done about missing values."""
 
+_SPARSEST = 1000  # steps of the grid for each row, beyond which a date must be wrong
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -114,6 +116,12 @@ def panel(
             )
         steps = frequency.steps(stamps[part][0], stamps[part])
         starts.append(stamps[part][0])
+        if steps[-1] > _SPARSEST * len(steps):
+            widest = int(np.diff(steps).argmax())
+            raise InputError(
+                f"series {name}: {steps[widest + 1] - steps[widest] - 1} steps are missing behind "
+                f"{show(stamps[part][widest])}; is a date wrong? Steps are {frequency.words}"
+            )
         grid = np.full(steps[-1] + 1, np.nan)
         grid[steps] = values[part]
         arrays.append(grid)

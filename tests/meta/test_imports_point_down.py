@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 # From the ground up; a module belongs to the first layer that has a pattern for it.
 LAYERS = (
     ("throughtime._kernels", "throughtime._kernels.*"),
-    ("throughtime._*",),  # the core
+    ("throughtime._[!_]*",),  # the core
     ("throughtime.nn", "throughtime.nn.*"),
     ("throughtime.io", "throughtime.io.*", "throughtime.runtime"),
     ("throughtime.data", "throughtime.data.*"),
     ("throughtime.training", "throughtime.training.*"),
     ("throughtime.tasks", "throughtime.tasks.*"),
-    ("throughtime.app", "throughtime.app.*"),
-    ("throughtime", "throughtime.__main__"),  # the root, which names everything
+    # The root, which names everything, and its first user: the application takes the public names as anybody does.
+    ("throughtime", "throughtime.__main__", "throughtime.app", "throughtime.app.*"),
 )
 BELOW_ALL = {"throughtime.__version__"}
 

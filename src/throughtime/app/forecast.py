@@ -1,0 +1,133 @@
+"""`throughtime forecast`: from a table to a trained network, an honest backtest, a forecast and a report."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from throughtime import Forecaster, __version__
+from throughtime._errors import InputError
+from throughtime.app import report
+from throughtime.app.places import RUN, Place
+from throughtime.app.screen import Screen
+from throughtime.app.tables import Table, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from throughtime.app.columns import Columns
+    from throughtime.tasks.forecasting import Backtest
+
+_INTERRUPTED = 130
+_JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may set; see `Forecaster`."""
+
+    horizon: int
+    cell: str = "gru"
+    preset: str = "balanced"
+    freq: str | None = None
+    missing: str = "mask"
+    budget: str | None = None
+    random_state: int = 0
+
+
+def forecast(data: Path, columns: Columns, settings: Settings, place: Place, *, as_json: bool) -> int:
+    """Run the job. Returns the exit code: 0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    started = time.monotonic()
+    screen = Screen()
+    table = read_table(data, columns)
+    screen.say(*table.notes)
+    forecaster = Forecaster(**asdict(settings))
+    with place.building() as directory:
+        backtest = _learn(forecaster, table, screen)
+        forecaster.save(directory / "model")
+        write_csv(forecaster.predict(), directory / "forecast.csv")
+        result = {}
+        if backtest is not None:
+            run = report.Run(forecaster, backtest, table, settings=asdict(settings), command=_command())
+            (directory / "report.html").write_text(report.page(run), encoding="utf-8")
+            result = _result(place.path, forecaster, backtest, time.monotonic() - started)
+        _describe(directory, table, settings, result)
+    if backtest is None:
+        screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
+        return _INTERRUPTED
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+        return 0
+    screen.scores(backtest, f"network ({settings.cell.upper()})")
+    screen.show(backtest.verdict, style="bold")
+    screen.show(f"\nForecast  {result['forecast']}\nModel     {result['model']}\nReport    {result['report']}")
+    return 0
+
+
+def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | None:
+    """Fit first, so that there is a model as soon as possible, then look how such a one would have done.
+
+    Returns:
+        The backtest; None after Ctrl-C, where a model is there.
+    """
+    try:
+        with screen.progress("Learning") as callback:
+            forecaster.fit(table.frame, callbacks=[callback])
+        screen.say(*forecaster.notes_)
+        with screen.progress("Backtest") as callback:
+            return forecaster.backtest(callbacks=[callback])
+    except InputError as error:
+        raise InputError(f"{table.path}: {error}") from error
+    except KeyboardInterrupt:
+        if not forecaster.__sklearn_is_fitted__():
+            raise
+        return None
+
+
+def write_csv(frame: Any, target: Any) -> None:
+    """Write a frame of forecasts."""
+    frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M:%S")
+
+
+def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
+    scores = {name: {m: _finite(v) for m, v in backtest.scores[name].items()} for name in _JSON_METHODS}
+    return {
+        "model": str(path / "model"),
+        "forecast": str(path / "forecast.csv"),
+        "report": str(path / "report.html"),
+        "series": len(forecaster.series_),
+        "horizon": forecaster.horizon,
+        "backtest": {"windows": backtest.windows, **scores},
+        "verdict": backtest.verdict,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _describe(directory: Path, table: Table, settings: Settings, result: dict[str, Any]) -> None:
+    """Note how the run was made: `predict` finds the columns here, and `--overwrite` knows the directory by it."""
+    run = {
+        "throughtime": __version__,
+        "command": _command(),
+        "data": str(table.path),
+        "columns": asdict(table.columns),
+        "settings": asdict(settings),
+        "result": result,
+    }
+    (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _command() -> str:
+    return shlex.join(["throughtime", *sys.argv[1:]])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

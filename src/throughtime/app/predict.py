@@ -1,0 +1,76 @@
+"""`throughtime predict`: forecasts from a model that was trained before, for fresh rows."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from throughtime import load
+from throughtime._errors import InputError
+from throughtime.app.columns import Columns
+from throughtime.app.forecast import write_csv
+from throughtime.app.places import model_directory, read_run
+from throughtime.app.screen import Screen
+from throughtime.app.tables import read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_STDOUT = "-"
+
+
+def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: bool, as_json: bool) -> None:
+    """Run the job; columns that are not given are those of the training, where that is known.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    if str(out) != _STDOUT and out.exists() and not (overwrite and out.is_file()):
+        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+    directory = model_directory(model)
+    forecaster = load(directory)
+    screen = Screen()
+    table = read_table(data, _remembered(columns, read_run(directory)))
+    screen.say(*table.notes)
+    try:
+        forecast = forecaster.predict(table.frame)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from error
+    text = io.StringIO()
+    write_csv(forecast, text)
+    if str(out) != _STDOUT:
+        _write(out, text.getvalue())
+        screen.say(f"Forecast: {out}")
+    if as_json:
+        rows = json.loads(forecast.with_columns(forecast["ds"].cast(str)).write_json())
+        result: dict[str, Any] = {
+            "model": str(directory),
+            "series": forecast["unique_id"].n_unique(),
+            "horizon": forecaster.horizon,
+            "forecast": rows if str(out) == _STDOUT else str(out),
+        }
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    elif str(out) == _STDOUT:
+        sys.stdout.write(text.getvalue())
+
+
+def _remembered(columns: Columns, run: dict[str, Any]) -> Columns:
+    """The columns that were given, completed by those of the training."""
+    known = run.get("columns")
+    if not isinstance(known, dict):
+        return columns
+    return Columns(**{name: getattr(columns, name) or known.get(name) for name in ("time", "target", "series")})
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole, or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as work:
+            work.write(text)
+        os.replace(work.name, path)
+    except OSError as error:
+        raise InputError(f"--out: {path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,157 @@
+"""A chart: two axes, lines, bands and dots, drawn for one width.
+
+Colours and fonts are classes of the page's style sheet, so that light and dark cost nothing here; each kind of line is
+a class of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from markupsafe import Markup
+
+from throughtime.app.report import ticks
+from throughtime.app.report.svg import path, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Values = Sequence[float] | np.ndarray
+    Kind = Literal["numbers", "whole", "dates", "powers"]
+
+_TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 24.0
+_CHARACTER = 6.6  # width of a digit in an axis label
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From values to pixels, and where the ticks are.
+
+    Attributes:
+        low: value at `start`.
+        high: value at `stop`.
+        kind: what the numbers mean; 'powers' are logarithms to base ten.
+        start: pixel.
+        stop: pixel.
+    """
+
+    low: float
+    high: float
+    kind: Kind = "numbers"
+    start: float = 0.0
+    stop: float = 1.0
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+
+    def ticks(self, count: int) -> list[ticks.Tick]:
+        """Round places on the axis."""
+        match self.kind:
+            case "dates":
+                return ticks.dates(self.low, self.high, count)
+            case "whole":
+                return ticks.whole_numbers(self.low, self.high, count)
+            case "powers":
+                return ticks.powers(10**self.low, 10**self.high)
+            case _:
+                return ticks.numbers(self.low, self.high, count)
+
+
+def spanning(*values: Values, zero: bool = False, kind: Kind = "numbers", margin: float = 0.05) -> Axis:
+    """An axis with room for all these values; from zero on if `zero`."""
+    every = np.concatenate([np.asarray(v, dtype=float).ravel() for v in values])
+    every = every[np.isfinite(every)]
+    low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+    low = min(low, 0.0) if zero else low
+    if high <= low:
+        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    room = (high - low) * margin
+    return Axis(low if zero and low == 0 else low - room, high + room, kind)
+
+
+@dataclass
+class Chart:
+    """A picture in the making.
+
+    Attributes:
+        title: what it shows, for those who cannot see it.
+        x: the horizontal axis.
+        y: the vertical one.
+        width: pixels.
+        height: pixels.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    width: int
+    height: int
+    _marks: list[Markup] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        labels = self.y.ticks(5)
+        left = 12 + _CHARACTER * max((len(t.label) for t in labels), default=1)
+        self.x = Axis(self.x.low, self.x.high, self.x.kind, left, self.width - _RIGHT)
+        self.y = Axis(self.y.low, self.y.high, self.y.kind, self.height - _BOTTOM, _TOP)
+
+    def line(self, x: Values, y: Values, kind: str) -> None:
+        """A line through points, interrupted where a value is missing; a lonely point is a dot."""
+        xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        self._marks.append(tag("path", class_=f"line {kind}", d=path(self._pixels(xs, ys))))
+        known = np.isfinite(np.concatenate([[np.nan], ys, [np.nan]]))
+        alone = known[1:-1] & ~known[:-2] & ~known[2:]
+        self.dots(xs[alone], ys[alone], kind)
+
+    def dots(self, x: Values, y: Values, kind: str, radius: float = 2.0) -> None:
+        """Points, those that are numbers."""
+        for a, b in zip(x, y, strict=True):
+            if math.isfinite(b):
+                self._marks.append(tag("circle", class_=f"dot {kind}", cx=self.x(a), cy=self.y(b), r=radius))
+
+    def band(self, x: Values, low: Values, high: Values, kind: str) -> None:
+        """The area between two lines."""
+        there = self._pixels(x, high)
+        back = self._pixels(x, low)[::-1]
+        self._marks.append(tag("path", class_=f"band {kind}", d=path(there + back, closed=True)))
+
+    def rule(self, x: float, label: str = "") -> None:
+        """A vertical line at a place, with a word at its top."""
+        at = self.x(x)
+        self._marks.append(tag("line", class_="rule", x1=at, x2=at, y1=self.y.stop, y2=self.y.start))
+        if label:
+            self._marks.append(tag("text", label, class_="note", x=at - 5, y=self.y.stop + 10, text_anchor="end"))
+
+    def svg(self, x_label: str = "") -> Markup:
+        """The picture as an element."""
+        inside = [tag("title", Markup.escape(self.title)), self._grid(), *self._marks, self._ground(x_label)]
+        return tag("svg", *inside, viewBox=f"0 0 {self.width} {self.height}", role="img", aria_label=self.title)
+
+    def _pixels(self, x: Values, y: Values) -> list[tuple[float, float]]:
+        return [(self.x(a), self.y(b)) for a, b in zip(x, y, strict=True)]
+
+    def _grid(self) -> Markup:
+        marks = []
+        for value, label in self.y.ticks(5):
+            y = self.y(value)
+            marks.append(tag("line", class_="grid", x1=self.x.start, x2=self.x.stop, y1=y, y2=y))
+            marks.append(tag("text", label, class_="tick", x=self.x.start - 7, y=y + 4, text_anchor="end"))
+        return tag("g", *marks)
+
+    def _ground(self, x_label: str) -> Markup:
+        """The horizontal axis."""
+        bottom = self.y.start
+        marks = [tag("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom)]
+        free = self.x.stop - (len(x_label) * _CHARACTER + 12 if x_label else 0)
+        for value, label in self.x.ticks(max(3, self.width // 110)):
+            x = self.x(value)
+            marks.append(tag("line", class_="axis", x1=x, x2=x, y1=bottom, y2=bottom + 4))
+            half = len(label) * _CHARACTER / 2
+            if x + half <= (free if x_label else self.width):
+                marks.append(tag("text", label, class_="tick", x=x, y=bottom + 17, text_anchor="middle"))
+        if x_label:
+            marks.append(tag("text", x_label, class_="tick", x=self.x.stop, y=bottom + 17, text_anchor="end"))
+        return tag("g", *marks)

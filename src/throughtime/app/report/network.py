@@ -1,0 +1,129 @@
+"""The network as a drawing: folded, with its loop, and unfolded over its steps; with its real sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from throughtime.app.report.svg import tag
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from throughtime.tasks.forecasting import Forecaster
+
+_BELOW, _MIDDLE, _ABOVE = 202.0, 122.0, 42.0  # heights of inputs, states and outputs
+_HEIGHT = 240
+_RADIUS = 24.0
+_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a forecasting network.
+
+    Attributes:
+        cell: 'RNN', 'GRU' or 'LSTM'.
+        inputs: I, numbers that a recurrent step reads.
+        hidden: H, numbers of the state.
+        steps: T, recurrent steps.
+        block: values of the series that a recurrent step takes in.
+        horizon: F, values that are forecast.
+        parameters: of the whole network.
+    """
+
+    cell: str
+    inputs: int
+    hidden: int
+    steps: int
+    block: int
+    horizon: int
+    parameters: int
+
+    @classmethod
+    def of(cls, forecaster: Forecaster) -> Sizes:
+        """Read them off a trained forecaster."""
+        network, plan = forecaster.network_, forecaster.model_.plan
+        return cls(
+            cell=forecaster.cell.upper(),
+            inputs=network.layer.input_size,
+            hidden=network.layer.hidden_size,
+            steps=len(network.origins),
+            block=plan.block,
+            horizon=plan.horizon,
+            parameters=sum(p.numel() for p in network.parameters()),
+        )
+
+
+def drawing(sizes: Sizes, width: int) -> Markup:
+    """The network folded and unfolded, side by side."""
+    unfolded = _columns(sizes.steps, 4 if width > 500 else 2)
+    left = 200.0 if width > 500 else 118.0
+    gap = (width - left - 46) / max(len(unfolded) - 1, 1)
+    marks = [*_folded(sizes, left / 2 - 16 if width > 500 else 44), _text("=", left - 24, _MIDDLE + 7, "equals")]
+    for number, step in enumerate(unfolded):
+        x = left + 22 + number * gap
+        marks += _step(sizes, step, x)
+        if number:
+            marks += _passing(x - gap, x, skipped=step - unfolded[number - 1] > 1)
+    title = f"{sizes.cell} network, folded and unfolded over {sizes.steps} steps"
+    return tag("svg", tag("title", title), *marks, viewBox=f"0 0 {width} {_HEIGHT}", role="img", aria_label=title)
+
+
+def _columns(steps: int, most: int) -> list[int]:
+    """The steps that are drawn: the first ones and the last."""
+    return list(range(1, steps + 1)) if steps <= most else [*range(1, most), steps]
+
+
+def _folded(sizes: Sizes, x: float) -> list[Markup]:
+    loop = f"M{x + 17} {_MIDDLE - 17}C{x + 70} {_MIDDLE - 52} {x + 70} {_MIDDLE + 52} {x + 19} {_MIDDLE + 19}"
+    return [
+        *_node(x, _BELOW, f"x: {sizes.inputs}", "input"),
+        *_node(x, _MIDDLE, f"h: {sizes.hidden}", "state"),
+        *_node(x, _ABOVE, f"y: {sizes.horizon}", "output"),
+        _arrow(x, _BELOW - 18, x, _MIDDLE + _RADIUS + 4),
+        _arrow(x, _MIDDLE - _RADIUS, x, _ABOVE + 22),
+        tag("path", class_="edge arrow", d=loop),
+    ]
+
+
+def _step(sizes: Sizes, step: int, x: float) -> list[Markup]:
+    index = str(step).translate(_DIGITS)
+    marks = [
+        *_node(x, _BELOW, f"x{index}", "input"),
+        *_node(x, _MIDDLE, f"h{index}", "state"),
+        _arrow(x, _BELOW - 18, x, _MIDDLE + _RADIUS + 4),
+    ]
+    if step == sizes.steps:
+        marks += [*_node(x, _ABOVE, f"y₁…{str(sizes.horizon).translate(_DIGITS)}", "output"),
+                  _arrow(x, _MIDDLE - _RADIUS, x, _ABOVE + 22)]  # fmt: skip
+    return marks
+
+
+def _passing(start: float, stop: float, *, skipped: bool) -> list[Markup]:
+    """The state on its way from a step to the next one drawn."""
+    a, b = start + _RADIUS, stop - _RADIUS - 4
+    if not skipped:
+        return [_arrow(a, _MIDDLE, b, _MIDDLE)]
+    middle = (a + b) / 2
+    ends = [
+        tag("line", class_="edge", x1=a, x2=middle - 14, y1=_MIDDLE, y2=_MIDDLE),
+        _arrow(middle + 14, _MIDDLE, b, _MIDDLE),
+    ]
+    return [*ends, _text("…", middle, _MIDDLE + 3, "label"), _text("…", middle, _BELOW + 3, "label")]
+
+
+def _node(x: float, y: float, label: str, kind: str) -> list[Markup]:
+    if kind == "state":
+        shape = tag("circle", class_="node state", cx=x, cy=y, r=_RADIUS)
+    else:
+        shape = tag("rect", class_=f"node {kind}", x=x - 32, y=y - 18, width=64, height=36, rx=8)
+    return [shape, _text(label, x, y + 5, "label")]
+
+
+def _arrow(x1: float, y1: float, x2: float, y2: float) -> Markup:
+    return tag("line", class_="edge arrow", x1=x1, y1=y1, x2=x2, y2=y2)
+
+
+def _text(text: str, x: float, y: float, kind: str) -> Markup:
+    return tag("text", text, class_=kind, x=x, y=y, text_anchor="middle")

@@ -1,0 +1,114 @@
+"""The page itself: words and pictures poured into the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from throughtime import __version__
+from throughtime.app.report import network, pictures
+from throughtime.app.report.memory import Memory, memory
+from throughtime.app.report.ticks import text
+from throughtime.app.screen import label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from markupsafe import Markup
+
+    from throughtime.app.report.run import Run, SeriesView
+
+_HERE = Path(__file__).parent
+_WIDE, _NARROW = 760, 350  # drawn for a desk and for a phone
+_FEW = 100  # forecasts that are written out as a table
+
+
+class Picture(NamedTuple):
+    """One picture, drawn for wide and for narrow screens."""
+
+    wide: Markup
+    narrow: Markup
+
+
+def page(run: Run) -> str:
+    """The report as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = text
+    return environment.get_template("page.html").render(style=(_HERE / "page.css").read_text("utf-8"), **_contents(run))
+
+
+def _contents(run: Run) -> dict[str, Any]:
+    forecaster, backtest = run.forecaster, run.backtest
+    sizes, seen = network.Sizes.of(forecaster), memory(forecaster)
+    methods = {name: label(name, f"network ({sizes.cell})") for name in backtest.scores}
+    single = len(run.views) == 1
+    # A single series gets the width of the page; several stand beside one another.
+    size = (
+        {"wide": (_WIDE, 300), "narrow": (_NARROW, 230)} if single else {"wide": (374, 220), "narrow": (_NARROW, 200)}
+    )
+    return {
+        "version": __version__,
+        "name": run.views[0].name if single else run.table.path.stem,
+        "count": len(forecaster.series_),
+        "horizon": forecaster.horizon,
+        "frequency": forecaster.panel_.frequency.words,
+        "backtest": backtest,
+        "methods": methods,
+        "method_legend": [(kind, methods[name]) for name, kind in pictures.METHODS.items() if name in methods],
+        "forecast_legend": [("actual", "history"), ("network", "forecast"), *_intervals(forecaster.levels)],
+        "kinds": pictures.METHODS,
+        "best": {m: min(score[m] for score in backtest.scores.values()) for m in ("smape", "mase", "rmse")},
+        "forecasts": [_drawn(pictures.forecast, view, size) for view in run.views],
+        "windows": [_drawn(pictures.windows, view, size) for view in run.views if view.windows],
+        "by_step": _both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),
+        "losses": _both(lambda w, h: pictures.losses(forecaster.history_, w, h)),
+        "memory": _both(lambda w, h: pictures.memory(seen.gradients, w, h)),
+        "memory_words": _remembered(seen, sizes),
+        "network": Picture(network.drawing(sizes, _WIDE), network.drawing(sizes, _NARROW)),
+        "sizes": sizes,
+        "history": forecaster.history_,
+        "table": _rows(run.views[0]) if single and forecaster.horizon <= _FEW else [],
+        "notes": [*run.table.notes, *forecaster.notes_],
+        "settings": run.settings,
+        "command": run.command,
+    }
+
+
+def _intervals(levels: Sequence[float]) -> list[tuple[str, str]]:
+    """Entries of a legend: bands lie over one another, so that the narrower interval is the darker."""
+    ordered = sorted(levels)
+    shades = ["band outer"] if len(ordered) == 1 else ["band inner", *["band outer"] * (len(ordered) - 1)]
+    return [(shade, f"{level} % interval") for shade, level in zip(shades, ordered, strict=True)]
+
+
+def _both(draw: Callable[[int, int], Markup]) -> Picture:
+    return Picture(draw(_WIDE, 270), draw(_NARROW, 210))
+
+
+def _drawn(
+    draw: Callable[[SeriesView, int, int], Markup], view: SeriesView, size: dict[str, tuple[int, int]]
+) -> tuple[SeriesView, Picture]:
+    return view, Picture(draw(view, *size["wide"]), draw(view, *size["narrow"]))
+
+
+def _remembered(seen: Memory, sizes: network.Sizes) -> str:
+    """Where the memory ends, in words."""
+    if seen.reach is None:
+        return (
+            f"Within the {sizes.steps} recurrent steps looked at, the gradient does not fall below 1 % of its largest."
+        )
+    steps = f"{seen.reach} recurrent step{'s' if seen.reach > 1 else ''}"
+    values = f", {seen.reach * sizes.block} values of the series" if sizes.block > 1 else ""
+    return f"After {steps}{values}, less than 1 % of the largest gradient is left: there this network's memory ends."
+
+
+def _rows(view: SeriesView) -> list[list[str]]:
+    """The forecasts as a table: time, forecast, and the bounds of each interval."""
+    course = view.forecast
+    bounds = [side for level in sorted(course.bounds) for side in course.bounds[level]]
+    columns = [course.y, *bounds]
+    return [[stamp, *(text(float(c[i])) for c in columns)] for i, stamp in enumerate(view.dates)]

@@ -1,0 +1,85 @@
+"""Where the ticks of an axis stand and what is written there: numbers, powers of ten, dates."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_STEPS = (
+    ("m", 1), ("m", 5), ("m", 15), ("m", 30), ("h", 1), ("h", 3), ("h", 6), ("h", 12), ("D", 1), ("D", 2), ("D", 7),
+    ("D", 14), ("M", 1), ("M", 3), ("M", 6), ("Y", 1), ("Y", 2), ("Y", 5), ("Y", 10), ("Y", 20), ("Y", 50), ("Y", 100),
+    ("Y", 500),
+)  # fmt: skip
+_SECONDS = {"m": 60, "h": 3600, "D": 86_400, "M": 2_629_746, "Y": 31_556_952}
+
+
+class Tick(NamedTuple):
+    """A place on an axis, in its own units, and its label."""
+
+    value: float
+    label: str
+
+
+def numbers(low: float, high: float, count: int = 5) -> list[Tick]:
+    """About `count` round numbers from low to high."""
+    rough = (high - low) / max(count, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [Tick(value, text(value, step)) for value in values]
+
+
+def whole_numbers(low: float, high: float, count: int = 5) -> list[Tick]:
+    """About `count` round whole numbers, without separators: years, epochs, steps."""
+    return [Tick(t.value, f"{t.value:.0f}") for t in numbers(low, high, count) if t.value == round(t.value)]
+
+
+def powers(low: float, high: float) -> list[Tick]:
+    """The powers of ten from low to high, as logarithms, labelled as shares."""
+    exponents = range(math.floor(math.log10(high) + 1e-9), math.ceil(math.log10(low) - 1e-9) - 1, -1)
+    return [Tick(float(e), f"{10.0 ** (e + 2):g} %") for e in exponents[:: max(1, -(-len(exponents) // 5))]]
+
+
+def dates(low: float, high: float, count: int = 6) -> list[Tick]:
+    """At most about `count` dates at round places; the axis counts microseconds since 1970."""
+    span = (high - low) / 1e6
+    unit, step = next((u, s) for u, s in _STEPS if _SECONDS[u] * s * count >= span or (u, s) == _STEPS[-1])
+    start, stop = (np.datetime64(round(v), "us").astype(f"datetime64[{unit}]").astype(int) for v in (low, high))
+    zero = {"Y": 1970, "D": -4 * (step % 7 == 0)}.get(unit, 0)  # round years, and weeks that begin on Monday
+    places = [k for k in range(int(start), int(stop) + 1) if (k + zero) % step == 0]
+    stamps = [np.datetime64(k, unit) for k in places]
+    values = [float(s.astype("datetime64[us]").astype(int)) for s in stamps]
+    inside = [(s, v) for s, v in zip(stamps, values, strict=True) if low <= v <= high]
+    return [Tick(v, _date(s, unit, first=i == 0)) for i, (s, v) in enumerate(inside)]
+
+
+def text(value: float, step: float | None = None) -> str:
+    """A number as it is written on an axis or in a sentence."""
+    size = abs(value) if step is None else max(abs(value), abs(step))
+    for limit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if size >= limit:
+            return f"{value / limit:g}{letter}"
+    if value and (size < 1e-4 or (step is not None and step < 1e-4)):
+        return f"{value:.2g}"
+    if step is None:
+        return f"{value:,.4g}" if size < 1000 else f"{value:,.0f}"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if round(step, decimals) != round(step, decimals + 2):
+        decimals += 1  # 2.5, 0.25
+    return f"{value:,.{decimals}f}"
+
+
+def _date(stamp: np.datetime64, unit: str, *, first: bool) -> str:
+    year, month, day = str(stamp.astype("datetime64[D]")).rsplit("-", 2)
+    named = _MONTHS[int(month) - 1]
+    if unit == "Y":
+        return year
+    if unit == "M":
+        return year if month == "01" else f"{named} {year}" if first else named
+    if unit == "D" or stamp == stamp.astype("datetime64[D]"):
+        return f"{int(day)} {named}{f' {year}' if first and unit == 'D' else ''}"
+    return str(stamp.astype("datetime64[m]"))[-5:]

@@ -1,0 +1,119 @@
+"""What a person sees: notes and progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from throughtime.tasks.forecasting.baselines import BASELINES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from throughtime import training
+    from throughtime.tasks.forecasting import Backtest
+
+_PAUSE = 5.0  # seconds between plain lines of progress
+
+
+class Screen:
+    """A terminal, or whatever stands in for one. Colours follow NO_COLOR."""
+
+    def __init__(self) -> None:
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True)
+
+    def say(self, *notes: str) -> None:
+        """Tell something beside the result."""
+        for note in notes:
+            self._errors.print(note, style="dim", markup=False)
+
+    def show(self, text: str, *, style: str = "") -> None:
+        """Print a line of the result."""
+        self._out.print(text, style=style, markup=False)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[training.Progress], None]]:
+        """A callback for a training, and then a line on how long it took."""
+        started = time.monotonic()
+        with _bar(self._errors, title) if self._errors.is_terminal else _lines(self._errors, title) as callback:
+            yield callback
+        self.say(f"{title}: done in {_duration(time.monotonic() - started)}")
+
+    def scores(self, backtest: Backtest, network: str) -> None:
+        """The table of scores, the best of each column in bold."""
+        table = Table(box=box.SIMPLE_HEAD, title=f"Backtest over {_counted(backtest.windows, 'held-out window')}")
+        table.add_column("forecast")
+        for name in ("sMAPE %", "MASE", "RMSE"):
+            table.add_column(name, justify="right")
+        measures = ("smape", "mase", "rmse")
+        best = {m: min(score[m] for score in backtest.scores.values()) for m in measures}
+        for method, score in backtest.scores.items():
+            cells = [f"[bold]{score[m]:.4g}[/]" if score[m] == best[m] else f"{score[m]:.4g}" for m in measures]
+            table.add_row(label(method, network), *cells)
+        self._out.print(table)
+
+
+def label(method: str, network: str) -> str:
+    """What a method of a backtest is called in tables and pictures."""
+    return network if method == "throughtime" else BASELINES[method]
+
+
+def warn_plainly(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning as one line, without the place in the source."""
+    sys.stderr.write(f"throughtime: warning: {message}\n")
+
+
+@contextmanager
+def _bar(console: Console, title: str) -> Iterator[Callable[[training.Progress], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}", style="dim"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=1.0, state="")
+
+        def callback(now: training.Progress) -> None:
+            bar.update(task, completed=_share(now), state=_state(now))
+
+        yield callback
+
+
+@contextmanager
+def _lines(console: Console, title: str) -> Iterator[Callable[[training.Progress], None]]:
+    told = time.monotonic() - _PAUSE
+
+    def callback(now: training.Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _PAUSE:
+            told = time.monotonic()
+            console.print(f"{title}: {_share(now):.0%}, {_state(now)}", markup=False)
+
+    yield callback
+
+
+def _share(now: training.Progress) -> float:
+    """How much of the training is done, as far as that is known."""
+    if now.seconds_left is None:
+        return 0.0
+    return now.seconds / max(now.seconds + now.seconds_left, 1e-9)
+
+
+def _state(now: training.Progress) -> str:
+    validation = [] if now.validation_loss is None else [f"validation loss {now.validation_loss:.4g}"]
+    left = [] if now.seconds_left is None else [f"{_duration(now.seconds_left)} left"]
+    return ", ".join([f"loss {now.loss:.4g}", *validation, *left])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _counted(number: int, what: str, plural: Iterable[str] = "s") -> str:
+    return f"{number} {what}{'' if number == 1 else ''.join(plural)}"

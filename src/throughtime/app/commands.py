@@ -52,12 +52,16 @@ def forecast(
 ) -> None:
     """Train a network on a table, backtest it, forecast, and write a report."""
     from throughtime.app.columns import Columns
-    from throughtime.app.forecast import Settings, forecast
     from throughtime.app.places import Place
+    from throughtime.app.tables import read_table
+
+    place = Place.chosen(out, data, overwrite=overwrite)
+    table = read_table(data, Columns(time, target, series))
+    # Torch comes after the data, so that their faults are told at once.
+    from throughtime.app.forecast import Settings, forecast
 
     settings = Settings(horizon, cell, preset, freq, missing, budget, random_state=seed)
-    place = Place.chosen(out, data, overwrite=overwrite)
-    raise typer.Exit(forecast(data, Columns(time, target, series), settings, place, as_json=json))
+    raise typer.Exit(forecast(table, settings, place, as_json=json))
 
 
 @app.command()

@@ -15,12 +15,11 @@ from throughtime._errors import InputError
 from throughtime.app import report
 from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
-from throughtime.app.tables import Table, read_table
+from throughtime.app.tables import Table, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.columns import Columns
     from throughtime.tasks.forecasting import Backtest
 
 _INTERRUPTED = 130
@@ -40,7 +39,7 @@ class Settings:
     random_state: int = 0
 
 
-def forecast(data: Path, columns: Columns, settings: Settings, place: Place, *, as_json: bool) -> int:
+def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -> int:
     """Run the job. Returns the exit code: 0, or 130 after Ctrl-C.
 
     Raises:
@@ -48,7 +47,6 @@ def forecast(data: Path, columns: Columns, settings: Settings, place: Place, *, 
     """
     started = time.monotonic()
     screen = Screen()
-    table = read_table(data, columns)
     screen.say(*table.notes)
     forecaster = Forecaster(**asdict(settings))
     with place.building() as directory:
@@ -91,11 +89,6 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | N
         if not forecaster.__sklearn_is_fitted__():
             raise
         return None
-
-
-def write_csv(frame: Any, target: Any) -> None:
-    """Write a frame of forecasts."""
-    frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M:%S")
 
 
 def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:

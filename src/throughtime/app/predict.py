@@ -9,13 +9,12 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from throughtime import load
+import throughtime
 from throughtime._errors import InputError
 from throughtime.app.columns import Columns
-from throughtime.app.forecast import write_csv
 from throughtime.app.places import model_directory, read_run
 from throughtime.app.screen import Screen
-from throughtime.app.tables import read_table
+from throughtime.app.tables import read_table, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +31,10 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
     if str(out) != _STDOUT and out.exists() and not (overwrite and out.is_file()):
         raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
     directory = model_directory(model)
-    forecaster = load(directory)
     screen = Screen()
     table = read_table(data, _remembered(columns, read_run(directory)))
     screen.say(*table.notes)
+    forecaster = throughtime.load(directory)
     try:
         forecast = forecaster.predict(table.frame)
     except InputError as error:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from throughtime.tasks.forecasting.baselines import BASELINES
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from throughtime import training
     from throughtime.tasks.forecasting import Backtest
@@ -49,7 +46,7 @@ class Screen:
 
     def scores(self, backtest: Backtest, network: str) -> None:
         """The table of scores, the best of each column in bold."""
-        table = Table(box=box.SIMPLE_HEAD, title=f"Backtest over {_counted(backtest.windows, 'held-out window')}")
+        table = Table(box=box.SIMPLE_HEAD, title=f"Backtest, held-out windows: {backtest.windows}")
         table.add_column("forecast")
         for name in ("sMAPE %", "MASE", "RMSE"):
             table.add_column(name, justify="right")
@@ -63,12 +60,7 @@ class Screen:
 
 def label(method: str, network: str) -> str:
     """What a method of a backtest is called in tables and pictures."""
-    return network if method == "throughtime" else BASELINES[method]
-
-
-def warn_plainly(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Show a warning as one line, without the place in the source."""
-    sys.stderr.write(f"throughtime: warning: {message}\n")
+    return network if method == "throughtime" else method.replace("_", " ")
 
 
 @contextmanager
@@ -85,7 +77,7 @@ def _bar(console: Console, title: str) -> Iterator[Callable[[training.Progress],
 
 @contextmanager
 def _lines(console: Console, title: str) -> Iterator[Callable[[training.Progress], None]]:
-    told = time.monotonic() - _PAUSE
+    told = time.monotonic()
 
     def callback(now: training.Progress) -> None:
         nonlocal told
@@ -113,7 +105,3 @@ def _duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-
-
-def _counted(number: int, what: str, plural: Iterable[str] = "s") -> str:
-    return f"{number} {what}{'' if number == 1 else ''.join(plural)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
@@ -59,6 +59,11 @@ def read_table(path: Path, wanted: Columns) -> Table:
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
     return Table(path, frame, columns, notes)
+
+
+def write_csv(frame: pl.DataFrame, target: Path | IO[str]) -> None:
+    """Write forecasts; dates as 2024-01-31, or 2024-01-31 12:00:00."""
+    frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M:%S")
 
 
 def _ids(rows: Rows, name: str) -> pl.Series:

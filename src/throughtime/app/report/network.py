@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _BELOW, _MIDDLE, _ABOVE = 202.0, 122.0, 42.0  # heights of inputs, states and outputs
 _HEIGHT = 240
-_RADIUS = 24.0
+_RADIUS = 26.0
 _DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -58,9 +58,9 @@ class Sizes:
 def drawing(sizes: Sizes, width: int) -> Markup:
     """The network folded and unfolded, side by side."""
     unfolded = _columns(sizes.steps, 4 if width > 500 else 2)
-    left = 200.0 if width > 500 else 118.0
-    gap = (width - left - 46) / max(len(unfolded) - 1, 1)
-    marks = [*_folded(sizes, left / 2 - 16 if width > 500 else 44), _text("=", left - 24, _MIDDLE + 7, "equals")]
+    left = 200.0 if width > 500 else 142.0
+    gap = (width - left - 22 - 36) / max(len(unfolded) - 1, 1)
+    marks = [*_folded(sizes, left / 2 - 16 if width > 500 else 40.0), _text("=", left - 26, _MIDDLE + 7, "equals")]
     for number, step in enumerate(unfolded):
         x = left + 22 + number * gap
         marks += _step(sizes, step, x)
@@ -76,7 +76,8 @@ def _columns(steps: int, most: int) -> list[int]:
 
 
 def _folded(sizes: Sizes, x: float) -> list[Markup]:
-    loop = f"M{x + 17} {_MIDDLE - 17}C{x + 70} {_MIDDLE - 52} {x + 70} {_MIDDLE + 52} {x + 19} {_MIDDLE + 19}"
+    near, far = x + _RADIUS * 0.8, x + _RADIUS * 2.6
+    loop = f"M{near} {_MIDDLE - 16}C{far} {_MIDDLE - 48} {far} {_MIDDLE + 48} {near + 4} {_MIDDLE + 18}"
     return [
         *_node(x, _BELOW, f"x: {sizes.inputs}", "input"),
         *_node(x, _MIDDLE, f"h: {sizes.hidden}", "state"),

@@ -27,7 +27,7 @@ def numbers(low: float, high: float, count: int = 5) -> list[Tick]:
     """About `count` round numbers from low to high."""
     rough = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.999)
+    step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.75)
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
     return [Tick(value, text(value, step)) for value in values]
@@ -39,9 +39,12 @@ def whole_numbers(low: float, high: float, count: int = 5) -> list[Tick]:
 
 
 def powers(low: float, high: float) -> list[Tick]:
-    """The powers of ten from low to high, as logarithms, labelled as shares."""
-    exponents = range(math.floor(math.log10(high) + 1e-9), math.ceil(math.log10(low) - 1e-9) - 1, -1)
-    return [Tick(float(e), f"{10.0 ** (e + 2):g} %") for e in exponents[:: max(1, -(-len(exponents) // 5))]]
+    """Powers of ten, with 2 and 5 times those where there are few: as logarithms, labelled as shares."""
+    exponents = range(math.floor(math.log10(high) + 1e-9), math.floor(math.log10(low)) - 1, -1)
+    every = max(1, -(-len(exponents) // 5))
+    digits = (1, 2, 5) if len(exponents) < 3 else (1,)
+    values = [digit * 10.0**exponent for exponent in exponents[::every] for digit in digits]
+    return [Tick(math.log10(v), f"{100 * v:g} %") for v in values if low * 0.999 <= v <= high * 1.001]
 
 
 def dates(low: float, high: float, count: int = 6) -> list[Tick]:

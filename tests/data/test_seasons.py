@@ -17,7 +17,9 @@ def wave(*periods: int, freq: str | None = None, steps: int = 400) -> pd.DataFra
     return pd.DataFrame({"ds": ds, "y": y})
 
 
-@pytest.mark.parametrize(("freq", "season"), [("h", 24), ("30min", 48), ("D", 7), ("W", 52), ("MS", 12), ("QS", 4), ("B", 5)])
+@pytest.mark.parametrize(
+    ("freq", "season"), [("h", 24), ("30min", 48), ("D", 7), ("W", 52), ("MS", 12), ("QS", 4), ("B", 5)]
+)
 def test_the_calendar_names_the_season(freq: str, season: int) -> None:
     assert seasons(read_frame(wave(season, freq=freq))[0])[0] == season
 

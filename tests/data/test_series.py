@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -9,7 +11,9 @@ import pytest
 
 from throughtime import InputError
 from throughtime.data.frames import parse_dates, read_frame
-from throughtime.data.series import Panel
+
+if TYPE_CHECKING:
+    from throughtime.data.series import Panel
 
 
 def frame(freq: str = "D", steps: int = 30, name: str = "a") -> pd.DataFrame:
@@ -106,7 +110,9 @@ def test_what_cannot_be_mended_is_refused(df: pd.DataFrame, message: str) -> Non
         read(df)
 
 
-@pytest.mark.parametrize(("freq", "wanted"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")])
+@pytest.mark.parametrize(
+    ("freq", "wanted"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")]
+)
 def test_a_frequency_may_be_given_in_words(freq: str, wanted: str) -> None:
     assert read(frame(freq), freq=wanted).frequency == read(frame(freq)).frequency
 

@@ -12,7 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -131,15 +131,15 @@ def _single(ds: Iterable, y: Iterable, name: str) -> pd.DataFrame:
 def _sunspots(_: Path) -> pd.DataFrame:
     from statsmodels.datasets import sunspots
 
-    data = sunspots.load_pandas().data
-    return _single(_stamps("Y", "1700", len(data)), data["SUNACTIVITY"], "sunspots")
+    y = np.asarray(sunspots.load().endog)
+    return _single(_stamps("Y", "1700", len(y)), y, "sunspots")
 
 
 def _co2(_: Path) -> pd.DataFrame:
     """Monthly means of the weekly values; months without any are missing."""
     from statsmodels.datasets import co2
 
-    monthly = co2.load_pandas().data["co2"].resample("MS").mean()
+    monthly = cast("pd.DataFrame", co2.load_pandas().data)["co2"].resample("MS").mean()
     return _single(monthly.index.to_numpy(), monthly, "co2")
 
 
@@ -232,7 +232,7 @@ DATASETS = {
     "m4_hourly": Dataset("M4, 414 hourly series", _M4, "forecasting/m4/m4_hourly.jsonl.gz", 48, _Competition("hourly")),
     "m4_weekly": Dataset("M4, 359 weekly series", _M4, "forecasting/m4/m4_weekly.jsonl.gz", 13, _Competition("weekly")),
     "m3_yearly": Dataset("M3, 645 yearly series", _M3, "forecasting/m3/m3.jsonl.gz", 6, _Competition("yearly")),
-    "m3_quarterly": Dataset("M3, 756 quarterly series", _M3, "forecasting/m3/m3.jsonl.gz", 8, _Competition("quarterly")),
+    "m3_quarterly": Dataset("M3, 756 by quarter", _M3, "forecasting/m3/m3.jsonl.gz", 8, _Competition("quarterly")),
     "m3_monthly": Dataset("M3, 1428 monthly series", _M3, "forecasting/m3/m3.jsonl.gz", 18, _Competition("monthly")),
     "m3_other": Dataset("M3, 174 other series", _M3, "forecasting/m3/m3.jsonl.gz", 8, _Competition("other")),
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from throughtime.data.series import Panel, panel
 
 if TYPE_CHECKING:
     import narwhals as nw
-    from narwhals.typing import IntoDataFrame
+    from narwhals.typing import EagerAllowed, IntoDataFrame
+
+
+_BACKENDS = ("pandas", "polars", "pyarrow")
+_DATES = ("date", "datetime", "integer")
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,15 @@ class FrameKind:
     dates: str = "datetime"
     timezone: str = ""
 
+    def __post_init__(self) -> None:
+        if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
+            raise ValueError(f"frame: expected one of {', '.join(_BACKENDS)} and of {', '.join(_DATES)}, got {self}")
+
     def frame(self, columns: dict[str, np.ndarray]) -> Any:
         """Columns as a frame of this kind."""
         import narwhals as nw
 
-        frame = nw.from_dict(dict(columns), backend=self.backend)
+        frame = nw.from_dict(dict(columns), backend=cast("EagerAllowed", self.backend))
         for name in ("ds", "cutoff"):
             if name not in columns:
                 continue
@@ -101,7 +109,7 @@ def _stamps(ds: nw.Series) -> np.ndarray:
         if len(odd):
             raise InputError(f"column ds: expected dates or whole numbers, got {numbers[odd[0]]} in row {odd[0] + 1}")
         return numbers.astype(np.int64)
-    if ds.dtype in (nw.String, nw.Object):
+    if not ds.dtype.is_temporal():
         return parse_dates(ds.to_list())
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
         ds = ds.dt.replace_time_zone(None)

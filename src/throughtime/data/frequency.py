@@ -1,8 +1,8 @@
 """How far apart the steps of a series are.
 
-A frequency counts steps from a series' first stamp and back, so that a gap is a missing number and a forecast's dates are
-the numbers that follow. Months, quarters and years count in months, since their lengths differ; business days skip the
-weekend; everything else is a fixed duration; whole numbers count themselves.
+A frequency counts steps from a series' first stamp and back, so that a gap is a missing number and a forecast's dates
+are the numbers that follow. Months, quarters and years count in months, since their lengths differ; business days
+skip the weekend; everything else is a fixed duration; whole numbers count themselves.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ class Frequency:
 
     unit: str
     count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.unit not in _WORDS or type(self.count) is not int or self.count < 1:
+            raise ValueError(
+                f"frequency: expected one of {', '.join(_WORDS)} and a count, got {self.unit}, {self.count}"
+            )
 
     @property
     def name(self) -> str:
@@ -93,7 +99,9 @@ class Frequency:
             month = origin.astype("M8[M]")
             months = month + steps * self.count
             last = (months + 1).astype("M8[D]") - 1
-            days = last if self.unit == "ME" else np.minimum(months.astype("M8[D]") + (day - month.astype("M8[D]")), last)
+            days = (
+                last if self.unit == "ME" else np.minimum(months.astype("M8[D]") + (day - month.astype("M8[D]")), last)
+            )
         return days.astype("M8[us]") + (origin - day.astype("M8[us]"))
 
     def off(self, stamps: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Which seasons a panel has.
 
-The calendar's season (a day of hours, a year of months) is taken wherever series are long enough: a recurrent step of that
-length forecast better even where no season is to be seen (measured on sunspots by month and on M3). Longer ones, such as a
-week of hours, must show in the data. Where the calendar suggests none, a cycle is sought.
+The calendar's season (a day of hours, a year of months) is taken wherever series are long enough: a recurrent step of
+that length forecast better even where no season is to be seen (measured on sunspots by month and on M3). Longer ones,
+such as a week of hours, must show in the data. Where the calendar suggests none, a cycle is sought.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import clone
 
 from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
@@ -61,11 +60,11 @@ def run(
     step = horizon if step_size is None else step_size
     cuts = _cuts(panel, horizon, n_windows, step)
     windows = []
-    trained = clone(forecaster)
-    for i, cut in enumerate(cuts):
+    trained: Forecaster | None = None
+    for cut in cuts:
         past = panel.without_last(cut)
-        if i == 0 or refit:
-            trained = clone(forecaster)._fit_panel(past, callbacks)  # noqa: SLF001 - a panel is what both work on
+        if trained is None or refit:
+            trained = type(forecaster)(**forecaster.get_params()).fit_panel(past, callbacks)
         windows.append(_Window.of(trained, panel, past, cut))
     return _summary(windows, kind)
 
@@ -86,7 +85,7 @@ class _Window:
     def of(cls, trained: Forecaster, panel: Panel, past: Panel, cut: int) -> _Window:
         horizon = trained.horizon
         forecasts = trained.model_.forecast(past, sorted(set(trained.levels)))
-        kept = np.flatnonzero(panel.lengths > cut)
+        kept = np.flatnonzero(panel.lengths > cut).tolist()
         at = panel.lengths[kept] - cut
         future = [panel[i][t : t + horizon] for i, t in zip(kept, at, strict=True)]
         season = metrics.mase_season(panel.frequency)
@@ -111,8 +110,8 @@ def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[
     allowed = (longest - least - horizon) // step + 1
     if allowed < 1:
         raise InputError(
-            f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got {longest}; take"
-            "  a shorter horizon"
+            f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got "
+            f"{longest}; take a shorter horizon"
         )
     # By default at most a third of the history is given to windows.
     count = min(_MOST_WINDOWS, allowed, max(1, longest // 3 // step)) if n_windows is None else n_windows

@@ -82,7 +82,9 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     blends = {w: w * z + (1 - w) * naive[expert] for w in _WEIGHTS}
     weight = min(blends, key=lambda w: error(blends[w])) if held_out else 0.5
     residuals = _residuals(store, series, ends, blends[weight], scale)
-    return _conformal(weight, expert, residuals, _habitual(network, store, held_out, expert), len(store.lengths) * held_out)
+    return _conformal(
+        weight, expert, residuals, _habitual(network, store, held_out, expert), len(store.lengths) * held_out
+    )
 
 
 def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, steps: int) -> Calibration:
@@ -151,7 +153,7 @@ def _smooth(x: np.ndarray) -> np.ndarray:
 
 
 def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
-    """Series and ends: every origin in the held-out end at which something follows, thinned out where there are many."""
+    """Series and ends: every origin in the held-out end that something follows, thinned out where there are many."""
     horizon = store.plan.horizon
     reach = held_out or horizon
     stride = max(1, len(store.lengths) * max(1, reach - horizon + 1) // _WINDOWS)

@@ -109,7 +109,7 @@ class Forecaster(BaseEstimator):
         """
         self._check_settings()
         panel, self.kind_ = read_frame(df, freq=self.freq, missing=self.missing)
-        return self._fit_panel(panel, callbacks)
+        return self.fit_panel(panel, callbacks)
 
     def predict(self, df: IntoDataFrame | None = None, *, level: Sequence[Level] | None = None) -> Any:
         """Forecast what follows the training data, or what follows `df`, whose series may be new.
@@ -216,7 +216,7 @@ class Forecaster(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-    def _fit_panel(self, panel: Panel, callbacks: Sequence[Callback]) -> Self:
+    def fit_panel(self, panel: Panel, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""
         if panel.lengths.max() < 2:
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")

@@ -95,7 +95,7 @@ def teach(
 
 @contextmanager
 def _threads_for(network: SeasonNetwork, schooling: Schooling) -> Iterator[None]:
-    """One thread where there is too little work for more; results then do not depend on the machine's threads either."""
+    """One thread where there is too little work for more; results then do not depend on the number of them."""
     before = torch.get_num_threads()
     plan = network.plan
     if schooling.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _WORTH_THREADS:

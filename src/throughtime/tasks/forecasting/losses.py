@@ -1,4 +1,4 @@
-"""Losses of forecasts in the units of the series, at every origin, with weights for what is known."""
+"""Losses of forecasts, not of logarithms, at every origin, with weights for what is known."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class ForecastLoss:
     def __init__(self, name: str) -> None:
         self.relative = name == "owa"
 
-    def __call__(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 5"]) -> Tensor:
+    def __call__(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 4"]) -> Tensor:
         """Compare what the network gives with `Store.targets`."""
-        value, weight, inverse_error, positive, unit = target.unbind(-1)
-        forecast = torch.where(positive > 0, z.clamp(max=30).exp(), z) * unit
+        value, weight, inverse_error, positive = target.unbind(-1)
+        forecast = torch.where(positive > 0, z.clamp(max=30).exp(), z)
         error = (value - forecast).abs()
         scaled = error * inverse_error
         if self.relative:

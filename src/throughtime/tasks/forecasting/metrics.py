@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from throughtime.data.frequency import Frequency
 
-_SEASONS = {"h": 24, "MS": 12, "QS": 4}  # of the competition; 1 for all others
+_SEASONS = {"h": 24, "MS": 12, "ME": 12, "QS": 4, "QE": 4}  # of the competition; 1 for all others
 
 
 def mase_season(frequency: Frequency) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from throughtime.data.sequences import Batch
+from throughtime.tasks.forecasting.metrics import naive_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ class Store:
         values, z, real = (np.zeros(total, dtype=np.float64) for _ in range(3))
         self.positive = torch.zeros(len(panel), dtype=torch.float64)
         self.unit = torch.ones(len(panel), dtype=torch.float64)
-        self.scaled_error = torch.ones(len(panel), dtype=torch.float64)
+        self.naive_error = torch.ones(len(panel), dtype=torch.float64)
         for i, series in enumerate(panel):
             known = np.isfinite(series)
             first = int(self.starts[i])
@@ -51,7 +52,9 @@ class Store:
             values[part], z[part], real[part] = np.where(known, series, 0.0), transformed, known
             z[first - pad : first] = transformed[0]
             z[first + len(series) : first + len(series) + pad] = transformed[-1]
-            self.scaled_error[i] = _naive_error(series, plan.season) or max(float(size.mean()), 1e-8) * 1e-2
+            self.naive_error[i] = (
+                naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * float(self.unit[i])
+            )
         self.values = torch.from_numpy(values)
         self.z = torch.from_numpy(z)
         self.real = torch.from_numpy(real)
@@ -78,12 +81,15 @@ class Store:
         return Batch(self.inputs(series, ends), targets)
 
     def targets(self, series: Tensor, ends: Tensor, origins: Tensor) -> Tensor:
-        """What followed each origin: (N, K, F, 5) of value, weight, 1/naive error, positive, unit."""
+        """What followed each origin: (N, K, F, 4) of value, weight, 1 / naive error, positive, in units."""
         first = (self.starts[series] + ends - self.plan.lookback).unsqueeze(1) + origins
         at = first.unsqueeze(-1) + torch.arange(self.plan.horizon)
-        constants = torch.stack([1 / self.scaled_error[series], self.positive[series], self.unit[series]], -1)
-        constants = constants[:, None, None].expand(*at.shape, 3)
-        return torch.cat([self.values[at].unsqueeze(-1), self.real[at].unsqueeze(-1), constants], -1).float()
+        unit = self.unit[series]
+        constants = torch.stack([unit / self.naive_error[series], self.positive[series]], -1)
+        values = self.values[at] / unit[:, None, None]
+        return torch.cat(
+            [torch.stack([values, self.real[at]], -1), constants[:, None, None].expand(*at.shape, 2)], -1
+        ).float()
 
     def back(self, z: Tensor, series: Tensor) -> Tensor:
         """From what the network sees to the units of the series; z is (N, …)."""
@@ -125,13 +131,3 @@ def _filled(series: np.ndarray, known: np.ndarray, season: int) -> np.ndarray:
     for t in np.flatnonzero(~known[first:]) + first:
         filled[t] = filled[t - season] if t - season >= first else filled[t - 1]
     return filled
-
-
-def _naive_error(series: np.ndarray, season: int) -> float:
-    """Mean absolute difference between a value and the one a season before: what MASE divides by."""
-    for lag in (season, 1):
-        differences = np.abs(series[lag:] - series[:-lag]) if len(series) > lag else np.zeros(0)
-        differences = differences[np.isfinite(differences)]
-        if len(differences) and differences.mean() > 0:
-            return float(differences.mean())
-    return 0.0

@@ -1,0 +1,96 @@
+"""The forecasting rule: every step sees the last observation, none sees the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from throughtime.data.datasets import seasonal
+from throughtime.data.frames import read_frame
+from throughtime.tasks.forecasting.experts import experts
+from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
+from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.windows import Store, Windows
+
+PLANS = [
+    Plan(horizon=4, season=3, long_season=0, block=3, blocks=4),
+    Plan(horizon=5, season=2, long_season=4, block=2, blocks=5),
+    Plan(horizon=3, season=1, long_season=0, block=1, blocks=6),
+]
+
+
+def randomised(plan: Plan, cell: str = "gru") -> SeasonNetwork:
+    """A network in float64 whose correction and choice are not zero, as they are before training."""
+    network = SeasonNetwork(plan, cell=cell, hidden_size=5, noise=0.0, dropout=0.0).double()
+    for weights in network.parameters():
+        nn.init.normal_(weights, std=0.3)
+    return network.eval()
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: Plan, cell: str) -> None:
+    network = randomised(plan, cell)
+    z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
+    forecast, _ = network.forecast(torch.stack([z, torch.ones_like(z)], -1), last=True)
+    for step in range(plan.horizon):
+        (gradient,) = torch.autograd.grad(forecast[0, 0, step], z, retain_graph=True)
+        assert (gradient != 0).all(), f"step {step + 1} does not see {(gradient == 0).nonzero()[:, 1].tolist()}"
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan) -> None:
+    network = randomised(plan)
+    z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
+    forecast, scale = network.forecast(torch.stack([z, torch.ones_like(z)], -1))
+    for k, origin in enumerate(network.origins):
+        for value in (*forecast[0, k], scale[0, k]):
+            (gradient,) = torch.autograd.grad(value, z, retain_graph=True)
+            assert (gradient[0, origin:] == 0).all()
+            assert (gradient[0, :origin] != 0).any()
+
+
+def test_before_training_the_network_is_a_mixture_of_naive_forecasts() -> None:
+    plan = PLANS[0]
+    network = SeasonNetwork(plan).eval()
+    z = torch.randn(2, plan.lookback)
+    forecast, _ = network.forecast(torch.stack([z, torch.ones_like(z)], -1), last=True)
+    naive = torch.stack([e[:, 0] for e in experts(z, network.origins[-1:], plan).values()])
+    torch.testing.assert_close(forecast[:, 0], naive.mean(0))
+
+
+def test_forecasts_move_with_the_level_and_the_unit_of_a_series() -> None:
+    plan = PLANS[0]
+    network = randomised(plan)
+    z = torch.randn(1, plan.lookback, dtype=torch.float64)
+    real = torch.ones_like(z)
+    plain, _ = network.forecast(torch.stack([z, real], -1), last=True)
+    moved, _ = network.forecast(torch.stack([z + 7.0, real], -1), last=True)
+    torch.testing.assert_close(moved, plain + 7.0)
+
+
+def test_masked_values_do_not_reach_the_loss() -> None:
+    df = seasonal(2, 60)
+    df.loc[[20, 21, 40, 80], "y"] = np.nan
+    plan = Plan(horizon=4, season=12, long_season=0, block=12, blocks=3)
+    store = Store(read_frame(df)[0], plan)
+    (batch,) = Windows(store, torch.tensor([24, 36]), batches=1, batch_size=64)
+    value, weight = batch.y[..., 0], batch.y[..., 1]
+    assert ((weight == 0) | (weight == 1)).all()
+    assert (value[weight == 1] > 0).all()
+    assert (weight == 0).any()
+
+
+@pytest.mark.parametrize("shift", [0.0, -50.0])
+def test_what_the_network_sees_round_trips(shift: float) -> None:
+    """Through logarithms where a series is positive, and through multiples of its size where it is not."""
+    df = seasonal(3, 60)
+    df["y"] = df["y"] + shift
+    panel, _ = read_frame(df)
+    store = Store(panel, Plan(horizon=6, season=12, long_season=0, block=12, blocks=3))
+    series, ends = torch.arange(3), torch.full((3,), 54)
+    z, real = store.seen(series, ends)
+    assert real.all()
+    np.testing.assert_allclose(store.back(z, series).numpy(), np.stack([panel[i][-6:] for i in range(3)]), rtol=1e-12)

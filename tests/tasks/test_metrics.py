@@ -1,0 +1,58 @@
+"""The measures of the M competitions, beside the official scores."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from throughtime.data.frequency import Frequency
+from throughtime.tasks.forecasting import metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("which", "season"), [("Hourly", 24), ("Weekly", 1)])
+@pytest.mark.parametrize("method", ["Naive", "sNaive"])
+def test_scores_are_the_official_ones_to_three_decimals(data_dir: Path, which: str, season: int, method: str) -> None:
+    folder = data_dir / "forecasting" / "m4"
+    official = pd.read_csv(folder / "m4_official_scores_by_frequency.csv").set_index("submission").loc[method]
+    scores = []
+    with gzip.open(folder / f"m4_{which.lower()}.jsonl.gz", "rt") as lines:
+        for line in lines:
+            record = json.loads(line)
+            history, y = np.array(record["train"]), np.array(record["test"])
+            lag = season if method == "sNaive" else 1
+            forecast = history[len(history) - lag + np.arange(len(y)) % lag]
+            scores.append((metrics.smape(y, forecast), metrics.mase(y, forecast, history, season)))
+    smape, mase = np.mean(scores, axis=0)
+    assert round(float(smape), 3) == official[f"sMAPE_{which}"]
+    assert round(float(mase), 3) == official[f"MASE_{which}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "season"), [("h", 24), ("MS", 12), ("ME", 12), ("QS", 4), ("YS", 1), ("W", 1), ("D", 1)]
+)
+def test_the_season_of_mase_is_that_of_the_competition(name: str, season: int) -> None:
+    unit, count = {"QS": ("MS", 3), "YS": ("MS", 12)}.get(name, (name, 1))
+    assert metrics.mase_season(Frequency(unit, count)) == season
+
+
+def test_missing_values_are_left_out() -> None:
+    y, forecast = np.array([1.0, np.nan, 3.0]), np.array([2.0, 5.0, 3.0])
+    assert metrics.smape(y, forecast) == pytest.approx(200 / 3 / 2)
+    assert metrics.rmse(y, forecast) == pytest.approx(np.sqrt(0.5))
+    assert metrics.mase(y, forecast, np.array([1.0, 2.0, np.nan, 4.0, 6.0]), 1) == pytest.approx(0.5 / 1.5)
+
+
+def test_zero_forecast_as_zero_is_no_error() -> None:
+    assert metrics.smape(np.zeros(3), np.zeros(3)) == 0
+
+
+def test_a_constant_history_has_no_mase() -> None:
+    assert np.isnan(metrics.mase(np.ones(3), np.zeros(3), np.ones(9), 1))

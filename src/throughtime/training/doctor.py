@@ -126,7 +126,7 @@ def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
         weight_gradients=shares.flip(0).double().tolist(),
         half_life=half_life(np.array(states)),
         saturation=saturation,
-        dead_units=float((h.flatten(0, 1).std(0) < _DEAD).double().mean()),
+        dead_units=float((h.flatten(0, 1).std(0, correction=0) < _DEAD).double().mean()),
     )
 
 

@@ -9,7 +9,6 @@ from torch import nn
 
 from throughtime.data.datasets import seasonal
 from throughtime.data.frames import read_frame
-from throughtime.tasks.forecasting.experts import experts
 from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import Store, Windows
@@ -57,7 +56,7 @@ def test_before_training_the_network_is_a_mixture_of_naive_forecasts() -> None:
     network = SeasonNetwork(plan).eval()
     z = torch.randn(2, plan.lookback)
     forecast, _ = network.forecast(torch.stack([z, torch.ones_like(z)], -1), last=True)
-    naive = torch.stack([e[:, 0] for e in experts(z, network.origins[-1:], plan).values()])
+    naive = torch.stack([e[:, 0] for e in network.naive(torch.stack([z, torch.ones_like(z)], -1), last=True).values()])
     torch.testing.assert_close(forecast[:, 0], naive.mean(0))
 
 

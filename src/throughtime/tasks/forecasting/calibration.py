@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.experts import experts
 from throughtime.tasks.forecasting.losses import ForecastLoss
 
 if TYPE_CHECKING:
@@ -166,5 +165,4 @@ def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
 
 def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
     """Naive forecasts from the end of windows, by name: (N, F)."""
-    found = experts(x[..., 0].double(), network.origins[-1:], network.plan)
-    return {name: forecast[:, 0] for name, forecast in found.items()}
+    return {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}

@@ -244,7 +244,7 @@ class Forecaster(BaseEstimator):
             raise interruption
         left = seconds - (time.monotonic() - started)
         if held_out and left > 0 and preset.refit:
-            again = learning.Schooling(math.ceil(preset.updates * preset.refit), 1e-3, seconds=left)
+            again = learning.Schooling(math.ceil(preset.updates * preset.refit), seconds=left)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 

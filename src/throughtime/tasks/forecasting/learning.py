@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from throughtime import training
-from throughtime.tasks.forecasting.experts import experts
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import Windows
 
@@ -118,7 +117,7 @@ def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed:
             torch.stack(
                 [
                     torch.stack([measure(e[..., h : h + 1], y[:, :, h : h + 1]) for h in steps])
-                    for e in experts(x[..., 0], network.origins, network.plan).values()
+                    for e in network.naive(x).values()
                 ]
             )
         )

@@ -59,9 +59,14 @@ class SeasonNetwork(nn.Module):
             nn.init.zeros_(head.bias)
 
     @property
+    def seen(self) -> Tensor:
+        """Blocks that each forecast has seen: all but the first have one after them."""
+        return torch.arange(2, self.plan.blocks + 1)
+
+    @property
     def origins(self) -> Tensor:
-        """Positions in the window from which forecasts are made: the end of each block but the first."""
-        return torch.arange(2, self.plan.blocks + 1) * self.plan.block
+        """Positions in the window from which forecasts are made."""
+        return self.seen * self.plan.block
 
     @torch.no_grad()
     def prefer(self, errors: Float[Tensor, "E F"]) -> None:
@@ -88,24 +93,34 @@ class SeasonNetwork(nn.Module):
             inputs = inputs + self.noise * torch.randn_like(inputs)
         h, _ = self.layer(inputs)
         h = self.dropout(h)
-        origins = self.origins.to(z.device)
+        naive = self.naive(x, last=last)
         if last:
-            h, scale, origins = h[:, -1:], scale[:, -1:], origins[-1:]
-        mixed = torch.stack(list(experts(z, origins, self.plan).values()), -1)
-        weights = (self.preference + self.choice(h).unsqueeze(-2)).softmax(-1)
-        forecasts = (mixed * weights).sum(-1) + scale.unsqueeze(-1) * self.correction(h)
-        return forecasts, scale
+            h, scale = h[:, -1:], scale[:, -1:]
+        mixed = self._mix(torch.stack(list(naive.values()), 2), self.choice(h))
+        return mixed + scale.unsqueeze(-1) * self.correction(h), scale
+
+    def naive(self, x: Float[Tensor, "N W 2"], *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
+        """The naive forecasts by name, from every origin or the last one."""
+        seen = self.seen.to(x.device)
+        return experts(self._blocks(x[..., 0]), seen[-1:] if last else seen, self.plan)
+
+    def _mix(self, naive: Float[Tensor, "N K E F"], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
+        """Weigh by the softmax of preference + choice, whose sum over experts is a product of matrices."""
+        choice = (choice - choice.amax(-1, keepdim=True)).clamp(min=-20).exp().unsqueeze(-2)
+        preference = (self.preference - self.preference.amax(1, keepdim=True)).clamp(min=-20).exp().T
+        return ((choice @ (naive * preference)) / (choice @ preference)).squeeze(-2)
+
+    def _blocks(self, z: Float[Tensor, "N W"]) -> Float[Tensor, "N B s"]:
+        return z.unflatten(1, (self.plan.blocks, self.plan.block))
 
     def _inputs(self, z: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """What each recurrent step reads, without the first block: (N, K, features); and the scale there (N, K)."""
-        plan, s = self.plan, self.plan.block
-        blocks, masks = z.unflatten(1, (plan.blocks, s)), real.unflatten(1, (plan.blocks, s))
+        plan = self.plan
+        blocks, masks = self._blocks(z), self._blocks(real)
         level = blocks.mean(-1)
         known = masks[:, 1:] * masks[:, :-1]
-        steps = ((blocks[:, 1:] - blocks[:, :-1]).abs() * known).sum(-1).cumsum(1) / known.sum(-1).cumsum(1).clamp(
-            min=1
-        )
-        spread = ((blocks - level.unsqueeze(-1)).abs() * masks).sum(-1).cumsum(1) / masks.sum(-1).cumsum(1).clamp(min=1)
+        steps = _running_mean((blocks[:, 1:] - blocks[:, :-1]).abs(), known)
+        spread = _running_mean((blocks - level.unsqueeze(-1)).abs(), masks)
         scale = steps + 0.1 * spread[:, 1:] + 1e-4
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]
         if plan.long_season:
@@ -116,3 +131,8 @@ class SeasonNetwork(nn.Module):
                 parts.append(torch.where(position >= 0, values / scale[..., None], 0.0))
         change = (level[:, 1:] - level[:, :-1]) / scale
         return torch.cat([*parts, change[..., None], scale.log()[..., None]], -1).asinh(), scale
+
+
+def _running_mean(x: Float[Tensor, "N B s"], known: Float[Tensor, "N B s"]) -> Float[Tensor, "N B"]:
+    """Mean of what is known up to the end of each block."""
+    return (x * known).sum(-1).cumsum(1) / known.sum(-1).cumsum(1).clamp(min=1)

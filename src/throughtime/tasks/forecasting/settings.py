@@ -21,7 +21,7 @@ class Preset:
     refit: float
 
 
-PRESETS = {"fast": Preset(100, 0.25), "balanced": Preset(300, 0.33), "best": Preset(900, 0.33)}
+PRESETS = {"fast": Preset(100, 0.5), "balanced": Preset(400, 1.0), "best": Preset(1200, 1.0)}
 
 
 def seconds_of(budget: float | str | None) -> float:

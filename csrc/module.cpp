@@ -55,7 +55,7 @@ class Reader {
             PyErr_Clear();
             return false;
         }
-        return tensor.on_cpu(Tensor::floating, bits_);
+        return tensor.on_cpu(Tensor::floating, bits_) && tensor.count() > 0;
     }
 
     // The address of a tensor of `count` elements, null for None. What is not contiguous is copied, and the copy lives
@@ -255,7 +255,7 @@ NB_MODULE(_engine, m) {
         .def_ro("kept", &Kernel::kept)
         .def("kept_scalars", &Kernel::kept_scalars, "rows"_a, "hidden"_a, "directions"_a,
              "Size of the buffer that forward fills for backward, in elements.")
-        .def("accepts", &accepts, "Whether all tensors are of the kernel's element type and on the CPU.")
+        .def("accepts", &accepts, "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
         .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a,
              "dstate_0"_a, "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);

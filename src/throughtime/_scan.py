@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
 
-from throughtime import _kernels, _reference
+from throughtime import _kernels, _operator, _reference
 from throughtime._shapes import Ragged, Weights, check_scan
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from throughtime._reference import Activation, States
 
     Activations = tuple[str | Activation, str | Activation]
-    Tensors = tuple[Tensor | None, ...]
+    Tensors = tuple[Any, ...]  # each a tensor or None
 
 _FIELDS = len(Weights._fields)
 
@@ -86,6 +87,9 @@ def unfold(
     if kernel is None:
         call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         return _reference_scan(call, x, state, weights)
+    if torch.compiler.is_compiling():
+        tables = () if ragged is None else ragged.tables
+        return _operator.unfold(kernel, x, state, weights, tables, reverse=reverse, directions=directions)
     if torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
         call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
         y, *finals = _Scan.apply(call, x, *state, *weights)
@@ -112,12 +116,10 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 
 def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path and the reason."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if _functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"
-    if torch.compiler.is_compiling():
-        return None, "torch.compile is tracing"
     activation, gate_activation = activations
     if not isinstance(activation, str):
         return None, f"activation {_reference.name_of(activation)} is not compiled"
@@ -128,9 +130,18 @@ def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> 
     kernel = _kernels.find(cell.name, activation, x.dtype is torch.float64)
     if kernel is None:
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
-    if not kernel.accepts(x, *weights):
-        return None, f"the kernel needs all tensors as {'float64' if kernel.is_double else 'float32'} on the CPU"
+    tracing = torch.compiler.is_compiling()
+    if not (_all_alike(x, weights) if tracing else kernel.accepts(x, *weights)):
+        return (
+            None,
+            f"the kernel needs tensors of {'float64' if kernel.is_double else 'float32'} on the CPU, none empty",
+        )
     return kernel, ""
+
+
+def _all_alike(x: Tensor, weights: Tensors) -> bool:
+    """What `Kernel.accepts` says, of tensors that have no memory while they are traced."""
+    return x.is_cpu and all(w is None or (w.dtype is x.dtype and w.is_cpu) for w in weights)
 
 
 def which_path(layer: Any, x: Tensor) -> str:
@@ -141,7 +152,7 @@ def which_path(layer: Any, x: Tensor) -> str:
 class _Call(NamedTuple):
     """What a call is, besides its tensors."""
 
-    kernel: Kernel | None
+    kernel: Any  # a Kernel, or None for the reference path
     cell: Cell
     ragged: Ragged | None
     reverse: bool
@@ -196,7 +207,7 @@ class _Scan(torch.autograd.Function):
         call: _Call = ctx.call
         y, kept, *tensors = ctx.saved_tensors
         wanted = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or any(d is not None and _is_batched(d) for d in doutputs):
             return None, *_reference_backward(call, tensors, doutputs, wanted)
         return None, *_backward(call, y, kept, tensors, doutputs, wanted)
 
@@ -205,7 +216,7 @@ def _backward(
     call: _Call,
     y: Tensor,
     kept: Tensor,
-    tensors: Sequence[Tensor | None],
+    tensors: Sequence[Any],
     doutputs: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
@@ -235,15 +246,23 @@ def _backward(
     return dx_sum, *dstate, *dweights
 
 
+def _is_batched(tensor: Tensor) -> bool:
+    """Whether a vmap is going on over the backward pass."""
+    return _functorch.is_batchedtensor(tensor) or _functorch.is_legacy_batchedtensor(tensor)
+
+
 def _reference_backward(
-    call: _Call, tensors: Sequence[Tensor | None], doutputs: Sequence[Tensor | None], wanted: Sequence[bool]
+    call: _Call, tensors: Sequence[Any], doutputs: Sequence[Tensor | None], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
     """The same gradients, as a graph that can be differentiated again."""
-    y, finals = _reference_scan(call, *call.split(tensors))
+    with torch.enable_grad():
+        y, finals = _reference_scan(call, *call.split(tensors))
     reached = [(o, d) for o, d in zip((y, *finals), doutputs, strict=True) if d is not None and o.requires_grad]
     if not reached:
         return [None] * len(tensors)
     outputs, doutputs = zip(*reached, strict=True)
-    inputs = [t for t, w in zip(tensors, wanted, strict=True) if w]
-    gradients = iter(torch.autograd.grad(outputs, inputs, doutputs, create_graph=True, allow_unused=True))
+    inputs = [t for t, w in zip(tensors, wanted, strict=True) if w and t is not None]
+    gradients = iter(
+        torch.autograd.grad(outputs, inputs, doutputs, create_graph=torch.is_grad_enabled(), allow_unused=True)
+    )
     return [next(gradients) if w else None for w in wanted]

@@ -54,7 +54,7 @@ def test_an_lstm_told_to_remember_keeps_its_gradient_longer_than_a_plain_network
     torch.manual_seed(0)
     plain, gated = nn.ManyToOne(nn.RNN(2, 16), 1), nn.ManyToOne(nn.LSTM(2, 16), 1)
     with torch.no_grad():
-        gated.layer.bias_ih_l0[16:32] = 5.0
+        dict(gated.layer.named_parameters())["bias_ih_l0"][16:32] = 5.0
     x = torch.randn(40, 8, 2)
     short, long = (training.doctor(model, x).layers[0].half_life for model in (plain, gated))
     assert short < 5 < long
@@ -63,8 +63,7 @@ def test_an_lstm_told_to_remember_keeps_its_gradient_longer_than_a_plain_network
 def test_saturated_gates_and_dead_units_are_named() -> None:
     layer = nn.GRU(2, 4)
     with torch.no_grad():
-        layer.bias_ih_l0[:4] = 20.0
-        layer.bias_ih_l0[4:8] = 20.0
+        dict(layer.named_parameters())["bias_ih_l0"][:8] = 20.0
     health = training.doctor(layer, torch.randn(6, 3, 2)).layers[0]
     assert health.saturation["r"] == 1.0
     assert health.dead_units == 1.0

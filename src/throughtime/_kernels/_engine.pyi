@@ -25,7 +25,7 @@ class Kernel:
         """Size of the buffer that forward fills for backward, in elements."""
 
     def accepts(self, *tensors: Any) -> bool:
-        """Whether all tensors are of the kernel's element type and on the CPU."""
+        """Whether all tensors are of the kernel's element type, on the CPU and not empty."""
 
     def forward(
         self,

@@ -82,6 +82,11 @@ class AbstractRecurrent(nn.Module):
         directions = [w for layer in range(self.num_layers) for w in self.weights(layer)]
         return [[weight for weight in direction if weight is not None] for direction in directions]
 
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        """The parameters in one list, where programs written for torch.nn look for them."""
+        return [weight for direction in self.all_weights for weight in direction]
+
     def reset_parameters(self) -> None:
         """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
         bound = 1 / math.sqrt(self.hidden_size)
@@ -138,24 +143,24 @@ class AbstractRecurrent(nn.Module):
             x = x.transpose(0, 1)
         steps, batch, _ = x.shape
         if steps == 0:
-            raise RuntimeError(f"Expected sequence length to be larger than 0 in {type(self).__name__}")
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         state = () if hx is None else self._read_state(hx, batch, x.dtype, batched=batched)
         y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
         if not batched:
             y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
         elif self.batch_first:
             y = y.transpose(0, 1)
-        return y, finals if len(finals) > 1 else finals[0]
+        return y, unwrapped(finals)
 
     def weights(self, layer: int) -> list[Weights]:
         """The weights of a layer (0 … L-1), one set for each direction."""
-        flat = self._flat_weights(layer)
+        flat = self._fields_of(layer)
         fields = len(Weights._fields)
         return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
     def path(self, x: Tensor) -> str:
         """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
-        kernel, reason = route(self.cell, x, self._flat_weights(0), self._activations)
+        kernel, reason = route(self.cell, x, self._fields_of(0), self._activations)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
     def _forward_packed(
@@ -171,7 +176,7 @@ class AbstractRecurrent(nn.Module):
         y, finals = self._run(data, state, Ragged.packed(batch_sizes))
         if back is not None:
             finals = tuple(s.index_select(1, back) for s in finals)
-        return PackedSequence(y, batch_sizes, order, back), finals if len(finals) > 1 else finals[0]
+        return PackedSequence(y, batch_sizes, order, back), unwrapped(finals)
 
     def _run(self, x: Tensor, state: States, ragged: Ragged | None) -> tuple[Tensor, States]:
         """Run the stack of layers."""
@@ -183,7 +188,7 @@ class AbstractRecurrent(nn.Module):
             if self.num_layers > 1:
                 rows = slice(layer * self.directions, (layer + 1) * self.directions)
                 initial = tuple([s[rows] for s in state])
-            weights = self._flat_weights(layer)
+            weights = self._fields_of(layer)
             if weights[0].dtype is not x.dtype:  # autocast
                 weights = tuple([w if w is None else w.to(x.dtype) for w in weights])
             x, final = unfold(self.cell, x, initial, weights, ragged, self._activations)
@@ -199,7 +204,7 @@ class AbstractRecurrent(nn.Module):
         dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
         return x.to(dtype), tuple(s.to(dtype) for s in state)
 
-    def _flat_weights(self, layer: int) -> tuple[Tensor | None, ...]:
+    def _fields_of(self, layer: int) -> tuple[Any, ...]:
         """The fields of `Weights` for each direction of a layer, one after the other."""
         parameters = self._parameters
         try:
@@ -255,11 +260,11 @@ class AbstractRecurrent(nn.Module):
         if x.dim() not in dimensions:
             expected = " or ".join(f"{d}D" for d in dimensions)
             raise ValueError(f"{name}: Expected input to be {expected}, got {x.dim()}D tensor instead")
-        weight = self._parameters.get("weight_ih_l0", x)
-        if x.dtype is not weight.dtype and not torch._C._is_any_autocast_enabled():
+        weight = self._parameters.get("weight_ih_l0")
+        if weight is not None and x.dtype is not weight.dtype and not torch._C._is_any_autocast_enabled():
             raise ValueError(
-                f"{name}: input must have the type {weight.dtype} of the weights, got type {x.dtype}: "
-                f"use input.to({weight.dtype}) or {name}.to({x.dtype})"
+                f"RNN input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}). "
+                f"Convert input: input.to({weight.dtype}), or convert model: model.to({x.dtype})"
             )
         if x.shape[-1] != self.input_size:
             raise RuntimeError(
@@ -290,3 +295,14 @@ class AbstractRecurrent(nn.Module):
             if s.dtype is not dtype and not torch._C._is_any_autocast_enabled():
                 raise RuntimeError(f"hx: expected the type {dtype} of the input, got {s.dtype}")
         return state
+
+
+def refuse_projection(proj_size: int) -> None:
+    """Refuse what torch.nn refuses for every layer but the LSTM."""
+    if proj_size:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+
+
+def unwrapped(states: States) -> Tensor | States:
+    """A single state by itself, as torch.nn gives it."""
+    return states[0] if len(states) == 1 else states

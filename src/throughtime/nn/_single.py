@@ -10,6 +10,7 @@ from torch import nn
 
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
+from throughtime.nn._recurrent import unwrapped
 
 if TYPE_CHECKING:
     from throughtime._cell import Cell
@@ -81,7 +82,7 @@ class AbstractSingle(nn.Module):
         if input.dim() not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
         if input.shape[-1] != self.input_size:
-            raise RuntimeError(f"input has inconsistent input_size: expected {self.input_size}, got {input.shape[-1]}")
+            raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
         x = input if input.dim() == 2 else input.unsqueeze(0)
         state = () if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
         weights = tuple([getattr(self, name) for name in Weights._fields])
@@ -92,7 +93,7 @@ class AbstractSingle(nn.Module):
         activations = (self.activation, self.gate_activation)
         _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, activations)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
-        return finals if len(finals) > 1 else finals[0]
+        return unwrapped(finals)
 
     def _read_state(self, hx: Any, batch: int, *, batched: bool) -> tuple[torch.Tensor, ...]:
         state = (hx,) if len(self.cell.states) == 1 else tuple(hx)

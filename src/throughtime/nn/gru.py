@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from throughtime._cell import Cell
 from throughtime._reference import step_of
-from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn._recurrent import AbstractRecurrent, refuse_projection
 from throughtime.nn._single import AbstractSingle
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class GRU(AbstractRecurrent):
         activation: f, any function of a tensor; tanh if None.
         gate_activation: that of r and z, likewise.
         recurrent_bias: False drops `bias_hh`.
+        proj_size: as in torch.nn, nothing but 0.
 
     >>> import torch
     >>> from throughtime import nn
@@ -92,7 +93,9 @@ class GRU(AbstractRecurrent):
         activation: Activation | None = None,
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
+        proj_size: int = 0,
     ) -> None:
+        refuse_projection(proj_size)
         super().__init__(
             CELL,
             "GRU",

@@ -40,10 +40,10 @@ class Output(nn.Linear):
             )
         self.activation = activation
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (…, features) to (…, output_size)."""
         f = _OUTPUT_ACTIVATIONS[self.activation] if isinstance(self.activation, str) else self.activation
-        return f(super().forward(h))
+        return f(super().forward(input))
 
 
 class AbstractLayout(nn.Module):
@@ -159,15 +159,14 @@ class OneToMany(AbstractLayout):
         """Map (N, I), or None for zeros and a batch of `batch` rows, to (steps, N, output_size) and the final state."""
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
-        if x is None:
-            x = self.output.weight.new_zeros(batch, self.layer.input_size)
+        given = self.output.weight.new_zeros(batch, self.layer.input_size) if x is None else x
         time = 1 if self.batch_first else 0
         outputs = []
         for _ in range(steps):
-            h, state = self.layer(x.unsqueeze(time), state)
+            h, state = self.layer(given.unsqueeze(time), state)
             y = self.output(h.squeeze(time))
             outputs.append(y)
-            x = y if self.feedback is None else self.feedback(y)
+            given = y if self.feedback is None else self.feedback(y)
         return torch.stack(outputs, time), state
 
 

@@ -78,6 +78,8 @@ class LSTM(AbstractRecurrent):
     (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
     """
 
+    _autocasts = True
+
     def __init__(
         self,
         input_size: int,

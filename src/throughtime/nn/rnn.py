@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from throughtime._cell import Cell
 from throughtime._reference import step_of
-from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn._recurrent import AbstractRecurrent, refuse_projection
 from throughtime.nn._single import AbstractSingle
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class RNN(AbstractRecurrent):
         dtype: their element type.
         activation: any function of a tensor, in the place of `nonlinearity`.
         recurrent_bias: False for the textbook's single bias per unit; drops `bias_hh`.
+        proj_size: as in torch.nn, nothing but 0.
 
     >>> import torch
     >>> from throughtime import nn
@@ -93,7 +94,9 @@ class RNN(AbstractRecurrent):
         *,
         activation: Activation | None = None,
         recurrent_bias: bool = True,
+        proj_size: int = 0,
     ) -> None:
+        refuse_projection(proj_size)
         self_activation = _nonlinearity(nonlinearity) if activation is None else activation
         super().__init__(
             CELL,

@@ -125,9 +125,9 @@ class _Watcher:
             probes = _reference.Probes(
                 *(x.new_zeros(*x.shape[:2], units, requires_grad=True) for units in (state[0].shape[-1], rows))
             )
-        activations = tuple(map(_reference.activation_of, (layer.activation, layer.gate_activation)))
+        f, g = map(_reference.activation_of, (layer.activation, layer.gate_activation))
         found, final = _reference.run(
-            cell, x, state, weights, valid=valid, reverse=reverse, activations=activations, probes=probes
+            cell, x, state, weights, valid=valid, reverse=reverse, activations=(f, g), probes=probes
         )
         self.seen.append(
             LayerTrace(

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("throughtime.training")
 
-_OPTIMIZERS: dict[str, type[Optimizer]] = {
+_OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -265,7 +265,7 @@ class _Training:
             outputs, state = _call(model, x, state, lengths)
             outputs, targets = _valid(outputs, y, lengths, model)
             return outputs, targets, _detached(state) if reset is not None else None
-        pieces = []
+        pieces, carried = [], None
         for a, b in ((start, carry), (carry, stop)):
             if a < b:
                 piece, state = _call(model, x.narrow(time, a, b - a), state, _within(lengths, a, b))
@@ -318,7 +318,7 @@ def _batches(data: Data) -> Iterable[Batch]:
     if isinstance(data, Batch):
         return [data]
     if isinstance(data, tuple):
-        return [Batch(*data)]
+        return [Batch(*cast("tuple[Tensor, Tensor]", data))]
     if iter(data) is data:
         raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
     return data

@@ -70,6 +70,6 @@ def _copy(axes: Axes, x: float, below: str, middle: str, above: str) -> None:
 
 
 def _figure(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
-    from matplotlib import pyplot as plt  # noqa: PLC0415  an extra: whoever draws has it
+    from matplotlib import pyplot as plt
 
     return plt.subplots(rows, figsize=(width, height), layout="constrained")

@@ -1,0 +1,179 @@
+"""The scan as two operators of torch's dispatcher, for what traces instead of calling: torch.compile and torch.export.
+
+A tracer sees neither the time loop nor the kernels, only an operator with known output shapes, so that the length of
+the sequence may stay a symbol. `throughtime::scan` has a backward pass of its own, `throughtime::scan_backward`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime import _kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from throughtime._kernels._engine import Kernel
+
+
+def unfold(
+    kernel: Kernel,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+    tables: Sequence[Tensor | None],
+    *,
+    reverse: bool,
+    directions: int,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Outputs and final states; the arguments are those of `Kernel.forward`."""
+    given = [w for w in weights if w is not None]
+    present = [w is not None for w in weights]
+    ragged = [t for t in tables if t is not None]
+    kinds = [t is not None for t in tables]
+    y, *finals, _ = torch.ops.throughtime.scan(
+        x.contiguous(), list(state), given, ragged, key(kernel), present, kinds, reverse, directions
+    )
+    return y, tuple(finals)
+
+
+def key(kernel: Kernel) -> str:
+    """Name of a kernel, as an operator can take it."""
+    return f"{kernel.cell} {kernel.activation} {int(kernel.is_double)}"
+
+
+def _kernel(name: str) -> Kernel:
+    cell, activation, double = name.split()
+    found = _kernels.find(cell, activation, double == "1")
+    assert found is not None
+    return found
+
+
+def _spread(given: Sequence[Any], present: Sequence[bool]) -> tuple[Any, ...]:
+    """Put None back where nothing was given."""
+    values = iter(given)
+    return tuple(next(values) if there else None for there in present)
+
+
+@torch.library.custom_op("throughtime::scan", mutates_args=())
+def _scan(
+    x: torch.Tensor,
+    state: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    ragged: list[torch.Tensor],
+    kernel: str,
+    present: list[bool],
+    kinds: list[bool],
+    reverse: bool,
+    directions: int,
+) -> list[torch.Tensor]:
+    tables = _spread(ragged, kinds)
+    threads = torch.get_num_threads()
+    y, finals, kept = _kernel(kernel).forward(
+        x,
+        tuple(state),
+        _spread(weights, present),
+        tables,
+        reverse,
+        threads,
+        True,  # noqa: FBT003
+    )
+    assert kept is not None
+    return [y, *finals, kept]
+
+
+@_scan.register_fake
+def _(
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    ragged: list[Tensor],
+    kernel: str,
+    present: list[bool],
+    kinds: list[bool],
+    reverse: bool,
+    directions: int,
+) -> list[Tensor]:
+    found, hidden = _kernel(kernel), weights[1].shape[1]
+    batch = ragged[0].shape[0] if ragged else x.shape[1]
+    y = x.new_empty(*x.shape[:-1], directions * hidden)
+    finals = [x.new_empty(directions, batch, hidden) for _ in range(found.states)]
+    rows = x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
+    units = -(-hidden // found.lanes) * found.lanes
+    return [y, *finals, x.new_empty(directions * rows * units * found.kept)]
+
+
+@torch.library.custom_op("throughtime::scan_backward", mutates_args=())
+def _scan_backward(
+    x: torch.Tensor,
+    state: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    ragged: list[torch.Tensor],
+    outputs: list[torch.Tensor],
+    doutputs: list[torch.Tensor],
+    kernel: str,
+    present: list[bool],
+    kinds: list[bool],
+    reverse: bool,
+    directions: int,
+) -> list[torch.Tensor]:
+    tables = _spread(ragged, kinds)
+    y, kept = outputs
+    dy, *dfinals = (d.contiguous() for d in doutputs)
+    padded = bool(ragged) and x.dim() == 3
+    dx = tuple([torch.zeros_like(x) if padded else torch.empty_like(x) for _ in range(directions)])
+    dstate = [torch.empty_like(s) for s in state]
+    dense = [w.contiguous() for w in weights]
+    dweights = [torch.empty_like(w) for w in dense]
+    _kernel(kernel).backward(
+        *(x, y, kept, dy, dx),
+        *(tuple(s.contiguous() for s in state), tuple(dfinals), tuple(dstate)),
+        *(_spread(dense, present), _spread(dweights, present)),
+        *(tables, reverse, torch.get_num_threads()),
+    )
+    return [dx[0] + dx[1] if directions == 2 else dx[0], *dstate, *dweights]
+
+
+@_scan_backward.register_fake
+def _(
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    ragged: list[Tensor],
+    outputs: list[Tensor],
+    doutputs: list[Tensor],
+    kernel: str,
+    present: list[bool],
+    kinds: list[bool],
+    reverse: bool,
+    directions: int,
+) -> list[Tensor]:
+    return [torch.empty_like(x), *(torch.empty_like(t) for t in (*state, *weights))]
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    x, state, weights, ragged, *ctx.options = inputs
+    ctx.counts = len(state), len(weights), len(ragged)
+    y, *finals, kept = output
+    ctx.shapes = [final.shape for final in finals]
+    ctx.save_for_backward(x, *state, *weights, *ragged, y, kept)
+
+
+def _backward(ctx: Any, doutputs: list[Tensor | None]) -> tuple[Any, ...]:
+    x, *rest = ctx.saved_tensors
+    states, weights, tables = ctx.counts
+    state, rest = rest[:states], rest[states:]
+    given, rest = rest[:weights], rest[weights:]
+    ragged, (y, kept) = rest[:tables], rest[tables:]
+    dy, *dfinals, _ = doutputs
+    reached = [torch.zeros_like(y) if dy is None else dy]
+    reached += [x.new_zeros(s) if d is None else d for d, s in zip(dfinals, ctx.shapes, strict=True)]
+    dx, *others = torch.ops.throughtime.scan_backward(x, state, given, ragged, [y, kept], reached, *ctx.options)
+    return dx, others[:states], others[states:], [None] * tables, *(None for _ in ctx.options)
+
+
+_scan.register_autograd(_backward, setup_context=_setup_context)

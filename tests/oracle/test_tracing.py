@@ -1,0 +1,152 @@
+"""Whatever traces, transforms or moves a module: torch.compile, torch.export, torch.func, checkpointing, copies."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.utils.prune
+from tests.tolerances import assert_close
+from torch.func import functional_call, grad, jvp, vmap
+
+from throughtime import nn
+
+LAYERS = ["RNN", "GRU", "LSTM"]
+STACKED: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "batch_first": True}
+
+
+def sequence(steps: int, *, batch_first: bool = False) -> torch.Tensor:
+    return torch.randn((2, steps, 3) if batch_first else (steps, 2, 3))
+
+
+def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, **options: Any) -> list[torch.Tensor]:
+    x = x.clone().requires_grad_()
+    y, finals = call(x, **options)
+    finals = finals if isinstance(finals, tuple) else (finals,)
+    loss = y.square().sum() + sum(s.sum() for s in finals)
+    return [y, *finals, *torch.autograd.grad(loss, [x, *module.parameters()])]
+
+
+def test_compiled_whole() -> None:
+    module = nn.GRU(3, 5)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    x = sequence(4)
+    assert_close(gradients(compiled, module, x), gradients(module, module, x), "gradient")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
+def test_compiled_whole_with_a_length_that_changes(layer: str, options: dict[str, Any]) -> None:
+    torch._dynamo.reset()
+    module = getattr(nn, layer)(3, 5, **options)
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for steps in (4, 9):
+        x = sequence(steps, batch_first=bool(options))
+        lengths = torch.tensor([steps, 2])
+        assert_close(gradients(compiled, module, x), gradients(module, module, x), "gradient")
+        assert_close(
+            gradients(compiled, module, x, lengths=lengths), gradients(module, module, x, lengths=lengths), "gradient"
+        )
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
+def test_exported_with_a_length_that_changes(layer: str, options: dict[str, Any]) -> None:
+    module = getattr(nn, layer)(3, 5, **options)
+    steps = torch.export.Dim("steps", min=2, max=100)
+    time = 1 if options else 0
+    example = sequence(4, batch_first=bool(options))
+    exported = torch.export.export(module, (example,), dynamic_shapes=({time: steps},)).module()
+    x = sequence(9, batch_first=bool(options))
+    assert_close(exported(x), module(x), "forward")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_functional_gradients_are_those_of_autograd(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5), sequence(4)
+    weights = dict(module.named_parameters())
+
+    def loss(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return functional_call(module, weights, (x,))[0].square().sum()
+
+    expected = torch.autograd.grad(module(x)[0].square().sum(), list(module.parameters()))
+    assert_close(list(grad(loss)(weights, x).values()), list(expected), "gradient")
+    many = torch.randn(3, 4, 2, 3)
+    each = vmap(grad(loss), in_dims=(None, 0))(weights, many)
+    one = grad(loss)(weights, many[1])
+    assert_close({k: v[1] for k, v in each.items()}, one, "gradient")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_mapped_over_a_dimension(layer: str) -> None:
+    module, many = getattr(nn, layer)(3, 5), torch.randn(3, 4, 2, 3)
+    assert_close(vmap(lambda x: module(x)[0])(many), torch.stack([module(x)[0] for x in many]), "forward")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, when it first differentiates so
+@pytest.mark.parametrize("layer", LAYERS)
+def test_forward_mode_agrees_with_finite_differences(layer: str) -> None:
+    module = getattr(nn, layer)(3, 5, dtype=torch.float64)
+    x, direction = sequence(4).double(), sequence(4).double()
+    slope = jvp(lambda x: module(x)[0], (x,), (direction,))[1]
+    step = 1e-6
+    difference = (module(x + step * direction)[0] - module(x - step * direction)[0]) / (2 * step)
+    torch.testing.assert_close(slope, difference, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_checkpointing_changes_nothing(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5), sequence(4)
+
+    def recomputed(x: torch.Tensor) -> Any:
+        return torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)
+
+    assert_close(gradients(recomputed, module, x), gradients(module, module, x), "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_copies_compute_the_same(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5, activation="tanh"), sequence(4)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert_close(other(x), module(x), "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_meta_tensors_have_shapes(layer: str) -> None:
+    y, _ = getattr(nn, layer)(3, 5, device="meta")(torch.empty(4, 2, 3, device="meta"))
+    assert y.shape == (4, 2, 5)
+    assert y.is_meta
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_autocast_gives_the_types_that_torch_gives(layer: str) -> None:
+    theirs, ours = getattr(torch.nn, layer)(3, 5), getattr(nn, layer)(3, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ours(sequence(4))[0].dtype == theirs(sequence(4))[0].dtype
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_normed_and_pruned_weights_are_used(layer: str) -> None:
+    x = sequence(4)
+    normed = torch.nn.utils.parametrizations.weight_norm(getattr(nn, layer)(3, 5), "weight_hh_l0")
+    before = normed(x)[0]
+    with torch.no_grad():
+        normed.parametrizations.weight_hh_l0.original0.mul_(2)
+    assert not torch.equal(normed(x)[0], before)
+    pruned = getattr(nn, layer)(3, 5)
+    before = pruned(x)[0]
+    torch.nn.utils.prune.l1_unstructured(pruned, "weight_hh_l0", 0.9)
+    assert not torch.equal(pruned(x)[0], before)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_batch_of_nothing_passes_through(layer: str) -> None:
+    module = getattr(nn, layer)(3, 5)
+    y, _ = module(torch.randn(4, 0, 3))
+    y.sum().backward()
+    assert y.shape == (4, 0, 5)
+    assert float(module.weight_hh_l0.grad.abs().sum()) == 0

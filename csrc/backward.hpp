@@ -193,7 +193,7 @@ class BackwardRun {
         const Grid<T> carry{memory_.carry, slice_.count * W, W};
         const Grid<const T> start{carry.data, carry.block, carry.row};
         product<T, 1, 0>({.a = {later.data + Z * W, later.row, s_.blocks, G * W, later.block},
-                          .w = {w_.wh, w_.depth(s_) * W},
+                          .w = {w_.wh, w_.depth(s_) * W, s_.far(s_.blocks * w_.depth(s_) * W)},
                           .start = start,
                           .late = start,
                           .out = carry,
@@ -334,15 +334,16 @@ class BackwardRun {
                 const ptrdiff_t blocks = smaller(ptrdiff_t(max_tile_blocks), mine.last - b);
                 const ptrdiff_t here = smaller(group_rows, rows - r);
                 const Grid<T> out{member_.dx, here * W, W};
-                product<T, 1, 0>({.a = {memory_.panel + r * columns * W, columns * W, s_.blocks, G * W,
-                                        Memory::panel_block(capacity)},
-                                  .w = {w_.wx + b * w_.depth(s_) * W, w_.depth(s_) * W},
-                                  .start = {zero, 0, 0},
-                                  .late = {zero, 0, 0},
-                                  .out = out,
-                                  .x = {},
-                                  .wx = {}},
-                                 0, blocks, here);
+                product<T, 1, 0>(
+                    {.a = {memory_.panel + r * columns * W, columns * W, s_.blocks, G * W,
+                           Memory::panel_block(capacity)},
+                     .w = {w_.wx + b * w_.depth(s_) * W, w_.depth(s_) * W, s_.far(s_.input_blocks * w_.depth(s_) * W)},
+                     .start = {zero, 0, 0},
+                     .late = {zero, 0, 0},
+                     .out = out,
+                     .x = {},
+                     .wx = {}},
+                    0, blocks, here);
                 for (ptrdiff_t i = 0; i < here; ++i)
                     for (ptrdiff_t j = 0; j < blocks; ++j)
                         store_units(dx + member_.x_at[r + i], s_.inputs, b + j, load<T>(out.at(j, i)));

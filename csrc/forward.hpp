@@ -180,7 +180,7 @@ class ForwardRun {
         }
         const Grid<const T> bias{w_.bias, S::columns * W, 0};
         product<T, G, 0>({.a = contiguous_rows<T>(member_.x, x_row(), s_.inputs),
-                          .w = {w_.wx, s_.inputs * G * W},
+                          .w = {w_.wx, s_.inputs * G * W, s_.far(s_.blocks * s_.inputs * G * W)},
                           .start = bias,
                           .late = bias,
                           .out = {memory_.inputs, capacity * G * W, G * W},
@@ -208,14 +208,15 @@ class ForwardRun {
                     s_.folded
                         ? bias
                         : Grid<const T>{memory_.inputs + b * input_block + (chunk_row + r) * G * W, input_block, G * W};
-                product<T, G, Z>({.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
-                                  .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W},
-                                  .start = {inputs.data + Z * W, inputs.block, inputs.row},
-                                  .late = {bias.data + G * W, bias.block, bias.row},
-                                  .out = sums,
-                                  .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
-                                  .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
-                                 0, blocks, rows);
+                product<T, G, Z>(
+                    {.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
+                     .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W, s_.far(s_.blocks * s_.hidden * G * W)},
+                     .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                     .late = {bias.data + G * W, bias.block, bias.row},
+                     .out = sums,
+                     .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
+                     .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
+                    0, blocks, rows);
                 pointwise(t, b, blocks, r, rows, sums, inputs);
             }
         }

@@ -41,6 +41,7 @@ template <class T>
 struct Packed {
     const T* data;
     ptrdiff_t block;
+    bool far = false;  // it leaves the second-level cache between two uses: fetch the next block while one is used
 };
 
 // out[b][r][g] = start[b][r][g] + sum_k x[r][k] wx[b][k][g] + sum_k a[r][k] w[b][k][g]
@@ -57,8 +58,9 @@ struct Product {
     Packed<T> wx;
 };
 
-template <class T, int R, int B, int G, int Z>
-[[gnu::noinline]] void tile(const Product<T>& p, ptrdiff_t block, ptrdiff_t row) {
+// Where weights are `far`, fetches one vector from `ahead` on for each k.
+template <class T, int R, int B, int G, int Z, bool far>
+[[gnu::noinline]] void tile(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, const T* ahead) {
     using V = Vec<T>;
     constexpr int W = lanes<T>;
     V sum[R][B][G];
@@ -79,6 +81,7 @@ template <class T, int R, int B, int G, int Z>
     for (ptrdiff_t run = 0; run < p.a.runs; ++run) {
         const T* a = p.a.data + row * p.a.row + run * p.a.jump;
         for (ptrdiff_t k = 0; k < p.a.run; ++k, ++a, w += G * W) {
+            if constexpr (far) __builtin_prefetch(ahead, 0, 2), ahead += W;
             V weight[B][G];
             THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) weight[b][g] =
                 load(w + b * p.w.block + g * W);
@@ -93,12 +96,13 @@ template <class T, int R, int B, int G, int Z>
         THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
 }
 
-template <class T, int R, int B, int G, int Z>
-THROUGHTIME_INLINE void tile_of_height(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height) {
+template <class T, int R, int B, int G, int Z, bool far>
+THROUGHTIME_INLINE void tile_of_height(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height,
+                                       const T* ahead) {
     if (height == R)
-        tile<T, R, B, G, Z>(p, block, row);
+        tile<T, R, B, G, Z, far>(p, block, row, ahead);
     else if constexpr (R > 1)
-        tile_of_height<T, R - 1, B, G, Z>(p, block, row, height);
+        tile_of_height<T, R - 1, B, G, Z, far>(p, block, row, height, ahead);
 }
 
 // Rows [0, count) of B unit blocks, in tiles of nearly equal height.
@@ -109,7 +113,12 @@ void product_of_blocks(const Product<T>& p, ptrdiff_t block, ptrdiff_t count) {
     const ptrdiff_t height = count / tiles, taller = count % tiles;
     for (ptrdiff_t i = 0, row = 0; i < tiles; ++i) {
         const ptrdiff_t here = height + (i < taller);
-        tile_of_height<T, rows, B, G, Z>(p, block, row, here);
+        // Of the next B blocks each tile fetches as many vectors as it has steps of k.
+        if (p.w.far && i < B * G)
+            tile_of_height<T, rows, B, G, Z, true>(p, block, row, here,
+                                                   p.w.data + (block + B) * p.w.block + i * p.w.block / G);
+        else
+            tile_of_height<T, rows, B, G, Z, false>(p, block, row, here, nullptr);
         row += here;
     }
 }
@@ -120,7 +129,7 @@ constexpr int tile_blocks(ptrdiff_t count) {
     int blocks = 1;
     while (blocks < max_tile_blocks && 2 * blocks * G <= max_accumulators &&
            smaller(count, ptrdiff_t(smaller(max_tile_rows, max_accumulators / (blocks * G)))) * blocks * G <
-               max_accumulators * 2 / 3)
+               max_accumulators * 3 / 4)
         blocks *= 2;
     return blocks;
 }

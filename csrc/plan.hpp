@@ -135,6 +135,8 @@ struct Shape {
     ptrdiff_t input_blocks = blocks_of<T>(inputs);
     bool folded = inputs <= widest_folded_input;
 
+    // Whether weights of so many elements leave the second-level cache between two uses.
+    static bool far(ptrdiff_t count) { return count * ptrdiff_t(sizeof(T)) > ptrdiff_t(1) << 20; }
     ptrdiff_t kept_rows() const { return problem.rows_before(problem.steps); }
     // Where the vectors kept for step t, block b and slot begin; those of the next block follow `kept_block(t)` later.
     ptrdiff_t kept_at(int direction, ptrdiff_t t, ptrdiff_t slot) const {

@@ -44,7 +44,9 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     series = wanted.series or _named(rows, _SERIES[:1], {time, wanted.target})
     target = wanted.target or _target(rows, {time, series}, notes)
     if series is None and time is not None:
-        series = _series(rows, time, target, notes)
+        series = _series(rows, time, target)
+    if series is not None and wanted.series is None:
+        notes.append(f"Series: told apart by column {series} (another one with --series).")
     return Columns(time, target, series), notes
 
 
@@ -96,7 +98,7 @@ def _numeric(rows: Rows, name: str) -> bool:
     return values is not None and values.is_not_null().sum() > 0.5 * len(cells)
 
 
-def _series(rows: Rows, time: str, target: str, notes: list[str]) -> str | None:
+def _series(rows: Rows, time: str, target: str) -> str | None:
     """Where dates come more than once, the column that tells the rows of a date apart."""
     frame = rows.frame
     if frame[time].n_unique() == frame.height:
@@ -105,7 +107,6 @@ def _series(rows: Rows, time: str, target: str, notes: list[str]) -> str | None:
     named = _named(rows, _SERIES, {time, target})
     for name in [named, *text] if named else text:
         if frame.select(time, name).n_unique() == frame.height:
-            notes.append(f"Series: told apart by column {name} (another one with --series).")
             return name
     return None
 

@@ -65,7 +65,7 @@ def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
         return 0
-    screen.scores(backtest, f"network ({settings.cell.upper()})")
+    screen.scores(backtest, settings.cell)
     screen.show(backtest.verdict, style="bold")
     screen.show(f"\nForecast  {result['forecast']}\nModel     {result['model']}\nReport    {result['report']}")
     return 0
@@ -84,11 +84,16 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | N
         with screen.progress("Backtest") as callback:
             return forecaster.backtest(callbacks=[callback])
     except InputError as error:
-        raise InputError(f"{table.path}: {error}") from error
+        raise InputError(_with_place(str(error), table)) from error
     except KeyboardInterrupt:
         if not forecaster.__sklearn_is_fitted__():
             raise
         return None
+
+
+def _with_place(sentence: str, table: Table) -> str:
+    """What the forecaster complains about is an option of the command line, or else the data."""
+    return f"--{sentence}" if sentence.partition(":")[0] in Settings.__annotations__ else f"{table.path}: {sentence}"
 
 
 def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
+
+from throughtime.app.scores import MEASURES, best, label, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,23 +47,17 @@ class Screen:
             yield callback
         self.say(f"{title}: done in {_duration(time.monotonic() - started)}")
 
-    def scores(self, backtest: Backtest, network: str) -> None:
+    def scores(self, backtest: Backtest, cell: str) -> None:
         """The table of scores, the best of each column in bold."""
         table = Table(box=box.SIMPLE_HEAD, title=f"Backtest, held-out windows: {backtest.windows}")
         table.add_column("forecast")
-        for name in ("sMAPE %", "MASE", "RMSE"):
+        for name in MEASURES.values():
             table.add_column(name, justify="right")
-        measures = ("smape", "mase", "rmse")
-        best = {m: min(score[m] for score in backtest.scores.values()) for m in measures}
+        lowest = best(backtest)
         for method, score in backtest.scores.items():
-            cells = [f"[bold]{score[m]:.4g}[/]" if score[m] == best[m] else f"{score[m]:.4g}" for m in measures]
-            table.add_row(label(method, network), *cells)
+            cells = [Text(written(score[m]), style="bold" if score[m] == lowest[m] else "") for m in MEASURES]
+            table.add_row(label(method, cell), *cells)
         self._out.print(table)
-
-
-def label(method: str, network: str) -> str:
-    """What a method of a backtest is called in tables and pictures."""
-    return network if method == "throughtime" else method.replace("_", " ")
 
 
 @contextmanager

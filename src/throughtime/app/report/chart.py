@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Values = Sequence[float] | np.ndarray
-    Kind = Literal["numbers", "whole", "dates", "powers"]
+
+Kind = Literal["numbers", "whole", "dates", "powers"]
+"""What the numbers of an axis mean."""
 
 _TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 24.0
 _CHARACTER = 6.6  # width of a digit in an axis label
@@ -94,7 +96,7 @@ class Chart:
 
     def __post_init__(self) -> None:
         labels = self.y.ticks(5)
-        left = 12 + _CHARACTER * max((len(t.label) for t in labels), default=1)
+        left = 14 + _CHARACTER * max((len(t.label) for t in labels), default=1)
         self.x = Axis(self.x.low, self.x.high, self.x.kind, left, self.width - _RIGHT)
         self.y = Axis(self.y.low, self.y.high, self.y.kind, self.height - _BOTTOM, _TOP)
 
@@ -118,12 +120,10 @@ class Chart:
         back = self._pixels(x, low)[::-1]
         self._marks.append(tag("path", class_=f"band {kind}", d=path(there + back, closed=True)))
 
-    def rule(self, x: float, label: str = "") -> None:
-        """A vertical line at a place, with a word at its top."""
+    def rule(self, x: float) -> None:
+        """A vertical line at a place."""
         at = self.x(x)
         self._marks.append(tag("line", class_="rule", x1=at, x2=at, y1=self.y.stop, y2=self.y.start))
-        if label:
-            self._marks.append(tag("text", label, class_="note", x=at - 5, y=self.y.stop + 10, text_anchor="end"))
 
     def svg(self, x_label: str = "") -> Markup:
         """The picture as an element."""

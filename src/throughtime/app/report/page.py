@@ -11,7 +11,7 @@ from throughtime import __version__
 from throughtime.app.report import network, pictures
 from throughtime.app.report.memory import Memory, memory
 from throughtime.app.report.ticks import text
-from throughtime.app.screen import label
+from throughtime.app.scores import MEASURES, best, label, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,14 +37,15 @@ def page(run: Run) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["number"] = text
-    return environment.get_template("page.html").render(style=(_HERE / "page.css").read_text("utf-8"), **_contents(run))
+    environment.filters["score"] = written
+    style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
+    return environment.get_template("page.html").render(style=style, **_contents(run))
 
 
 def _contents(run: Run) -> dict[str, Any]:
     forecaster, backtest = run.forecaster, run.backtest
     sizes, seen = network.Sizes.of(forecaster), memory(forecaster)
-    methods = {name: label(name, f"network ({sizes.cell})") for name in backtest.scores}
+    methods = {name: label(name, sizes.cell) for name in backtest.scores}
     single = len(run.views) == 1
     # A single series gets the width of the page; several stand beside one another.
     size = (
@@ -61,7 +62,8 @@ def _contents(run: Run) -> dict[str, Any]:
         "method_legend": [(kind, methods[name]) for name, kind in pictures.METHODS.items() if name in methods],
         "forecast_legend": [("actual", "history"), ("network", "forecast"), *_intervals(forecaster.levels)],
         "kinds": pictures.METHODS,
-        "best": {m: min(score[m] for score in backtest.scores.values()) for m in ("smape", "mase", "rmse")},
+        "measures": MEASURES,
+        "best": best(backtest),
         "forecasts": [_drawn(pictures.forecast, view, size) for view in run.views],
         "windows": [_drawn(pictures.windows, view, size) for view in run.views if view.windows],
         "by_step": _both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),

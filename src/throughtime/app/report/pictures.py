@@ -12,6 +12,7 @@ from throughtime.app.report.chart import Chart, spanning
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from throughtime.app.report.chart import Kind
     from throughtime.app.report.run import Course, SeriesView
     from throughtime.training import History
 
@@ -37,11 +38,12 @@ def forecast(view: SeriesView, width: int, height: int) -> Markup:
     last = np.flatnonzero(np.isfinite(view.history.y))[-1:]
     _bands(chart, future)
     chart.line(view.history.x, view.history.y, "actual")
-    joined = (
-        np.concatenate([source[last], end]) for source, end in ((view.history.x, future.x), (view.history.y, future.y))
+    joined_x, joined_y = (
+        np.concatenate([view.history.x[last], future.x]),
+        np.concatenate([view.history.y[last], future.y]),
     )
-    chart.line(*joined, "network")
-    chart.rule(float(view.history.x[-1]), "forecast from here")
+    chart.line(joined_x, joined_y, "network")
+    chart.rule(float(view.history.x[-1]))
     return chart.svg()
 
 
@@ -109,7 +111,7 @@ def memory(gradients: list[float], width: int, height: int) -> Markup:
     return chart.svg("recurrent steps back")
 
 
-def _kind(view: SeriesView) -> str:
+def _kind(view: SeriesView) -> Kind:
     return "dates" if view.dated else "whole"
 
 

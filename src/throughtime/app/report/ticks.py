@@ -54,7 +54,7 @@ def dates(low: float, high: float, count: int = 6) -> list[Tick]:
     start, stop = (np.datetime64(round(v), "us").astype(f"datetime64[{unit}]").astype(int) for v in (low, high))
     zero = {"Y": 1970, "D": -4 * (step % 7 == 0)}.get(unit, 0)  # round years, and weeks that begin on Monday
     places = [k for k in range(int(start), int(stop) + 1) if (k + zero) % step == 0]
-    stamps = [np.datetime64(k, unit) for k in places]
+    stamps = list(np.array(places, dtype=np.int64).astype(f"datetime64[{unit}]"))
     values = [float(s.astype("datetime64[us]").astype(int)) for s in stamps]
     inside = [(s, v) for s, v in zip(stamps, values, strict=True) if low <= v <= high]
     return [Tick(v, _date(s, unit, first=i == 0)) for i, (s, v) in enumerate(inside)]

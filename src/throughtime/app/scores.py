@@ -1,0 +1,30 @@
+"""Scores of a backtest as they are written on the screen and in the report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from throughtime.tasks.forecasting import Backtest
+
+MEASURES = {"smape": "sMAPE %", "mase": "MASE", "rmse": "RMSE"}
+"""Names of the measures, and what stands above their columns."""
+
+
+def label(method: str, cell: str) -> str:
+    """What a method of a backtest is called."""
+    return f"network ({cell.upper()})" if method == "throughtime" else method.replace("_", " ")
+
+
+def written(value: float) -> str:
+    """A score in four digits; a dash where there is none, as MASE of a series without any change."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def best(backtest: Backtest) -> dict[str, float]:
+    """The lowest score of each measure."""
+    columns = {m: [score[m] for score in backtest.scores.values()] for m in MEASURES}
+    return {m: min(filter(math.isfinite, column), default=math.nan) for m, column in columns.items()}

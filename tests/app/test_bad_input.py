@@ -1,0 +1,111 @@
+"""Whatever a user can mend ends with exit code 2 and one sentence that says what and where."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.app.process import month, monthly, seasonal, throughtime, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = monthly(seasonal(36))
+
+
+def changed(line: int, text: str) -> list[str]:
+    """The good table with another text in a line, counted from 1."""
+    return [*GOOD[: line - 1], text, *GOOD[line:]]
+
+
+TABLES = {
+    "an empty file": ([], "data.csv is empty"),
+    "a header alone": (GOOD[:1], "got a header alone"),
+    "one row": (GOOD[:2], "expected 2 rows or more, got 1"),
+    "no column of numbers": (monthly(["a"] * 36), "expected a column of numbers to forecast, got month, sales"),
+    "text among numbers": (changed(18, f"{month(16)},1O1"), "data.csv, line 18, column sales: '1O1' is no number"),
+    "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is no date"),
+    "no date": (changed(18, ",7"), "data.csv, line 18, column month: there is no date"),
+    "a date twice": (changed(18, f"{month(15)},7"), "line 18, column month: a second value for 2001-04-01, the first"),
+    "an infinite value": (changed(18, f"{month(16)},inf"), "data.csv, line 18, column sales: the value is infinite"),
+    "a cell too many": (changed(18, f"{month(16)},7,8"), "data.csv, line 18: expected 2 cells as in the first line"),
+    "a date off the grid": (changed(18, "2001-05-17,7"), "series sales: "),
+    "no value at all": (monthly([""] * 36), "expected a column of numbers"),
+    "too few steps": (GOOD[:11], "take a shorter horizon"),
+}
+OPTIONS = {
+    "horizon 0": (["--horizon", "0"], "--horizon: expected a whole number of 1 or more, got 0"),
+    "horizon below 0": (["--horizon=-3"], "--horizon: expected a whole number of 1 or more, got -3"),
+    "no such column": (["--target", "salse"], "--target: data.csv has no column salse; did you mean sales?"),
+    "no such cell": (["--cell", "grub"], "--cell: expected one of rnn, gru, lstm, got 'grub'"),
+    "another frequency": (["--freq", "h"], "--freq: 'h' was asked for"),
+    "no such frequency": (["--freq", "often"], "--freq: expected a frequency such as"),
+    "missing values, where none are wanted": (["--missing", "error"], "series sales: 1 missing value"),
+    "no such treatment": (["--missing", "hope"], "--missing: expected one of mask, ffill, error"),
+    "an output directory that exists": (["--out", "taken"], "--out: taken exists; name another directory"),
+    "a directory of something else": (["--out", "taken", "--overwrite"], "is not the directory of a former run"),
+    "a file above the output directory": (["--out", "data.csv/run"], "--out: data.csv/run cannot be written"),
+    "an output directory that nobody may make": (["--out", "/proc/run"], "--out: /proc/run cannot be written"),
+}
+
+
+def refused(*arguments: object, cwd: Path, sentence: str) -> None:
+    """Require one sentence on stderr, after the notes, and nothing left behind."""
+    before = sorted(os.listdir(cwd))
+    done = throughtime(*arguments, cwd=cwd, code=2)
+    last = done.stderr.rstrip("\n").rpartition("\n")[2]
+    assert last.startswith("throughtime: "), done.stderr
+    assert sentence in last
+    assert done.stdout == ""
+    assert sorted(os.listdir(cwd)) == before
+
+
+@pytest.mark.parametrize("fault", TABLES)
+def test_a_table_is_refused_with(fault: str, tmp_path: Path) -> None:
+    lines, sentence = TABLES[fault]
+    write(tmp_path / "data.csv", lines)
+    refused("forecast", "data.csv", "--horizon", 6, cwd=tmp_path, sentence=sentence)
+
+
+@pytest.mark.parametrize("fault", OPTIONS)
+def test_a_run_is_refused_with(fault: str, tmp_path: Path) -> None:
+    options, sentence = OPTIONS[fault]
+    write(tmp_path / "data.csv", changed(20, f"{month(18)},"))
+    (tmp_path / "taken").mkdir()
+    refused("forecast", "data.csv", "--horizon", 6, *options, cwd=tmp_path, sentence=sentence)
+
+
+def test_a_missing_file_is_refused_with_a_close_name(tmp_path: Path) -> None:
+    write(tmp_path / "sales.csv", GOOD)
+    sentence = "saels.csv: there is no such file; did you mean sales.csv?"
+    refused("forecast", "saels.csv", "--horizon", 6, cwd=tmp_path, sentence=sentence)
+
+
+def test_a_directory_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    refused("forecast", "data", "--horizon", 6, cwd=tmp_path, sentence="data is a directory")
+
+
+def test_binary_data_are_no_table(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(bytes(range(256)))
+    refused("forecast", "data.csv", "--horizon", 6, cwd=tmp_path, sentence="it holds binary data")
+
+
+def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path / "data.csv", [*GOOD, "2003-01-01,7,é"], encoding="latin-1")
+    refused("forecast", "data.csv", "--horizon", 6, cwd=tmp_path, sentence="line 38: byte 0xe9 is no UTF-8 text")
+
+
+def test_what_is_called_parquet_and_is_not_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data.parquet", GOOD)
+    refused("forecast", "data.parquet", "--horizon", 6, cwd=tmp_path, sentence="expected a Parquet file")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"), [("nothing", "does not exist"), ("other", "expected a model directory")]
+)
+def test_a_model_directory_that_is_none_is_refused(model: str, sentence: str, tmp_path: Path) -> None:
+    write(tmp_path / "data.csv", GOOD)
+    (tmp_path / "other").mkdir()
+    refused("predict", model, "data.csv", cwd=tmp_path, sentence=sentence)

@@ -4,6 +4,7 @@ from throughtime.data.sequences import Batch as Batch
 from throughtime.data.sequences import Batches as Batches
 from throughtime.training._bptt import FullBPTT as FullBPTT
 from throughtime.training._bptt import TruncatedBPTT as TruncatedBPTT
+from throughtime.training._checkpoints import Checkpoints as Checkpoints
 from throughtime.training._fit import Interrupted as Interrupted
 from throughtime.training._fit import NonFiniteLoss as NonFiniteLoss
 from throughtime.training._fit import evaluate as evaluate

@@ -19,6 +19,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from throughtime.data.sequences import Batch
 from throughtime.training._bptt import FullBPTT, Window
 from throughtime.training._history import History, Progress, Record
+from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
 from throughtime.training._stop import Epochs
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
     from throughtime.training._bptt import BPTT
+    from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._losses import Loss
     from throughtime.training._stop import Stop
 
@@ -73,6 +75,7 @@ def fit(
     clip: float | None = None,
     callbacks: Sequence[Callback] = (),
     seed: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> History:
     """Train a model through time.
 
@@ -90,6 +93,7 @@ def fit(
         clip: largest norm of the gradient over all parameters; None for no limit.
         callbacks: are called with a `Progress` after each epoch and some ten times a second.
         seed: makes shuffling and dropout reproducible and leaves the global generator as it was.
+        checkpoints: where the state of the training is kept, to go on from after an interruption.
 
     Returns:
         The history. The model holds the weights of the best epoch by validation loss, or, without validation data, the
@@ -106,11 +110,11 @@ def fit(
         made: Optimizer = _OPTIMIZERS[optimizer](model.parameters(), lr=learning_rate)
     else:
         made = optimizer(model.parameters())
-    training = _Training(
+    training = Training(
         model, loss_of(loss), bptt or FullBPTT(), made, schedule and schedule(made), stop, clip, callbacks
     )
     with _seeded(seed):
-        return training.run(_batches(data), None if validation is None else _batches(validation))
+        return training.run(_batches(data), None if validation is None else _batches(validation), checkpoints)
 
 
 def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float:
@@ -140,7 +144,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
     return total / max(count, 1)
 
 
-class _Training:
+class Training:
     """One call of `fit`."""
 
     def __init__(
@@ -169,9 +173,14 @@ class _Training:
         self.started = self.told = time.monotonic()
         self.best: dict[str, Tensor] | None = None
         self.validation_loss: float | None = None
+        self.epoch = Epoch()
 
-    def run(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> History:
+    def run(
+        self, data: Iterable[Batch], validation: Iterable[Batch] | None, checkpoints: Checkpoints | None
+    ) -> History:
         self.model.train()
+        self.keeper = Keeper(self, checkpoints)
+        self.keeper.load()
         try:
             while not self._finished(self._progress(0.0, 0.0)):
                 self._epoch(data, validation)
@@ -179,25 +188,31 @@ class _Training:
             self._restore()
             self.history.stopped = "interrupted"
             raise Interrupted(self.history) from None
+        self.keeper.save()
         self._restore()
         _log.info("stopped after %d epochs: %s", len(self.history), self.history.stopped)
         return self.history
 
     def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
-        totals = torch.zeros(4, dtype=torch.float64)  # loss * steps, steps, norms, clipped
-        before = self.updates
-        state: Any = None
+        now = self.epoch
+        now.begin(self.updates)
         for number, batch in enumerate(data):
-            state = _reset(state, batch.reset, batch.x, self.model)
+            if now.skips(number):
+                continue
+            now.state = _reset(now.state, batch.reset, batch.x, self.model)
             for window in self._windows(batch):
-                loss, norm, steps, state = self._update(batch, window, state, number)
-                totals += torch.tensor([loss * steps, steps, norm, norm > self.clip], dtype=torch.float64)
+                loss, norm, steps, now.state = self._update(batch, window, now.state, number)
+                now.totals += torch.tensor([loss * steps, steps, norm, norm > self.clip], dtype=torch.float64)
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
                 self._tell(loss, norm)
             if self.history.stopped:
                 break
-        done = self.updates - before
+            now.position = number + 1
+            self.keeper.save_if_due()
+        now.go_on()
+        totals = now.totals
+        done = self.updates - now.updates
         if not done:
             raise ValueError("data: expected at least one batch of at least one step, got nothing to train on")
         if validation is not None:
@@ -215,6 +230,7 @@ class _Training:
         if validation is not None and (self.history.best is None or record.score < self.history.best.score):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.history.records.append(record)
+        self.epoch = Epoch()
         self._tell(record.loss, record.gradient_norm, at_once=True)
 
     def _windows(self, batch: Batch) -> Iterator[Window]:

@@ -1,0 +1,121 @@
+"""The state of a running training: where it stands in an epoch, and how it is written down and taken up again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime._errors import InputError
+from throughtime.training._history import History
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from throughtime.training._checkpoints import Checkpoints
+    from throughtime.training._fit import Training
+
+_log = logging.getLogger("throughtime.training")
+
+
+class Epoch:
+    """How far an epoch has come, and the random numbers that it began with, so that it can be walked again."""
+
+    def __init__(self) -> None:
+        self.totals = torch.zeros(4, dtype=torch.float64)  # loss * steps, steps, norms, clipped
+        self.position = 0  # batches done
+        self.updates = -1  # before the epoch; -1 before it has begun
+        self.random: Tensor | None = None
+        self.resumed: Tensor | None = (
+            None  # random numbers at the position, where the epoch was begun by an earlier run
+        )
+        self.state: Any = None
+
+    def begin(self, updates: int) -> None:
+        if self.random is None:
+            self.random, self.updates = torch.get_rng_state(), updates
+        else:
+            torch.set_rng_state(self.random)
+
+    def skips(self, number: int) -> bool:
+        """Whether a batch was trained on by an earlier run; the first that was not finds its random numbers again."""
+        if number < self.position:
+            return True
+        self.go_on()
+        return False
+
+    def go_on(self) -> None:
+        if self.resumed is not None:
+            torch.set_rng_state(self.resumed)
+            self.resumed = None
+
+
+class Keeper:
+    """Writes the state of a training where it is to be kept, and reads it back."""
+
+    def __init__(self, training: Training, checkpoints: Checkpoints | None) -> None:
+        self.training = training
+        self.checkpoints = checkpoints
+        self.saved = time.monotonic()
+
+    def save_if_due(self) -> None:
+        if self.checkpoints is not None and time.monotonic() - self.saved >= self.checkpoints.seconds:
+            self.save()
+
+    def save(self) -> None:
+        if self.checkpoints is None:
+            return
+        training, now = self.training, self.training.epoch
+        whole = {
+            "model": dict(training.model.state_dict()),
+            "optimizer": training.optimizer.state_dict(),
+            "scheduler": None if training.scheduler is None else _plain(training.scheduler.state_dict()),
+            "best": training.best,
+            "updates": training.updates,
+            "validation_loss": training.validation_loss,
+            "seconds": time.monotonic() - training.started,
+            "stopped": training.history.stopped,
+            "random": torch.get_rng_state(),
+            "epoch": {
+                "totals": now.totals,
+                "position": now.position,
+                "updates": now.updates,
+                "random": now.random,
+                "state": now.state,
+            },
+        }
+        self.checkpoints.write(whole, training.history.to_lines())
+        self.saved = time.monotonic()
+
+    def load(self) -> None:
+        found = None if self.checkpoints is None else self.checkpoints.read()
+        if found is None:
+            return
+        whole, lines = found
+        training, now = self.training, self.training.epoch
+        try:
+            training.model.load_state_dict(whole["model"])
+            training.optimizer.load_state_dict(whole["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            assert self.checkpoints is not None
+            raise InputError(f"{self.checkpoints.directory}: the checkpoint of another model: {error}") from error
+        if training.scheduler is not None:
+            training.scheduler.load_state_dict(whole["scheduler"])
+        training.history = History.from_lines(lines.splitlines())
+        training.history.stopped = whole["stopped"]
+        training.best, training.updates = whole["best"], whole["updates"]
+        training.validation_loss = whole["validation_loss"]
+        training.started = time.monotonic() - whole["seconds"]
+        vars(now).update(whole["epoch"])
+        if now.random is None:
+            torch.set_rng_state(whole["random"])
+        else:
+            now.resumed = whole["random"]
+        _log.info("going on from %s after %d updates", self.checkpoints, training.updates)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """What of a scheduler's state can be written: its functions are made anew."""
+    return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str | list | None)}

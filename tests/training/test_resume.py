@@ -1,0 +1,148 @@
+"""A training that is killed at any moment goes on bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from tests.tolerances import assert_close
+
+from throughtime import InputError, nn, training
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = """
+import sys, torch
+from throughtime import nn, training
+
+def run(checkpoints=None, stop=None):
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = nn.ManyToMany(nn.LSTM(2, 8, num_layers=2, dropout=0.3), 1)
+    x, y = torch.randn(12, 20, 2), torch.randn(12, 20, 1)
+    history = training.fit(
+        model,
+        training.Batches(x, y, batch_size=4, time_first=True),
+        bptt=training.TruncatedBPTT(3, 6),
+        validation=(x, y),
+        schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 7, 0.9),
+        clip=0.5,
+        stop=stop or [training.Epochs(6)],
+        seed=3,
+        checkpoints=checkpoints,
+    )
+    return model, history
+
+if __name__ == "__main__":
+    model, history = run(training.Checkpoints(sys.argv[1], seconds=0))
+    torch.save([dict(model.state_dict()), [r.loss for r in history.records]], sys.argv[2])
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def run(script: Path, *arguments: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, script, *map(str, arguments)], env=environment)
+
+
+def uninterrupted(script: Path) -> list[object]:
+    scope: dict[str, object] = {"__name__": "script"}
+    exec(compile(script.read_text(), script, "exec"), scope)
+    threads = torch.get_num_threads()
+    try:
+        model, history = scope["run"]()  # pyright: ignore[reportCallIssue]
+    finally:
+        torch.set_num_threads(threads)
+    return [dict(model.state_dict()), [record.loss for record in history.records]]
+
+
+def killed_and_resumed(script: Path, kills: int, seed: int) -> list[object]:
+    directory, result = script.parent / f"state{seed}", script.parent / f"result{seed}.pt"
+    chance = random.Random(seed)
+    for _ in range(kills):
+        process = run(script, directory, result)
+        until = time.monotonic() + 60
+        while not (directory / "config.json").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert run(script, directory, result).wait(120) == 0
+    return torch.load(result)
+
+
+def test_a_killed_training_goes_on_bit_for_bit(script: Path) -> None:
+    assert_close(killed_and_resumed(script, 2, seed=0), uninterrupted(script), "exact")
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_nothing(script: Path) -> None:
+    expected = uninterrupted(script)
+    for seed in range(1, 5):
+        assert_close(killed_and_resumed(script, 5, seed), expected, "exact")
+
+
+@pytest.mark.parametrize("updates", [1, 16, 31])
+def test_a_training_cut_anywhere_goes_on_bit_for_bit(script: Path, updates: int, tmp_path: Path) -> None:
+    scope: dict[str, object] = {"__name__": "script"}
+    exec(compile(script.read_text(), script, "exec"), scope)
+
+    class Break(Exception):
+        pass
+
+    class Raise:
+        """A criterion that breaks off in the middle of an epoch."""
+
+        each_update = True
+
+        def reached(self, now: training.Progress, history: training.History) -> bool:
+            if now.updates == updates:
+                raise Break
+            return len(history) >= 6
+
+        def share(self, now: training.Progress) -> None:
+            return None
+
+    kept = training.Checkpoints(tmp_path / "state", seconds=0)
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(Break):
+            scope["run"](kept, [Raise()])  # pyright: ignore[reportCallIssue]
+        model, history = scope["run"](kept)  # pyright: ignore[reportCallIssue]
+    finally:
+        torch.set_num_threads(threads)
+    found = [dict(model.state_dict()), [record.loss for record in history.records]]
+    assert_close(found, uninterrupted(script), "exact")
+
+
+def test_a_finished_training_stays_finished(tmp_path: Path) -> None:
+    model = nn.ManyToMany(nn.GRU(1, 4), 1)
+    data = (torch.randn(5, 2, 1), torch.randn(5, 2, 1))
+    kept = training.Checkpoints(tmp_path / "state")
+    first = training.fit(model, data, stop=[training.Epochs(2)], checkpoints=kept)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    second = training.fit(model, data, stop=[training.Epochs(2)], checkpoints=kept)
+    assert second.records == first.records
+    assert_close(dict(model.state_dict()), weights, "exact")
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    data = (torch.randn(5, 2, 1), torch.randn(5, 2, 1))
+    kept = training.Checkpoints(tmp_path / "state")
+    training.fit(nn.ManyToMany(nn.GRU(1, 4), 1), data, stop=[training.Epochs(1)], checkpoints=kept)
+    with pytest.raises(InputError, match="the checkpoint of another model"):
+        training.fit(nn.ManyToMany(nn.GRU(1, 5), 1), data, stop=[training.Epochs(1)], checkpoints=kept)

@@ -10,6 +10,7 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
 from throughtime.tasks.forecasting.baselines import BASELINES, baselines
+from throughtime.tasks.forecasting.network import FEED_FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,18 +55,25 @@ def run(
     *,
     refit: bool,
     callbacks: Sequence[Callable[[Progress], None]],
+    memoryless: bool = True,
 ) -> Backtest:
-    """Backtest a forecaster with its settings; what it has learned is not used."""
+    """Backtest a forecaster with its settings; what it has learned is not used.
+
+    With `memoryless` a feed-forward network of about as many weights is trained and shown beside it.
+    """
     horizon = forecaster.horizon
     step = horizon if step_size is None else step_size
     cuts = _cuts(panel, horizon, n_windows, step)
     windows = []
     trained: Forecaster | None = None
+    rival: Forecaster | None = None
     for cut in cuts:
         past = panel.without_last(cut)
         if trained is None or refit:
-            trained = type(forecaster)(**forecaster.get_params()).fit_panel(past, callbacks)
-        windows.append(_Window.of(trained, panel, past, cut))
+            settings = forecaster.get_params()
+            trained = type(forecaster)(**settings).fit_panel(past, callbacks)
+            rival = type(forecaster)(**{**settings, "cell": FEED_FORWARD}).fit_panel(past, ()) if memoryless else None
+        windows.append(_Window.of(trained, rival, panel, past, cut))
     return _summary(windows, kind)
 
 
@@ -82,20 +90,21 @@ class _Window:
     bounds: dict[int | float, tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, trained: Forecaster, panel: Panel, past: Panel, cut: int) -> _Window:
+    def of(cls, trained: Forecaster, rival: Forecaster | None, panel: Panel, past: Panel, cut: int) -> _Window:
         horizon = trained.horizon
         forecasts = trained.model_.forecast(past, sorted(set(trained.levels)))
         kept = np.flatnonzero(panel.lengths > cut).tolist()
         at = panel.lengths[kept] - cut
         future = [panel[i][t : t + horizon] for i, t in zip(kept, at, strict=True)]
         season = metrics.mase_season(panel.frequency)
+        others = {} if rival is None else {FEED_FORWARD: rival.model_.forecast(past, ()).point}
         return cls(
             ids=np.array([panel.ids[i] for i in kept]),
             stamps=np.stack([panel.stamps(i, t, horizon) for i, t in zip(kept, at, strict=True)]),
             cutoffs=np.stack([panel.stamps(i, t - 1, 1) for i, t in zip(kept, at, strict=True)]).repeat(horizon, 1),
             y=np.stack(future),
             scale=np.array([[metrics.naive_error(values, season) or np.nan] for values in past]),
-            methods={_OURS: forecasts.point, **baselines(past, trained.model_.plan)},
+            methods={_OURS: forecasts.point, **others, **baselines(past, trained.model_.plan)},
             bounds={level: (forecasts.low[level], forecasts.high[level]) for level in forecasts.low},
         )
 
@@ -148,7 +157,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     }
     for level, (lo, hi) in bounds.items():
         columns[f"{_OURS}-lo-{level}"], columns[f"{_OURS}-hi-{level}"] = lo.ravel(), hi.ravel()
-    columns |= {name: methods[name].ravel() for name in BASELINES}
+    columns |= {name: forecast.ravel() for name, forecast in methods.items() if name != _OURS}
     return Backtest(kind.frame(columns), len(windows), scores, by_step, coverage, _verdict(scores, len(windows)))
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.windows import Store
 
 _WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+_FADING = 0.9  # weight of a block's errors beside those of the next
+_TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
 _WINDOWS = 4096  # most windows that are looked at
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
@@ -60,11 +62,24 @@ class Calibration:
 @torch.no_grad()
 def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None = None) -> tuple[Tensor, Tensor]:
     """Forecasts from the end of windows, in what the network sees, (N, F), and the scale of each, (N, 1)."""
-    forecast, scale = network.forecast(x, last=True)
-    z = forecast[:, 0].double()
+    forecasts, scales = network.forecast(x)
+    z, scale = forecasts[:, -1].double(), _own_scale(network, x, forecasts, scales).double()
     if calibration is not None and calibration.weight < 1:
         z = calibration.weight * z + (1 - calibration.weight) * naive_forecasts(network, x)[calibration.expert]
-    return z, scale.double()
+    return z, scale
+
+
+def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor) -> Tensor:
+    """How far each series strays from the forecasts made within its window, mixed with the scale at its end: (N, 1)."""
+    reach = min(network.plan.horizon, network.plan.block)
+    z, real = (part.unflatten(1, (network.plan.blocks, -1))[:, 2:, :reach] for part in x.unbind(-1))
+    errors = (z - forecasts[:, :-1, :reach]).abs()
+    weights = real * _FADING ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
+    blocks = weights.sum((1, 2)) / reach
+    own = (errors * weights).sum((1, 2)) / reach / blocks.clamp(min=1e-9)
+    scale = scales[:, -1]
+    ratio = (own / scale).clamp(1e-2, 1e2) ** (blocks / (blocks + _TRUSTED))
+    return (scale * torch.where(blocks > 0, ratio, 1.0)).unsqueeze(1)
 
 
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:

@@ -143,6 +143,7 @@ class Forecaster(BaseEstimator):
         step_size: int | None = None,
         *,
         refit: bool = False,
+        memoryless: bool = True,
         callbacks: Sequence[Callback] = (),
     ) -> Backtest:
         """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
@@ -152,6 +153,7 @@ class Forecaster(BaseEstimator):
             n_windows: windows; as many as the data allow, at most 5, if None.
             step_size: steps from one window to the next; the horizon if None.
             refit: whether a new forecaster is trained before each window and not only before the first.
+            memoryless: whether a feed-forward network of about as many weights is trained too, to show what memory brings.
             callbacks: as for `fit`.
 
         Raises:
@@ -163,7 +165,8 @@ class Forecaster(BaseEstimator):
             panel, kind = self.panel_, self.kind_
         else:
             panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
-        return backtest.run(self, panel, kind, n_windows, step_size, refit=refit, callbacks=callbacks)
+        options = {"refit": refit, "memoryless": memoryless, "callbacks": callbacks}
+        return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
     def cross_validation(
         self,
@@ -177,7 +180,7 @@ class Forecaster(BaseEstimator):
         """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime and its intervals."""
         import narwhals as nw
 
-        result = self.backtest(df, n_windows, step_size, refit=refit, callbacks=callbacks)
+        result = self.backtest(df, n_windows, step_size, refit=refit, memoryless=False, callbacks=callbacks)
         frame = nw.from_native(result.forecasts, eager_only=True)
         wanted = ["unique_id", "ds", "cutoff", "y", *(c for c in frame.columns if c.startswith("throughtime"))]
         return frame.select(wanted).to_native()

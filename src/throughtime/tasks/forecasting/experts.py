@@ -1,6 +1,6 @@
 """Naive forecasts from the end of each block of a window, as tensors: what the network mixes.
 
-A block is a season where there is one, so that all of them are whole blocks, their means, or their changes. A forecast that
+A block is a season where there is one, so that all of them are whole blocks, their means or changes. A forecast that
 would look back further than the window reaches repeats the last value instead.
 """
 

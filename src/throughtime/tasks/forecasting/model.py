@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.plan import Plan
 
 _AT_ONCE = 256  # windows
+_TAME = 0.7  # a width in logarithms, about a factor of two, beyond which an upper bound grows as the width itself does
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,11 @@ class Model:
 
         for level in levels:
             width = scale * torch.from_numpy(self.calibration.width(level))
-            low[level], high[level] = back(z - width), back(z + width)
+            low[level], high[level] = back(z - width), back(z + _tamed(width, store.positive))
         return Forecasts(back(z), low, high)
+
+
+def _tamed(width: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+    """Widths above a forecast: those in logarithms grow without measure when they are undone."""
+    slow = torch.where(width > _TAME, _TAME + torch.log1p((width - _TAME).clamp(min=0)), width)
+    return torch.where(positive.unsqueeze(1) > 0, slow, width)

@@ -10,13 +10,14 @@ Source of the idea of forecasting from every origin: Wen et al. 2017, A Multi-Ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime.tasks.forecasting.experts import experts, names
+from throughtime.tasks.forecasting.feedforward import FeedForward
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from throughtime.tasks.forecasting.plan import Plan
 
-_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-CELLS = tuple(_LAYERS)
+FEED_FORWARD = "feed_forward"
+_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM, FEED_FORWARD: FeedForward}
+CELLS = ("rnn", "gru", "lstm")
 """Cells that a forecaster may be made of."""
 
 
@@ -34,7 +36,7 @@ class SeasonNetwork(nn.Module):
 
     Args:
         plan: sizes.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: 'rnn', 'gru' or 'lstm'; or 'feed_forward', which has no memory.
         hidden_size: H.
         dropout: of what the output layer reads.
         noise: standard deviation of what is added to the inputs in training.
@@ -47,12 +49,13 @@ class SeasonNetwork(nn.Module):
         self.plan = plan
         self.ahead = min(plan.horizon, plan.long_season)  # values of the long seasons before that a forecast may read
         features = 2 * plan.block + 2 * self.ahead + 2
-        self.layer = _LAYERS[cell](features, hidden_size, batch_first=True)
+        self.layer: Any = _LAYERS[cell](features, hidden_size, batch_first=True)
+        units = self.layer.hidden_size
         self.dropout = nn.Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
-        self.correction = nn.Linear(hidden_size, plan.horizon)
-        self.choice = nn.Linear(hidden_size, len(self.expert_names))
+        self.correction = nn.Linear(units, plan.horizon)
+        self.choice = nn.Linear(units, len(self.expert_names))
         self.preference = nn.Parameter(torch.zeros(plan.horizon, len(self.expert_names)))
         for head in (self.correction, self.choice):
             nn.init.zeros_(head.weight)

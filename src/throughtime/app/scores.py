@@ -14,7 +14,8 @@ MEASURES = {"smape": "sMAPE %", "mase": "MASE", "rmse": "RMSE"}
 
 def label(method: str, cell: str) -> str:
     """What a method of a backtest is called."""
-    return f"network ({cell.upper()})" if method == "throughtime" else method.replace("_", " ")
+    networks = {"throughtime": f"network ({cell.upper()})", "feed_forward": "feed-forward network"}
+    return networks.get(method, method.replace("_", " "))
 
 
 def written(value: float) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 METHODS = {
     "throughtime": "network",
+    "feed_forward": "forward",
     "seasonal_naive": "seasonal",
     "naive": "naive",
     "seasonal_mean": "mean",

@@ -153,7 +153,7 @@ class Forecaster(BaseEstimator):
             n_windows: windows; as many as the data allow, at most 5, if None.
             step_size: steps from one window to the next; the horizon if None.
             refit: whether a new forecaster is trained before each window and not only before the first.
-            memoryless: whether a feed-forward network of about as many weights is trained too, to show what memory brings.
+            memoryless: whether a feed-forward network of about as many weights is tried too, without any memory.
             callbacks: as for `fit`.
 
         Raises:

@@ -82,6 +82,12 @@ MUTATIONS = [
         '__version__ = "1',
         "meta/test_pages.py::test_the_version_is_the_same_everywhere",
     ),
+    Mutation(
+        "app/cells.py",
+        "values.is_infinite()",
+        "values.is_nan()",
+        "app/test_tables.py::test_a_fault_in_parquet_is_named_by_its_row",
+    ),
 ]
 
 # An editable installation comes through a finder that precedes the path: the copy has to win.

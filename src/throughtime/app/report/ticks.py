@@ -30,7 +30,7 @@ def numbers(low: float, high: float, count: int = 5) -> list[Tick]:
     step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.75)
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-    return [Tick(value, text(value, step)) for value in values]
+    return [Tick(value, text(value, step).replace("-", "−")) for value in values]
 
 
 def whole_numbers(low: float, high: float, count: int = 5) -> list[Tick]:

@@ -2,6 +2,11 @@
 
 from throughtime.nn.gru import GRU as GRU
 from throughtime.nn.gru import GRUCell as GRUCell
+from throughtime.nn.initialization import Chrono as Chrono
+from throughtime.nn.initialization import Identity as Identity
+from throughtime.nn.initialization import Keras as Keras
+from throughtime.nn.initialization import Orthogonal as Orthogonal
+from throughtime.nn.initialization import Uniform as Uniform
 from throughtime.nn.layouts import EncoderDecoder as EncoderDecoder
 from throughtime.nn.layouts import ManyToMany as ManyToMany
 from throughtime.nn.layouts import ManyToOne as ManyToOne
@@ -10,6 +15,7 @@ from throughtime.nn.layouts import OneToOne as OneToOne
 from throughtime.nn.layouts import Output as Output
 from throughtime.nn.lstm import LSTM as LSTM
 from throughtime.nn.lstm import LSTMCell as LSTMCell
+from throughtime.nn.replace import replace as replace
 from throughtime.nn.rnn import RNN as RNN
 from throughtime.nn.rnn import RNNCell as RNNCell
 from throughtime.nn.trace import LayerTrace as LayerTrace

@@ -7,7 +7,6 @@ business of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold
 from throughtime._shapes import Ragged, Weights
+from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._cell import Cell
+    from throughtime.nn.initialization import Initialization
 
     Activation = str | Callable[[Tensor], Tensor]
     States = tuple[Tensor, ...]
@@ -54,6 +55,7 @@ class AbstractRecurrent(nn.Module):
         activation: Activation | None,
         gate_activation: Activation,
         recurrent_bias: bool,
+        initialization: str | Initialization,
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -69,6 +71,7 @@ class AbstractRecurrent(nn.Module):
         self.activation: Activation = cell.activations[0] if activation is None else activation
         self.gate_activation: Activation = gate_activation
         self.recurrent_bias = recurrent_bias
+        self.initialization = initialization
         self._check_arguments(dropout)
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
@@ -87,11 +90,13 @@ class AbstractRecurrent(nn.Module):
         """The parameters in one list, where programs written for torch.nn look for them."""
         return [weight for direction in self.all_weights for weight in direction]
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        """Draw every parameter anew, as `initialization` says."""
+        fill = initialization_of(self.initialization)
+        for layer in range(self.num_layers):
+            for weights in self.weights(layer):
+                fill(self.cell, weights)
 
     def flatten_parameters(self) -> None:
         """Do nothing; kept so that programs written for torch.nn run."""
@@ -107,6 +112,8 @@ class AbstractRecurrent(nn.Module):
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         if self.activation != self.cell.activations[0]:
             parts.append(f"activation={name_of(self.activation)}")
+        if self.initialization != "torch":
+            parts.append(f"initialization={self.initialization!r}")
         if self.gate_activation != "sigmoid":
             parts.append(f"gate_activation={name_of(self.gate_activation)}")
         return ", ".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,10 +10,12 @@ from torch import nn
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
 from throughtime.nn._recurrent import unwrapped
+from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:
     from throughtime._cell import Cell
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn.initialization import Initialization
 
 
 class AbstractSingle(nn.Module):
@@ -34,6 +35,7 @@ class AbstractSingle(nn.Module):
         activation: Activation | None,
         gate_activation: Activation,
         recurrent_bias: bool,
+        initialization: str | Initialization,
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -43,6 +45,7 @@ class AbstractSingle(nn.Module):
         self.activation: Activation = cell.activations[0] if activation is None else activation
         self.gate_activation: Activation = gate_activation
         self.recurrent_bias = recurrent_bias
+        self.initialization = initialization
         shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias, recurrent_bias=recurrent_bias)
         for name in Weights._fields:
             shape = shapes.get(name)
@@ -50,11 +53,11 @@ class AbstractSingle(nn.Module):
             self.register_parameter(name, parameter)
         self.reset_parameters()
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw every parameter from the uniform distribution over ±1/√H, as torch.nn does."""
-        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        """Draw every parameter anew, as `initialization` says."""
+        if self.hidden_size > 0:
+            initialization_of(self.initialization)(self.cell, self._weights())
 
     def extra_repr(self) -> str:
         """Describe what differs from the defaults."""
@@ -85,7 +88,7 @@ class AbstractSingle(nn.Module):
             raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
         x = input if input.dim() == 2 else input.unsqueeze(0)
         state = () if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
-        weights = tuple([getattr(self, name) for name in Weights._fields])
+        weights: tuple[Any, ...] = self._weights()
         if torch._C._is_any_autocast_enabled():
             dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
@@ -94,6 +97,9 @@ class AbstractSingle(nn.Module):
         _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, activations)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return unwrapped(finals)
+
+    def _weights(self) -> Weights:
+        return Weights(*[getattr(self, name) for name in Weights._fields])
 
     def _read_state(self, hx: Any, batch: int, *, batched: bool) -> tuple[torch.Tensor, ...]:
         state = (hx,) if len(self.cell.states) == 1 else tuple(hx)

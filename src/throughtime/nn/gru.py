@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from throughtime._reference import Activation as Function
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
     name="gru",
@@ -69,6 +70,7 @@ class GRU(AbstractRecurrent):
         activation: f, any function of a tensor; tanh if None.
         gate_activation: that of r and z, likewise.
         recurrent_bias: False drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         proj_size: as in torch.nn, nothing but 0.
 
     >>> import torch
@@ -93,6 +95,7 @@ class GRU(AbstractRecurrent):
         activation: Activation | None = None,
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
         proj_size: int = 0,
     ) -> None:
         refuse_projection(proj_size)
@@ -112,6 +115,7 @@ class GRU(AbstractRecurrent):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )
 
 
@@ -127,6 +131,7 @@ class GRUCell(AbstractSingle):
         activation: any function of a tensor; tanh if None.
         gate_activation: that of the gates, likewise.
         recurrent_bias: False drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
     """
 
     def __init__(
@@ -140,6 +145,7 @@ class GRUCell(AbstractSingle):
         activation: Activation | None = None,
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__(
             CELL,
@@ -151,4 +157,5 @@ class GRUCell(AbstractSingle):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )

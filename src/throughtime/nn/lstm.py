@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from throughtime._reference import Activation as Function
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
     name="lstm",
@@ -70,6 +71,7 @@ class LSTM(AbstractRecurrent):
         activation: f, any function of a tensor; tanh if None.
         gate_activation: that of i, f and o, likewise.
         recurrent_bias: False drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
 
     >>> import torch
     >>> from throughtime import nn
@@ -96,6 +98,7 @@ class LSTM(AbstractRecurrent):
         activation: Activation | None = None,
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__(
             CELL,
@@ -113,6 +116,7 @@ class LSTM(AbstractRecurrent):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )
 
 
@@ -128,6 +132,7 @@ class LSTMCell(AbstractSingle):
         activation: any function of a tensor; tanh if None.
         gate_activation: that of the gates, likewise.
         recurrent_bias: False drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
     """
 
     def __init__(
@@ -141,6 +146,7 @@ class LSTMCell(AbstractSingle):
         activation: Activation | None = None,
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__(
             CELL,
@@ -152,4 +158,5 @@ class LSTMCell(AbstractSingle):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from throughtime._reference import Activation as Function
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
     name="rnn",
@@ -68,6 +69,7 @@ class RNN(AbstractRecurrent):
         dtype: their element type.
         activation: any function of a tensor, in the place of `nonlinearity`.
         recurrent_bias: False for the textbook's single bias per unit; drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         proj_size: as in torch.nn, nothing but 0.
 
     >>> import torch
@@ -94,6 +96,7 @@ class RNN(AbstractRecurrent):
         *,
         activation: Activation | None = None,
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
         proj_size: int = 0,
     ) -> None:
         refuse_projection(proj_size)
@@ -114,6 +117,7 @@ class RNN(AbstractRecurrent):
             activation=self_activation,
             gate_activation="sigmoid",
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )
         self.nonlinearity = nonlinearity
 
@@ -130,6 +134,7 @@ class RNNCell(AbstractSingle):
         dtype: their element type.
         activation: any function of a tensor, in the place of `nonlinearity`.
         recurrent_bias: False for a single bias per unit; drops `bias_hh`.
+        initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
     """
 
     _autocasts = True
@@ -145,6 +150,7 @@ class RNNCell(AbstractSingle):
         *,
         activation: Activation | None = None,
         recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__(
             CELL,
@@ -156,5 +162,6 @@ class RNNCell(AbstractSingle):
             activation=_nonlinearity(nonlinearity) if activation is None else activation,
             gate_activation="sigmoid",
             recurrent_bias=recurrent_bias,
+            initialization=initialization,
         )
         self.nonlinearity = nonlinearity

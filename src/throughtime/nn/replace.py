@@ -47,9 +47,10 @@ def replace(model: nn.Module) -> nn.Module:
             made[module] = _copy(module)
         return made.get(module, module)
 
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            setattr(parent, name, ours(child))
+    for path, module in list(model.named_modules(remove_duplicate=False)):
+        parent, _, name = path.rpartition(".")
+        if name:
+            setattr(model.get_submodule(parent), name, ours(module))
     return ours(model)
 
 

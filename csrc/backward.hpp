@@ -16,10 +16,10 @@ struct BackwardWeights {
     T* wx;        // [block of inputs][block][input columns][W][W]
     T* diagonal;  // [block][D][W]
 
-    void layout(Scratch& scratch, const S& s, bool inputs) {
-        wh = scratch.take<T>(s.blocks * depth(s) * S::W);
-        wx = scratch.take<T>(inputs ? s.input_blocks * depth(s) * S::W : 0);
-        diagonal = scratch.take<T>(s.blocks * S::D * S::W);
+    void layout(Pieces& pieces, const S& s, bool inputs) {
+        wh = pieces.take<T>(s.blocks * depth(s) * S::W);
+        wx = pieces.take<T>(inputs ? s.input_blocks * depth(s) * S::W : 0);
+        diagonal = pieces.take<T>(s.blocks * S::D * S::W);
     }
     static ptrdiff_t depth(const S& s) { return s.blocks * S::G * S::W; }
 
@@ -60,18 +60,18 @@ struct BackwardMemory {
     T* dbias;      // [block][columns][W]
     T* ddiagonal;  // [block][D][W]
 
-    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
+    void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
         const ptrdiff_t rows = chunk_rows(s, count), input_units = s.input_blocks * S::W;
-        carry = scratch.take<T>(s.blocks * count * S::W);
-        for (int j = 1; j < S::S; ++j) dstate[j] = scratch.take<T>(s.blocks * count * S::W);
-        panel = scratch.take<T>(s.blocks * panel_block(rows));
-        last = scratch.take<T>(s.blocks * panel_block(count));
-        hidden = scratch.take<T>(s.blocks * vector_block(rows));
-        inputs = scratch.take<T>(s.folded ? rows * s.inputs : s.input_blocks * vector_block(rows));
-        dw_hh = scratch.take<T>(S::G * s.units * s.units);
-        dw_ih = scratch.take<T>(S::G * s.units * (s.folded ? s.inputs : input_units));
-        dbias = scratch.take<T>(s.blocks * S::columns * S::W);
-        ddiagonal = scratch.take<T>(s.blocks * S::D * S::W);
+        carry = pieces.take<T>(s.blocks * count * S::W);
+        for (int j = 1; j < S::S; ++j) dstate[j] = pieces.take<T>(s.blocks * count * S::W);
+        panel = pieces.take<T>(s.blocks * panel_block(rows));
+        last = pieces.take<T>(s.blocks * panel_block(count));
+        hidden = pieces.take<T>(s.blocks * vector_block(rows));
+        inputs = pieces.take<T>(s.folded ? rows * s.inputs : s.input_blocks * vector_block(rows));
+        dw_hh = pieces.take<T>(S::G * s.units * s.units);
+        dw_ih = pieces.take<T>(S::G * s.units * (s.folded ? s.inputs : input_units));
+        dbias = pieces.take<T>(s.blocks * S::columns * S::W);
+        ddiagonal = pieces.take<T>(s.blocks * S::D * S::W);
     }
     // One vector of distance more than needed keeps blocks off each other's cache sets.
     static ptrdiff_t panel_block(ptrdiff_t rows) { return (rows * S::columns + 1) * S::W; }
@@ -90,9 +90,9 @@ struct BackwardMember {
     ptrdiff_t* x_at;  // [chunk row]: where the row's inputs stand
     T* dx;            // [block][row][W]: one group of gradients of inputs
 
-    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
-        x_at = scratch.take<ptrdiff_t>(BackwardMemory<C, T>::chunk_rows(s, count));
-        dx = scratch.take<T>(max_tile_blocks * group_rows * S::W);
+    void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
+        x_at = pieces.take<ptrdiff_t>(BackwardMemory<C, T>::chunk_rows(s, count));
+        dx = pieces.take<T>(max_tile_blocks * group_rows * S::W);
     }
 };
 
@@ -162,13 +162,8 @@ class BackwardRun {
                           given ? load_units(given + from, s_.hidden, b) : V{});
                 }
         }
-        const ptrdiff_t inputs = s_.folded ? s_.inputs : s_.input_blocks * W;
         for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-            for (int g = 0; g < G; ++g) {
-                fill(memory_.dw_hh + (g * s_.units + b * W) * s_.units, W * s_.units, T(0));
-                if (!s_.folded) fill(memory_.dw_ih + (g * s_.units + b * W) * inputs, W * inputs, T(0));
-            }
-            if (s_.folded) fill(memory_.dw_ih + b * G * inputs * W, G * inputs * W, T(0));
+            if (s_.folded) fill(memory_.dw_ih + b * G * s_.inputs * W, G * s_.inputs * W, T(0));
             fill(memory_.dbias + b * columns * W, columns * W, T(0));
             fill(memory_.ddiagonal + b * S::D * W, S::D * W, T(0));
         }
@@ -262,7 +257,7 @@ class BackwardRun {
     }
 
     // The share of a chunk's `rows` in the gradients of weights and inputs.
-    void give(ptrdiff_t rows) const {
+    void give(ptrdiff_t rows) {
         const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count);
         const Grid<const T> hidden{memory_.hidden, Memory::vector_block(capacity), W};
         gather_inputs(rows, capacity);
@@ -271,7 +266,7 @@ class BackwardRun {
             const T* const panel = memory_.panel + b * Memory::panel_block(capacity);
             for (int c = Z; c < columns; ++c)
                 outer_products(panel + c * W, columns * W, hidden, s_.blocks, rows,
-                               memory_.dw_hh + (Columns<C>::gate(c) * s_.units + b * W) * s_.units, s_.units);
+                               memory_.dw_hh + (Columns<C>::gate(c) * s_.units + b * W) * s_.units, s_.units, fresh_);
             if (s_.folded) {
                 narrow_weights(panel, b, rows);
             } else {
@@ -279,10 +274,11 @@ class BackwardRun {
                 const ptrdiff_t width = s_.input_blocks * W;
                 for (int c = 0; c < G; ++c)
                     outer_products(panel + c * W, columns * W, inputs, s_.input_blocks, rows,
-                                   memory_.dw_ih + (Columns<C>::gate(c) * s_.units + b * W) * width, width);
+                                   memory_.dw_ih + (Columns<C>::gate(c) * s_.units + b * W) * width, width, fresh_);
             }
             bias(panel, b, rows);
         }
+        fresh_ = false;
         if (f_.dx[direction_]) through_inputs(rows, capacity);
         memory_.barrier.wait(team_);
     }
@@ -366,6 +362,7 @@ class BackwardRun {
     const BackwardMember<C, T>& member_;
     const int me_, team_;
     const Range blocks_;
+    bool fresh_ = true;  // no chunk has been added to the sums for wide weights yet
 };
 
 // The sum over slices, in their order, of each weight's gradient: rows [range) of the (G*H) of one direction.
@@ -429,12 +426,12 @@ void backward(const Backward& f) {
     BackwardWeights<C, T> weights[max_directions];
     auto* const memory = new BackwardMemory<C, T>[size_t(items)];
     auto* const members = new BackwardMember<C, T>[size_t(items * share.team)];
-    const Scratch scratch([&](Scratch& place) {
-        for (int d = 0; d < p.directions; ++d) weights[d].layout(place, shape, f.dx[d] != nullptr);
+    const Scratch scratch([&](Pieces& pieces) {
+        for (int d = 0; d < p.directions; ++d) weights[d].layout(pieces, shape, f.dx[d] != nullptr);
         for (int i = 0; i < items; ++i) {
             const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
-            memory[i].layout(place, shape, count);
-            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(place, shape, count);
+            memory[i].layout(pieces, shape, count);
+            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
         }
     });
 

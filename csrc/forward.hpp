@@ -14,11 +14,11 @@ struct ForwardWeights {
     T* bias;      // [block][columns][W]
     T* diagonal;  // [block][D][W]
 
-    void layout(Scratch& scratch, const S& s) {
-        wx = scratch.take<T>(s.blocks * s.inputs * S::G * S::W);
-        wh = scratch.take<T>(s.blocks * s.hidden * S::G * S::W);
-        bias = scratch.take<T>(s.blocks * S::columns * S::W);
-        diagonal = scratch.take<T>(s.blocks * S::D * S::W);
+    void layout(Pieces& pieces, const S& s) {
+        wx = pieces.take<T>(s.blocks * s.inputs * S::G * S::W);
+        wh = pieces.take<T>(s.blocks * s.hidden * S::G * S::W);
+        bias = pieces.take<T>(s.blocks * S::columns * S::W);
+        diagonal = pieces.take<T>(s.blocks * S::D * S::W);
     }
 
     void pack(const S& s, const Weights& from, ptrdiff_t b) const {
@@ -46,10 +46,10 @@ struct ForwardMemory {
     T* state[S::S];  // [block][row][W]: from index 1, the states besides h
     T* inputs;       // [block][chunk row][G][W]: the input halves for a chunk of steps, where inputs are not folded
 
-    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
-        for (T*& buffer : h) buffer = scratch.take<T>(count * h_row(s));
-        for (int j = 1; j < S::S; ++j) state[j] = scratch.take<T>(s.blocks * count * S::W);
-        inputs = scratch.take<T>(s.folded ? 0 : s.blocks * chunk_rows(s, count) * S::G * S::W);
+    void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
+        for (T*& buffer : h) buffer = pieces.take<T>(count * h_row(s));
+        for (int j = 1; j < S::S; ++j) state[j] = pieces.take<T>(s.blocks * count * S::W);
+        inputs = pieces.take<T>(s.folded ? 0 : s.blocks * chunk_rows(s, count) * S::G * S::W);
     }
 
     static ptrdiff_t h_row(const S& s) { return s.units + S::W; }  // the gap keeps rows off each other's cache sets
@@ -66,9 +66,9 @@ struct ForwardMember {
     T* x;     // [row, or chunk row][x_row]: gathered inputs
     T* sums;  // [block][row][G][W]: one group of pre-activations
 
-    void layout(Scratch& scratch, const S& s, ptrdiff_t count) {
-        x = scratch.take<T>((s.folded ? count : ForwardMemory<C, T>::chunk_rows(s, count)) * x_row(s));
-        sums = scratch.take<T>(group_bytes / ptrdiff_t(sizeof(T)) + max_tile_blocks * group_rows * S::G * S::W);
+    void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
+        x = pieces.take<T>((s.folded ? count : ForwardMemory<C, T>::chunk_rows(s, count)) * x_row(s));
+        sums = pieces.take<T>(group_bytes / ptrdiff_t(sizeof(T)) + max_tile_blocks * group_rows * S::G * S::W);
     }
     static ptrdiff_t x_row(const S& s) { return s.inputs + (s.folded ? 0 : S::W); }
 };
@@ -119,6 +119,7 @@ class ForwardRun {
             T* const after = next_;
             next_ = now_;
             now_ = after;
+            if (team > 1) fetch_state(active);
         }
         finish(0, backwards ? slice_.count : active);
     }
@@ -127,6 +128,12 @@ class ForwardRun {
     ptrdiff_t h_row() const { return ForwardMemory<C, T>::h_row(s_); }
     ptrdiff_t x_row() const { return ForwardMember<C, T>::x_row(s_); }
     T* state(int j, ptrdiff_t b, ptrdiff_t r) const { return memory_.state[j] + (b * slice_.count + r) * W; }
+
+    // Other members have written most of the state, so it stands in their caches: ask for all of it at once.
+    void fetch_state(ptrdiff_t active) const {
+        for (ptrdiff_t r = 0; r < active; ++r)
+            for (ptrdiff_t b = 0; b < s_.blocks; ++b) __builtin_prefetch(now_ + r * h_row() + b * W);
+    }
 
     void begin() const {
         for (ptrdiff_t r = 0; r < slice_.count; ++r) {
@@ -285,12 +292,12 @@ void forward(const Forward& f) {
     ForwardWeights<C, T> weights[max_directions];
     auto* const memory = new ForwardMemory<C, T>[size_t(items)];
     auto* const members = new ForwardMember<C, T>[size_t(items * share.team)];
-    const Scratch scratch([&](Scratch& place) {
-        for (int d = 0; d < p.directions; ++d) weights[d].layout(place, shape);
+    const Scratch scratch([&](Pieces& pieces) {
+        for (int d = 0; d < p.directions; ++d) weights[d].layout(pieces, shape);
         for (int i = 0; i < items; ++i) {
             const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
-            memory[i].layout(place, shape, count);
-            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(place, shape, count);
+            memory[i].layout(pieces, shape, count);
+            for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
         }
     });
 

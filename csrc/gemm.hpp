@@ -158,12 +158,15 @@ void product(const Product<T>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cou
     }
 }
 
-// out[i][c] += sum_f a[f][i] b[f][c] for M scalars i side by side and N vectors c, block by block.
+// out[i][c] += sum_f a[f][i] b[f][c] for M scalars i side by side and N vectors c, block by block. Where `fresh`, what
+// stood in `out` is not added.
 template <class T, int M, int N>
 [[gnu::noinline]] void outer_tile(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t block, ptrdiff_t count,
-                                  T* out, ptrdiff_t out_row) {
+                                  T* out, ptrdiff_t out_row, bool fresh) {
     using V = Vec<T>;
     V sum[M][N]{};
+    THROUGHTIME_UNROLL for (int m = 0; m < M; ++m) THROUGHTIME_UNROLL for (int n = 0; n < N; ++n)
+        __builtin_prefetch(out + m * out_row + n * lanes<T>, 1);
     const T* q = b.at(block, 0);
     for (ptrdiff_t f = 0; f < count; ++f, a += a_row, q += b.row) {
         V right[N];
@@ -175,14 +178,14 @@ template <class T, int M, int N>
     }
     THROUGHTIME_UNROLL for (int m = 0; m < M; ++m) THROUGHTIME_UNROLL for (int n = 0; n < N; ++n) {
         T* const to = out + m * out_row + n * lanes<T>;
-        store(to, load<T>(to) + sum[m][n]);
+        store(to, fresh ? sum[m][n] : load<T>(to) + sum[m][n]);
     }
 }
 
 // out[i][c] += sum_f a[f][i] b[f][c] for the `lanes` scalars of one vector and all `blocks` vectors of b.
 template <class T>
 void outer_products(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t blocks, ptrdiff_t count, T* out,
-                    ptrdiff_t out_row) {
+                    ptrdiff_t out_row, bool fresh) {
     constexpr int W = lanes<T>, M = smaller(W, max_accumulators / 3), N = 3;
     for (ptrdiff_t block = 0, left = blocks; left > 0;) {
         // 4 blocks are cut into 2 + 2, not into 3 + 1.
@@ -190,11 +193,11 @@ void outer_products(const T* a, ptrdiff_t a_row, Grid<const T> b, ptrdiff_t bloc
         for (int m = 0; m < W; m += M) {
             T* const to = out + m * out_row + block * W;
             if (here == 3)
-                outer_tile<T, M, 3>(a + m, a_row, b, block, count, to, out_row);
+                outer_tile<T, M, 3>(a + m, a_row, b, block, count, to, out_row, fresh);
             else if (here == 2)
-                outer_tile<T, M, 2>(a + m, a_row, b, block, count, to, out_row);
+                outer_tile<T, M, 2>(a + m, a_row, b, block, count, to, out_row, fresh);
             else
-                outer_tile<T, M, 1>(a + m, a_row, b, block, count, to, out_row);
+                outer_tile<T, M, 1>(a + m, a_row, b, block, count, to, out_row, fresh);
         }
         block += here;
         left -= here;

@@ -3,11 +3,10 @@
 // share out; then its members divide the unit blocks and meet once a step.
 #pragma once
 
-#include <cstdlib>
-
 #include "cell.hpp"
 #include "gemm.hpp"
 #include "kernel.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -63,7 +62,7 @@ struct Share {
         const int wanted = ceil_div(threads, p.directions);
         Share share{int(larger(ptrdiff_t(1), smaller(ptrdiff_t(wanted), p.batch))), 1};
         const int spare = threads / (share.slices * p.directions);
-        if (spare > 1 && step * double(p.batch) > 2e5) share.team = spare;
+        if (spare > 1 && step * double(p.batch) > 1e5) share.team = spare;
         return share;
     }
     int threads(int directions) const { return slices * team * directions; }
@@ -90,32 +89,42 @@ struct Slice {
     }
 };
 
-// One aligned allocation handed out in pieces: `layout` names the pieces, once to measure and once to place them.
-class Scratch {
+// Hands out a block of memory piece by piece; without one it only counts.
+class Pieces {
   public:
-    template <class Layout>
-    explicit Scratch(Layout&& layout) {
-        layout(*this);
-        base_ = static_cast<char*>(std::aligned_alloc(alignment, larger(used_, alignment)));
-        if (!base_) std::abort();
-        used_ = 0;
-        layout(*this);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() { std::free(base_); }
+    explicit Pieces(char* block = nullptr) : block_(block) {}
 
     template <class T>
     T* take(ptrdiff_t count) {
-        T* const piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+        T* const piece = block_ ? reinterpret_cast<T*>(block_ + used_) : nullptr;
         used_ += ceil_div(size_t(count) * sizeof(T), alignment) * alignment;
         return piece;
     }
+    size_t used() const { return used_; }
 
   private:
     static constexpr size_t alignment = 64;
-    char* base_ = nullptr;
+    char* block_;
     size_t used_ = 0;
+};
+
+// Working memory whose pieces `layout` names, once to measure and once to place them.
+class Scratch {
+  public:
+    template <class Layout>
+    explicit Scratch(Layout&& layout) : memory_(measure(layout)) {
+        Pieces pieces(memory_.data());
+        layout(pieces);
+    }
+
+  private:
+    template <class Layout>
+    static size_t measure(Layout&& layout) {
+        Pieces pieces;
+        layout(pieces);
+        return pieces.used();
+    }
+    WorkingMemory memory_;
 };
 
 template <class T>

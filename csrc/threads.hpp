@@ -19,17 +19,14 @@ namespace throughtime::THROUGHTIME_ISA {
 
 class Barrier {
   public:
-    // Returns once as many threads as `members` have called it.
+    // Returns once as many threads as `members` have called it; that number stays the same.
     void wait(int members) {
         if (members == 1) return;
-        const unsigned now = __atomic_load_n(&generation_, __ATOMIC_RELAXED);
-        if (__atomic_add_fetch(&waiting_, 1, __ATOMIC_ACQ_REL) == members) {
-            __atomic_store_n(&waiting_, 0, __ATOMIC_RELAXED);
-            __atomic_store_n(&generation_, now + 1, __ATOMIC_RELEASE);
-            return;
-        }
+        // The last one to arrive lets the others go by the very addition that counts it.
+        const uint64_t before = __atomic_fetch_add(&arrived_, 1, __ATOMIC_ACQ_REL);
+        const uint64_t wanted = before - before % unsigned(members) + unsigned(members);
         // The thread waited for may not be running at all: spin for some microseconds, then give way.
-        for (int spins = 0; __atomic_load_n(&generation_, __ATOMIC_ACQUIRE) == now; ++spins) {
+        for (int spins = 0; __atomic_load_n(&arrived_, __ATOMIC_ACQUIRE) < wanted; ++spins) {
             if (spins < 4000)
                 pause();
             else
@@ -46,8 +43,7 @@ class Barrier {
 #endif
     }
 
-    alignas(64) int waiting_ = 0;
-    alignas(64) unsigned generation_ = 0;
+    alignas(64) uint64_t arrived_ = 0;
 };
 
 // Calls body(member, members) on each of at most `threads` threads at once.

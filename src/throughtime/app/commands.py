@@ -80,3 +80,14 @@ def predict(
     from throughtime.app.predict import predict
 
     predict(model, data, Columns(time, target, series), out, overwrite=overwrite, as_json=json)
+
+
+@app.command()
+def bench(
+    seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
+    json: Json = False,
+) -> None:
+    """Measure this machine: the layers beside torch.nn's."""
+    from throughtime.app.bench import bench
+
+    bench(seconds=seconds, as_json=json)

@@ -39,6 +39,10 @@ class Screen:
         """Print a line of the result."""
         self._out.print(text, style=style, markup=False)
 
+    def table(self, table: Table) -> None:
+        """Print a table of the result."""
+        self._out.print(table)
+
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[training.Progress], None]]:
         """A callback for a training, and then a line on how long it took."""
@@ -57,7 +61,7 @@ class Screen:
         for method, score in backtest.scores.items():
             cells = [Text(written(score[m]), style="bold" if score[m] == lowest[m] else "") for m in MEASURES]
             table.add_row(label(method, cell), *cells)
-        self._out.print(table)
+        self.table(table)
 
 
 @contextmanager

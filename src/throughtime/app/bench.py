@@ -1,0 +1,137 @@
+"""This machine: our layers beside torch.nn's, interleaved in one process.
+
+A time by itself says little on a machine that is shared; the ratio of two that were measured side by side does. Each row
+is the median of the ratios of many pairs. The share of the peak is that of the largest matrix product torch reaches here,
+in the same run.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from rich import box
+from rich.table import Table
+
+from throughtime import _kernels, nn
+from throughtime.app.screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHAPES = (
+    (1, 1, 1, 32),
+    (1, 100, 1, 32),
+    (1, 1000, 64, 256),
+    (32, 24, 1, 32),
+    (32, 100, 1, 64),
+    (64, 100, 64, 128),
+    (64, 100, 128, 256),
+    (64, 100, 256, 512),
+    (64, 25, 1024, 1024),
+)
+"""Batch, steps, inputs, hidden units."""
+
+LAYERS = ("RNN", "GRU", "LSTM")
+_SHORTEST = 1e-3  # seconds that one measurement takes at least
+_PAIRS = 5  # at least
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer, shape and mode: median ratio of torch's time to ours, best times in milliseconds, share of the peak."""
+
+    layer: str
+    shape: tuple[int, int, int, int]
+    mode: str
+    ratio: float
+    torch_ms: float
+    ours_ms: float
+    peak_share: float
+
+
+def bench(*, seconds: float, as_json: bool) -> None:
+    """Measure everything and print a table, or one JSON object."""
+    screen = Screen()
+    peak = matrix_peak()
+    threads, isa = torch.get_num_threads(), _kernels.isa or "none"
+    screen.say(
+        f"torch {torch.__version__}, {threads} threads, kernels for {isa}, matrix product {peak / 1e9:.0f} GFLOP/s"
+    )
+    rows = []
+    for mode in ("inference", "training"):
+        for shape in SHAPES:
+            for layer in LAYERS:
+                rows.append(measure(layer, shape, mode, seconds, peak))
+                screen.say(f"{mode} {layer} {shape}: {rows[-1].ratio:.2f} times torch.nn")
+    if as_json:
+        result = {"torch": torch.__version__, "threads": threads, "isa": isa, "peak_gflops": peak / 1e9}
+        print(json_module.dumps({**result, "rows": [asdict(row) for row in rows]}))  # noqa: T201
+        return
+    for mode in ("inference", "training"):
+        screen.table(_table(mode, [row for row in rows if row.mode == mode]))
+
+
+def measure(layer: str, shape: tuple[int, int, int, int], mode: str, seconds: float, peak: float) -> Row:
+    """Time a layer of torch.nn and ours with the same weights, by turns, for some seconds."""
+    batch, steps, inputs, hidden = shape
+    theirs, ours = getattr(torch.nn, layer)(inputs, hidden), getattr(nn, layer)(inputs, hidden)
+    ours.load_state_dict(theirs.state_dict())
+    x, dy = torch.randn(steps, batch, inputs), torch.randn(steps, batch, hidden)
+    calls = [_call(module, x, dy if mode == "training" else None) for module in (theirs, ours)]
+    for call in calls:
+        call()
+        call()
+    once = _time(calls[1], 1)
+    repeats = max(1, int(_SHORTEST / once))
+    pairs: list[tuple[float, float]] = []
+    until = time.perf_counter() + seconds
+    while len(pairs) < _PAIRS or time.perf_counter() < until:
+        pairs.append((_time(calls[0], repeats), _time(calls[1], repeats)))
+    best_theirs, best_ours = (min(times) for times in zip(*pairs, strict=True))
+    work = 2 * len(ours.cell.gates) * hidden * (hidden + inputs) * batch * steps * (3 if mode == "training" else 1)
+    ratio = statistics.median(a / b for a, b in pairs)
+    return Row(layer, shape, mode, ratio, best_theirs * 1e3, best_ours * 1e3, work / best_ours / peak)
+
+
+def matrix_peak(size: int = 1536) -> float:
+    """Operations per second of torch's largest matrix product, the best of some."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return 2 * size**3 / min(_time(lambda: a @ b, 1) for _ in range(12))
+
+
+def _call(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor | None) -> Callable[[], None]:
+    def infer() -> None:
+        with torch.no_grad():
+            module(x)
+
+    def train() -> None:
+        module.zero_grad()
+        module(x)[0].backward(dy)
+
+    return infer if dy is None else train
+
+
+def _time(call: Callable[[], object], repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - started) / repeats
+
+
+def _table(mode: str, rows: list[Row]) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, title=f"{mode}: times faster than torch.nn (share of the matrix product's speed)"
+    )
+    table.add_column("batch, steps, inputs, hidden")
+    for layer in LAYERS:
+        table.add_column(layer, justify="right")
+    for shape in SHAPES:
+        found = {row.layer: row for row in rows if row.shape == shape}
+        cells = [f"{found[layer].ratio:.2f}  ({found[layer].peak_share:.0%})" for layer in LAYERS]
+        table.add_row(", ".join(map(str, shape)), *cells)
+    return table

@@ -269,7 +269,7 @@ def test_progress_is_told_and_the_history_kept() -> None:
     forecaster = quick(budget=None).fit(seasonal(2, 100), callbacks=[heard.append])
     assert heard
     assert all(isinstance(p, training.Progress) for p in heard)
-    assert len(forecaster.history_) == 4
+    assert len(forecaster.history_) == 20
     assert all(r.validation_loss is not None for r in forecaster.history_.records)
 
 

@@ -1,8 +1,8 @@
 """What the held-out end of the history teaches: how far to trust the network, and how wide the intervals must be.
 
-Point forecasts are w * network + (1 - w) * the best naive forecast, in what the network sees (logarithms); w is the
-one that did best on windows that the network had not been trained on, so that it does no harm where it learned
-nothing.
+Point forecasts are w * network + (1 - w) * the naive forecast that did best over the history, in what the network sees
+(logarithms); w is the one that did best on windows that the network had not been trained on, so that it does no harm
+where it learned nothing.
 
 Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical
 error of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.windows import Store
 
-_WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+_WEIGHTS = tuple(i / 10 for i in range(10, -1, -1))
+_USUAL = 0.75  # weight of the network where nothing is known
+_DOUBT = 8  # held-out horizons at which that and what they say count alike
 _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
@@ -84,26 +86,43 @@ def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Ten
 
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
     """Learn from windows that end within the last `held_out` steps; with 0, from the history alone."""
-    measure = ForecastLoss(loss)
+    horizons = len(store.lengths) * held_out / network.plan.horizon  # those that do not overlap
+    expert, habitual = _best_expert(network, store, loss)
     series, ends = _origins(store, held_out)
     z, naive, scale = _forecasts(network, store, series, ends)
-    targets = store.targets(series, ends, torch.tensor([network.plan.lookback]))
-
-    def error(candidate: Tensor) -> float:
-        return float(measure(candidate.float().unsqueeze(1), targets))
-
-    expert = min(naive, key=lambda name: error(naive[name]))
-    blends = {w: w * z + (1 - w) * naive[expert] for w in _WEIGHTS}
-    weight = min(blends, key=lambda w: error(blends[w])) if held_out else 0.5
-    residuals = _residuals(store, series, ends, blends[weight], scale)
-    return _conformal(
-        weight, expert, residuals, _habitual(network, store, held_out, expert), len(store.lengths) * held_out
-    )
+    weight = _weight(z, naive[expert], _targets(network, store, series, ends), horizons, loss)
+    residuals = _residuals(store, series, ends, weight * z + (1 - weight) * naive[expert], scale)
+    return _conformal(weight, expert, residuals, habitual, horizons)
 
 
-def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, steps: int) -> Calibration:
+def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray]:
+    """The naive forecast that did best over the history, and its mean error by step, in scales: (F,)."""
+    series, ends = _history(store)
+    _, naive, scale = _forecasts(network, store, series, ends)
+    targets = _targets(network, store, series, ends)
+    expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
+    residuals = _residuals(store, series, ends, naive[expert], scale)
+    known = np.isfinite(residuals)
+    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    return expert, mean if known.any() else np.ones_like(mean)
+
+
+def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: str) -> float:
+    """The weight that did best, drawn to the usual one where few horizons tell."""
+    best = min(_WEIGHTS, key=lambda w: _error(w * z + (1 - w) * naive, targets, loss))
+    return (horizons * best + _DOUBT * _USUAL) / (horizons + _DOUBT)
+
+
+def _error(z: Tensor, targets: Tensor, loss: str) -> float:
+    return float(ForecastLoss(loss)(z.float().unsqueeze(1), targets))
+
+
+def _targets(network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Tensor:
+    return store.targets(series, ends, torch.tensor([network.plan.lookback]))
+
+
+def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, horizons: float) -> Calibration:
     """Intervals from held-out residuals (n, F) and, where those are few, the expert's usual errors (F,)."""
-    horizons = steps / residuals.shape[1]  # those that do not overlap
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     shape = (horizons * mean + _PRIOR * habitual) / (horizons + _PRIOR)
@@ -123,21 +142,14 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
     return np.sqrt(np.pi / 2) * t.ppf((1 + np.minimum(shares, 0.999)) / 2, freedom)
 
 
-def _habitual(network: SeasonNetwork, store: Store, held_out: int, expert: str) -> np.ndarray:
-    """The expert's mean error by step over the history before the held-out end, in scales: (F,)."""
+def _history(store: Store) -> tuple[Tensor, Tensor]:
+    """Series and ends spread over the whole history."""
     each = max(1, min(64, _WINDOWS // len(store.lengths)))
-    first = 2 * network.plan.block
-    last = (store.lengths - held_out - network.plan.horizon).clamp(min=1)
-    shares = torch.linspace(0, 1, each, dtype=torch.float64)
-    series = torch.arange(len(store.lengths)).repeat_interleave(each)
-    ends = (last.unsqueeze(1) * shares).long().clamp(min=1).ravel()
-    kept = ends >= min(first, int(last.max()))
-    series, ends = series[kept], ends[kept]
-    _, naive, scale = _forecasts(network, store, series, ends)
-    residuals = _residuals(store, series, ends, naive[expert], scale)
-    known = np.isfinite(residuals)
-    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    return mean if known.any() else np.ones_like(mean)
+    last = (store.lengths - store.plan.horizon).clamp(min=1)
+    first = torch.minimum(torch.tensor(2 * store.plan.block), last)
+    shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]
+    ends = first.unsqueeze(1) + ((last - first).unsqueeze(1) * shares).long()
+    return torch.arange(len(store.lengths)).repeat_interleave(each), ends.ravel()
 
 
 def _forecasts(

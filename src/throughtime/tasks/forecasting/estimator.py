@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -229,10 +228,10 @@ class Forecaster(BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size)
-        preset = PRESETS[self.preset]
+        updates = PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
-        first = learning.Schooling(preset.updates, seconds=seconds * 0.7)
+        first = learning.Schooling(updates, seconds=seconds / 2)
         interruption = None
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
         learning.start_from_experts(network, known, loss=self.loss, seed=self.random_state)
@@ -246,8 +245,8 @@ class Forecaster(BaseEstimator):
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
-        if held_out and left > 0 and preset.refit:
-            again = learning.Schooling(math.ceil(preset.updates * preset.refit), seconds=left)
+        if held_out and left > 0:
+            again = learning.Schooling(updates, seconds=left)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.windows import Store
 
-_BATCHES = 25  # of an epoch: the steps of the history
+_EPOCHS = 20  # steps of the history
 _AVERAGED = 0.98  # of the averaged weights stays at each update
 _WORTH_THREADS = 2_000_000  # numbers in the forecasts of a batch, below which threads wait more than they work
 _WARM = 0.3  # share of the cycle in which the learning rate rises
@@ -71,8 +71,8 @@ def teach(
         made.register_step_post_hook(lambda *_: averaged.update_parameters(network))
         return made
 
-    epochs = max(1, schooling.updates // _BATCHES)
-    batches = min(_BATCHES, schooling.updates)
+    epochs = min(_EPOCHS, schooling.updates)
+    batches = -(-schooling.updates // epochs)
     try:
         with _threads_for(network, schooling):
             return training.fit(

@@ -13,15 +13,19 @@ class Preset:
     """Work.
 
     Attributes:
-        updates: of the network while the end of the history is held out.
-        refit: share of them spent again on the whole history.
+        pace: updates of the network for each window of data, to the power of 0.4.
+        most: updates.
     """
 
-    updates: int
-    refit: float
+    pace: int
+    most: int
+
+    def updates(self, windows: float) -> int:
+        """Updates for data of so many windows that do not overlap: few data are soon learned by heart."""
+        return round(min(self.pace * max(windows, 1.0) ** 0.4, self.most))
 
 
-PRESETS = {"fast": Preset(100, 0.5), "balanced": Preset(400, 1.0), "best": Preset(1200, 1.0)}
+PRESETS = {"fast": Preset(30, 200), "balanced": Preset(60, 1200), "best": Preset(120, 4000)}
 
 
 def seconds_of(budget: float | str | None) -> float:

@@ -1,8 +1,8 @@
 """This machine: our layers beside torch.nn's, interleaved in one process.
 
-A time by itself says little on a machine that is shared; the ratio of two that were measured side by side does. Each row
-is the median of the ratios of many pairs. The share of the peak is that of the largest matrix product torch reaches here,
-in the same run.
+A time by itself says little on a machine that is shared; the ratio of two that were measured side by side does. Each
+row is the median of the ratios of many pairs. The share of the peak is that of the largest matrix product torch reaches
+here, in the same run.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -66,7 +67,7 @@ class Batches:
             raise ValueError(f"y and lengths: expected {rows} rows as in x, got shapes {tuple(y.shape)}, {lengths}")
 
     def __len__(self) -> int:
-        return -(-self._tensors.x.shape[self._x_rows] // self._batch_size)
+        return math.ceil(self._tensors.x.shape[self._x_rows] / self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         x, y, lengths, _ = self._tensors

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernel.hpp"
+#include "memory.hpp"
 #include "tensor.hpp"
 
 namespace nb = nanobind;
@@ -198,6 +199,9 @@ nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tup
     f.kept = reader.address(kept, scalars);
     f.x = inputs.at<void>();
     f.y = outputs.at<void>();
+    const ptrdiff_t element = kernel.is_double ? 8 : 4;
+    advise_large_pages(f.y, size_t(outputs.count() * element));
+    if (f.kept) advise_large_pages(f.kept, size_t(scalars * element));
     reader.states(state_0, f.state_0, kernel, p);
     reader.weights(weights, f.weights, kernel, p);
     {

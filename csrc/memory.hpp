@@ -1,30 +1,35 @@
-// Working memory of calls. Fresh pages cost more than many a kernel takes to fill them, so each thread that calls keeps
-// what its last call has used, up to a bound, and large pieces stand on large pages.
+// Memory for tensors and for the work of a call. Fresh pages cost more than many a kernel takes to fill them, so large
+// blocks stand on large pages, and those given back are kept for the next call, up to a bound.
 #pragma once
 
 #include <cstddef>
 
 namespace throughtime {
 
-// Bytes that a thread keeps between two calls, at most.
-inline constexpr size_t most_kept_bytes = size_t(128) << 20;
+// Bytes that the process keeps between calls, at most.
+inline constexpr size_t most_kept_bytes = size_t(256) << 20;
 
-// Asks for large pages for memory that has not been written yet. Small pieces stay as they are.
-void advise_large_pages(void* data, size_t bytes);
+// Memory aligned for vectors, of unknown content.
+struct Block {
+    char* data;
+    size_t bytes;
 
-// At least `bytes`, aligned for vectors, of unknown content.
+    static Block take(size_t bytes);  // at least so many
+    void give_back() const;
+};
+
+// A block for as long as the object lives.
 class WorkingMemory {
   public:
-    explicit WorkingMemory(size_t bytes);
+    explicit WorkingMemory(size_t bytes) : block_(Block::take(bytes)) {}
     WorkingMemory(const WorkingMemory&) = delete;
     WorkingMemory& operator=(const WorkingMemory&) = delete;
-    ~WorkingMemory();
+    ~WorkingMemory() { block_.give_back(); }
 
-    char* data() const { return data_; }
+    char* data() const { return block_.data; }
 
   private:
-    char* data_;
-    size_t bytes_;
+    Block block_;
 };
 
 }  // namespace throughtime

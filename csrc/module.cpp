@@ -9,12 +9,12 @@
 #include <omp.h>
 #endif
 
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "kernel.hpp"
-#include "memory.hpp"
 #include "tensor.hpp"
 
 namespace nb = nanobind;
@@ -163,19 +163,15 @@ bool accepts(const Kernel& kernel, nb::args tensors) {
     return true;
 }
 
-// A tensor of the type of `like`, of some sizes, made by torch.
-template <class... Sizes>
-nb::object make(const char* method, nb::handle like, Sizes... sizes) {
-    return like.attr(method)(int64_t(sizes)...);
-}
-
 // An output for x, in the memory order of x, zero where steps may be missing.
-nb::object make_output(nb::handle like, const Tensor& x, int64_t features, bool padded) {
-    if (x.dimensions == 2) return make("new_empty", like, x.size(0), features);
-    const char* const method = padded ? "new_zeros" : "new_empty";
-    if (x.size(0) > 1 && x.size(1) > 1 && x.stride(0) < x.stride(1))
-        return make(method, like, x.size(1), x.size(0), features).attr("transpose")(0, 1);
-    return make(method, like, x.size(0), x.size(1), features);
+nb::object make_output(const TensorMaker& make, const Tensor& x, int64_t features, bool padded) {
+    if (x.dimensions == 2) return make(x.size(0), features);
+    const int64_t steps = x.size(0), batch = x.size(1);
+    const bool batch_first = steps > 1 && batch > 1 && x.stride(0) < x.stride(1);
+    const nb::object y = batch_first ? make.strided(3, {steps, batch, features}, {features, steps * features, 1})
+                                     : make(steps, batch, features);
+    if (padded) std::memset(view(y).data, 0, size_t(steps * batch * features) * x.element.bits / 8);
+    return y;
 }
 
 // Returns y, the final states and, if asked for, what is kept for the backward pass.
@@ -185,23 +181,21 @@ nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tup
     Forward f{};
     const Tensor inputs = reader.sequence(x);
     const int64_t hidden = view(weights[1]).size(-1), directions = int64_t(weights.size() / weights_each);
-    const nb::object y = make_output(x, inputs, directions * hidden, ragged.size() != 0);
+    const TensorMaker make(x);
+    const nb::object y = make_output(make, inputs, directions * hidden, ragged.size() != 0);
     const Tensor outputs = reader.sequence(y);
     f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
     const Problem& p = f.problem;
     nb::object state_n[max_states];
     for (int j = 0; j < kernel.states; ++j) {
-        state_n[j] = make("new_empty", x, directions, p.batch, hidden);
+        state_n[j] = make(directions, p.batch, hidden);
         f.state_n[j] = reader.address(state_n[j], directions * p.batch * hidden);
     }
     const ptrdiff_t scalars = kernel.kept_scalars(p.rows_before(p.steps), hidden, p.directions);
-    const nb::object kept = keep ? make("new_empty", x, scalars) : nb::none();
+    const nb::object kept = keep ? make(scalars) : nb::none();
     f.kept = reader.address(kept, scalars);
     f.x = inputs.at<void>();
     f.y = outputs.at<void>();
-    const ptrdiff_t element = kernel.is_double ? 8 : 4;
-    advise_large_pages(f.y, size_t(outputs.count() * element));
-    if (f.kept) advise_large_pages(f.kept, size_t(scalars * element));
     reader.states(state_0, f.state_0, kernel, p);
     reader.weights(weights, f.weights, kernel, p);
     {

@@ -6,9 +6,12 @@
 
 #include <nanobind/nanobind.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+
+#include "memory.hpp"
 
 namespace throughtime {
 
@@ -54,13 +57,25 @@ struct Tensor {
     }
 };
 
+// DLManagedTensorVersioned
+struct ManagedTensor {
+    struct {
+        uint32_t major, minor;
+    } version;
+    void* context;
+    void (*release)(ManagedTensor*);
+    uint64_t flags;
+    Tensor tensor;
+};
+
 // The table of functions behind `__dlpack_c_exchange_api__`.
 struct Exchange {
     struct {
         uint32_t major, minor;
     } version;
     const void* earlier;
-    const void *allocate, *own, *give;
+    const void *allocate, *own;
+    int (*give)(ManagedTensor* from, PyObject** to);
     int (*view)(void* object, Tensor* to);  // -1 with a Python exception set
     const void* stream;
 
@@ -83,5 +98,52 @@ inline Tensor view(nanobind::handle object) {
     if (Exchange::of(object).view(object.ptr(), &tensor)) throw nanobind::python_error();
     return tensor;
 }
+
+// Makes tensors of the library, element type and device of another one, over memory of our own.
+class TensorMaker {
+  public:
+    explicit TensorMaker(nanobind::handle like) : exchange_(Exchange::of(like)), like_(view(like)) {}
+
+    static constexpr int max_dimensions = 3;
+    using Sizes = std::array<int64_t, max_dimensions>;
+
+    nanobind::object strided(int dimensions, Sizes sizes, Sizes strides) const {
+        auto* const owned = new Owned{};
+        owned->sizes = sizes;
+        owned->strides = strides;
+        int64_t count = 1;
+        for (int d = 0; d < dimensions; ++d) count *= sizes[size_t(d)];
+        owned->block = Block::take(size_t(count) * like_.element.bits / 8);
+        owned->version = {1, 0};
+        owned->release = [](ManagedTensor* self) {
+            static_cast<Owned*>(self)->block.give_back();
+            delete static_cast<Owned*>(self);
+        };
+        owned->tensor = like_;
+        owned->tensor.data = owned->block.data;
+        owned->tensor.byte_offset = 0;
+        owned->tensor.dimensions = dimensions;
+        owned->tensor.sizes = owned->sizes.data();
+        owned->tensor.strides = owned->strides.data();
+        PyObject* made = nullptr;
+        if (exchange_.give(owned, &made)) {
+            owned->release(owned);
+            throw nanobind::python_error();
+        }
+        return nanobind::steal(made);
+    }
+    nanobind::object operator()(int64_t count) const { return strided(1, {count}, {1}); }
+    nanobind::object operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
+    nanobind::object operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {b * c, c, 1}); }
+
+  private:
+    struct Owned : ManagedTensor {
+        Sizes sizes, strides;
+        Block block;
+    };
+
+    const Exchange& exchange_;
+    Tensor like_;
+};
 
 }  // namespace throughtime

@@ -33,7 +33,8 @@ def stated(function: str, kind: str) -> tuple[float, float, float]:
     assert row, f"the table of csrc/math.hpp has no row for {function}"
     column = list(TYPES).index(kind)
     ends = re.findall(r"\[(-\d+), (\d+)\]", row[3]) or [(-EVERYWHERE, EVERYWHERE)] * len(TYPES)
-    return float(row[1 + column]), *map(float, ends[column])
+    first, last = map(float, ends[column])
+    return float(row[1 + column]), first, last
 
 
 @pytest.fixture(scope="module", params=INSTRUCTION_SETS)

@@ -1,0 +1,123 @@
+"""Kernels among processes and threads: fork after use, many callers at once, very long and empty sequences."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+from tests.tolerances import assert_close
+
+from throughtime import nn
+from throughtime._scan import scan
+
+FORK = """
+import os, signal, sys
+import torch
+from throughtime import nn
+
+torch.set_num_threads(2)
+torch.manual_seed(0)
+layer = nn.GRU(8, 64)
+x = torch.randn(50, 32, 8)
+
+def gradients():
+    layer.zero_grad()
+    y, _ = layer(x)
+    y.square().sum().backward()
+    return [y.detach(), *(p.grad.clone() for p in layer.parameters())]
+
+expected = gradients()  # uses threads
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    same = all(torch.equal(a, b) for a, b in zip(gradients(), expected, strict=True))
+    os._exit(0 if same else 3)
+_, status = os.waitpid(child, 0)
+assert all(torch.equal(a, b) for a, b in zip(gradients(), expected, strict=True))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_a_forked_child_computes_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_many_threads_at_once_get_what_one_gets(layer: str) -> None:
+    module = getattr(nn, layer)(5, 40, num_layers=2)
+    inputs = [torch.randn(20, rows, 5) for rows in (1, 3, 8, 20)]
+
+    def call(x: torch.Tensor) -> list[torch.Tensor]:
+        y, _ = module(x)
+        return [y, *torch.autograd.grad(y.square().sum(), list(module.parameters()))]
+
+    expected = [call(x) for x in inputs]
+    same: list[bool] = []
+
+    def work(which: int) -> None:
+        for _ in range(20):
+            same.extend(torch.equal(a, b) for a, b in zip(call(inputs[which]), expected[which], strict=True))
+
+    threads = [threading.Thread(target=work, args=(i % len(inputs),)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert same
+    assert all(same)
+
+
+def test_other_python_threads_run_during_a_call() -> None:
+    module = nn.LSTM(64, 256)
+    x = torch.randn(300, 32, 64)
+    ticks = 0
+    done = threading.Event()
+
+    def work() -> None:
+        with torch.no_grad():
+            module(x)
+        done.set()
+
+    with torch.no_grad():
+        module(x[:2])
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not done.is_set():
+        ticks += 1
+        time.sleep(1e-4)
+    thread.join()
+    assert ticks > 5
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_a_hundred_thousand_steps(layer: str) -> None:
+    module = getattr(nn, layer)(1, 4, dtype=torch.float64)
+    x = torch.randn(100_000, 1, 1, dtype=torch.float64, requires_grad=True)
+    y, _ = module(x)
+    y[-1].sum().backward()
+    last = x.detach()[-500:].requires_grad_()  # what is older has faded
+    short, _ = module(last, None)
+    (gradient,) = torch.autograd.grad(short[-1].sum(), last)
+    assert y.shape == (100_000, 1, 4)
+    assert_close(y[-1], short[-1], "forward")
+    assert x.grad is not None
+    assert_close(x.grad[-500:], gradient, "gradient")
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_no_rows_and_no_steps(layer: str) -> None:
+    module = getattr(nn, layer)(3, 9)
+    y, finals = module(torch.randn(5, 0, 3))
+    assert y.shape == (5, 0, 9)
+    assert (finals if isinstance(finals, torch.Tensor) else finals[0]).shape == (1, 0, 9)
+    state = [torch.randn(1, 2, 9) for _ in module.cell.states]
+    y, finals = scan(module.cell, torch.randn(0, 2, 3), state, module.weights(0))
+    assert y.shape == (0, 2, 9)
+    assert_close(tuple(finals), tuple(state), "exact")

@@ -174,9 +174,15 @@ def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:
     if gains[best] < _CLOSE:
         return f"The network is as good as {BASELINES[best]}, no better, {held_out}."
     text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
-    if best == "seasonal_naive":
-        return text + "."
-    return text + f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts."
+    if best != "seasonal_naive":
+        text += f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
+    return f"{text}.{_without_memory(errors)}"
+
+
+def _without_memory(errors: dict[str, float]) -> str:
+    """A sentence where the network is beaten by one that has no memory."""
+    gain = 1 - errors.get(FEED_FORWARD, np.inf) / errors[_OURS]
+    return f" A feed-forward network without memory is {gain:.0%} better than it." if gain > _CLOSE else ""
 
 
 def _mean(x: np.ndarray) -> float:

@@ -86,17 +86,27 @@ struct Kernel {
     ptrdiff_t kept_scalars(ptrdiff_t rows, ptrdiff_t hidden, int directions) const {
         return directions * rows * ((hidden + lanes - 1) / lanes * lanes) * kept;
     }
+    // Where the value of a state besides h (from 1 on) after step t stands in what a single direction without lengths
+    // has kept.
+    ptrdiff_t kept_state_at(ptrdiff_t t, ptrdiff_t n, ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t unit,
+                            int state) const {
+        const ptrdiff_t blocks = (hidden + lanes - 1) / lanes, block = unit / lanes;
+        return ((t * blocks + block) * batch + n) * kept * lanes + (kept - states + state) * lanes + unit % lanes;
+    }
 };
 
-// The list that cells put themselves on when the library is loaded. The constructor is compiled without any instruction
-// set flag and takes a pointer to constant data, so that loading runs nothing a lesser processor does not know.
-class Register {
+// The lists that cells and learners put themselves on when the library is loaded. The constructor is compiled without
+// any instruction set flag and takes a pointer to constant data, so that loading runs nothing a lesser processor does
+// not know.
+template <class Entry>
+class RegisterOf {
   public:
-    Register(const Kernel* kernel);  // NOLINT: a list of kernels reads better without the type at each
+    RegisterOf(const Entry* entry);  // NOLINT: a list of kernels reads better without the type at each
 
-    const Kernel* const kernel;
-    const Register* const next;
-    static const Register* first();
+    const Entry* const entry;
+    const RegisterOf* const next;
+    static const RegisterOf* first();
 };
+using Register = RegisterOf<Kernel>;
 
 }  // namespace throughtime

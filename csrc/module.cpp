@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "kernel.hpp"
-#include "tensor.hpp"
+#include "learning.hpp"
+#include "reader.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -37,94 +38,12 @@ std::vector<std::string> instruction_sets() {
     return found;
 }
 
-std::vector<const Kernel*> kernels() {
-    std::vector<const Kernel*> found;
-    for (const Register* r = Register::first(); r; r = r->next) found.push_back(r->kernel);
+template <class Entry>
+std::vector<const Entry*> registered() {
+    std::vector<const Entry*> found;
+    for (auto* r = RegisterOf<Entry>::first(); r; r = r->next) found.push_back(r->entry);
     return found;
 }
-
-constexpr size_t weights_each = 6;  // the fields of Weights in _shapes.py; the sixth, a projection, is not compiled
-
-// What a call's tensors have to be; the engine itself checks nothing.
-class Reader {
-  public:
-    explicit Reader(const Kernel& kernel) : bits_(kernel.is_double ? 64 : 32) {}
-
-    bool accepts(nb::handle object) const {
-        Tensor tensor;
-        if (Exchange::of(object).view(object.ptr(), &tensor)) {
-            PyErr_Clear();
-            return false;
-        }
-        return tensor.on_cpu(Tensor::floating, bits_) && tensor.count() > 0;
-    }
-
-    // The address of a tensor of `count` elements, null for None. What is not contiguous is copied, and the copy lives
-    // as long as the reader.
-    void* address(nb::handle object, int64_t count) {
-        if (object.is_none()) return nullptr;
-        Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.count() != count) {
-            const std::string expected = "expected a tensor of " + std::to_string(count) + " elements of " +
-                                         std::to_string(bits_) + " bits on the CPU, got ";
-            throw std::invalid_argument(expected + nb::cast<std::string>(nb::str(object.attr("shape"))));
-        }
-        if (!tensor.contiguous()) tensor = view(copies_.emplace_back(object.attr("contiguous")()));
-        return tensor.at<void>();
-    }
-
-    // Those of the states of all directions.
-    template <class Pointer>
-    void states(nb::tuple from, Pointer* to, const Kernel& kernel, const Problem& p) {
-        if (from.size() > size_t(kernel.states)) throw std::invalid_argument("too many states");
-        for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i], p.directions * p.batch * p.hidden);
-    }
-
-    // Those of the weights of each direction, or of their gradients.
-    template <class To>
-    void weights(nb::tuple from, To* to, const Kernel& kernel, const Problem& p) {
-        const int64_t rows = kernel.gates * p.hidden;
-        for (int d = 0; d < p.directions; ++d) {
-            const size_t first = size_t(d) * weights_each;
-            to[d] = {address(from[first], rows * p.inputs), address(from[first + 1], rows * p.hidden),
-                     address(from[first + 2], rows), address(from[first + 3], rows),
-                     address(from[first + 4], kernel.diagonals * p.hidden)};
-        }
-    }
-
-    // A sequence (T, N, features), or packed (rows, features): any strides between vectors, and none within, so that
-    // others are copied.
-    Tensor sequence(nb::handle object) {
-        const Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.dimensions < 2)
-            throw std::invalid_argument("expected a sequence of " + std::to_string(bits_) + " bit elements on the CPU");
-        if (tensor.stride(-1) == 1 || tensor.size(-1) == 1) return tensor;
-        return view(copies_.emplace_back(object.attr("contiguous")()));
-    }
-
-    // The address of a sequence that is laid out as another one.
-    void* like(const Tensor& other, nb::handle object) {
-        const Tensor tensor = sequence(object);
-        for (int d = 0; d < other.dimensions; ++d)
-            if (tensor.dimensions != other.dimensions || tensor.size(d) != other.size(d) ||
-                (tensor.size(d) != 1 && tensor.stride(d) != other.stride(d)))
-                throw std::invalid_argument("expected a gradient laid out as what it belongs to");
-        return tensor.at<void>();
-    }
-
-    // Whole numbers, null for None.
-    static const int64_t* table(nb::handle object) {
-        if (object.is_none()) return nullptr;
-        const Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::integer, 64) || !tensor.contiguous())
-            throw std::invalid_argument("expected contiguous whole numbers of 64 bits on the CPU");
-        return tensor.at<const int64_t>();
-    }
-
-  private:
-    int bits_;
-    std::vector<nb::object> copies_;
-};
 
 // `ragged` is (lengths, order, offsets), each may be None; see Problem.
 Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tuple ragged, bool reverse, int threads) {
@@ -157,7 +76,7 @@ Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tupl
 }
 
 bool accepts(const Kernel& kernel, nb::args tensors) {
-    const Reader reader(kernel);
+    const Reader reader(kernel.is_double);
     for (const nb::handle tensor : tensors)
         if (!tensor.is_none() && !reader.accepts(tensor)) return false;
     return true;
@@ -177,7 +96,7 @@ nb::object make_output(const TensorMaker& make, const Tensor& x, int64_t feature
 // Returns y, the final states and, if asked for, what is kept for the backward pass.
 nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
                   bool reverse, int threads, bool keep) {
-    Reader reader(kernel);
+    Reader reader(kernel.is_double);
     Forward f{};
     const Tensor inputs = reader.sequence(x);
     const int64_t hidden = view(weights[1]).size(-1), directions = int64_t(weights.size() / weights_each);
@@ -210,7 +129,7 @@ nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tup
 void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::handle dy, nb::tuple dx,
               nb::tuple state_0, nb::tuple dstate_n, nb::tuple dstate_0, nb::tuple weights, nb::tuple dweights,
               nb::tuple ragged, bool reverse, int threads) {
-    Reader reader(kernel);
+    Reader reader(kernel.is_double);
     const Tensor inputs = reader.sequence(x), outputs = reader.sequence(y);
     Backward f{};
     f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
@@ -227,6 +146,82 @@ void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept,
     reader.weights(dweights, f.dweights, kernel, p);
     const nb::gil_scoped_release released;
     kernel.backward(f);
+}
+
+// See Learning. A layer is (kernel, weights, states); moments are (first, second), each may be None.
+int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const std::string& objective, bool final_state,
+              nb::handle x, nb::handle target, nb::handle windows, nb::handle reports, const std::string& rule,
+              nb::list moments, nb::tuple hyperparameters, int64_t updates, int threads) {
+    Reader reader(learner.is_double);
+    Learning l{};
+    const Tensor inputs = reader.sequence(x);
+    if (inputs.dimensions != 3 || layers.size() == 0 || layers.size() > size_t(max_layers))
+        throw std::invalid_argument("expected inputs (T, N, I) and one to eight layers");
+    l.steps = inputs.size(0);
+    l.batch = inputs.size(1);
+    l.x = inputs.at<void>();
+    l.x_layout = {inputs.stride(0), inputs.stride(1), nullptr};
+    l.depth = int(layers.size());
+    const auto add = [&](nb::handle value, int64_t count) {
+        const nb::tuple moment = nb::cast<nb::tuple>(moments[size_t(l.parameter_count)]);
+        void* const address = reader.in_place(value, count);
+        l.parameters[l.parameter_count++] = {address, reader.in_place(moment[0], count),
+                                             reader.in_place(moment[1], count), address ? count : 0};
+        return address;
+    };
+    int64_t width = inputs.size(2);
+    for (int i = 0; i < l.depth; ++i) {
+        const nb::tuple given = nb::cast<nb::tuple>(layers[size_t(i)]);
+        const auto& kernel = nb::cast<const Kernel&>(given[0]);
+        const nb::tuple weights = nb::cast<nb::tuple>(given[1]), states = nb::cast<nb::tuple>(given[2]);
+        Layer& layer = l.layers[i];
+        layer.kernel = &kernel;
+        layer.inputs = width;
+        layer.hidden = view(weights[1]).size(-1);
+        const int64_t rows = kernel.gates * layer.hidden;
+        layer.weights = {add(weights[0], rows * width), add(weights[1], rows * layer.hidden), add(weights[2], rows),
+                         add(weights[3], rows), add(weights[4], kernel.diagonals * layer.hidden)};
+        if (kernel.is_double != learner.is_double || states.size() != size_t(kernel.states))
+            throw std::invalid_argument("expected kernels of one element type, and all states of each");
+        for (int j = 0; j < kernel.states; ++j)
+            layer.state[j] = reader.in_place(states[size_t(j)], l.batch * layer.hidden);
+        width = layer.hidden;
+    }
+    l.outputs = view(output[0]).size(0);
+    l.output_weight = add(output[0], l.outputs * width);
+    l.output_bias = add(output[1], l.outputs);
+    l.objective = objective == "mse" ? Objective::mse : Objective::cross_entropy;
+    l.final_state = final_state;
+    const Tensor targets = l.objective == Objective::mse ? reader.sequence(target) : Reader::classes(target, l.outputs);
+    const int time = final_state ? 0 : 1;
+    if (targets.dimensions != time + (l.objective == Objective::mse ? 2 : 1) || targets.size(time) != l.batch ||
+        (time && targets.size(0) != l.steps) || (l.objective == Objective::mse && targets.size(-1) != l.outputs))
+        throw std::invalid_argument("expected a target for each output");
+    l.target = targets.at<void>();
+    l.target_layout = {time ? targets.stride(0) : 0, targets.stride(time), nullptr};
+    l.windows = reinterpret_cast<const Window*>(Reader::table(windows));
+    l.count = view(windows).size(0);
+    if (view(windows).count() != 4 * l.count || view(reports).count() != 2 * l.count)
+        throw std::invalid_argument("expected windows (n, 4) and reports (n, 2)");
+    for (ptrdiff_t i = 0; i < l.count; ++i) {
+        const Window& w = l.windows[i];
+        if (w.start < 0 || w.loss < w.start || w.loss >= w.stop || w.stop > l.steps || w.carry <= w.start ||
+            w.carry > w.stop)
+            throw std::invalid_argument("expected windows within the sequence");
+    }
+    l.reports = view(reports).at<Report>();
+    l.rule = rule == "sgd" ? Rule::sgd : rule == "adam" ? Rule::adam : Rule::adamw;
+    if (l.rule != Rule::sgd)
+        for (int i = 0; i < l.parameter_count; ++i)
+            if (l.parameters[i].value && !(l.parameters[i].first && l.parameters[i].second))
+                throw std::invalid_argument("expected both moments of each parameter");
+    const auto number = [&](size_t i) { return nb::cast<double>(hyperparameters[i]); };
+    l.learning_rate = number(0), l.weight_decay = number(1), l.beta1 = number(2), l.beta2 = number(3);
+    l.epsilon = number(4), l.clip = number(5);
+    l.updates = updates;
+    l.threads = threads;
+    const nb::gil_scoped_release released;
+    return learner.learn(l);
 }
 
 // Ends the threads of the OpenMP pool; the next parallel region starts new ones. A child that is forked while they
@@ -257,8 +252,14 @@ NB_MODULE(_engine, m) {
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
         .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a,
              "dstate_0"_a, "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);
+    nb::class_<Learner>(m, "Learner", "Whole updates of small networks, for one element type and one instruction set.")
+        .def_ro("isa", &Learner::isa)
+        .def_ro("is_double", &Learner::is_double)
+        .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "x"_a, "target"_a, "windows"_a,
+             "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "updates"_a, "threads"_a);
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
-    m.def("kernels", &kernels, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
+    m.def("kernels", &registered<Kernel>, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
+    m.def("learners", &registered<Learner>, nb::rv_policy::reference, "The learners, for every instruction set.");
     m.def("release_threads", &release_threads, "End the threads of the pool before a fork.");
 }
 

@@ -1,13 +1,24 @@
-// The list of compiled cells.
+// The lists of what was compiled.
 #include "kernel.hpp"
+#include "learning.hpp"
 
 namespace throughtime {
 
 // A plain pointer is initialised before any constructor of any translation unit runs.
-static const Register* head = nullptr;
+template <class Entry>
+static const RegisterOf<Entry>* head = nullptr;
 
-Register::Register(const Kernel* kernel) : kernel(kernel), next(head) { head = this; }
+template <class Entry>
+RegisterOf<Entry>::RegisterOf(const Entry* entry) : entry(entry), next(head<Entry>) {
+    head<Entry> = this;
+}
 
-const Register* Register::first() { return head; }
+template <class Entry>
+const RegisterOf<Entry>* RegisterOf<Entry>::first() {
+    return head<Entry>;
+}
+
+template class RegisterOf<Kernel>;
+template class RegisterOf<Learner>;
 
 }  // namespace throughtime

@@ -4,9 +4,6 @@
 #include "backward.hpp"
 #include "forward.hpp"
 
-#define THROUGHTIME_STRING_OF(name) #name
-#define THROUGHTIME_STRING(name) THROUGHTIME_STRING_OF(name)
-
 namespace throughtime::THROUGHTIME_ISA {
 
 template <Cell C, class T>

@@ -22,6 +22,8 @@
 #endif
 
 #define THROUGHTIME_INLINE inline __attribute__((always_inline))
+#define THROUGHTIME_STRING_OF(name) #name
+#define THROUGHTIME_STRING(name) THROUGHTIME_STRING_OF(name)
 
 namespace throughtime::THROUGHTIME_ISA {
 
@@ -152,6 +154,19 @@ THROUGHTIME_INLINE V min(V a, V b) {
 template <class V>
 THROUGHTIME_INLINE V max(V a, V b) {
     return a < b ? b : a;
+}
+#endif
+#if defined(__AVX512F__)
+THROUGHTIME_INLINE FloatVec sqrt(FloatVec a) { return FloatVec(_mm512_maskz_sqrt_ps(__mmask16(-1), a)); }
+THROUGHTIME_INLINE DoubleVec sqrt(DoubleVec a) { return DoubleVec(_mm512_maskz_sqrt_pd(__mmask8(-1), a)); }
+#elif defined(__AVX2__)
+THROUGHTIME_INLINE FloatVec sqrt(FloatVec a) { return FloatVec(_mm256_sqrt_ps(a)); }
+THROUGHTIME_INLINE DoubleVec sqrt(DoubleVec a) { return DoubleVec(_mm256_sqrt_pd(a)); }
+#else
+template <class V>
+THROUGHTIME_INLINE V sqrt(V a) {
+    for (int i = 0; i < lanes<Element<V> >; ++i) a[i] = Element<V>(__builtin_sqrt(double(a[i])));
+    return a;
 }
 #endif
 THROUGHTIME_INLINE FloatVec abs(FloatVec a) { return FloatVec(Int32Vec(a) & 0x7fffffff); }

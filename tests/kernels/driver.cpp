@@ -188,7 +188,7 @@ int main() {
     const Sizes all[] = {{1, 1, 1, 1}, {5, 3, 2, 7}, {4, 1, 1, 300}, {3, 2, 40, 33}, {6, 17, 20, 31}, {3, 70, 5, 9}};
     int runs = 0;
     for (const Register* r = Register::first(); r; r = r->next) {
-        const Kernel& kernel = *r->kernel;
+        const Kernel& kernel = *r->entry;
         if (!runs_here(kernel.isa)) continue;
         for (const Sizes& sizes : all)
             for (const Kind kind : {Kind::full, Kind::reverse, Kind::bidirectional, Kind::padded, Kind::packed}) {

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from throughtime._kernels._engine import Kernel
+    from throughtime._kernels._engine import Kernel, Learner
 
 try:
     from throughtime._kernels import _engine
@@ -49,6 +49,16 @@ _table: dict[tuple[str, str, bool], Kernel] = {
 def find(cell: str, activation: str, double: bool) -> Kernel | None:
     """Return the kernel of a cell for float64 (`double`) or float32, or None where none is compiled."""
     return _table.get((cell, activation, double))
+
+
+_learners: dict[bool, Learner] = {
+    learner.is_double: learner for learner in (_engine.learners() if _engine else ()) if learner.isa == isa
+}
+
+
+def find_learner(double: bool) -> Learner | None:
+    """Return what trains small networks in float64 (`double`) or float32, or None where nothing is compiled."""
+    return _learners.get(double)
 
 
 def _release_threads() -> None:

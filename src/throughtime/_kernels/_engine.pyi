@@ -56,11 +56,39 @@ class Kernel:
         threads: int,
     ) -> None: ...
 
+class Learner:
+    """Whole updates of small networks, for one element type and one instruction set."""
+
+    @property
+    def isa(self) -> str: ...
+    @property
+    def is_double(self) -> bool: ...
+    def learn(
+        self,
+        layers: list[tuple[Kernel, tuple[Any, ...], tuple[Any, ...]]],
+        output: tuple[Any, Any | None],
+        objective: str,
+        final_state: bool,
+        x: Any,
+        target: Any,
+        windows: Any,
+        reports: Any,
+        rule: str,
+        moments: list[tuple[Any | None, Any | None]],
+        hyperparameters: tuple[float, ...],
+        updates: int,
+        threads: int,
+    ) -> int:
+        """Train on windows, one update each. Returns how many there were before a loss or gradient was no number."""
+
 def instruction_sets() -> list[str]:
     """Instruction sets that this processor can run, best first."""
 
 def kernels() -> list[Kernel]:
     """All compiled cells, for every instruction set."""
+
+def learners() -> list[Learner]:
+    """The learners, for every instruction set."""
 
 def release_threads() -> None:
     """End the threads of the pool before a fork."""

@@ -109,10 +109,10 @@ class AbstractSingle(nn.Module):
                 raise ValueError(f"{type(self).__name__}: Expected {label} to be 1D or 2D, got {s.dim()}D instead")
             if s.shape[-1] != self.hidden_size:
                 raise RuntimeError(
-                    f"{label} has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
+                    f"hidden{k} has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
                 )
             if (s.dim() == 2) != batched or (batched and s.shape[0] != batch):
                 raise RuntimeError(
-                    f"Input batch size {batch if batched else 1} doesn't match {label} of shape {list(s.shape)}"
+                    f"Input batch size {batch if batched else 1} doesn't match hidden{k} of shape {list(s.shape)}"
                 )
         return tuple(s.unsqueeze(0) if batched else s.unsqueeze(0).unsqueeze(0) for s in state)

@@ -1,0 +1,313 @@
+// Updates of small networks, where everything around the arithmetic would cost more than the arithmetic.
+#include "learning.hpp"
+
+#include "cell.hpp"
+#include "plan.hpp"
+
+namespace throughtime::THROUGHTIME_ISA {
+namespace {
+
+extern "C" double log(double);
+extern "C" double pow(double, double);
+extern "C" double sqrt(double);
+
+template <class T>
+T sum_of(Vec<T> v) {
+    T total = 0;
+    for (int i = 0; i < lanes<T>; ++i) total += v[i];
+    return total;
+}
+
+// y += a x for `count` elements.
+template <class T>
+THROUGHTIME_INLINE void add_scaled(T a, const T* x, T* y, ptrdiff_t count) {
+    for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
+        store_units(y, count, b, fma(splat<Vec<T>>(a), load_units(x, count, b), load_units(y, count, b)));
+}
+
+template <class T>
+THROUGHTIME_INLINE T dot(const T* x, const T* y, ptrdiff_t count) {
+    Vec<T> sum{};
+    for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
+        sum = fma(load_units(x, count, b), load_units(y, count, b), sum);
+    return sum_of<T>(sum);
+}
+
+template <class T>
+struct LearningMemory {
+    T *y[max_layers], *kept[max_layers], *dy[max_layers];  // (T, N, H); as each kernel keeps; (T, N, H)
+    T* final[max_layers][max_states];                      // (N, H)
+    T* dfinal;                                             // (N, H) of the last layer
+    T* z;                                                  // (O)
+    T* gradients;                                          // of all parameters, one after the other
+
+    void layout(Pieces& pieces, const Learning& l, ptrdiff_t steps) {
+        for (int i = 0; i < l.depth; ++i) {
+            const Layer& layer = l.layers[i];
+            const ptrdiff_t values = steps * l.batch * layer.hidden;
+            y[i] = pieces.take<T>(values);
+            dy[i] = pieces.take<T>(values);
+            kept[i] = pieces.take<T>(layer.kernel->kept_scalars(steps * l.batch, layer.hidden, 1));
+            for (int j = 0; j < layer.kernel->states; ++j) final[i][j] = pieces.take<T>(l.batch * layer.hidden);
+        }
+        dfinal = pieces.take<T>(l.batch * l.layers[l.depth - 1].hidden);
+        z = pieces.take<T>(l.outputs);
+        ptrdiff_t count = 0;
+        for (int i = 0; i < l.parameter_count; ++i) count += l.parameters[i].count;
+        gradients = pieces.take<T>(count);
+    }
+};
+
+template <class T>
+class LearningRun {
+    using V = Vec<T>;
+
+  public:
+    LearningRun(const Learning& call, const LearningMemory<T>& memory) : l_(call), m_(memory) {
+        ptrdiff_t at = 0;
+        for (int i = 0; i < l_.parameter_count; ++i) {
+            gradients_[i] = l_.parameters[i].value ? m_.gradients + at : nullptr;
+            at += l_.parameters[i].count;
+        }
+    }
+
+    ptrdiff_t operator()() {
+        for (ptrdiff_t i = 0; i < l_.count; ++i) {
+            const Window& w = l_.windows[i];
+            Report& report = l_.reports[i];
+            forward(w);
+            report.loss = output(w);
+            backward(w);
+            report.norm = norm();
+            // Finite numbers differ from themselves by zero, others by no number.
+            if (report.loss - report.loss != 0 || report.norm - report.norm != 0) return i;
+            update(l_.updates + i + 1, report.norm);
+            carry(w);
+        }
+        return l_.count;
+    }
+
+  private:
+    Problem problem(int i, const Window& w) const {
+        const Layer& layer = l_.layers[i];
+        const ptrdiff_t inputs = l_.batch * layer.inputs, outputs = l_.batch * layer.hidden;
+        return {.steps = w.stop - w.start,
+                .batch = l_.batch,
+                .inputs = layer.inputs,
+                .hidden = layer.hidden,
+                .directions = 1,
+                .reverse = false,
+                .threads = l_.threads,
+                .lengths = nullptr,
+                .order = nullptr,
+                .x = i ? Layout{inputs, layer.inputs, nullptr} : l_.x_layout,
+                .y = {outputs, layer.hidden, nullptr}};
+    }
+
+    const void* input(int i, const Window& w) const {
+        return i ? m_.y[i - 1] : static_cast<const T*>(l_.x) + l_.x_layout.at(w.start, 0);
+    }
+
+    void forward(const Window& w) const {
+        for (int i = 0; i < l_.depth; ++i) {
+            Forward f{};
+            f.problem = problem(i, w);
+            f.weights[0] = l_.layers[i].weights;
+            f.x = input(i, w);
+            f.y = m_.y[i];
+            f.kept = m_.kept[i];
+            for (int j = 0; j < l_.layers[i].kernel->states; ++j) {
+                f.state_0[j] = l_.layers[i].state[j];
+                f.state_n[j] = m_.final[i][j];
+            }
+            l_.layers[i].kernel->forward(f);
+        }
+    }
+
+    // The loss, and the gradients of the output layer and of what it read.
+    double output(const Window& w) const {
+        const int top = l_.depth - 1;
+        const ptrdiff_t hidden = l_.layers[top].hidden, steps = w.stop - w.loss;
+        const ptrdiff_t rows = (l_.final_state ? 1 : steps) * l_.batch, skipped = (w.loss - w.start) * l_.batch;
+        const T* const h = l_.final_state ? m_.final[top][0] : m_.y[top] + skipped * hidden;
+        T* const dh = l_.final_state ? m_.dfinal : m_.dy[top] + skipped * hidden;
+        if (!l_.final_state) fill(m_.dy[top], skipped * hidden, T(0));
+        fill(dh, rows * hidden, T(0));
+        const T* const weight = static_cast<const T*>(l_.output_weight);
+        const T* const bias = static_cast<const T*>(l_.output_bias);
+        T* const dweight = gradients_[l_.parameter_count - 2];
+        T* const dbias = gradients_[l_.parameter_count - 1];
+        fill(dweight, l_.outputs * hidden, T(0));
+        if (dbias) fill(dbias, l_.outputs, T(0));
+        double loss = 0;
+        for (ptrdiff_t r = 0; r < rows; ++r) {
+            const T* const h_r = h + r * hidden;
+            for (ptrdiff_t o = 0; o < l_.outputs; ++o)
+                m_.z[o] = dot(h_r, weight + o * hidden, hidden) + (bias ? bias[o] : T(0));
+            const ptrdiff_t t = l_.final_state ? 0 : w.loss + r / l_.batch;
+            loss += slope(l_.target_layout.at(t, r % l_.batch), double(rows));
+            for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
+                add_scaled(m_.z[o], weight + o * hidden, dh + r * hidden, hidden);
+                add_scaled(m_.z[o], h_r, dweight + o * hidden, hidden);
+                if (dbias) dbias[o] += m_.z[o];
+            }
+        }
+        return loss;
+    }
+
+    // The share of a row's outputs z in the mean loss; what stands in z becomes its gradient.
+    double slope(ptrdiff_t target, double rows) const {
+        return l_.objective == Objective::mse ? squares(static_cast<const T*>(l_.target) + target, rows)
+                                              : entropy(static_cast<const int64_t*>(l_.target)[target], rows);
+    }
+
+    double squares(const T* target, double rows) const {
+        const double count = rows * double(l_.outputs);
+        double loss = 0;
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
+            const T error = m_.z[o] - target[o];
+            loss += double(error) * double(error);
+            m_.z[o] = T(2 / count) * error;
+        }
+        return loss / count;
+    }
+
+    double entropy(int64_t target, double rows) const {
+        T largest = m_.z[0];
+        for (ptrdiff_t o = 1; o < l_.outputs; ++o) largest = larger(largest, m_.z[o]);
+        const T right = m_.z[target] - largest;
+        T sum = 0;
+        for (ptrdiff_t b = 0; b < blocks_of<T>(l_.outputs); ++b) {
+            const ptrdiff_t here = smaller(units_in<T>(l_.outputs, b), ptrdiff_t(lanes<T>));
+            const V e = exp(load_units(m_.z, l_.outputs, b) - splat<V>(largest));
+            store_units(m_.z, l_.outputs, b, e);
+            for (ptrdiff_t i = 0; i < here; ++i) sum += e[i];
+        }
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) m_.z[o] *= T(1 / (double(sum) * rows));
+        m_.z[target] -= T(1 / rows);
+        return (log(double(sum)) - double(right)) / rows;
+    }
+
+    void backward(const Window& w) const {
+        int parameter = 5 * l_.depth;
+        for (int i = l_.depth - 1; i >= 0; --i) {
+            const Layer& layer = l_.layers[i];
+            parameter -= 5;
+            Backward f{};
+            f.problem = problem(i, w);
+            f.weights[0] = layer.weights;
+            f.x = input(i, w);
+            f.y = m_.y[i];
+            f.kept = m_.kept[i];
+            const bool final_only = l_.final_state && i == l_.depth - 1;
+            f.dy = final_only ? nullptr : m_.dy[i];
+            f.dstate_n[0] = final_only ? m_.dfinal : nullptr;
+            f.dx[0] = i ? m_.dy[i - 1] : nullptr;
+            for (int j = 0; j < layer.kernel->states; ++j) f.state_0[j] = layer.state[j];
+            T* const* const g = gradients_ + parameter;
+            f.dweights[0] = {g[0], g[1], g[2], g[3], g[4]};
+            layer.kernel->backward(f);
+        }
+    }
+
+    double norm() const {
+        double total = 0;
+        for (int i = 0; i < l_.parameter_count; ++i)
+            if (gradients_[i]) total += double(dot(gradients_[i], gradients_[i], l_.parameters[i].count));
+        return sqrt(total);
+    }
+
+    void update(int64_t step, double norm) const {
+        const T scale = norm > l_.clip ? T(smaller(1.0, l_.clip / (norm + 1e-6))) : T(1);
+        for (int i = 0; i < l_.parameter_count; ++i)
+            if (gradients_[i]) l_.rule == Rule::sgd ? sgd(i, step, scale) : adam(i, step, scale);
+    }
+
+    // torch.optim.SGD with momentum, without dampening
+    void sgd(int i, int64_t step, T scale) const {
+        const Parameter& p = l_.parameters[i];
+        T* const velocity = static_cast<T*>(p.first);
+        each(i, scale, [&](V w, V g, ptrdiff_t b) {
+            g = fma(splat<V>(T(l_.weight_decay)), w, g);
+            if (velocity) {
+                if (step > 1) g = fma(splat<V>(T(l_.beta1)), load_units(velocity, p.count, b), g);
+                store_units(velocity, p.count, b, g);
+            }
+            return fma(splat<V>(T(-l_.learning_rate)), g, w);
+        });
+    }
+
+    // Kingma and Ba 2015; with `adamw` Loshchilov and Hutter 2019: torch.optim.Adam and AdamW
+    void adam(int i, int64_t step, T scale) const {
+        const Parameter& p = l_.parameters[i];
+        T *const first = static_cast<T*>(p.first), *const second = static_cast<T*>(p.second);
+        const bool decoupled = l_.rule == Rule::adamw;
+        const T shrink = T(decoupled ? 1 - l_.learning_rate * l_.weight_decay : 1);
+        const T decay = T(decoupled ? 0 : l_.weight_decay);
+        const T rate = T(l_.learning_rate / (1 - pow(l_.beta1, double(step))));
+        const T root = T(sqrt(1 - pow(l_.beta2, double(step))));
+        each(i, scale, [&](V w, V g, ptrdiff_t b) {
+            w *= shrink;
+            g = fma(splat<V>(decay), w, g);
+            V m = load_units(first, p.count, b), v = load_units(second, p.count, b);
+            m = fma(splat<V>(T(1 - l_.beta1)), g - m, m);
+            v = fma(g * splat<V>(T(1 - l_.beta2)), g, v * splat<V>(T(l_.beta2)));
+            store_units(first, p.count, b, m);
+            store_units(second, p.count, b, v);
+            return w - splat<V>(rate) * m / (throughtime::THROUGHTIME_ISA::sqrt(v) / root + splat<V>(T(l_.epsilon)));
+        });
+    }
+
+    // value = f(value, scaled gradient, block) for each vector of a parameter
+    template <class F>
+    THROUGHTIME_INLINE void each(int i, T scale, F&& f) const {
+        const ptrdiff_t count = l_.parameters[i].count;
+        T* const value = static_cast<T*>(l_.parameters[i].value);
+        for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
+            store_units(value, count, b,
+                        f(load_units(value, count, b), load_units(gradients_[i], count, b) * splat<V>(scale), b));
+    }
+
+    // The state to go on from, of the weights before the update.
+    void carry(const Window& w) const {
+        for (int i = 0; i < l_.depth; ++i) {
+            const Layer& layer = l_.layers[i];
+            const ptrdiff_t values = l_.batch * layer.hidden, t = w.carry - w.start - 1;
+            for (int j = 0; j < layer.kernel->states; ++j) {
+                T* const to = static_cast<T*>(layer.state[j]);
+                if (w.carry == w.stop) {
+                    copy(m_.final[i][j], values, to);
+                } else if (j == 0) {
+                    copy(m_.y[i] + t * values, values, to);
+                } else {
+                    for (ptrdiff_t n = 0; n < l_.batch; ++n)
+                        for (ptrdiff_t u = 0; u < layer.hidden; ++u)
+                            to[n * layer.hidden + u] =
+                                m_.kept[i][layer.kernel->kept_state_at(t, n, l_.batch, layer.hidden, u, j)];
+                }
+            }
+        }
+    }
+
+    static void copy(const T* from, ptrdiff_t count, T* to) { __builtin_memcpy(to, from, size_t(count) * sizeof(T)); }
+
+    const Learning& l_;
+    const LearningMemory<T>& m_;
+    T* gradients_[max_parameters];
+};
+
+template <class T>
+ptrdiff_t learn(const Learning& l) {
+    ptrdiff_t steps = 0;
+    for (ptrdiff_t i = 0; i < l.count; ++i) steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
+    LearningMemory<T> memory;
+    const Scratch scratch([&](Pieces& pieces) { memory.layout(pieces, l, steps); });
+    return LearningRun<T>(l, memory)();
+}
+
+constexpr const char* isa = THROUGHTIME_STRING(THROUGHTIME_ISA);
+constexpr Learner learner_float{isa, false, learn<float>}, learner_double{isa, true, learn<double>};
+const RegisterOf<Learner> registered[] = {&learner_float, &learner_double};
+
+}  // namespace
+}  // namespace throughtime::THROUGHTIME_ISA

@@ -22,6 +22,8 @@ TOLERANCES: dict[str, dict[torch.dtype, float]] = {
     "gradient": {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 5e-2},
     # Weights after a few dozen updates: each update adds a gradient's error times the learning rate.
     "update": {torch.float32: 1e-4, torch.float64: 1e-10},
+    # A gradient beside a difference of losses in float64 with steps of 1e-6.
+    "difference": {torch.float64: 1e-7},
     # Promised bit for bit: threads, batch splits, time cuts, saving and loading, resuming.
     "exact": {torch.float32: 0.0, torch.float64: 0.0, torch.bfloat16: 0.0},
     # Figures of data and metrics, computed twice in float64 by different formulas.

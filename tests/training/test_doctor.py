@@ -10,6 +10,7 @@ from tests.tolerances import assert_close
 
 from throughtime import nn, training
 from throughtime.training.doctor import half_life
+from throughtime.training.verdict import Reach, verdict
 
 
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
@@ -72,11 +73,81 @@ def test_saturated_gates_and_dead_units_are_named() -> None:
     assert "hardly vary" in text
 
 
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_the_spectral_radius_is_that_of_the_jacobian_of_one_step(layer: str) -> None:
+    module = getattr(nn, layer)(2, 5, dtype=torch.float64)
+    x = torch.randn(6, 3, 2, dtype=torch.float64)
+    found = training.doctor(module, x).layers[0].spectral_radius
+    assert list(found) == list(range(6))
+    _, state = module(x[:4, :1])
+    joined = torch.cat(tuple(state) if isinstance(state, tuple) else (state,), -1).flatten()
+
+    def step(before: torch.Tensor) -> torch.Tensor:
+        parts = tuple(part.reshape(1, 1, 5) for part in before.split(5))
+        _, after = module(x[4:5, :1], parts if layer == "LSTM" else next(iter(parts)))
+        return torch.cat(tuple(after) if isinstance(after, tuple) else (after,), -1).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(step, joined)
+    assert_close(found[4], float(torch.linalg.eigvals(jacobian).abs().max()), "gradient")
+
+
+def test_both_directions_have_their_radii_in_the_order_of_time() -> None:
+    module = nn.GRU(2, 5, bidirectional=True, dtype=torch.float64)
+    mirror = nn.GRU(2, 5, dtype=torch.float64)
+    mirror.load_state_dict(
+        {name.removesuffix("_reverse"): value for name, value in module.state_dict().items() if "reverse" in name}
+    )
+    x = torch.randn(40, 1, 2, dtype=torch.float64)
+    backwards = training.doctor(module, x).layers[-1].spectral_radius
+    forwards = training.doctor(mirror, x.flip(0)).layers[0].spectral_radius
+    assert list(backwards) == sorted(backwards)
+    expected = {39 - step: radius for step, radius in forwards.items()}
+    assert_close([backwards[step] for step in sorted(expected)], [expected[step] for step in sorted(expected)], "exact")
+
+
+def test_a_recurrence_that_is_scaled_has_that_radius() -> None:
+    layer = nn.RNN(1, 4, nonlinearity="relu", initialization=nn.Identity(scale=0.9), dtype=torch.float64)
+    radii = training.doctor(layer, torch.ones(7, 1, 1, dtype=torch.float64)).layers[0].spectral_radius
+    assert all(math.isclose(radius, 0.9, rel_tol=1e-9) or radius == 0.0 for radius in radii.values())
+
+
+@pytest.mark.parametrize(
+    ("reach", "season", "words"),
+    [
+        (Reach("rnn", 9.0, 1.0, 0.1), 24, "halve every 9 steps; your season is 24 steps, where 16% is left: use GRU"),
+        (Reach("lstm", 9.0, 1.0, 0.1), 24, "start from initialization=nn.Chrono(48)"),
+        (Reach("gru", 30.0, 1.0, 0.5), 24, "where 57% is left: that is within reach"),
+        (Reach("rnn", 1.0, 1.0, 0.0), 24, "where less than 1 % is left"),
+        (Reach("gru", math.inf, 1.0, 1.0), 24, "do not fade, and your season is 24 steps: that is within reach"),
+        (Reach("gru", 2.0, 1.0, 0.0), None, "the sequences have 40 steps"),
+        (Reach("gru", 0.0, 0.0, 0.0), 24, "No gradient arrives"),
+        (Reach("rnn", math.inf, 1.0, 50.0), 24, "Gradients grow on their way back"),
+    ],
+)
+def test_the_verdict_says_what_to_do(reach: Reach, season: int | None, words: str) -> None:
+    assert words in verdict([reach], steps=40, season=season, clipped=None)
+
+
+def test_the_share_of_clipped_updates_comes_from_the_history() -> None:
+    model = nn.ManyToOne(nn.GRU(2, 4), 1)
+    x, y = torch.randn(6, 3, 2), torch.randn(3, 1)
+    history = training.fit(model, (x, y), clip=1e-6, stop=[training.Epochs(3)])
+    found = training.doctor(model, x, y, history=history)
+    assert found.clipped == 1.0
+    assert "100% of the updates were clipped" in found.verdict()
+    assert training.doctor(model, x, y).clipped is None
+
+
+def test_a_model_without_memory_is_told_so() -> None:
+    assert verdict([], steps=0, season=3, clipped=None).startswith("There is no recurrent layer inside")
+
+
 def test_pictures_are_figures() -> None:
     model = nn.ManyToMany(nn.GRU(2, 4, num_layers=2), 1)
     x = torch.randn(6, 3, 2)
     for figure in (
         training.plot_gradients(training.doctor(model, x)),
+        training.plot_gradients(training.doctor(model, x), season=3),
         training.plot_states(model, x),
         training.plot_unfolded(model, 3),
     ):

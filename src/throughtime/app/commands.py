@@ -83,6 +83,29 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help="CSV or Parquet file to look at.", show_default="training data")
+    ] = None,
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
+    season: Annotated[
+        int | None, typer.Option(min=1, help="Values that it should reach back.", show_default="found in training")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Picture to write: .svg, .png or .pdf.", show_default="none")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Tell how far back a trained network learns, and what to do if that is too short."""
+    from throughtime.app.columns import Columns
+    from throughtime.app.explain import explain
+
+    explain(model, data, Columns(time, target, series), season, out, overwrite=overwrite, as_json=json)
+
+
+@app.command()
 def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,

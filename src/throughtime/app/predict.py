@@ -32,7 +32,7 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
         raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
     directory = model_directory(model)
     screen = Screen()
-    table = read_table(data, _remembered(columns, read_run(directory)))
+    table = read_table(data, remembered(columns, read_run(directory)))
     screen.say(*table.notes)
     forecaster = throughtime.load(directory)
     try:
@@ -57,7 +57,7 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
         sys.stdout.write(text.getvalue())
 
 
-def _remembered(columns: Columns, run: dict[str, Any]) -> Columns:
+def remembered(columns: Columns, run: dict[str, Any]) -> Columns:
     """The columns that were given, completed by those of the training."""
     known = run.get("columns")
     if not isinstance(known, dict):

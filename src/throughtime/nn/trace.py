@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -12,11 +12,12 @@ from throughtime import _reference
 from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jaxtyping import Float
     from torch import Tensor, nn
 
+    from throughtime._cell import Cell
     from throughtime._shapes import Ragged
 
 
@@ -30,6 +31,8 @@ class LayerTrace:
         gates: by name, likewise.
         h_0: the state before the first step in time of the direction, (N, H).
         probes: see `_reference.Probes`, where gradients are wanted.
+        cell: its description.
+        step: the steps themselves, for those who want to know how one state depends on the one before.
     """
 
     name: str
@@ -37,6 +40,22 @@ class LayerTrace:
     gates: dict[str, Float[Tensor, "T N H"]]
     h_0: Float[Tensor, "N H"]
     probes: _reference.Probes | None
+    cell: Cell
+    step: Step
+
+
+class Step(NamedTuple):
+    """What a step of a layer computes: from an input (N, I) and the states before it the states after it.
+
+    Attributes:
+        advance: maps input and states to states.
+        x: the inputs of all steps, (T, N, I).
+        state_0: the states before the first step in time of the direction, (N, H) each.
+    """
+
+    advance: Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+    x: Tensor
+    state_0: tuple[Tensor, ...]
 
 
 def trace(model: nn.Module, x: Tensor, **options: Any) -> list[LayerTrace]:
@@ -129,6 +148,13 @@ class _Watcher:
         found, final = _reference.run(
             cell, x, state, weights, valid=valid, reverse=reverse, activations=(f, g), probes=probes
         )
+
+        def advance(given: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            _, after = _reference.run(
+                cell, given.unsqueeze(0), before, weights, valid=None, reverse=False, activations=(f, g)
+            )
+            return after
+
         self.seen.append(
             LayerTrace(
                 f"{self.name}.{number}{' reverse' if reverse else ''}",
@@ -136,6 +162,8 @@ class _Watcher:
                 dict(zip(cell.gates, found.gates, strict=True)),
                 state[0],
                 probes,
+                cell,
+                Step(advance, x.detach(), state),
             )
         )
         return found.states[0], final

@@ -6,6 +6,7 @@ next window; everything else is the same for all.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -41,6 +42,62 @@ class FullBPTT:
     def windows(self, steps: int) -> Iterator[Window]:
         """One window over everything."""
         yield Window(0, steps, 0, steps)
+
+
+@dataclass(frozen=True)
+class CheckpointedBPTT:
+    """Unfold whole sequences with the exact gradient of `FullBPTT`, and recompute instead of keeping.
+
+    The sequence is cut into segments of k steps. The forward pass keeps the states at their borders only; the backward
+    pass takes the segments from the last to the first, runs each once more and hands ∂L/∂h back over its border. That
+    costs one more forward pass. Gradients differ from those of `FullBPTT` by rounding only, as the sum over steps is
+    taken in parts.
+
+    Keeps the states at ⌈T/k⌉ borders, N·L·H scalars each, and within a segment twice what the model keeps of k steps
+    for the backward pass: once more for gradients. With k = √T both grow like √T. The named losses, means over targets,
+    are taken segment by segment; for any other function of (y, target) the outputs of all steps are kept beside that,
+    and their gradients. Layers in both directions cannot be cut.
+
+    Source: Gruslys et al. 2016, Memory-Efficient Backpropagation Through Time; Chen et al. 2016, Training Deep Nets
+    with Sublinear Memory Cost.
+
+    Args:
+        memory: MiB for borders and a segment together, from which the longest k that fits is chosen; None for k = ⌈√T⌉.
+    """
+
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory is not None and not self.memory > 0:
+            raise ValueError(f"CheckpointedBPTT: expected memory > 0 MiB or None, got {self.memory}")
+
+    def windows(self, steps: int) -> Iterator[Window]:
+        """One window over everything."""
+        yield Window(0, steps, 0, steps)
+
+    def segment(self, steps: int, step: int, border: int) -> int:
+        """k, the steps of a segment: the longest with k·step + (T/k + 1)·border <= memory.
+
+        Args:
+            steps: T.
+            step: bytes that a step of a segment takes.
+            border: bytes of the states at a border.
+
+        Raises:
+            ValueError: if no k stays within the memory.
+        """
+        if self.memory is None or steps < 2:
+            return max(1, math.isqrt(max(steps - 1, 0)) + 1)
+        budget = self.memory * 2**20 - border
+        square = budget**2 - 4 * step * border * steps
+        longest = (budget + math.sqrt(square)) / (2 * step) if budget > 0 and square >= 0 else 0.0
+        if longest < 1:
+            least = (border + max(2 * math.sqrt(step * border * steps), step + border * steps)) / 2**20
+            raise ValueError(
+                f"CheckpointedBPTT: expected at least memory={least:.3g} MiB for {steps} steps of this batch and "
+                f"model, got {self.memory:g}; give that, take fewer rows to a batch, or use TruncatedBPTT"
+            )
+        return min(int(longest), steps)
 
 
 @dataclass(frozen=True)

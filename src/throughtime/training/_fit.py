@@ -17,11 +17,13 @@ import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime.data.sequences import Batch
-from throughtime.training._bptt import FullBPTT, Window
+from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, Window
+from throughtime.training._checkpointed import Found, backpropagate
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
 from throughtime.training._stop import Epochs
+from throughtime.training._unfold import call, detached, started_from, time_of, valid, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,9 +135,9 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
         with torch.no_grad():
             state: Any = None
             for batch in _batches(data):
-                state = _reset(state, batch.reset, batch.x, model)
-                y, state = _call(model, batch.x, state, batch.lengths)
-                y, target = _valid(y, batch.y, batch.lengths, model)
+                state = started_from(state, batch.reset, batch.x, model)
+                y, state = call(model, batch.x, state, batch.lengths)
+                y, target = valid(y, batch.y, batch.lengths, model)
                 weight = target.shape[0] if target.dim() else 1
                 total += float(function(y, target)) * weight
                 count += weight
@@ -199,7 +201,7 @@ class Training:
         for number, batch in enumerate(data):
             if now.skips(number):
                 continue
-            now.state = _reset(now.state, batch.reset, batch.x, self.model)
+            now.state = started_from(now.state, batch.reset, batch.x, self.model)
             for window in self._windows(batch):
                 loss, norm, steps, now.state = self._update(batch, window, now.state, number)
                 now.totals += torch.tensor([loss * steps, steps, norm, norm > self.clip], dtype=torch.float64)
@@ -234,10 +236,10 @@ class Training:
         self._tell(record.loss, record.gradient_norm, at_once=True)
 
     def _windows(self, batch: Batch) -> Iterator[Window]:
-        steps = batch.x.shape[_time(self.model, batch.x)]
+        steps = batch.x.shape[time_of(self.model, batch.x)]
         windows = self.bptt.windows(steps)
-        if not isinstance(self.bptt, FullBPTT):
-            time = _time(self.model, batch.x)
+        if not isinstance(self.bptt, FullBPTT | CheckpointedBPTT):
+            time = time_of(self.model, batch.x)
             if batch.y.dim() <= time or batch.y.shape[time] != steps:
                 raise ValueError(
                     f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
@@ -247,12 +249,10 @@ class Training:
 
     def _update(self, batch: Batch, window: Window, state: Any, number: int) -> tuple[float, float, int, Any]:
         """Train on one window. Returns the loss, the gradient's norm, how many targets, and the state to go on from."""
-        y, target, carried = self._unfold(batch, window, state)
-        if target.shape[0] == 0:  # lengths leave nothing here
-            return 0.0, 0.0, 0, carried
-        loss = self.loss(y, target)
         self.optimizer.zero_grad()
-        loss.backward()
+        loss, targets, carried = self._backpropagate(batch, window, state)
+        if targets == 0:  # lengths leave nothing here
+            return 0.0, 0.0, 0, carried
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         value, size = float(loss.detach()), float(norm)
@@ -270,27 +270,39 @@ class Training:
         if self.scheduler is not None:
             self.scheduler.step()
         self.updates += 1
-        return value, size, target.shape[0], carried
+        return value, size, targets, carried
+
+    def _backpropagate(self, batch: Batch, window: Window, state: Any) -> Found:
+        """The gradients of one window: its loss, how many targets, and the state to go on from."""
+        if isinstance(self.bptt, CheckpointedBPTT):
+            found = backpropagate(self.model, batch, state, self.loss, self.bptt)
+            return found if batch.reset is not None else found._replace(state=None)
+        y, target, carried = self._unfold(batch, window, state)
+        if target.shape[0] == 0:
+            return Found(y.new_zeros(()), 0, carried)
+        loss = self.loss(y, target)
+        loss.backward()
+        return Found(loss, target.shape[0], carried)
 
     def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
         """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""
-        x, y, lengths, reset = batch
-        model, time = self.model, _time(self.model, batch.x)
+        x, y, lengths, flags = batch
+        model, time = self.model, time_of(self.model, batch.x)
         start, stop, first, carry = window
         if stop - start == x.shape[time] and first == start:
-            outputs, state = _call(model, x, state, lengths)
-            outputs, targets = _valid(outputs, y, lengths, model)
-            return outputs, targets, _detached(state) if reset is not None else None
+            outputs, state = call(model, x, state, lengths)
+            outputs, targets = valid(outputs, y, lengths, model)
+            return outputs, targets, detached(state) if flags is not None else None
         pieces, carried = [], None
         for a, b in ((start, carry), (carry, stop)):
             if a < b:
-                piece, state = _call(model, x.narrow(time, a, b - a), state, _within(lengths, a, b))
+                piece, state = call(model, x.narrow(time, a, b - a), state, within(lengths, a, b))
                 pieces.append(piece)
-                carried = carried if a == carry else _detached(state)
+                carried = carried if a == carry else detached(state)
         outputs = pieces[-1] if first >= carry < stop else torch.cat(pieces, time)
         kept = stop - first
         outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
-        outputs, targets = _valid(outputs, y.narrow(time, first, kept), _within(lengths, first, stop), model)
+        outputs, targets = valid(outputs, y.narrow(time, first, kept), within(lengths, first, stop), model)
         return outputs, targets, carried
 
     def _progress(self, loss: float, norm: float) -> Progress:
@@ -338,50 +350,6 @@ def _batches(data: Data) -> Iterable[Batch]:
     if iter(data) is data:
         raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
     return data
-
-
-def _time(model: nn.Module, x: Tensor) -> int:
-    """The dimension of time."""
-    return 1 if getattr(model, "batch_first", False) and x.dim() > 2 else 0
-
-
-def _call(model: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-    """Outputs and state; the state is None for a model that has none."""
-    options = {} if lengths is None else {"lengths": lengths}
-    result = model(x, **options) if state is None else model(x, state, **options)
-    return result if isinstance(result, tuple) else (result, None)
-
-
-def _within(lengths: Tensor | None, start: int, stop: int) -> Tensor | None:
-    """Valid steps of each row in a window."""
-    return None if lengths is None else (lengths - start).clamp(0, stop - start)
-
-
-def _valid(y: Tensor, target: Tensor, lengths: Tensor | None, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Outputs and targets without the steps behind the end of a sequence, where there is one for each step."""
-    time = _time(model, y)
-    if lengths is None or y.dim() < 3 or target.shape[:2] != y.shape[:2]:
-        return y, target
-    steps = torch.arange(y.shape[time], device=y.device)
-    lengths = lengths.to(y.device)
-    valid = steps < lengths.unsqueeze(1) if time else steps.unsqueeze(1) < lengths
-    return y[valid], target[valid]
-
-
-def _detached(state: Any) -> Any:
-    return tuple(s.detach() for s in state) if isinstance(state, tuple) else None if state is None else state.detach()
-
-
-def _reset(state: Any, reset: Tensor | None, x: Tensor, model: nn.Module) -> Any:
-    """The state that a batch starts from: zero (None) in the rows that `reset` names, or in all without it."""
-    if reset is None or state is None:
-        return None
-    rows = x.shape[1 - _time(model, x)]
-    if reset.shape != (rows,):
-        raise ValueError(f"reset: expected one boolean for each of the {rows} rows, got shape {tuple(reset.shape)}")
-    keep = ~reset.unsqueeze(-1)
-    zeroed = tuple(torch.where(keep, s, 0.0) for s in (state if isinstance(state, tuple) else (state,)))
-    return zeroed if isinstance(state, tuple) else zeroed[0]
 
 
 @contextmanager

@@ -56,3 +56,8 @@ def loss_of(loss: str | Loss) -> Loss:
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)} or a function of (y, target), got {loss!r}")
     return LOSSES[loss]
+
+
+def is_mean(loss: Loss) -> bool:
+    """Whether a loss is known to be a mean over targets that weigh alike, so that it may be taken in parts."""
+    return loss in LOSSES.values()

@@ -1,8 +1,9 @@
 """How far back a network learns: the gradient by lag, the half-life of memory, and what is stuck.
 
-One backward pass gives all of it, exactly: zeros are added to every state of every step, and the gradients of those
-zeros are ∂L/∂h_t. Source of the question: Bengio et al. 1994, Learning Long-Term Dependencies with Gradient Descent Is
-Difficult.
+One backward pass gives the gradients, exactly: zeros are added to every state of every step, and the gradients of those
+zeros are ∂L/∂h_t. Beside them stands what makes them grow or fade, the spectral radius of the recurrent Jacobian
+∂(state after a step)/∂(state before it). Sources of the question: Bengio et al. 1994, Learning Long-Term Dependencies
+with Gradient Descent Is Difficult; Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.func import jacrev, vmap
 
 from throughtime.nn.trace import watched
 from throughtime.training._losses import loss_of
+from throughtime.training.verdict import Reach, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from throughtime.nn.trace import LayerTrace
+    from throughtime.training._history import History
 
 _SATURATED = 0.05  # a gate this close to 0 or 1 lets little gradient through
 _DEAD = 1e-4  # a unit whose state varies less than this says nothing
+_JACOBIANS = 32  # along a sequence, fewer for large states
+_JACOBIAN_WORK = 4e8  # cubed units of the states, all Jacobians together
 
 
 @dataclass(frozen=True)
@@ -33,34 +39,58 @@ class LayerHealth:
 
     Attributes:
         name: of the layer.
+        cell: name of its cell.
         state_gradients: mean over the batch of ‖∂L/∂h‖, by lag: at 0 the last step, at k the step k before.
         weight_gradients: Frobenius norm of the part of ∂L/∂W_hh that each lag contributes.
         half_life: steps in which the gradient falls to a half; infinite where it does not fall.
+        spectral_radius: of the recurrent Jacobian of all states, by step, for the first sequence of the batch. Below 1
+            the past fades, above 1 it may grow.
         saturation: share of a gate's values within 0.05 of 0 or 1, by gate.
         dead_units: share of the units whose state hardly varies.
     """
 
     name: str
+    cell: str
     state_gradients: list[float]
     weight_gradients: list[float]
     half_life: float
+    spectral_radius: dict[int, float]
     saturation: dict[str, float]
     dead_units: float
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found, layer by layer."""
+    """What the doctor found.
+
+    Attributes:
+        layers: layer by layer.
+        clipped: share of the updates whose gradient was clipped; None where the training is not known.
+    """
 
     layers: list[LayerHealth]
+    clipped: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain data."""
         return asdict(self)
 
-    def text(self) -> str:
-        """In plain words, a sentence or two for each layer."""
-        return "\n".join(_sentence(layer) for layer in self.layers)
+    def text(self, *, season: int | None = None) -> str:
+        """In plain words: a sentence or two for each layer, and the verdict."""
+        return "\n".join([*map(_sentence, self.layers), self.verdict(season=season)])
+
+    def verdict(self, *, season: int | None = None) -> str:
+        """In plain words: whether the network can learn what it should, and what to do if not.
+
+        Args:
+            season: steps that it should reach back; the steps that were looked at if None.
+        """
+        reaches = [
+            Reach(layer.cell, layer.half_life, layer.state_gradients[0], layer.state_gradients[-1])
+            for layer in self.layers
+        ]
+        steps = max((len(layer.state_gradients) for layer in self.layers), default=0)
+        return verdict(reaches, steps=steps, season=season, clipped=self.clipped)
 
 
 def doctor(
@@ -69,6 +99,7 @@ def doctor(
     y: Tensor | None = None,
     *,
     loss: str | Callable[[Tensor, Tensor], Tensor] = "mse",
+    history: History | None = None,
     **options: Any,
 ) -> Diagnosis:
     """Look at how gradients flow back through time.
@@ -78,6 +109,7 @@ def doctor(
         x: an input.
         y: targets for its outputs. Without them the gradient is that of the mean of the last step's outputs.
         loss: as for `fit`, where there are targets.
+        history: of the training, for the share of clipped updates.
         options: further arguments of the model, such as `lengths`.
     """
     with torch.enable_grad(), watched(model, probes=True) as seen:
@@ -91,7 +123,8 @@ def doctor(
         probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
         gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True)
     pairs = zip(gradients[::2], gradients[1::2], strict=True)
-    return Diagnosis([_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)])
+    layers = [_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
+    return Diagnosis(layers, None if history is None else clipped_share(history))
 
 
 def half_life(norms: np.ndarray) -> float:
@@ -105,12 +138,18 @@ def half_life(norms: np.ndarray) -> float:
     return float(-1 / slope) if slope < -1e-9 else float("inf")
 
 
+def clipped_share(history: History) -> float | None:
+    """Share of all updates whose gradient was clipped; None without any update."""
+    updates = np.diff([0, *(record.updates for record in history.records)])
+    clipped = np.array([record.clipped for record in history.records])
+    return float((updates * clipped).sum() / updates.sum()) if updates.sum() else None
+
+
 @torch.no_grad()
 def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
     h = layer.states["h"]
-    backwards = layer.name.endswith("reverse")
     # In the order of computation: the state before each step, and lag 0 for the step computed last.
-    order = (lambda t: t.flip(0)) if backwards else (lambda t: t)
+    order = _order(layer)
     before = torch.cat([layer.h_0.unsqueeze(0), order(h)[:-1]])
     shares = torch.einsum("tng,tnh->tgh", order(dhidden), before).flatten(1).norm(dim=1)
     norms = order(dh).norm(dim=-1).mean(-1)
@@ -122,12 +161,40 @@ def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
     }
     return LayerHealth(
         name=layer.name,
+        cell=layer.cell.name,
         state_gradients=states,
         weight_gradients=shares.flip(0).double().tolist(),
         half_life=half_life(np.array(states)),
+        spectral_radius=_spectral_radius(layer),
         saturation=saturation,
         dead_units=float((h.flatten(0, 1).std(0, correction=0) < _DEAD).double().mean()),
     )
+
+
+def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
+    """By step in time, for steps all along the first sequence."""
+    order, (advance, x, state_0) = _order(layer), layer.step
+    units = [s.shape[-1] for s in state_0]
+    count = max(2, min(_JACOBIANS, int(_JACOBIAN_WORK / sum(units) ** 3)))
+    chosen = torch.linspace(0, len(x) - 1, min(count, len(x))).long()
+    before = [
+        torch.cat([first[:1], order(layer.states[name])[:-1, 0].detach()])[chosen]
+        for name, first in zip(layer.cell.states, state_0, strict=True)
+    ]
+
+    def step(states: Tensor, given: Tensor) -> Tensor:
+        after = advance(given.unsqueeze(0), tuple(s.unsqueeze(0) for s in states.split(units)))
+        return torch.cat(after, -1).squeeze(0)
+
+    jacobians = vmap(jacrev(step))(torch.cat(before, -1), order(x)[chosen, 0])
+    radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
+    steps = order(torch.arange(len(x)))[chosen].tolist()
+    return dict(sorted(zip(steps, radii.tolist(), strict=True)))
+
+
+def _order(layer: LayerTrace) -> Callable[[Tensor], Tensor]:
+    """From the order of time to that of computation."""
+    return (lambda t: t.flip(0)) if layer.name.endswith("reverse") else (lambda t: t)
 
 
 def _sentence(layer: LayerHealth) -> str:
@@ -138,6 +205,8 @@ def _sentence(layer: LayerHealth) -> str:
         memory = f"the gradient halves every {layer.half_life:.1f} steps"
         if layer.half_life < steps / 8:
             memory += f", so that what lies more than {4 * layer.half_life:.0f} steps back hardly teaches it anything"
+    radii = layer.spectral_radius.values()
+    memory += f"; the spectral radius of its Jacobian is {min(radii):.2f} to {max(radii):.2f}"
     stuck = [f"{share:.0%} of gate {name}" for name, share in layer.saturation.items() if share > 0.5]
     if stuck:
         memory += f"; {' and '.join(stuck)} is saturated"

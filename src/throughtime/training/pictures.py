@@ -15,14 +15,26 @@ if TYPE_CHECKING:
     from throughtime.training.doctor import Diagnosis
 
 
-def plot_gradients(diagnosis: Diagnosis) -> Figure:
-    """Mean gradient norm by lag, on a logarithmic scale, one line for each layer."""
-    figure, axes = _figure(7, 3.5)
+def plot_gradients(diagnosis: Diagnosis, *, season: int | None = None) -> Figure:
+    """Mean gradient norm by lag, on a logarithmic scale, and the spectral radius by step, one line for each layer.
+
+    Args:
+        diagnosis: what the doctor found.
+        season: steps that the network should reach back; drawn as a line.
+    """
+    figure, (gradients, radii) = _figure(9, 3.5, columns=2)
     for layer in diagnosis.layers:
-        axes.semilogy(layer.state_gradients, label=f"{layer.name}: halves every {layer.half_life:.1f} steps")
-    axes.set_xlabel("lag (steps before the last)")
-    axes.set_ylabel("‖∂L/∂h‖")
-    axes.legend(frameon=False)
+        gradients.semilogy(layer.state_gradients, label=f"{layer.name}: halves every {layer.half_life:.1f} steps")
+        radii.plot(list(layer.spectral_radius), list(layer.spectral_radius.values()))
+    if season is not None:
+        gradients.axvline(season, color="0.6", linestyle="--", label=f"season of {season}")
+    gradients.set_xlabel("lag (steps before the last)")
+    gradients.set_ylabel("‖∂L/∂h‖")
+    gradients.legend(frameon=False)
+    radii.axhline(1, color="0.6", linestyle="--")
+    radii.set_ylim(bottom=0)
+    radii.set_xlabel("step")
+    radii.set_ylabel("spectral radius of the Jacobian")
     return figure
 
 
@@ -69,7 +81,7 @@ def _copy(axes: Axes, x: float, below: str, middle: str, above: str) -> None:
         axes.annotate("", (x, y + 0.72), (x, y + 0.28), arrowprops={"arrowstyle": "->"})
 
 
-def _figure(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
     from matplotlib import pyplot as plt
 
-    return plt.subplots(rows, figsize=(width, height), layout="constrained")
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained")

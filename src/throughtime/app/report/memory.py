@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
-from throughtime.tasks.forecasting.losses import ForecastLoss
-from throughtime.tasks.forecasting.windows import Store
-from throughtime.training.doctor import doctor
-
 if TYPE_CHECKING:
     from throughtime.tasks.forecasting import Forecaster
-
-_WINDOWS = 64
 
 
 @dataclass(frozen=True)
@@ -38,12 +30,6 @@ class Memory:
 
 
 def memory(forecaster: Forecaster) -> Memory:
-    """Look at windows of the training data, one at the end of each series, a horizon before it."""
-    panel, plan, network = forecaster.panel_, forecaster.model_.plan, forecaster.network_
-    store = Store(panel, plan)
-    longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
-    ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
-    x, y = store.inputs(longest, ends), store.targets(longest, ends, network.origins)
-    measure = ForecastLoss(forecaster.loss)
-    layer = doctor(network, x, y, loss=lambda forecasts, target: measure(forecasts[:, -1:], target[:, -1:])).layers[0]
+    """Look at windows of the training data."""
+    layer = forecaster.explain().layers[0]
     return Memory(layer.state_gradients, layer.half_life)

@@ -195,6 +195,18 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         save(self, directory, overwrite=overwrite)
 
+    def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
+        """How far back the network learns, from the training data or from `df`, in steps of `block_` values.
+
+        Raises:
+            InputError: for data that cannot be used.
+        """
+        from throughtime.tasks.forecasting.explaining import explain
+
+        self._check_fitted()
+        panel = self.panel_ if df is None else self._read(df)[0]
+        return explain(self.model_, panel, loss=self.loss, history=self.history_)
+
     def plot(self, *, series: Sequence[Any] | None = None) -> Figure:
         """The forecast with its intervals behind the end of the history, for some series."""
         from throughtime.tasks.forecasting.plots import plot_forecast
@@ -214,6 +226,7 @@ class Forecaster(BaseEstimator):
         self.model_, self.panel_, self.history_, self.notes_ = model, panel, history, notes
         self.network_ = model.network
         self.freq_, self.season_, self.series_ = panel.frequency.name, model.plan.season, list(panel.ids)
+        self.block_ = model.plan.block
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

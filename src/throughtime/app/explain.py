@@ -1,0 +1,139 @@
+"""`throughtime explain`: how far back a trained network learns, in words, as data and as a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import throughtime
+from throughtime._errors import InputError
+from throughtime.app.places import model_directory, read_run
+from throughtime.app.predict import remembered
+from throughtime.app.screen import Screen
+from throughtime.app.tables import read_table
+
+if TYPE_CHECKING:
+    from throughtime import Forecaster
+    from throughtime.app.columns import Columns
+    from throughtime.training import Diagnosis
+
+_PICTURES = (".svg", ".png", ".pdf")
+
+
+def explain(
+    model: Path,
+    data: Path | None,
+    columns: Columns,
+    season: int | None,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Run the job.
+
+    Args:
+        model: directory of a run, or of its model.
+        data: table to look at; the training data if None.
+        columns: of the table; those of the training where they are not given.
+        season: values of the series that the network should reach back; what the training found if None.
+        out: picture to write.
+        overwrite: whether a picture of that name is replaced.
+        as_json: print one JSON object instead of text.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    if out is not None:
+        _check_picture(out, overwrite=overwrite)
+    directory = model_directory(model)
+    screen = Screen()
+    forecaster: Forecaster = throughtime.load(directory)
+    found = _diagnosis(forecaster, directory, data, columns, screen)
+    steps = _steps(forecaster, season)
+    if out is not None:
+        _draw(found, steps, out)
+        screen.say(f"Picture: {out}")
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(_result(forecaster, found, directory, steps)), ensure_ascii=False) + "\n")
+        return
+    screen.show(_heading(forecaster))
+    for line in found.text(season=steps).splitlines():
+        screen.show(line)
+
+
+def _diagnosis(
+    forecaster: Forecaster, directory: Path, data: Path | None, columns: Columns, screen: Screen
+) -> Diagnosis:
+    if data is None:
+        return forecaster.explain()
+    table = read_table(data, remembered(columns, read_run(directory)))
+    screen.say(*table.notes)
+    try:
+        return forecaster.explain(table.frame)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from error
+
+
+def _steps(forecaster: Forecaster, season: int | None) -> int | None:
+    """Recurrent steps of a season: each takes in a block of values."""
+    values = forecaster.season_ if season is None else season
+    return None if season is None and values < 2 else math.ceil(values / forecaster.block_)
+
+
+def _heading(forecaster: Forecaster) -> str:
+    weights = sum(p.numel() for p in forecaster.network_.parameters())
+    step = "1 value" if forecaster.block_ == 1 else f"{forecaster.block_} values"
+    return (
+        f"{forecaster.cell.upper()} of {forecaster.hidden_size} units, {weights:,} weights in the network; a step "
+        f"takes in {step} of the series."
+    )
+
+
+def _result(forecaster: Forecaster, found: Diagnosis, directory: Path, steps: int | None) -> dict[str, Any]:
+    return {
+        "model": str(directory),
+        "cell": forecaster.cell,
+        "hidden_size": forecaster.hidden_size,
+        "values_per_step": forecaster.block_,
+        "season_steps": steps,
+        **found.as_dict(),
+        "verdict": found.verdict(season=steps),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: infinity is null there."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_picture(out: Path, *, overwrite: bool) -> None:
+    if out.suffix.lower() not in _PICTURES:
+        raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
+    if out.exists() and not (overwrite and out.is_file()):
+        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+
+
+def _draw(found: Diagnosis, steps: int | None, out: Path) -> None:
+    """Write the picture whole, or not at all."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from throughtime.training import plot_gradients
+
+    figure = plot_gradients(found, season=steps)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as work:
+            figure.savefig(Path(work) / out.name)
+            os.replace(Path(work) / out.name, out)
+    except OSError as error:
+        raise InputError(f"--out: {out} cannot be written: {error.strerror}") from error

@@ -1,0 +1,33 @@
+"""Sight into a trained forecaster: how the gradient of its last forecast flows back through a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from throughtime.tasks.forecasting.losses import ForecastLoss
+from throughtime.tasks.forecasting.windows import Store
+from throughtime.training.doctor import doctor
+
+if TYPE_CHECKING:
+    from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.model import Model
+    from throughtime.training import Diagnosis, History
+
+_WINDOWS = 64
+
+
+def explain(model: Model, panel: Panel, *, loss: str, history: History) -> Diagnosis:
+    """Look at windows of the longest series, one for each, a horizon before the end."""
+    plan, network = model.plan, model.network
+    store = Store(panel, plan)
+    longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
+    ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
+    x, y = store.inputs(longest, ends), store.targets(longest, ends, network.origins)
+    measure = ForecastLoss(loss)
+
+    def last(forecasts: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return measure(forecasts[:, -1:], target[:, -1:])
+
+    return doctor(network, x, y, loss=last, history=history)

@@ -1,0 +1,66 @@
+"""`throughtime explain`: words, data and a picture of a trained network."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.app.process import inside, monthly, seasonal, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a finished run in run/."""
+    directory = tmp_path_factory.mktemp("explain")
+    write(directory / "data.csv", monthly(seasonal()))
+    inside("forecast", "data.csv", "--horizon", 6, "--preset", "fast", "--budget", "1s", "--out", "run", cwd=directory)
+    return directory
+
+
+def test_it_says_in_words_how_far_back_the_network_learns(run: Path) -> None:
+    out, _ = inside("explain", "run", "--season", 12, cwd=run)
+    first, *layers, verdict = out.splitlines()
+    assert first.startswith("GRU of 64 units")
+    assert all(line.startswith("layer.") for line in layers)
+    assert "your season is 1 step" in verdict
+
+
+def test_json_is_one_object(run: Path) -> None:
+    out, _ = inside("explain", "run/model", "data.csv", "--json", "--season", 36, cwd=run)
+    found = json.loads(out)
+    assert out.count("\n") == 1
+    assert found["season_steps"] == -(-36 // found["values_per_step"])
+    assert 0 <= found["clipped"] <= 1
+    (layer,) = found["layers"]
+    assert layer["cell"] == "gru"
+    assert len(layer["state_gradients"]) > len(layer["spectral_radius"]) / 2
+    assert found["verdict"]
+
+
+def test_a_picture_is_written_once(run: Path) -> None:
+    _, said = inside("explain", "run", "--out", "memory.svg", cwd=run)
+    assert "Picture: memory.svg" in said
+    assert "<svg" in (run / "memory.svg").read_text()
+    _, said = inside("explain", "run", "--out", "memory.svg", cwd=run, code=2)
+    assert "memory.svg exists" in said
+    inside("explain", "run", "--out", "memory.svg", "--overwrite", cwd=run)
+    assert sorted(path.name for path in run.iterdir()) == ["data.csv", "memory.svg", "run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "does not exist"),
+        (["run", "nowhere.csv"], "nowhere.csv"),
+        (["run", "--out", "picture.txt"], "ends in .svg, .png, .pdf"),
+        (["run", "--out", "none/picture.svg"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(run: Path, arguments: list[str], words: str) -> None:
+    _, said = inside("explain", *arguments, cwd=run, code=2)
+    assert words in said
+    assert said.count("\n") <= 2

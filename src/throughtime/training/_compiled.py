@@ -9,16 +9,16 @@ rounding.
 
 from __future__ import annotations
 
+import math
 import time
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from throughtime import _kernels
 from throughtime._scan import route
-from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToMany, ManyToOne
+from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._losses import LOSSES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from throughtime._kernels._engine import Kernel, Learner
     from throughtime.data.sequences import Batch
-    from throughtime.training._bptt import Window
+    from throughtime.training._bptt import BPTT, Window
     from throughtime.training._losses import Loss
 
 _RULES: dict[type, tuple[str, tuple[str, str]]] = {
@@ -44,11 +44,18 @@ _SECONDS = 0.02  # after which the engine comes back, to listen to Ctrl-C and to
 
 
 class Update(NamedTuple):
-    """What an update has shown: the loss, the norm of the gradient, how many rows the loss is a mean over."""
+    """An update of the weights: its window, loss and norm of the gradient, how many targets, where to go on from."""
 
+    window: Window
     loss: float
     norm: float
-    rows: int
+    targets: int
+    state: Any
+
+    @property
+    def finite(self) -> bool:
+        """Whether it was made: neither is without loss and gradient that are numbers."""
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
 class Compiled:
@@ -61,12 +68,14 @@ class Compiled:
         self._loss = loss
         self._optimizer = optimizer
         self._rule, self._moments = _RULES[type(optimizer)]
-        self._chunk = 1
+        self.pace = 1  # updates that fit into a moment
 
     @classmethod
-    def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer) -> tuple[Compiled | None, str]:
-        """The engine's path for a model, loss and optimizer; or None and the reason."""
-        name = next((n for n in ("mse", "cross_entropy") if LOSSES[n] is loss), None)
+    def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[Compiled | None, str]:
+        """The engine's path for a training; or None and the reason."""
+        if isinstance(bptt, CheckpointedBPTT):
+            return None, "states are recomputed"
+        name = _name_of(loss)
         if name is None:
             return None, "the loss is neither 'mse' nor 'cross_entropy'"
         reason = _refused_optimizer(optimizer) or _refused_model(model, optimizer)
@@ -75,8 +84,8 @@ class Compiled:
         layer: Any = model.layer
         kernels = []
         for number in range(layer.num_layers):
-            weights = layer._fields_of(number)
-            kernel, reason = route(layer.cell, weights[0], weights, layer._activations)
+            (weights,) = layer.weights(number)
+            kernel, reason = route(layer.cell, weights[0], weights, (layer.activation, layer.gate_activation))
             if kernel is None:
                 return None, reason
             kernels.append(kernel)
@@ -105,33 +114,28 @@ class Compiled:
             and rows * weight.numel() <= _MOST_WORK
         )
 
-    def updates(
-        self, batch: Batch, windows: Iterator[Window], state: Any, *, clip: float, most: int
-    ) -> Iterator[tuple[Window, Update, Any]]:
-        """Train on windows, at most `most` of them before what has happened is told.
-
-        Yields:
-            Each window, what its update has shown, and the state to go on from. An update whose loss or norm is no
-            number has not been made, and is the last.
-        """
+    def updates(self, batch: Batch, windows: Iterator[Window], state: Any, *, clip: float) -> list[Update]:
+        """Train on all windows. Where a loss or gradient is no number, that update is not made and is the last."""
+        chunk = list(windows)
+        if not chunk:
+            return []
         x, y = batch.x, batch.y
         if self._time:
             x, y = x.transpose(0, 1), y if self._final else y.transpose(0, 1)
         if self._loss == "cross_entropy":
             y = y.contiguous()
         state = self._state(state, x.shape[1])
-        while chunk := list(islice(windows, max(1, min(self._chunk, most)))):
-            started = time.perf_counter()
-            reports = torch.zeros(len(chunk), 2, dtype=torch.float64)
-            done = self._learn(x, y, state, torch.tensor(chunk, dtype=torch.int64), reports, clip)
-            spent = max(time.perf_counter() - started, 1e-6)
-            self._chunk = max(1, min(2 * len(chunk), int(len(chunk) * _SECONDS / spent)))
-            carried = state if len(state) > 1 else state[0]
-            for window, (loss, norm) in zip(chunk[: done + 1], reports.tolist(), strict=False):
-                rows = x.shape[1] * (1 if self._final else window.stop - window.loss)
-                yield window, Update(loss, norm, rows), carried
-            if done < len(chunk):
-                return
+        started = time.perf_counter()
+        reports = torch.zeros(len(chunk), 2, dtype=torch.float64)
+        done = self._learn(x, y, state, torch.tensor(chunk, dtype=torch.int64), reports, clip)
+        spent = time.perf_counter() - started
+        self.pace = max(1, min(2 * len(chunk), int(len(chunk) * _SECONDS / max(spent, 1e-6))))
+        carried = state if len(state) > 1 else state[0]
+        rows = x.shape[1]
+        return [
+            Update(window, loss, norm, rows if self._final else rows * (window.stop - window.loss), carried)
+            for window, (loss, norm) in zip(chunk[: done + 1], reports.tolist(), strict=False)
+        ]
 
     @property
     def _final(self) -> bool:
@@ -145,15 +149,16 @@ class Compiled:
         """The states (L, N, H), which the engine changes in place."""
         layer = self._model.layer
         if state is None:
-            zero = layer._fields_of(0)[0].detach().new_zeros(layer.num_layers, batch, layer.hidden_size)
-            return tuple(zero.clone() for _ in layer.cell.states)
+            weight = self._model.output.weight.detach()
+            sizes = layer.num_layers, batch, layer.hidden_size
+            return tuple(weight.new_zeros(sizes) for _ in layer.cell.states)
         return tuple(s.detach().clone() for s in (state if isinstance(state, tuple) else (state,)))
 
     def _learn(
         self, x: Tensor, y: Tensor, state: tuple[Tensor, ...], windows: Tensor, reports: Tensor, clip: float
     ) -> int:
         layer, output = self._model.layer, self._model.output
-        weights = [layer._fields_of(number)[:-1] for number in range(layer.num_layers)]
+        weights = [layer.weights(number)[0][:-1] for number in range(layer.num_layers)]
         parameters = [*(w for fields in weights for w in fields), output.weight, output.bias]
         group = self._optimizer.param_groups[0]
         updates = self._prepare([p for p in parameters if p is not None])
@@ -182,6 +187,7 @@ class Compiled:
         for p in parameters:
             if p is not None and "step" in states[p]:
                 states[p]["step"] += done
+        self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
         return done
 
     def _prepare(self, parameters: list[Tensor]) -> int:
@@ -201,18 +207,26 @@ class Compiled:
         return updates
 
 
+def _name_of(loss: Loss) -> str | None:
+    """The objective that the engine knows a loss by."""
+    if isinstance(loss, torch.nn.MSELoss):
+        return "mse" if loss.reduction == "mean" else None
+    known = {LOSSES["mse"]: "mse", torch.nn.functional.mse_loss: "mse", LOSSES["cross_entropy"]: "cross_entropy"}
+    return known.get(loss)
+
+
 def _refused_optimizer(optimizer: Optimizer) -> str:
     if type(optimizer) not in _RULES or len(optimizer.param_groups) != 1:
         return "the optimizer is not SGD, Adam or AdamW with one group of parameters"
     if any(optimizer.param_groups[0].get(option) for option in _REFUSED):
         return "the optimizer has options that are not compiled"
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:  # noqa: SLF001
         return "the optimizer has hooks"
     return ""
 
 
 def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
-    if type(model) not in (ManyToMany, ManyToOne) or not isinstance(model.layer, AbstractRecurrent):
+    if not isinstance(model, ManyToMany | ManyToOne):
         return "the model is neither ManyToMany nor ManyToOne"
     layer, output = model.layer, model.output
     if layer.bidirectional or layer.proj_size or layer.num_layers > _MOST_LAYERS:
@@ -221,15 +235,18 @@ def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
         return "there is dropout"
     if output.activation != "identity":
         return "the output has an activation"
-    modules = (model, layer, output)
-    if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules):
+    if any(_has_hooks(module) for module in (model, layer, output)):
         return "the model has hooks"
-    own = [p for m in (layer, output) for p in m._parameters.values() if p is not None]
+    own = [*layer.parameters(), *output.parameters()]
+    used = [*(w for number in range(layer.num_layers) for w in layer.weights(number)[0]), output.weight, output.bias]
     given = optimizer.param_groups[0]["params"]
-    if {id(p) for p in own} != {id(p) for p in given} or len(own) != len(given):
+    if not {id(w) for w in used if w is not None} == {id(p) for p in own} == {id(p) for p in given}:
         return "not all parameters, or others, are trained"
-    if any(not p.requires_grad or not p.is_contiguous() or p._backward_hooks for p in own):
+    if any(not p.requires_grad or not p.is_contiguous() or p._backward_hooks for p in own):  # noqa: SLF001
         return "a parameter is frozen, has hooks or is not contiguous"
-    if any(name is not None and name not in layer._parameters for names in layer._flat_names for name in names):
-        return "a weight is parametrised"
     return ""
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    # Torch tells of them nowhere else.
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)  # noqa: SLF001

@@ -11,7 +11,8 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -19,6 +20,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from throughtime.data.sequences import Batch
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, Window
 from throughtime.training._checkpointed import Found, backpropagate
+from throughtime.training._compiled import Compiled, Update
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
@@ -170,7 +172,8 @@ class Training:
         self.clip = math.inf if clip is None else clip
         self.callbacks = callbacks
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self.history = History()
+        self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
+        self.history = History(path=f"general: {reason}" if reason else "compiled")
         self.updates = 0
         self.started = self.told = time.monotonic()
         self.best: dict[str, Tensor] | None = None
@@ -202,9 +205,10 @@ class Training:
             if now.skips(number):
                 continue
             now.state = started_from(now.state, batch.reset, batch.x, self.model)
-            for window in self._windows(batch):
-                loss, norm, steps, now.state = self._update(batch, window, now.state, number)
-                now.totals += torch.tensor([loss * steps, steps, norm, norm > self.clip], dtype=torch.float64)
+            for done in self._updates(batch, now.state, number):
+                shown = [[u.loss * u.targets, u.targets, u.norm, u.norm > self.clip] for u in done]
+                now.totals += torch.tensor(shown, dtype=torch.float64).sum(0)
+                _, loss, norm, _, now.state = done[-1]
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
                 self._tell(loss, norm)
@@ -247,30 +251,59 @@ class Training:
                 )
         return windows
 
-    def _update(self, batch: Batch, window: Window, state: Any, number: int) -> tuple[float, float, int, Any]:
-        """Train on one window. Returns the loss, the gradient's norm, how many targets, and the state to go on from."""
+    def _updates(self, batch: Batch, state: Any, number: int) -> Iterator[list[Update]]:
+        """Train on the windows of a batch; tells of one update, or of as many as the engine has made in one go."""
+        windows = self._windows(batch)
+        if self.compiled is None or not self.compiled.covers(batch):
+            for window in windows:
+                update = self._update(batch, window, state, number)
+                state = update.state
+                yield [update]
+            return
+        while done := self.compiled.updates(batch, islice(windows, self._room()), state, clip=self.clip):
+            if not done[-1].finite:
+                self.updates += len(done) - 1
+                self._refuse(done[-1], number)
+            self.updates += len(done)
+            if self.scheduler is not None:
+                self.scheduler.step()
+            state = done[-1].state
+            yield done
+
+    def _room(self) -> int | None:
+        """How many updates may follow each other before criteria and schedule have to be asked."""
+        assert self.compiled is not None
+        now = self._progress(0.0, 0.0)
+        room = min((criterion.room(now) for criterion in self.each_update), default=math.inf)
+        return 1 if self.scheduler is not None else max(1, int(min(room, self.compiled.pace)))
+
+    def _update(self, batch: Batch, window: Window, state: Any, number: int) -> Update:
+        """Train on one window."""
         self.optimizer.zero_grad()
         loss, targets, carried = self._backpropagate(batch, window, state)
         if targets == 0:  # lengths leave nothing here
-            return 0.0, 0.0, 0, carried
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = get_total_norm(gradients)
-        value, size = float(loss.detach()), float(norm)
-        if not (math.isfinite(value) and math.isfinite(size)):
-            self._restore()
-            what = f"loss is {value}" if not math.isfinite(value) else f"gradient is {size}"
-            raise NonFiniteLoss(
-                f"the {what} in epoch {len(self.history) + 1}, batch {number + 1}, "
-                f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from before it are "
-                "kept. A smaller learning rate, clip= or scaled inputs may help"
-            )
-        if size > self.clip:
+            return Update(window, 0.0, 0.0, 0, carried)
+        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        update = Update(window, float(loss.detach()), float(norm), targets, carried)
+        if not update.finite:
+            self._refuse(update, number)
+        if update.norm > self.clip:
             clip_grads_with_norm_(self.parameters, self.clip, norm)
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
         self.updates += 1
-        return value, size, targets, carried
+        return update
+
+    def _refuse(self, update: Update, number: int) -> NoReturn:
+        """End the training before an update whose loss or gradient is no number."""
+        self._restore()
+        what = f"gradient is {update.norm}" if math.isfinite(update.loss) else f"loss is {update.loss}"
+        raise NonFiniteLoss(
+            f"the {what} in epoch {len(self.history) + 1}, batch {number + 1}, "
+            f"steps {update.window.start} to {update.window.stop - 1}, update {self.updates + 1}: the weights from "
+            "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
+        )
 
     def _backpropagate(self, batch: Batch, window: Window, state: Any) -> Found:
         """The gradients of one window: its loss, how many targets, and the state to go on from."""

@@ -32,10 +32,11 @@ class Record:
 
 @dataclass
 class History:
-    """All records of a training, and why it ended."""
+    """All records of a training, why it ended, and how updates were made: 'compiled', or 'general' and why."""
 
     records: list[Record] = field(default_factory=list)
     stopped: str = ""
+    path: str = ""
 
     @property
     def best(self) -> Record | None:

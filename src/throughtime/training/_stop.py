@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -22,6 +23,10 @@ class Stop(Protocol):
         """The share of the work that is done, 0 … 1, or None where it cannot be known."""
         ...
 
+    def room(self, now: Progress) -> float:
+        """How many updates may be made before it has to be asked again, where it is asked after every update."""
+        ...
+
 
 def _share(done: float, planned: float) -> float:
     return done / planned if planned > 0 else 1.0
@@ -33,6 +38,10 @@ class _Unforeseeable:
     def share(self, now: Progress) -> float | None:
         """Nobody knows."""
         return None
+
+    def room(self, now: Progress) -> float:
+        """It is asked at the end of an epoch."""
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,10 @@ class Epochs:
         """Whole epochs done."""
         return _share(now.epoch - 1, self.epochs)
 
+    def room(self, now: Progress) -> float:
+        """It is asked at the end of an epoch."""
+        return math.inf
+
 
 @dataclass(frozen=True)
 class Updates:
@@ -70,6 +83,10 @@ class Updates:
         """Updates done."""
         return _share(now.updates, self.updates)
 
+    def room(self, now: Progress) -> float:
+        """Updates left."""
+        return self.updates - now.updates
+
 
 @dataclass(frozen=True)
 class Seconds:
@@ -85,6 +102,10 @@ class Seconds:
     def share(self, now: Progress) -> float | None:
         """Time used."""
         return _share(now.seconds, self.seconds)
+
+    def room(self, now: Progress) -> float:
+        """Any number of them: what is made in one go takes milliseconds."""
+        return math.inf
 
 
 @dataclass(frozen=True)

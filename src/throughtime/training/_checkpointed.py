@@ -168,15 +168,17 @@ def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
     steps = batch.x.shape[time_of(model, batch.x)]
     if bptt.memory is None:
         return bptt.segment(steps, 0, 0)
-    some, more, border = 0, 0, 0
+    some, more, border, outputs = 0, 0, 0, 0
     if steps > 2 * _MEASURED:
-        some, _ = _kept(model, batch, _MEASURED)
-        more, border = _kept(model, batch, 2 * _MEASURED)
-    return bptt.segment(steps, max(2 * (more - some) // _MEASURED, 1), border)
+        some, *_ = _kept(model, batch, _MEASURED)
+        more, border, outputs = _kept(model, batch, 2 * _MEASURED)
+    # What is kept and its gradients; and the outputs on their way through the loss and back.
+    step = 2 * (more - some) // _MEASURED + 4 * outputs // _MEASURED
+    return bptt.segment(steps, max(step, 1), border)
 
 
-def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int]:
-    """Bytes that the first steps of a batch keep for the backward pass, and bytes of the state behind them."""
+def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
+    """Bytes that the first steps of a batch keep for the backward pass, and those of their state and outputs."""
     seen: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -188,8 +190,8 @@ def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int]:
     x = x.clone(memory_format=torch.contiguous_format)
     random = _random_state(x)
     with torch.enable_grad(), _with_random_state(random, x), saved_tensors_hooks(note, lambda tensor: tensor):
-        _, state = call(model, x, None, within(batch.lengths, 0, steps))
-    return sum(seen.values()), sum(s.nbytes for s in tensors_of(state))
+        y, state = call(model, x, None, within(batch.lengths, 0, steps))
+    return sum(seen.values()), sum(s.nbytes for s in tensors_of(state)), y.nbytes
 
 
 def _leaf(state: Any) -> Any:

@@ -57,9 +57,11 @@ def started_from(state: Any, reset: Tensor | None, x: Tensor, model: nn.Module) 
     """The state that a batch starts from: zero (None) in the rows that `reset` names, or in all without it."""
     if reset is None or state is None:
         return None
-    rows = x.shape[1 - time_of(model, x)]
-    if reset.shape != (rows,):
-        raise ValueError(f"reset: expected one boolean for each of the {rows} rows, got shape {tuple(reset.shape)}")
-    keep = ~reset.unsqueeze(-1)
+    rows = x.shape[1 - time_of(model, x)] if x.dim() > 2 else 1
+    if reset.shape != (rows,) or reset.dtype != torch.bool:
+        raise ValueError(
+            f"reset: expected one boolean for each of the {rows} rows, got {reset.dtype} of shape {tuple(reset.shape)}"
+        )
+    keep = ~reset.to(x.device).unsqueeze(-1)
     zeroed = tuple(torch.where(keep, s, 0.0) for s in tensors_of(state))
     return zeroed if isinstance(state, tuple) else zeroed[0]

@@ -9,7 +9,6 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn.functional import cross_entropy
 
@@ -26,7 +25,7 @@ from throughtime.tasks.classification.inputs import (
     beginnings,
     encode,
 )
-from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of
+from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
 from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.forecasting.settings import seconds_of
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
     Callback = Callable[[training.Progress], None]
 
-PRESETS = {"fast": Work(300, 3, 15), "balanced": Work(1600, 6, 100), "best": Work(4000, 10, 300)}
+PRESETS = {"fast": Work(300, 3, 20), "balanced": Work(1600, 6, 100), "best": Work(4000, 10, 300)}
 """Work that may be put into learning."""
 
 _LEARNING_RATE = 2e-3
@@ -167,7 +166,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each sequence."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class for each sequence, (N, C), in the order of `classes_`."""
@@ -264,8 +264,6 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         texts, data = as_texts(X), None
         if texts is None:
             data = as_sequences(X)
-        elif not texts:
-            raise InputError("X: expected texts, got none")
         if reset and (texts or data):
             vars(self).pop("n_features_in_", None)
         if encoder is not None and (texts is not None) != isinstance(encoder, Vocabulary):
@@ -296,8 +294,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         batches = Buckets(x, torch.from_numpy(numbers), batch_size=min(_BATCH, max(8, len(x) // 10)))
         weight = None
         if self.class_weight is not None:
-            found = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[numbers])
-            weight = torch.from_numpy(found).float()
+            weight = torch.from_numpy(weights_of(self.class_weight, self.classes_, numbers)).float()
 
         def loss(scores: Tensor, target: Tensor) -> Tensor:
             members = scores.shape[1]
@@ -319,10 +316,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     def _proba(self, x: Ragged) -> np.ndarray:
         """Probabilities of the classes, the shortest sequences first through the network."""
         order = x.lengths.argsort(stable=True)
-        found = torch.empty(len(x), len(self.classes_))
+        found = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
         for chosen in order.split(_AT_ONCE):
-            found[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).softmax(-1).mean(1)
-        return found.double().numpy()
+            found[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
+        return found.numpy()
 
 
 def _watched(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> Buckets:

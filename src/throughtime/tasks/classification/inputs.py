@@ -52,6 +52,8 @@ def as_sequences(X: Any) -> list[np.ndarray] | None:
         X = X.detach().cpu().numpy()
     if isinstance(X, np.ndarray) and X.ndim == 3:
         X = list(X)
+    if isinstance(X, list | tuple) and not X:
+        raise InputError("X: expected sequences or texts, got none")
     if not isinstance(X, list | tuple) and not (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object):
         return None
     if not len(X) or not all(  # noqa: PLC1802 - an array has no truth

@@ -51,6 +51,32 @@ def numbers_of(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.n
     return np.array([known[label] for label in labels], dtype=np.int64)
 
 
+def weights_of(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """What a sequence of each class weighs.
+
+    Args:
+        wanted: 'balanced' for all classes to weigh the same together, or a weight for each class, 1 where none is given.
+        classes: in order.
+        numbers: of the classes of the sequences.
+
+    Raises:
+        InputError: for anything else, and for classes that there are not.
+    """
+    if isinstance(wanted, dict):
+        known = classes.tolist()
+        for label, weight in wanted.items():
+            if label not in known:
+                raise InputError(
+                    f"class_weight: expected some of the classes {', '.join(map(repr, known))}, got {label!r}"
+                )
+            if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+                raise InputError(f"class_weight: expected numbers of 0 or more, got {weight!r} for {label!r}")
+        return np.array([float(wanted.get(label, 1.0)) for label in known])
+    if wanted != "balanced":
+        raise InputError(f"class_weight: expected None, 'balanced' or a dict of weights, got {wanted!r}")
+    return len(numbers) / (len(classes) * np.maximum(np.bincount(numbers, minlength=len(classes)), 1))
+
+
 def hold_out(numbers: np.ndarray, fraction: float, random: np.random.RandomState) -> np.ndarray:
     """Rows that are held out: a share of each class, never all of it; none where they would be too few."""
     chosen: list[int] = []

@@ -68,7 +68,10 @@ def watcher() -> tt.SequenceClassifier:
     return quick(hidden_size=16).fit(*movements(120))
 
 
-@parametrize_with_checks([tt.SequenceClassifier(preset="fast", hidden_size=16)])
+PLAIN = {"preset": "fast", "hidden_size": 16, "cell": "rnn", "bidirectional": False, "pooling": "mean"}
+
+
+@parametrize_with_checks([tt.SequenceClassifier(**PLAIN)])
 def test_the_contract_of_scikit_learn_holds(estimator: Any, check: Any) -> None:
     check(estimator)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from throughtime._errors import InputError
@@ -23,8 +23,9 @@ def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
         InputError: where there are not `count` of them, or only one class.
     """
     if y is None:
-        raise InputError("y: expected a class for each sequence, got None: requires y to be passed")
+        raise InputError("y: expected a class for each sequence: fit requires y to be passed, but the target y is None")
     y = column_or_1d(np.asarray(y), warn=True)
+    assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     if len(y) != count:
         raise InputError(f"y: expected a class for each of the {count} sequences, got {len(y)}")
@@ -55,7 +56,7 @@ def weights_of(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.
     """What a sequence of each class weighs.
 
     Args:
-        wanted: 'balanced' for all classes to weigh the same together, or a weight for each class, 1 where none is given.
+        wanted: 'balanced' for all classes to weigh the same together, or a weight for each, 1 where none is given.
         classes: in order.
         numbers: of the classes of the sequences.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Callback = Callable[[training.Progress], None]
 
-PRESETS = {"fast": Work(800, 2, 20), "balanced": Work(3500, 6, 60), "best": Work(8000, 12, 200)}
+PRESETS = {"fast": Work(500, 2, 15), "balanced": Work(3500, 6, 60), "best": Work(8000, 12, 200)}
 """Work that may be put into learning."""
 
 _LEARNING_RATE = 2e-3
@@ -182,7 +182,7 @@ class SequenceTagger(BaseEstimator):
         found: list[np.ndarray] = [np.empty(0)] * len(x)
         with torch.no_grad():
             for chosen in x.lengths.argsort(stable=True).split(_AT_ONCE):
-                proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).softmax(-1).double().numpy()
+                proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).numpy()
                 for row, each in zip(chosen.tolist(), proba, strict=True):
                     found[row] = each[: int(x.lengths[row])]
         return found

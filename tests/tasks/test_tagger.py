@@ -39,7 +39,7 @@ def sentences(count: int = 150, seed: int = 0) -> tuple[list[list[str]], list[li
         line: list[str] = []
         its: list[str] = []
         for _ in range(random.integers(1, 6)):
-            match random.integers(4):
+            match int(random.integers(4)):
                 case 0:
                     line.append(str(random.choice(NAMES)))
                     its.append("B-person")

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from throughtime._errors import InputError as InputError
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
+    from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
     from throughtime.tasks.loading import load as load
+    from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,8 @@ _HOMES = {
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",
+    "SequenceClassifier": "throughtime.tasks.classification",
+    "SequenceTagger": "throughtime.tasks.tagging",
     "load": "throughtime.tasks.loading",
 }
 """The module that each public name is, or is found in."""

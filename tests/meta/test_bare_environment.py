@@ -14,7 +14,7 @@ import pytest
 # What the jobs need and the layers do not.
 JOBS_LIBRARIES = (
     "jaxtyping", "jinja2", "matplotlib", "narwhals", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn",
-    "statsmodels", "typer", "utilsforecast",
+    "statsmodels", "tokenizers", "typer", "utilsforecast",
 )  # fmt: skip
 
 LAYERS_LEARN = """

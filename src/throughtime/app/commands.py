@@ -65,20 +65,64 @@ def forecast(
 
 
 @app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="What to learn: classify or tag.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="File to learn from: see below.", show_default=False)],
+    test: Annotated[Path | None, typer.Option(help="File to judge by.", show_default="a part of DATA")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
+    column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
+    cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm.", show_default="by task")] = None,
+    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    budget: Annotated[
+        str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting of the estimator, as NAME=VALUE.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Train a model for a task, judge it by unseen sequences, and write a report.
+
+    classify: a TSV, CSV, Parquet or JSON lines file of texts and labels, or a UCR/UEA .ts file.
+    tag: a CoNLL or CoNLL-U file.
+    """
+    from throughtime.app.places import Place
+    from throughtime.app.train import Order, module_of, settings_of
+
+    given = {"cell": cell, "preset": preset, "budget": budget, "random_state": seed}
+    settings = settings_of(given, more or [])
+    columns = {"text": text, "label": label, "column": column}
+    place = Place.chosen(out, data, overwrite=overwrite)
+    raise typer.Exit(module_of(task).train(Order(data, test, columns, settings, place, as_json=json)))
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)],
     data: Data,
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[Path, typer.Option(help="CSV file to write; - for the screen.")] = Path("-"),
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Forecast what follows fresh rows, with a model that was trained before."""
+    """Use a model that was trained before: forecast what follows fresh rows, classify or tag fresh sequences."""
     from throughtime.app.columns import Columns
+    from throughtime.app.places import model_directory
     from throughtime.app.predict import predict
+    from throughtime.app.train import TASKS, Job, module_of, task_of
 
+    task = task_of(model_directory(model))
+    if task in TASKS:
+        job = Job(model_directory(model), data, {"text": text}, out, overwrite=overwrite, as_json=json)
+        module_of(task).predict(job)
+        return
     predict(model, data, Columns(time, target, series), out, overwrite=overwrite, as_json=json)
 
 
@@ -103,6 +147,24 @@ def explain(
     from throughtime.app.explain import explain
 
     explain(model, data, Columns(time, target, series), season, out, overwrite=overwrite, as_json=json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="File with known classes or tags.", show_default=False)],
+    text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
+    column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
+    json: Json = False,
+) -> None:
+    """Score a trained classifier or tagger on a file that it has not seen."""
+    from throughtime.app.places import model_directory
+    from throughtime.app.train import Job, evaluable
+
+    directory = model_directory(model)
+    columns = {"text": text, "label": label, "column": column}
+    evaluable(directory).evaluate(Job(directory, data, columns, as_json=json))
 
 
 @app.command()

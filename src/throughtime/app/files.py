@@ -7,28 +7,21 @@ found in the first line, and a first line of numbers is no header.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from throughtime._errors import InputError
+from throughtime.data.files import decoded, read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SEPARATORS = ",;\t|"
-_FOREIGN = {
-    b"PK\x03\x04": "a spreadsheet or an archive: save the table as CSV first",
-    b"\x89PNG": "a picture",
-    b"%PDF": "a PDF document",
-    b"SQLite f": "a database: export the table as CSV first",
-}
-"""How files begin that are often taken for tables."""
+_WANTED = "a table with a header, a column of dates and one of numbers"
 
 
 @dataclass(frozen=True)
@@ -60,38 +53,16 @@ def read_rows(path: Path) -> Rows:
     Raises:
         InputError: where there is no such file, or it holds no table.
     """
-    content = _content(path)
+    content = read_bytes(path, _WANTED, "CSV or Parquet")
     if content[:4] == b"PAR1":
         rows = _parquet(path, content)
     elif path.suffix in {".parquet", ".pq"}:
         raise InputError(f"{path}: expected a Parquet file as its name says, but it does not begin like one")
     else:
-        rows = _csv(path, _text(path, content))
+        rows = _csv(path, decoded(path, content, "CSV or Parquet"))
     if not rows.frame.height:
         raise InputError(f"{path}: expected rows of data, got a header alone")
     return rows
-
-
-def _content(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: name the CSV or Parquet file in it")
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file{_similar(path)}") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not content.strip():
-        raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
-    return content
-
-
-def _similar(path: Path) -> str:
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def _parquet(path: Path, content: bytes) -> Rows:
@@ -100,20 +71,6 @@ def _parquet(path: Path, content: bytes) -> Rows:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
     return Rows(path, frame, pl.Series(range(1, frame.height + 1), dtype=pl.Int64), unit="row")
-
-
-def _text(path: Path, content: bytes) -> str:
-    for beginning, what in _FOREIGN.items():
-        if content.startswith(beginning):
-            raise InputError(f"{path} is no CSV or Parquet file but {what}")
-    if b"\0" in content:
-        raise InputError(f"{path} is no CSV or Parquet file: it holds binary data")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        byte = content[error.start]
-        raise InputError(f"{path}, line {line}: byte 0x{byte:02x} is no UTF-8 text; save the file as UTF-8") from None
 
 
 def _csv(path: Path, text: str) -> Rows:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
 from throughtime.app.columns import Columns
+from throughtime.app.learn import write_whole
 from throughtime.app.places import model_directory, read_run
 from throughtime.app.screen import Screen
 from throughtime.app.tables import read_table, write_csv
@@ -42,7 +41,7 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
     text = io.StringIO()
     write_csv(forecast, text)
     if str(out) != _STDOUT:
-        _write(out, text.getvalue())
+        write_whole(out, text.getvalue())
         screen.say(f"Forecast: {out}")
     if as_json:
         rows = json.loads(forecast.with_columns(forecast["ds"].cast(str)).write_json())
@@ -63,13 +62,3 @@ def remembered(columns: Columns, run: dict[str, Any]) -> Columns:
     if not isinstance(known, dict):
         return columns
     return Columns(**{name: getattr(columns, name) or known.get(name) for name in ("time", "target", "series")})
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as work:
-            work.write(text)
-        os.replace(work.name, path)
-    except OSError as error:
-        raise InputError(f"--out: {path} cannot be written: {error.strerror}") from error

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from throughtime import training
+    from throughtime.tasks.evaluation import Evaluation
     from throughtime.tasks.forecasting import Backtest
 
 _PAUSE = 5.0  # seconds between plain lines of progress
+_MOST_CLASSES = 30  # rows of a table
 
 
 class Screen:
@@ -61,6 +63,18 @@ class Screen:
         for method, score in backtest.scores.items():
             cells = [Text(written(score[m]), style="bold" if score[m] == lowest[m] else "") for m in MEASURES]
             table.add_row(label(method, cell), *cells)
+        self.table(table)
+
+    def classes(self, evaluation: Evaluation) -> None:
+        """The table of precision, recall and F1 of each class, the most frequent first."""
+        table = Table(box=box.SIMPLE_HEAD, title=f"Unseen: {evaluation.count}")
+        for name in ("class", "precision", "recall", "F1", "count"):
+            table.add_column(name, justify="left" if name == "class" else "right")
+        counts = evaluation.confusion.sum(1)
+        for i in counts.argsort()[::-1][:_MOST_CLASSES]:
+            values = (evaluation.precision[i], evaluation.recall[i], evaluation.f1[i])
+            cells = [Text(f"{100 * value:.1f} %") for value in values]
+            table.add_row(Text(str(evaluation.classes[i])), *cells, Text(str(counts[i])))
         self.table(table)
 
 

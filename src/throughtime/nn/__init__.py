@@ -15,6 +15,7 @@ from throughtime.nn.layouts import OneToOne as OneToOne
 from throughtime.nn.layouts import Output as Output
 from throughtime.nn.lstm import LSTM as LSTM
 from throughtime.nn.lstm import LSTMCell as LSTMCell
+from throughtime.nn.pooling import Pooling as Pooling
 from throughtime.nn.replace import replace as replace
 from throughtime.nn.rnn import RNN as RNN
 from throughtime.nn.rnn import RNNCell as RNNCell

@@ -11,7 +11,11 @@ from throughtime.io import checkpoint
 if TYPE_CHECKING:
     import os
 
-_READERS = {"forecast": "throughtime.tasks.forecasting.saving"}
+_READERS = {
+    "forecast": "throughtime.tasks.forecasting.saving",
+    "classify": "throughtime.tasks.classification.saving",
+    "tag": "throughtime.tasks.tagging.saving",
+}
 
 
 def load(directory: str | os.PathLike[str]) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from throughtime import __version__
 from throughtime.app.report import network, pictures
 from throughtime.app.report.memory import Memory, memory
+from throughtime.app.report.template import NARROW, WIDE, Picture, both, render
 from throughtime.app.report.ticks import text
-from throughtime.app.scores import MEASURES, best, label, written
+from throughtime.app.scores import MEASURES, best, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,26 +17,12 @@ if TYPE_CHECKING:
 
     from throughtime.app.report.run import Run, SeriesView
 
-_HERE = Path(__file__).parent
-_WIDE, _NARROW = 760, 350  # drawn for a desk and for a phone
 _FEW = 100  # forecasts that are written out as a table
-
-
-class Picture(NamedTuple):
-    """One picture, drawn for wide and for narrow screens."""
-
-    wide: Markup
-    narrow: Markup
 
 
 def page(run: Run) -> str:
     """The report as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["score"] = written
-    style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
-    return environment.get_template("page.html").render(style=style, **_contents(run))
+    return render("page.html", **_contents(run))
 
 
 def _contents(run: Run) -> dict[str, Any]:
@@ -48,11 +31,8 @@ def _contents(run: Run) -> dict[str, Any]:
     methods = {name: label(name, sizes.cell) for name in backtest.scores}
     single = len(run.views) == 1
     # A single series gets the width of the page; several stand beside one another.
-    size = (
-        {"wide": (_WIDE, 300), "narrow": (_NARROW, 230)} if single else {"wide": (374, 220), "narrow": (_NARROW, 200)}
-    )
+    size = {"wide": (WIDE, 300), "narrow": (NARROW, 230)} if single else {"wide": (374, 220), "narrow": (NARROW, 200)}
     return {
-        "version": __version__,
         "name": run.views[0].name if single else run.table.path.stem,
         "count": len(forecaster.series_),
         "horizon": forecaster.horizon,
@@ -66,11 +46,11 @@ def _contents(run: Run) -> dict[str, Any]:
         "best": best(backtest),
         "forecasts": [_drawn(pictures.forecast, view, size) for view in run.views],
         "windows": [_drawn(pictures.windows, view, size) for view in run.views if view.windows],
-        "by_step": _both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),
-        "losses": _both(lambda w, h: pictures.losses(forecaster.history_, w, h)),
-        "memory": _both(lambda w, h: pictures.memory(seen.gradients, w, h)),
+        "by_step": both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),
+        "losses": both(lambda w, h: pictures.losses(forecaster.history_, w, h)),
+        "memory": both(lambda w, h: pictures.memory(seen.gradients, w, h)),
         "memory_words": _remembered(seen, sizes),
-        "network": Picture(network.drawing(sizes, _WIDE), network.drawing(sizes, _NARROW)),
+        "network": Picture(network.drawing(sizes, WIDE), network.drawing(sizes, NARROW)),
         "sizes": sizes,
         "history": forecaster.history_,
         "table": _rows(run.views[0]) if single and forecaster.horizon <= _FEW else [],
@@ -85,10 +65,6 @@ def _intervals(levels: Sequence[float]) -> list[tuple[str, str]]:
     ordered = sorted(levels)
     shades = ["band outer"] if len(ordered) == 1 else ["band inner", *["band outer"] * (len(ordered) - 1)]
     return [(shade, f"{level} % interval") for shade, level in zip(shades, ordered, strict=True)]
-
-
-def _both(draw: Callable[[int, int], Markup]) -> Picture:
-    return Picture(draw(_WIDE, 270), draw(_NARROW, 210))
 
 
 def _drawn(

@@ -1,0 +1,196 @@
+"""`throughtime train classify`, and what a trained classifier can do from the command line."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import throughtime
+from throughtime import SequenceClassifier
+from throughtime._errors import InputError
+from throughtime.app import learn
+from throughtime.app.report import sequences as report
+from throughtime.app.screen import Screen
+from throughtime.data.labelled import read_labelled
+from throughtime.data.ts import read_ts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from throughtime.app.train import Job, Order
+    from throughtime.tasks.evaluation import Evaluation
+
+_SETTINGS = list(SequenceClassifier().get_params())
+_SET_ASIDE = 0.2  # of the data, to judge by, where no test file is given
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Texts or sequences of numbers, and their labels where they are known."""
+
+    X: list[Any]
+    y: list[str] | None
+    notes: list[str] = field(default_factory=list)
+
+    def some(self, rows: np.ndarray) -> Cases:
+        """Those of some rows."""
+        return Cases([self.X[i] for i in rows], None if self.y is None else [self.y[i] for i in rows])
+
+
+def read_cases(path: Path, columns: dict[str, str | None], *, need_labels: bool = True) -> Cases:
+    """Read a `.ts` file, or a table of texts."""
+    if ".ts" in path.suffixes:
+        X, y = read_ts(path)
+        if need_labels and not any(y):
+            raise InputError(f"{path}: expected a class at the end of each line and @classLabel true, got none")
+        return Cases(X, y if any(y) else None)
+    names = {name: columns.get(name) for name in ("text", "label")}
+    found = read_labelled(path, **names, need_labels=need_labels)
+    if need_labels or found.labels is None or all(found.labels):
+        return Cases(found.texts, found.labels, found.notes)
+    return Cases(found.texts, None, found.notes)
+
+
+def train(order: Order) -> int:
+    """Train a classifier, judge it by sequences that it has not seen, and write a report.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    started = time.monotonic()
+    screen = Screen()
+    cases = read_cases(order.data, order.columns)
+    screen.say(*cases.notes)
+    classifier = learn.estimator_of(SequenceClassifier, order.settings, _SETTINGS)
+    known, unseen, note = _parted(order, cases, seed=order.settings.get("random_state", 0))
+    screen.say(note)
+    with order.place.building() as directory:
+        interrupted = learn.fit(classifier, known.X, known.y, order.data, screen)
+        classifier.save(directory / "model")
+        result: dict[str, Any] = {}
+        evaluation = None
+        if not interrupted:
+            evaluation = _evaluated(classifier, unseen, order.test or order.data)
+            notes = [*cases.notes, note, *classifier.notes_]
+            page = report.classifier_page(classifier, unseen.X, unseen.y or [], evaluation, notes, _source(order))
+            (directory / "report.html").write_text(page, encoding="utf-8")
+            (directory / "predictions.csv").write_text(_predictions(classifier, unseen), encoding="utf-8")
+            paths = {name: str(order.place.path / f) for name, f in _FILES.items()}
+            result = {"task": "classify", **paths, **scores(evaluation), "trained_on": len(known.X)}
+            result["seconds"] = round(time.monotonic() - started, 2)
+        learn.describe(directory, order, "classify", result)
+    if evaluation is None:
+        screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
+        return learn.INTERRUPTED
+    if order.as_json:
+        learn.print_json(result)
+        return 0
+    _show(screen, evaluation)
+    screen.show(
+        f"\nModel        {result['model']}\nPredictions  {result['predictions']}\nReport       {result['report']}"
+    )
+    return 0
+
+
+_FILES = {"model": "model", "report": "report.html", "predictions": "predictions.csv"}
+
+
+def predict(job: Job) -> None:
+    """Name the class of each sequence of a file, with the probability of each class."""
+    learn.check_out(job)
+    cases = read_cases(job.data, job.columns, need_labels=False)
+    classifier = throughtime.load(job.model)
+    screen = Screen()
+    screen.say(*cases.notes[:1])
+    text = _predictions(classifier, Cases(cases.X, None), job.data)
+    names, *rows = (line for line in _table(classifier, Cases(cases.X, None), job.data))
+    learn.deliver(job, text, [dict(zip(names, row, strict=True)) for row in rows], screen)
+
+
+def evaluate(job: Job) -> None:
+    """Score a classifier on a file with known classes."""
+    cases = read_cases(job.data, job.columns)
+    classifier = throughtime.load(job.model)
+    evaluation = _evaluated(classifier, cases, job.data)
+    if job.as_json:
+        confusion = {"classes": evaluation.classes, "counts": evaluation.confusion.tolist()}
+        learn.print_json({"model": str(job.model), **scores(evaluation), "confusion": confusion})
+        return
+    _show(Screen(), evaluation)
+
+
+def scores(evaluation: Evaluation) -> dict[str, Any]:
+    """The scores by name, as JSON can hold them."""
+    return {
+        "accuracy": evaluation.accuracy,
+        "macro_f1": evaluation.macro_f1,
+        "majority": evaluation.majority,
+        "classes": len(evaluation.classes),
+        "tested_on": evaluation.count,
+    }
+
+
+def _parted(order: Order, cases: Cases, seed: int) -> tuple[Cases, Cases, str]:
+    """Sequences to learn from, and to judge by."""
+    if order.test is not None:
+        return cases, read_cases(order.test, order.columns), f"Judged by {order.test}, which it has not seen."
+    assert cases.y is not None
+    y, random = np.array(cases.y), np.random.default_rng(seed)
+    chosen: list[int] = []
+    for label in np.unique(y):
+        rows = random.permutation(np.flatnonzero(y == label))
+        chosen += rows[: min(max(1, round(_SET_ASIDE * len(rows))), len(rows) - 1)].tolist()
+    aside = np.array(sorted(chosen), dtype=int)
+    if not len(aside):
+        raise InputError(
+            f"{order.data}: expected two sequences or more of some class; give more, or a file with --test"
+        )
+    note = f"{len(aside)} of {len(y)} sequences were set aside to judge by (another file with --test)."
+    return cases.some(np.setdiff1d(np.arange(len(y)), aside)), cases.some(aside), note
+
+
+def _evaluated(classifier: SequenceClassifier, cases: Cases, path: Path) -> Evaluation:
+    try:
+        return classifier.evaluate(cases.X, _labels(classifier, cases.y))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _labels(classifier: SequenceClassifier, y: list[str] | None) -> list[Any]:
+    """Labels of a file, which are text, as the classes that a classifier was trained with in Python."""
+    classes = {str(label): label for label in classifier.classes_.tolist()}
+    return [classes.get(label, label) for label in y or []]
+
+
+def _predictions(classifier: SequenceClassifier, cases: Cases, path: Path | None = None) -> str:
+    names, *rows = _table(classifier, cases, path)
+    return learn.csv_text(names, rows)
+
+
+def _table(classifier: SequenceClassifier, cases: Cases, path: Path | None) -> list[list[Any]]:
+    """A header, and for each sequence its row, its class if that is known, and what was predicted."""
+    try:
+        proba = classifier.predict_proba(cases.X)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    given = classifier.classes_[proba.argmax(1)].tolist()
+    known = ["actual"] if cases.y is not None else []
+    texts = ["text"] if isinstance(cases.X[0], str) else []
+    header = ["row", *known, "predicted", *(f"probability of {label}" for label in classifier.classes_), *texts]
+    rows = []
+    for i, row in enumerate(proba):
+        actual = [] if cases.y is None else [cases.y[i]]
+        rows.append([i + 1, *actual, given[i], *(round(float(p), 6) for p in row), *(cases.X[i] for _ in texts)])
+    return [header, *rows]
+
+
+def _show(screen: Screen, evaluation: Evaluation) -> None:
+    screen.classes(evaluation)
+    screen.show(report.verdict(evaluation), style="bold")
+
+
+def _source(order: Order) -> report.Source:
+    return report.Source(order.data.name.split(".", 1)[0], learn.command(), order.settings)

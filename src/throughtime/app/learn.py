@@ -1,0 +1,131 @@
+"""What training any estimator of sequences from the command line has in common."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from throughtime import __version__
+from throughtime._errors import InputError
+from throughtime.app.places import RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from throughtime.app.screen import Screen
+    from throughtime.app.train import Job, Order
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, where a model was saved."""
+
+
+def estimator_of(made: Callable[..., Any], settings: dict[str, Any], known: list[str]) -> Any:
+    """An estimator with settings that a user gave.
+
+    Raises:
+        InputError: for a setting that there is not.
+    """
+    for name in settings:
+        if name not in known:
+            raise InputError(f"--set: expected one of {', '.join(known)}, got {name!r}")
+    return made(**settings)
+
+
+def fit(estimator: Any, X: Any, y: Any, path: Path, screen: Screen) -> bool:
+    """Learn; returns whether it was interrupted with a model there already.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    try:
+        with screen.progress("Learning") as callback:
+            estimator.fit(X, y, callbacks=[callback])
+    except InputError as error:
+        setting = str(error).partition(":")[0]
+        raise InputError(f"--{error}" if setting in estimator.get_params() else f"{path}: {error}") from error
+    except KeyboardInterrupt:
+        if not estimator.__sklearn_is_fitted__():
+            raise
+        return True
+    screen.say(*estimator.notes_)
+    return False
+
+
+def describe(directory: Path, order: Order, task: str, result: dict[str, Any]) -> None:
+    """Note how the run was made; `--overwrite` knows the directory by it."""
+    run = {
+        "throughtime": __version__,
+        "command": command(),
+        "task": task,
+        "data": str(order.data),
+        "test": None if order.test is None else str(order.test),
+        "columns": order.columns,
+        "settings": order.settings,
+        "result": result,
+    }
+    (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def command() -> str:
+    """The command line as it was typed."""
+    return shlex.join(["throughtime", *sys.argv[1:]])
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """The result as one object in one line."""
+    sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def deliver(job: Job, text: str, rows: list[dict[str, Any]], screen: Screen) -> None:
+    """Write predictions to the file that was asked for, or to the screen."""
+    to_screen = job.out is None or str(job.out) == "-"
+    if not to_screen:
+        assert job.out is not None
+        write_whole(job.out, text)
+        screen.say(f"Predictions: {job.out}")
+    if job.as_json:
+        print_json({"model": str(job.model), "count": len(rows), "predictions": rows if to_screen else str(job.out)})
+    elif to_screen:
+        sys.stdout.write(text)
+
+
+def check_out(job: Job) -> None:
+    """Refuse a file that exists, before anything takes time.
+
+    Raises:
+        InputError: unless it may be replaced.
+    """
+    if job.out is None or str(job.out) == "-" or not job.out.exists():
+        return
+    if not (job.overwrite and job.out.is_file()):
+        raise InputError(f"--out: {job.out} exists; name another file, or replace it with --overwrite")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole, or not at all.
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as work:
+            work.write(text)
+        os.replace(work.name, path)
+    except OSError as error:
+        raise InputError(f"--out: {path} cannot be written: {error.strerror}") from error
+
+
+def csv_text(columns: list[str], rows: list[list[Any]]) -> str:
+    """Rows as CSV."""
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([columns, *rows])
+    return text.getvalue()

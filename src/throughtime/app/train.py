@@ -1,0 +1,125 @@
+"""`throughtime train TASK DATA`, and which module knows how to train, predict and evaluate for each task.
+
+A task is a module with three functions: `train(order)`, `predict(job)` and `evaluate(job)`. It is imported when it is
+asked for. To add a task, add its line to `TASKS` and to `throughtime.tasks.loading`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from throughtime._errors import InputError
+from throughtime.io.checkpoint import CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from throughtime.app.places import Place
+
+TASKS = {
+    "classify": "throughtime.app.classify",
+    "tag": "throughtime.app.tag",
+}
+"""The module of each task that `train` knows."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained.
+
+    Attributes:
+        data: file to learn from.
+        test: file to judge by; a part of the data if None.
+        columns: by option, those that were named: 'text', 'label', 'column'.
+        settings: of the estimator, by name.
+        place: where the run is written.
+        as_json: whether the result is printed as one JSON object.
+    """
+
+    data: Path
+    test: Path | None
+    columns: dict[str, str | None]
+    settings: dict[str, Any]
+    place: Place
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a trained model is to do.
+
+    Attributes:
+        model: its directory.
+        data: file to read.
+        columns: as for `Order`.
+        out: file to write; '-' for the screen.
+        overwrite: whether it may be replaced.
+        as_json: whether the result is printed as JSON.
+    """
+
+    model: Path
+    data: Path
+    columns: dict[str, str | None] = field(default_factory=dict)
+    out: Path | None = None
+    overwrite: bool = False
+    as_json: bool = False
+
+
+def module_of(task: str) -> Any:
+    """The module of a task.
+
+    Raises:
+        InputError: for one that there is not.
+    """
+    if task not in TASKS:
+        close = get_close_matches(task, TASKS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"TASK: expected one of {', '.join(TASKS)}, got {task!r}{hint}")
+    return importlib.import_module(TASKS[task])
+
+
+def task_of(model: Path) -> str:
+    """The task that a model directory says it is for; '' where it says none, of which whoever loads it complains."""
+    try:
+        task = json.loads((model / CONFIG).read_text(encoding="utf-8"))["task"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return task if isinstance(task, str) else ""
+
+
+def evaluable(model: Path) -> Any:
+    """The module that evaluates a model.
+
+    Raises:
+        InputError: for a model of a task that is judged otherwise.
+    """
+    task = task_of(model)
+    if task == "forecast":
+        raise InputError(f"{model}: a forecast is judged by its backtest, which stands in the report of its run")
+    if task not in TASKS:
+        raise InputError(f"{model}: expected a model for one of {', '.join(TASKS)}, got {task or 'none'!r}")
+    return module_of(task)
+
+
+def settings_of(options: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:
+    """Settings of the estimator: options that were given, and NAME=VALUE pairs.
+
+    Raises:
+        InputError: for a pair that is none.
+    """
+    settings = {name: value for name, value in options.items() if value is not None}
+    for pair in more:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--set: expected NAME=VALUE, such as dropout=0.3, got {pair!r}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        settings[name.strip().replace("-", "_")] = value
+    return settings

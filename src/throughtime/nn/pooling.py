@@ -1,0 +1,71 @@
+"""From the outputs of a recurrent layer at every step to one vector for the whole sequence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime.nn.layouts import features_of, last_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from throughtime.nn._recurrent import AbstractRecurrent
+
+POOLINGS = ("final", "mean", "max", "attention")
+"""How a sequence can be summed up."""
+
+
+class Pooling(nn.Module):
+    """Sum up the steps of a sequence; those behind its end do not count.
+
+    'final' is the last state of both directions, 'mean' and 'max' go over steps, unit by unit, and 'attention' is the
+    mean with weights softmax_t(v · tanh(W h_t + b)), which are learned.
+
+    Source of the attention: Yang et al. 2016, Hierarchical Attention Networks for Document Classification.
+
+    Args:
+        layer: whose outputs are summed up.
+        kind: 'final', 'mean', 'max' or 'attention'.
+
+    >>> import torch
+    >>> from throughtime import nn
+    >>> layer = nn.GRU(3, 8, bidirectional=True)
+    >>> h, state = layer(torch.zeros(5, 2, 3), lengths=[5, 2])
+    >>> nn.Pooling(layer, "attention")(h, state, lengths=[5, 2]).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(self, layer: AbstractRecurrent, kind: str = "final") -> None:
+        super().__init__()
+        if kind not in POOLINGS:
+            raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got {kind!r}")
+        self.kind = kind
+        self._layer = (layer,)  # in a tuple, so that its parameters are not counted twice
+        if kind == "attention":
+            units = features_of(layer)
+            self.score = nn.Sequential(nn.Linear(units, units), nn.Tanh(), nn.Linear(units, 1, bias=False))
+
+    def extra_repr(self) -> str:
+        """Name the kind."""
+        return self.kind
+
+    def forward(self, h: Tensor, state: Any, *, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Map outputs (T, N, D*H), (N, T, D*H) where the layer has its batch first, and the state to (N, D*H)."""
+        (layer,) = self._layer
+        if self.kind == "final":
+            return last_hidden(layer, state)
+        h = h if layer.batch_first else h.transpose(0, 1)
+        steps = torch.arange(h.shape[1], device=h.device)
+        ends = torch.full((len(h),), h.shape[1]) if lengths is None else torch.as_tensor(lengths)
+        behind = (steps >= ends.to(h.device).unsqueeze(1)).unsqueeze(-1)
+        if self.kind == "max":
+            return h.masked_fill(behind, -torch.inf).amax(1)
+        if self.kind == "mean":
+            return h.masked_fill(behind, 0.0).sum(1) / (~behind).sum(1)
+        weights = self.score(h).masked_fill(behind, -torch.inf).softmax(1)
+        return (weights * h).sum(1)

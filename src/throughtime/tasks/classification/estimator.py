@@ -1,0 +1,341 @@
+"""The classifier: texts or sequences of numbers in, a class for each out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.nn.functional import cross_entropy
+
+from throughtime import training
+from throughtime._errors import InputError
+from throughtime.data.ragged import Buckets, Ragged
+from throughtime.data.text import TOKENS, Vocabulary
+from throughtime.nn.pooling import POOLINGS
+from throughtime.tasks.classification.inputs import (
+    Encoder,
+    Scaling,
+    as_sequences,
+    as_texts,
+    beginnings,
+    encode,
+)
+from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
+from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
+from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.forecasting.settings import seconds_of
+from throughtime.tasks.learning import Work, preset, teach
+from throughtime.tasks.settings import check_choice, check_share, check_whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    Callback = Callable[[training.Progress], None]
+
+PRESETS = {"fast": Work(300, 3, 20), "balanced": Work(1600, 6, 100), "best": Work(4000, 10, 300)}
+"""Work that may be put into learning."""
+
+_LEARNING_RATE = 2e-3
+_BATCH = 50  # sequences, where there are enough
+_FEW = 200  # training sequences, below which chance decides much, and several networks are averaged
+_MEMBERS = 5
+_AT_ONCE = 256  # sequences
+_MANY = 1000  # texts, beyond which a word that comes only once teaches nothing
+
+
+class SequenceClassifier(ClassifierMixin, BaseEstimator):
+    """Tell sequences apart: the mood of a sentence, the speaker of a vowel, the movement in a recording.
+
+    A recurrent layer reads the steps of a sequence, they are summed up, and a linear layer gives each class a score.
+    A part of the training data is held out to choose the weights by.
+
+    X may be a list (or a column of a frame) of texts; a list of arrays (T_i, d) of different lengths; an array
+    (N, T, d); or an array (N, T), read as N sequences of T single numbers.
+
+    Args:
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        num_layers: L.
+        bidirectional: whether sequences are read from both ends.
+        pooling: how the steps are summed up: 'final', 'mean', 'max' or 'attention'.
+        tokens: what texts consist of: 'word', 'subword', 'char' or 'byte'.
+        dropout: share of the numbers that are hidden between layers in training.
+        preset: 'fast', 'balanced' or 'best'.
+        class_weight: None, 'balanced' for rare classes to weigh as much as frequent ones, or a weight for each class.
+        validation_fraction: share of each class that is held out.
+        budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        random_state: makes all of it reproducible.
+
+    Attributes:
+        classes_: in the order of the columns of `predict_proba`.
+        notes_: what was found in the data and decided about it, in plain sentences.
+        history_: of the training.
+        network_: the torch module.
+
+    >>> import throughtime as tt
+    >>> classifier = tt.SequenceClassifier(preset="fast", hidden_size=8, random_state=0)
+    >>> classifier.fit(["so good", "good fun", "so bad", "bad taste"] * 20, ["+", "+", "-", "-"] * 20).predict(["good"])
+    array(['+'], dtype='<U1')
+    """
+
+    n_features_in_: int  # steps of every sequence, where a matrix was learned from
+
+    def __init__(
+        self,
+        *,
+        cell: str = "gru",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "attention",
+        tokens: str = "word",
+        dropout: float = 0.5,
+        preset: str = "balanced",
+        class_weight: str | dict[Any, float] | None = None,
+        validation_fraction: float = 0.1,
+        budget: float | str | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.tokens = tokens
+        self.dropout = dropout
+        self.preset = preset
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Learn from sequences and their classes.
+
+        Args:
+            X: sequences, in one of the forms above.
+            y: the class of each.
+            validation: other sequences and their classes to choose the weights by; a part of X is held out if None.
+            callbacks: are told of the progress.
+
+        Raises:
+            InputError: for settings or data that cannot be used.
+            Interrupted: on Ctrl-C; the classifier is usable and holds the best so far.
+        """
+        self.check_settings()
+        data = self._read(X, reset=True)
+        self.classes_, numbers = learn_classes(y, len(data))
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31 - 1))
+        watched = hold_out(numbers, self.validation_fraction, random) if validation is None else numbers[:0]
+        kept = np.setdiff1d(np.arange(len(numbers)), watched)
+        encoder = self._learn_encoder([data[i] for i in kept])
+        if validation is not None:
+            others = self._read(validation[0], encoder)
+            held_out = _watched(encoder, others, numbers_of(validation[1], self.classes_, len(others), "validation"))
+        else:
+            held_out = _watched(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            members = _MEMBERS if len(kept) < _FEW and self.preset != "fast" else 1
+            network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
+        self.notes_ = _notes(self, encoder, len(numbers), len(watched), members)
+        x = encode(encoder, [data[i] for i in kept])
+        try:
+            history = self._teach(network, x, numbers[kept], held_out, callbacks, seed)
+        except training.Interrupted as error:
+            self.take(network, encoder, error.history)
+            raise
+        self.take(network, encoder, history)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each sequence."""
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class for each sequence, (N, C), in the order of `classes_`."""
+        check_is_fitted(self)
+        return self._proba(encode(self.encoder_, self._read(X, self.encoder_)))
+
+    def steps_proba(self, X: Any) -> list[np.ndarray]:
+        """The probabilities after each word of a text, or each step of a sequence of numbers: where minds change.
+
+        Returns:
+            For each sequence (W, C): row w is what is thought after the first w + 1 words (parts between white space).
+        """
+        check_is_fitted(self)
+        parts = [beginnings(each) for each in self._read(X, self.encoder_)]
+        together = self._proba(encode(self.encoder_, [part for each in parts for part in each]))
+        return np.split(together, np.cumsum([len(each) for each in parts])[:-1])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy.
+
+        Raises:
+            InputError: for a class that was not in the training data.
+        """
+        check_is_fitted(self)
+        given = self.predict(X)
+        numbers_of(y, self.classes_, len(given))
+        return float(accuracy_score(y, given, sample_weight=sample_weight))
+
+    def evaluate(self, X: Any, y: Any) -> Evaluation:
+        """Accuracy, F1 over classes, and which class was taken for which.
+
+        Raises:
+            InputError: for a class that was not in the training data.
+        """
+        check_is_fitted(self)
+        given = self.predict_proba(X).argmax(1)
+        return Evaluation.of(numbers_of(y, self.classes_, len(given)), given, self.classes_.tolist())
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the classifier into a new directory; `throughtime.load` reads it.
+
+        Raises:
+            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
+        """
+        from throughtime.tasks.classification.saving import save
+
+        check_is_fitted(self)
+        save(self, directory, overwrite=overwrite)
+
+    def take(self, network: SequenceNetwork, encoder: Encoder, history: training.History) -> None:
+        """Become a fitted classifier: what `fit` and `throughtime.load` end with."""
+        self.network_, self.encoder_, self.history_ = network, encoder, history
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+    def check_settings(self) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            InputError: names the first.
+        """
+        for name in ("hidden_size", "num_layers"):
+            check_whole(name, getattr(self, name))
+        for name in ("dropout", "validation_fraction"):
+            check_share(name, getattr(self, name))
+        for name, known in (("cell", LAYERS), ("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):
+            check_choice(name, getattr(self, name), known)
+        seconds_of(self.budget)
+
+    def sizes(self, encoder: Encoder, members: int) -> Sizes:
+        """What decides the shapes of the network's weights."""
+        texts = isinstance(encoder, Vocabulary)
+        return Sizes(
+            classes=len(self.classes_),
+            vocabulary=len(encoder) if texts else 0,
+            features=0 if texts else encoder.width * encoder.block,
+            cell=self.cell,
+            hidden_size=int(self.hidden_size),
+            num_layers=int(self.num_layers),
+            bidirectional=bool(self.bidirectional),
+            pooling=self.pooling,
+            members=members,
+        )
+
+    def _read(self, X: Any, encoder: Encoder | None = None, *, reset: bool = False) -> Sequence[Any]:
+        """Texts, or sequences (T_i, d); of the kind that the encoder was made for, if there is one already."""
+        texts, data = as_texts(X), None
+        if texts is None:
+            data = as_sequences(X)
+        if reset and (texts or data):
+            vars(self).pop("n_features_in_", None)
+        if encoder is not None and (texts is not None) != isinstance(encoder, Vocabulary):
+            expected, got = (
+                ("texts", "numbers") if isinstance(encoder, Vocabulary) else ("sequences of numbers", "texts")
+            )
+            raise InputError(f"X: expected {expected} as in training, got {got}")
+        if texts is not None or data is not None:
+            return texts or data or []
+        known = reset or hasattr(self, "n_features_in_")
+        table = validate_data(self, X, reset=reset) if known else check_array(X)
+        return list(np.asarray(table, dtype=np.float64)[:, :, None])
+
+    def _learn_encoder(self, data: Sequence[Any]) -> Encoder:
+        if isinstance(data[0], str):
+            return Vocabulary.learn(data, self.tokens, rare=2 if len(data) > _MANY else 1)
+        return Scaling.learn(data)
+
+    def _teach(
+        self,
+        network: SequenceNetwork,
+        x: Ragged,
+        numbers: np.ndarray,
+        held_out: Buckets | None,
+        callbacks: Sequence[Callback],
+        seed: int,
+    ) -> training.History:
+        batches = Buckets(x, torch.from_numpy(numbers), batch_size=min(_BATCH, max(8, len(x) // 10)))
+        weight = None
+        if self.class_weight is not None:
+            weight = torch.from_numpy(weights_of(self.class_weight, self.classes_, numbers)).float()
+
+        def loss(scores: Tensor, target: Tensor) -> Tensor:
+            members = scores.shape[1]
+            return cross_entropy(scores.flatten(0, 1), target.repeat_interleave(members), weight=weight)
+
+        return teach(
+            network,
+            batches,
+            loss=loss,
+            epochs=preset(PRESETS, self.preset).epochs(len(batches)),
+            learning_rate=_LEARNING_RATE,
+            held_out=held_out,
+            seconds=seconds_of(self.budget),
+            callbacks=callbacks,
+            seed=seed,
+        )
+
+    @torch.no_grad()
+    def _proba(self, x: Ragged) -> np.ndarray:
+        """Probabilities of the classes, the shortest sequences first through the network."""
+        order = x.lengths.argsort(stable=True)
+        found = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
+        for chosen in order.split(_AT_ONCE):
+            found[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
+        return found.numpy()
+
+
+def _watched(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> Buckets:
+    """Sequences that the weights are chosen by."""
+    return Buckets(encode(encoder, data), torch.from_numpy(numbers), batch_size=_AT_ONCE, shuffle=False)
+
+
+def _notes(classifier: SequenceClassifier, encoder: Encoder, count: int, watched: int, members: int) -> list[str]:
+    """What was decided about the data, in plain sentences."""
+    notes = [f"{count} sequences of {len(classifier.classes_)} classes."]
+    if watched:
+        notes.append(f"{watched} of them were held out to choose the weights by.")
+    if members > 1:
+        notes.append(f"They are few: the opinions of {members} networks are averaged, each with its last weights.")
+    if isinstance(encoder, Vocabulary):
+        notes.append(f"Vocabulary: {len(encoder)} {encoder.kind}s.")
+    elif encoder.block > 1:
+        notes.append(f"The sequences are long: each recurrent step reads {encoder.block} of their steps.")
+    return notes

@@ -1,0 +1,186 @@
+"""What a classifier may be given: texts, or sequences of numbers in any of the forms that people have them in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from throughtime._errors import InputError
+from throughtime.data.ragged import Ragged
+from throughtime.data.text import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LONGEST = 32  # recurrent steps; in longer sequences of numbers, each reads several
+
+
+def as_texts(X: Any) -> list[str] | None:
+    """Texts, where these are any.
+
+    Raises:
+        InputError: where only some are.
+    """
+    if hasattr(X, "to_list") and not isinstance(X, np.ndarray):  # a column of a frame
+        X = X.to_list()
+    if isinstance(X, str):
+        raise InputError("X: expected a list of texts, got a single one; write [text]")
+    if isinstance(X, np.ndarray):
+        if X.ndim != 1 or X.dtype.kind not in "OUT":
+            return None
+        X = X.tolist()
+    if not isinstance(X, list | tuple) or not any(isinstance(each, str) for each in X):
+        return None
+    for number, text in enumerate(X, 1):
+        if not isinstance(text, str):
+            raise InputError(f"X: expected a text everywhere, got {type(text).__name__} as number {number}")
+        if not text.strip():
+            raise InputError(f"X: expected words, got an empty text as number {number}; leave it out")
+    return list(X)
+
+
+def as_sequences(X: Any) -> list[np.ndarray] | None:
+    """Sequences (T_i, d), where these are any; None for a matrix, and for whatever else is to be refused.
+
+    Raises:
+        InputError: where they have different numbers of dimensions or channels, or hold what is no number.
+    """
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, np.ndarray) and X.ndim == 3:
+        X = list(X)
+    if isinstance(X, list | tuple) and not X:
+        raise InputError("X: expected sequences or texts, got none")
+    if not isinstance(X, list | tuple) and not (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object):
+        return None
+    if not len(X) or not all(  # noqa: PLC1802 - an array has no truth
+        isinstance(each, np.ndarray | torch.Tensor | list | tuple) for each in X
+    ):
+        return None
+    arrays = [_array(each, number) for number, each in enumerate(X, 1)]
+    dimensions = {array.ndim for array in arrays}
+    if dimensions == {1}:
+        if len({len(array) for array in arrays}) == 1:
+            return None  # a matrix
+        arrays = [array[:, None] for array in arrays]
+    elif dimensions != {2}:
+        found = ", ".join(map(str, sorted(dimensions)))
+        raise InputError(f"X: expected sequences (T, d) of two dimensions each, got some of {found}")
+    return arrays
+
+
+def _array(values: Any, number: int) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"X: expected numbers, got something else in sequence {number}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How sequences of numbers are brought to the network: standardised channels, several steps in one if many.
+
+    Attributes:
+        means: of each channel in training.
+        deviations: of each channel in training, 1 where a channel never changes.
+        block: steps that one recurrent step reads.
+    """
+
+    means: list[float]
+    deviations: list[float]
+    block: int
+
+    @classmethod
+    def learn(cls, sequences: Sequence[np.ndarray]) -> Scaling:
+        """Find it out from training data."""
+        check_sequences(sequences)
+        together = np.concatenate(sequences)
+        deviations = together.std(0)
+        longest = max(map(len, sequences))
+        return cls(
+            together.mean(0).tolist(),
+            np.where(deviations > 1e-12 * np.abs(together).max(0), deviations, 1.0).tolist(),
+            -(-longest // _LONGEST),
+        )
+
+    @property
+    def width(self) -> int:
+        """Channels."""
+        return len(self.means)
+
+    def encode(self, sequences: Sequence[np.ndarray]) -> Ragged:
+        """What the network reads: (steps, block * channels)."""
+        check_sequences(sequences, self.width)
+        return Ragged.of([self._encoded(sequence) for sequence in sequences])
+
+    def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
+        z = (sequence - np.array(self.means)) / np.array(self.deviations)
+        missing = -len(z) % self.block
+        if missing:
+            z = np.concatenate([z, np.zeros((missing, self.width))])
+        return torch.from_numpy(z.reshape(-1, self.block * self.width).astype(np.float32))
+
+
+def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -> None:
+    """Refuse sequences of different widths, without any step, or with what is no finite number."""
+    expected = sequences[0].shape[1] if width is None else width
+    source = "sequence 1" if width is None else "the training data"
+    for number, sequence in enumerate(sequences, 1):
+        if sequence.shape[1] != expected:
+            raise InputError(
+                f"X: expected {expected} channels as in {source}, got {sequence.shape[1]} in sequence {number}"
+            )
+        if not len(sequence):
+            raise InputError(f"X: expected sequences of one step or more, got none in sequence {number}")
+        if not np.isfinite(sequence).all():
+            step = int(np.flatnonzero(~np.isfinite(sequence).all(1))[0]) + 1
+            raise InputError(
+                f"X: expected finite numbers, got NaN or infinity in sequence {number}, step {step}; fill it or leave "
+                "the sequence out"
+            )
+
+
+Encoder = Vocabulary | Scaling
+"""What texts, or sequences of numbers, go through on their way to the network."""
+
+
+def encode(encoder: Encoder, data: Sequence[Any]) -> Ragged:
+    """What the network reads."""
+    encoded = encoder.encode(data)
+    if bool((encoded.lengths > 0).all()):
+        return encoded
+    # A text of nothing but control characters, say, counts as one unknown token.
+    return Ragged.of([row if len(row) else row.new_zeros(1) for row in (encoded[i] for i in range(len(encoded)))])
+
+
+def beginnings(sequence: Any) -> list[Any]:
+    """A sequence after each of its words or steps."""
+    if isinstance(sequence, str):
+        words = sequence.split()
+        return [" ".join(words[: end + 1]) for end in range(len(words))]
+    return [sequence[: end + 1] for end in range(len(sequence))]
+
+
+def plain(encoder: Encoder) -> dict[str, Any]:
+    """What JSON can hold."""
+    return encoder.plain() if isinstance(encoder, Vocabulary) else asdict(encoder)
+
+
+def restored(values: dict[str, Any]) -> Encoder:
+    """Undo `plain`.
+
+    Raises:
+        ValueError: for what is neither a vocabulary nor a scaling.
+    """
+    if "tokens" in values:
+        return Vocabulary.restore(values)
+    scaling = Scaling(**values)
+    numbers = np.array([scaling.means, scaling.deviations], dtype=np.float64)
+    if numbers.ndim != 2 or not np.isfinite(numbers).all() or (numbers[1] <= 0).any():
+        raise ValueError("the scales of the channels are impossible")
+    if type(scaling.block) is not int or not 1 <= scaling.block <= 1_000_000:
+        raise ValueError(f"impossible number of steps in one: {scaling.block!r}")
+    return scaling

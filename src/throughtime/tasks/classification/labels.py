@@ -1,0 +1,87 @@
+"""Classes as numbers, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LEAST_HELD_OUT = 20  # sequences; fewer say too little about which weights are best
+
+
+def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes in order, and the number of each sequence's class.
+
+    Raises:
+        InputError: where there are not `count` of them, or only one class.
+    """
+    if y is None:
+        raise InputError("y: expected a class for each sequence: fit requires y to be passed, but the target y is None")
+    y = column_or_1d(np.asarray(y), warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    if len(y) != count:
+        raise InputError(f"y: expected a class for each of the {count} sequences, got {len(y)}")
+    classes, numbers = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"y: expected two classes or more, got one class, {classes.tolist()[0]!r}")
+    return classes, numbers
+
+
+def numbers_of(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.ndarray:
+    """The number of each sequence's class.
+
+    Raises:
+        InputError: for a class that is not known, and where there are not `count` of them.
+    """
+    labels: Sequence[Any] = column_or_1d(np.asarray(y)).tolist()
+    if len(labels) != count:
+        raise InputError(f"{name}: expected a class for each of the {count} sequences, got {len(labels)}")
+    known = {label: number for number, label in enumerate(classes.tolist())}
+    for row, label in enumerate(labels, 1):
+        if label not in known:
+            shown = ", ".join(map(repr, list(known)[:8])) + (", …" if len(known) > 8 else "")
+            raise InputError(f"{name}: expected one of the classes {shown}, got {label!r} in row {row}")
+    return np.array([known[label] for label in labels], dtype=np.int64)
+
+
+def weights_of(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """What a sequence of each class weighs.
+
+    Args:
+        wanted: 'balanced' for all classes to weigh the same together, or a weight for each, 1 where none is given.
+        classes: in order.
+        numbers: of the classes of the sequences.
+
+    Raises:
+        InputError: for anything else, and for classes that there are not.
+    """
+    if isinstance(wanted, dict):
+        known = classes.tolist()
+        for label, weight in wanted.items():
+            if label not in known:
+                raise InputError(
+                    f"class_weight: expected some of the classes {', '.join(map(repr, known))}, got {label!r}"
+                )
+            if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+                raise InputError(f"class_weight: expected numbers of 0 or more, got {weight!r} for {label!r}")
+        return np.array([float(wanted.get(label, 1.0)) for label in known])
+    if wanted != "balanced":
+        raise InputError(f"class_weight: expected None, 'balanced' or a dict of weights, got {wanted!r}")
+    return len(numbers) / (len(classes) * np.maximum(np.bincount(numbers, minlength=len(classes)), 1))
+
+
+def hold_out(numbers: np.ndarray, fraction: float, random: np.random.RandomState) -> np.ndarray:
+    """Rows that are held out: a share of each class, never all of it; none where they would be too few."""
+    chosen: list[int] = []
+    for number in np.unique(numbers):
+        rows = random.permutation(np.flatnonzero(numbers == number))
+        chosen += rows[: min(round(fraction * len(rows)), len(rows) - 1)].tolist()
+    return np.array(sorted(chosen) if len(chosen) >= _LEAST_HELD_OUT else [], dtype=np.int64)

@@ -1,0 +1,111 @@
+"""The classifying network: a recurrent layer over the steps of a sequence, summed up, and a score for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime import nn as recurrent
+from throughtime.nn.layouts import features_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+"""Recurrent layers by the name of their cell."""
+
+_EMBEDDING = 128  # numbers that stand for a token
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What decides the shapes of a network's weights.
+
+    Attributes:
+        classes: to tell apart.
+        vocabulary: V, different tokens of texts; 0 for sequences of numbers.
+        features: numbers that a recurrent step reads; 0 for texts.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        num_layers: L.
+        bidirectional: whether sequences are read from both ends.
+        pooling: see `throughtime.nn.Pooling`.
+        members: networks whose opinions are averaged.
+    """
+
+    classes: int
+    vocabulary: int
+    features: int
+    cell: str
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    pooling: str
+    members: int
+
+
+class SequenceNetwork(nn.Module):
+    """Map sequences to a score (logit) for each class: those of all members, which learn side by side.
+
+    Args:
+        sizes: of the weights.
+        dropout: of what the recurrent layers and the output layer read.
+        forgetting: share of the tokens that are hidden in training, so that no single one is learned by heart.
+        noise: standard deviation of what is added to standardised numbers in training.
+    """
+
+    batch_first = True
+
+    def __init__(self, sizes: Sizes, *, dropout: float = 0.5, forgetting: float = 0.1, noise: float = 0.1) -> None:
+        super().__init__()
+        self.sizes = sizes
+        options = {"dropout": dropout, "forgetting": forgetting, "noise": noise}
+        self.members = nn.ModuleList(Member(sizes, **options) for _ in range(sizes.members))
+
+    def forward(self, x: Tensor, *, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N M C"]:
+        """Scores of the classes.
+
+        Args:
+            x: numbers of tokens (N, T), or standardised values (N, T, I).
+            lengths: valid steps of each row.
+        """
+        return torch.stack([member(x, lengths) for member in self.members], 1)
+
+
+class Member(nn.Module):
+    """One network: embedding, recurrent layer, pooling, output; arguments as for `SequenceNetwork`."""
+
+    def __init__(self, sizes: Sizes, *, dropout: float, forgetting: float, noise: float) -> None:
+        super().__init__()
+        self.forgetting = forgetting
+        self.noise = noise
+        self.dropout = nn.Dropout(dropout)
+        self.embedding = nn.Embedding(sizes.vocabulary, _EMBEDDING) if sizes.vocabulary else None
+        self.layer: Any = LAYERS[sizes.cell](
+            _EMBEDDING if sizes.vocabulary else sizes.features,
+            sizes.hidden_size,
+            sizes.num_layers,
+            batch_first=True,
+            dropout=dropout if sizes.num_layers > 1 else 0.0,
+            bidirectional=sizes.bidirectional,
+        )
+        self.pooling = recurrent.Pooling(self.layer, sizes.pooling)
+        self.output = nn.Linear(features_of(self.layer), sizes.classes)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=0.3)
+
+    def forward(self, x: Tensor, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N C"]:
+        """Scores of the classes."""
+        h, state = self.layer(self._inputs(x), lengths=lengths)
+        return self.output(self.dropout(self.pooling(h, state, lengths=lengths)))
+
+    def _inputs(self, x: Tensor) -> Float[Tensor, "N T I"]:
+        if self.embedding is None:
+            return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
+        if self.training and self.forgetting:
+            x = x * (torch.rand(x.shape) >= self.forgetting)
+        return self.dropout(self.embedding(x))

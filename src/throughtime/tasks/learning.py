@@ -1,0 +1,115 @@
+"""How networks for sequences are trained: one cycle of the learning rate, and weights chosen by held-out sequences."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from throughtime import training
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from throughtime.data.ragged import Buckets
+
+    Callback = Callable[[training.Progress], None]
+
+_WARM = 0.15  # share of the cycle in which the learning rate rises
+_PATIENCE = 4  # epochs without a lower loss on the held-out sequences; in a short training at least
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much is put into learning.
+
+    Attributes:
+        updates: of the weights, as far as that takes no fewer and no more epochs than said below.
+        least: epochs.
+        most: epochs.
+    """
+
+    updates: int
+    least: int
+    most: int
+
+    def epochs(self, batches: int) -> int:
+        """Passes over data of so many batches."""
+        return min(max(-(-self.updates // batches), self.least), self.most)
+
+
+def preset(presets: dict[str, Work], name: str) -> Work:
+    """The work of a preset.
+
+    Raises:
+        InputError: for a name that there is not.
+    """
+    if name not in presets:
+        raise InputError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
+    return presets[name]
+
+
+def teach(
+    network: nn.Module,
+    data: Buckets,
+    *,
+    loss: str | Callable[[Tensor, Tensor], Tensor],
+    epochs: int,
+    learning_rate: float,
+    held_out: Buckets | None = None,
+    weight_decay: float = 1e-2,
+    seconds: float = math.inf,
+    callbacks: Sequence[Callback] = (),
+    seed: int = 0,
+) -> training.History:
+    """Train a network; it ends with the weights of the epoch with the lowest loss on the held-out sequences.
+
+    Raises:
+        training.Interrupted: on Ctrl-C; the network holds the best weights so far.
+    """
+
+    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+
+    stop: list[training.Epochs | training.Seconds | training.Patience] = [
+        training.Epochs(epochs),
+        training.Seconds(seconds),
+    ]
+    if held_out is not None:
+        stop.append(training.Patience(max(_PATIENCE, epochs // 3)))
+    try:
+        return training.fit(
+            network,
+            data,
+            loss=loss,
+            optimizer=optimizer,
+            schedule=_one_cycle(epochs * len(data), seconds),
+            stop=stop,
+            clip=1.0,
+            validation=held_out,
+            callbacks=callbacks,
+            seed=seed,
+        )
+    finally:
+        network.eval()
+
+
+def _one_cycle(updates: int, seconds: float) -> Callable[[Optimizer], LambdaLR]:
+    """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner."""
+    started = time.monotonic()
+
+    def factor(update: int) -> float:
+        share = min(max(update / updates, (time.monotonic() - started) / seconds), 1.0)
+        if share < _WARM:
+            return 0.02 + 0.98 * share / _WARM
+        return 1e-4 + (1 + math.cos(math.pi * (share - _WARM) / (1 - _WARM))) / 2
+
+    return lambda optimizer: LambdaLR(optimizer, factor)

@@ -1,0 +1,66 @@
+"""What the model directories of all estimators of sequences share: weights that are checked before they are used."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from throughtime import __version__, _kernels, training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from throughtime.io.checkpoint import Checkpoint
+
+Network = TypeVar("Network", bound=nn.Module)
+
+_LARGEST = 10_000_000  # no size of a network is beyond
+
+
+def origin(task: str) -> dict[str, Any]:
+    """How a configuration begins: the task, and what the model was trained by."""
+    return {"task": task, "version": __version__, "isa": _kernels.isa, "threads": torch.get_num_threads()}
+
+
+def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a network by name."""
+    return {f"network.{name}": value for name, value in network.state_dict().items()}
+
+
+def check_sizes(sizes: Any) -> None:
+    """Refuse sizes (a dataclass) of a network that could not be, before anything is allocated.
+
+    Raises:
+        ValueError: names them.
+    """
+    numbers = [v for f in fields(sizes) if not isinstance(v := getattr(sizes, f.name), str | bool)]
+    if any(type(v) is not int or not 0 <= v <= _LARGEST for v in numbers):
+        raise ValueError(f"impossible sizes: {sizes}")
+
+
+def restore_network(make: Callable[[], Network], tensors: dict[str, torch.Tensor]) -> Network:
+    """The network, allocated only when the file holds just its weights.
+
+    Raises:
+        ValueError: where it does not, or some are no numbers.
+    """
+    weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
+    with torch.device("meta"):
+        network = make()
+    expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
+    if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
+        raise ValueError("the weights are not those of the network that the configuration describes")
+    if not all(bool(t.isfinite().all()) for t in weights.values()):
+        raise ValueError("some weights are no numbers")
+    network.to_empty(device="cpu").load_state_dict(weights)
+    return network.eval()
+
+
+def restore_history(found: Checkpoint) -> training.History:
+    """The history of the training."""
+    history = training.History.from_lines(found.history.splitlines())
+    history.stopped = str(found.config["stopped"])
+    return history

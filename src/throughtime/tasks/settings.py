@@ -1,0 +1,31 @@
+"""Checks of what users set, shared by the estimators of sequences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def check_whole(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no whole number, or too small."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Refuse what is no number from 0 up to, but without, 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+        raise InputError(f"{name}: expected a number of 0 or more and less than 1, got {value!r}")
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
+    """Refuse what is none of the names."""
+    known = list(known)
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")

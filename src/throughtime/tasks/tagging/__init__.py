@@ -1,0 +1,5 @@
+"""Tagging: a tag for each word of a sentence."""
+
+from throughtime.tasks.tagging.entities import EntityScore as EntityScore
+from throughtime.tasks.tagging.estimator import SequenceTagger as SequenceTagger
+from throughtime.tasks.tagging.estimator import TagEvaluation as TagEvaluation

@@ -1,0 +1,279 @@
+"""The tagger: sentences in, a tag for each word out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch.nn.functional import cross_entropy
+
+from throughtime import training
+from throughtime.data.ragged import Buckets, Ragged
+from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.forecasting.settings import seconds_of
+from throughtime.tasks.learning import Work, preset, teach
+from throughtime.tasks.settings import check_choice, check_share, check_whole
+from throughtime.tasks.tagging import entities
+from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, known_tags
+from throughtime.tasks.tagging.network import LAYERS, Sizes, TaggingNetwork
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from throughtime.tasks.tagging.entities import EntityScore
+
+    Callback = Callable[[training.Progress], None]
+
+PRESETS = {"fast": Work(500, 2, 15), "balanced": Work(3500, 6, 60), "best": Work(8000, 12, 200)}
+"""Work that may be put into learning."""
+
+_LEARNING_RATE = 2e-3
+_BATCH = 32  # sentences, where there are enough
+_LEAST_HELD_OUT = 20  # sentences; fewer say too little about which weights are best
+_MANY = 1000  # sentences, beyond which a word that comes only once is taken as unknown
+_AT_ONCE = 128  # sentences
+_UNKNOWN = -1  # number of a tag that is not known
+
+
+@dataclass(frozen=True)
+class TagEvaluation:
+    """Scores on sentences whose tags are known.
+
+    Attributes:
+        words: accuracy over words, and which tag was taken for which.
+        entities: precision, recall and F1 of whole entities; None for tags that mark none.
+    """
+
+    words: Evaluation
+    entities: EntityScore | None
+
+
+class SequenceTagger(BaseEstimator):
+    """Give each word of a sentence its tag: its part of speech, or the entity that it belongs to.
+
+    Each word is read as a word and as the characters that it is written with; a recurrent layer reads the sentence,
+    from both ends, and a linear layer gives each tag a score at every word.
+
+    Args:
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        num_layers: L.
+        bidirectional: whether sentences are read from both ends.
+        dropout: share of the numbers that are hidden between layers in training.
+        preset: 'fast', 'balanced' or 'best'.
+        validation_fraction: share of the sentences that is held out to choose the weights by.
+        budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        random_state: makes all of it reproducible.
+
+    Attributes:
+        tags_: in the order of the columns of `predict_proba`.
+        notes_: what was found in the data and decided about it, in plain sentences.
+        history_: of the training.
+        network_: the torch module.
+
+    >>> import throughtime as tt
+    >>> sentences = [["a", "dog"], ["the", "cat"], ["dogs"]] * 20
+    >>> tags = [["DET", "NOUN"], ["DET", "NOUN"], ["NOUN"]] * 20
+    >>> tt.SequenceTagger(preset="fast", hidden_size=8).fit(sentences, tags).predict([["the", "dog"]])
+    [['DET', 'NOUN']]
+    """
+
+    def __init__(
+        self,
+        *,
+        cell: str = "lstm",
+        hidden_size: int = 160,
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.4,
+        preset: str = "balanced",
+        validation_fraction: float = 0.05,
+        budget: float | str | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.preset = preset
+        self.validation_fraction = validation_fraction
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(
+        self,
+        sentences: Sequence[Sequence[str]],
+        tags: Sequence[Sequence[str | None]],
+        *,
+        validation: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Learn from sentences and the tags of their words; where a tag is None, the word is read but not learned from.
+
+        Args:
+            sentences: lists of words.
+            tags: of each word.
+            validation: other sentences and their tags to choose the weights by; some are held out if None.
+            callbacks: are told of the progress.
+
+        Raises:
+            InputError: for settings or data that cannot be used.
+            Interrupted: on Ctrl-C; the tagger is usable and holds the best so far.
+        """
+        self.check_settings()
+        sentences = check_sentences(sentences)
+        known = check_tags(tags, sentences)
+        self.tags_ = known_tags(known)
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31 - 1))
+        order = random.permutation(len(sentences)).tolist()
+        count = 0 if validation is not None else round(self.validation_fraction * len(sentences))
+        count = count if count >= _LEAST_HELD_OUT else 0
+        kept = sorted(order[count:])
+        encoder = WordEncoder.learn([sentences[i] for i in kept], rare=2 if len(sentences) > _MANY else 1)
+        held_out = None
+        if validation is not None:
+            others = check_sentences(validation[0])
+            held_out = self._watched(encoder, others, check_tags(validation[1], others, name="validation"))
+        elif count:
+            watched = sorted(order[:count])
+            held_out = self._watched(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
+        self.notes_ = _notes(sentences, self.tags_, encoder, count)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = TaggingNetwork(self.sizes(encoder), dropout=self.dropout)
+        x, y = encoder.encode([sentences[i] for i in kept]), self._numbers([known[i] for i in kept])
+        batches = Buckets(x, y, batch_size=min(_BATCH, max(8, len(x) // 10)))
+        try:
+            history = teach(
+                network,
+                batches,
+                loss=_loss,
+                epochs=preset(PRESETS, self.preset).epochs(len(batches)),
+                learning_rate=_LEARNING_RATE,
+                held_out=held_out,
+                seconds=seconds_of(self.budget),
+                callbacks=callbacks,
+                seed=seed,
+            )
+        except training.Interrupted as error:
+            self.take(network, encoder, error.history)
+            raise
+        self.take(network, encoder, history)
+        return self
+
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The most probable tag of each word."""
+        return [[self.tags_[i] for i in each.argmax(1).tolist()] for each in self.predict_proba(sentences)]
+
+    def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """The probability of each tag for each word, (T, C) for each sentence, in the order of `tags_`."""
+        check_is_fitted(self)
+        x = self.encoder_.encode(check_sentences(sentences))
+        found: list[np.ndarray] = [np.empty(0)] * len(x)
+        with torch.no_grad():
+            for chosen in x.lengths.argsort(stable=True).split(_AT_ONCE):
+                proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).numpy()
+                for row, each in zip(chosen.tolist(), proba, strict=True):
+                    found[row] = each[: int(x.lengths[row])]
+        return found
+
+    def score(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> float:
+        """F1 of entities where the tags mark some (B-, I-, O), else accuracy over words."""
+        found = self.evaluate(sentences, tags)
+        return found.words.accuracy if found.entities is None else found.entities.f1
+
+    def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> TagEvaluation:
+        """Accuracy, which tag was taken for which, and F1 of entities; a tag unknown from training is missed."""
+        check_is_fitted(self)
+        actual = check_tags(tags, check_sentences(sentences))
+        given = self.predict(sentences)
+        return compare(actual, given, self.tags_)
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the tagger into a new directory; `throughtime.load` reads it.
+
+        Raises:
+            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
+        """
+        from throughtime.tasks.tagging.saving import save
+
+        check_is_fitted(self)
+        save(self, directory, overwrite=overwrite)
+
+    def take(self, network: TaggingNetwork, encoder: WordEncoder, history: training.History) -> None:
+        """Become a fitted tagger: what `fit` and `throughtime.load` end with."""
+        self.network_, self.encoder_, self.history_ = network, encoder, history
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    def sizes(self, encoder: WordEncoder) -> Sizes:
+        """What decides the shapes of the network's weights."""
+        words, characters = encoder.size
+        return Sizes(
+            tags=len(self.tags_),
+            words=words,
+            characters=characters,
+            cell=self.cell,
+            hidden_size=int(self.hidden_size),
+            num_layers=int(self.num_layers),
+            bidirectional=bool(self.bidirectional),
+        )
+
+    def check_settings(self) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            InputError: names the first.
+        """
+        for name in ("hidden_size", "num_layers"):
+            check_whole(name, getattr(self, name))
+        for name in ("dropout", "validation_fraction"):
+            check_share(name, getattr(self, name))
+        for name, known in (("cell", LAYERS), ("preset", PRESETS)):
+            check_choice(name, getattr(self, name), known)
+        seconds_of(self.budget)
+
+    def _numbers(self, tags: Sequence[Sequence[Any]]) -> Ragged:
+        numbers = {tag: number for number, tag in enumerate(self.tags_)}
+        return Ragged.of([torch.tensor([numbers.get(tag, _UNKNOWN) for tag in each]) for each in tags])
+
+    def _watched(self, encoder: WordEncoder, sentences: Any, tags: Sequence[Sequence[Any]]) -> Buckets:
+        """Sentences that the weights are chosen by."""
+        return Buckets(encoder.encode(sentences), self._numbers(tags), batch_size=_AT_ONCE, shuffle=False)
+
+
+def compare(actual: Sequence[Sequence[Any]], given: Sequence[Sequence[str]], tags: Sequence[str]) -> TagEvaluation:
+    """Scores of given tags beside the actual ones; words whose actual tag is None do not count."""
+    pairs = [(a, g) for ours, theirs in zip(actual, given, strict=True) for a, g in zip(ours, theirs, strict=True)]
+    pairs = [(a, g) for a, g in pairs if a is not None]
+    every = [*tags, *sorted({a for a, _ in pairs} - set(tags))]
+    numbers = {tag: number for number, tag in enumerate(every)}
+    words = Evaluation.of([numbers[a] for a, _ in pairs], [numbers[g] for _, g in pairs], every)
+    marked = entities.is_bio(every) and all(tag is not None for each in actual for tag in each)
+    return TagEvaluation(words, entities.score(actual, given) if marked else None)
+
+
+def _loss(scores: Tensor, target: Tensor) -> Tensor:
+    """Mean over the words whose tag is known."""
+    total = cross_entropy(scores, target, ignore_index=_UNKNOWN, reduction="sum")
+    return total / (target != _UNKNOWN).sum().clamp(min=1)
+
+
+def _notes(sentences: Sequence[Sequence[str]], tags: Sequence[str], encoder: WordEncoder, watched: int) -> list[str]:
+    """What was decided about the data, in plain sentences."""
+    words = sum(map(len, sentences))
+    notes = [f"{len(sentences)} sentences, {words} words, {len(tags)} tags; {len(encoder.words) - 1} known words."]
+    if watched:
+        notes.append(f"{watched} sentences were held out to choose the weights by.")
+    return notes

@@ -1,0 +1,142 @@
+"""Sentences as numbers: each word by itself, and by the characters that it is written with."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime._errors import InputError
+from throughtime.data.ragged import Ragged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    Sentences = Sequence[Sequence[str]]
+
+CHARACTERS = 16
+"""Characters of a word that are read; of a longer one the first and the last half of so many."""
+
+_MOST_WORDS = 50_000
+
+
+@dataclass(frozen=True)
+class WordEncoder:
+    """Words and characters by number.
+
+    Attributes:
+        words: in lower case with digits as 0; the first stands for all that are unknown.
+        characters: from number 2 on; 0 is none, 1 any that is unknown.
+    """
+
+    words: list[str]
+    characters: list[str]
+
+    @classmethod
+    def learn(cls, sentences: Sentences, *, rare: int = 2) -> WordEncoder:
+        """Words and characters that come at least `rare` times."""
+        words = Counter(plain_word(word) for sentence in sentences for word in sentence)
+        characters = Counter(character for sentence in sentences for word in sentence for character in word)
+        known = [word for word, count in words.most_common(_MOST_WORDS) if count >= rare and word]
+        return cls(["", *known], [character for character, count in characters.most_common() if count >= rare])
+
+    def __post_init__(self) -> None:
+        for names in (self.words, self.characters):
+            if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+                raise ValueError("the vocabulary is none")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of words and of characters, those for unknown ones included."""
+        return len(self.words), len(self.characters) + 2
+
+    def encode(self, sentences: Sentences) -> Ragged:
+        """For each word its number and those of its characters: (words, 1 + CHARACTERS)."""
+        known: dict[str, torch.Tensor] = {}
+        for sentence in sentences:
+            for word in sentence:
+                if word not in known:
+                    known[word] = torch.tensor(self._numbers(word), dtype=torch.int32)
+        return Ragged.of([torch.stack([known[word] for word in sentence]) for sentence in sentences])
+
+    def _numbers(self, word: str) -> list[int]:
+        half = CHARACTERS // 2
+        written = word if len(word) <= CHARACTERS else word[:half] + word[-half:]
+        characters = [self._by_character.get(character, 1) for character in written]
+        return [self._by_word.get(plain_word(word), 0), *characters, *[0] * (CHARACTERS - len(characters))]
+
+    @cached_property
+    def _by_word(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words) if number}
+
+    @cached_property
+    def _by_character(self) -> dict[str, int]:
+        return {character: number for number, character in enumerate(self.characters, 2)}
+
+
+def plain_word(word: str) -> str:
+    """A word as it is looked up: in lower case, every digit 0."""
+    return re.sub(r"\d", "0", word.lower())
+
+
+def check_sentences(sentences: Any) -> list[list[str]]:
+    """Sentences as lists of words.
+
+    Raises:
+        InputError: where they are not; names the sentence.
+    """
+    if isinstance(sentences, str) or not hasattr(sentences, "__iter__"):
+        raise InputError(f"sentences: expected a list of lists of words, got {type(sentences).__name__}")
+    found = []
+    for number, sentence in enumerate(sentences, 1):
+        if isinstance(sentence, str) or not hasattr(sentence, "__iter__"):
+            raise InputError(
+                f"sentences: expected a list of words as sentence {number}, got {type(sentence).__name__}; split a "
+                "text into its words first"
+            )
+        words = list(sentence)
+        if not words:
+            raise InputError(f"sentences: expected a word or more, got none in sentence {number}; leave it out")
+        for place, word in enumerate(words, 1):
+            if not isinstance(word, str) or not word:
+                raise InputError(f"sentences: expected words, got {word!r} as word {place} of sentence {number}")
+        found.append(words)
+    if not found:
+        raise InputError("sentences: expected a sentence or more, got none")
+    return found
+
+
+def check_tags(tags: Any, sentences: Sentences, *, name: str = "tags") -> list[list[Any]]:
+    """Tags as lists, one for each word.
+
+    Raises:
+        InputError: where there are more or fewer; names the sentence.
+    """
+    found = [list(each) for each in tags]
+    if len(found) != len(sentences):
+        raise InputError(f"{name}: expected a list for each of the {len(sentences)} sentences, got {len(found)}")
+    for number, (words, its_tags) in enumerate(zip(sentences, found, strict=True), 1):
+        if len(words) != len(its_tags):
+            raise InputError(
+                f"{name}: expected a tag for each of the {len(words)} words of sentence {number}, got {len(its_tags)}"
+            )
+    return found
+
+
+def known_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
+    """All different tags in order; None means that a tag is not known and is left out.
+
+    Raises:
+        InputError: where there are fewer than two, or some are no text.
+    """
+    found = {tag for each in tags for tag in each if tag is not None}
+    for tag in found:
+        if not isinstance(tag, str):
+            raise InputError(f"tags: expected text, or None where a tag is not known, got {tag!r}")
+    if len(found) < 2:
+        raise InputError(f"tags: expected two different tags or more, got {', '.join(found) or 'none'}")
+    return sorted(found)

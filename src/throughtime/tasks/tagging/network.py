@@ -1,0 +1,103 @@
+"""The tagging network: words and their characters into a recurrent layer, a score for each tag out at every word.
+
+Source: Lample et al. 2016, Neural Architectures for Named Entity Recognition; Plank et al. 2016, Multilingual
+Part-of-Speech Tagging with Bidirectional Long Short-Term Memory Models and Auxiliary Loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime import nn as recurrent
+from throughtime.nn.layouts import features_of, last_hidden
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+"""Recurrent layers by the name of their cell."""
+
+_WORD, _CHARACTER = 128, 32  # numbers that stand for a word, and for a character
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What decides the shapes of a network's weights.
+
+    Attributes:
+        tags: to tell apart.
+        words: V, known ones.
+        characters: known ones.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        num_layers: L.
+        bidirectional: whether sentences are read from both ends.
+    """
+
+    tags: int
+    words: int
+    characters: int
+    cell: str
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+
+
+class TaggingNetwork(nn.Module):
+    """Map sentences to a score (logit) for each tag at every word.
+
+    A word is the number of the word itself and the last state of a GRU that reads its characters from both ends.
+
+    Args:
+        sizes: of the weights.
+        dropout: of what the recurrent layers and the output layer read.
+        forgetting: share of the words that only their characters are known of in training.
+    """
+
+    batch_first = True
+
+    def __init__(self, sizes: Sizes, *, dropout: float = 0.4, forgetting: float = 0.2) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.forgetting = forgetting
+        self.dropout = nn.Dropout(dropout)
+        self.words = nn.Embedding(sizes.words, _WORD)
+        self.characters = nn.Embedding(sizes.characters, _CHARACTER)
+        self.speller = recurrent.GRU(_CHARACTER, _WORD // 2, batch_first=True, bidirectional=True)
+        self.layer: Any = LAYERS[sizes.cell](
+            2 * _WORD,
+            sizes.hidden_size,
+            sizes.num_layers,
+            batch_first=True,
+            dropout=dropout if sizes.num_layers > 1 else 0.0,
+            bidirectional=sizes.bidirectional,
+        )
+        self.output = nn.Linear(features_of(self.layer), sizes.tags)
+        nn.init.normal_(self.words.weight, std=0.3)
+        nn.init.normal_(self.characters.weight, std=0.3)
+
+    def forward(self, x: Int[Tensor, "N T 17"], *, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N T C"]:
+        """Scores of the tags.
+
+        Args:
+            x: for each word its number and those of its characters.
+            lengths: words of each sentence.
+        """
+        words = x[..., 0]
+        if self.training and self.forgetting:
+            words = words * (torch.rand(words.shape) >= self.forgetting)
+        inputs = torch.cat([self.words(words), self._spelled(x[..., 1:])], -1)
+        h, _ = self.layer(self.dropout(inputs), lengths=lengths)
+        return self.output(self.dropout(h))
+
+    def _spelled(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
+        """What the characters say about each word; a word that comes twice is spelled once."""
+        rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
+        ends = (rows > 0).sum(1)
+        _, state = self.speller(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)
+        return last_hidden(self.speller, state)[places].unflatten(0, characters.shape[:2])

@@ -1,0 +1,193 @@
+"""Files of sequences: `.ts`, CoNLL and CoNLL-U, tables of texts; what is broken is named by its line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from throughtime import InputError
+from throughtime.data.conll import read_conll
+from throughtime.data.labelled import read_labelled
+from throughtime.data.ts import read_ts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TS = """# a comment
+@problemName tiny
+@timeStamps false
+@univariate false
+@classLabel true left right
+@data
+1,2,3:4,5,6:left
+7.5,-1:0,1e3:right
+"""
+CONLLU = """# text = He didn't
+1\tHe\the\tPRON\tPRP\t_\t2\tnsubj\t_\t_
+2-3\tdidn't\t_\t_\t_\t_\t_\t_\t_\t_
+2\tdid\tdo\tAUX\tVBD\t_\t0\troot\t_\t_
+3\tn't\tnot\tPART\tRB\t_\t2\tadvmod\t_\t_
+3.1\tgo\tgo\tVERB\tVB\t_\t_\t_\t_\t_
+
+# text = Go
+1\tGo\tgo\tVERB\tVB\t_\t0\troot\t_\t_
+"""
+CONLL = "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\nrejects VBZ I-VP O\n\t\n\nPeter NNP I-NP B-PER\n"
+TSV = 'label\tfold\ttext\n1\t0\t"quoted" at the start\n0\t1\tan unpaired " mark\n1\t2\tplain\n'
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# -- .ts
+
+
+def test_cases_of_different_lengths_are_read_channel_by_channel(tmp_path: Path) -> None:
+    sequences, labels = read_ts(written(tmp_path / "tiny.ts", TS))
+    assert labels == ["left", "right"]
+    assert [s.tolist() for s in sequences] == [[[1, 4], [2, 5], [3, 6]], [[7.5, 0], [-1, 1000]]]
+
+
+TS_FAULTS = {
+    "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is no number"),
+    "a missing value": ("7.5,-1", "7.5,?", "line 8, channel 1: the value is missing"),
+    "an infinite value": ("7.5,-1", "7.5,inf", "line 8, channel 1: expected finite numbers, got inf"),
+    "another class": ("1e3:right", "1e3:up", "line 8: expected one of the classes left, right at the end, got 'up'"),
+    "a channel too many": ("0,1e3", "0,1e3:1,1", "line 8: expected 2 channels as in the first case, got 3"),
+    "channels of two lengths": ("0,1e3", "0", "line 8: expected channels of one length, got 1 to 2 values"),
+    "no colon": ("7.5,-1:0,1e3:right", "right", "line 8: expected values, a colon and a class, got no colon"),
+    "no @data": ("@data\n", "", "line 6: expected a header line that begins with @ before @data, got '1,2,3"),
+    "no case": (TS[TS.index("1,2,3") :], "", "expected a case after @data"),
+    "time stamps": ("@timeStamps false", "@timeStamps true", "line 3: expected values without time stamps"),
+}
+
+
+@pytest.mark.parametrize("fault", TS_FAULTS)
+def test_a_ts_file_is_refused_with(fault: str, tmp_path: Path) -> None:
+    old, new, sentence = TS_FAULTS[fault]
+    assert old in TS
+    with pytest.raises(InputError) as caught:
+        read_ts(written(tmp_path / "tiny.ts", TS.replace(old, new)))
+    assert sentence in str(caught.value)
+    assert "tiny.ts" in str(caught.value)
+
+
+# -- CoNLL
+
+
+def test_conllu_leaves_out_what_is_no_word(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.conllu", CONLLU)
+    assert read_conll(path) == ([["He", "did", "n't"], ["Go"]], [["PRON", "AUX", "PART"], ["VERB"]])
+    assert read_conll(path, "xpos")[1] == [["PRP", "VBD", "RB"], ["VB"]]
+
+
+def test_conll_takes_the_first_column_and_the_last(tmp_path: Path) -> None:
+    assert read_conll(written(tmp_path / "a.conll", CONLL)) == (
+        [["EU", "rejects"], ["Peter"]],
+        [["B-ORG", "O"], ["B-PER"]],
+    )
+
+
+def test_a_gzipped_file_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.conllu.gz"
+    path.write_bytes(gzip.compress(CONLLU.encode()))
+    assert len(read_conll(path)[0]) == 2
+
+
+CONLL_FAULTS = {
+    "columns missing": ("a.conllu", CONLLU.replace("\tAUX\t", "\t"), "line 4: expected the 10 columns of CoNLL-U"),
+    "no number": ("a.conllu", CONLLU.replace("\n3\t", "\nx\t"), "line 5: expected the number of a word"),
+    "no word": ("a.conllu", CONLLU.replace("1\tGo", "1\t"), "line 9: expected a word in the second column"),
+    "no tag": ("a.conll", CONLL.replace("rejects VBZ I-VP O", "rejects"), "line 4: expected a word and its tag"),
+    "an empty file": ("a.conll", "\n", "is empty: expected a word and its tag a line"),
+    "comments alone": ("a.conllu", "# text\n", "got no word at all"),
+}
+
+
+@pytest.mark.parametrize("fault", CONLL_FAULTS)
+def test_a_conll_file_is_refused_with(fault: str, tmp_path: Path) -> None:
+    name, text, sentence = CONLL_FAULTS[fault]
+    with pytest.raises(InputError) as caught:
+        read_conll(written(tmp_path / name, text))
+    assert sentence in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected one of lemma, upos, xpos, deprel, got 'pos'"):
+        read_conll(written(tmp_path / "a.conllu", CONLLU), "pos")
+    with pytest.raises(InputError, match="expected a CoNLL-U file"):
+        read_conll(written(tmp_path / "a.conll", CONLL), "xpos")
+
+
+# -- tables of texts
+
+
+def test_quotation_marks_between_tabs_are_characters(tmp_path: Path) -> None:
+    found = read_labelled(written(tmp_path / "a.tsv", TSV))
+    assert found.texts == ['"quoted" at the start', 'an unpaired " mark', "plain"]
+    assert found.labels == ["1", "0", "1"]
+    assert found.notes == [
+        "Texts: column text (another one with --text).",
+        "Labels: column label (another one with --label).",
+    ]
+
+
+def test_csv_may_quote_and_break_lines(tmp_path: Path) -> None:
+    found = read_labelled(written(tmp_path / "a.csv", 'review,sentiment\n"good, ""very""\nindeed",+\nbad,-\n'))
+    assert found.texts == ['good, "very"\nindeed', "bad"]
+    assert found.labels == ["+", "-"]
+
+
+def test_parquet_and_json_lines_are_read_alike(tmp_path: Path) -> None:
+    rows = [{"words": f"a long text {i}", "kind": "ab"[i % 2]} for i in range(6)]
+    pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+    written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    for name in ("a.parquet", "a.jsonl"):
+        found = read_labelled(tmp_path / name)
+        assert found.texts[1] == "a long text 1"
+        assert found.labels == list("ababab")
+
+
+def test_labels_may_be_absent_where_they_are_not_needed(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.tsv", "text\nsome words\nother words\n")
+    assert read_labelled(path, need_labels=False).labels is None
+    with pytest.raises(InputError, match="name it with --label"):
+        read_labelled(path)
+
+
+TABLE_FAULTS = {
+    "no label": (TSV.replace("0\t1\tan", "\t1\tan"), {}, "line 3, column label: expected a label, got an empty cell"),
+    "no text": (TSV.replace("plain", ""), {}, "line 4, column text: expected a text, got an empty cell"),
+    "a cell too many": ("text,label\na,1\nb,2,3\n", {}, "line 3: expected 2 cells as in the first line, got 3"),
+    "a header alone": ("text,label\n", {}, "got a header alone"),
+    "no such column": (TSV, {"text": "txt"}, "has no column txt; did you mean text?"),
+    "broken JSON": ('{"text": "a", "label": 1}\n{"text"\n', {}, "line 2: expected a JSON object"),
+}
+
+
+@pytest.mark.parametrize("fault", TABLE_FAULTS)
+def test_a_table_of_texts_is_refused_with(fault: str, tmp_path: Path) -> None:
+    text, options, sentence = TABLE_FAULTS[fault]
+    with pytest.raises(InputError) as caught:
+        read_labelled(written(tmp_path / "a.csv", text), **options)
+    assert sentence in str(caught.value)
+
+
+def test_the_real_sets_have_the_sizes_that_are_published(data_dir: Path) -> None:
+    sequences, labels = read_ts(data_dir / "classification/ucr_uea/JapaneseVowels/JapaneseVowels_TRAIN.ts")
+    lengths = [len(s) for s in sequences]
+    assert (len(sequences), len(set(labels)), sequences[0].shape[1], min(lengths), max(lengths)) == (270, 9, 12, 7, 26)
+    assert np.isfinite(np.concatenate(sequences)).all()
+    assert len(read_labelled(data_dir / "classification/mr/mr.tsv").texts) == 10_662
+    words, _ = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz")
+    assert (len(words), sum(map(len, words))) == (2_077, 25_094)
+    words, _ = read_conll(data_dir / "tagging/wnut17/dev.conll")
+    assert sum(map(len, words)) == 15_733

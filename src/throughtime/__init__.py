@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.tasks.forecasting import Forecaster as Forecaster
+    from throughtime.tasks.generation import SequenceGenerator as SequenceGenerator
     from throughtime.tasks.loading import load as load
+    from throughtime.tasks.translation import SequenceTranslator as SequenceTranslator
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,8 @@ _HOMES = {
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",
+    "SequenceGenerator": "throughtime.tasks.generation",
+    "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
 }
 """The module that each public name is, or is found in."""

@@ -11,7 +11,11 @@ from throughtime.io import checkpoint
 if TYPE_CHECKING:
     import os
 
-_READERS = {"forecast": "throughtime.tasks.forecasting.saving"}
+_READERS = {
+    "forecast": "throughtime.tasks.forecasting.saving",
+    "generate": "throughtime.tasks.generation.saving",
+    "translate": "throughtime.tasks.translation.saving",
+}
 
 
 def load(directory: str | os.PathLike[str]) -> Any:

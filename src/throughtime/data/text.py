@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import gzip
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +16,7 @@ from throughtime._errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 UNITS = ("characters", "bytes", "words")
 """What a text may be read as."""
@@ -127,6 +130,29 @@ def check_text(text: object) -> str:
         raise InputError(f"text: expected a string, got {type(text).__name__}")
     if not text.strip():
         raise InputError("text: expected some text, got nothing but blanks" if text else "text: it is empty")
+    return text
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, perhaps gzipped.
+
+    Raises:
+        InputError: for a file that is not there, is empty, or holds no text.
+    """
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8 text; save the file as UTF-8"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not text.strip():
+        raise InputError(f"{path} is empty: expected text")
     return text
 
 

@@ -33,12 +33,14 @@ class Material:
         updates: of an epoch.
         validation: batches of the same kind, or None.
         loss: in nats per step.
+        expected: logits of what is likely at any step.
     """
 
     batches: Iterable[Batch]
     updates: int
     validation: Iterable[Batch] | None
     loss: Callable[[Tensor, Tensor], Tensor]
+    expected: Tensor
 
 
 def teach(
@@ -56,6 +58,7 @@ def teach(
     Raises:
         training.Interrupted: on Ctrl-C.
     """
+    network.expect(material.expected)
     model = Averaged(network, recipe.keep)
     small = recipe.batch_size * recipe.hidden_size < _WORTH_THREADS
     try:

@@ -119,7 +119,10 @@ class TextSymbols:
     def material(self, train: np.ndarray, validation: np.ndarray | None, recipe: Recipe) -> Material:
         """Streams side by side."""
         streams = Streams(train, recipe.batch_size, recipe.steps)
-        return Material(streams, streams.updates, None if validation is None else Chunks(validation), symbol_loss)
+        counts = np.bincount(train, minlength=self.width) + 1.0
+        expected = torch.from_numpy(np.log(counts / counts.sum()))
+        held_out = None if validation is None else Chunks(validation)
+        return Material(streams, streams.updates, held_out, symbol_loss, expected)
 
     @torch.no_grad()
     def score(self, network: GeneratorNetwork, data: str) -> Scores:
@@ -193,7 +196,11 @@ class PianoSymbols:
         """Whole pieces, each time in another key."""
         pieces = Pieces(train, recipe.batch_size, transposition=recipe.transposition, shuffle=True)
         held_out = None if validation is None else Pieces(validation, _AT_ONCE, shuffle=False)
-        return Material(pieces, pieces.updates(recipe.steps), held_out, key_loss)
+        counts = np.concatenate(train).sum(0) + 1.0
+        moves = np.ones(2 * recipe.transposition + 1) / (2 * recipe.transposition + 1)
+        share = np.convolve(counts, moves, mode="same") / (sum(map(len, train)) + 2.0)
+        expected = torch.from_numpy(np.log(share / (1 - share).clip(min=1e-3)))
+        return Material(pieces, pieces.updates(recipe.steps), held_out, key_loss, expected)
 
     @torch.no_grad()
     def score(self, network: GeneratorNetwork, data: Any) -> Scores:

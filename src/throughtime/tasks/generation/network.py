@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -53,6 +54,11 @@ class GeneratorNetwork(nn.Module):
         self.input_dropout = LockedDropout(input_dropout)
         self.dropout = LockedDropout(dropout)
         self.output = nn.Linear(hidden_size, width)
+
+    @torch.no_grad()
+    def expect(self, logits: Float[Tensor, "V"]) -> None:
+        """Begin with what is likely at any step: the output's biases would be long on their way there."""
+        self.output.bias.copy_(logits)
 
     def forward(
         self, x: Tensor, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None

@@ -42,6 +42,12 @@ class Pairs:
         self._shuffle = shuffle
         self._lengths = torch.tensor([len(s) + len(t) for s, t in zip(sources, targets, strict=True)])
 
+    def expected(self, width: int) -> Tensor:
+        """Logits of what is likely at any step, of V = `width` symbols."""
+        targets = torch.tensor([number for target in self._targets for number in [*target, END]])
+        counts = torch.bincount(targets, minlength=width) + 1.0
+        return (counts / counts.sum()).log()
+
     def __len__(self) -> int:
         return math.ceil(len(self._lengths) / self._batch_size)
 
@@ -100,6 +106,9 @@ def teach(
     Raises:
         training.Interrupted: on Ctrl-C.
     """
+    output = network.layers.decoder.output
+    with torch.no_grad():
+        output.bias.copy_(pairs.expected(output.out_features))
     model = Averaged(network, _KEEP)
     updates = epochs * len(pairs)
 

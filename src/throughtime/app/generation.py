@@ -117,7 +117,7 @@ def generate(model: Path, wish: Wish, out: Path, *, overwrite: bool, as_json: bo
     prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
     options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
     if str(out) == _STDOUT and not music and not as_json:
-        _show(itertools.chain([prompt or ""], itertools.islice(generator.stream(prompt, **options), wish.length)))
+        _show(itertools.chain([wish.prompt or ""], itertools.islice(generator.stream(prompt, **options), wish.length)))
         return
     made = generator.sample(wish.length, prompt, **options)
     if str(out) != _STDOUT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.app.process import inside
 
 import throughtime as tt
 from throughtime import InputError
+from throughtime.app import generation, translation
 from throughtime.app.generation import train_generate
 from throughtime.app.places import Place
 from throughtime.app.translation import read_pairs, train_translate
@@ -124,6 +126,42 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--cell: expected one of"):
         train_generate(tmp_path / "same.txt", {"cell": "x"}, place, as_json=False)
     assert not place.path.exists()
+
+
+def test_a_file_of_its_own_may_judge(
+    text_run: Path, music_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rhyme.txt").write_text(RHYME)
+    (tmp_path / "unseen.json").write_text(json.dumps([SCALE * 2]))
+    order = {"data": tmp_path / "rhyme.txt", "settings": SMALL, "place": Place(tmp_path / "run"), "as_json": True}
+    assert generation.train(SimpleNamespace(**order, test=tmp_path / "rhyme.txt")) == 0
+    assert json.loads(capsys.readouterr().out)["test"]["steps"] == len(RHYME) - 1
+    for run, data, steps in ((text_run, "rhyme.txt", len(RHYME) - 1), (music_run, "unseen.json", 15)):
+        generation.evaluate(SimpleNamespace(model=run / "model", data=tmp_path / data, as_json=True))
+        assert json.loads(capsys.readouterr().out)["steps"] == steps
+    with pytest.raises(InputError, match="use throughtime generate"):
+        generation.predict(SimpleNamespace(model=text_run))
+
+
+def test_a_translator_translates_lines_and_is_judged_by_pairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pairs.tsv").write_text("\n".join(f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"))
+    settings = {"hidden_size": 8, "epochs": 1, "vocabulary_size": 60}
+    order = {"data": tmp_path / "pairs.tsv", "settings": settings, "place": Place(tmp_path / "run"), "as_json": False}
+    assert translation.train(SimpleNamespace(**order, test=tmp_path / "pairs.tsv")) == 0
+    assert "BLEU" in capsys.readouterr().out
+    job = {"model": tmp_path / "run" / "model", "overwrite": False}
+    (tmp_path / "lines.txt").write_text("a g\n\nb h\n")
+    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=False))
+    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=None, as_json=False))
+    lines = (tmp_path / "out.txt").read_text()
+    assert capsys.readouterr().out.endswith(lines)
+    assert lines.split("\n")[1] == ""
+    with pytest.raises(InputError, match=r"out.txt exists"):
+        translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=True))
+    translation.evaluate(SimpleNamespace(**job, data=tmp_path / "pairs.tsv", as_json=True))
+    assert json.loads(capsys.readouterr().out)["pairs"] == 36
 
 
 def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

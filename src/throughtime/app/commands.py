@@ -98,7 +98,7 @@ def generate(
     json: Json = False,
 ) -> None:
     """Write new text or music, with a model that was trained before."""
-    from throughtime.app.generation import Wish, generate
+    from throughtime.app.generate import Wish, generate
 
     generate(model, Wish(prompt, length, temperature, top_k, top_p, seed), out, overwrite=overwrite, as_json=json)
 

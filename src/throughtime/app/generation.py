@@ -1,69 +1,68 @@
-"""`throughtime train generate` and `throughtime generate`: a generator from a file, and new text or music from it."""
+"""`throughtime train generate`: a generator from a text, a file of pieces, or MIDI files."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime import training
 from throughtime._errors import InputError
-from throughtime.app.places import RUN, model_directory
+from throughtime.app.generate import MIDI, write
+from throughtime.app.places import RUN
 from throughtime.app.screen import Screen
-from throughtime.data.midi import read_midi, write_midi
+from throughtime.data.midi import read_midi
 from throughtime.data.music import read_pieces
 from throughtime.data.text import UNITS, read_text
-from throughtime.tasks.generation import SequenceGenerator, plot_piano_roll
+from throughtime.tasks.generation import SequenceGenerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from throughtime.app.places import Place
 
 _INTERRUPTED = 130
-_MIDI = {".mid", ".midi"}
 _SAMPLE = 200  # steps of the sample that a training leaves
 _HELD_OUT = 0.1  # share of the data that the result is judged by, where they name no test part
-_STDOUT = "-"
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is to be generated.
-
-    Attributes:
-        prompt: a text; for music notes such as '60' or '60,64,67 62', a step behind each blank.
-        length: steps behind it.
-        temperature: see `SequenceGenerator.sample`.
-        top_k: likewise.
-        top_p: likewise.
-        seed: makes it reproducible.
-    """
-
-    prompt: str | None = None
-    length: int = 200
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
+def train(order: Any) -> int:
+    """Train as `throughtime train` asks for it."""
+    return train_generate(order.data, order.settings, order.place, test=order.test, as_json=order.as_json)
 
 
-def train_generate(data: Path, settings: dict[str, Any], place: Place, *, as_json: bool) -> int:
+def predict(job: Any) -> None:
+    """Say that there is nothing to predict."""
+    raise InputError(f"{job.model}: this model writes something new: use throughtime generate")
+
+
+def evaluate(job: Any) -> None:
+    """Score a generator on a file that it has not seen."""
+    generator = throughtime.load(job.model)
+    scores = asdict(generator.evaluate(_read(job.data, music=generator.unit_ not in UNITS)))
+    if job.as_json:
+        found = {name: value for name, value in scores.items() if value is not None}
+        sys.stdout.write(json.dumps({"model": str(job.model), **found}, ensure_ascii=False) + "\n")
+    else:
+        Screen().show(_judgement(scores))
+
+
+def train_generate(
+    data: Path, settings: dict[str, Any], place: Place, *, test: Path | None = None, as_json: bool
+) -> int:
     """Train a generator on a text file, a JSON file of pieces, or a directory of MIDI files.
 
-    A test part that the file names judges the result; else the last tenth does, which is not trained on.
+    A file for that judges the result, or the test part that the data name; else their last tenth, which is not
+    trained on.
 
     Args:
         data: the file or directory.
         settings: of `SequenceGenerator`.
         place: where the run is written.
+        test: a file to judge by.
         as_json: whether to print one JSON object.
 
     Returns:
@@ -74,13 +73,13 @@ def train_generate(data: Path, settings: dict[str, Any], place: Place, *, as_jso
     """
     started, screen = time.monotonic(), Screen()
     generator = _generator(settings)
-    train, validation, test = _parts(data, music=settings.get("unit") not in UNITS)
+    known, validation, unseen = _parts(data, test, music=settings.get("unit") not in UNITS)
     with place.building() as directory:
-        interrupted = _learn(generator, train, validation, data, screen)
+        interrupted = _learn(generator, known, validation, data, screen)
         generator.save(directory / "model")
         _write_sample(generator, directory)
         generator.plot().savefig(directory / "learning.png", dpi=110)
-        scores = asdict(generator.evaluate(test))
+        scores = asdict(generator.evaluate(unseen))
         result = {
             "model": str(place.path / "model"),
             "unit": generator.unit_,
@@ -100,36 +99,6 @@ def train_generate(data: Path, settings: dict[str, Any], place: Place, *, as_jso
     return 0
 
 
-def generate(model: Path, wish: Wish, out: Path, *, overwrite: bool, as_json: bool) -> None:
-    """Write something new: text to the screen as it comes, or a file; music as a MIDI file, a picture or JSON.
-
-    Raises:
-        InputError: for whatever a user can mend.
-    """
-    generator = throughtime.load(model_directory(model))
-    if not isinstance(generator, SequenceGenerator):
-        raise InputError(f"{model}: expected a model that generates; this one has another task")
-    music = generator.unit_ not in UNITS
-    if not music and out.suffix.lower() in _MIDI | {".png", ".svg", ".pdf"}:
-        raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
-    if str(out) != _STDOUT and os.path.lexists(out) and not (overwrite and out.is_file()):
-        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
-    prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
-    options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
-    if str(out) == _STDOUT and not music and not as_json:
-        _show(itertools.chain([wish.prompt or ""], itertools.islice(generator.stream(prompt, **options), wish.length)))
-        return
-    made = generator.sample(wish.length, prompt, **options)
-    if str(out) != _STDOUT:
-        _write(out, made, given=len(prompt) if music and prompt else 0)
-        Screen().say(f"Written: {out}")
-    if as_json:
-        found = {"out": str(out)} if str(out) != _STDOUT else {"generated": made}
-        sys.stdout.write(json.dumps({"model": str(model), **found}, ensure_ascii=False) + "\n")
-    elif str(out) == _STDOUT:
-        sys.stdout.write(json.dumps(made) + "\n")
-
-
 def _generator(settings: dict[str, Any]) -> SequenceGenerator:
     known = SequenceGenerator().get_params()
     unknown = next((name for name in settings if name not in known), None)
@@ -143,24 +112,32 @@ def _generator(settings: dict[str, Any]) -> SequenceGenerator:
     return generator
 
 
-def _parts(data: Path, *, music: bool) -> tuple[Any, Any, Any]:
+def _parts(data: Path, test: Path | None, *, music: bool) -> tuple[Any, Any, Any]:
     """What is learned from, what validates (or None), and what judges."""
-    if data.is_dir() or data.suffix.lower() in _MIDI:
-        files = sorted(p for p in data.iterdir() if p.suffix.lower() in _MIDI) if data.is_dir() else [data]
+    found = _read(data, music=music, part=None)
+    if isinstance(found, dict):
+        known, validation, unseen = found["train"], found.get("valid"), found.get("test")
+    else:
+        known, validation, unseen = found, None, None
+    if test is not None:
+        return known, validation, _read(test, music=not isinstance(known, str))
+    if unseen is None:
+        aside = int(len(known) * _HELD_OUT) or int(len(known) > 1 and not isinstance(known, str))
+        known, unseen = (known[:-aside], known[-aside:]) if aside else (known, known)
+    return known, validation, unseen
+
+
+def _read(data: Path, *, music: bool, part: str | None = "test") -> Any:
+    """A text, or pieces: those of a part where the file has several, or all parts by name."""
+    if data.is_dir() or data.suffix.lower() in MIDI:
+        files = sorted(p for p in data.iterdir() if p.suffix.lower() in MIDI) if data.is_dir() else [data]
         if not files:
             raise InputError(f"{data}: expected MIDI files (.mid) in the directory, found none")
-        parts: dict[str, Any] = {"train": [read_midi(file) for file in files]}
-    elif music and data.name.removesuffix(".gz").endswith(".json"):
+        return [read_midi(file) for file in files]
+    if music and data.name.removesuffix(".gz").endswith(".json"):
         parts = read_pieces(data)
-    else:
-        text = read_text(data)
-        cut = len(text) - int(len(text) * _HELD_OUT)
-        return text[:cut], None, text[cut:]
-    train, validation, test = parts["train"], parts.get("valid"), parts.get("test")
-    if test is None:
-        cut = max(len(train) - max(round(len(train) * _HELD_OUT), 1), 1)
-        train, test = train[:cut], train[cut:] or train
-    return train, validation, test
+        return parts if part is None else parts.get(part, parts["train"])
+    return read_text(data)
 
 
 def _learn(generator: SequenceGenerator, train: Any, validation: Any, data: Path, screen: Screen) -> bool:
@@ -181,44 +158,9 @@ def _sample_name(generator: SequenceGenerator) -> str:
 
 def _write_sample(generator: SequenceGenerator, directory: Path) -> None:
     made = generator.sample(_SAMPLE if generator.unit_ in UNITS else 64, random_state=generator.random_state)
-    _write(directory / _sample_name(generator), made)
+    write(directory / _sample_name(generator), made)
     if generator.unit_ not in UNITS:
-        _write(directory / "sample.png", made)
-
-
-def _write(out: Path, made: Any, *, given: int = 0) -> None:
-    """Write a file whole, or not at all."""
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"--out: {out} cannot be written: there is no such directory")
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as work:
-        fresh = Path(work) / out.name
-        if isinstance(made, str):
-            fresh.write_text(made, encoding="utf-8")
-        elif out.suffix.lower() in _MIDI:
-            write_midi(fresh, made)
-        elif out.suffix.lower() in {".png", ".svg", ".pdf"}:
-            plot_piano_roll(made, given=given).savefig(fresh)
-        elif out.suffix.lower() == ".json":
-            fresh.write_text(json.dumps(made) + "\n", encoding="utf-8")
-        else:
-            raise InputError(f"--out: {out}: expected a name that ends in .mid, .png, .svg, .pdf or .json for music")
-        os.replace(fresh, out)
-
-
-def _show(pieces: Iterator[str]) -> None:
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
-
-
-def _notes(prompt: str) -> list[list[int]]:
-    try:
-        return [[int(note) for note in step.split(",")] for step in prompt.split()]
-    except ValueError:
-        raise InputError(
-            f"--prompt: expected MIDI notes such as 60, or 60,64,67 62 for two steps, got {prompt!r}"
-        ) from None
+        write(directory / "sample.png", made)
 
 
 def _judgement(scores: dict[str, Any]) -> str:

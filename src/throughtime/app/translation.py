@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import throughtime
 from throughtime import training
 from throughtime._errors import InputError
+from throughtime.app.generate import write
 from throughtime.app.places import RUN
 from throughtime.app.screen import Screen
 from throughtime.data.subwords import SubwordSettings
@@ -28,15 +29,49 @@ _HELD_OUT = 0.05  # share of the pairs that the result is judged by
 _SHOWN = 5  # translations that a training leaves, with their alignments
 
 
-def train_translate(data: Path, settings: dict[str, Any], place: Place, *, as_json: bool) -> int:
+def train(order: Any) -> int:
+    """Train as `throughtime train` asks for it."""
+    return train_translate(order.data, order.settings, order.place, test=order.test, as_json=order.as_json)
+
+
+def predict(job: Any) -> None:
+    """Translate each line of a file."""
+    if job.out is not None and str(job.out) != "-" and job.out.exists() and not (job.overwrite and job.out.is_file()):
+        raise InputError(f"--out: {job.out} exists; name another file, or replace it with --overwrite")
+    found = throughtime.load(job.model).predict(read_text(job.data).splitlines())
+    if job.out is not None and str(job.out) != "-":
+        write(job.out, "".join(f"{line}\n" for line in found))
+        Screen().say(f"Translations: {job.out}")
+        if job.as_json:
+            sys.stdout.write(json.dumps({"model": str(job.model), "predictions": str(job.out)}) + "\n")
+    elif job.as_json:
+        sys.stdout.write(json.dumps({"model": str(job.model), "predictions": found}, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in found))
+
+
+def evaluate(job: Any) -> None:
+    """BLEU on a file of pairs that the translator has not seen."""
+    sources, targets = read_pairs(job.data)
+    bleu = round(throughtime.load(job.model).score(sources, targets), 2)
+    if job.as_json:
+        sys.stdout.write(json.dumps({"model": str(job.model), "pairs": len(sources), "bleu": bleu}) + "\n")
+    else:
+        Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
+
+
+def train_translate(
+    data: Path, settings: dict[str, Any], place: Place, *, test: Path | None = None, as_json: bool
+) -> int:
     """Train a translator on a table with a source and a target in each line, separated by a tab.
 
-    The last twentieth of the pairs judges the result and is not trained on.
+    A file of pairs for that judges the result, or else the last twentieth, which is not trained on.
 
     Args:
         data: the file, perhaps gzipped.
         settings: of `SequenceTranslator`; 'vocabulary_size' and 'lowercase' set its vocabulary.
         place: where the run is written.
+        test: a file to judge by.
         as_json: whether to print one JSON object.
 
     Returns:
@@ -48,25 +83,29 @@ def train_translate(data: Path, settings: dict[str, Any], place: Place, *, as_js
     started, screen = time.monotonic(), Screen()
     translator = _translator(settings)
     sources, targets = read_pairs(data)
-    cut = len(sources) - max(round(len(sources) * _HELD_OUT), 1)
-    if not cut:
-        raise InputError(f"{data}: expected two pairs or more, got one")
+    if test is not None:
+        unseen = read_pairs(test)
+    else:
+        cut = len(sources) - max(round(len(sources) * _HELD_OUT), 1)
+        if cut < 1:
+            raise InputError(f"{data}: expected two pairs or more, got {len(sources)}")
+        unseen = sources[cut:], targets[cut:]
+        sources, targets = sources[:cut], targets[:cut]
     interrupted = False
     with place.building() as directory:
         try:
             with screen.progress("Learning") as callback:
-                translator.fit(sources[:cut], targets[:cut], callbacks=[callback])
+                translator.fit(sources, targets, callbacks=[callback])
         except InputError as error:
             raise InputError(f"{data}: {error}") from error
         except training.Interrupted:
             interrupted = True
         translator.save(directory / "model")
-        found = translator.predict(sources[cut : cut + _SHOWN])
-        _write_examples(translator, directory, sources[cut:], targets[cut:], found)
+        _write_examples(translator, directory, *unseen)
         result = {
             "model": str(place.path / "model"),
-            "pairs": cut,
-            "test": {"pairs": len(sources) - cut, "bleu": round(translator.score(sources[cut:], targets[cut:]), 2)},
+            "pairs": len(sources),
+            "test": {"pairs": len(unseen[0]), "bleu": round(translator.score(*unseen), 2)},
             "seconds": round(time.monotonic() - started, 2),
         }
         run = {"throughtime": throughtime.__version__, "data": str(data), "settings": settings, "result": result}
@@ -121,9 +160,8 @@ def _translator(settings: dict[str, Any]) -> SequenceTranslator:
     return translator
 
 
-def _write_examples(
-    translator: SequenceTranslator, directory: Path, sources: list[str], targets: list[str], found: list[str]
-) -> None:
+def _write_examples(translator: SequenceTranslator, directory: Path, sources: list[str], targets: list[str]) -> None:
+    found = translator.predict(sources[:_SHOWN])
     table = io.StringIO()
     rows = csv.writer(table, delimiter="\t", lineterminator="\n")
     rows.writerow(["source", "reference", "translation"])

@@ -49,7 +49,6 @@ def write_midi(
     edges = np.diff(np.pad(roll.astype(np.int8), ((1, 1), (0, 0))), axis=0)
     told = 0
     for number, edge in enumerate(edges):
-        # What ends is told before what begins: a note may do both.
         for sign, kind in ((-1, "note_off"), (1, "note_on")):
             for key in np.flatnonzero(edge == sign):
                 note = int(key) + LOWEST

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 from throughtime._errors import InputError
 
+PRESETS = {"fast": 0.25, "balanced": 1.0, "best": 2.0}
+"""How much work is put into learning, against what is usual."""
+
 
 def one_cycle(updates: int, seconds: float, *, warm: float = 0.3) -> Callable[[Optimizer], LambdaLR]:
     """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner.

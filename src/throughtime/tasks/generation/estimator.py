@@ -19,7 +19,7 @@ from throughtime.tasks.generation.materials import PianoSymbols, Scores, Symbols
 from throughtime.tasks.generation.network import CELLS, GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
 from throughtime.tasks.generation.sampling import Sampling, draw
-from throughtime.tasks.schedules import seconds_of
+from throughtime.tasks.schedules import PRESETS, seconds_of
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +45,8 @@ class SequenceGenerator(BaseEstimator):
         steps: of a window of truncated backpropagation.
         batch_size: streams of a text, or pieces, that are trained on at once.
         learning_rate: at the top of its cycle.
-        epochs: passes over the data.
+        preset: work put into learning: 'fast', 'balanced' or 'best'.
+        epochs: passes over the data; None decides by the preset and by how much data there are.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         random_state: makes all of it reproducible.
 
@@ -73,6 +74,7 @@ class SequenceGenerator(BaseEstimator):
         steps: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        preset: str = "balanced",
         epochs: int | None = None,
         budget: float | str | None = None,
         random_state: int = 0,
@@ -85,6 +87,7 @@ class SequenceGenerator(BaseEstimator):
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.preset = preset
         self.epochs = epochs
         self.budget = budget
         self.random_state = random_state
@@ -110,7 +113,7 @@ class SequenceGenerator(BaseEstimator):
             torch.manual_seed(self.random_state)
             network = GeneratorNetwork(**self.sizes(symbols.width))
             material = symbols.material(train, held_out, recipe)
-        epochs = self.epochs or recipe.epochs_for(steps)
+        epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
         self.symbols_, self.network_ = symbols, network
         interruption = None
         options = {"callbacks": callbacks, "seed": self.random_state}
@@ -232,7 +235,7 @@ class SequenceGenerator(BaseEstimator):
         Raises:
             InputError: for those.
         """
-        for name, known in (("unit", (None, *RECIPES)), ("cell", CELLS)):
+        for name, known in (("unit", (None, *RECIPES)), ("cell", CELLS), ("preset", PRESETS)):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"{name}: expected one of {', '.join(filter(None, known))}, got {getattr(self, name)!r}"

@@ -13,7 +13,7 @@ from throughtime import training
 from throughtime._errors import InputError
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
-from throughtime.tasks.schedules import seconds_of
+from throughtime.tasks.schedules import PRESETS, seconds_of
 from throughtime.tasks.translation import learning
 from throughtime.tasks.translation.beam import search
 from throughtime.tasks.translation.learning import Pairs, TeacherForcing, padded
@@ -63,7 +63,8 @@ class SequenceTranslator(BaseEstimator):
         label_smoothing: share of the probability that training spreads over all symbols.
         teacher_forcing: how often the decoder reads the true symbol before in training.
         batch_size: pairs that are trained on at once.
-        epochs: passes over the data; None decides by their number.
+        preset: work put into learning: 'fast', 'balanced' or 'best'.
+        epochs: passes over the data; None decides by the preset and the number of pairs.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         random_state: makes all of it reproducible.
 
@@ -86,6 +87,7 @@ class SequenceTranslator(BaseEstimator):
         label_smoothing: float = 0.1,
         teacher_forcing: TeacherForcing = TeacherForcing(),  # noqa: B008 - a frozen value
         batch_size: int = 64,
+        preset: str = "balanced",
         epochs: int | None = None,
         budget: float | str | None = None,
         random_state: int = 0,
@@ -99,6 +101,7 @@ class SequenceTranslator(BaseEstimator):
         self.label_smoothing = label_smoothing
         self.teacher_forcing = teacher_forcing
         self.batch_size = batch_size
+        self.preset = preset
         self.epochs = epochs
         self.budget = budget
         self.random_state = random_state
@@ -137,7 +140,7 @@ class SequenceTranslator(BaseEstimator):
                 network,
                 self._pairs(train, shuffle=True),
                 None if held_out is None else self._pairs(held_out, shuffle=False),
-                epochs=self.epochs or max(round(_EPOCHS * (_SIZE / len(train[0])) ** 0.5), 1),
+                epochs=self.epochs or max(round(PRESETS[self.preset] * _EPOCHS * (_SIZE / len(train[0])) ** 0.5), 1),
                 seconds=seconds,
                 learning_rate=_LEARNING_RATE,
                 label_smoothing=self.label_smoothing,
@@ -234,7 +237,7 @@ class SequenceTranslator(BaseEstimator):
         Raises:
             InputError: for those.
         """
-        for name, known in (("cell", CELLS), ("attention", (None, *KINDS))):
+        for name, known in (("cell", CELLS), ("attention", (None, *KINDS)), ("preset", PRESETS)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
         for name in ("hidden_size", "num_layers", "batch_size", "epochs"):

@@ -114,6 +114,7 @@ def main() -> None:
         for hidden, k in ONLINE:
             wave = torch.sin(0.3 * torch.arange(20_001.0)).reshape(-1, 1, 1)
             model = nn.ManyToMany(getattr(nn, layer)(1, hidden), 1)
+
             def ours(updates: int, *, model: Any = model, wave: Tensor = wave, k: int = k) -> list[float]:
                 made = copy.deepcopy(model)
                 history = training.fit(

@@ -22,6 +22,9 @@ TESTS = Path(__file__).parent
 PATHS = "oracle/test_kernels_agree_with_the_reference.py::test_kernels_and_reference_agree"
 DOWN = "meta/test_imports_point_down.py::test_a_module_imports_nothing_from_above"
 BARE = "meta/test_bare_environment.py"
+ATTENTION = "laws/test_attention.py"
+BEHIND = "test_what_lies_behind_the_end_changes_nothing"
+DIRECTIONS = "test_both_directions_start_the_decoder"
 NAMES = "meta/test_public_names.py"
 
 
@@ -87,6 +90,17 @@ MUTATIONS = [
         "values.is_infinite()",
         "values.is_nan()",
         "app/test_tables.py::test_a_fault_in_parquet_is_named_by_its_row",
+    ),
+    Mutation(
+        "nn/attention.py", ">= ends", "> ends", f"{ATTENTION}::test_what_lies_behind_the_end_changes_nothing[dot]"
+    ),
+    Mutation("nn/layouts.py", "[state[0::2], state[1::2]]", "[state[1::2], state[0::2]]", f"{ATTENTION}::{DIRECTIONS}"),
+    Mutation("data/midi.py", "and message.velocity", "", "data/test_music.py::test_all_tracks_are_read_but_percussion"),
+    Mutation(
+        "tasks/generation/sampling.py",
+        "before < self.top_p",
+        "before <= 1",
+        "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
     ),
 ]
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from throughtime.data import datasets as datasets
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
+    from throughtime.tasks.generation import SequenceGenerator as SequenceGenerator
     from throughtime.tasks.loading import load as load
     from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
+    from throughtime.tasks.translation import SequenceTranslator as SequenceTranslator
 
 __version__ = "0.1.0"
 
@@ -31,6 +33,8 @@ _HOMES = {
     "Forecaster": "throughtime.tasks.forecasting",
     "SequenceClassifier": "throughtime.tasks.classification",
     "SequenceTagger": "throughtime.tasks.tagging",
+    "SequenceGenerator": "throughtime.tasks.generation",
+    "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
 }
 """The module that each public name is, or is found in."""

@@ -168,6 +168,27 @@ def evaluate(
 
 
 @app.command()
+def generate(
+    model: Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)],
+    prompt: Annotated[
+        str | None, typer.Option(help="Text, or notes such as '60' or '60,64 62'.", show_default="none")
+    ] = None,
+    length: Annotated[int, typer.Option(help="Steps: characters, bytes, words, or steps of music.")] = 200,
+    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 more surprising.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Only the k likeliest.", show_default="all")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the likeliest up to this probability.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes it reproducible.", show_default="chance")] = None,
+    out: Annotated[Path, typer.Option(help="File: .txt; .mid, .png, .json for music; - for the screen.")] = Path("-"),
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Write new text or music, with a model that was trained before."""
+    from throughtime.app.generate import Wish, generate
+
+    generate(model, Wish(prompt, length, temperature, top_k, top_p, seed), out, overwrite=overwrite, as_json=json)
+
+
+@app.command()
 def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TASKS = {
     "classify": "throughtime.app.classify",
     "tag": "throughtime.app.tag",
+    "generate": "throughtime.app.generation",
+    "translate": "throughtime.app.translation",
 }
 """The module of each task that `train` knows."""
 

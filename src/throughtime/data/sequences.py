@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_NOISE = 0.5  # of the mean length
+
+
 class Batch(NamedTuple):
     """Sequences that are trained on together.
 
@@ -76,3 +79,11 @@ class Batches:
         for chosen in order.split(self._batch_size):
             part = None if lengths is None else lengths[chosen]
             yield Batch(x.index_select(self._x_rows, chosen), y.index_select(self._y_rows, chosen), part)
+
+
+def similar_lengths(lengths: Int[Tensor, "N"], batch_size: int, *, shuffle: bool) -> list[Tensor]:
+    """Rows of batches of similar length; with `shuffle` a little noise decides among rows, and chance among batches."""
+    noise = torch.rand(len(lengths)) * lengths.float().mean() * _NOISE if shuffle else 0
+    batches = (lengths + noise).argsort(descending=True).split(batch_size)
+    order = torch.randperm(len(batches)) if shuffle else torch.arange(len(batches))
+    return [batches[i] for i in order.tolist()]

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from throughtime._reference import ACTIVATIONS
+from throughtime.nn.attention import Attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,8 +156,24 @@ class OneToMany(AbstractLayout):
             )
         self.feedback = feedback
 
-    def forward(self, x: Tensor | None, steps: int, state: Any = None, *, batch: int = 1) -> tuple[Tensor, Any]:
-        """Map (N, I), or None for zeros and a batch of `batch` rows, to (steps, N, output_size) and the final state."""
+    def forward(
+        self,
+        x: Tensor | None,
+        steps: int,
+        state: Any = None,
+        *,
+        batch: int = 1,
+        read: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Map (N, I), or None for zeros and a batch of `batch` rows, to (steps, N, output_size) and the final state.
+
+        Args:
+            x: the first input.
+            steps: to run.
+            state: the initial state.
+            batch: rows, where x is None.
+            read: maps the layer's output of a step to what the output layer reads; the output itself if None.
+        """
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
         given = self.output.weight.new_zeros(batch, self.layer.input_size) if x is None else x
@@ -164,7 +181,7 @@ class OneToMany(AbstractLayout):
         outputs = []
         for _ in range(steps):
             h, state = self.layer(given.unsqueeze(time), state)
-            y = self.output(h.squeeze(time))
+            y = self.output((h if read is None else read(h)).squeeze(time))
             outputs.append(y)
             given = y if self.feedback is None else self.feedback(y)
         return torch.stack(outputs, time), state
@@ -173,19 +190,28 @@ class OneToMany(AbstractLayout):
 class EncoderDecoder(nn.Module):
     """Many to many of different lengths: an encoder reads the whole input, a decoder starts from its final state.
 
+    With attention the output layer reads tanh(W_c [context; h]) rather than h, where the context is what `Attention`
+    finds for h in the encoder's outputs. Nothing of that goes back into the recurrence, so that a known target is
+    decoded in one call of the layer. Source: Luong et al. 2015, Effective Approaches to Attention-based Neural
+    Machine Translation.
+
     Args:
-        encoder: a recurrent layer in one direction.
-        decoder: a recurrent layer of the same cell, layers and hidden units, whose input is an output.
+        encoder: a recurrent layer, in one direction or both.
+        decoder: a recurrent layer of the same cell and layers in one direction, whose input is an output; it has as
+            many hidden units as the encoder has in all its directions.
         output_size: outputs.
         output_activation: that of the output layer.
         feedback: maps an output (N, output_size) to the decoder's next input; see `OneToMany`.
+        attention: None, 'dot', 'general' or 'additive'; see `Attention`.
+        dropout: probability with which a feature that the output layer reads is zeroed in training.
 
     Raises:
         ValueError: if the encoder's state does not fit the decoder.
 
     >>> import torch
     >>> from throughtime import nn
-    >>> y, state = nn.EncoderDecoder(nn.LSTM(3, 8), nn.LSTM(2, 8), 2)(torch.zeros(5, 4, 3), steps=7)
+    >>> model = nn.EncoderDecoder(nn.LSTM(3, 4, bidirectional=True), nn.LSTM(2, 8), 2, attention="general")
+    >>> y, state = model(torch.zeros(5, 4, 3), steps=7, lengths=[5, 2, 4, 1])
     >>> y.shape
     torch.Size([7, 4, 2])
     """
@@ -198,14 +224,30 @@ class EncoderDecoder(nn.Module):
         *,
         output_activation: Activation = "identity",
         feedback: Callable[[Tensor], Tensor] | None = None,
+        attention: str | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        for name in ("cell", "hidden_size", "num_layers", "directions", "proj_size"):
+        for name in ("cell", "num_layers", "proj_size", "batch_first"):
             ours, theirs = getattr(encoder, name), getattr(decoder, name)
             if ours != theirs:
                 raise ValueError(f"decoder: expected the encoder's {name} = {ours}, got {theirs}")
+        units = encoder.hidden_size * encoder.directions
+        if decoder.hidden_size != units or (encoder.bidirectional and encoder.proj_size):
+            raise ValueError(
+                f"decoder: expected hidden_size = {units}, the encoder's in all its directions and without a "
+                f"projection, got {decoder.hidden_size}"
+            )
         self.encoder = encoder
         self.decoder = OneToMany(decoder, output_size, output_activation=output_activation, feedback=feedback)
+        self.dropout = nn.Dropout(dropout)
+        self.attention = self.combine = None
+        if attention is not None:
+            weight = decoder.all_weights[0][0]
+            factory = {"device": weight.device, "dtype": weight.dtype}
+            features = features_of(decoder)
+            self.attention = Attention(features, features_of(encoder), attention, **factory)
+            self.combine = nn.Linear(features + features_of(encoder), features, **factory)
 
     @property
     def batch_first(self) -> bool:
@@ -228,13 +270,38 @@ class EncoderDecoder(nn.Module):
             steps: F, where `inputs` is None.
             lengths: valid steps of each row of x.
         """
-        _, state = self.encoder(x, lengths=lengths)
+        memory, state = self.encode(x, lengths=lengths)
         if inputs is not None:
             h, state = self.decoder.layer(inputs, state)
-            return self.decoder.output(h), state
+            return self.decoder.output(self.read(h, memory, lengths=lengths)[0]), state
         if steps is None:
             raise ValueError(
                 "steps: expected the number of steps to decode, or inputs= for teacher forcing; got neither"
             )
         batch = x.shape[0] if self.batch_first else x.shape[1]
-        return self.decoder(None, steps, state, batch=batch)
+        return self.decoder(None, steps, state, batch=batch, read=lambda h: self.read(h, memory, lengths=lengths)[0])
+
+    def encode(self, x: Tensor, *, lengths: Tensor | Sequence[int] | None = None) -> tuple[Tensor, Any]:
+        """The encoder's outputs (T, N, D*H), and the state that the decoder starts from."""
+        memory, state = self.encoder(x, lengths=lengths)
+        if self.encoder.bidirectional:
+            joined = tuple(_joined(s) for s in (state if isinstance(state, tuple) else (state,)))
+            state = joined if isinstance(state, tuple) else joined[0]
+        return memory, state
+
+    def read(
+        self, h: Tensor, memory: Tensor, *, lengths: Tensor | Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the output layer reads for the decoder's outputs (F, N, H), and the weights of attention (N, F, T)."""
+        weights = None
+        if self.attention is not None and self.combine is not None:
+            swap = self.batch_first
+            query, keys = (h.transpose(0, 1), memory.transpose(0, 1)) if swap else (h, memory)
+            context, weights = self.attention(query, keys, lengths=lengths)
+            h = torch.tanh(self.combine(torch.cat([context.transpose(0, 1) if swap else context, h], -1)))
+        return self.dropout(h), weights
+
+
+def _joined(state: Tensor) -> Tensor:
+    """A state (L*2, N, H) of both directions as one of (L, N, 2*H)."""
+    return torch.cat([state[0::2], state[1::2]], -1)

@@ -15,6 +15,8 @@ _READERS = {
     "forecast": "throughtime.tasks.forecasting.saving",
     "classify": "throughtime.tasks.classification.saving",
     "tag": "throughtime.tasks.tagging.saving",
+    "generate": "throughtime.tasks.generation.saving",
+    "translate": "throughtime.tasks.translation.saving",
 }
 
 

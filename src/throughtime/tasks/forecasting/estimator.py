@@ -19,8 +19,9 @@ from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.settings import PRESETS, seconds_of
+from throughtime.tasks.forecasting.settings import PRESETS
 from throughtime.tasks.forecasting.windows import Store
+from throughtime.tasks.schedules import seconds_of
 
 if TYPE_CHECKING:
     import os

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from throughtime import training
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import Windows
+from throughtime.tasks.schedules import one_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _EPOCHS = 20  # steps of the history
 _AVERAGED = 0.98  # of the averaged weights stays at each update
 _WORTH_THREADS = 2_000_000  # numbers in the forecasts of a batch, below which threads wait more than they work
-_WARM = 0.3  # share of the cycle in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def teach(
                 Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
                 loss=ForecastLoss(loss),
                 optimizer=optimizer,
-                schedule=_one_cycle(epochs * batches, schooling.seconds),
+                schedule=one_cycle(epochs * batches, schooling.seconds),
                 stop=[training.Epochs(epochs), training.Seconds(schooling.seconds)],
                 clip=1.0,
                 validation=None if held_out is None else [held_out],
@@ -121,16 +119,3 @@ def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed:
                 ]
             )
         )
-
-
-def _one_cycle(updates: int, seconds: float) -> Callable[[Optimizer], LambdaLR]:
-    """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner."""
-    started = time.monotonic()
-
-    def factor(update: int) -> float:
-        share = min(max(update / updates, (time.monotonic() - started) / seconds), 1.0)
-        if share < _WARM:
-            return 0.04 + 0.96 * (1 - math.cos(math.pi * share / _WARM)) / 2
-        return 1e-4 + (1 + math.cos(math.pi * (share - _WARM) / (1 - _WARM))) / 2
-
-    return lambda optimizer: LambdaLR(optimizer, factor)

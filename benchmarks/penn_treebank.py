@@ -1,0 +1,110 @@
+"""Words of the Penn Treebank by the classic recipe: a 2 x 200 LSTM without any regularisation.
+
+    THROUGHTIME_DATA=… python benchmarks/penn_treebank.py [--epochs 13] [--pace]
+
+Source: Zaremba et al. 2014, Recurrent Neural Network Regularization: 20 streams, windows of 20 steps with the state
+carried on, SGD at a rate of 1 that is halved after each epoch from the fifth on, gradient norm 5, weights from ±0.1.
+Its test perplexity is 114.5. `--pace` only counts updates per second, beside the same network of torch.nn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime import training
+from throughtime.data.stream import Alphabet, read_text
+from throughtime.tasks.generation.batches import Chunks, side_by_side
+from throughtime.tasks.generation.materials import TextSymbols
+from throughtime.tasks.generation.network import GeneratorNetwork, symbol_loss
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STREAMS, STEPS, HIDDEN = 20, 20, 200
+FLAT_EPOCHS = 4
+
+
+def main() -> None:
+    """Train and score, or measure the pace."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=13)
+    parser.add_argument("--pace", action="store_true")
+    arguments = parser.parse_args()
+    root = Path(os.environ["THROUGHTIME_DATA"]) / "text" / "ptb"
+    train, valid, test = (read_text(root / f"ptb.{part}.txt.gz") for part in ("train", "valid", "test"))
+    symbols = TextSymbols(Alphabet.of(train, "words"))
+    numbers = symbols.vocabulary.encode(train)
+    if arguments.pace:
+        ours, theirs = (pace(made, numbers) for made in (network(symbols), with_torch(network(symbols))))
+        print(f"updates per second: throughtime {ours:.1f}, torch.nn {theirs:.1f}, ratio {ours / theirs:.2f}")
+        return
+    torch.manual_seed(0)
+    made = network(symbols)
+    updates = (len(numbers) - 1) // STREAMS // STEPS
+    started = time.monotonic()
+    history = training.fit(
+        made,
+        side_by_side(torch.from_numpy(numbers), STREAMS),
+        loss=symbol_loss,
+        bptt=training.TruncatedBPTT(STEPS, STEPS),
+        optimizer="sgd",
+        learning_rate=1.0,
+        schedule=lambda o: torch.optim.lr_scheduler.LambdaLR(
+            o, lambda update: 0.5 ** max(update // updates + 1 - FLAT_EPOCHS, 0)
+        ),
+        validation=Chunks(symbols.vocabulary.encode(valid)),
+        stop=[training.Epochs(arguments.epochs)],
+        clip=5.0,
+        callbacks=[lambda now: print(now, flush=True) if now.validation_loss else None],
+        seed=0,
+    )
+    best = history.best
+    assert best is not None
+    print(
+        f"valid perplexity {math.exp(best.score):.1f} (120.7), test {symbols.score(made.eval(), test).perplexity:.1f} "
+        f"(114.5), {time.monotonic() - started:.0f} s"
+    )
+
+
+def network(symbols: TextSymbols) -> GeneratorNetwork:
+    """The network of the paper."""
+    made = GeneratorNetwork(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
+    for parameter in made.parameters():
+        nn.init.uniform_(parameter, -0.1, 0.1)
+    return made
+
+
+def with_torch(made: GeneratorNetwork) -> nn.Module:
+    """The same with the layer of torch.nn."""
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(HIDDEN, HIDDEN, 2)
+
+        def forward(self, x: Any, state: Any, lengths: Any = None) -> Any:
+            return self.lstm(x, state)
+
+    made.layer = Layer()
+    return made
+
+
+def pace(made: nn.Module, numbers: np.ndarray, seconds: float = 20.0) -> float:
+    """Updates per second of a training."""
+    data = side_by_side(torch.from_numpy(numbers), STREAMS)
+    options = {"loss": symbol_loss, "bptt": training.TruncatedBPTT(STEPS, STEPS), "optimizer": "sgd", "clip": 5.0}
+    training.fit(made, data, **options, stop=[training.Updates(5)])
+    history = training.fit(made, data, **options, stop=[training.Seconds(seconds)])
+    return history.records[-1].updates / history.records[-1].seconds
+
+
+if __name__ == "__main__":
+    main()

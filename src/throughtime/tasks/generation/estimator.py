@@ -1,0 +1,278 @@
+"""The generator: it learns from text or music and goes on writing more of it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from throughtime import training
+from throughtime._errors import InputError
+from throughtime.data.stream import UNITS, Alphabet, check_text
+from throughtime.tasks.generation import learning
+from throughtime.tasks.generation.materials import PianoSymbols, Scores, Symbols, TextSymbols
+from throughtime.tasks.generation.network import CELLS, GeneratorNetwork
+from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
+from throughtime.tasks.generation.sampling import Sampling, draw
+from throughtime.tasks.schedules import PRESETS, seconds_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    from matplotlib.figure import Figure
+
+    Callback = Callable[[training.Progress], None]
+
+
+class SequenceGenerator(BaseEstimator):
+    """Learn how sequences go on, and write new ones: text by characters, bytes or words, music as piano rolls.
+
+    At every step the network says how likely each symbol is to come next, or for music how likely each key of the
+    piano is to sound; what is drawn from that is what it reads at the next step.
+
+    Args:
+        unit: 'characters', 'bytes', 'words' or 'piano_roll'; None decides by the data: characters for a string.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H; None chooses what suits the unit, as it does for all below.
+        num_layers: L.
+        dropout: probability with which a feature that the output reads is left out in training.
+        steps: of a window of truncated backpropagation.
+        batch_size: streams of a text, or pieces, that are trained on at once.
+        learning_rate: at the top of its cycle.
+        preset: work put into learning: 'fast', 'balanced' or 'best'.
+        epochs: passes over the data; None decides by the preset and by how much data there are.
+        budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        random_state: makes all of it reproducible.
+
+    Attributes:
+        unit_: what was decided.
+        history_: of the training.
+        network_: the torch module.
+
+    >>> import throughtime as tt
+    >>> tune = [[60], [62], [64], [65], [67], [65], [64], [62]] * 4
+    >>> generator = tt.SequenceGenerator(hidden_size=16, epochs=60, batch_size=1).fit([tune])
+    >>> piece = generator.sample(8, prompt=[[60]], random_state=0)
+    >>> len(piece), piece[0]
+    (9, [60])
+    """
+
+    def __init__(
+        self,
+        unit: str | None = None,
+        *,
+        cell: str = "lstm",
+        hidden_size: int | None = None,
+        num_layers: int = 1,
+        dropout: float | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        preset: str = "balanced",
+        epochs: int | None = None,
+        budget: float | str | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.unit = unit
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.preset = preset
+        self.epochs = epochs
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(self, data: Any, validation: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Learn from data, and keep the weights of the epoch that foresaw the validation data best.
+
+        Args:
+            data: a text; or pieces, each a list of steps, each a list of MIDI notes from 21 to 108.
+            validation: data of the same kind; by default the last tenth of a text, or a tenth of the pieces.
+            callbacks: are told of the progress.
+
+        Raises:
+            InputError: for settings or data that cannot be used.
+            Interrupted: on Ctrl-C; the generator is usable and holds the best so far.
+        """
+        self.check_settings()
+        seconds = seconds_of(self.budget)
+        self.unit_, symbols = self._symbols_of(data, validation)
+        recipe = self.recipe(self.unit_)
+        train, held_out, steps = symbols.split(data, validation, self.random_state)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            network = GeneratorNetwork(**self.sizes(symbols.width))
+            material = symbols.material(train, held_out, recipe)
+        epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
+        self.symbols_, self.network_ = symbols, network
+        interruption = None
+        options = {"callbacks": callbacks, "seed": self.random_state}
+        try:
+            self.history_ = learning.teach(network, material, recipe, epochs=epochs, seconds=seconds, **options)
+        except training.Interrupted as error:
+            self.history_, interruption = error.history, error
+        if interruption is not None:
+            raise interruption
+        return self
+
+    def score(self, data: Any) -> float:
+        """Log-likelihood of a step of data in nats, on average: the nearer to zero, the better foreseen."""
+        return -self.evaluate(data).nats
+
+    def evaluate(self, data: Any) -> Scores:
+        """Negative log-likelihood of a step, and for a text perplexity and bits per character.
+
+        Raises:
+            InputError: for data of another kind.
+        """
+        self._check_fitted()
+        return self.symbols_.score(self.network_, data)
+
+    def sample(
+        self,
+        length: int = 200,
+        prompt: Any = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        random_state: int | None = None,
+    ) -> Any:
+        """Write something new.
+
+        Args:
+            length: steps to draw behind the prompt: characters, bytes, words, or steps of music.
+            prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
+                nothing.
+            temperature: below 1 bolder, above 1 more surprising, 0 always takes the likeliest.
+            top_k: only the k likeliest symbols; on a piano, at most k notes at a time.
+            top_p: only the likeliest symbols that together reach this probability.
+            random_state: makes it reproducible.
+
+        Returns:
+            A text, or a piece: a list of steps, each a list of MIDI notes.
+
+        Raises:
+            InputError: for settings or a prompt that cannot be used.
+        """
+        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
+            raise InputError(f"length: expected a whole number of 0 or more, got {length!r}")
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
+        drawn = itertools.islice(self._draw(prompt, **options), length)
+        return self.symbols_.join(prompt, self.symbols_.write(drawn, prompt))
+
+    def stream(
+        self,
+        prompt: Any = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        random_state: int | None = None,
+    ) -> Iterator[Any]:
+        """Go on without end, a step at a time, each at the same cost: pieces of text, or lists of notes.
+
+        Args:
+            prompt: as for `sample`; it is not repeated.
+            temperature: as for `sample`.
+            top_k: as for `sample`.
+            top_p: as for `sample`.
+            random_state: makes it reproducible.
+        """
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
+        return self.symbols_.write(self._draw(prompt, **options), prompt)
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the generator into a new directory; `throughtime.load` reads it.
+
+        Raises:
+            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
+        """
+        from throughtime.tasks.generation.saving import save
+
+        self._check_fitted()
+        save(self, directory, overwrite=overwrite)
+
+    def plot(self) -> Figure:
+        """How the loss fell over the epochs of the training."""
+        from throughtime.tasks.generation.plots import plot_learning
+
+        self._check_fitted()
+        return plot_learning(self.history_)
+
+    def recipe(self, unit: str) -> Recipe:
+        """What suits a unit, changed as the settings say."""
+        names = ("hidden_size", "dropout", "steps", "batch_size", "learning_rate")
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(RECIPES[unit], **chosen)
+
+    def sizes(self, width: int) -> dict[str, Any]:
+        """Of the network, for symbols of a width."""
+        recipe = self.recipe(self.unit_)
+        return {
+            "width": width,
+            "cell": self.cell,
+            "hidden_size": recipe.hidden_size,
+            "num_layers": self.num_layers,
+            "embedding_size": recipe.embedding_size,
+            "dropout": recipe.dropout,
+            "input_dropout": min(recipe.input_dropout, recipe.dropout),
+        }
+
+    def check_settings(self) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            InputError: for those.
+        """
+        for name, known in (("unit", (None, *RECIPES)), ("cell", CELLS), ("preset", PRESETS)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name}: expected one of {', '.join(filter(None, known))}, got {getattr(self, name)!r}"
+                )
+        for name in ("hidden_size", "num_layers", "steps", "batch_size", "epochs"):
+            value = getattr(self, name)
+            if name != "num_layers" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise InputError(f"dropout: expected a probability of 0 or more and below 1, got {self.dropout!r}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate: expected a number above 0, got {self.learning_rate!r}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "history_")
+
+    def _symbols_of(self, data: Any, validation: Any) -> tuple[str, Symbols]:
+        """The unit, and what a step is made of."""
+        unit = self.unit or ("characters" if isinstance(data, str) else PIANO_ROLL)
+        if unit not in UNITS:
+            return unit, PianoSymbols()
+        whole = check_text(data)
+        if validation is not None and unit == "characters":
+            whole += check_text(validation)
+        return unit, TextSymbols(Alphabet.of(whole, unit))
+
+    def _draw(self, prompt: Any, *, random_state: int | None, **options: Any) -> Iterator[Any]:
+        self._check_fitted()
+        generator = torch.Generator()
+        if random_state is None:
+            generator.seed()
+        else:
+            generator.manual_seed(random_state)
+        return draw(self.network_, self.symbols_, self.symbols_.prompt(prompt), Sampling(**options), generator)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "history_"):
+            raise NotFittedError("this SequenceGenerator has learned nothing yet: call fit first")

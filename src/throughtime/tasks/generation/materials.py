@@ -1,0 +1,246 @@
+"""What is generated: symbols of a text, or the keys of a piano that sound together.
+
+Each knows how its material becomes batches, what the network reads and draws at a step, and how drawn steps become
+text or music again. The estimator treats them alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from throughtime._errors import InputError
+from throughtime.data.music import KEYS, as_piece, as_roll, as_rolls
+from throughtime.data.stream import Alphabet, check_text
+from throughtime.tasks.generation.batches import Chunks, Pieces, Streams
+from throughtime.tasks.generation.learning import Material
+from throughtime.tasks.generation.network import key_loss, symbol_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import Tensor
+
+    from throughtime.tasks.generation.network import GeneratorNetwork
+    from throughtime.tasks.generation.recipes import Recipe
+    from throughtime.tasks.generation.sampling import Sampling
+
+_HELD_OUT = 0.1  # share of the material that validates, where none is given
+_FEW = 10  # pieces, below which none is held out
+_AT_ONCE = 32  # pieces or streams that are scored together
+_LEAD_IN = 256  # symbols that a stream reads before it is scored
+_CHUNK = 64  # steps of a stream between which only the state is kept
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a network foresees a material.
+
+    Attributes:
+        steps: that were foreseen.
+        nats: negative log-likelihood of a step.
+        perplexity: exp of that: among how many equally likely symbols the network hesitates; None for music.
+        bits_per_character: of a text, whatever its symbols are; None for music.
+    """
+
+    steps: int
+    nats: float
+    perplexity: float | None = None
+    bits_per_character: float | None = None
+
+
+class Symbols(Protocol):
+    """What a step is made of."""
+
+    @property
+    def width(self) -> int:
+        """V of the network."""
+        ...
+
+    def split(self, data: Any, validation: Any, seed: int) -> tuple[Any, Any, int]:
+        """What is learned from, what validates (or None), and the steps of the former."""
+        ...
+
+    def material(self, train: Any, validation: Any, recipe: Recipe) -> Material:
+        """What the network is trained with."""
+        ...
+
+    def score(self, network: GeneratorNetwork, data: Any) -> Scores:
+        """How well data are foreseen."""
+        ...
+
+    def prompt(self, given: Any) -> Tensor:
+        """What the network reads before it draws, (T, 1, …)."""
+        ...
+
+    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Any:
+        """A step drawn from logits (V,)."""
+        ...
+
+    def read(self, drawn: Any) -> Tensor:
+        """A drawn step as the network reads it, (1, 1, …)."""
+        ...
+
+    def write(self, drawn: Iterable[Any], given: Any) -> Iterator[Any]:
+        """Drawn steps as a user reads them, one by one, behind a prompt."""
+        ...
+
+    def join(self, given: Any, written: Iterable[Any]) -> Any:
+        """A prompt and what follows it, in one."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextSymbols:
+    """Characters, bytes or words."""
+
+    vocabulary: Alphabet
+
+    @property
+    def width(self) -> int:
+        """V of the network."""
+        return len(self.vocabulary)
+
+    def split(self, data: str, validation: str | None, seed: int) -> tuple[np.ndarray, np.ndarray | None, int]:
+        """Numbers of what is learned from and of what validates, by default the last tenth."""
+        numbers = self.vocabulary.encode(check_text(data))
+        if validation is not None:
+            return numbers, self._several(validation), len(numbers)
+        held_out = int(len(numbers) * _HELD_OUT)
+        if held_out < 2:
+            return numbers, None, len(numbers)
+        return numbers[:-held_out], numbers[-held_out:], len(numbers) - held_out
+
+    def material(self, train: np.ndarray, validation: np.ndarray | None, recipe: Recipe) -> Material:
+        """Streams side by side."""
+        streams = Streams(train, recipe.batch_size, recipe.steps)
+        counts = np.bincount(train, minlength=self.width) + 1.0
+        expected = torch.from_numpy(np.log(counts / counts.sum()))
+        held_out = None if validation is None else Chunks(validation)
+        return Material(streams, streams.updates, held_out, symbol_loss, expected)
+
+    @torch.no_grad()
+    def score(self, network: GeneratorNetwork, data: str) -> Scores:
+        """Every symbol but the first. The text is read in pieces, each behind the symbols that lead up to it."""
+        numbers = torch.from_numpy(self._several(data))
+        steps = len(numbers) - 1
+        streams = max(1, min(_AT_ONCE, steps // (2 * _LEAD_IN)))
+        length = -(-steps // streams)
+        # The last pieces may reach beyond the end: they are moved back, and what was scored before is skipped.
+        starts = [min(i * length, steps - length) for i in range(streams)]
+        leads = [min(_LEAD_IN, start) for start in starts]
+        nats, state = 0.0, None
+        rows = torch.tensor([[start - max(leads) + t for start in starts] for t in range(max(leads) + length)])
+        x, y = numbers[rows.clamp(min=0)], numbers[(rows + 1).clamp(min=0)]
+        counted = torch.zeros_like(rows, dtype=torch.bool)
+        for i in range(streams):
+            counted[max(leads) + i * length - starts[i] :, i] = True
+        for x_part, y_part, part in zip(x.split(_CHUNK), y.split(_CHUNK), counted.split(_CHUNK), strict=True):
+            logits, state = network(x_part, state)
+            if part.any():
+                nats += float(functional.cross_entropy(logits[part], y_part[part], reduction="sum"))
+        per_step = nats / steps
+        bits = nats / math.log(2) / len(data)
+        return Scores(steps, per_step, math.exp(min(per_step, 700.0)), bits)
+
+    def prompt(self, given: str | None) -> Tensor:
+        """The symbols of a text, or the one behind which texts begin."""
+        numbers = self.vocabulary.encode(given) if given else np.array([self.vocabulary.start])
+        return torch.from_numpy(numbers).unsqueeze(1)
+
+    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+        """The number of a symbol."""
+        return sampling.symbol(logits, generator)
+
+    def read(self, drawn: int) -> Tensor:
+        """That number."""
+        return torch.tensor([[drawn]])
+
+    def write(self, drawn: Iterable[int], given: str | None) -> Iterator[str]:
+        """Pieces of text."""
+        return self.vocabulary.write(drawn, after=given or "")
+
+    def join(self, given: str | None, written: Iterable[str]) -> str:
+        """A text."""
+        return (given or "") + "".join(written)
+
+    def _several(self, text: str) -> np.ndarray:
+        numbers = self.vocabulary.encode(check_text(text))
+        if len(numbers) < 2:
+            raise InputError(f"text: expected two {self.vocabulary.unit} or more, got {text!r}")
+        return numbers
+
+
+@dataclass(frozen=True)
+class PianoSymbols:
+    """The keys of a piano, each of which sounds or not."""
+
+    width: int = KEYS
+
+    def split(self, data: Any, validation: Any, seed: int) -> tuple[list[np.ndarray], list[np.ndarray] | None, int]:
+        """Rolls of what is learned from and of what validates, by default a tenth of the pieces."""
+        rolls = as_rolls(data)
+        held_out = None if validation is None else as_rolls(validation)
+        if held_out is None and len(rolls) >= _FEW:
+            order = np.random.default_rng(seed).permutation(len(rolls))
+            count = max(round(len(rolls) * _HELD_OUT), 1)
+            held_out, rolls = [rolls[i] for i in order[:count]], [rolls[i] for i in order[count:]]
+        return rolls, held_out, sum(map(len, rolls))
+
+    def material(self, train: list[np.ndarray], validation: list[np.ndarray] | None, recipe: Recipe) -> Material:
+        """Whole pieces, each time in another key."""
+        pieces = Pieces(train, recipe.batch_size, transposition=recipe.transposition, shuffle=True)
+        held_out = None if validation is None else Pieces(validation, _AT_ONCE, shuffle=False)
+        counts = np.concatenate(train).sum(0) + 1.0
+        moves = np.ones(2 * recipe.transposition + 1) / (2 * recipe.transposition + 1)
+        share = np.convolve(counts, moves, mode="same") / (sum(map(len, train)) + 2.0)
+        expected = torch.from_numpy(np.log(share / (1 - share).clip(min=1e-3)))
+        return Material(pieces, pieces.updates(recipe.steps), held_out, key_loss, expected)
+
+    @torch.no_grad()
+    def score(self, network: GeneratorNetwork, data: Any) -> Scores:
+        """Every step but the first of each piece, as the literature does."""
+        rolls = as_rolls(data)
+        steps, nats = sum(map(len, rolls)) - len(rolls), 0.0
+        if not steps:
+            raise InputError("pieces: expected some of two steps or more, got none: there is nothing to foresee")
+        for x, y, lengths, _ in Pieces(rolls, _AT_ONCE, shuffle=False):
+            assert lengths is not None
+            logits, _ = network(x, lengths=lengths)
+            counted = torch.arange(len(x)).unsqueeze(1) < lengths
+            counted[0] = False
+            nats += float(
+                functional.binary_cross_entropy_with_logits(logits[counted], y[counted], reduction="sum").double()
+            )
+        return Scores(steps, nats / steps)
+
+    def prompt(self, given: Any) -> Tensor:
+        """Silence, then the steps of a piece."""
+        silence = np.zeros((1, KEYS), dtype=np.uint8)
+        rows = np.concatenate([silence, as_roll(given, "prompt")]) if _some(given) else silence
+        return torch.from_numpy(rows).float().unsqueeze(1)
+
+    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
+        """Ones where a key sounds."""
+        return sampling.keys(logits, generator)
+
+    def read(self, drawn: Tensor) -> Tensor:
+        """Those."""
+        return drawn.view(1, 1, -1)
+
+    def write(self, drawn: Iterable[Tensor], given: Any) -> Iterator[list[int]]:
+        """Lists of notes."""
+        return (as_piece(step.numpy()[None])[0] for step in drawn)
+
+    def join(self, given: Any, written: Iterable[list[int]]) -> list[list[int]]:
+        """A piece."""
+        return [*(as_piece(as_roll(given, "prompt")) if _some(given) else []), *written]
+
+
+def _some(given: Any) -> bool:
+    return given is not None and len(given) > 0

@@ -1,0 +1,90 @@
+"""How much network and how much work: what is chosen where a user leaves it open, for each kind of material."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PIANO_ROLL = "piano_roll"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and rates that suit a kind of material.
+
+    Attributes:
+        hidden_size: H.
+        embedding_size: of a symbol; 0 where a step is a vector already.
+        dropout: of what the output reads, and the recurrent layers above the first.
+        input_dropout: of what the first recurrent layer reads.
+        steps: of a window of truncated backpropagation.
+        batch_size: streams or pieces that are trained on at once.
+        learning_rate: at the top of its cycle.
+        weight_decay: of AdamW.
+        keep: of the averaged weights at each update.
+        transposition: semitones by which a piece is moved at most.
+        epochs: for material of `size` steps; more for less.
+        size: steps.
+    """
+
+    hidden_size: int
+    embedding_size: int
+    dropout: float
+    input_dropout: float
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    keep: float
+    transposition: int
+    epochs: int
+    size: int
+
+    def epochs_for(self, steps: int) -> int:
+        """Passes over material of so many steps: the less there is, the more often it is read."""
+        return max(round(self.epochs * (self.size / max(steps, 1)) ** 0.55), 1)
+
+
+_TEXT = Recipe(
+    hidden_size=512,
+    embedding_size=64,
+    dropout=0.3,
+    input_dropout=0.1,
+    steps=64,
+    batch_size=32,
+    learning_rate=3e-3,
+    weight_decay=0.01,
+    keep=0.998,
+    transposition=0,
+    epochs=9,
+    size=1_000_000,
+)
+_WORDS = Recipe(
+    hidden_size=256,
+    embedding_size=256,
+    dropout=0.5,
+    input_dropout=0.5,
+    steps=35,
+    batch_size=20,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    keep=0.998,
+    transposition=0,
+    epochs=12,
+    size=900_000,
+)
+_MUSIC = Recipe(
+    hidden_size=256,
+    embedding_size=0,
+    dropout=0.3,
+    input_dropout=0.1,
+    steps=32,
+    batch_size=8,
+    learning_rate=4e-3,
+    weight_decay=0.1,
+    keep=0.998,
+    transposition=5,
+    epochs=180,
+    size=13_800,
+)
+RECIPES = {PIANO_ROLL: _MUSIC, "characters": _TEXT, "bytes": _TEXT, "words": _WORDS}
+"""By the unit of the material."""

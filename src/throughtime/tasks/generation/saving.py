@@ -1,0 +1,65 @@
+"""A generator as a model directory, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime import __version__, _kernels, training
+from throughtime.data.stream import UNITS, Alphabet
+from throughtime.io import checkpoint
+from throughtime.tasks.generation.estimator import SequenceGenerator
+from throughtime.tasks.generation.materials import PianoSymbols, Symbols, TextSymbols
+from throughtime.tasks.generation.network import GeneratorNetwork
+from throughtime.tasks.generation.recipes import PIANO_ROLL
+from throughtime.tasks.weights import fill
+
+if TYPE_CHECKING:
+    import os
+
+
+def save(generator: SequenceGenerator, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Write a fitted generator."""
+    symbols = generator.symbols_
+    config = {
+        "task": "generate",
+        "version": __version__,
+        "isa": _kernels.isa,
+        "threads": torch.get_num_threads(),
+        "settings": generator.get_params(),
+        "unit": generator.unit_,
+        "sizes": generator.sizes(symbols.width),
+        "symbols": list(symbols.vocabulary.symbols) if isinstance(symbols, TextSymbols) else None,
+        "stopped": generator.history_.stopped,
+    }
+    found = checkpoint.Checkpoint(config, dict(generator.network_.state_dict()), generator.history_.to_lines())
+    checkpoint.write(directory, found, overwrite=overwrite)
+
+
+def restore(found: checkpoint.Checkpoint) -> SequenceGenerator:
+    """Undo `save`.
+
+    Raises:
+        ValueError: where sizes, symbols and weights do not fit together.
+    """
+    config = found.config
+    generator = SequenceGenerator(**config["settings"])
+    generator.check_settings()
+    generator.unit_ = config["unit"]
+    generator.symbols_ = _symbols(config["unit"], config["symbols"])
+    sizes = generator.sizes(generator.symbols_.width)
+    if config["sizes"] != sizes:
+        raise ValueError("the sizes of the network are not those of the settings")
+    generator.network_ = fill(lambda: GeneratorNetwork(**sizes), found.tensors)
+    generator.history_ = training.History.from_lines(found.history.splitlines())
+    generator.history_.stopped = str(config["stopped"])
+    return generator
+
+
+def _symbols(unit: Any, symbols: Any) -> Symbols:
+    if unit == PIANO_ROLL:
+        return PianoSymbols()
+    if unit not in UNITS or not all(isinstance(symbol, str) for symbol in symbols) or len(set(symbols)) < 2:
+        raise ValueError(f"no vocabulary of {unit}")
+    return TextSymbols(Alphabet(unit, tuple(symbols)))

@@ -1,0 +1,6 @@
+"""Translation: sequences into others of another length."""
+
+from throughtime.data.subwords import SubwordSettings as SubwordSettings
+from throughtime.tasks.translation.estimator import Alignment as Alignment
+from throughtime.tasks.translation.estimator import SequenceTranslator as SequenceTranslator
+from throughtime.tasks.translation.learning import TeacherForcing as TeacherForcing

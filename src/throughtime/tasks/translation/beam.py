@@ -1,0 +1,73 @@
+"""Beam search: many sentences at once, for each the likeliest few beginnings, weighed by their length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime.data.subwords import BEGIN, END, PAD, UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from torch import Tensor
+
+    from throughtime.tasks.translation.network import TranslatorNetwork
+
+_NEVER = float("-inf")
+_LONGER, _MORE = 2, 10  # a translation has at most 2 T + 10 symbols
+
+
+@torch.no_grad()
+def search(
+    network: TranslatorNetwork, source: Int[Tensor, "T N"], *, beams: int, length_penalty: float
+) -> list[list[int]]:
+    """The best translation found for each source, without its end.
+
+    Args:
+        network: in evaluation.
+        source: padded.
+        beams: beginnings of each sentence that are kept.
+        length_penalty: a beginning of n symbols is ranked by its log-likelihood / n ** length_penalty.
+    """
+    memory, state, lengths = network.encode(source)
+    rows = source.shape[1]
+    spread = torch.arange(rows).repeat_interleave(beams)
+    memory, lengths = memory[:, spread], lengths[spread]
+    state = _picked(state, spread)
+    words = torch.full((1, rows * beams), BEGIN)
+    total = torch.full((rows, beams), _NEVER)
+    total[:, 0] = 0.0  # all beams are alike in the beginning: one goes on
+    sizes = torch.zeros(rows, beams)
+    ended = torch.zeros(rows, beams, dtype=torch.bool)
+    for _ in range(_LONGER * len(source) + _MORE):
+        h, state, _ = network.decode(words[-1:], memory, state, lengths)
+        logits = network.layers.decoder.output(h[0])
+        logits[:, [PAD, UNKNOWN, BEGIN]] = _NEVER
+        likely = logits.log_softmax(-1).view(rows, beams, -1)
+        # A translation that has ended goes on by padding, at no cost.
+        likely = likely.masked_fill(ended.unsqueeze(-1), _NEVER)
+        likely[..., PAD] = likely[..., PAD].masked_fill(ended, 0.0)
+        totals = total.unsqueeze(-1) + likely
+        longer = sizes + ~ended
+        ranks = totals / longer.unsqueeze(-1) ** length_penalty
+        chosen = ranks.flatten(1).topk(beams).indices
+        width = likely.shape[-1]
+        parent, word = chosen // width, chosen % width
+        total = totals.flatten(1).gather(1, chosen)
+        sizes, ended = longer.gather(1, parent), ended.gather(1, parent) | (word == END)
+        order = (parent + torch.arange(rows).unsqueeze(1) * beams).flatten()
+        words = torch.cat([words[:, order], word.view(1, -1)])
+        state = _picked(state, order)
+        if ended[:, 0].all():
+            break
+    best = (total / sizes**length_penalty).argmax(1) + torch.arange(rows) * beams
+    return [_until_end(row) for row in words[1:, best].T.tolist()]
+
+
+def _picked(state: Any, rows: Tensor) -> Any:
+    return tuple(s[:, rows] for s in state) if isinstance(state, tuple) else state[:, rows]
+
+
+def _until_end(row: list[int]) -> list[int]:
+    return row[: row.index(END)] if END in row else row

@@ -1,0 +1,308 @@
+"""The translator: it learns from pairs of sentences, and translates new ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from throughtime import training
+from throughtime._errors import InputError
+from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
+from throughtime.nn.attention import KINDS
+from throughtime.tasks.schedules import PRESETS, seconds_of
+from throughtime.tasks.translation import learning
+from throughtime.tasks.translation.beam import search
+from throughtime.tasks.translation.learning import Pairs, TeacherForcing, padded
+from throughtime.tasks.translation.network import CELLS, TranslatorNetwork
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.figure import Figure
+
+    Callback = Callable[[training.Progress], None]
+
+_HELD_OUT = 0.05  # share of the pairs that validates, where none are given
+_FEW = 20  # pairs, below which none are held out
+_AT_ONCE = 64  # sentences that are translated together
+_LEARNING_RATE = 2e-3
+_EPOCHS, _SIZE = 20, 29_000  # passes over so many pairs; more for fewer
+_VOCABULARY = SubwordSettings()
+
+
+class Alignment(NamedTuple):
+    """Which part of a source each part of a translation looked at.
+
+    Attributes:
+        source: T subwords.
+        target: F subwords, the last of which is the end.
+        weights: (F, T), each row of which adds up to one.
+    """
+
+    source: list[str]
+    target: list[str]
+    weights: np.ndarray
+
+
+class SequenceTranslator(BaseEstimator):
+    """Translate sequences into others of another length, by an encoder and a decoder with attention.
+
+    Args:
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H of the decoder; the encoder has half as many units in each direction, embeddings half as many
+            features.
+        num_layers: L of both.
+        attention: 'general', 'dot', 'additive', or None for a decoder that knows the encoder's final state alone.
+        vocabulary: how the subwords of both languages are learned.
+        dropout: of embeddings, between layers, and of what the output reads.
+        label_smoothing: share of the probability that training spreads over all symbols.
+        teacher_forcing: how often the decoder reads the true symbol before in training.
+        batch_size: pairs that are trained on at once.
+        preset: work put into learning: 'fast', 'balanced' or 'best'.
+        epochs: passes over the data; None decides by the preset and the number of pairs.
+        budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        random_state: makes all of it reproducible.
+
+    Attributes:
+        source_: the vocabulary of the sources.
+        target_: the vocabulary of the targets.
+        history_: of the training.
+        network_: the torch module.
+    """
+
+    def __init__(
+        self,
+        *,
+        cell: str = "lstm",
+        hidden_size: int = 512,
+        num_layers: int = 1,
+        attention: str | None = "general",
+        vocabulary: SubwordSettings = _VOCABULARY,
+        dropout: float = 0.3,
+        label_smoothing: float = 0.1,
+        teacher_forcing: TeacherForcing = TeacherForcing(),  # noqa: B008 - a frozen value
+        batch_size: int = 64,
+        preset: str = "balanced",
+        epochs: int | None = None,
+        budget: float | str | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.attention = attention
+        self.vocabulary = vocabulary
+        self.dropout = dropout
+        self.label_smoothing = label_smoothing
+        self.teacher_forcing = teacher_forcing
+        self.batch_size = batch_size
+        self.preset = preset
+        self.epochs = epochs
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        validation: tuple[Sequence[str], Sequence[str]] | None = None,
+        *,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Learn from pairs, and keep the weights of the epoch that foresaw the validation pairs best.
+
+        Args:
+            sources: sentences.
+            targets: their translations, in the same order.
+            validation: sources and targets; by default a twentieth of the pairs.
+            callbacks: are told of the progress.
+
+        Raises:
+            InputError: for settings or data that cannot be used.
+            Interrupted: on Ctrl-C; the translator is usable and holds the best so far.
+        """
+        self.check_settings()
+        seconds = seconds_of(self.budget)
+        train, held_out = self._split(_checked(sources, targets), validation)
+        self.source_, self.target_ = (Subwords.learned(side, self.vocabulary) for side in train)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            network = TranslatorNetwork(**self.sizes())
+        self.network_ = network
+        interruption = None
+        try:
+            self.history_ = learning.teach(
+                network,
+                self._pairs(train, shuffle=True),
+                None if held_out is None else self._pairs(held_out, shuffle=False),
+                epochs=self.epochs or max(round(PRESETS[self.preset] * _EPOCHS * (_SIZE / len(train[0])) ** 0.5), 1),
+                seconds=seconds,
+                learning_rate=_LEARNING_RATE,
+                label_smoothing=self.label_smoothing,
+                teacher_forcing=self.teacher_forcing,
+                callbacks=callbacks,
+                seed=self.random_state,
+            )
+        except training.Interrupted as error:
+            self.history_, interruption = error.history, error
+        if interruption is not None:
+            raise interruption
+        return self
+
+    def predict(self, sources: Sequence[str], *, beams: int = 5, length_penalty: float = 1.0) -> list[str]:
+        """Translate sentences.
+
+        Args:
+            sources: sentences; an empty one gives an empty one.
+            beams: beginnings of each translation that are kept; 1 always takes the likeliest next subword.
+            length_penalty: translations of n subwords are compared by log-likelihood / n ** length_penalty: 0 favours
+                short ones.
+
+        Raises:
+            InputError: for anything but sentences.
+        """
+        self._check_fitted()
+        if beams < 1:
+            raise InputError(f"beams: expected 1 or more, got {beams}")
+        numbers = self.source_.encode(_sentences(sources, "sources"))
+        order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
+        found: list[list[int]] = [[] for _ in numbers]
+        for start in range(0, len(order), _AT_ONCE):
+            rows = order[start : start + _AT_ONCE]
+            batch = padded([numbers[i] for i in rows], len(numbers[rows[-1]]))
+            options = {"beams": min(beams, len(self.target_) - 1), "length_penalty": length_penalty}
+            for i, translation in zip(rows, search(self.network_, batch, **options), strict=True):
+                found[i] = translation
+        return self.target_.decode(found)
+
+    def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
+        """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
+        import sacrebleu
+
+        _checked(sources, targets)
+        found = self.predict(sources, beams=beams)
+        return sacrebleu.corpus_bleu(found, [list(targets)], lowercase=self.vocabulary.lowercase).score
+
+    def align(self, source: str, target: str | None = None) -> Alignment:
+        """Where the decoder looked when it wrote a translation: a given one, or its own.
+
+        Raises:
+            InputError: for a translator without attention, or an empty sentence.
+        """
+        self._check_fitted()
+        if self.attention is None:
+            raise InputError("attention: expected a translator with attention, this one has none to show")
+        written = self.predict([source])[0] if target is None else target
+        (numbers,), (known,) = self.source_.encode(_sentences([source], "source")), self.target_.encode([written])
+        if not numbers:
+            raise InputError("source: expected a sentence, got an empty one")
+        with torch.no_grad():
+            memory, state, lengths = self.network_.encode(padded([numbers], len(numbers)))
+            inputs = torch.tensor([[BEGIN, *known]]).T
+            _, _, weights = self.network_.decode(inputs, memory, state, lengths)
+        assert weights is not None
+        return Alignment(self.source_.pieces(numbers), self.target_.pieces([*known, END]), weights[0].numpy())
+
+    def plot_alignment(self, source: str, target: str | None = None) -> Figure:
+        """A picture of `align`."""
+        from throughtime.tasks.translation.plots import plot_alignment
+
+        return plot_alignment(self.align(source, target))
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the translator into a new directory; `throughtime.load` reads it.
+
+        Raises:
+            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
+        """
+        from throughtime.tasks.translation.saving import save
+
+        self._check_fitted()
+        save(self, directory, overwrite=overwrite)
+
+    def sizes(self) -> dict[str, Any]:
+        """Of the network."""
+        names = ("cell", "hidden_size", "num_layers", "attention", "dropout")
+        chosen = {name: getattr(self, name) for name in names}
+        return {"source_size": len(self.source_), "target_size": len(self.target_), **chosen}
+
+    def check_settings(self) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            InputError: for those.
+        """
+        for name, known in (("cell", CELLS), ("attention", (None, *KINDS)), ("preset", PRESETS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: expected one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
+        for name in ("hidden_size", "num_layers", "batch_size", "epochs"):
+            value = getattr(self, name)
+            if name == "epochs" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        if self.hidden_size % 2:
+            raise InputError(f"hidden_size: expected an even number, half for each direction, got {self.hidden_size}")
+        for name in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}: expected a share of 0 or more and below 1, got {getattr(self, name)!r}")
+        if not (0 <= self.teacher_forcing.start <= 1 and 0 <= self.teacher_forcing.end <= 1):
+            raise InputError(f"teacher_forcing: expected shares from 0 to 1, got {self.teacher_forcing}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "history_")
+
+    def _split(
+        self, pairs: tuple[list[str], list[str]], validation: tuple[Sequence[str], Sequence[str]] | None
+    ) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]] | None]:
+        if validation is not None:
+            return pairs, _checked(*validation)
+        count = len(pairs[0])
+        if count < _FEW:
+            return pairs, None
+        order = np.random.default_rng(self.random_state).permutation(count)
+        cut = max(round(count * _HELD_OUT), 1)
+        held_out, train = (
+            ([pairs[0][i] for i in rows], [pairs[1][i] for i in rows]) for rows in np.split(order, [cut])
+        )
+        return train, held_out
+
+    def _pairs(self, sides: tuple[list[str], list[str]], *, shuffle: bool) -> Pairs:
+        sources, targets = self.source_.encode(sides[0]), self.target_.encode(sides[1])
+        return Pairs(sources, targets, self.batch_size, shuffle=shuffle)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "history_"):
+            raise NotFittedError("this SequenceTranslator has learned nothing yet: call fit first")
+
+
+def _sentences(given: Any, name: str) -> list[str]:
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise InputError(f"{name}: expected a list of sentences, got {type(given).__name__}")
+    sentences = list(given)
+    for number, sentence in enumerate(sentences, 1):
+        if not isinstance(sentence, str):
+            raise InputError(f"{name}, sentence {number}: expected text, got {type(sentence).__name__}")
+    return sentences
+
+
+def _checked(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
+    """Sides of pairs, both of the same length and none empty."""
+    sides = _sentences(sources, "sources"), _sentences(targets, "targets")
+    if len(sides[0]) != len(sides[1]):
+        raise InputError(
+            f"targets: expected a translation for each of {len(sides[0])} sources, got {len(sides[1])}; "
+            "is a line missing?"
+        )
+    if not sides[0]:
+        raise InputError("sources: expected some sentences, got none")
+    for name, side in zip(("sources", "targets"), sides, strict=True):
+        for number, sentence in enumerate(side, 1):
+            if not sentence.strip():
+                raise InputError(f"{name}, sentence {number}: it is empty; leave the pair out")
+    return sides

@@ -1,0 +1,104 @@
+"""The translating network: embeddings around an encoder and a decoder with attention.
+
+A batch is one tensor (2, S, N): the source, and what the decoder reads, both padded with zeros. Outputs are given for
+the real symbols of the target only, so that no work is spent on padding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from throughtime import nn as recurrent
+from throughtime.data.subwords import BEGIN, PAD
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+CELLS = tuple(_LAYERS)
+"""Cells that a translator may be made of."""
+
+
+class TranslatorNetwork(nn.Module):
+    """Map a batch (2, S, N) to logits (M, V) of the M real symbols of the target, step by step.
+
+    Args:
+        source_size: V of the source.
+        target_size: V of the target.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H of the decoder; the encoder has half as many in each direction.
+        num_layers: L of both.
+        attention: None, 'dot', 'general' or 'additive'.
+        dropout: of embeddings, between layers, and of what the output reads.
+    """
+
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        *,
+        cell: str,
+        hidden_size: int,
+        num_layers: int,
+        attention: str | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        width = hidden_size // 2
+        self.source = nn.Embedding(source_size, width, padding_idx=PAD)
+        self.target = nn.Embedding(target_size, width, padding_idx=PAD)
+        for embedding in (self.source, self.target):
+            nn.init.normal_(embedding.weight, std=width**-0.5)
+        options: dict[str, Any] = {
+            "num_layers": num_layers,
+            "dropout": dropout if num_layers > 1 else 0.0,
+            "initialization": "orthogonal",
+        }
+        encoder = _LAYERS[cell](width, hidden_size // 2, bidirectional=True, **options)
+        decoder = _LAYERS[cell](width, hidden_size, **options)
+        self.layers = recurrent.EncoderDecoder(
+            encoder, decoder, target_size, feedback=lambda y: y, attention=attention, dropout=dropout
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.own = 0.0
+        """Share of the decoder's inputs in training that are its own guesses."""
+
+    def forward(self, x: Int[Tensor, "2 S N"]) -> Float[Tensor, "M V"]:
+        """Run a batch."""
+        source, inputs = x[0], x[1]
+        real = inputs != PAD
+        memory, state, lengths = self.encode(source)
+        if self.training and self.own:
+            inputs = self._partly_own(inputs, memory, state, lengths)
+        h, _, _ = self.decode(inputs[: int(real.sum(0).max())], memory, state, lengths)
+        return self.layers.decoder.output(h[real[: len(h)]])
+
+    def encode(self, source: Int[Tensor, "T N"]) -> tuple[Tensor, Any, Tensor]:
+        """The encoder's outputs, the decoder's first state, and the lengths of the sources."""
+        lengths = (source != PAD).sum(0)
+        source = source[: max(int(lengths.max()), 1)]
+        memory, state = self.layers.encode(self.dropout(self.source(source)), lengths=lengths)
+        return memory, state, lengths
+
+    def decode(
+        self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
+    ) -> tuple[Float[Tensor, "F N H"], Any, Tensor | None]:
+        """What the output layer reads, the state, and the weights of attention (N, F, T)."""
+        h, state = self.layers.decoder.layer(self.dropout(self.target(inputs)), state)
+        read, weights = self.layers.read(h, memory, lengths=lengths)
+        return read, state, weights
+
+    @torch.no_grad()
+    def _partly_own(self, inputs: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> Tensor:
+        """Put the network's guesses in place of some of the true inputs.
+
+        All steps are guessed at once from the true ones. Source: Duckworth et al. 2019, Parallel Scheduled Sampling.
+        """
+        h, _, _ = self.decode(inputs, memory, state, lengths)
+        guesses = torch.roll(self.layers.decoder.output(h).argmax(-1), 1, 0)
+        chosen = (torch.rand(inputs.shape) < self.own) & (inputs != PAD) & (inputs != BEGIN)
+        return torch.where(chosen, guesses, inputs)

@@ -1,0 +1,24 @@
+"""A picture of attention, as a matplotlib figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from throughtime.tasks.translation.estimator import Alignment
+
+
+def plot_alignment(alignment: Alignment) -> Figure:
+    """A row for each subword written; the darker a field, the more it looked at that subword of the source."""
+    import matplotlib.pyplot as plt
+
+    across, down = len(alignment.source), len(alignment.target)
+    figure, ax = plt.subplots(figsize=(2 + 0.4 * across, 1.5 + 0.3 * down), layout="constrained")
+    ax.imshow(alignment.weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    ax.set_xticks(range(across), alignment.source, rotation=60, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(down), alignment.target)
+    ax.xaxis.tick_top()
+    ax.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,189 @@
+"""`train generate`, `train translate` and `generate`: what they write, and what they say to a bad wish."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.app.process import inside
+
+import throughtime as tt
+from throughtime import InputError
+from throughtime.app import generation, translation
+from throughtime.app.generation import train_generate
+from throughtime.app.places import Place
+from throughtime.app.translation import read_pairs, train_translate
+from throughtime.data.midi import read_midi, write_midi
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RHYME = "one two three four five\nsix seven eight nine ten\n" * 20
+SCALE = [[60], [62], [64], [65], [67], [65], [64], [62]]
+SMALL = {"hidden_size": 8, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("text")
+    (directory / "rhyme.txt").write_text(RHYME)
+    assert train_generate(directory / "rhyme.txt", SMALL, Place(directory / "run"), as_json=True) == 0
+    return directory / "run"
+
+
+@pytest.fixture(scope="module")
+def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("music")
+    (directory / "tunes").mkdir()
+    for number in range(4):
+        write_midi(directory / "tunes" / f"{number}.mid", SCALE * 2)
+    assert train_generate(directory / "tunes", SMALL, Place(directory / "run"), as_json=False) == 0
+    return directory / "run"
+
+
+def test_a_run_holds_a_model_its_scores_and_a_sample(text_run: Path, music_run: Path) -> None:
+    result = json.loads((text_run / "run.json").read_text())["result"]
+    assert result["unit"] == "characters"
+    assert set(result["test"]) == {"steps", "nats", "perplexity", "bits_per_character"}
+    assert len((text_run / "sample.txt").read_text()) == 200
+    assert set(json.loads((music_run / "run.json").read_text())["result"]["test"]) == {"steps", "nats"}
+    assert len(read_midi(music_run / "sample.mid")) <= 64
+    for run, name in ((text_run, "learning.png"), (music_run, "sample.png")):
+        assert (run / name).stat().st_size > 1000
+
+
+def test_text_comes_on_the_screen_and_in_a_file(text_run: Path, tmp_path: Path) -> None:
+    options = ("--prompt", "one", "--length", 20, "--seed", 1)
+    out, _ = inside("generate", text_run, *options, cwd=tmp_path)
+    assert out.startswith("one")
+    assert len(out) == 3 + 20 + 1
+    inside("generate", text_run, *options, "--out", "text.txt", cwd=tmp_path)
+    assert (tmp_path / "text.txt").read_text() + "\n" == out
+    out, _ = inside("generate", text_run / "model", *options, "--json", cwd=tmp_path)
+    assert json.loads(out)["generated"] == (tmp_path / "text.txt").read_text()
+
+
+def test_one_note_becomes_a_midi_file(music_run: Path, tmp_path: Path) -> None:
+    options = ("--prompt", "60", "--length", 20, "--seed", 1, "--temperature", 0.8, "--top-k", 4)
+    inside("generate", music_run, *options, "--out", "tune.mid", cwd=tmp_path)
+    tune = read_midi(tmp_path / "tune.mid")
+    assert tune[0] == [60]
+    out, _ = inside("generate", music_run, *options, cwd=tmp_path)
+    piece = json.loads(out)
+    assert len(piece) == 21
+    assert tune == piece
+    inside("generate", music_run, *options, "--out", "tune.png", cwd=tmp_path)
+    assert (tmp_path / "tune.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prompt", "sixty"), "--prompt: expected MIDI notes"),
+        (("--prompt", "19"), "prompt, step 1: expected notes of a piano"),
+        (("--temperature", -1), "temperature: expected a number of 0 or more"),
+        (("--out", "tune.wav"), "--out: tune.wav: expected a name that ends in .mid"),
+        (("--out", "absent/tune.mid"), "there is no such directory"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_one_sentence(
+    music_run: Path, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    _, err = inside("generate", music_run, *options, cwd=tmp_path, code=2)
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_exists_stays(text_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("mine")
+    _, err = inside("generate", text_run, "--out", "text.txt", cwd=tmp_path, code=2)
+    assert "text.txt exists; name another file" in err
+    assert (tmp_path / "text.txt").read_text() == "mine"
+    inside("generate", text_run, "--out", "text.txt", "--overwrite", cwd=tmp_path)
+    _, err = inside("generate", text_run, "--out", "tune.mid", cwd=tmp_path, code=2)
+    assert "this model writes text" in err
+
+
+def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
+    place = Place(tmp_path / "run")
+    files = {"empty.txt": b"", "same.txt": b"aaaaaaaaaaaaaaaaaaaaaaaa", "latin.txt": b"gr\xfc\xdfe und so weiter"}
+    for (name, content), message in zip(
+        files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is no UTF-8"), strict=True
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}.*{message}"):
+            train_generate(tmp_path / name, SMALL, place, as_json=False)
+    (tmp_path / "damaged.mid").write_bytes(b"MThd\x00")
+    with pytest.raises(InputError, match=r"damaged.mid: expected a MIDI file"):
+        train_generate(tmp_path / "damaged.mid", SMALL, place, as_json=False)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="expected MIDI files"):
+        train_generate(tmp_path / "none", SMALL, place, as_json=False)
+    with pytest.raises(InputError, match="--depth: no setting of a generator"):
+        train_generate(tmp_path / "same.txt", {"depth": 3}, place, as_json=False)
+    with pytest.raises(InputError, match="--cell: expected one of"):
+        train_generate(tmp_path / "same.txt", {"cell": "x"}, place, as_json=False)
+    assert not place.path.exists()
+
+
+def test_a_file_of_its_own_may_judge(
+    text_run: Path, music_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rhyme.txt").write_text(RHYME)
+    (tmp_path / "unseen.json").write_text(json.dumps([SCALE * 2]))
+    order = {"data": tmp_path / "rhyme.txt", "settings": SMALL, "place": Place(tmp_path / "run"), "as_json": True}
+    assert generation.train(SimpleNamespace(**order, test=tmp_path / "rhyme.txt")) == 0
+    assert json.loads(capsys.readouterr().out)["test"]["steps"] == len(RHYME) - 1
+    for run, data, steps in ((text_run, "rhyme.txt", len(RHYME) - 1), (music_run, "unseen.json", 15)):
+        generation.evaluate(SimpleNamespace(model=run / "model", data=tmp_path / data, as_json=True))
+        assert json.loads(capsys.readouterr().out)["steps"] == steps
+    with pytest.raises(InputError, match="use throughtime generate"):
+        generation.predict(SimpleNamespace(model=text_run))
+
+
+def test_a_translator_translates_lines_and_is_judged_by_pairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pairs.tsv").write_text("\n".join(f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"))
+    settings = {"hidden_size": 8, "epochs": 1, "vocabulary_size": 60}
+    order = {"data": tmp_path / "pairs.tsv", "settings": settings, "place": Place(tmp_path / "run"), "as_json": False}
+    assert translation.train(SimpleNamespace(**order, test=tmp_path / "pairs.tsv")) == 0
+    assert "BLEU" in capsys.readouterr().out
+    job = {"model": tmp_path / "run" / "model", "overwrite": False}
+    (tmp_path / "lines.txt").write_text("a g\n\nb h\n")
+    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=False))
+    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=None, as_json=False))
+    lines = (tmp_path / "out.txt").read_text()
+    assert capsys.readouterr().out.endswith(lines)
+    assert lines.split("\n")[1] == ""
+    with pytest.raises(InputError, match=r"out.txt exists"):
+        translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=True))
+    translation.evaluate(SimpleNamespace(**job, data=tmp_path / "pairs.tsv", as_json=True))
+    assert json.loads(capsys.readouterr().out)["pairs"] == 36
+
+
+def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines))
+    settings = {"hidden_size": 8, "epochs": 2, "vocabulary_size": 60, "lowercase": True}
+    place = Place(tmp_path / "run")
+    assert train_translate(tmp_path / "pairs.tsv", settings, place, as_json=True) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["pairs"] == 34
+    assert 0 <= result["test"]["bleu"] <= 100
+    assert len(tt.load(tmp_path / "run" / "model").predict(["a g"])) == 1
+    assert (tmp_path / "run" / "examples.tsv").read_text().startswith("source\treference\ttranslation\n")
+    assert (tmp_path / "run" / "alignment.png").exists()
+
+
+def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
+    for line, message in (("alone", "got 1 cell"), ("a\tb\tc", "got 3 cells"), ("a\t ", "got 2 cells with an empty")):
+        (tmp_path / "pairs.tsv").write_text(f"one\teins\n\n{line}\n")
+        with pytest.raises(InputError, match=rf"pairs.tsv, line 3: .*{message}"):
+            read_pairs(tmp_path / "pairs.tsv")
+    with pytest.raises(InputError, match="--attention: expected one of"):
+        train_translate(tmp_path / "pairs.tsv", {"attention": "x"}, Place(tmp_path / "run"), as_json=False)
+    with pytest.raises(InputError, match="--depth: no setting of a translator"):
+        train_translate(tmp_path / "pairs.tsv", {"depth": 1}, Place(tmp_path / "run"), as_json=False)

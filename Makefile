@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench docs sanitize clean
+.PHONY: help demo test test-all lint types bench experiments docs sanitize clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## Forecast a real series and write a report, in demo/
 	@$(BIN)/python examples/demo.py
@@ -31,6 +31,9 @@ types: $(VENV)/.installed  ## Check types only
 
 bench: $(VENV)/.installed  ## Measure the layers beside torch.nn on this machine
 	@$(BIN)/throughtime bench
+
+experiments: $(VENV)/.installed  ## Run the classic experiments again and write docs/experiments.md
+	@$(BIN)/python -m examples.experiments
 
 docs: $(VENV)/.installed  ## Build the documentation in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html

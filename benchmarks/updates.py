@@ -112,39 +112,49 @@ def main() -> None:
     print(f"{'':34} {'torch /s':>10} {'ours /s':>10} {'ratio':>8}   difference of losses")
     for layer in LAYERS:
         for hidden, k in ONLINE:
-            wave = torch.sin(0.3 * torch.arange(20_001.0)).reshape(-1, 1, 1)
-            model = nn.ManyToMany(getattr(nn, layer)(1, hidden), 1)
-
-            def ours(updates: int, *, model: Any = model, wave: Tensor = wave, k: int = k) -> list[float]:
-                made = copy.deepcopy(model)
-                history = training.fit(
-                    made,
-                    (wave[: updates + k - 1], wave[1 : updates + k]),
-                    bptt=training.TruncatedBPTT(1, k),
-                    optimizer="sgd",
-                    learning_rate=0.01,
-                    stop=[training.Epochs(1)],
-                )
-                return [history.records[0].loss]
-
-            def plain(*, model: Any = model, wave: Tensor = wave, k: int = k) -> list[float]:
-                return online(Plain(model), wave[: FEW + k - 1], wave[1 : FEW + k], k)
-
-            compare(f"{layer}, online, H = {hidden}, k = {k}", (FEW, MANY), plain, ours, seconds)
+            compare_online(layer, hidden, k, seconds)
     for layer in LAYERS:
-        for batch, steps, inputs, hidden in STEPS:
-            model = nn.ManyToMany(getattr(nn, layer)(inputs, hidden), 1)
-            x, y = torch.randn(steps, batch, inputs), torch.randn(steps, batch, 1)
+        for sizes in STEPS:
+            compare_steps(layer, sizes, seconds)
 
-            def ours(updates: int, *, model: Any = model, x: Tensor = x, y: Tensor = y) -> list[float]:
-                made = copy.deepcopy(model)
-                history = training.fit(made, [(training.Batch(x, y))] * updates, clip=1.0, stop=[training.Epochs(1)])
-                return [history.records[0].loss]
 
-            def plain(*, model: Any = model, x: Tensor = x, y: Tensor = y) -> list[float]:
-                return whole(Plain(model), x, y, 10)
+def compare_online(layer: str, hidden: int, k: int, seconds: float) -> None:
+    """An update at each step of a wave."""
+    wave = torch.sin(0.3 * torch.arange(MANY + k + 1.0)).reshape(-1, 1, 1)
+    model = nn.ManyToMany(getattr(nn, layer)(1, hidden), 1)
 
-            compare(f"{layer}, batch {(batch, steps, inputs, hidden)}", (10, 50), plain, ours, seconds)
+    def ours(updates: int) -> list[float]:
+        history = training.fit(
+            copy.deepcopy(model),
+            (wave[: updates + k - 1], wave[1 : updates + k]),
+            bptt=training.TruncatedBPTT(1, k),
+            optimizer="sgd",
+            learning_rate=0.01,
+            stop=[training.Epochs(1)],
+        )
+        return [history.records[0].loss]
+
+    def plain() -> list[float]:
+        return online(Plain(model), wave[: FEW + k - 1], wave[1 : FEW + k], k)
+
+    compare(f"{layer}, online, H = {hidden}, k = {k}", (FEW, MANY), plain, ours, seconds)
+
+
+def compare_steps(layer: str, sizes: tuple[int, int, int, int], seconds: float) -> None:
+    """Train steps on random numbers."""
+    batch, steps, inputs, hidden = sizes
+    model = nn.ManyToMany(getattr(nn, layer)(inputs, hidden), 1)
+    x, y = torch.randn(steps, batch, inputs), torch.randn(steps, batch, 1)
+
+    def ours(updates: int) -> list[float]:
+        batches = [training.Batch(x, y)] * updates
+        history = training.fit(copy.deepcopy(model), batches, clip=1.0, stop=[training.Epochs(1)])
+        return [history.records[0].loss]
+
+    def plain() -> list[float]:
+        return whole(Plain(model), x, y, 10)
+
+    compare(f"{layer}, batch {sizes}", (10, 50), plain, ours, seconds)
 
 
 if __name__ == "__main__":

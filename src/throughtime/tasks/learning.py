@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 
 from throughtime import training
 from throughtime._errors import InputError
+from throughtime.tasks.schedules import one_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -91,7 +90,7 @@ def teach(
             data,
             loss=loss,
             optimizer=optimizer,
-            schedule=_one_cycle(epochs * len(data), seconds),
+            schedule=one_cycle(epochs * len(data), seconds, warm=_WARM),
             stop=stop,
             clip=1.0,
             validation=held_out,
@@ -100,16 +99,3 @@ def teach(
         )
     finally:
         network.eval()
-
-
-def _one_cycle(updates: int, seconds: float) -> Callable[[Optimizer], LambdaLR]:
-    """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner."""
-    started = time.monotonic()
-
-    def factor(update: int) -> float:
-        share = min(max(update / updates, (time.monotonic() - started) / seconds), 1.0)
-        if share < _WARM:
-            return 0.02 + 0.98 * share / _WARM
-        return 1e-4 + (1 + math.cos(math.pi * (share - _WARM) / (1 - _WARM))) / 2
-
-    return lambda optimizer: LambdaLR(optimizer, factor)

@@ -28,8 +28,8 @@ from throughtime.tasks.classification.inputs import (
 from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
 from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
 from throughtime.tasks.evaluation import Evaluation
-from throughtime.tasks.forecasting.settings import seconds_of
 from throughtime.tasks.learning import Work, preset, teach
+from throughtime.tasks.schedules import seconds_of
 from throughtime.tasks.settings import check_choice, check_share, check_whole
 
 if TYPE_CHECKING:

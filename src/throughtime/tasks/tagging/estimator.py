@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 from throughtime import training
 from throughtime.data.ragged import Buckets, Ragged
 from throughtime.tasks.evaluation import Evaluation
-from throughtime.tasks.forecasting.settings import seconds_of
 from throughtime.tasks.learning import Work, preset, teach
+from throughtime.tasks.schedules import seconds_of
 from throughtime.tasks.settings import check_choice, check_share, check_whole
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, known_tags
@@ -192,7 +192,7 @@ class SequenceTagger(BaseEstimator):
         found = self.evaluate(sentences, tags)
         return found.words.accuracy if found.entities is None else found.entities.f1
 
-    def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> TagEvaluation:
+    def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> TagEvaluation:
         """Accuracy, which tag was taken for which, and F1 of entities; a tag unknown from training is missed."""
         check_is_fitted(self)
         actual = check_tags(tags, check_sentences(sentences))

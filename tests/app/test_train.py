@@ -16,7 +16,7 @@ from throughtime.app.train import settings_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-FAST = ("--preset", "fast", "--budget", "2s", "--set", "hidden_size=8")
+FAST = ("--preset", "fast", "--set", "hidden_size=16", "--set", "dropout=0.1")
 MOODS = [f"{('+', '-')[i % 2]}\tthe {('good', 'bad')[i % 2]} film {i % 5}" for i in range(60)]
 TABLE = ["label\ttext", *MOODS]
 TS = [
@@ -25,7 +25,7 @@ TS = [
     *(f"{','.join(str(k * s) for k in range(5 + i % 3))}:{w}" for i in range(12) for s, w in ((1, "up"), (-1, "down"))),
 ]
 SENTENCE = ["1\tThe\tthe\tDET\tDT\t_\t2\tdet\t_\t_", "2\tdog\tdog\tNOUN\tNN\t_\t0\troot\t_\t_", ""]
-CONLLU = SENTENCE * 30
+CONLLU = SENTENCE * 60
 CONLL = ["Ann\tB-person", "left\tO", "", "Oslo\tB-place", "rained\tO", ""] * 20
 
 
@@ -61,9 +61,9 @@ def test_a_classifier_is_trained_judged_and_reported(moods: tuple[Path, dict[str
     assert {path.name for path in (directory / "run").iterdir()} == {
         "model", "report.html", "predictions.csv", "run.json",
     }  # fmt: skip
-    assert tt.load(directory / "run" / "model").hidden_size == 8
+    assert tt.load(directory / "run" / "model").hidden_size == 16
     run = json.loads((directory / "run" / "run.json").read_text())
-    assert run["settings"] == {"preset": "fast", "budget": "2s", "random_state": 0, "hidden_size": 8}
+    assert run["settings"] == {"preset": "fast", "random_state": 0, "hidden_size": 16, "dropout": 0.1}
 
 
 def test_classes_are_predicted_for_a_file_without_labels(moods: tuple[Path, dict[str, Any]]) -> None:

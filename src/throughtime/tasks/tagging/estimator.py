@@ -193,7 +193,12 @@ class SequenceTagger(BaseEstimator):
         return found.words.accuracy if found.entities is None else found.entities.f1
 
     def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> TagEvaluation:
-        """Accuracy, which tag was taken for which, and F1 of entities; a tag unknown from training is missed."""
+        """Accuracy, which tag was taken for which, and F1 of entities.
+
+        Args:
+            sentences: lists of words.
+            tags: of each word; where one is None, the word does not count. One never seen in training counts as missed.
+        """
         check_is_fitted(self)
         actual = check_tags(tags, check_sentences(sentences))
         given = self.predict(sentences)

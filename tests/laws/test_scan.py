@@ -30,6 +30,26 @@ def test_cutting_time_changes_nothing(layer: str, cut: int) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("batched", [False, True])
+def test_step_by_step_is_the_whole_sequence(layer: str, batch_first: bool, batched: bool) -> None:
+    module = getattr(nn, layer)(3, 17, num_layers=2, batch_first=batch_first)
+    x = torch.randn(6, 4, 3) if batched else torch.randn(6, 3)
+    time = 1 if batched and batch_first else 0
+    whole, finals = module(x.transpose(0, time))
+    state, outputs = None, []
+    for x_t in x:
+        y, state = module.step(x_t, state)
+        outputs.append(y)
+    assert_close((torch.stack(outputs, time), *states_of(state)), (whole, *states_of(finals)), "exact")
+
+
+def test_a_bidirectional_layer_has_no_single_step() -> None:
+    with pytest.raises(ValueError, match="expected a layer of one direction"):
+        nn.GRU(3, 4, bidirectional=True).step(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(3, 2, 5), (20, 3, 40), (1, 20, 33)])
 def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int]) -> None:

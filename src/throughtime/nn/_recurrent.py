@@ -159,6 +159,26 @@ class AbstractRecurrent(nn.Module):
             y = y.transpose(0, 1)
         return y, unwrapped(finals)
 
+    def step(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        """Advance by one step, at a cost that does not depend on how many came before.
+
+        Args:
+            x: (N, I), or (I,) for a single sequence.
+            hx: the state that the step before has returned; zero if None.
+
+        Returns:
+            The output of the last layer, (N, H) or (H,), and the state to go on from, in the form of `forward`'s.
+
+        Raises:
+            ValueError: if the layer is bidirectional, since what comes next is not known yet, or x is neither.
+        """
+        if self.bidirectional:
+            raise ValueError("step: expected a layer of one direction, got a bidirectional one, which needs all steps")
+        self._check_input(x, (1, 2))
+        time = 1 if self.batch_first and x.dim() == 2 else 0
+        y, state = self(x.unsqueeze(time), hx)
+        return y.squeeze(time), state
+
     def weights(self, layer: int) -> list[Weights]:
         """The weights of a layer (0 … L-1), one set for each direction."""
         flat = self._fields_of(layer)

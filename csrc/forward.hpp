@@ -283,6 +283,22 @@ class ForwardRun {
 };
 
 template <class C, class T>
+size_t packed_bytes(const Problem& p) {
+    Pieces pieces;
+    ForwardWeights<C, T>().layout(pieces, Shape<C, T>{p});
+    return pieces.used();
+}
+
+template <class C, class T>
+void pack_weights(const Problem& p, const Weights& from, void* to) {
+    const Shape<C, T> shape{p};
+    ForwardWeights<C, T> weights;
+    Pieces pieces(static_cast<char*>(to));
+    weights.layout(pieces, shape);
+    for (ptrdiff_t b = 0; b < shape.blocks; ++b) weights.pack(shape, from, b);
+}
+
+template <class C, class T>
 void forward(const Forward& f) {
     const Problem& p = f.problem;
     const Shape<C, T> shape{p};
@@ -293,7 +309,10 @@ void forward(const Forward& f) {
     auto* const memory = new ForwardMemory<C, T>[size_t(items)];
     auto* const members = new ForwardMember<C, T>[size_t(items * share.team)];
     const Scratch scratch([&](Pieces& pieces) {
-        for (int d = 0; d < p.directions; ++d) weights[d].layout(pieces, shape);
+        for (int d = 0; d < p.directions; ++d) {
+            Pieces own(static_cast<char*>(f.packed[d]));
+            weights[d].layout(f.packed[d] ? own : pieces, shape);
+        }
         for (int i = 0; i < items; ++i) {
             const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
             memory[i].layout(pieces, shape, count);
@@ -303,8 +322,9 @@ void forward(const Forward& f) {
 
     Barrier packed;
     parallel(share.threads(p.directions), [&](int me, int all) {
-        for (ptrdiff_t task = me; task < p.directions * shape.blocks; task += all)
-            weights[task / shape.blocks].pack(shape, f.weights[task / shape.blocks], task % shape.blocks);
+        for (int d = 0; d < p.directions; ++d)
+            if (!f.packed[d])
+                for (ptrdiff_t b = me; b < shape.blocks; b += all) weights[d].pack(shape, f.weights[d], b);
         packed.wait(all);
         // With fewer threads than asked for there are no teams, since members wait for each other.
         const int team = all == items * share.team ? share.team : 1;

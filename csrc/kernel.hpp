@@ -55,6 +55,7 @@ struct Forward {
     const void* state_0[max_states];  // (D, N, H) each, or null: zero
     void* state_n[max_states];        // (D, N, H) each
     void* kept;                       // kept_scalars() elements, or null: nothing is kept
+    void* packed[max_directions];     // what `pack` has made of the weights, or null: this call packs them itself
 };
 
 struct Backward {
@@ -82,6 +83,8 @@ struct Kernel {
     int kept;  // vectors kept for each unit and row, states after the first included
     void (*forward)(const Forward&);
     void (*backward)(const Backward&);
+    size_t (*packed_bytes)(const Problem&);  // of one direction; only the sizes of the problem matter
+    void (*pack)(const Problem&, const Weights&, void*);
 
     ptrdiff_t kept_scalars(ptrdiff_t rows, ptrdiff_t hidden, int directions) const {
         return directions * rows * ((hidden + lanes - 1) / lanes * lanes) * kept;

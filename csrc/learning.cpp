@@ -305,8 +305,16 @@ ptrdiff_t learn(const Learning& l) {
     return LearningRun<T>(l, memory)();
 }
 
+template <class T>
+void output(const void* w, const void* b, const void* h, ptrdiff_t hidden, ptrdiff_t outputs, void* y) {
+    for (ptrdiff_t o = 0; o < outputs; ++o)
+        static_cast<T*>(y)[o] = dot(static_cast<const T*>(h), static_cast<const T*>(w) + o * hidden, hidden) +
+                                (b ? static_cast<const T*>(b)[o] : T(0));
+}
+
 constexpr const char* isa = THROUGHTIME_STRING(THROUGHTIME_ISA);
-constexpr Learner learner_float{isa, false, learn<float>}, learner_double{isa, true, learn<double>};
+constexpr Learner learner_float{isa, false, learn<float>, output<float>},
+    learner_double{isa, true, learn<double>, output<double>};
 const RegisterOf<Learner> registered[] = {&learner_float, &learner_double};
 
 }  // namespace

@@ -70,6 +70,8 @@ struct Learner {
     bool is_double;
     // Returns how many windows ended in an update: all, or those before a loss or gradient that is no number.
     ptrdiff_t (*learn)(const Learning&);
+    // y = w h + b for one row; b may be null
+    void (*output)(const void* w, const void* b, const void* h, ptrdiff_t hidden, ptrdiff_t outputs, void* y);
 };
 
 }  // namespace throughtime

@@ -17,6 +17,7 @@
 #include "kernel.hpp"
 #include "learning.hpp"
 #include "reader.hpp"
+#include "stream.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -257,6 +258,14 @@ NB_MODULE(_engine, m) {
         .def_ro("is_double", &Learner::is_double)
         .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "x"_a, "target"_a, "windows"_a,
              "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "updates"_a, "threads"_a);
+    nb::class_<Stream>(m, "Stream", "A stack of layers and a linear output that advance one step at a time.")
+        .def(nb::init<const Learner&, ptrdiff_t>(), "learner"_a, "inputs"_a)
+        .def("add_layer", &Stream::add_layer, "kernel"_a, "weights"_a, "hidden"_a)
+        .def("set_output", &Stream::set_output, "weight"_a, "bias"_a.none(), "outputs"_a, "activation"_a)
+        .def("step", &Stream::step, "x"_a, "y"_a)
+        .def("run", &Stream::run, "x"_a, "y"_a, "steps"_a)
+        .def("get_state", &Stream::get_state, "layer"_a, "to"_a)
+        .def("set_state", &Stream::set_state, "layer"_a, "source"_a);
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
     m.def("kernels", &registered<Kernel>, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
     m.def("learners", &registered<Learner>, nb::rv_policy::reference, "The learners, for every instruction set.");

@@ -19,6 +19,8 @@ inline constexpr Kernel kernel{
     .kept = Shape<C, T>::kept,
     .forward = forward<C, T>,
     .backward = backward<C, T>,
+    .packed_bytes = packed_bytes<C, T>,
+    .pack = pack_weights<C, T>,
 };
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from throughtime._errors import InputError as InputError
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
+    from throughtime.io.network import save as save
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
     from throughtime.tasks.generation import SequenceGenerator as SequenceGenerator
@@ -36,6 +37,7 @@ _HOMES = {
     "SequenceGenerator": "throughtime.tasks.generation",
     "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
+    "save": "throughtime.io.network",
 }
 """The module that each public name is, or is found in."""
 

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from throughtime._kernels._engine import Kernel, Learner
+    from throughtime._kernels._engine import Kernel, Learner, Stream
 
 try:
     from throughtime._kernels import _engine
@@ -59,6 +59,12 @@ _learners: dict[bool, Learner] = {
 def find_learner(double: bool) -> Learner | None:
     """Return what trains small networks in float64 (`double`) or float32, or None where nothing is compiled."""
     return _learners.get(double)
+
+
+def stream(learner: Learner, inputs: int) -> Stream:
+    """An empty stack of layers that advances one step at a time."""
+    assert _engine is not None  # whoever has a learner has it
+    return _engine.Stream(learner, inputs)
 
 
 def _release_threads() -> None:

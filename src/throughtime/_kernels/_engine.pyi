@@ -81,6 +81,23 @@ class Learner:
     ) -> int:
         """Train on windows, one update each. Returns how many there were before a loss or gradient was no number."""
 
+class Stream:
+    """A stack of layers and a linear output that advance one step at a time."""
+
+    def __init__(self, learner: Learner, inputs: int) -> None: ...
+    def add_layer(self, kernel: Kernel, weights: tuple[Any, ...], hidden: int) -> None:
+        """Put a layer on top: (w_ih, w_hh, b_ih, b_hh), with the memory of numpy arrays; biases may be None."""
+
+    def set_output(self, weight: Any, bias: Any | None, outputs: int, activation: str) -> None: ...
+    def step(self, x: Any, y: Any) -> None:
+        """From x (I) to y (O)."""
+
+    def run(self, x: Any, y: Any, steps: int) -> None:
+        """From x (T, I) to y (T, O)."""
+
+    def get_state(self, layer: int, to: Any) -> None: ...
+    def set_state(self, layer: int, source: Any) -> None: ...
+
 def instruction_sets() -> list[str]:
     """Instruction sets that this processor can run, best first."""
 

@@ -1,16 +1,7 @@
-"""Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
-
-Writing is atomic: everything is written and flushed to disk in a sibling directory, which then takes the name. Where
-a directory is replaced, the old one keeps a second name until the new one stands, and is found there if the machine
-stopped in between. Reading trusts nobody: `config.json` holds size and sha256 of the other files and of itself.
-"""
+"""Model directories as tensors: what `directory.py` keeps as bytes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +11,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from throughtime._errors import InputError
+from throughtime.io import directory as directories
+from throughtime.io.directory import CONFIG as CONFIG
+from throughtime.io.directory import WEIGHTS as WEIGHTS
 
 if TYPE_CHECKING:
+    import os
+
     from torch import Tensor
-
-SCHEMA = 1
-"""Version of what stands in a model directory."""
-
-WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
-_LARGEST_CONFIG = 256 * 2**20  # bytes; what is longer is cut, and so refused
 
 
 @dataclass(frozen=True)
@@ -53,27 +43,9 @@ def write(directory: str | os.PathLike[str], checkpoint: Checkpoint, *, overwrit
         InputError: where something of that name exists (with `overwrite`: that is no model directory), or the place
             cannot be written.
     """
-    target = Path(directory)
-    _restore_old(target)
-    if os.path.lexists(target) and not (overwrite and _is_model(target)):
-        advice = "choose another name" + (" (overwrite replaces model directories only)" if overwrite else "")
-        raise InputError(f"{target} exists already; {advice}")
-    fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
-    try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        for name, content in _files(checkpoint).items():
-            _write_durably(fresh / name, content)
-        _flush_directory(fresh)
-        if target.exists():
-            os.replace(target, _old(target))
-        os.replace(fresh, target)
-        _flush_directory(target.parent)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(_old(target), ignore_errors=True)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
+    contents = directories.Contents(checkpoint.config, save_tensors(tensors), checkpoint.history.encode())
+    directories.write(directory, contents, overwrite=overwrite)
 
 
 def read(directory: str | os.PathLike[str]) -> Checkpoint:
@@ -82,92 +54,8 @@ def read(directory: str | os.PathLike[str]) -> Checkpoint:
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
     """
-    target = Path(directory)
-    _restore_old(target)
-    if not _is_model(target):
-        raise InputError(f"{target}: expected a model directory with {CONFIG} and {WEIGHTS}, found none")
-    config = _read_config(target)
-    weights, history = (_read_checked(target / name, config) for name in (WEIGHTS, HISTORY))
+    found = directories.read(directory)
     try:
-        return Checkpoint(config, load_tensors(weights), history.decode())
+        return Checkpoint(found.config, load_tensors(found.weights), found.history.decode())
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{target / WEIGHTS}: damaged: {error}") from error
-
-
-def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
-    tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
-    contents = {WEIGHTS: save_tensors(tensors), HISTORY: checkpoint.history.encode()}
-    sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in contents.items()}
-    config = {"schema": SCHEMA, **checkpoint.config, "files": sums}
-    return contents | {CONFIG: (json.dumps({**config, "sha256": _sum(config)}, indent=1) + "\n").encode()}
-
-
-def _sum(config: dict[str, Any]) -> str:
-    """The sha256 of a configuration in one fixed spelling."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def _read_config(target: Path) -> dict[str, Any]:
-    path = target / CONFIG
-    try:
-        with path.open("rb") as file:
-            config = json.loads(file.read(_LARGEST_CONFIG))
-        claimed = config.pop("sha256")
-        schema = config["schema"]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: damaged: no configuration of a model") from error
-    if schema != SCHEMA:
-        raise InputError(
-            f"{path}: expected schema {SCHEMA}, got {schema!r}: written by another version of throughtime?"
-        )
-    if claimed != _sum(config):
-        raise InputError(f"{path}: damaged: its checksum does not fit its content")
-    return config
-
-
-def _read_checked(path: Path, config: dict[str, Any]) -> bytes:
-    """The content of a file that has the size and the sum that the configuration says."""
-    try:
-        size, claimed = config["files"][path.name]["bytes"], config["files"][path.name]["sha256"]
-        if path.stat().st_size == size:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == claimed:
-                return content
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path.parent / CONFIG}: damaged: no checksum of {path.name}") from error
-    raise InputError(f"{path}: damaged: size or checksum are not those in {CONFIG}")
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_directory(path: Path) -> None:
-    if os.name == "posix":  # elsewhere a directory cannot be opened
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _is_model(target: Path) -> bool:
-    return (target / CONFIG).is_file() and (target / WEIGHTS).is_file()
-
-
-def _old(target: Path) -> Path:
-    """The second name of a directory that is being replaced."""
-    return target.with_name(f".{target.name}.old")
-
-
-def _restore_old(target: Path) -> None:
-    """Bring back what a replacement that was cut short has left under its second name."""
-    if not os.path.lexists(target) and _is_model(_old(target)):
-        os.replace(_old(target), target)
+        raise InputError(f"{Path(directory) / WEIGHTS}: damaged: {error}") from error

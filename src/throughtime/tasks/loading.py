@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import os
 
 _READERS = {
+    "network": "throughtime.io.network",
     "forecast": "throughtime.tasks.forecasting.saving",
     "classify": "throughtime.tasks.classification.saving",
     "tag": "throughtime.tasks.tagging.saving",

@@ -1,0 +1,88 @@
+"""Layers and layouts in model directories: `throughtime.save` writes them, `throughtime.load` reads them.
+
+What is written is a description and weights, nothing that could run. `throughtime.runtime` reads the same directories
+without torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime import nn
+from throughtime._errors import InputError
+from throughtime.io import checkpoint
+
+if TYPE_CHECKING:
+    import os
+
+TASK = "network"
+_LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+_LAYOUTS = {"OneToOne": nn.OneToOne, "ManyToMany": nn.ManyToMany, "ManyToOne": nn.ManyToOne}
+_OPTIONS = (
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+    "recurrent_bias",
+)
+_FUNCTIONS = {"RNN": {"nonlinearity": "activation"}}  # by what a layer calls them; other layers:
+_GATED = {"activation": "activation", "gate_activation": "gate_activation"}
+
+
+def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a layer, or a layout around one, into a new model directory.
+
+    Args:
+        model: an `RNN`, `GRU` or `LSTM`, or a `OneToOne`, `ManyToMany` or `ManyToOne`.
+        directory: is created.
+        overwrite: replace a model directory of that name.
+
+    Raises:
+        InputError: for another model, for activations without a name, or where the directory cannot be written.
+    """
+    layout = _name_of(model, _LAYOUTS)
+    layer: Any = model.layer if layout else model
+    kind = _name_of(layer, _LAYERS)
+    if kind is None:
+        known = ", ".join([*_LAYERS, *_LAYOUTS])
+        raise InputError(f"save: expected one of {known}, got {type(model).__name__}")
+    functions = {name: getattr(layer, own) for name, own in _FUNCTIONS.get(kind, _GATED).items()}
+    description: dict[str, Any] = {
+        "layer": kind,
+        "cell": layer.cell.name,
+        "options": {name: getattr(layer, name) for name in _OPTIONS} | functions,
+        "dtype": str(layer.all_weights[0][0].dtype).removeprefix("torch."),
+    }
+    if layer.proj_size:
+        description["options"]["proj_size"] = layer.proj_size
+    if layout:
+        output: Any = model.output
+        description |= {"layout": layout, "outputs": output.out_features, "output_activation": output.activation}
+        functions["output_activation"] = output.activation
+    for name, value in functions.items():
+        if not isinstance(value, str):
+            raise InputError(f"{name}: expected a name, got a function, which no file can hold")
+    found = checkpoint.Checkpoint({"task": TASK, "network": description}, dict(model.state_dict()))
+    checkpoint.write(directory, found, overwrite=overwrite)
+
+
+def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
+    """The module that `save` wrote. Sizes are checked against the weights before anything is allocated."""
+    description = found.config["network"]
+    dtype = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}[description["dtype"]]
+    with torch.device("meta"):
+        model: Any = _LAYERS[description["layer"]](**description["options"], dtype=dtype)
+        if "layout" in description:
+            activation = description["output_activation"]
+            model = _LAYOUTS[description["layout"]](model, description["outputs"], output_activation=activation)
+    model.load_state_dict(found.tensors, strict=True, assign=True)
+    return model.requires_grad_(requires_grad=True)
+
+
+def _name_of(module: torch.nn.Module, known: dict[str, Any]) -> str | None:
+    return next((name for name, kind in known.items() if type(module) is kind), None)

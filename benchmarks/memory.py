@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -67,8 +68,9 @@ def _cell(layer: str, steps: int, strategy: str) -> str:
 
 
 def _resident() -> float:
-    """The greatest resident size of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The greatest resident size of this process so far, in MiB; getrusage would count what it was forked from."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024  # pyright: ignore[reportOptionalSubscript]
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def test_misread_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path
 REFUSED = {
     "an unknown task": (
         ["train", "clasify", "moods.tsv"],
-        "expected one of classify, tag, got 'clasify'; did you mean",
+        "expected one of classify, tag, generate, translate, got 'clasify'; did you mean classify",
     ),
     "an unknown setting": (
         ["train", "classify", "moods.tsv", "--set", "size=3"],

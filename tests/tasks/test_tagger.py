@@ -59,7 +59,7 @@ def sentences(count: int = 150, seed: int = 0) -> tuple[list[list[str]], list[li
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.SequenceTagger:
-    return quick().fit(*sentences(100))
+    return quick().fit(*sentences(200))
 
 
 def test_tags_depend_on_the_words_around(fitted: tt.SequenceTagger) -> None:

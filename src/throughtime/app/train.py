@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
-from throughtime.io.checkpoint import CONFIG
+from throughtime.io.directory import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,6 @@ from safetensors.torch import save as save_tensors
 
 from throughtime._errors import InputError
 from throughtime.io import directory as directories
-from throughtime.io.directory import CONFIG as CONFIG
-from throughtime.io.directory import WEIGHTS as WEIGHTS
 
 if TYPE_CHECKING:
     import os
@@ -58,4 +56,4 @@ def read(directory: str | os.PathLike[str]) -> Checkpoint:
     try:
         return Checkpoint(found.config, load_tensors(found.weights), found.history.decode())
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{Path(directory) / WEIGHTS}: damaged: {error}") from error
+        raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
 from throughtime.io import checkpoint
+from throughtime.io.directory import CONFIG
 
 if TYPE_CHECKING:
     import os
@@ -34,4 +35,4 @@ def load(directory: str | os.PathLike[str]) -> Any:
     try:
         return importlib.import_module(_READERS[task]).restore(found)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-        raise InputError(f"{directory}: its {checkpoint.CONFIG} does not describe a usable model: {error}") from error
+        raise InputError(f"{directory}: its {CONFIG} does not describe a usable model: {error}") from error

@@ -137,7 +137,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
         with torch.no_grad():
             state: Any = None
             for batch in _batches(data):
-                state = started_from(state, batch.reset, batch.x, model)
+                state = started_from(state, batch.reset)
                 y, state = call(model, batch.x, state, batch.lengths)
                 y, target = valid(y, batch.y, batch.lengths, model)
                 weight = target.shape[0] if target.dim() else 1
@@ -204,7 +204,7 @@ class Training:
         for number, batch in enumerate(data):
             if now.skips(number):
                 continue
-            now.state = started_from(now.state, batch.reset, batch.x, self.model)
+            now.state = started_from(now.state, batch.reset)
             for done in self._updates(batch, now.state, number):
                 shown = [[u.loss * u.targets, u.targets, u.norm, u.norm > self.clip] for u in done]
                 now.totals += torch.tensor(shown, dtype=torch.float64).sum(0)

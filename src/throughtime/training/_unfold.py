@@ -53,15 +53,16 @@ def tensors_of(state: Any) -> tuple[Tensor, ...]:
     return () if state is None else state if isinstance(state, tuple) else (state,)
 
 
-def started_from(state: Any, reset: Tensor | None, x: Tensor, model: nn.Module) -> Any:
+def started_from(state: Any, reset: Tensor | None) -> Any:
     """The state that a batch starts from: zero (None) in the rows that `reset` names, or in all without it."""
     if reset is None or state is None:
         return None
-    rows = x.shape[1 - time_of(model, x)] if x.dim() > 2 else 1
+    before = tensors_of(state)
+    rows = before[0].shape[1] if before[0].dim() == 3 else 1
     if reset.shape != (rows,) or reset.dtype != torch.bool:
         raise ValueError(
             f"reset: expected one boolean for each of the {rows} rows, got {reset.dtype} of shape {tuple(reset.shape)}"
         )
-    keep = ~reset.to(x.device).unsqueeze(-1)
-    zeroed = tuple(torch.where(keep, s, 0.0) for s in tensors_of(state))
+    keep = ~reset.to(before[0].device).unsqueeze(-1)
+    zeroed = tuple(torch.where(keep, s, 0.0) for s in before)
     return zeroed if isinstance(state, tuple) else zeroed[0]

@@ -4,7 +4,7 @@ A tagger whose tags are the words that were there: every blank is to be tagged w
 read but not learned from. What stands after the blank helps as much as what stands before it, and only a bidirectional
 network sees both.
 
-    python examples/fill_in.py train.conllu.gz test.conllu.gz --budget 4m
+    python examples/fill_in.py train.conllu.gz test.conllu.gz
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, help="CoNLL-U file to learn from")
     parser.add_argument("test", type=Path, help="CoNLL-U file to judge by")
-    parser.add_argument("--budget", default="4m", help="time for each network")
+    parser.add_argument("--preset", default="balanced", help="work for each network: fast, balanced or best")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -64,7 +64,7 @@ def main() -> None:
             hidden_size=128,
             dropout=0.2,
             bidirectional=both,
-            budget=options.budget,
+            preset=options.preset,
             random_state=options.seed,
         )
         taggers[name] = tagger.fit(shown, hidden)

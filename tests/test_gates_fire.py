@@ -86,6 +86,24 @@ MUTATIONS = [
         "meta/test_pages.py::test_the_version_is_the_same_everywhere",
     ),
     Mutation(
+        "nn/pooling.py",
+        "steps >= ends",
+        "steps > ends",
+        "tasks/test_classifier.py::test_pooling_does_not_see_what_is_behind_the_end[mean]",
+    ),
+    Mutation(
+        "tasks/tagging/entities.py",
+        "and now == kind",
+        "",
+        "tasks/test_tagger.py::test_entities_are_those_of_conlleval[B-a I-b-expected4]",
+    ),
+    Mutation(
+        "data/ragged.py",
+        "steps < lengths.unsqueeze(1)",
+        "steps <= lengths.unsqueeze(1)",
+        "data/test_ragged.py::test_padding_is_zero_behind_the_end_alone",
+    ),
+    Mutation(
         "app/cells.py",
         "values.is_infinite()",
         "values.is_nan()",

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.tolerances import assert_close
 
 import throughtime as tt
-from throughtime import InputError, training
+from throughtime import InputError, nn, training
 from throughtime.data.ts import read_ts
 from throughtime.io import checkpoint
 from throughtime.tasks.evaluation import Evaluation
@@ -85,6 +85,20 @@ def test_a_mood_is_read_off_words_never_seen_together(reader: tt.SequenceClassif
 
 def test_movements_of_different_lengths_are_told_apart(watcher: tt.SequenceClassifier) -> None:
     assert watcher.score(*movements(seed=1)) > 0.9
+
+
+@pytest.mark.parametrize("pooling", ["final", "mean", "max", "attention"])
+def test_pooling_does_not_see_what_is_behind_the_end(pooling: str) -> None:
+    layer = nn.GRU(2, 3, batch_first=True, bidirectional=True)
+    pool = nn.Pooling(layer, pooling)
+    x = torch.randn(1, 4, 2)
+    longer = torch.cat([x, torch.zeros(1, 3, 2)], 1)
+    expected = pool(*layer(x))
+    assert_close(pool(*layer(longer, lengths=[4]), lengths=[4]), expected, "forward")
+    # Nor does it rely on the outputs being zero there.
+    h, state = layer(longer, lengths=[4])
+    h[:, 4:] = 9.0
+    assert_close(pool(h, state, lengths=[4]), expected, "forward")
 
 
 @pytest.mark.parametrize("tokens", ["word", "subword", "char", "byte"])

@@ -77,7 +77,9 @@ def train(order: Order) -> int:
             notes = [*cases.notes, note, *classifier.notes_]
             page = report.classifier_page(classifier, unseen.X, unseen.y or [], evaluation, notes, _source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
-            (directory / "predictions.csv").write_text(_predictions(classifier, unseen), encoding="utf-8")
+            (directory / "predictions.csv").write_text(
+                _predictions(classifier, unseen, order.test or order.data), encoding="utf-8"
+            )
             paths = {name: str(order.place.path / f) for name, f in _FILES.items()}
             result = {"task": "classify", **paths, **scores(evaluation), "trained_on": len(known.X)}
             result["seconds"] = round(time.monotonic() - started, 2)
@@ -105,9 +107,9 @@ def predict(job: Job) -> None:
     classifier = throughtime.load(job.model)
     screen = Screen()
     screen.say(*cases.notes[:1])
-    text = _predictions(classifier, Cases(cases.X, None), job.data)
-    names, *rows = (line for line in _table(classifier, Cases(cases.X, None), job.data))
-    learn.deliver(job, text, [dict(zip(names, row, strict=True)) for row in rows], screen)
+    names, *rows = _table(classifier, Cases(cases.X, None), job.data)
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    learn.deliver(job, learn.csv_text(names, rows), records, screen)
 
 
 def evaluate(job: Job) -> None:
@@ -165,12 +167,12 @@ def _labels(classifier: SequenceClassifier, y: list[str] | None) -> list[Any]:
     return [classes.get(label, label) for label in y or []]
 
 
-def _predictions(classifier: SequenceClassifier, cases: Cases, path: Path | None = None) -> str:
+def _predictions(classifier: SequenceClassifier, cases: Cases, path: Path) -> str:
     names, *rows = _table(classifier, cases, path)
     return learn.csv_text(names, rows)
 
 
-def _table(classifier: SequenceClassifier, cases: Cases, path: Path | None) -> list[list[Any]]:
+def _table(classifier: SequenceClassifier, cases: Cases, path: Path) -> list[list[Any]]:
     """A header, and for each sequence its row, its class if that is known, and what was predicted."""
     try:
         proba = classifier.predict_proba(cases.X)

@@ -21,6 +21,7 @@ from throughtime.data.midi import read_midi, write_midi
 from throughtime.data.music import as_roll
 from throughtime.tasks.generation import plot_piano_roll
 from throughtime.tasks.generation.batches import Pieces, Streams
+from throughtime.tasks.generation.recipes import RECIPES
 from throughtime.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -181,6 +182,14 @@ def test_a_new_key_at_every_pass_and_every_step_once() -> None:
         assert (x[1:] == y[:-1]).all()
         assert not x[0].any()
         assert lengths.tolist() == [24] * len(lengths)
+
+
+def test_less_material_is_read_more_often_and_in_more_keys() -> None:
+    recipe = RECIPES["piano_roll"]
+    assert recipe.epochs_for(recipe.size) == recipe.epochs
+    assert recipe.epochs_for(10 * recipe.size) < recipe.epochs < recipe.epochs_for(recipe.size // 10)
+    assert recipe.transposition_for(recipe.size) == recipe.transposition > 0
+    assert recipe.transposition_for(10 * recipe.size) == 0
 
 
 def test_streams_hold_a_text_side_by_side() -> None:

@@ -193,12 +193,14 @@ class PianoSymbols:
         return rolls, held_out, sum(map(len, rolls))
 
     def material(self, train: list[np.ndarray], validation: list[np.ndarray] | None, recipe: Recipe) -> Material:
-        """Whole pieces, each time in another key."""
-        pieces = Pieces(train, recipe.batch_size, transposition=recipe.transposition, shuffle=True)
+        """Whole pieces, where there are few of them each time in another key."""
+        steps = sum(map(len, train))
+        most = recipe.transposition_for(steps)
+        pieces = Pieces(train, recipe.batch_size, transposition=most, shuffle=True)
         held_out = None if validation is None else Pieces(validation, _AT_ONCE, shuffle=False)
         counts = np.concatenate(train).sum(0) + 1.0
-        moves = np.ones(2 * recipe.transposition + 1) / (2 * recipe.transposition + 1)
-        share = np.convolve(counts, moves, mode="same") / (sum(map(len, train)) + 2.0)
+        moves = np.ones(2 * most + 1) / (2 * most + 1)
+        share = np.convolve(counts, moves, mode="same") / (steps + 2.0)
         expected = torch.from_numpy(np.log(share / (1 - share).clip(min=1e-3)))
         return Material(pieces, pieces.updates(recipe.steps), held_out, key_loss, expected)
 

@@ -21,7 +21,8 @@ class Recipe:
         learning_rate: at the top of its cycle.
         weight_decay: of AdamW.
         keep: of the averaged weights at each update.
-        transposition: semitones by which a piece is moved at most.
+        transposition: semitones by which a piece is moved at most, where there are few.
+        scarce: steps beyond which there are enough pieces in every key.
         epochs: for material of `size` steps; more for less.
         size: steps.
     """
@@ -36,8 +37,13 @@ class Recipe:
     weight_decay: float
     keep: float
     transposition: int
+    scarce: int
     epochs: int
     size: int
+
+    def transposition_for(self, steps: int) -> int:
+        """Semitones by which pieces of so many steps are moved at most."""
+        return self.transposition if steps <= self.scarce else 0
 
     def epochs_for(self, steps: int) -> int:
         """Passes over material of so many steps: the less there is, the more often it is read."""
@@ -55,6 +61,7 @@ _TEXT = Recipe(
     weight_decay=0.01,
     keep=0.998,
     transposition=0,
+    scarce=0,
     epochs=9,
     size=1_000_000,
 )
@@ -69,6 +76,7 @@ _WORDS = Recipe(
     weight_decay=0.01,
     keep=0.998,
     transposition=0,
+    scarce=0,
     epochs=12,
     size=900_000,
 )
@@ -83,6 +91,7 @@ _MUSIC = Recipe(
     weight_decay=0.1,
     keep=0.998,
     transposition=5,
+    scarce=50_000,
     epochs=180,
     size=13_800,
 )

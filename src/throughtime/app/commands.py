@@ -66,7 +66,7 @@ def forecast(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="What to learn: classify or tag.", show_default=False)],
+    task: Annotated[str, typer.Argument(help="What to learn: classify, tag, generate or translate.", show_default=False)],
     data: Annotated[Path, typer.Argument(help="File to learn from: see below.", show_default=False)],
     test: Annotated[Path | None, typer.Option(help="File to judge by.", show_default="a part of DATA")] = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
@@ -89,6 +89,8 @@ def train(
 
     classify: a TSV, CSV, Parquet or JSON lines file of texts and labels, or a UCR/UEA .ts file.
     tag: a CoNLL or CoNLL-U file.
+    generate: a text file, a JSON file of pieces, or a directory of MIDI files.
+    translate: a table of two columns, or of lines split by a tab.
     """
     from throughtime.app.places import Place
     from throughtime.app.train import Order, module_of, settings_of

@@ -36,7 +36,8 @@ with `nn.Chrono`, which biases the gates towards remembering as long as the prob
 identity; the tanh network as torch makes it. GRU and LSTM learn at a rate of 0.003 (copying: 0.01, the best of three
 that were tried), the others at a third of that. Where a gradient overflows, the training ends and says so: diverged.
 Losses are the lowest of the looks taken while training. Between the two bits of XOR there is silence; with distracting
-bits in between, neither GRU nor LSTM learned it in 2,000 updates. Source of each problem: its docstring in `examples/experiments/problems.py`.
+bits in between, neither GRU nor LSTM learned it in 2,000 updates. Source of each problem: its docstring in
+`examples/experiments/problems.py`.
 
 ## Beside published figures
 

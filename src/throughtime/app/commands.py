@@ -66,7 +66,9 @@ def forecast(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="What to learn: classify, tag, generate or translate.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(help="What to learn: classify, tag, generate or translate.", show_default=False)
+    ],
     data: Annotated[Path, typer.Argument(help="File to learn from: see below.", show_default=False)],
     test: Annotated[Path | None, typer.Option(help="File to judge by.", show_default="a part of DATA")] = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,

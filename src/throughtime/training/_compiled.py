@@ -69,6 +69,7 @@ class Compiled:
         self._optimizer = optimizer
         self._rule, self._moments = _RULES[type(optimizer)]
         self.pace = 1  # updates that fit into a moment
+        self._bound: _Bound | None = None
 
     @classmethod
     def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[Compiled | None, str]:
@@ -157,21 +158,16 @@ class Compiled:
     def _learn(
         self, x: Tensor, y: Tensor, state: tuple[Tensor, ...], windows: Tensor, reports: Tensor, clip: float
     ) -> int:
-        layer, output = self._model.layer, self._model.output
-        weights = [layer.weights(number)[0][:-1] for number in range(layer.num_layers)]
-        parameters = [*(w for fields in weights for w in fields), output.weight, output.bias]
-        group = self._optimizer.param_groups[0]
-        updates = self._prepare([p for p in parameters if p is not None])
-        first, second = self._moments
-        states = self._optimizer.state
-        moments = [(None, None) if p is None else (states[p].get(first), states[p].get(second)) for p in parameters]
+        if self._bound is None:
+            self._bound = _Bound.of(self._model, self._optimizer, self._moments)
+        bound, group = self._bound, self._optimizer.param_groups[0]
         beta1, beta2 = group.get("betas", (group.get("momentum", 0.0), 0.0))
         done = self._learner.learn(
             [
-                (kernel, (*(None if w is None else w.detach() for w in fields), None), tuple(s[number] for s in state))
-                for number, (kernel, fields) in enumerate(zip(self._kernels, weights, strict=True))
+                (kernel, weights, tuple([s[number] for s in state]))
+                for number, (kernel, weights) in enumerate(zip(self._kernels, bound.weights, strict=True))
             ],
-            (output.weight.detach(), None if output.bias is None else output.bias.detach()),
+            bound.output,
             self._loss,
             self._final,
             x,
@@ -179,32 +175,48 @@ class Compiled:
             windows,
             reports,
             self._rule,
-            moments,
+            bound.moments,
             (float(group["lr"]), group["weight_decay"], beta1, beta2, group.get("eps", 0.0), clip),
-            updates,
+            # Without dampening a velocity of zeros is as good as none, so that SGD need not count.
+            int(bound.steps[0]) if bound.steps else 1,
             torch.get_num_threads(),
         )
-        for p in parameters:
-            if p is not None and "step" in states[p]:
-                states[p]["step"] += done
+        for step in bound.steps:
+            step += done
         self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
         return done
 
-    def _prepare(self, parameters: list[Tensor]) -> int:
-        """Create what the optimizer would keep for each parameter. Returns how many updates it has made."""
-        updates = 0
+
+class _Bound(NamedTuple):
+    """The tensors that updates change, in the order in which the engine takes them."""
+
+    weights: list[tuple[Tensor | None, ...]]  # of each layer
+    output: tuple[Tensor, Tensor | None]
+    moments: list[tuple[Tensor | None, Tensor | None]]  # of each weight of the layers, then of the output
+    steps: list[Tensor]  # how many updates the optimizer has counted for each
+
+    @classmethod
+    def of(cls, model: Any, optimizer: Optimizer, names: tuple[str, str]) -> _Bound:
+        """Bind a model and what its optimizer keeps, which is created as the optimizer would."""
+        layer, output = model.layer, model.output
+        weights = [layer.weights(number)[0] for number in range(layer.num_layers)]
+        parameters = [*(w for fields in weights for w in fields[:-1]), output.weight, output.bias]
+        moments, steps = [], []
         for p in parameters:
-            kept = self._optimizer.state[p]
-            if self._rule == "sgd":
-                if self._optimizer.param_groups[0]["momentum"] and kept.get("momentum_buffer") is None:
-                    kept["momentum_buffer"] = torch.zeros_like(p)
-                updates = 1  # a buffer of zeros and no buffer are the same without dampening
-            else:
+            if p is None:
+                moments.append((None, None))
+                continue
+            kept = optimizer.state[p]
+            if names[1]:
                 if not kept:
-                    kept["step"] = torch.tensor(0.0)
-                    kept["exp_avg"], kept["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
-                updates = int(kept["step"])
-        return updates
+                    kept |= {"step": torch.tensor(0.0), **{name: torch.zeros_like(p) for name in names}}
+                steps.append(kept["step"])
+            elif optimizer.param_groups[0]["momentum"] and kept.get(names[0]) is None:
+                kept[names[0]] = torch.zeros_like(p)
+            moments.append(tuple(kept.get(name) for name in names))
+        detached = [tuple(w if w is None else w.detach() for w in fields) for fields in weights]
+        bias = None if output.bias is None else output.bias.detach()
+        return cls(detached, (output.weight.detach(), bias), moments, steps)
 
 
 def _name_of(loss: Loss) -> str | None:

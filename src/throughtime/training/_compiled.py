@@ -70,6 +70,7 @@ class Compiled:
         self._rule, self._moments = _RULES[type(optimizer)]
         self.pace = 1  # updates that fit into a moment
         self._bound: _Bound | None = None
+        self._known: dict[tuple[Any, ...], bool] = {}  # whether batches like the last one are covered
 
     @classmethod
     def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[Compiled | None, str]:
@@ -96,23 +97,27 @@ class Compiled:
 
     def covers(self, batch: Batch) -> bool:
         """Whether a batch is of the plain kind: as many steps in each row, the weights' element type, small."""
-        weight = self._model.output.weight
         x, y = batch.x, batch.y
-        targets = (x.shape[1 - self._time],) if self._final else x.shape[:2]
-        alike = y.dtype is torch.int64 if self._loss == "cross_entropy" else y.dtype is weight.dtype
-        rows = x[..., 0].numel() if x.dim() == 3 else 0
+        if batch.lengths is not None or x.requires_grad:
+            return False
+        key = (x.shape, x.dtype, x.device, y.shape, y.dtype, y.device)
+        if key not in self._known:
+            self._known = {key: self._covers(x, y)}
+        return self._known[key]
+
+    def _covers(self, x: Tensor, y: Tensor) -> bool:
+        weight = self._model.output.weight
+        if x.dim() != 3 or not x.numel() or x.shape[2] != self._model.layer.input_size:
+            return False
+        outputs = (x.shape[1 - self._time],) if self._final else x.shape[:2]
+        classes = self._loss == "cross_entropy"
         return (
-            batch.lengths is None
-            and x.dim() == 3
-            and x.numel() > 0
-            and x.shape[2] == self._model.layer.input_size
-            and x.dtype is weight.dtype
-            and x.is_cpu
-            and not x.requires_grad
-            and alike
+            x.is_cpu
             and y.is_cpu
-            and y.shape == (targets if self._loss == "cross_entropy" else (*targets, weight.shape[0]))
-            and rows * weight.numel() <= _MOST_WORK
+            and x.dtype is weight.dtype
+            and y.dtype is (torch.int64 if classes else weight.dtype)
+            and y.shape == (outputs if classes else (*outputs, weight.shape[0]))
+            and x[..., 0].numel() * weight.numel() <= _MOST_WORK
         )
 
     def updates(self, batch: Batch, windows: Iterator[Window], state: Any, *, clip: float) -> list[Update]:
@@ -181,8 +186,8 @@ class Compiled:
             int(bound.steps[0]) if bound.steps else 1,
             torch.get_num_threads(),
         )
-        for step in bound.steps:
-            step += done
+        for steps in bound.steps:
+            steps.add_(done)
         self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
         return done
 

@@ -206,8 +206,8 @@ class Training:
                 continue
             now.state = started_from(now.state, batch.reset)
             for done in self._updates(batch, now.state, number):
-                shown = [[u.loss * u.targets, u.targets, u.norm, u.norm > self.clip] for u in done]
-                now.totals += torch.tensor(shown, dtype=torch.float64).sum(0)
+                shown = [(u.loss * u.targets, u.targets, u.norm, u.norm > self.clip) for u in done]
+                now.totals += torch.tensor([sum(column) for column in zip(*shown, strict=True)], dtype=torch.float64)
                 _, loss, norm, _, now.state = done[-1]
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
@@ -270,12 +270,16 @@ class Training:
             state = done[-1].state
             yield done
 
-    def _room(self) -> int | None:
+    def _room(self) -> int:
         """How many updates may follow each other before criteria and schedule have to be asked."""
         assert self.compiled is not None
-        now = self._progress(0.0, 0.0)
-        room = min((criterion.room(now) for criterion in self.each_update), default=math.inf)
-        return 1 if self.scheduler is not None else max(1, int(min(room, self.compiled.pace)))
+        if self.scheduler is not None:
+            return 1
+        room: float = self.compiled.pace
+        if self.each_update:
+            now = self._progress(0.0, 0.0)
+            room = min(room, *(criterion.room(now) for criterion in self.each_update))
+        return max(1, int(room))
 
     def _update(self, batch: Batch, window: Window, state: Any, number: int) -> Update:
         """Train on one window."""

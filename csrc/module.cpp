@@ -76,10 +76,11 @@ Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tupl
     return p;
 }
 
-bool accepts(const Kernel& kernel, nb::args tensors) {
+bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
     const Reader reader(kernel.is_double);
-    for (const nb::handle tensor : tensors)
-        if (!tensor.is_none() && !reader.accepts(tensor)) return false;
+    if (!reader.accepts(x)) return false;
+    for (const nb::handle weight : weights)
+        if (!weight.is_none() && !reader.accepts(weight)) return false;
     return true;
 }
 
@@ -94,9 +95,11 @@ nb::object make_output(const TensorMaker& make, const Tensor& x, int64_t feature
     return y;
 }
 
-// Returns y, the final states and, if asked for, what is kept for the backward pass.
-nb::tuple forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
-                  bool reverse, int threads, bool keep) {
+// Returns y, the final states and, if asked for, what is kept for the backward pass; None for tensors that the kernel
+// does not accept.
+nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
+                   bool reverse, int threads, bool keep) {
+    if (!accepts(kernel, x, weights)) return nb::none();
     Reader reader(kernel.is_double);
     Forward f{};
     const Tensor inputs = reader.sequence(x);
@@ -249,7 +252,8 @@ NB_MODULE(_engine, m) {
         .def_ro("kept", &Kernel::kept)
         .def("kept_scalars", &Kernel::kept_scalars, "rows"_a, "hidden"_a, "directions"_a,
              "Size of the buffer that forward fills for backward, in elements.")
-        .def("accepts", &accepts, "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
+        .def("accepts", &accepts, "x"_a, "weights"_a,
+             "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
         .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a,
              "dstate_0"_a, "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);

@@ -73,7 +73,7 @@ def _scan(
 ) -> list[torch.Tensor]:
     tables = _spread(ragged, kinds)
     threads = torch.get_num_threads()
-    y, finals, kept = _kernel(kernel).forward(
+    found = _kernel(kernel).forward(
         x,
         tuple(state),
         _spread(weights, present),
@@ -82,6 +82,8 @@ def _scan(
         threads,
         True,  # noqa: FBT003
     )
+    assert found is not None
+    y, finals, kept = found
     assert kept is not None
     return [y, *finals, kept]
 

@@ -82,29 +82,25 @@ def unfold(
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
-    kernel, _ = route(cell, x, weights, activations)
-    directions = len(weights) // _FIELDS
-    if kernel is None:
-        call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
-        return _reference_scan(call, x, state, weights)
-    if torch.compiler.is_compiling():
-        tables = () if ragged is None else ragged.tables
-        return _operator.unfold(kernel, x, state, weights, tables, reverse=reverse, directions=directions)
-    if torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
-        call = _Call(kernel, cell, ragged, reverse, activations, directions, len(state))
-        y, *finals = _Scan.apply(call, x, *state, *weights)
-        return y, tuple(finals)
-    y, finals, _ = _forward(kernel, x, state, weights, ragged, reverse=reverse, keep=False)
-    return y, finals
-
-
-def _forward(
-    kernel: Kernel, x: Tensor, state: States, weights: Tensors, ragged: Ragged | None, *, reverse: bool, keep: bool
-) -> tuple[Tensor, States, Tensor | None]:
-    """Run the kernel. Returns y, the final states and what is kept for the backward pass."""
-    return kernel.forward(
-        x, state, weights, () if ragged is None else ragged.tables, reverse, torch.get_num_threads(), keep
-    )
+    kernel, _ = _compiled(cell, x, weights, activations)
+    if kernel is not None:
+        if torch.compiler.is_compiling():
+            if _all_alike(x, weights):
+                tables = () if ragged is None else ragged.tables
+                directions = len(weights) // _FIELDS
+                return _operator.unfold(kernel, x, state, weights, tables, reverse=reverse, directions=directions)
+        elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
+            if kernel.accepts(x, weights):
+                call = _Call(kernel, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
+                y, *finals = _Scan.apply(call, x, *state, *weights)
+                return y, tuple(finals)
+        else:
+            tables = () if ragged is None else ragged.tables
+            found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), False)  # noqa: FBT003
+            if found is not None:
+                return found[0], found[1]
+    call = _Call(None, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
+    return _reference_scan(call, x, state, weights)
 
 
 def _any_requires_grad(*tensors: Tensor | None) -> bool:
@@ -116,6 +112,16 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 
 def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path and the reason."""
+    kernel, reason = _compiled(cell, x, weights, activations)
+    if kernel is None:
+        return None, reason
+    if _all_alike(x, weights) if torch.compiler.is_compiling() else kernel.accepts(x, weights):
+        return kernel, ""
+    return None, f"the kernel needs tensors of {'float64' if kernel.is_double else 'float32'} on the CPU, none empty"
+
+
+def _compiled(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
+    """The kernel of a call, whatever its tensors, or None and the reason."""
     if _functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
@@ -130,12 +136,6 @@ def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> 
     kernel = _kernels.find(cell.name, activation, x.dtype is torch.float64)
     if kernel is None:
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
-    tracing = torch.compiler.is_compiling()
-    if not (_all_alike(x, weights) if tracing else kernel.accepts(x, *weights)):
-        return (
-            None,
-            f"the kernel needs tensors of {'float64' if kernel.is_double else 'float32'} on the CPU, none empty",
-        )
     return kernel, ""
 
 
@@ -196,7 +196,8 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         x, state, weights = call.split(tensors)
-        y, finals, kept = _forward(call.kernel, x, state, weights, call.ragged, reverse=call.reverse, keep=True)
+        tables = () if call.ragged is None else call.ragged.tables
+        y, finals, kept = call.kernel.forward(x, state, weights, tables, call.reverse, torch.get_num_threads(), True)  # noqa: FBT003
         ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y, kept, *tensors)

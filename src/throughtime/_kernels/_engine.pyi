@@ -24,7 +24,7 @@ class Kernel:
     def kept_scalars(self, rows: int, hidden: int, directions: int) -> int:
         """Size of the buffer that forward fills for backward, in elements."""
 
-    def accepts(self, *tensors: Any) -> bool:
+    def accepts(self, x: Any, weights: tuple[Any, ...]) -> bool:
         """Whether all tensors are of the kernel's element type, on the CPU and not empty."""
 
     def forward(
@@ -36,8 +36,11 @@ class Kernel:
         reverse: bool,
         threads: int,
         keep: bool,
-    ) -> tuple[Any, tuple[Any, ...], Any | None]:
-        """Make the outputs, the final states and what backward needs, if that is to be kept."""
+    ) -> tuple[Any, tuple[Any, ...], Any | None] | None:
+        """Make the outputs, the final states and what backward needs, if that is to be kept.
+
+        Returns None for tensors that `accepts` refuses.
+        """
 
     def backward(
         self,

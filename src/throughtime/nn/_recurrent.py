@@ -8,6 +8,7 @@ business of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
 from __future__ import annotations
 
 import warnings
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     Activation = str | Callable[[Tensor], Tensor]
     States = tuple[Tensor, ...]
+
+
+_MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
 class AbstractRecurrent(nn.Module):
@@ -76,7 +80,9 @@ class AbstractRecurrent(nn.Module):
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
         self._activations = (self.activation, self.gate_activation)
+        self.register_parameter(_MISSING, None)
         self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
+        self._fields = [itemgetter(*names) for names in self._flat_names]
         self.reset_parameters()
 
     @property
@@ -233,27 +239,26 @@ class AbstractRecurrent(nn.Module):
 
     def _fields_of(self, layer: int) -> tuple[Any, ...]:
         """The fields of `Weights` for each direction of a layer, one after the other."""
-        parameters = self._parameters
         try:
-            flat = [None if name is None else parameters[name] for name in self._flat_names[layer]]
+            return self._fields[layer](self._parameters)
         except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute
-            flat = [None if name is None else getattr(self, name) for name in self._flat_names[layer]]
-        return tuple(flat)
+            names = self._flat_names[layer]
+            return tuple([None if name == _MISSING else getattr(self, name) for name in names])
 
     def _register_layer(
         self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None
-    ) -> tuple[str | None, ...]:
+    ) -> tuple[str, ...]:
         """Create the parameters of a layer. Returns their names in the order of `Weights`, for each direction."""
         width = self.input_size if layer == 0 else self._state_sizes[0] * self.directions
         shapes = self.cell.parameter_shapes(
             width, self.hidden_size, bias=self.bias, recurrent_bias=self.recurrent_bias, proj_size=self.proj_size
         )
-        names: list[str | None] = []
+        names: list[str] = []
         for suffix in ("", "_reverse")[: self.directions]:
             for name, shape in shapes.items():
                 parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                 self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
-            names += [f"{field}_l{layer}{suffix}" if field in shapes else None for field in Weights._fields]
+            names += [f"{field}_l{layer}{suffix}" if field in shapes else _MISSING for field in Weights._fields]
         return tuple(names)
 
     def _check_arguments(self, dropout: float) -> None:
@@ -283,10 +288,9 @@ class AbstractRecurrent(nn.Module):
             raise ValueError(f"proj_size has to be smaller than hidden_size, got {self.proj_size}, {self.hidden_size}")
 
     def _check_input(self, x: Tensor, dimensions: tuple[int, ...]) -> None:
-        name = type(self).__name__
         if x.dim() not in dimensions:
             expected = " or ".join(f"{d}D" for d in dimensions)
-            raise ValueError(f"{name}: Expected input to be {expected}, got {x.dim()}D tensor instead")
+            raise ValueError(f"{type(self).__name__}: Expected input to be {expected}, got {x.dim()}D tensor instead")
         weight = self._parameters.get("weight_ih_l0")
         if weight is not None and x.dtype is not weight.dtype and not torch._C._is_any_autocast_enabled():
             raise ValueError(

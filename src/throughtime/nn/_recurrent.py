@@ -239,11 +239,12 @@ class AbstractRecurrent(nn.Module):
 
     def _fields_of(self, layer: int) -> tuple[Any, ...]:
         """The fields of `Weights` for each direction of a layer, one after the other."""
-        try:
-            return self._fields[layer](self._parameters)
-        except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute
-            names = self._flat_names[layer]
-            return tuple([None if name == _MISSING else getattr(self, name) for name in names])
+        if not torch.compiler.is_compiling():  # what traces cannot look into the getter
+            try:
+                return self._fields[layer](self._parameters)
+            except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute
+                pass
+        return tuple([getattr(self, name) for name in self._flat_names[layer]])
 
     def _register_layer(
         self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None

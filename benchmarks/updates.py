@@ -154,7 +154,7 @@ def compare_steps(layer: str, sizes: tuple[int, int, int, int], seconds: float) 
     def plain() -> list[float]:
         return whole(Plain(model), x, y, 10)
 
-    compare(f"{layer}, batch {sizes}", (10, 50), plain, ours, seconds)
+    compare(f"{layer}, batch {sizes}", (10, 300), plain, ours, seconds)
 
 
 if __name__ == "__main__":

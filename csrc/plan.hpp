@@ -62,7 +62,8 @@ struct Share {
         const int wanted = ceil_div(threads, p.directions);
         Share share{int(larger(ptrdiff_t(1), smaller(ptrdiff_t(wanted), p.batch))), 1};
         const int spare = threads / (share.slices * p.directions);
-        if (spare > 1 && step * double(p.batch) > 1e5) share.team = spare;
+        // A team meets at every step, and has to be woken for the call.
+        if (spare > 1 && step * double(p.batch) > 1e5 && all > 8e6) share.team = spare;
         return share;
     }
     int threads(int directions) const { return slices * team * directions; }

@@ -38,7 +38,9 @@ struct LearningMemory {
     T *y[max_layers], *kept[max_layers], *dy[max_layers];  // (T, N, H); as each kernel keeps; (T, N, H)
     T* final[max_layers][max_states];                      // (N, H)
     T* dfinal;                                             // (N, H) of the last layer
-    T* z;                                                  // (O)
+    T* z;                                                  // [thread](O)
+    T* shares;                                             // [thread after the first](O, H) and (O): output's gradient
+    double* losses;                                        // [thread]
     T* gradients;                                          // of all parameters, one after the other
 
     void layout(Pieces& pieces, const Learning& l, ptrdiff_t steps) {
@@ -51,11 +53,14 @@ struct LearningMemory {
             for (int j = 0; j < layer.kernel->states; ++j) final[i][j] = pieces.take<T>(l.batch * layer.hidden);
         }
         dfinal = pieces.take<T>(l.batch * l.layers[l.depth - 1].hidden);
-        z = pieces.take<T>(l.outputs);
+        z = pieces.take<T>(l.threads * l.outputs);
+        shares = pieces.take<T>((l.threads - 1) * share_scalars(l));
+        losses = pieces.take<double>(l.threads);
         ptrdiff_t count = 0;
         for (int i = 0; i < l.parameter_count; ++i) count += l.parameters[i].count;
         gradients = pieces.take<T>(count);
     }
+    static ptrdiff_t share_scalars(const Learning& l) { return l.outputs * (l.layers[l.depth - 1].hidden + 1); }
 };
 
 template <class T>
@@ -124,67 +129,87 @@ class LearningRun {
         }
     }
 
-    // The loss, and the gradients of the output layer and of what it read.
+    // The loss, and the gradients of the output layer and of what it read. Rows are shared out as the kernels do it.
     double output(const Window& w) const {
         const int top = l_.depth - 1;
-        const ptrdiff_t hidden = l_.layers[top].hidden, steps = w.stop - w.loss;
-        const ptrdiff_t rows = (l_.final_state ? 1 : steps) * l_.batch, skipped = (w.loss - w.start) * l_.batch;
-        const T* const h = l_.final_state ? m_.final[top][0] : m_.y[top] + skipped * hidden;
-        T* const dh = l_.final_state ? m_.dfinal : m_.dy[top] + skipped * hidden;
-        if (!l_.final_state) fill(m_.dy[top], skipped * hidden, T(0));
-        fill(dh, rows * hidden, T(0));
+        const ptrdiff_t hidden = l_.layers[top].hidden, steps = l_.final_state ? 1 : w.stop - w.loss;
+        const ptrdiff_t skipped = (w.loss - w.start) * l_.batch, scalars = m_.share_scalars(l_);
+        const bool wide = steps * l_.batch * hidden * l_.outputs > 20000;
+        int members = 1;
+        parallel(wide ? int(smaller(ptrdiff_t(l_.threads), l_.batch)) : 1, [&](int me, int all) {
+            if (me == 0) members = all;
+            T* const dweight = me ? m_.shares + (me - 1) * scalars : gradients_[l_.parameter_count - 2];
+            T* const dbias = me ? dweight + l_.outputs * hidden : gradients_[l_.parameter_count - 1];
+            fill(dweight, l_.outputs * hidden, T(0));
+            if (dbias) fill(dbias, l_.outputs, T(0));
+            const Range mine = Range::part(l_.batch, me, all);
+            if (!l_.final_state)
+                for (ptrdiff_t t = w.start; t < w.loss; ++t)
+                    fill(m_.dy[top] + ((t - w.start) * l_.batch + mine.first) * hidden, mine.count() * hidden, T(0));
+            m_.losses[me] = 0;
+            for (ptrdiff_t t = 0; t < steps; ++t)
+                for (ptrdiff_t n = mine.first; n < mine.last; ++n) {
+                    const ptrdiff_t row = (l_.final_state ? n : skipped + t * l_.batch + n) * hidden;
+                    const ptrdiff_t target = l_.target_layout.at(l_.final_state ? 0 : w.loss + t, n);
+                    m_.losses[me] += one_output((l_.final_state ? m_.final[top][0] : m_.y[top]) + row, hidden, target,
+                                                double(steps * l_.batch), m_.z + me * l_.outputs,
+                                                (l_.final_state ? m_.dfinal : m_.dy[top]) + row, dweight, dbias);
+                }
+        });
+        double loss = m_.losses[0];
+        for (int me = 1; me < members; ++me) {
+            const T* const share = m_.shares + (me - 1) * scalars;
+            add_scaled(T(1), share, gradients_[l_.parameter_count - 2], l_.outputs * hidden);
+            if (gradients_[l_.parameter_count - 1])
+                add_scaled(T(1), share + l_.outputs * hidden, gradients_[l_.parameter_count - 1], l_.outputs);
+            loss += m_.losses[me];
+        }
+        return loss;
+    }
+
+    // One row's share in the mean loss over so many rows; writes dh and adds to dweight and dbias.
+    double one_output(const T* h, ptrdiff_t hidden, ptrdiff_t target, double rows, T* z, T* dh, T* dweight,
+                      T* dbias) const {
         const T* const weight = static_cast<const T*>(l_.output_weight);
         const T* const bias = static_cast<const T*>(l_.output_bias);
-        T* const dweight = gradients_[l_.parameter_count - 2];
-        T* const dbias = gradients_[l_.parameter_count - 1];
-        fill(dweight, l_.outputs * hidden, T(0));
-        if (dbias) fill(dbias, l_.outputs, T(0));
-        double loss = 0;
-        for (ptrdiff_t r = 0; r < rows; ++r) {
-            const T* const h_r = h + r * hidden;
-            for (ptrdiff_t o = 0; o < l_.outputs; ++o)
-                m_.z[o] = dot(h_r, weight + o * hidden, hidden) + (bias ? bias[o] : T(0));
-            const ptrdiff_t t = l_.final_state ? 0 : w.loss + r / l_.batch;
-            loss += slope(l_.target_layout.at(t, r % l_.batch), double(rows));
-            for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
-                add_scaled(m_.z[o], weight + o * hidden, dh + r * hidden, hidden);
-                add_scaled(m_.z[o], h_r, dweight + o * hidden, hidden);
-                if (dbias) dbias[o] += m_.z[o];
-            }
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] = dot(h, weight + o * hidden, hidden) + (bias ? bias[o] : T(0));
+        const double loss = l_.objective == Objective::mse
+                                ? squares(z, static_cast<const T*>(l_.target) + target, rows)
+                                : entropy(z, static_cast<const int64_t*>(l_.target)[target], rows);
+        fill(dh, hidden, T(0));
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
+            add_scaled(z[o], weight + o * hidden, dh, hidden);
+            add_scaled(z[o], h, dweight + o * hidden, hidden);
+            if (dbias) dbias[o] += z[o];
         }
         return loss;
     }
 
     // The share of a row's outputs z in the mean loss; what stands in z becomes its gradient.
-    double slope(ptrdiff_t target, double rows) const {
-        return l_.objective == Objective::mse ? squares(static_cast<const T*>(l_.target) + target, rows)
-                                              : entropy(static_cast<const int64_t*>(l_.target)[target], rows);
-    }
-
-    double squares(const T* target, double rows) const {
+    double squares(T* z, const T* target, double rows) const {
         const double count = rows * double(l_.outputs);
         double loss = 0;
         for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
-            const T error = m_.z[o] - target[o];
+            const T error = z[o] - target[o];
             loss += double(error) * double(error);
-            m_.z[o] = T(2 / count) * error;
+            z[o] = T(2 / count) * error;
         }
         return loss / count;
     }
 
-    double entropy(int64_t target, double rows) const {
-        T largest = m_.z[0];
-        for (ptrdiff_t o = 1; o < l_.outputs; ++o) largest = larger(largest, m_.z[o]);
-        const T right = m_.z[target] - largest;
+    double entropy(T* z, int64_t target, double rows) const {
+        T largest = z[0];
+        for (ptrdiff_t o = 1; o < l_.outputs; ++o) largest = larger(largest, z[o]);
+        const T right = z[target] - largest;
         T sum = 0;
         for (ptrdiff_t b = 0; b < blocks_of<T>(l_.outputs); ++b) {
             const ptrdiff_t here = smaller(units_in<T>(l_.outputs, b), ptrdiff_t(lanes<T>));
-            const V e = exp(load_units(m_.z, l_.outputs, b) - splat<V>(largest));
-            store_units(m_.z, l_.outputs, b, e);
+            const V e = exp(load_units(z, l_.outputs, b) - splat<V>(largest));
+            store_units(z, l_.outputs, b, e);
             for (ptrdiff_t i = 0; i < here; ++i) sum += e[i];
         }
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) m_.z[o] *= T(1 / (double(sum) * rows));
-        m_.z[target] -= T(1 / rows);
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] *= T(1 / (double(sum) * rows));
+        z[target] -= T(1 / rows);
         return (log(double(sum)) - double(right)) / rows;
     }
 

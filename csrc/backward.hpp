@@ -216,7 +216,8 @@ class BackwardRun {
             const bool first = t == (backwards_ ? length - 1 : 0);
             const T* const h = hidden_before(t, n, length);
             const T* const y = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, n);
-            const T* const dy = f_.dy ? static_cast<const T*>(f_.dy) + s_.y_at(direction_, t, n) : nullptr;
+            const T* const dy =
+                f_.dy ? static_cast<const T*>(f_.dy) + f_.dy_layout.at(t, n) + direction_ * s_.hidden : nullptr;
             const ptrdiff_t earlier = backwards_ ? t + 1 : t - 1;
             const T* const keep = kept + (S::kept ? s_.kept_at(direction_, t, slot) : 0);
             member_.x_at[chunk_row] = s_.problem.x.at(t, n);

@@ -206,7 +206,7 @@ class _Scan(torch.autograd.Function):
 
 def _any_batched(tensors: Sequence[Tensor | None]) -> bool:
     """Whether a vmap is going on over the backward pass."""
-    for tensor in tensors:  # noqa: SIM110  any() over a generator costs three times as much
+    for tensor in tensors:
         if tensor is not None and (_functorch.is_batchedtensor(tensor) or _functorch.is_legacy_batchedtensor(tensor)):
             return True
     return False

@@ -14,7 +14,7 @@
 namespace throughtime {
 namespace {
 
-constexpr size_t large_page = size_t(2) << 20;
+constexpr size_t page = size_t(4) << 10, large_page = size_t(2) << 20;
 
 // Blocks come in sizes of which four lie between a power of two and the next.
 constexpr size_t smallest = 512;
@@ -31,7 +31,7 @@ size_t size_at(size_t index) { return (smallest << index / 4) / 4 * (4 + index %
 
 Block allocate(size_t bytes) {
     const bool large = bytes >= large_page;
-    const size_t unit = large ? large_page : 64;
+    const size_t unit = large ? large_page : bytes >= page ? page : 64;
     bytes = (bytes + unit - 1) / unit * unit;
     auto* const data = static_cast<char*>(std::aligned_alloc(unit, bytes));
     if (!data) std::abort();

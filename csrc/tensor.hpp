@@ -118,8 +118,10 @@ class TensorMaker {
     Made strided(int dimensions, const Sizes& sizes, const Sizes& strides) const {
         int64_t count = 1;
         for (int d = 0; d < dimensions; ++d) count *= sizes[size_t(d)];
-        // What describes the tensor stands before its elements, in one block.
-        const Block block = Block::take(header + size_t(count) * like_.element.bits / 8);
+        // What describes the tensor stands before its elements, in one block. Those of large tensors begin with a page:
+        // where threads write next to each other, their processors then fetch nothing that is the other's.
+        const size_t bytes = size_t(count) * like_.element.bits / 8, start = bytes < large ? header : page;
+        const Block block = Block::take(start + bytes);
         auto* const owned = new (block.data) Owned{};
         owned->sizes = sizes;
         owned->strides = strides;
@@ -130,7 +132,7 @@ class TensorMaker {
             back.give_back();
         };
         owned->tensor = like_;
-        owned->tensor.data = block.data + header;
+        owned->tensor.data = block.data + start;
         owned->tensor.byte_offset = 0;
         owned->tensor.dimensions = dimensions;
         owned->tensor.sizes = owned->sizes.data();
@@ -140,7 +142,7 @@ class TensorMaker {
             owned->release(owned);
             throw nanobind::python_error();
         }
-        return {nanobind::steal(made), block.data + header};
+        return {nanobind::steal(made), block.data + start};
     }
     Made operator()(int64_t count) const { return strided(1, {count}, {1}); }
     Made operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
@@ -162,7 +164,7 @@ class TensorMaker {
         Sizes sizes, strides;
         Block block;
     };
-    static constexpr size_t header = (sizeof(Owned) + 63) / 64 * 64;
+    static constexpr size_t header = (sizeof(Owned) + 63) / 64 * 64, page = 4096, large = 16 * page;
     static_assert(std::is_trivially_destructible_v<Owned>);
 
     const Exchange& exchange_;

@@ -197,59 +197,79 @@ class BackwardRun {
                          blocks_.first, blocks_.last, count);
     }
 
-    // Where h stood before step t of row n, or null where it was zero.
-    const T* hidden_before(ptrdiff_t t, ptrdiff_t n, ptrdiff_t length) const {
-        if (t == (backwards_ ? length - 1 : 0)) {
-            const T* const given = static_cast<const T*>(f_.state_0[0]);
-            return given ? given + s_.state_at(direction_, n) : nullptr;
+    // What a row's pointwise part reads besides the team's memory.
+    struct RowBefore {
+        const T *h, *state[S::S];  // before the step, or null where it was zero; from index 1, (block) apart
+        ptrdiff_t state_block;     // 0: in the order of units
+    };
+
+    // Where the states stood before step t of a row.
+    RowBefore before(ptrdiff_t t, ptrdiff_t r) const {
+        const ptrdiff_t n = slice_.row(r), earlier = backwards_ ? t + 1 : t - 1;
+        RowBefore found{};
+        if (t == (backwards_ ? slice_.length(r) - 1 : 0)) {
+            const ptrdiff_t from = s_.state_at(direction_, n);
+            for (int j = 0; j < S::S; ++j) {
+                const T* const given = static_cast<const T*>(f_.state_0[j]);
+                (j ? found.state[j] : found.h) = given ? given + from : nullptr;
+            }
+        } else {
+            found.h = static_cast<const T*>(f_.y) + s_.y_at(direction_, earlier, n);
+            found.state_block = s_.kept_block(earlier);
+            for (int j = 1; j < S::S; ++j)
+                found.state[j] = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, earlier, slice_.slot(r)) +
+                                 (C::kept + j - 1) * W;
         }
-        return static_cast<const T*>(f_.y) + s_.y_at(direction_, backwards_ ? t + 1 : t - 1, n);
+        return found;
     }
 
+    // Row by row; what is read again and again is copied first: the compiler cannot know that storing vectors leaves it
+    // alone.
     void pointwise(ptrdiff_t t, ptrdiff_t active, ptrdiff_t first_chunk_row) const {
-        const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count);
-        const T* const kept = static_cast<const T*>(f_.kept);
-        V ddiagonal[larger(S::D, 1)];
+        const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count), hidden = s_.hidden, count = slice_.count;
+        const ptrdiff_t panel_block = Memory::panel_block(capacity), vector_block = Memory::vector_block(capacity);
+        const ptrdiff_t kept_block = s_.kept_block(t);
+        const Range blocks = blocks_;
+        T *const panel = memory_.panel + first_chunk_row * columns * W, *const carry = memory_.carry;
+        T *const hiddens = memory_.hidden + first_chunk_row * W, *const ddiagonals = memory_.ddiagonal;
+        const T* const diagonals = w_.diagonal;
+        T* dstates[S::S];
+        for (int j = 1; j < S::S; ++j) dstates[j] = memory_.dstate[j];
         for (ptrdiff_t r = 0; r < active; ++r) {
-            const ptrdiff_t n = slice_.row(r), slot = slice_.slot(r), chunk_row = first_chunk_row + r;
-            const ptrdiff_t length = slice_.length(r);
-            const bool first = t == (backwards_ ? length - 1 : 0);
-            const T* const h = hidden_before(t, n, length);
+            const ptrdiff_t n = slice_.row(r);
+            const RowBefore before = this->before(t, r);
             const T* const y = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, n);
-            const T* const dy = f_.dy ? static_cast<const T*>(f_.dy) + s_.y_at(direction_, t, n) : nullptr;
-            const ptrdiff_t earlier = backwards_ ? t + 1 : t - 1;
-            const T* const keep = kept + (S::kept ? s_.kept_at(direction_, t, slot) : 0);
-            member_.x_at[chunk_row] = s_.problem.x.at(t, n);
-            for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-                V keep_b[larger(S::kept, 1)], diagonal[larger(S::D, 1)], previous[S::S], next[S::S], dstate[S::S],
-                    dcolumns[columns];
-                for (int k = 0; k < S::kept; ++k) keep_b[k] = load<T>(keep + b * s_.kept_block(t) + k * W);
-                for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(w_.diagonal + (b * S::D + d) * W);
-                previous[0] = h ? load_units(h, s_.hidden, b) : V{};
-                next[0] = load_units(y, s_.hidden, b);
-                dstate[0] = load<T>(at(memory_.carry, b, r));
-                if (dy) dstate[0] += load_units(dy, s_.hidden, b);
+            const T* const dy =
+                f_.dy ? static_cast<const T*>(f_.dy) + f_.dy_layout.at(t, n) + direction_ * hidden : nullptr;
+            const T* const kept =
+                static_cast<const T*>(f_.kept) + (S::kept ? s_.kept_at(direction_, t, slice_.slot(r)) : 0);
+            member_.x_at[first_chunk_row + r] = s_.problem.x.at(t, n);
+            for (ptrdiff_t b = blocks.first; b < blocks.last; ++b) {
+                V keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)], ddiagonal[larger(S::D, 1)], previous[S::S],
+                    next[S::S], dstate[S::S], dcolumns[columns];
+                const ptrdiff_t at = (b * count + r) * W;
+                for (int k = 0; k < S::kept; ++k) keep[k] = load<T>(kept + b * kept_block + k * W);
+                for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(diagonals + (b * S::D + d) * W);
+                previous[0] = before.h ? load_units(before.h, hidden, b) : V{};
+                next[0] = load_units(y, hidden, b);
+                dstate[0] = load<T>(carry + at);
+                if (dy) dstate[0] += load_units(dy, hidden, b);
                 for (int j = 1; j < S::S; ++j) {
-                    next[j] = keep_b[C::kept + j - 1];
-                    dstate[j] = load<T>(at(memory_.dstate[j], b, r));
-                    if (!first) {
-                        previous[j] = load<T>(kept + s_.kept_at(direction_, earlier, slot) +
-                                              b * s_.kept_block(earlier) + (C::kept + j - 1) * W);
-                    } else {
-                        const T* const given = static_cast<const T*>(f_.state_0[j]);
-                        previous[j] = given ? load_units(given + s_.state_at(direction_, n), s_.hidden, b) : V{};
-                    }
+                    next[j] = keep[C::kept + j - 1];
+                    dstate[j] = load<T>(dstates[j] + at);
+                    previous[j] = !before.state[j]     ? V{}
+                                  : before.state_block ? load<T>(before.state[j] + b * before.state_block)
+                                                       : load_units(before.state[j], hidden, b);
                 }
 
-                C::template backward<V>(keep_b, diagonal, previous, next, dstate, dcolumns, ddiagonal);
+                C::template backward<V>(keep, diagonal, previous, next, dstate, dcolumns, ddiagonal);
 
-                store(at(memory_.carry, b, r), dstate[0]);
-                for (int j = 1; j < S::S; ++j) store(at(memory_.dstate[j], b, r), dstate[j]);
-                T* const panel = memory_.panel + b * Memory::panel_block(capacity) + chunk_row * columns * W;
-                for (int c = 0; c < columns; ++c) store(panel + c * W, dcolumns[c]);
-                store(memory_.hidden + b * Memory::vector_block(capacity) + chunk_row * W, previous[0]);
+                store(carry + at, dstate[0]);
+                for (int j = 1; j < S::S; ++j) store(dstates[j] + at, dstate[j]);
+                for (int c = 0; c < columns; ++c) store(panel + b * panel_block + (r * columns + c) * W, dcolumns[c]);
+                store(hiddens + b * vector_block + r * W, previous[0]);
                 for (int d = 0; d < S::D; ++d) {
-                    T* const sum = memory_.ddiagonal + (b * S::D + d) * W;
+                    T* const sum = ddiagonals + (b * S::D + d) * W;
                     store(sum, load<T>(sum) + ddiagonal[d]);
                 }
             }

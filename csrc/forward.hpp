@@ -92,6 +92,7 @@ class ForwardRun {
           memory_(memory),
           member_(member),
           blocks_(blocks),
+          input_block_(ForwardMemory<C, T>::chunk_rows(shape, slice.count) * G * W),
           now_(memory.h[0]),
           next_(memory.h[1]) {}
 
@@ -107,6 +108,7 @@ class ForwardRun {
             const ptrdiff_t before = active;
             active = slice_.active(t, before);
             finish(active, before);  // rows that have ended; running backwards, rows only join
+            if (active != before || step == 0) cut(active);
             if (s_.folded) {
                 gather(t, active, 0);
             } else if (step == chunk_end) {
@@ -197,24 +199,27 @@ class ForwardRun {
         return step;
     }
 
-    // One step: products and pointwise mathematics by groups of blocks and rows that stay in the first-level cache.
-    void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
-        const ptrdiff_t tall = smaller(active, group_rows);
-        if (tall == 0) return;
+    // How many rows and blocks a group has that stays in the first-level cache.
+    void cut(ptrdiff_t active) {
+        tall_ = smaller(active, group_rows);
+        if (tall_ == 0) return;
         const ptrdiff_t fitting =
-            group_bytes / ptrdiff_t(sizeof(T)) / (tall * G * W) / max_tile_blocks * max_tile_blocks;
-        const ptrdiff_t wide = larger(fitting, ptrdiff_t(tile_blocks<G>(tall)));
-        const ptrdiff_t input_block = ForwardMemory<C, T>::chunk_rows(s_, slice_.count) * G * W;
-        for (ptrdiff_t b = blocks_.first; b < blocks_.last; b += wide) {
-            const ptrdiff_t blocks = smaller(wide, blocks_.last - b);
-            for (ptrdiff_t r = 0; r < active; r += tall) {
-                const ptrdiff_t rows = smaller(tall, active - r);
+            group_bytes / ptrdiff_t(sizeof(T)) / (tall_ * G * W) / max_tile_blocks * max_tile_blocks;
+        wide_ = larger(fitting, ptrdiff_t(tile_blocks<G>(tall_)));
+    }
+
+    // One step: products and pointwise mathematics, group by group.
+    void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last && active > 0; b += wide_) {
+            const ptrdiff_t blocks = smaller(wide_, blocks_.last - b);
+            for (ptrdiff_t r = 0; r < active; r += tall_) {
+                const ptrdiff_t rows = smaller(tall_, active - r);
                 const Grid<T> sums{member_.sums, rows * G * W, G * W};
                 const Grid<const T> bias{w_.bias + b * S::columns * W, S::columns * W, 0};
                 const Grid<const T> inputs =
-                    s_.folded
-                        ? bias
-                        : Grid<const T>{memory_.inputs + b * input_block + (chunk_row + r) * G * W, input_block, G * W};
+                    s_.folded ? bias
+                              : Grid<const T>{memory_.inputs + b * input_block_ + (chunk_row + r) * G * W, input_block_,
+                                              G * W};
                 product<T, G, Z>(
                     {.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
                      .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W, s_.far(s_.blocks * s_.hidden * G * W)},
@@ -229,46 +234,53 @@ class ForwardRun {
         }
     }
 
+    // What is read again and again is copied first: the compiler cannot know that storing vectors leaves it alone.
     void pointwise(ptrdiff_t t, ptrdiff_t first_block, ptrdiff_t blocks, ptrdiff_t first_row, ptrdiff_t rows,
                    Grid<T> sums, Grid<const T> inputs) const {
-        T* const kept = static_cast<T*>(f_.kept);
-        for (ptrdiff_t i = 0; i < rows; ++i) {
-            const ptrdiff_t r = first_row + i;
-            T* const y = static_cast<T*>(f_.y) + s_.y_at(direction_, t, slice_.row(r));
-            T* const keep_row = kept ? kept + s_.kept_at(direction_, t, slice_.slot(r)) : nullptr;
-            for (ptrdiff_t j = 0; j < blocks; ++j) {
-                const ptrdiff_t b = first_block + j;
-                V columns[S::columns], previous[S::S], next[S::S], keep[larger(S::kept, 1)];
-                for (int c = 0; c < Z; ++c) columns[c] = separate_input(inputs.at(j, i), b, i + first_row, c);
-                for (int g = 0; g < G; ++g) columns[Z + g] = load<T>(sums.at(j, i) + g * W);
-                previous[0] = load<T>(now_ + r * h_row() + b * W);
-                for (int k = 1; k < S::S; ++k) previous[k] = load<T>(state(k, b, r));
-                V diagonal[larger(S::D, 1)];
-                for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(w_.diagonal + (b * S::D + d) * W);
-
-                C::template forward<V>(columns, diagonal, previous, next, keep);
-
-                store(next_ + r * h_row() + b * W, next[0]);
-                store_units(y, s_.hidden, b, next[0]);
-                for (int k = 1; k < S::S; ++k) {
-                    store(state(k, b, r), next[k]);
-                    keep[C::kept + k - 1] = next[k];
-                }
-                if (keep_row)
-                    for (int k = 0; k < S::kept; ++k) store(keep_row + b * s_.kept_block(t) + k * W, keep[k]);
+        const SliceRows at(slice_);
+        const ptrdiff_t hidden = s_.hidden, y_row = s_.problem.y.row, h_row = this->h_row(), count = slice_.count;
+        const ptrdiff_t folded = s_.folded ? s_.inputs : 0, x_row = this->x_row(), kept_block = s_.kept_block(t);
+        T* const y = static_cast<T*>(f_.y) + s_.y_at(direction_, t, 0);
+        T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, 0) : nullptr;
+        const T *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * s_.inputs * G * W;
+        const T *const now = now_ + first_row * h_row, *const diagonals = w_.diagonal;
+        T *const next_h = next_ + first_row * h_row, *states[S::S];
+        for (int k = 1; k < S::S; ++k) states[k] = state(k, first_block, first_row);
+        const auto unit = [=](ptrdiff_t j, ptrdiff_t i) __attribute__((always_inline)) {
+            const ptrdiff_t b = first_block + j, r = first_row + i;
+            V columns[S::columns], previous[S::S], next[S::S], keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)];
+            // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs
+            // themselves.
+            for (int c = 0; c < Z; ++c) {
+                columns[c] = load<T>(inputs.at(j, i) + c * W);
+                for (ptrdiff_t k = 0; k < folded; ++k)
+                    columns[c] =
+                        fma(splat<V>(x[i * x_row + k]), load<T>(wx + ((j * folded + k) * G + c) * W), columns[c]);
             }
-        }
-    }
+            for (int g = 0; g < G; ++g) columns[Z + g] = load<T>(sums.at(j, i) + g * W);
+            previous[0] = load<T>(now + i * h_row + b * W);
+            for (int k = 1; k < S::S; ++k) previous[k] = load<T>(states[k] + (j * count + i) * W);
+            for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(diagonals + (b * S::D + d) * W);
 
-    // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs
-    // themselves.
-    THROUGHTIME_INLINE V separate_input(const T* inputs, ptrdiff_t b, ptrdiff_t r, int column) const {
-        V v = load<T>(inputs + column * W);
-        if (s_.folded)
-            for (ptrdiff_t i = 0; i < s_.inputs; ++i)
-                v = fma(splat<V>(member_.x[r * x_row() + i]), load<T>(w_.wx + ((b * s_.inputs + i) * G + column) * W),
-                        v);
-        return v;
+            C::template forward<V>(columns, diagonal, previous, next, keep);
+
+            store(next_h + i * h_row + b * W, next[0]);
+            store_units(y + at.row(r) * y_row, hidden, b, next[0]);
+            for (int k = 1; k < S::S; ++k) {
+                store(states[k] + (j * count + i) * W, next[k]);
+                keep[C::kept + k - 1] = next[k];
+            }
+            if (kept)
+                for (int k = 0; k < S::kept; ++k)
+                    store(kept + b * kept_block + (at.slot(r) * S::kept + k) * W, keep[k]);
+        };
+        // The longer loop inside, so that constants are loaded less often.
+        if (rows < blocks)
+            for (ptrdiff_t i = 0; i < rows; ++i)
+                for (ptrdiff_t j = 0; j < blocks; ++j) unit(j, i);
+        else
+            for (ptrdiff_t j = 0; j < blocks; ++j)
+                for (ptrdiff_t i = 0; i < rows; ++i) unit(j, i);
     }
 
     const S& s_;
@@ -279,6 +291,8 @@ class ForwardRun {
     ForwardMemory<C, T>& memory_;
     const ForwardMember<C, T>& member_;
     const Range blocks_;
+    const ptrdiff_t input_block_;
+    ptrdiff_t tall_ = 0, wide_ = 1;
     T *now_, *next_;
 };
 

@@ -109,6 +109,7 @@ THROUGHTIME_INLINE void tile_of_height(const Product<T>& p, ptrdiff_t block, ptr
 template <class T, int B, int G, int Z>
 void product_of_blocks(const Product<T>& p, ptrdiff_t block, ptrdiff_t count) {
     constexpr int rows = smaller(max_tile_rows, max_accumulators / (B * G));
+    if (count == 1 && !p.w.far) return tile<T, 1, B, G, Z, false>(p, block, 0, nullptr);
     const ptrdiff_t tiles = ceil_div(count, ptrdiff_t(rows));
     const ptrdiff_t height = count / tiles, taller = count % tiles;
     for (ptrdiff_t i = 0, row = 0; i < tiles; ++i) {
@@ -236,11 +237,19 @@ template <class T>
 void pack_transposed(const T* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t count, T* to, ptrdiff_t to_row) {
     constexpr int W = lanes<T>;
     rows = smaller(rows, ptrdiff_t(W));
-    for (ptrdiff_t k = 0; k < count; k += W) {
+    if (count == 1 && from_row == 1) return store(to, load_first(from, rows));
+    ptrdiff_t k = 0;
+    if (rows == W)
+        for (; k + W <= count; k += W) {
+            Vec<T> v[W];
+            THROUGHTIME_UNROLL for (int lane = 0; lane < W; ++lane) v[lane] = load(from + lane * from_row + k);
+            transpose<T>(v);
+            THROUGHTIME_UNROLL for (int i = 0; i < W; ++i) store(to + (k + i) * to_row, v[i]);
+        }
+    for (; k < count; k += W) {
         const ptrdiff_t here = smaller(ptrdiff_t(W), count - k);
         Vec<T> v[W]{};
-        for (ptrdiff_t lane = 0; lane < rows; ++lane)
-            v[lane] = here == W ? load(from + lane * from_row + k) : load_first(from + lane * from_row + k, here);
+        for (ptrdiff_t lane = 0; lane < rows; ++lane) v[lane] = load_first(from + lane * from_row + k, here);
         transpose<T>(v);
         for (ptrdiff_t i = 0; i < here; ++i) store(to + (k + i) * to_row, v[i]);
     }

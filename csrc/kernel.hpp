@@ -65,7 +65,8 @@ struct Backward {
     const void* y;
     const void* state_0[max_states];
     const void* kept;
-    const void* dy;                    // laid out as y, or null: zero
+    const void* dy;  // or null: zero
+    Layout dy_layout;
     const void* dstate_n[max_states];  // or null: zero
     void* dx[max_directions];          // laid out as x, one for each direction, or null
     void* dstate_0[max_states];        // or null

@@ -226,6 +226,7 @@ class LearningRun {
             f.kept = m_.kept[i];
             const bool final_only = l_.final_state && i == l_.depth - 1;
             f.dy = final_only ? nullptr : m_.dy[i];
+            f.dy_layout = f.problem.y;
             f.dstate_n[0] = final_only ? m_.dfinal : nullptr;
             f.dx[0] = i ? m_.dy[i - 1] : nullptr;
             for (int j = 0; j < layer.kernel->states; ++j) f.state_0[j] = layer.state[j];

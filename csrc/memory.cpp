@@ -1,6 +1,7 @@
 #include "memory.hpp"
 
-#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <vector>
@@ -13,24 +14,35 @@
 namespace throughtime {
 namespace {
 
-constexpr size_t small_page = size_t(4) << 10, large_page = size_t(2) << 20;
-// Smaller blocks are the allocator's business: it keeps them itself.
-constexpr size_t smallest_kept = size_t(64) << 10;
+constexpr size_t page = size_t(4) << 10, large_page = size_t(2) << 20;
+
+// Blocks come in sizes of which four lie between a power of two and the next.
+constexpr size_t smallest = 512;
+constexpr size_t sizes = 4 * 20;
+
+size_t index_of(size_t bytes) {
+    if (bytes <= smallest) return 0;
+    const auto power = size_t(std::bit_width((bytes - 1) / smallest)) - 1;  // smallest * 2^power < bytes
+    const size_t quarter = (smallest << power) / 4;
+    return 4 * power + (bytes - (smallest << power) + quarter - 1) / quarter;
+}
+
+size_t size_at(size_t index) { return (smallest << index / 4) / 4 * (4 + index % 4); }
 
 Block allocate(size_t bytes) {
     const bool large = bytes >= large_page;
-    const size_t unit = bytes < smallest_kept ? 64 : small_page;
-    bytes = (std::max(bytes, unit) + unit - 1) / unit * unit;
-    auto* const data = static_cast<char*>(std::aligned_alloc(large ? large_page : 64, bytes));
+    const size_t unit = large ? large_page : bytes >= page ? page : 64;
+    bytes = (bytes + unit - 1) / unit * unit;
+    auto* const data = static_cast<char*>(std::aligned_alloc(unit, bytes));
     if (!data) std::abort();
 #if defined(__linux__)
     // A refusal changes nothing but the time that it takes.
-    if (large) madvise(data, bytes / large_page * large_page, MADV_HUGEPAGE);
+    if (large) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
     return {data, bytes};
 }
 
-// The blocks that are kept, oldest first. It is never destroyed, since tensors may outlive it.
+// The blocks that are kept, by size. It is never destroyed, since tensors may outlive it.
 class Pool {
   public:
     static Pool& instance() {
@@ -38,33 +50,34 @@ class Pool {
         return pool;
     }
 
-    // The smallest block of at least `bytes` that does not waste as much again; a new one where there is none.
-    Block take(size_t bytes) {
-        const std::lock_guard<std::mutex> locked(mutex_);
-        auto best = blocks_.end();
-        for (auto block = blocks_.begin(); block != blocks_.end(); ++block)
-            if (block->bytes >= bytes && block->bytes <= 2 * bytes &&
-                (best == blocks_.end() || block->bytes < best->bytes))
-                best = block;
-        if (best == blocks_.end()) return allocate(bytes);
-        const Block found = *best;
-        blocks_.erase(best);
-        total_ -= found.bytes;
-        return found;
+    Block take(size_t index) {
+        {
+            const std::lock_guard<std::mutex> locked(mutex_);
+            Shelf& shelf = shelves_[index];
+            shelf.used = ++clock_;
+            if (!shelf.blocks.empty()) {
+                const Block found = shelf.blocks.back();
+                shelf.blocks.pop_back();
+                total_ -= size_at(index);
+                return found;
+            }
+        }
+        return {allocate(size_at(index)).data, size_at(index)};
     }
 
-    void give_back(const Block& block) {
+    void give_back(const Block& block, size_t index) {
         const std::lock_guard<std::mutex> locked(mutex_);
-        blocks_.push_back(block);
+        shelves_[index].blocks.push_back(block);
         total_ += block.bytes;
-        while (total_ > most_kept_bytes) {
-            total_ -= blocks_.front().bytes;
-            std::free(blocks_.front().data);
-            blocks_.erase(blocks_.begin());
-        }
+        while (total_ > most_kept_bytes) drop_one();
     }
 
   private:
+    struct Shelf {
+        std::vector<Block> blocks;
+        uint64_t used = 0;
+    };
+
     Pool() {
 #if defined(__linux__)
         // A child must not inherit the lock of a thread that it does not have.
@@ -73,15 +86,30 @@ class Pool {
 #endif
     }
 
+    // Of the size that was not asked for the longest.
+    void drop_one() {
+        Shelf* oldest = nullptr;
+        for (Shelf& shelf : shelves_)
+            if (!shelf.blocks.empty() && (!oldest || shelf.used < oldest->used)) oldest = &shelf;
+        total_ -= oldest->blocks.back().bytes;
+        std::free(oldest->blocks.back().data);
+        oldest->blocks.pop_back();
+    }
+
     std::mutex mutex_;
-    std::vector<Block> blocks_;
+    Shelf shelves_[sizes];
+    uint64_t clock_ = 0;
     size_t total_ = 0;
 };
 
 }  // namespace
 
-Block Block::take(size_t bytes) { return bytes < smallest_kept ? allocate(bytes) : Pool::instance().take(bytes); }
+Block Block::take(size_t bytes) {
+    return bytes > most_kept_bytes ? allocate(bytes) : Pool::instance().take(index_of(bytes));
+}
 
-void Block::give_back() const { bytes < smallest_kept ? std::free(data) : Pool::instance().give_back(*this); }
+void Block::give_back() const {
+    bytes > most_kept_bytes ? std::free(data) : Pool::instance().give_back(*this, index_of(bytes));
+}
 
 }  // namespace throughtime

@@ -1,5 +1,6 @@
-// Memory for tensors and for the work of a call. Fresh pages cost more than many a kernel takes to fill them, so large
-// blocks stand on large pages, and those given back are kept for the next call, up to a bound.
+// Memory for tensors and for the work of a call. Fresh pages cost more than many a kernel takes to fill them, and the
+// allocator tidies up behind others whenever it is asked for much. So blocks that are given back are kept for the next
+// call, up to a bound, and large ones stand on large pages.
 #pragma once
 
 #include <cstddef>

@@ -9,11 +9,11 @@
 #include <omp.h>
 #endif
 
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "call.hpp"
 #include "kernel.hpp"
 #include "learning.hpp"
 #include "reader.hpp"
@@ -44,112 +44,6 @@ std::vector<const Entry*> registered() {
     std::vector<const Entry*> found;
     for (auto* r = RegisterOf<Entry>::first(); r; r = r->next) found.push_back(r->entry);
     return found;
-}
-
-// `ragged` is (lengths, order, offsets), each may be None; see Problem.
-Problem problem_of(const Tensor& x, const Tensor& y, nb::tuple weights, nb::tuple ragged, bool reverse, int threads) {
-    if (weights.size() != weights_each && weights.size() != 2 * weights_each)
-        throw std::invalid_argument("expected the weights of one or two directions");
-    const Tensor w_hh = view(weights[1]);
-    Problem p{};
-    p.inputs = x.size(-1);
-    p.hidden = w_hh.size(-1);
-    p.directions = int(weights.size() / weights_each);
-    p.reverse = reverse;
-    p.threads = threads;
-    if (ragged.size() != 0) {
-        p.lengths = Reader::table(ragged[0]);
-        p.order = Reader::table(ragged[1]);
-    }
-    if (x.dimensions == 2) {  // packed
-        const Tensor offsets = view(ragged[2]);
-        p.steps = offsets.size(0) - 1;
-        p.batch = view(ragged[0]).size(0);
-        p.x = {0, x.stride(0), Reader::table(ragged[2])};
-        p.y = {0, y.stride(0), p.x.offsets};
-    } else {
-        p.steps = x.size(0);
-        p.batch = x.size(1);
-        p.x = {x.stride(0), x.stride(1), nullptr};
-        p.y = {y.stride(0), y.stride(1), nullptr};
-    }
-    return p;
-}
-
-bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
-    const Reader reader(kernel.is_double);
-    if (!reader.accepts(x)) return false;
-    for (const nb::handle weight : weights)
-        if (!weight.is_none() && !reader.accepts(weight)) return false;
-    return true;
-}
-
-// An output for x, in the memory order of x, zero where steps may be missing.
-nb::object make_output(const TensorMaker& make, const Tensor& x, int64_t features, bool padded) {
-    if (x.dimensions == 2) return make(x.size(0), features);
-    const int64_t steps = x.size(0), batch = x.size(1);
-    const bool batch_first = steps > 1 && batch > 1 && x.stride(0) < x.stride(1);
-    const nb::object y = batch_first ? make.strided(3, {steps, batch, features}, {features, steps * features, 1})
-                                     : make(steps, batch, features);
-    if (padded) std::memset(view(y).data, 0, size_t(steps * batch * features) * x.element.bits / 8);
-    return y;
-}
-
-// Returns y, the final states and, if asked for, what is kept for the backward pass; None for tensors that the kernel
-// does not accept.
-nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
-                   bool reverse, int threads, bool keep) {
-    if (!accepts(kernel, x, weights)) return nb::none();
-    Reader reader(kernel.is_double);
-    Forward f{};
-    const Tensor inputs = reader.sequence(x);
-    const int64_t hidden = view(weights[1]).size(-1), directions = int64_t(weights.size() / weights_each);
-    const TensorMaker make(x);
-    const nb::object y = make_output(make, inputs, directions * hidden, ragged.size() != 0);
-    const Tensor outputs = reader.sequence(y);
-    f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
-    const Problem& p = f.problem;
-    nb::object state_n[max_states];
-    for (int j = 0; j < kernel.states; ++j) {
-        state_n[j] = make(directions, p.batch, hidden);
-        f.state_n[j] = reader.address(state_n[j], directions * p.batch * hidden);
-    }
-    const ptrdiff_t scalars = kernel.kept_scalars(p.rows_before(p.steps), hidden, p.directions);
-    const nb::object kept = keep ? make(scalars) : nb::none();
-    f.kept = reader.address(kept, scalars);
-    f.x = inputs.at<void>();
-    f.y = outputs.at<void>();
-    reader.states(state_0, f.state_0, kernel, p);
-    reader.weights(weights, f.weights, kernel, p);
-    {
-        const nb::gil_scoped_release released;
-        kernel.forward(f);
-    }
-    const nb::tuple finals = kernel.states == 1 ? nb::make_tuple(state_n[0]) : nb::make_tuple(state_n[0], state_n[1]);
-    return nb::make_tuple(y, finals, kept);
-}
-
-// Tensors of gradients are laid out as what they are the gradients of.
-void backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::handle dy, nb::tuple dx,
-              nb::tuple state_0, nb::tuple dstate_n, nb::tuple dstate_0, nb::tuple weights, nb::tuple dweights,
-              nb::tuple ragged, bool reverse, int threads) {
-    Reader reader(kernel.is_double);
-    const Tensor inputs = reader.sequence(x), outputs = reader.sequence(y);
-    Backward f{};
-    f.problem = problem_of(inputs, outputs, weights, ragged, reverse, threads);
-    f.x = inputs.at<void>();
-    f.y = outputs.at<void>();
-    const Problem& p = f.problem;
-    f.kept = reader.address(kept, kernel.kept_scalars(p.rows_before(p.steps), p.hidden, p.directions));
-    f.dy = dy.is_none() ? nullptr : reader.like(outputs, dy);
-    for (size_t d = 0; d < dx.size(); ++d) f.dx[d] = reader.like(inputs, dx[d]);
-    reader.states(state_0, f.state_0, kernel, p);
-    reader.states(dstate_n, f.dstate_n, kernel, p);
-    reader.states(dstate_0, f.dstate_0, kernel, p);
-    reader.weights(weights, f.weights, kernel, p);
-    reader.weights(dweights, f.dweights, kernel, p);
-    const nb::gil_scoped_release released;
-    kernel.backward(f);
 }
 
 // See Learning. A layer is (kernel, weights, states); moments are (first, second), each may be None.
@@ -255,8 +149,8 @@ NB_MODULE(_engine, m) {
         .def("accepts", &accepts, "x"_a, "weights"_a,
              "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
-        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "dy"_a.none(), "dx"_a, "state_0"_a, "dstate_n"_a,
-             "dstate_0"_a, "weights"_a, "dweights"_a, "ragged"_a, "reverse"_a, "threads"_a);
+        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "doutputs"_a, "state_0"_a, "weights"_a, "wanted"_a,
+             "ragged"_a, "reverse"_a, "threads"_a);
     nb::class_<Learner>(m, "Learner", "Whole updates of small networks, for one element type and one instruction set.")
         .def_ro("isa", &Learner::isa)
         .def_ro("is_double", &Learner::is_double)

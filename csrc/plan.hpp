@@ -90,6 +90,16 @@ struct Slice {
     }
 };
 
+// Where the rows of a slice stand, by itself.
+struct SliceRows {
+    const ptrdiff_t first, stride;
+    const int64_t* const order;
+
+    explicit SliceRows(const Slice& slice) : first(slice.first), stride(slice.stride), order(slice.problem.order) {}
+    ptrdiff_t slot(ptrdiff_t r) const { return first + r * stride; }
+    ptrdiff_t row(ptrdiff_t r) const { return order ? order[slot(r)] : slot(r); }
+};
+
 // Hands out a block of memory piece by piece; without one it only counts.
 class Pieces {
   public:

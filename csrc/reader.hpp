@@ -15,27 +15,47 @@ namespace throughtime {
 
 namespace nb = nanobind;
 
-inline constexpr size_t weights_each =
-    6;  // the fields of Weights in _shapes.py; the sixth, a projection, is not compiled
+// The fields of Weights in _shapes.py; the sixth, a projection, is not compiled.
+inline constexpr size_t weights_each = 6;
+
+// The input and the weights of a call, each looked at once. A weight that is not there has no address.
+struct Given {
+    Tensor x;
+    Tensor weights[max_directions * weights_each];
+    int directions;
+
+    int64_t inputs() const { return x.size(-1); }
+    int64_t hidden() const { return weights[1].size(-1); }
+};
 
 class Reader {
   public:
     explicit Reader(bool is_double) : bits_(is_double ? 64 : 32) {}
 
-    bool accepts(nb::handle object) const {
-        Tensor tensor;
-        if (Exchange::of(object).view(object.ptr(), &tensor)) {
-            PyErr_Clear();
-            return false;
+    // False where one of them is not what kernels read: of another element type, on another device, or empty.
+    bool look(nb::handle x, nb::tuple weights, Given& to) const {
+        if (weights.size() != weights_each && weights.size() != max_directions * weights_each)
+            throw std::invalid_argument("expected the weights of one or two directions");
+        to.directions = int(weights.size() / weights_each);
+        if (!look(x, to.x)) return false;
+        size_t i = 0;
+        for (const nb::handle weight : weights) {
+            Tensor& tensor = to.weights[i++];
+            tensor.data = nullptr;
+            if (!weight.is_none() && !look(weight, tensor)) return false;
         }
-        return tensor.on_cpu(Tensor::floating, bits_) && tensor.count() > 0;
+        for (int d = 0; d < to.directions; ++d)
+            if (!to.weights[size_t(d) * weights_each].data || !to.weights[size_t(d) * weights_each + 1].data)
+                throw std::invalid_argument("expected weights of the input and of the state");
+        return true;
     }
 
     // The address of a tensor of `count` elements, null for None. What is not contiguous is copied, and the copy lives
     // as long as the reader.
     void* address(nb::handle object, int64_t count) {
-        if (object.is_none()) return nullptr;
-        Tensor tensor = view(object);
+        return object.is_none() ? nullptr : address(object, view(object), count);
+    }
+    void* address(nb::handle object, Tensor tensor, int64_t count) {
         if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.count() != count) {
             const std::string expected = "expected a tensor of " + std::to_string(count) + " elements of " +
                                          std::to_string(bits_) + " bits on the CPU, got ";
@@ -59,36 +79,36 @@ class Reader {
         for (size_t i = 0; i < from.size(); ++i) to[i] = address(from[i], p.directions * p.batch * p.hidden);
     }
 
-    // Those of the weights of each direction, or of their gradients.
-    template <class To>
-    void weights(nb::tuple from, To* to, const Kernel& kernel, const Problem& p) {
-        const int64_t rows = kernel.gates * p.hidden;
-        for (int d = 0; d < p.directions; ++d) {
-            const size_t first = size_t(d) * weights_each;
-            to[d] = {address(from[first], rows * p.inputs), address(from[first + 1], rows * p.hidden),
-                     address(from[first + 2], rows), address(from[first + 3], rows),
-                     address(from[first + 4], kernel.diagonals * p.hidden)};
+    // Those of the weights of each direction.
+    void weights(nb::tuple from, const Given& given, Weights* to, const Kernel& kernel) {
+        const int64_t rows = kernel.gates * given.hidden();
+        const int64_t counts[] = {rows * given.inputs(), rows * given.hidden(), rows, rows,
+                                  kernel.diagonals * given.hidden()};
+        for (int d = 0; d < given.directions; ++d) {
+            const auto at = [&](size_t field) -> const void* {
+                const size_t i = size_t(d) * weights_each + field;
+                return given.weights[i].data ? address(from[i], given.weights[i], counts[field]) : nullptr;
+            };
+            to[d] = {at(0), at(1), at(2), at(3), at(4)};
+            if (kernel.diagonals && !to[d].diagonal) throw std::invalid_argument("expected the pointwise weights");
         }
     }
 
     // A sequence (T, N, features), or packed (rows, features): any strides between vectors, and none within, so that
     // others are copied.
-    Tensor sequence(nb::handle object) {
-        const Tensor tensor = view(object);
+    Tensor sequence(nb::handle object) { return sequence(object, view(object)); }
+    Tensor sequence(nb::handle object, const Tensor& tensor) {
         if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.dimensions < 2)
             throw std::invalid_argument("expected a sequence of " + std::to_string(bits_) + " bit elements on the CPU");
         if (tensor.stride(-1) == 1 || tensor.size(-1) == 1) return tensor;
         return view(copies_.emplace_back(object.attr("contiguous")()));
     }
 
-    // The address of a sequence that is laid out as another one.
-    void* like(const Tensor& other, nb::handle object) {
-        const Tensor tensor = sequence(object);
-        for (int d = 0; d < other.dimensions; ++d)
-            if (tensor.dimensions != other.dimensions || tensor.size(d) != other.size(d) ||
-                (tensor.size(d) != 1 && tensor.stride(d) != other.stride(d)))
-                throw std::invalid_argument("expected a gradient laid out as what it belongs to");
-        return tensor.at<void>();
+    // A sequence (T, N, features), or packed, without gaps and repetitions, time or batch first in memory.
+    Tensor dense(nb::handle object, bool batch_first) {
+        if (!batch_first) return view(copies_.emplace_back(object.attr("contiguous")()));
+        const nb::object turned = object.attr("transpose")(0, 1).attr("contiguous")();
+        return view(copies_.emplace_back(turned.attr("transpose")(0, 1)));
     }
 
     // Whole numbers, null for None.
@@ -113,6 +133,14 @@ class Reader {
     }
 
   private:
+    bool look(nb::handle object, Tensor& to) const {
+        if (Exchange::of(object).view(object.ptr(), &to)) {
+            PyErr_Clear();
+            return false;
+        }
+        return to.on_cpu(Tensor::floating, bits_) && to.count() > 0;
+    }
+
     int bits_;
     std::vector<nb::object> copies_;
 };

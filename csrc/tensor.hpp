@@ -9,7 +9,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <stdexcept>
+#include <type_traits>
 
 #include "memory.hpp"
 
@@ -99,28 +101,38 @@ inline Tensor view(nanobind::handle object) {
     return tensor;
 }
 
+// A tensor of the library, and where its elements stand.
+struct Made {
+    nanobind::object object;
+    void* data;
+};
+
 // Makes tensors of the library, element type and device of another one, over memory of our own.
 class TensorMaker {
   public:
-    explicit TensorMaker(nanobind::handle like) : exchange_(Exchange::of(like)), like_(view(like)) {}
+    TensorMaker(nanobind::handle like, const Tensor& tensor) : exchange_(Exchange::of(like)), like_(tensor) {}
 
     static constexpr int max_dimensions = 3;
     using Sizes = std::array<int64_t, max_dimensions>;
 
-    nanobind::object strided(int dimensions, Sizes sizes, Sizes strides) const {
-        auto* const owned = new Owned{};
-        owned->sizes = sizes;
-        owned->strides = strides;
+    Made strided(int dimensions, const Sizes& sizes, const Sizes& strides) const {
         int64_t count = 1;
         for (int d = 0; d < dimensions; ++d) count *= sizes[size_t(d)];
-        owned->block = Block::take(size_t(count) * like_.element.bits / 8);
+        // What describes the tensor stands before its elements, in one block. Those of large tensors begin with a page:
+        // where threads write next to each other, their processors then fetch nothing that is the other's.
+        const size_t bytes = size_t(count) * like_.element.bits / 8, start = bytes < large ? header : page;
+        const Block block = Block::take(start + bytes);
+        auto* const owned = new (block.data) Owned{};
+        owned->sizes = sizes;
+        owned->strides = strides;
+        owned->block = block;
         owned->version = {1, 0};
         owned->release = [](ManagedTensor* self) {
-            static_cast<Owned*>(self)->block.give_back();
-            delete static_cast<Owned*>(self);
+            const Block back = static_cast<Owned*>(self)->block;
+            back.give_back();
         };
         owned->tensor = like_;
-        owned->tensor.data = owned->block.data;
+        owned->tensor.data = block.data + start;
         owned->tensor.byte_offset = 0;
         owned->tensor.dimensions = dimensions;
         owned->tensor.sizes = owned->sizes.data();
@@ -130,17 +142,30 @@ class TensorMaker {
             owned->release(owned);
             throw nanobind::python_error();
         }
-        return nanobind::steal(made);
+        return {nanobind::steal(made), block.data + start};
     }
-    nanobind::object operator()(int64_t count) const { return strided(1, {count}, {1}); }
-    nanobind::object operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
-    nanobind::object operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {b * c, c, 1}); }
+    Made operator()(int64_t count) const { return strided(1, {count}, {1}); }
+    Made operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
+    Made operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {b * c, c, 1}); }
+
+    // Of the sizes of another one, without gaps.
+    Made like(const Tensor& other) const {
+        Sizes sizes{}, strides{};
+        int64_t stride = 1;
+        for (int d = other.dimensions - 1; d >= 0; stride *= other.size(d--)) {
+            sizes[size_t(d)] = other.size(d);
+            strides[size_t(d)] = stride;
+        }
+        return strided(other.dimensions, sizes, strides);
+    }
 
   private:
     struct Owned : ManagedTensor {
         Sizes sizes, strides;
         Block block;
     };
+    static constexpr size_t header = (sizeof(Owned) + 63) / 64 * 64, page = 4096, large = 16 * page;
+    static_assert(std::is_trivially_destructible_v<Owned>);
 
     const Exchange& exchange_;
     Tensor like_;

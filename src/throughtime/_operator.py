@@ -123,21 +123,14 @@ def _scan_backward(
     reverse: bool,
     directions: int,
 ) -> list[torch.Tensor]:
-    tables = _spread(ragged, kinds)
     y, kept = outputs
-    dy, *dfinals = (d.contiguous() for d in doutputs)
-    padded = bool(ragged) and x.dim() == 3
-    dx = tuple([torch.zeros_like(x) if padded else torch.empty_like(x) for _ in range(directions)])
-    dstate = [torch.empty_like(s) for s in state]
-    dense = [w.contiguous() for w in weights]
-    dweights = [torch.empty_like(w) for w in dense]
-    _kernel(kernel).backward(
-        *(x, y, kept, dy, dx),
-        *(tuple(s.contiguous() for s in state), tuple(dfinals), tuple(dstate)),
-        *(_spread(dense, present), _spread(dweights, present)),
-        *(tables, reverse, torch.get_num_threads()),
+    wanted = (True,) * (1 + len(state) + len(present))
+    gradients = _kernel(kernel).backward(
+        *(x, y, kept, tuple(doutputs)),
+        *(tuple(state), _spread(weights, present), wanted),
+        *(_spread(ragged, kinds), reverse, torch.get_num_threads()),
     )
-    return [dx[0] + dx[1] if directions == 2 else dx[0], *dstate, *dweights]
+    return [gradient for gradient in gradients if gradient is not None]
 
 
 @_scan_backward.register_fake

@@ -206,18 +206,6 @@ def _reference_scan(
     )
 
 
-def _contiguous(tensors: Tensors) -> Tensors:
-    for tensor in tensors:
-        if tensor is not None and not tensor.is_contiguous():
-            return tuple(t if t is None else t.contiguous() for t in tensors)
-    return tensors
-
-
-def _vectors_contiguous(x: Tensor) -> Tensor:
-    """x, with the features of a step side by side."""
-    return x if x.is_contiguous() or x.stride(-1) == 1 else x.contiguous()
-
-
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
@@ -234,48 +222,20 @@ class _Scan(torch.autograd.Function):
         call: _Call = ctx.call
         y, kept, *tensors = ctx.saved_tensors
         wanted = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled() or any(d is not None and _is_batched(d) for d in doutputs):
+        if torch.is_grad_enabled() or _any_batched(doutputs):
             return None, *_reference_backward(call, tensors, doutputs, wanted)
-        return None, *_backward(call, y, kept, tensors, doutputs, wanted)
+        x, state, weights = call.split(tensors)
+        tables = () if call.ragged is None else call.ragged.tables
+        options = tables, call.reverse, torch.get_num_threads()
+        return None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
 
 
-def _backward(
-    call: _Call,
-    y: Tensor,
-    kept: Tensor,
-    tensors: Sequence[Any],
-    doutputs: Sequence[Tensor | None],
-    wanted: Sequence[bool],
-) -> tuple[Tensor | None, ...]:
-    """The gradients of the tensors that want one, by the kernel."""
-    x, state, weights = call.split(tensors)
-    x, state, weights = _vectors_contiguous(x), _contiguous(state), _contiguous(weights)
-    dy, *dfinals = doutputs
-    if dy is not None and dy.stride() != y.stride():
-        dy = torch.empty_like(y).copy_(dy)
-    dx: tuple[Tensor, ...] = ()
-    if wanted[0]:
-        if not x.is_contiguous() and torch.empty_like(x).stride() != x.stride():
-            x = x.contiguous()  # had gaps or repetitions; its gradient has none
-        make = torch.empty_like if call.ragged is None or call.ragged.is_packed else torch.zeros_like
-        dx = tuple([make(x) for _ in range(call.directions)])
-    _, state_wanted, weights_wanted = call.split(wanted)
-    dstate = tuple([torch.empty_like(t) if w else None for t, w in zip(state, state_wanted, strict=True)])
-    dweights = tuple([torch.empty_like(t) if w else None for t, w in zip(weights, weights_wanted, strict=True)])
-    tables = () if call.ragged is None else call.ragged.tables
-    call.kernel.backward(
-        *(x, y, kept, dy, dx),
-        *(state, _contiguous(tuple(dfinals)), dstate),
-        *(weights, dweights),
-        *(tables, call.reverse, torch.get_num_threads()),
-    )
-    dx_sum = dx[0].add_(dx[1]) if len(dx) == 2 else dx[0] if dx else None
-    return dx_sum, *dstate, *dweights
-
-
-def _is_batched(tensor: Tensor) -> bool:
+def _any_batched(tensors: Sequence[Tensor | None]) -> bool:
     """Whether a vmap is going on over the backward pass."""
-    return _functorch.is_batchedtensor(tensor) or _functorch.is_legacy_batchedtensor(tensor)
+    for tensor in tensors:
+        if tensor is not None and (_functorch.is_batchedtensor(tensor) or _functorch.is_legacy_batchedtensor(tensor)):
+            return True
+    return False
 
 
 def _reference_backward(

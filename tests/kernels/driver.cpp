@@ -77,6 +77,7 @@ class Run {
         f.y = y_.data();
         f.kept = kept_.data();
         f.dy = dy_.data();
+        f.dy_layout = problem_.y;
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = state_0_[s].data();
             f.dstate_n[s] = state_n_[s].data();

@@ -47,17 +47,18 @@ class Kernel:
         x: Any,
         y: Any,
         kept: Any,
-        dy: Any | None,
-        dx: tuple[Any, ...],
+        doutputs: tuple[Any, ...],
         state_0: tuple[Any, ...],
-        dstate_n: tuple[Any, ...],
-        dstate_0: tuple[Any, ...],
         weights: tuple[Any, ...],
-        dweights: tuple[Any, ...],
+        wanted: tuple[bool, ...],
         ragged: tuple[Any, ...],
         reverse: bool,
         threads: int,
-    ) -> None: ...
+    ) -> tuple[Any | None, ...]:
+        """Make the gradients of x, the states and the weights, in this order, None where none is wanted.
+
+        `doutputs` are those of y and of each final state, None for zero.
+        """
 
 class Learner:
     """Whole updates of small networks, for one element type and one instruction set."""

@@ -2,6 +2,7 @@
 #include "learning.hpp"
 
 #include "cell.hpp"
+#include "gemm.hpp"
 #include "plan.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -11,18 +12,23 @@ extern "C" double log(double);
 extern "C" double pow(double, double);
 extern "C" double sqrt(double);
 
-template <class T>
-T sum_of(Vec<T> v) {
-    T total = 0;
-    for (int i = 0; i < lanes<T>; ++i) total += v[i];
-    return total;
+// The sum of all lanes, halves first.
+template <class T, int stride = lanes<T> / 2>
+THROUGHTIME_INLINE T sum_of(Vec<T> v) {
+    if constexpr (stride == 0) {
+        return v[0];
+    } else {
+        Vec<T> other = v;
+        ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v, other);
+        return sum_of<T, stride / 2>(v + other);
+    }
 }
 
-// y += a x for `count` elements.
+// y += x for `count` elements.
 template <class T>
-THROUGHTIME_INLINE void add_scaled(T a, const T* x, T* y, ptrdiff_t count) {
+void add(const T* x, T* y, ptrdiff_t count) {
     for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
-        store_units(y, count, b, fma(splat<Vec<T>>(a), load_units(x, count, b), load_units(y, count, b)));
+        store_units(y, count, b, load_units(x, count, b) + load_units(y, count, b));
 }
 
 template <class T>
@@ -146,22 +152,23 @@ class LearningRun {
             if (!l_.final_state)
                 for (ptrdiff_t t = w.start; t < w.loss; ++t)
                     fill(m_.dy[top] + ((t - w.start) * l_.batch + mine.first) * hidden, mine.count() * hidden, T(0));
-            m_.losses[me] = 0;
+            double loss = 0;
             for (ptrdiff_t t = 0; t < steps; ++t)
                 for (ptrdiff_t n = mine.first; n < mine.last; ++n) {
                     const ptrdiff_t row = (l_.final_state ? n : skipped + t * l_.batch + n) * hidden;
                     const ptrdiff_t target = l_.target_layout.at(l_.final_state ? 0 : w.loss + t, n);
-                    m_.losses[me] += one_output((l_.final_state ? m_.final[top][0] : m_.y[top]) + row, hidden, target,
-                                                double(steps * l_.batch), m_.z + me * l_.outputs,
-                                                (l_.final_state ? m_.dfinal : m_.dy[top]) + row, dweight, dbias);
+                    loss += one_output((l_.final_state ? m_.final[top][0] : m_.y[top]) + row, hidden, target,
+                                       double(steps * l_.batch), m_.z + me * l_.outputs,
+                                       (l_.final_state ? m_.dfinal : m_.dy[top]) + row, dweight, dbias);
                 }
+            m_.losses[me] = loss;
         });
         double loss = m_.losses[0];
         for (int me = 1; me < members; ++me) {
             const T* const share = m_.shares + (me - 1) * scalars;
-            add_scaled(T(1), share, gradients_[l_.parameter_count - 2], l_.outputs * hidden);
+            add(share, gradients_[l_.parameter_count - 2], l_.outputs * hidden);
             if (gradients_[l_.parameter_count - 1])
-                add_scaled(T(1), share + l_.outputs * hidden, gradients_[l_.parameter_count - 1], l_.outputs);
+                add(share + l_.outputs * hidden, gradients_[l_.parameter_count - 1], l_.outputs);
             loss += m_.losses[me];
         }
         return loss;
@@ -176,12 +183,18 @@ class LearningRun {
         const double loss = l_.objective == Objective::mse
                                 ? squares(z, static_cast<const T*>(l_.target) + target, rows)
                                 : entropy(z, static_cast<const int64_t*>(l_.target)[target], rows);
-        fill(dh, hidden, T(0));
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
-            add_scaled(z[o], weight + o * hidden, dh, hidden);
-            add_scaled(z[o], h, dweight + o * hidden, hidden);
-            if (dbias) dbias[o] += z[o];
+        for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
+            const V h_b = load_units(h, hidden, b);
+            V dh_b{};
+            for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
+                T* const to = dweight + o * hidden;
+                dh_b = fma(splat<V>(z[o]), load_units(weight + o * hidden, hidden, b), dh_b);
+                store_units(to, hidden, b, fma(splat<V>(z[o]), h_b, load_units(to, hidden, b)));
+            }
+            store_units(dh, hidden, b, dh_b);
         }
+        if (dbias)
+            for (ptrdiff_t o = 0; o < l_.outputs; ++o) dbias[o] += z[o];
         return loss;
     }
 

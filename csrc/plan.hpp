@@ -100,21 +100,23 @@ struct SliceRows {
     ptrdiff_t row(ptrdiff_t r) const { return order ? order[slot(r)] : slot(r); }
 };
 
-// Hands out a block of memory piece by piece; without one it only counts.
+// Hands out a block of memory piece by piece; without one it only counts. Large pieces begin with a page, so that the
+// processors of two threads that write next to each other fetch nothing that is the other's.
 class Pieces {
   public:
     explicit Pieces(char* block = nullptr) : block_(block) {}
 
     template <class T>
     T* take(ptrdiff_t count) {
-        T* const piece = block_ ? reinterpret_cast<T*>(block_ + used_) : nullptr;
-        used_ += ceil_div(size_t(count) * sizeof(T), alignment) * alignment;
-        return piece;
+        const size_t bytes = size_t(count) * sizeof(T), alignment = bytes < large ? 64 : page;
+        const size_t first = ceil_div(used_, alignment) * alignment;
+        used_ = first + bytes;
+        return block_ ? reinterpret_cast<T*>(block_ + first) : nullptr;
     }
     size_t used() const { return used_; }
 
   private:
-    static constexpr size_t alignment = 64;
+    static constexpr size_t page = 4096, large = 4 * page;
     char* block_;
     size_t used_ = 0;
 };

@@ -46,19 +46,19 @@ class Stream {
     explicit Stream(const Learner& learner, ptrdiff_t inputs)
         : learner_(learner), element_(learner.is_double ? 8 : 4), inputs_(inputs), width_(inputs) {}
 
-    // On top of what is there. Weights are (w_ih, w_hh, b_ih, b_hh), the biases may be None.
+    // On top of what is there. Weights are (w_ih, w_hh, b_ih, b_hh, diagonal), those that the layer lacks None.
     void add_layer(const Kernel& kernel, nb::tuple weights, ptrdiff_t hidden) {
-        if (kernel.is_double != learner_.is_double || kernel.diagonals || outputs_)
+        if (kernel.is_double != learner_.is_double || outputs_)
             throw std::invalid_argument("expected a layer of the stream's element type, below the output");
         const ptrdiff_t rows = kernel.gates * hidden;
-        const ptrdiff_t counts[] = {rows * width_, rows * hidden, rows, rows};
-        std::vector<char> given[4];
-        for (size_t i = 0; i < 4; ++i) given[i] = copy(weights[i], counts[i]);
+        const ptrdiff_t counts[] = {rows * width_, rows * hidden, rows, rows, kernel.diagonals * hidden};
+        std::vector<char> given[5];
+        for (size_t i = 0; i < 5; ++i) given[i] = copy(weights[i], counts[i]);
         const auto at = [&](size_t i) -> const void* { return given[i].empty() ? nullptr : given[i].data(); };
         Layer layer{&kernel, width_, hidden, {}, {}, {}};
         const Problem p = problem(layer);
         layer.packed.resize(kernel.packed_bytes(p) + alignment);
-        kernel.pack(p, {at(0), at(1), at(2), at(3), nullptr}, aligned(layer.packed));
+        kernel.pack(p, {at(0), at(1), at(2), at(3), at(4)}, aligned(layer.packed));
         layer.state.assign(size_t(kernel.states * hidden) * element_, 0);
         layer.y.resize(size_t(hidden) * element_);
         layers_.push_back(std::move(layer));

@@ -26,6 +26,13 @@ ATTENTION = "laws/test_attention.py"
 BEHIND = "test_what_lies_behind_the_end_changes_nothing"
 DIRECTIONS = "test_both_directions_start_the_decoder"
 NAMES = "meta/test_public_names.py"
+VARIANTS = "oracle/test_cell_variants.py::test_a_variant_is_what_its_source_says"
+OPTIONS = "oracle/test_state_options.py"
+ONE_MASK = "test_recurrent_dropout_has_one_mask_for_each_sequence_at_all_steps"
+NORMALIZED = "test_layer_normalization_is_that_of_its_source"
+ZONEOUT = "test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation"
+MASKS = "laws/test_masks_and_resets.py"
+PIECES = f"{MASKS}::test_a_row_with_gaps_and_resets_is_its_pieces"
 
 
 class Mutation(NamedTuple):
@@ -39,7 +46,7 @@ MUTATIONS = [
     Mutation(
         "nn/lstm.py", "g(sums[0]), g(sums[1])", "g(sums[1]), g(sums[0])", f"{PATHS}[torch.float64-None-1-lstm-tanh]"
     ),
-    Mutation("nn/gru.py", "(1 - z) * n + z * h", "(1 - z) * h + z * n", f"{PATHS}[torch.float32-None-1-gru-tanh]"),
+    Mutation("nn/gru.py", "(1 - z) * n + z * m", "(1 - z) * m + z * n", f"{PATHS}[torch.float32-None-1-gru-tanh]"),
     Mutation("nn/gru.py", "n_x + r * n_h", "r * (n_x + n_h)", f"{PATHS}[torch.float32-lengths1-2-gru-tanh]"),
     Mutation("nn/rnn.py", "f(h_x + h_h)", "f(h_x)", f"{PATHS}[torch.float32-None-1-rnn-relu]"),
     Mutation("_reference.py", "if reverse else", "if not reverse else", f"{PATHS}[torch.float32-None-2-rnn-tanh]"),
@@ -119,6 +126,26 @@ MUTATIONS = [
         "before < self.top_p",
         "before <= 1",
         "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
+    ),
+    Mutation(
+        "nn/peephole_lstm.py", "o + p_o * c", "o + p_o * state[1]", f"{PATHS}[torch.float64-None-1-peephole_lstm-tanh]"
+    ),
+    Mutation("nn/coupled_lstm.py", "(new - c)", "new", f"{PATHS}[torch.float64-None-1-coupled_lstm-tanh]"),
+    Mutation("nn/gru.py", "hidden(r * h)[2]", "r * hidden(h)[2]", f"{VARIANTS}[reset_before]"),
+    Mutation("nn/gru.py", "state[0], state[-1]", "state[0], state[0]", f"{VARIANTS}[projected_gru]"),
+    Mutation("_segments.py", "untouched, last", "untouched, first", f"{PIECES}[kernel-False-True-GRU]"),
+    Mutation("_segments.py", "reset.T.cumsum(1)", "0 * reset.T", f"{PIECES}[reference-False-False-LSTM]"),
+    Mutation("_reference.py", "h * extras.factor", "h", f"{OPTIONS}::{ONE_MASK}"),
+    Mutation(
+        "_extras.py", "dx.clamp(-clip, clip)", "dx", f"{OPTIONS}::test_gradients_are_clipped_between_steps[0.05-LSTM]"
+    ),
+    Mutation("_extras.py", "if norm is None or norm.gain_state is None", "if True", f"{OPTIONS}::{NORMALIZED}[LSTM]"),
+    Mutation("_extras.py", "rand_like(new) < prob", "rand_like(new) > prob", f"{OPTIONS}::{ZONEOUT}[GRU]"),
+    Mutation(
+        "nn/_recurrent.py",
+        "noted.append(states)",
+        "noted.append(states[::-1])",
+        f"{MASKS}::test_all_states_are_those_of_step_by_step[False-LSTM]",
     ),
 ]
 

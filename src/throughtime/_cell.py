@@ -18,12 +18,14 @@ class Cell:
     Attributes:
         name: key of the reference step and of the compiled kernel.
         gates: names in the order in which their blocks of H rows stand in the weights; torch's order.
-        states: names; the first one, `h`, is the output and what the recurrent weights multiply.
+        states: names; the first one, `h`, is the output and what the recurrent weights multiply. A cell whose h is
+            squashed from an inner state calls that one `c`.
         paper: author, year and title.
         separate: gates whose input and hidden halves meet later than by a plain sum, such as the new gate of a GRU.
         diagonals: names of pointwise weights, such as peepholes: the rows of the parameter `diagonal` (diagonals, H).
         activations: names of the activations that the compiled kernel offers, the default first.
         onnx_gates: the gates in the order of the ONNX operator, or empty where there is none.
+        compiled: whether there is a kernel. Without one every call takes the reference path.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Cell:
     diagonals: tuple[str, ...] = ()
     activations: tuple[str, ...] = ("tanh",)
     onnx_gates: tuple[str, ...] = ()
+    compiled: bool = True
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -48,6 +51,8 @@ class Cell:
             raise ValueError(f"states of cell {self.name!r}: expected 'h' first, got {self.states}")
         if not set(self.separate) <= set(self.gates):
             raise ValueError(f"separate of cell {self.name!r}: expected some of {self.gates}, got {self.separate}")
+        if self.separate and self.separate != self.gates[-len(self.separate) :]:
+            raise ValueError(f"separate of cell {self.name!r}: expected the last gates, got {self.separate}")
         if self.onnx_gates and set(self.onnx_gates) != set(self.gates):
             raise ValueError(
                 f"onnx_gates of cell {self.name!r}: expected the gates {self.gates}, got {self.onnx_gates}"

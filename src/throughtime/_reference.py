@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 from torch.nn.functional import linear
 
+from throughtime._extras import PLAIN, half
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._cell import Cell
+    from throughtime._extras import Extras
     from throughtime._shapes import Ragged, Weights
 
     Activation = Callable[[Tensor], Tensor]
@@ -31,8 +34,9 @@ class Step(Protocol):
     """One step of a cell.
 
     Takes, for each gate in the cell's order, the input half of its pre-activation, (N, H) each; `hidden`, which maps a
-    state h to the hidden halves of all gates; the states; the pointwise weights; the activation `f` and that of the
-    gates, `g`. Returns the new states, and the gates in the cell's order.
+    state h to the hidden halves of all gates; the states; the pointwise weights; the activation `f`, that of the gates,
+    `g`, and `squash`, which an inner state passes on its way to h: `f` too, but of the normalised state where there is
+    layer normalisation. Returns the new states, and the gates in the cell's order.
     """
 
     def __call__(
@@ -43,6 +47,7 @@ class Step(Protocol):
         diagonal: tuple[Tensor, ...],
         f: Activation,
         g: Activation,
+        squash: Activation,
     ) -> tuple[States, tuple[Tensor, ...]]: ...
 
 
@@ -97,6 +102,7 @@ def run(
     valid: Tensor | None,
     reverse: bool,
     activations: tuple[Activation, Activation],
+    extras: Extras = PLAIN,
     probes: Probes | None = None,
 ) -> tuple[Trace, States]:
     """Unfold one layer in one direction and return what happened at each step, and the final state.
@@ -106,17 +112,21 @@ def run(
     step = REGISTRY[cell.name].step
     gates = len(cell.gates)
     diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
-    x_halves = linear(x, weights.weight_ih, weights.bias_ih)
+    gain_ih, gain_hh = (None, None) if extras.norm is None else extras.norm[:2]
+    x_halves = half(cell, x, weights.weight_ih, weights.bias_ih, gain_ih)
+    functions = *activations, extras.squash(activations[0])
 
     def hidden(h: Tensor) -> tuple[Tensor, ...]:
-        halves = linear(h, weights.weight_hh, weights.bias_hh)
+        h = h if extras.factor is None else h * extras.factor
+        halves = half(cell, h, weights.weight_hh, weights.bias_hh, gain_hh)
         return (halves if probes is None else halves + probes.hidden[t]).chunk(gates, -1)
 
     states, gate_values = [], []
     for t in reversed(range(len(x))) if reverse else range(len(x)):
-        new, values = step(x_halves[t].chunk(gates, -1), hidden, state, diagonal, *activations)
+        new, values = step(x_halves[t].chunk(gates, -1), hidden, extras.entering(state), diagonal, *functions)
         if weights.weight_hr is not None:
             new = (linear(new[0], weights.weight_hr), *new[1:])
+        new = extras.leaving(new, state)
         if probes is not None:
             new = (new[0] + probes.h[t], *new[1:])
         if valid is not None:
@@ -145,19 +155,33 @@ def scan(
     ragged: Ragged | None,
     reverse: bool,
     activations: tuple[Activation, Activation],
-) -> tuple[Tensor, States]:
-    """`throughtime.scan`, by autograd. Shapes are those of `throughtime.scan`; the state is given."""
+    extras: Sequence[Extras] = (),
+    every: bool = False,
+) -> tuple[States, States]:
+    """`throughtime.scan`, by autograd. Shapes are those of `throughtime.scan`; the state is given.
+
+    Returns:
+        The state h of all steps, all states where `every` one is wanted, (T, N, D*H) each; and the final states.
+    """
     padded = ragged.unpack(x) if ragged is not None and ragged.is_packed else x
     valid = None if ragged is None else ragged.valid(len(padded), x.device)
-    outputs, finals = [], []
+    found, finals = [], []
     for d, w in enumerate(weights):
-        backwards = d == 1 or (reverse and len(weights) == 1)
         trace, final = run(
-            cell, padded, tuple(s[d] for s in state), w, valid=valid, reverse=backwards, activations=activations
+            *(cell, padded, tuple(s[d] for s in state), w),
+            valid=valid,
+            reverse=d == 1 or (reverse and len(weights) == 1),
+            activations=activations,
+            extras=extras[d] if extras else PLAIN,
         )
-        outputs.append(trace.states[0])
+        found.append(trace.states if every else trace.states[:1])
         finals.append(final)
-    y = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-    if valid is not None and ragged is not None:
-        y = ragged.pack(y) if ragged.is_packed else torch.where(valid.unsqueeze(-1), y, y.new_zeros(()))
-    return y, _stack(finals)
+    outputs = tuple(states[0] if len(states) == 1 else torch.cat(states, -1) for states in zip(*found, strict=True))
+    return tuple(_cut(ragged, valid, y) for y in outputs), _stack(finals)
+
+
+def _cut(ragged: Ragged | None, valid: Tensor | None, y: Tensor) -> Tensor:
+    """Outputs in the form of the input, zero where there is no step."""
+    if ragged is None or valid is None:
+        return y
+    return ragged.pack(y) if ragged.is_packed else torch.where(valid.unsqueeze(-1), y, y.new_zeros(()))

@@ -17,6 +17,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
 
 from throughtime import _kernels, _operator, _reference
+from throughtime._manner import Manner
 from throughtime._shapes import Ragged, Weights, check_scan
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from throughtime._kernels._engine import Kernel
     from throughtime._reference import Activation, States
 
-    Activations = tuple[str | Activation, str | Activation]
     Tensors = tuple[Any, ...]  # each a tensor or None
 
 _FIELDS = len(Weights._fields)
@@ -66,9 +66,9 @@ def scan(
     """
     batch = len(ragged.lengths) if ragged is not None else x.shape[1]
     check_scan(cell, x, state, weights, batch)
-    activations = (cell.activations[0] if activation is None else activation, gate_activation)
+    manner = Manner.of(cell.activations[0] if activation is None else activation, gate_activation)
     flat = tuple(value for direction in weights for value in direction)
-    return unfold(cell, x, () if state is None else tuple(state), flat, ragged, activations, reverse=reverse)
+    return unfold(cell, x, () if state is None else tuple(state), flat, ragged, manner, reverse=reverse)
 
 
 def unfold(
@@ -77,12 +77,12 @@ def unfold(
     state: States,
     weights: Tensors,
     ragged: Ragged | None,
-    activations: Activations,
+    manner: Manner,
     *,
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
-    kernel, _ = _compiled(cell, x, weights, activations)
+    kernel, _ = _compiled(cell, x, weights, manner)
     if kernel is not None:
         if torch.compiler.is_compiling():
             if _all_alike(x, weights):
@@ -91,7 +91,7 @@ def unfold(
                 return _operator.unfold(kernel, x, state, weights, tables, reverse=reverse, directions=directions)
         elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
             if kernel.accepts(x, weights):
-                call = _Call(kernel, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
+                call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
                 y, *finals = _Scan.apply(call, x, *state, *weights)
                 return y, tuple(finals)
         else:
@@ -99,8 +99,22 @@ def unfold(
             found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), False)  # noqa: FBT003
             if found is not None:
                 return found[0], found[1]
-    call = _Call(None, cell, ragged, reverse, activations, len(weights) // _FIELDS, len(state))
-    return _reference_scan(call, x, state, weights)
+    call = _Call(None, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
+    (y,), finals = _reference_scan(call, x, state, weights)
+    return y, finals
+
+
+def unfold_noting(
+    cell: Cell, x: Tensor, state: States, weights: Tensors, ragged: Ragged | None, manner: Manner
+) -> tuple[States, States]:
+    """`unfold`, with every state of all steps, (T, N, D*H) each: the kernels tell of h alone."""
+    if len(cell.states) == 1:
+        y, finals = unfold(cell, x, state, weights, ragged, manner)
+        return (y,), finals
+    call = _Call(
+        None, cell, ragged, reverse=False, manner=manner, directions=len(weights) // _FIELDS, given_states=len(state)
+    )
+    return _reference_scan(call, x, state, weights, every=True)
 
 
 def _any_requires_grad(*tensors: Tensor | None) -> bool:
@@ -110,9 +124,9 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
     return False
 
 
-def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
+def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path and the reason."""
-    kernel, reason = _compiled(cell, x, weights, activations)
+    kernel, reason = _compiled(cell, x, weights, manner)
     if kernel is None:
         return None, reason
     if _all_alike(x, weights) if torch.compiler.is_compiling() else kernel.accepts(x, weights):
@@ -120,17 +134,16 @@ def route(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> 
     return None, f"the kernel needs tensors of {'float64' if kernel.is_double else 'float32'} on the CPU, none empty"
 
 
-def _compiled(cell: Cell, x: Tensor, weights: Tensors, activations: Activations) -> tuple[Kernel | None, str]:
+def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
     """The kernel of a call, whatever its tensors, or None and the reason."""
     if _functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"
-    activation, gate_activation = activations
-    if not isinstance(activation, str):
-        return None, f"activation {_reference.name_of(activation)} is not compiled"
-    if gate_activation != "sigmoid":
-        return None, f"gate activation {_reference.name_of(gate_activation)} is not compiled"
+    activation: Any  # a name, where the manner is not refused
+    activation, _, refused, _ = manner
+    if refused:
+        return None, refused
     if weights[_FIELDS - 1] is not None:
         return None, "projections are not compiled"
     kernel = _kernels.find(cell.name, activation, x.dtype is torch.float64)
@@ -144,9 +157,15 @@ def _all_alike(x: Tensor, weights: Tensors) -> bool:
     return x.is_cpu and all(w is None or (w.dtype is x.dtype and w.is_cpu) for w in weights)
 
 
-def which_path(layer: Any, x: Tensor) -> str:
-    """Say which path a layer's call with this input takes, the compiled kernels or the reference, and why."""
-    return layer.path(x)
+def which_path(layer: Any, x: Tensor, *, return_all_states: bool = False) -> str:
+    """Say which path a layer's call with this input takes, the compiled kernels or the reference, and why.
+
+    Args:
+        layer: a recurrent layer.
+        x: its input.
+        return_all_states: whether the call asks for all states.
+    """
+    return layer.path(x, return_all_states=return_all_states)
 
 
 class _Call(NamedTuple):
@@ -156,7 +175,7 @@ class _Call(NamedTuple):
     cell: Cell
     ragged: Ragged | None
     reverse: bool
-    activations: Activations
+    manner: Manner
     directions: int
     given_states: int  # 0, or as many as the cell has
 
@@ -166,7 +185,9 @@ class _Call(NamedTuple):
         return tensors[0], tuple(tensors[1:first_weight]), tuple(tensors[first_weight:])
 
 
-def _reference_scan(call: _Call, x: Tensor, state: States, weights: Tensors) -> tuple[Tensor, States]:
+def _reference_scan(
+    call: _Call, x: Tensor, state: States, weights: Tensors, *, every: bool = False
+) -> tuple[States, States]:
     directions = [Weights(*weights[i : i + _FIELDS]) for i in range(0, len(weights), _FIELDS)]
     if not state:
         w = directions[0]
@@ -174,9 +195,14 @@ def _reference_scan(call: _Call, x: Tensor, state: States, weights: Tensors) -> 
         hidden = w.weight_hh.shape[0] // len(call.cell.gates)
         sizes = call.cell.state_sizes(hidden, 0 if w.weight_hr is None else w.weight_hr.shape[0])
         state = tuple(x.new_zeros(len(directions), batch, units) for units in sizes)
-    f, g = map(_reference.activation_of, call.activations)
+    f, g = map(_reference.activation_of, call.manner[:2])
     return _reference.scan(
-        call.cell, x, state, directions, ragged=call.ragged, reverse=call.reverse, activations=(f, g)
+        *(call.cell, x, state, directions),
+        ragged=call.ragged,
+        reverse=call.reverse,
+        activations=(f, g),
+        extras=call.manner.extras,
+        every=every,
     )
 
 
@@ -217,7 +243,7 @@ def _reference_backward(
 ) -> list[Tensor | None]:
     """The same gradients, as a graph that can be differentiated again."""
     with torch.enable_grad():
-        y, finals = _reference_scan(call, *call.split(tensors))
+        (y,), finals = _reference_scan(call, *call.split(tensors))
     reached = [(o, d) for o, d in zip((y, *finals), doutputs, strict=True) if d is not None and o.requires_grad]
     if not reached:
         return [None] * len(tensors)

@@ -119,6 +119,8 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
             shape = shapes.get(name)
             if value is not None and shape is not None and value.shape != shape:
                 raise ValueError(_misfit(name, shape, value, cell, gates, hidden))
+        if cell.diagonals and w.diagonal is None:
+            raise ValueError(f"diagonal: expected ({', '.join(cell.diagonals)}) x H for cell {cell.name!r}, got None")
     if state is not None:
         if len(state) != len(cell.states):
             raise ValueError(f"state: expected {cell.states} for cell {cell.name!r}, got {len(state)} tensors")

@@ -46,6 +46,9 @@ class Stream:
             )
         if kind not in _TYPES or options.get("proj_size"):
             raise InputError(f"runtime: expected float32 or float64 without projections, got {kind}")
+        changing = [name for name in ("layer_norm", "zoneout") if options.get(name)]
+        if changing:
+            raise InputError(f"runtime: expected a network without {' and '.join(changing)}, which are not compiled")
         self._dtype = _TYPES[kind]
         activation = options.get("nonlinearity", options.get("activation"))
         kernel = _kernels.find(description["cell"], activation, kind == "float64")
@@ -66,8 +69,11 @@ class Stream:
                 "weight_hh": (rows, self._hidden),
                 "bias_ih": (rows,),
                 "bias_hh": (rows,),
+                "diagonal": (kernel.diagonals, self._hidden),
             }
-            given = (self._weight(weights, f"{prefix}{n}_l{number}", s, n) for n, s in shapes.items())
+            given = (
+                self._weight(weights, f"{prefix}{n}_l{number}", s, n) if 0 not in s else None for n, s in shapes.items()
+            )
             self._engine.add_layer(kernel, tuple(given), self._hidden)
         self.output_size: int = description["outputs"] if "layout" in description else self._hidden
         if "layout" in description:

@@ -12,7 +12,12 @@ from throughtime._reference import REGISTRY
 from throughtime._scan import scan
 from throughtime._shapes import Ragged, Weights
 
-CASES = [(name, activation) for name, member in REGISTRY.items() for activation in member.cell.activations]
+CASES = [
+    (name, activation)
+    for name, member in REGISTRY.items()
+    if member.cell.compiled
+    for activation in member.cell.activations
+]
 
 
 def problem(name: str, directions: int) -> tuple[list[torch.Tensor], list[str]]:

@@ -80,6 +80,21 @@ def test_every_update_is_that_of_the_general_path(layer: str, loss: str, bptt: A
         assert [r.clipped for r in history.records] == [r.clipped for r in expected.records]
 
 
+@pytest.mark.parametrize("options", [{"peephole": True}, {"coupled_gates": True, "peephole": True}], ids=str)
+def test_pointwise_weights_are_trained_too(options: dict[str, bool]) -> None:
+    model = nn.ManyToMany(nn.LSTM(INPUTS, HIDDEN, num_layers=2, dtype=torch.float64, **options), OUTPUTS)
+    given, before = data("mse"), model.layer.get_parameter("diagonal_l0").detach().clone()
+    results = [
+        fitted(
+            model, given, general, optimizer=RULES["adam"], bptt=training.TruncatedBPTT(2, 5), stop=[training.Epochs(3)]
+        )
+        for general in (False, True)
+    ]
+    assert results[0][2].path == "compiled"
+    assert_close(results[0][0], results[1][0], "update")
+    assert not torch.equal(results[0][0]["layer.diagonal_l0"], before)
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_optimizers_go_on_where_the_engine_left_them(rule: str, batch_first: bool) -> None:
@@ -162,6 +177,7 @@ def test_a_loss_that_is_no_number_stops_before_its_update() -> None:
         (lambda m: setattr(m.output, "activation", "tanh"), "activation"),
         (lambda m: setattr(m, "layer", nn.GRU(INPUTS, HIDDEN, activation=torch.sin)), "sin"),
         (lambda m: m.to(torch.bfloat16), "float32"),
+        (lambda m: setattr(m, "layer", nn.GRU(INPUTS, HIDDEN, recurrent_dropout=0.1)), "options"),
         (lambda m: m.register_parameter("other", torch.nn.Parameter(torch.zeros(1))), "others"),
     ],
 )

@@ -52,10 +52,13 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
         known = ", ".join([*_LAYERS, *_LAYOUTS])
         raise InputError(f"save: expected one of {known}, got {type(model).__name__}")
     functions = {name: getattr(layer, own) for name, own in _FUNCTIONS.get(kind, _GATED).items()}
+    special = layer.options.given() | layer.variant()
+    if callable(special.get("clip_state_grad")):
+        raise InputError("clip_state_grad: expected a number, got a function, which no file can hold")
     description: dict[str, Any] = {
         "layer": kind,
         "cell": layer.cell.name,
-        "options": {name: getattr(layer, name) for name in _OPTIONS} | functions,
+        "options": {name: getattr(layer, name) for name in _OPTIONS} | functions | special,
         "dtype": str(layer.all_weights[0][0].dtype).removeprefix("torch."),
     }
     if layer.proj_size:
@@ -76,7 +79,10 @@ def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
     description = found.config["network"]
     dtype = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}[description["dtype"]]
     with torch.device("meta"):
-        model: Any = _LAYERS[description["layer"]](**description["options"], dtype=dtype)
+        options = dict(description["options"])
+        if isinstance(options.get("zoneout"), list):
+            options["zoneout"] = tuple(options["zoneout"])  # JSON knows lists alone
+        model: Any = _LAYERS[description["layer"]](**options, dtype=dtype)
         if "layout" in description:
             activation = description["output_activation"]
             model = _LAYOUTS[description["layout"]](model, description["outputs"], output_activation=activation)

@@ -1,9 +1,11 @@
 """Recurrent layers: torch.nn's, faster, and the shapes of network that are built from them."""
 
+from throughtime.nn._options import NormClip as NormClip
 from throughtime.nn.attention import Attention as Attention
 from throughtime.nn.gru import GRU as GRU
 from throughtime.nn.gru import GRUCell as GRUCell
 from throughtime.nn.initialization import Chrono as Chrono
+from throughtime.nn.initialization import ForgetBias as ForgetBias
 from throughtime.nn.initialization import Identity as Identity
 from throughtime.nn.initialization import Keras as Keras
 from throughtime.nn.initialization import Orthogonal as Orthogonal

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import warnings
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
+from throughtime._extras import Norm
+from throughtime._manner import Manner
 from throughtime._reference import name_of
-from throughtime._scan import route, unfold
+from throughtime._scan import route, unfold, unfold_noting
+from throughtime._segments import Segments
 from throughtime._shapes import Ragged, Weights
+from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:
@@ -33,12 +37,14 @@ if TYPE_CHECKING:
     States = tuple[Tensor, ...]
 
 
+CPU = torch.device("cpu")
 _MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
 class AbstractRecurrent(nn.Module):
     """A stack of recurrent layers; torch.nn's constructor arguments, parameter names, layouts and errors."""
 
+    _variants: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
     _autocasts = False  # to the type of torch.autocast; torch keeps GRU in float32 there
 
     def __init__(
@@ -60,6 +66,7 @@ class AbstractRecurrent(nn.Module):
         gate_activation: Activation,
         recurrent_bias: bool,
         initialization: str | Initialization,
+        options: Options,
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -76,10 +83,14 @@ class AbstractRecurrent(nn.Module):
         self.gate_activation: Activation = gate_activation
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
+        self.options = options
         self._check_arguments(dropout)
+        options.check(cell)
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
-        self._activations = (self.activation, self.gate_activation)
+        self.manner = Manner.of(self.activation, self.gate_activation)
+        self._is_plain = options == Options()
+        self._is_single = num_layers == 1 and self._is_plain
         self.register_parameter(_MISSING, None)
         self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
         self._fields = [itemgetter(*names) for names in self._flat_names]
@@ -103,6 +114,12 @@ class AbstractRecurrent(nn.Module):
         for layer in range(self.num_layers):
             for weights in self.weights(layer):
                 fill(self.cell, weights)
+            for norm in self._norms(layer):
+                for gain in (norm.gain_ih, norm.gain_hh, norm.gain_state):
+                    if gain is not None:
+                        nn.init.ones_(gain)
+                if norm.bias_state is not None:
+                    nn.init.zeros_(norm.bias_state)
 
     def flatten_parameters(self) -> None:
         """Do nothing; kept so that programs written for torch.nn run."""
@@ -122,6 +139,8 @@ class AbstractRecurrent(nn.Module):
             parts.append(f"initialization={self.initialization!r}")
         if self.gate_activation != "sigmoid":
             parts.append(f"gate_activation={name_of(self.gate_activation)}")
+        parts += [f"{name}={value}" for name, value in self.variant().items()]
+        parts += self.options.described()
         return ", ".join(parts)
 
     def forward(
@@ -130,7 +149,10 @@ class AbstractRecurrent(nn.Module):
         hx: Any = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-    ) -> tuple[Any, Any]:
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+        return_all_states: bool = False,
+    ) -> tuple[Any, ...]:
         """Run all steps.
 
         Args:
@@ -138,16 +160,28 @@ class AbstractRecurrent(nn.Module):
             hx: the initial state (L*D, N, H), for an LSTM the pair (h_0, c_0); zero if None.
             lengths: valid steps of each row, in any order, 0 … T. Outputs behind the end of a sequence are zero, and
                 its final state is that of its last valid step; a sequence of no steps returns its initial state.
+            mask: boolean (T, N), or (N, T) with `batch_first`, true where there is a step, with gaps anywhere: the
+                state is held over them, and their outputs are zero. Together with `lengths`, what both allow.
+            reset: boolean (N,): rows whose initial states are zero, whatever `hx` says; or boolean, of the form of a
+                mask: the state is zero before these steps (in a gap: before the next valid one), so that what comes
+                before and after does not see each other in either direction.
+            return_all_states: return the states of all steps too.
 
         Returns:
             The outputs of the last layer, in the form of the input with D*H features, and the final state (L*D, N, H),
-            for an LSTM the pair (h_n, c_n).
+            for an LSTM the pair (h_n, c_n). With `return_all_states`, the states of every layer and direction after
+            every step as well, (L*D, T, N, H), or (L*D, N, T, H) with `batch_first`, for an LSTM the pair; they are
+            zero where the outputs are.
 
         Raises:
-            ValueError: if dimensions, element types or lengths do not fit.
+            ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
         if isinstance(input, PackedSequence):
+            if mask is not None or reset is not None or return_all_states:
+                raise ValueError(
+                    "mask, reset, return_all_states: expected a padded input with lengths=, got a packed one"
+                )
             return self._forward_packed(input, hx, lengths)
         self._check_input(input, (2, 3))
         batched = input.dim() == 3
@@ -158,6 +192,8 @@ class AbstractRecurrent(nn.Module):
         if steps == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         state = () if hx is None else self._read_state(hx, batch, x.dtype, batched=batched)
+        if mask is not None or reset is not None or return_all_states:
+            return self._forward_noting(x, state, lengths, mask, reset, batched=batched, every=return_all_states)
         y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
         if not batched:
             y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
@@ -191,10 +227,28 @@ class AbstractRecurrent(nn.Module):
         fields = len(Weights._fields)
         return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
-    def path(self, x: Tensor) -> str:
+    def variant(self) -> dict[str, bool]:
+        """The options that choose another cell than the plain one, by name."""
+        return {name: getattr(self, name) for name, plain in self._variants.items() if getattr(self, name) != plain}
+
+    def path(self, x: Tensor, *, return_all_states: bool = False) -> str:
         """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
-        kernel, reason = route(self.cell, x, self._fields_of(0), self._activations)
+        refused = self.options.refused(training=self.training)
+        if return_all_states and len(self.cell.states) > 1:
+            refused = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
+        manner = self.manner._replace(refused=refused or self.manner.refused)
+        kernel, reason = route(self.cell, x, self._fields_of(0), manner)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
+
+    def manner_of(self, layer: int, x: Tensor, batch: int) -> Manner:
+        """How a layer runs a call, chance drawn: x has the element type and the device of the call."""
+        refused = self.options.refused(training=self.training)
+        if not refused:
+            return self.manner
+        size = batch, self._state_sizes[0]
+        norms = [Norm(*_like(x, norm)) for norm in self._norms(layer)] or [None] * self.directions
+        extras = [self.options.extras(self.cell, x, size, norm, training=self.training) for norm in norms]
+        return self.manner._replace(refused=refused, extras=tuple(extras))
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
@@ -211,25 +265,97 @@ class AbstractRecurrent(nn.Module):
             finals = tuple(s.index_select(1, back) for s in finals)
         return PackedSequence(y, batch_sizes, order, back), unwrapped(finals)
 
-    def _run(self, x: Tensor, state: States, ragged: Ragged | None) -> tuple[Tensor, States]:
-        """Run the stack of layers."""
+    def _forward_noting(
+        self,
+        x: Tensor,
+        state: States,
+        lengths: Tensor | Sequence[int] | None,
+        mask: Tensor | None,
+        reset: Tensor | None,
+        *,
+        batched: bool,
+        every: bool,
+    ) -> tuple[Any, ...]:
+        """`forward` with a mask or resets, or all states; x is (T, N, I)."""
+        steps, batch, _ = x.shape
+        ragged = None if lengths is None else Ragged.padded(lengths, steps, batch)
+        if reset is not None and batched and reset.dim() == 1:
+            rows = self._read_flags("reset", reset, (batch,)).to(x.device).unsqueeze(-1)
+            state, reset = tuple(s.masked_fill(rows, 0) for s in state), None
+        noted: list[States] | None = [] if every else None
+        if mask is None and reset is None:
+            y, finals = self._run(x, state, ragged, noted)
+        else:
+            valid = torch.ones(steps, batch, dtype=torch.bool) if ragged is None else ragged.valid(steps, CPU)
+            if mask is not None:
+                valid = valid & self._read_steps("mask", mask, steps, batch, batched=batched)
+            if reset is not None:
+                reset = self._read_steps("reset", reset, steps, batch, batched=batched)
+            segments = Segments.of(valid, reset)
+            given = tuple(segments.initial(s, self.directions) for s in state)
+            y, finals = self._run(segments.pack(x), given, segments.ragged, noted)
+            y, finals = segments.unpack(y), tuple(segments.finals(s, self.directions) for s in finals)
+            noted = noted and [tuple(map(segments.unpack, states)) for states in noted]
+        results: list[Any] = [y, finals]
+        if noted is not None:
+            layers = [[s.unflatten(-1, (self.directions, -1)).movedim(-2, 0) for s in states] for states in noted]
+            results.append(tuple(torch.cat(states) for states in zip(*layers, strict=True)))
+        if not batched:
+            results = [y.squeeze(1), *(tuple(s.squeeze(-2) for s in states) for states in results[1:])]
+        elif self.batch_first:
+            results[0] = y.transpose(0, 1)
+            results[2:] = [tuple(s.transpose(1, 2) for s in states) for states in results[2:]]
+        return results[0], *map(unwrapped, results[1:])
+
+    def _read_steps(self, name: str, flags: Tensor, steps: int, batch: int, *, batched: bool) -> Tensor:
+        """A boolean for each step, in the form of the input, as (T, N) on the CPU."""
+        if torch.compiler.is_compiling():
+            raise ValueError(f"{name}: expected a call outside torch.compile, since its values decide what is computed")
+        if not batched:
+            return self._read_flags(name, flags, (steps,)).cpu().unsqueeze(1)
+        if self.batch_first:
+            return self._read_flags(name, flags, (batch, steps)).cpu().T
+        return self._read_flags(name, flags, (steps, batch)).cpu()
+
+    def _read_flags(self, name: str, flags: Tensor, shape: tuple[int, ...]) -> Tensor:
+        if flags.dtype is not torch.bool or flags.shape != shape:
+            raise ValueError(f"{name}: expected booleans of shape {shape}, got {flags.dtype} of {tuple(flags.shape)}")
+        return flags
+
+    def _run(
+        self, x: Tensor, state: States, ragged: Ragged | None, noted: list[States] | None = None
+    ) -> tuple[Tensor, States]:
+        """Run the stack of layers, and note the states of all steps of each layer where that is wanted."""
         if torch._C._is_any_autocast_enabled():
             x, state = self._autocast(x, *state)
+        if self._is_single and noted is None:
+            weights = self._fields_of(0)
+            if weights[0].dtype is not x.dtype:  # autocast
+                weights = _like(x, weights)
+            return unfold(self.cell, x, state, weights, ragged, self.manner)
+        return self._run_stack(x, state, ragged, noted)
+
+    def _run_stack(
+        self, x: Tensor, state: States, ragged: Ragged | None, noted: list[States] | None
+    ) -> tuple[Tensor, States]:
+        batch = x.shape[1] if ragged is None else len(ragged.lengths)
         finals = []
         for layer in range(self.num_layers):
-            initial = state
-            if self.num_layers > 1:
-                rows = slice(layer * self.directions, (layer + 1) * self.directions)
-                initial = tuple([s[rows] for s in state])
+            rows = slice(layer * self.directions, (layer + 1) * self.directions)
             weights = self._fields_of(layer)
             if weights[0].dtype is not x.dtype:  # autocast
-                weights = tuple([w if w is None else w.to(x.dtype) for w in weights])
-            x, final = unfold(self.cell, x, initial, weights, ragged, self._activations)
+                weights = _like(x, weights)
+            call = self.cell, x, tuple([s[rows] for s in state]), weights, ragged
+            manner = self.manner if self._is_plain else self.manner_of(layer, x, batch)
+            if noted is None:
+                x, final = unfold(*call, manner)
+            else:
+                states, final = unfold_noting(*call, manner)
+                noted.append(states)
+                x = states[0]
             finals.append(final)
             if self.dropout and layer < self.num_layers - 1:
                 x = dropout(x, self.dropout, self.training)
-        if self.num_layers == 1:
-            return x, finals[0]
         return x, tuple(torch.cat(states) for states in zip(*finals, strict=True))
 
     def _autocast(self, x: Tensor, *state: Tensor) -> tuple[Tensor, States]:
@@ -246,6 +372,24 @@ class AbstractRecurrent(nn.Module):
                 pass
         return tuple([getattr(self, name) for name in self._flat_names[layer]])
 
+    def _norms(self, layer: int) -> list[Norm]:
+        """The gains of layer normalisation in a layer, for each direction, where there are any."""
+        if not self.options.layer_norm:
+            return []
+        suffixes = [f"_l{layer}{suffix}" for suffix in ("", "_reverse")[: self.directions]]
+        fields = ([getattr(self, field + suffix, None) for field in Norm._fields] for suffix in suffixes)
+        return [Norm(*cast("list[Any]", gains)) for gains in fields]
+
+    def _norm_sizes(self) -> dict[str, int]:
+        """How many gains each field of `Norm` has."""
+        rows = len(self.cell.gates) * self.hidden_size
+        sizes = {"gain_ih": rows, "gain_hh": rows}
+        if "c" in self.cell.states:  # the inner state, by the convention of `Cell`
+            sizes["gain_state"] = self.hidden_size
+            if self.bias:
+                sizes["bias_state"] = self.hidden_size
+        return sizes
+
     def _register_layer(
         self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> tuple[str, ...]:
@@ -259,6 +403,10 @@ class AbstractRecurrent(nn.Module):
             for name, shape in shapes.items():
                 parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                 self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
+            if self.options.layer_norm:
+                for name, size in self._norm_sizes().items():
+                    parameter = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
+                    self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
             names += [f"{field}_l{layer}{suffix}" if field in shapes else _MISSING for field in Weights._fields]
         return tuple(names)
 
@@ -329,10 +477,9 @@ class AbstractRecurrent(nn.Module):
         return state
 
 
-def refuse_projection(proj_size: int) -> None:
-    """Refuse what torch.nn refuses for every layer but the LSTM."""
-    if proj_size:
-        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+def _like(x: Tensor, tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    """Tensors of the element type of x."""
+    return tuple([t if t is None else t.to(x.dtype) for t in tensors])
 
 
 def unwrapped(states: States) -> Tensor | States:

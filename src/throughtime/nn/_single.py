@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from throughtime._manner import Manner
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
 from throughtime.nn._recurrent import unwrapped
@@ -44,6 +45,7 @@ class AbstractSingle(nn.Module):
         self.bias = bias
         self.activation: Activation = cell.activations[0] if activation is None else activation
         self.gate_activation: Activation = gate_activation
+        self._manner = Manner.of(self.activation, self.gate_activation)
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
         shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias, recurrent_bias=recurrent_bias)
@@ -93,8 +95,7 @@ class AbstractSingle(nn.Module):
             dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
             weights = tuple(w if w is None else w.to(dtype) for w in weights)
-        activations = (self.activation, self.gate_activation)
-        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, activations)
+        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self._manner)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return unwrapped(finals)
 

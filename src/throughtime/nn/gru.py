@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from throughtime._cell import Cell
 from throughtime._reference import step_of
-from throughtime.nn._recurrent import AbstractRecurrent, refuse_projection
+from throughtime.nn._options import Options
+from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._single import AbstractSingle
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._reference import Activation as Function
+    from throughtime.nn._options import Clip
     from throughtime.nn._recurrent import Activation
     from throughtime.nn.initialization import Initialization
 
@@ -27,8 +30,11 @@ CELL = Cell(
     onnx_gates=("z", "r", "n"),
     paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
 )
+PROJECTED = replace(CELL, name="projected_gru", states=("h", "m"), onnx_gates=(), compiled=False)
+BEFORE = replace(CELL, name="gru_before", compiled=False)
 
 
+@step_of(PROJECTED)
 @step_of(CELL)
 def step(
     x: tuple[Tensor, ...],
@@ -37,13 +43,43 @@ def step(
     diagonal: tuple[Tensor, ...],
     f: Function,
     g: Function,
+    squash: Function,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    (h,) = state
+    h, m = state[0], state[-1]  # the same, unless h is a projection of m
     (r_x, z_x, n_x), (r_h, z_h, n_h) = x, hidden(h)
     r = g(r_x + r_h)
     z = g(z_x + z_h)
     n = f(n_x + r * n_h)
+    m = (1 - z) * n + z * m
+    return (m,) * len(state), (r, z, n)
+
+
+@step_of(BEFORE)
+def step_before(
+    x: tuple[Tensor, ...],
+    hidden: Callable[[Tensor], tuple[Tensor, ...]],
+    state: tuple[Tensor, ...],
+    diagonal: tuple[Tensor, ...],
+    f: Function,
+    g: Function,
+    squash: Function,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    (h,) = state
+    (r_x, z_x, n_x), (r_h, z_h, _) = x, hidden(h)
+    r = g(r_x + r_h)
+    z = g(z_x + z_h)
+    n = f(n_x + hidden(r * h)[2])
     return ((1 - z) * n + z * h,), (r, z, n)
+
+
+def _cell(*, reset_after: bool, proj_size: int = 0) -> Cell:
+    if reset_after:
+        return PROJECTED if proj_size else CELL
+    if proj_size:
+        raise ValueError(
+            "reset_after=False: expected proj_size=0, since r has a value for each of the H units, not of P"
+        )
+    return BEFORE
 
 
 class GRU(AbstractRecurrent):
@@ -54,7 +90,13 @@ class GRU(AbstractRecurrent):
     $$n_t = f(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn}))$$
     $$h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}$$
 
-    The reset gate r acts after the product, as in torch. Keeps 4·T·N·H scalars for the backward pass. Source:
+    The reset gate r acts after the product, as in torch. With `reset_after=False` it acts before it, as the published
+    source has it (the name is Keras's):
+
+    $$n_t = f(W_{in} x_t + b_{in} + W_{hn} (r_t \odot h_{t-1}) + b_{hn})$$
+
+    With `proj_size` P > 0 there are two states: m is what the last line above computes, from m, and h is W_{hr} m_t, as
+    Sak et al. 2014 project an LSTM. Keeps 4·T·N·H scalars for the backward pass. Source:
     Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder.
 
     Args:
@@ -71,7 +113,19 @@ class GRU(AbstractRecurrent):
         gate_activation: that of r and z, likewise.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
-        proj_size: as in torch.nn, nothing but 0.
+        proj_size: P, units that h is projected to; 0 for none.
+        reset_after: whether the reset gate acts after the product with W_{hn}, or before it.
+        recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
+            training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
+            Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
+        zoneout: probability with which a unit keeps its state instead of taking the new one. In evaluation the mean of
+            both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+            Activations.
+        layer_norm: normalise both halves of the sums of r and z together and of n by itself. Gains are `gain_…`, and
+            the biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
+        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
+            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
+            Graves 2013, Generating Sequences With Recurrent Neural Networks.
 
     >>> import torch
     >>> from throughtime import nn
@@ -79,6 +133,8 @@ class GRU(AbstractRecurrent):
     >>> y.shape, h_n.shape
     (torch.Size([5, 2, 16]), torch.Size([2, 2, 8]))
     """
+
+    _variants: ClassVar = {"reset_after": True}
 
     def __init__(
         self,
@@ -97,10 +153,14 @@ class GRU(AbstractRecurrent):
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         proj_size: int = 0,
+        reset_after: bool = True,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        clip_state_grad: Clip | None = None,
     ) -> None:
-        refuse_projection(proj_size)
         super().__init__(
-            CELL,
+            _cell(reset_after=reset_after, proj_size=proj_size),
             "GRU",
             input_size,
             hidden_size,
@@ -109,14 +169,16 @@ class GRU(AbstractRecurrent):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            proj_size=0,
+            proj_size=proj_size,
             device=device,
             dtype=dtype,
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
             initialization=initialization,
+            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
+        self.reset_after = reset_after
 
 
 class GRUCell(AbstractSingle):
@@ -132,6 +194,7 @@ class GRUCell(AbstractSingle):
         gate_activation: that of the gates, likewise.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
+        reset_after: whether the reset gate acts after the product with W_{hn}, or before it.
     """
 
     def __init__(
@@ -146,9 +209,10 @@ class GRUCell(AbstractSingle):
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
+        reset_after: bool = True,
     ) -> None:
         super().__init__(
-            CELL,
+            _cell(reset_after=reset_after),
             input_size,
             hidden_size,
             bias=bias,

@@ -124,6 +124,29 @@ class Identity:
         _clear_biases(weights)
 
 
+@dataclass(frozen=True)
+class ForgetBias:
+    """Another initialisation, and a bias for the forget gate; where it is coupled, the negative for the input gate.
+
+    Source: Jozefowicz et al. 2015, An Empirical Exploration of Recurrent Network Architectures.
+
+    Args:
+        bias: what both halves of the gate's bias add up to.
+        otherwise: how everything else begins.
+    """
+
+    bias: float
+    otherwise: str | Initialization = "torch"
+
+    def __call__(self, cell: Cell, weights: Weights) -> None:
+        """Fill the weights."""
+        initialization_of(self.otherwise)(cell, weights)
+        gate, value = ("f", self.bias) if "f" in cell.gates else ("i", -self.bias)
+        _set_bias(cell, weights, gate, value)
+        if weights.bias_hh is not None:
+            weights.bias_hh.chunk(len(cell.gates))[cell.gates.index(gate)].zero_()
+
+
 INITIALIZATIONS: dict[str, Initialization] = {
     "torch": Uniform(),
     "orthogonal": Orthogonal(),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from throughtime._cell import Cell
 from throughtime._reference import step_of
+from throughtime.nn._options import Options
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._single import AbstractSingle
+from throughtime.nn.coupled_lstm import COUPLED, COUPLED_PEEPHOLE
+from throughtime.nn.initialization import ForgetBias
+from throughtime.nn.peephole_lstm import PEEPHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._reference import Activation as Function
+    from throughtime.nn._options import Clip
     from throughtime.nn._recurrent import Activation
     from throughtime.nn.initialization import Initialization
 
@@ -36,12 +41,27 @@ def step(
     diagonal: tuple[Tensor, ...],
     f: Function,
     g: Function,
+    squash: Function,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     h, c = state
     sums = [x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True)]
     input_gate, forget_gate, new, output_gate = g(sums[0]), g(sums[1]), f(sums[2]), g(sums[3])
     c = forget_gate * c + input_gate * new
-    return (output_gate * f(c), c), (input_gate, forget_gate, new, output_gate)
+    return (output_gate * squash(c), c), (input_gate, forget_gate, new, output_gate)
+
+
+def _cell(*, peephole: bool, coupled_gates: bool) -> Cell:
+    if coupled_gates:
+        return COUPLED_PEEPHOLE if peephole else COUPLED
+    return PEEPHOLE if peephole else CELL
+
+
+def _begin(initialization: str | Initialization, forget_bias: float | None, *, bias: bool) -> str | Initialization:
+    if forget_bias is None:
+        return initialization
+    if not bias:
+        raise ValueError(f"forget_bias={forget_bias}: expected a layer with biases, got bias=False")
+    return ForgetBias(forget_bias, initialization)
 
 
 class LSTM(AbstractRecurrent):
@@ -53,9 +73,15 @@ class LSTM(AbstractRecurrent):
     $$o_t = \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho})$$
     $$c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot f(c_t)$$
 
-    With `proj_size` P > 0 the output and state h is W_{hr} h_t. Keeps 5·T·N·H scalars for the backward pass. Source:
-    Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget;
-    projection: Sak et al. 2014, Long Short-Term Memory Based Recurrent Neural Network Architectures.
+    With `proj_size` P > 0 the output and state h is W_{hr} h_t. With `coupled_gates` there is no forget gate, and
+    f_t = 1 - i_t. With `peephole` the gates see the cell state: $p_i \odot c_{t-1}$, $p_f \odot c_{t-1}$ and
+    $p_o \odot c_t$ are added inside their σ; the parameter `diagonal_l…` has the rows p_i, p_f, p_o. Keeps 5·T·N·H
+    scalars for the backward pass, 4·T·N·H with coupled gates.
+
+    Sources: Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget;
+    peepholes: Gers and Schmidhuber 2000, Recurrent Nets that Time and Count; coupled gates: Greff et al. 2017, LSTM: A
+    Search Space Odyssey; projection: Sak et al. 2014, Long Short-Term Memory Based Recurrent Neural Network
+    Architectures.
 
     Args:
         input_size: I, the features of a step.
@@ -72,6 +98,22 @@ class LSTM(AbstractRecurrent):
         gate_activation: that of i, f and o, likewise.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
+        peephole: let the gates see the cell state.
+        coupled_gates: forget as much as is taken in.
+        forget_bias: what the forget gate's bias begins with, whatever the initialisation; with coupled gates the
+            negative of the input gate's. None leaves it to the initialisation. Source: Jozefowicz et al. 2015, An
+            Empirical Exploration of Recurrent Network Architectures.
+        recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
+            training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
+            Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
+        zoneout: probability with which a unit keeps its state instead of taking the new one, or a pair for h and c. In
+            evaluation the mean of both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by
+            Randomly Preserving Hidden Activations.
+        layer_norm: normalise both halves of the sums of all gates, and c on its way to h. Gains are `gain_…`, and the
+            biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
+        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
+            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
+            Graves 2013, Generating Sequences With Recurrent Neural Networks.
 
     >>> import torch
     >>> from throughtime import nn
@@ -80,6 +122,7 @@ class LSTM(AbstractRecurrent):
     (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
     """
 
+    _variants: ClassVar = {"peephole": False, "coupled_gates": False}
     _autocasts = True
 
     def __init__(
@@ -99,9 +142,16 @@ class LSTM(AbstractRecurrent):
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        forget_bias: float | None = None,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_norm: bool = False,
+        clip_state_grad: Clip | None = None,
     ) -> None:
         super().__init__(
-            CELL,
+            _cell(peephole=peephole, coupled_gates=coupled_gates),
             "LSTM",
             input_size,
             hidden_size,
@@ -116,8 +166,11 @@ class LSTM(AbstractRecurrent):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
-            initialization=initialization,
+            initialization=_begin(initialization, forget_bias, bias=bias),
+            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
+        self.peephole = peephole
+        self.coupled_gates = coupled_gates
 
 
 class LSTMCell(AbstractSingle):
@@ -133,6 +186,10 @@ class LSTMCell(AbstractSingle):
         gate_activation: that of the gates, likewise.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
+        peephole: let the gates see the cell state.
+        coupled_gates: forget as much as is taken in.
+        forget_bias: what the forget gate's bias begins with, whatever the initialisation; with coupled gates the
+            negative of the input gate's. None leaves it to the initialisation.
     """
 
     def __init__(
@@ -147,9 +204,12 @@ class LSTMCell(AbstractSingle):
         gate_activation: Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        forget_bias: float | None = None,
     ) -> None:
         super().__init__(
-            CELL,
+            _cell(peephole=peephole, coupled_gates=coupled_gates),
             input_size,
             hidden_size,
             bias=bias,
@@ -158,5 +218,5 @@ class LSTMCell(AbstractSingle):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
-            initialization=initialization,
+            initialization=_begin(initialization, forget_bias, bias=bias),
         )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from throughtime._cell import Cell
 from throughtime._reference import step_of
-from throughtime.nn._recurrent import AbstractRecurrent, refuse_projection
+from throughtime.nn._options import Options
+from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._single import AbstractSingle
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._reference import Activation as Function
+    from throughtime.nn._options import Clip
     from throughtime.nn._recurrent import Activation
     from throughtime.nn.initialization import Initialization
 
@@ -37,6 +39,7 @@ def step(
     diagonal: tuple[Tensor, ...],
     f: Function,
     g: Function,
+    squash: Function,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     (h_x,), (h_h,) = x, hidden(state[0])
     h = f(h_x + h_h)
@@ -70,7 +73,18 @@ class RNN(AbstractRecurrent):
         activation: any function of a tensor, in the place of `nonlinearity`.
         recurrent_bias: False for the textbook's single bias per unit; drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
-        proj_size: as in torch.nn, nothing but 0.
+        proj_size: P, units that h is projected to, h = W_{hr} f(…); 0 for none.
+        recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
+            training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
+            Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
+        zoneout: probability with which a unit keeps its state instead of taking the new one. In evaluation the mean of
+            both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+            Activations.
+        layer_norm: normalise both halves of the sum. Gains are `gain_…`, and the biases those of the layer. Source: Ba
+            et al. 2016, Layer Normalization.
+        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
+            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
+            Graves 2013, Generating Sequences With Recurrent Neural Networks.
 
     >>> import torch
     >>> from throughtime import nn
@@ -98,8 +112,11 @@ class RNN(AbstractRecurrent):
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         proj_size: int = 0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        clip_state_grad: Clip | None = None,
     ) -> None:
-        refuse_projection(proj_size)
         self_activation = _nonlinearity(nonlinearity) if activation is None else activation
         super().__init__(
             CELL,
@@ -111,13 +128,14 @@ class RNN(AbstractRecurrent):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            proj_size=0,
+            proj_size=proj_size,
             device=device,
             dtype=dtype,
             activation=self_activation,
             gate_activation="sigmoid",
             recurrent_bias=recurrent_bias,
             initialization=initialization,
+            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
         self.nonlinearity = nonlinearity
 

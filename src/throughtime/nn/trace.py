@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from throughtime import _reference
+from throughtime._extras import PLAIN
 from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from throughtime._cell import Cell
+    from throughtime._extras import Extras
     from throughtime._shapes import Ragged
 
 
@@ -105,22 +107,34 @@ class _Watcher:
         self.seen = seen
         self.probes = probes
 
-    def __call__(self, x: Tensor, state: Sequence[Tensor], ragged: Ragged | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def __call__(
+        self,
+        x: Tensor,
+        state: Sequence[Tensor],
+        ragged: Ragged | None,
+        noted: list[tuple[Tensor, ...]] | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         if ragged is not None and ragged.is_packed:
-            raise ValueError("trace: expected a padded input with lengths=, got a PackedSequence")
+            raise ValueError("trace: expected a padded input with lengths=, got a PackedSequence, mask= or reset=")
         valid = None if ragged is None else ragged.valid(len(x), x.device)
         finals: list[tuple[Tensor, ...]] = []
         for number in range(self.layer.num_layers):
-            outputs = []
+            found: list[tuple[Tensor, ...]] = []
+            extras = self.layer.manner_of(number, x, x.shape[1]).extras or (PLAIN,) * self.layer.directions
             for direction, weights in enumerate(self.layer.weights(number)):
                 row = number * self.layer.directions + direction
                 given = tuple(s[row] for s in state) or self._zeros(x)
-                found, final = self._direction(x, given, weights, valid, number, reverse=direction == 1)
-                outputs.append(found)
+                states, final = self._direction(
+                    x, given, weights, valid, number, extras[direction], reverse=direction == 1
+                )
+                found.append(states)
                 finals.append(final)
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+            joined = tuple(torch.cat(states, -1) for states in zip(*found, strict=True))
             if valid is not None:
-                x = torch.where(valid.unsqueeze(-1), x, x.new_zeros(()))
+                joined = tuple(torch.where(valid.unsqueeze(-1), s, s.new_zeros(())) for s in joined)
+            x = joined[0]
+            if noted is not None:
+                noted.append(joined)
         return x, tuple(torch.stack(states) for states in zip(*finals, strict=True))
 
     def _zeros(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -134,9 +148,10 @@ class _Watcher:
         weights: Any,
         valid: Tensor | None,
         number: int,
+        extras: Extras,
         *,
         reverse: bool,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         layer, cell = self.layer, self.layer.cell
         probes = None
         if self.probes:
@@ -146,12 +161,21 @@ class _Watcher:
             )
         f, g = map(_reference.activation_of, (layer.activation, layer.gate_activation))
         found, final = _reference.run(
-            cell, x, state, weights, valid=valid, reverse=reverse, activations=(f, g), probes=probes
+            *(cell, x, state, weights),
+            valid=valid,
+            reverse=reverse,
+            activations=(f, g),
+            extras=extras,
+            probes=probes,
         )
 
         def advance(given: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             _, after = _reference.run(
-                cell, given.unsqueeze(0), before, weights, valid=None, reverse=False, activations=(f, g)
+                *(cell, given.unsqueeze(0), before, weights),
+                valid=None,
+                reverse=False,
+                activations=(f, g),
+                extras=extras.settled(),
             )
             return after
 
@@ -166,4 +190,4 @@ class _Watcher:
                 Step(advance, x.detach(), state),
             )
         )
-        return found.states[0], final
+        return found.states, final

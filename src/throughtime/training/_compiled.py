@@ -88,7 +88,7 @@ class Compiled:
         kernels = []
         for number in range(layer.num_layers):
             (weights,) = layer.weights(number)
-            kernel, reason = route(layer.cell, weights[0], weights, (layer.activation, layer.gate_activation))
+            kernel, reason = route(layer.cell, weights[0], weights, layer.manner)
             if kernel is None:
                 return None, reason
             kernels.append(kernel)
@@ -254,6 +254,8 @@ def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
         return "the layer is bidirectional, projected or too deep"
     if layer.dropout and layer.num_layers > 1:
         return "there is dropout"
+    if layer.options.given():
+        return "the layer has options that are not compiled"
     if output.activation != "identity":
         return "the output has an activation"
     if any(_has_hooks(module) for module in (model, layer, output)):

@@ -1,0 +1,117 @@
+"""What may happen to the states between the steps of a cell: dropout, zoneout, normalisation, clipped gradients.
+
+None of it is a cell's business, and none is compiled: the reference path does it around any cell's step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch.nn.functional import layer_norm, linear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from throughtime._cell import Cell
+
+    Clip = float | Callable[[Tensor], Tensor]
+
+
+class Norm(NamedTuple):
+    """Gains (and a bias) of layer normalisation, one direction of one layer.
+
+    The biases of the two halves of the pre-activations are those of the layer. The inner state is normalised on its way
+    to h, where there is one.
+    """
+
+    gain_ih: Float[Tensor, "G*H"]
+    gain_hh: Float[Tensor, "G*H"]
+    gain_state: Float[Tensor, "H"] | None = None
+    bias_state: Float[Tensor, "H"] | None = None
+
+
+class Extras(NamedTuple):
+    """What happens in one direction besides the steps of the cell.
+
+    Attributes:
+        factor: of h on its way to the recurrent weights, the same at every step: a mask of dropout.
+        zoneout: for each state the probability with which a unit keeps its value; empty for none.
+        drawn: whether zoneout draws, as in training, or takes the mean.
+        norm: what layer normalisation multiplies with.
+        clip: of the gradients of the states, from step to step.
+    """
+
+    factor: Float[Tensor, "N H"] | None = None
+    zoneout: tuple[float, ...] = ()
+    drawn: bool = False
+    norm: Norm | None = None
+    clip: Clip | None = None
+
+    def settled(self) -> Extras:
+        """The same for the first row of the batch alone, without chance and without clipping."""
+        factor = None if self.factor is None else self.factor[:1]
+        return self._replace(factor=factor, drawn=False, clip=None)
+
+    def entering(self, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The states as they enter a step."""
+        return state if self.clip is None else tuple(clipped_behind(s, self.clip) for s in state)
+
+    def leaving(self, state: tuple[Tensor, ...], before: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The states as they leave a step that changed those `before`."""
+        return tuple(map(self._zoned_out, state, before, self.zoneout)) if self.zoneout else state
+
+    def squash(self, f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """What an inner state passes on its way to h: `f`, of the normalised state where there is normalisation."""
+        norm = self.norm
+        if norm is None or norm.gain_state is None:
+            return f
+        return lambda c: f(layer_norm(c, c.shape[-1:], norm.gain_state, norm.bias_state))
+
+    def _zoned_out(self, new: Tensor, old: Tensor, probability: float) -> Tensor:
+        if not self.drawn:
+            return old * probability + new * (1 - probability)
+        return torch.where(torch.rand_like(new) < probability, old, new)
+
+
+PLAIN = Extras()
+
+
+def half(cell: Cell, x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
+    """A half of the pre-activations of all gates (…, G*H), normalised where there is a gain.
+
+    Gates whose halves are summed are normalised together, separate ones by themselves.
+    """
+    if gain is None:
+        return linear(x, weight, bias)
+    product = linear(x, weight)
+    apart = product.shape[-1] // len(cell.gates) * len(cell.separate)
+    groups = product.split([product.shape[-1] - apart, apart], -1) if apart else (product,)
+    normalized = torch.cat([layer_norm(group, group.shape[-1:]) for group in groups], -1) * gain
+    return normalized if bias is None else normalized + bias
+
+
+def clipped_behind(x: Tensor, clip: Clip) -> Tensor:
+    """Return x itself; the gradient that passes back through it is clipped."""
+    return _Clipped.apply(x, clip) if x.requires_grad else x  # pyright: ignore[reportReturnType]
+
+
+class _Clipped(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, clip: Clip) -> Tensor:  # noqa: ARG004  what `setup_context` reads
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Clip], output: Tensor) -> None:  # noqa: ARG004  torch's signature
+        ctx.clip = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *doutputs: Tensor) -> tuple[Tensor, None]:
+        clip: Clip = ctx.clip
+        (dx,) = doutputs
+        return dx.clamp(-clip, clip) if isinstance(clip, int | float) else clip(dx), None

@@ -1,0 +1,37 @@
+"""How a scan is run, besides its cell and weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from throughtime._reference import name_of
+
+if TYPE_CHECKING:
+    from throughtime._extras import Extras
+    from throughtime._reference import Activation
+
+
+class Manner(NamedTuple):
+    """The activations of a scan and what else happens at its steps.
+
+    Attributes:
+        activation: a name that the kernels know, or any function of a tensor.
+        gate_activation: that of the gates, likewise.
+        refused: why no kernel can run like this, or nothing.
+        extras: what happens besides the steps, for each direction; empty for nothing.
+    """
+
+    activation: str | Activation
+    gate_activation: str | Activation
+    refused: str
+    extras: tuple[Extras, ...] = ()
+
+    @classmethod
+    def of(cls, activation: str | Activation, gate_activation: str | Activation) -> Manner:
+        """That of a scan whose steps are those of its cell alone."""
+        refused = ""
+        if not isinstance(activation, str):
+            refused = f"activation {name_of(activation)} is not compiled"
+        elif gate_activation != "sigmoid":
+            refused = f"gate activation {name_of(gate_activation)} is not compiled"
+        return cls(activation, gate_activation, refused)

@@ -1,0 +1,101 @@
+"""What a layer does with its states besides its cell's steps, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import dropout
+
+from throughtime._extras import Extras
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from throughtime._cell import Cell
+    from throughtime._extras import Norm
+
+Clip = float | Callable[["Tensor"], "Tensor"]
+
+
+@dataclass(frozen=True)
+class NormClip:
+    """Scale the gradient of a row's state down to a norm: one of the values of `clip_state_grad`.
+
+    Source: Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks, who clip the norm of the whole
+    gradient; here it is that of one state of one row at one step.
+
+    Args:
+        limit: the greatest norm.
+    """
+
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise ValueError(f"NormClip: expected a limit above 0, got {self.limit}")
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """Clip the gradient of a state, (N, H)."""
+        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+        return gradient * (self.limit / norm.clamp(min=self.limit))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What no cell does: dropout of the state, zoneout, layer normalisation, clipped gradients; see the layers."""
+
+    recurrent_dropout: float = 0.0
+    zoneout: float | tuple[float, ...] = 0.0
+    layer_norm: bool = False
+    clip_state_grad: Clip | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("recurrent_dropout", "zoneout"):
+            value = getattr(self, name)
+            for p in value if isinstance(value, tuple) else (value,):
+                if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p < 1:
+                    raise ValueError(f"{name}: expected a probability in [0, 1), got {value!r}")
+        clip = self.clip_state_grad
+        if clip is not None and not callable(clip) and not (isinstance(clip, int | float) and clip > 0):
+            raise ValueError(
+                "clip_state_grad: expected a limit above 0, a function of a gradient such as nn.NormClip(1.0), or "
+                f"None, got {clip!r}"
+            )
+
+    def given(self) -> dict[str, Any]:
+        """Those that differ from the defaults, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    def described(self) -> list[str]:
+        """The same, for `extra_repr`."""
+        return [f"{name}={getattr(value, '__name__', value)}" for name, value in self.given().items()]
+
+    def refused(self, *, training: bool) -> str:
+        """Why the kernels cannot run a call, or nothing."""
+        if self.layer_norm:
+            return "layer normalization is not compiled"
+        if self.zoneout != 0:
+            return "zoneout is not compiled"
+        if training and self.recurrent_dropout:
+            return "recurrent dropout is not compiled"
+        if self.clip_state_grad is not None and torch.is_grad_enabled():
+            return "clip_state_grad is not compiled"
+        return ""
+
+    def extras(self, cell: Cell, like: Tensor, size: tuple[int, int], norm: Norm | None, *, training: bool) -> Extras:
+        """What that is for one direction in one call, chance drawn. `size` is that of the state h, (N, H)."""
+        factor = None
+        if training and self.recurrent_dropout:
+            factor = dropout(like.new_ones(size), self.recurrent_dropout)
+        zoneout = self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * len(cell.states)
+        return Extras(factor, zoneout if any(zoneout) else (), training, norm, self.clip_state_grad)
+
+    def check(self, cell: Cell) -> None:
+        """Raise a ValueError where the options do not fit a cell."""
+        if isinstance(self.zoneout, tuple) and len(self.zoneout) != len(cell.states):
+            raise ValueError(
+                f"zoneout: expected one probability, or one for each of the states {cell.states}, got {self.zoneout}"
+            )

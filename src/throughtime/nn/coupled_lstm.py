@@ -1,0 +1,44 @@
+"""Long short-term memory that forgets as much as it takes in, f = 1 - i; `LSTM(…, coupled_gates=True)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from throughtime._cell import Cell
+from throughtime._reference import step_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from throughtime._reference import Activation as Function
+
+COUPLED = Cell(
+    name="coupled_lstm",
+    gates=("i", "g", "o"),
+    states=("h", "c"),
+    paper="Greff et al. 2017, LSTM: A Search Space Odyssey",
+)
+COUPLED_PEEPHOLE = replace(COUPLED, name="coupled_peephole_lstm", diagonals=("i", "o"))
+
+
+@step_of(COUPLED_PEEPHOLE)
+@step_of(COUPLED)
+def step(
+    x: tuple[Tensor, ...],
+    hidden: Callable[[Tensor], tuple[Tensor, ...]],
+    state: tuple[Tensor, ...],
+    diagonal: tuple[Tensor, ...],
+    f: Function,
+    g: Function,
+    squash: Function,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    h, c = state
+    p_i, p_o = diagonal or (0.0, 0.0)
+    i, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))
+    input_gate, new = g(i + p_i * c), f(new)
+    c = c + input_gate * (new - c)
+    output_gate = g(o + p_o * c)
+    return (output_gate * squash(c), c), (input_gate, new, output_gate)

@@ -1,0 +1,43 @@
+"""Long short-term memory whose gates see the cell state; `LSTM(…, peephole=True)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from throughtime._cell import Cell
+from throughtime._reference import step_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from throughtime._reference import Activation as Function
+
+PEEPHOLE = Cell(
+    name="peephole_lstm",
+    gates=("i", "f", "g", "o"),
+    states=("h", "c"),
+    diagonals=("i", "f", "o"),
+    onnx_gates=("i", "o", "f", "g"),
+    paper="Gers and Schmidhuber 2000, Recurrent Nets that Time and Count",
+)
+
+
+@step_of(PEEPHOLE)
+def step(
+    x: tuple[Tensor, ...],
+    hidden: Callable[[Tensor], tuple[Tensor, ...]],
+    state: tuple[Tensor, ...],
+    diagonal: tuple[Tensor, ...],
+    f: Function,
+    g: Function,
+    squash: Function,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    h, c = state
+    p_i, p_f, p_o = diagonal
+    i, forget, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))
+    input_gate, forget_gate, new = g(i + p_i * c), g(forget + p_f * c), f(new)
+    c = forget_gate * c + input_gate * new
+    output_gate = g(o + p_o * c)  # sees the new cell state
+    return (output_gate * squash(c), c), (input_gate, forget_gate, new, output_gate)

@@ -12,6 +12,7 @@ import throughtime
 from throughtime import SequenceClassifier
 from throughtime._errors import InputError
 from throughtime.app import learn
+from throughtime.app.places import check_free
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.labelled import read_labelled
@@ -102,7 +103,7 @@ _FILES = {"model": "model", "report": "report.html", "predictions": "predictions
 
 def predict(job: Job) -> None:
     """Name the class of each sequence of a file, with the probability of each class."""
-    learn.check_out(job)
+    check_free(job.out, overwrite=job.overwrite)
     cases = read_cases(job.data, job.columns, need_labels=False)
     classifier = throughtime.load(job.model)
     screen = Screen()

@@ -65,6 +65,40 @@ def forecast(
 
 
 @app.command()
+def backtest(
+    data: Data,
+    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    windows: Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")
+    ] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")] = False,
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
+    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
+    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
+    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Tell how a network would have forecast the past of a table, beside simple forecasts, by step and by series."""
+    from throughtime.app.columns import Columns
+    from throughtime.app.places import check_free
+    from throughtime.app.tables import read_table
+
+    check_free(out, overwrite=overwrite)
+    table = read_table(data, Columns(time, target, series))
+    from throughtime.app.backtest import backtest
+
+    given = {"horizon": horizon, "freq": freq, "missing": missing, "cell": cell, "preset": preset, "random_state": seed}
+    backtest(table, given, windows, step, out, refit=refit, as_json=json)
+
+
+@app.command()
 def train(
     task: Annotated[
         str, typer.Argument(help="What to learn: classify, tag, generate or translate.", show_default=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.places import model_directory, read_run
+from throughtime.app.places import check_free, model_directory, read_run
 from throughtime.app.predict import remembered
 from throughtime.app.screen import Screen
 from throughtime.app.tables import read_table
@@ -119,8 +119,7 @@ def _plain(value: Any) -> Any:
 def _check_picture(out: Path, *, overwrite: bool) -> None:
     if out.suffix.lower() not in _PICTURES:
         raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
-    if out.exists() and not (overwrite and out.is_file()):
-        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+    check_free(out, overwrite=overwrite)
 
 
 def _draw(found: Diagnosis, steps: int | None, out: Path) -> None:

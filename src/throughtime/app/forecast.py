@@ -84,14 +84,14 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | N
         with screen.progress("Backtest") as callback:
             return forecaster.backtest(callbacks=[callback])
     except InputError as error:
-        raise InputError(_with_place(str(error), table)) from error
+        raise InputError(with_place(str(error), table)) from error
     except KeyboardInterrupt:
         if not forecaster.__sklearn_is_fitted__():
             raise
         return None
 
 
-def _with_place(sentence: str, table: Table) -> str:
+def with_place(sentence: str, table: Table) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
     return f"--{sentence}" if sentence.partition(":")[0] in Settings.__annotations__ else f"{table.path}: {sentence}"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.places import model_directory
+from throughtime.app.places import check_free, model_directory
 from throughtime.app.screen import Screen
 from throughtime.data.midi import write_midi
 from throughtime.data.stream import UNITS
@@ -60,8 +60,7 @@ def generate(model: Path, wish: Wish, out: Path, *, overwrite: bool, as_json: bo
     music = generator.unit_ not in UNITS
     if not music and out.suffix.lower() in MIDI | _PICTURES:
         raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
-    if str(out) != _STDOUT and os.path.lexists(out) and not (overwrite and out.is_file()):
-        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+    check_free(out, overwrite=overwrite)
     prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
     options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
     if str(out) == _STDOUT and not music and not as_json:

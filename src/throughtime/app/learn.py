@@ -95,18 +95,6 @@ def deliver(job: Job, text: str, rows: list[dict[str, Any]], screen: Screen) -> 
         sys.stdout.write(text)
 
 
-def check_out(job: Job) -> None:
-    """Refuse a file that exists, before anything takes time.
-
-    Raises:
-        InputError: unless it may be replaced.
-    """
-    if job.out is None or str(job.out) == "-" or not job.out.exists():
-        return
-    if not (job.overwrite and job.out.is_file()):
-        raise InputError(f"--out: {job.out} exists; name another file, or replace it with --overwrite")
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole, or not at all.
 

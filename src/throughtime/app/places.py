@@ -96,6 +96,18 @@ def model_directory(path: Path) -> Path:
     return path / "model" if (path / RUN).is_file() else path
 
 
+def check_free(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse a file that exists, unless it may be replaced. None and '-', the screen, are always free.
+
+    Raises:
+        InputError: where it is not free.
+    """
+    if out is None or str(out) == "-" or not os.path.lexists(out):
+        return
+    if not (overwrite and out.is_file()):
+        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+
+
 def read_run(model: Path) -> dict[str, object]:
     """How the run was made that a model belongs to; empty where that is not known."""
     try:

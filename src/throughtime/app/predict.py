@@ -11,7 +11,7 @@ import throughtime
 from throughtime._errors import InputError
 from throughtime.app.columns import Columns
 from throughtime.app.learn import write_whole
-from throughtime.app.places import model_directory, read_run
+from throughtime.app.places import check_free, model_directory, read_run
 from throughtime.app.screen import Screen
 from throughtime.app.tables import read_table, write_csv
 
@@ -27,8 +27,7 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
     Raises:
         InputError: for whatever a user can mend.
     """
-    if str(out) != _STDOUT and out.exists() and not (overwrite and out.is_file()):
-        raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
+    check_free(out, overwrite=overwrite)
     directory = model_directory(model)
     screen = Screen()
     table = read_table(data, remembered(columns, read_run(directory)))

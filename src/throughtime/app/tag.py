@@ -11,6 +11,7 @@ import throughtime
 from throughtime import SequenceTagger
 from throughtime._errors import InputError
 from throughtime.app import learn
+from throughtime.app.places import check_free
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.conll import read_conll
@@ -74,7 +75,7 @@ def train(order: Order) -> int:
 
 def predict(job: Job) -> None:
     """Tag the words of a CoNLL file, or of a text with a sentence a line and white space between words."""
-    learn.check_out(job)
+    check_free(job.out, overwrite=job.overwrite)
     sentences = read_sentences(job.data, job.columns.get("column"))
     tagger = throughtime.load(job.model)
     tags = tagger.predict(sentences)

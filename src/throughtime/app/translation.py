@@ -13,7 +13,7 @@ import throughtime
 from throughtime import training
 from throughtime._errors import InputError
 from throughtime.app.generate import write
-from throughtime.app.places import RUN
+from throughtime.app.places import RUN, check_free
 from throughtime.app.screen import Screen
 from throughtime.data.stream import read_text
 from throughtime.data.subwords import SubwordSettings
@@ -36,8 +36,7 @@ def train(order: Any) -> int:
 
 def predict(job: Any) -> None:
     """Translate each line of a file."""
-    if job.out is not None and str(job.out) != "-" and job.out.exists() and not (job.overwrite and job.out.is_file()):
-        raise InputError(f"--out: {job.out} exists; name another file, or replace it with --overwrite")
+    check_free(job.out, overwrite=job.overwrite)
     found = throughtime.load(job.model).predict(read_text(job.data).splitlines())
     if job.out is not None and str(job.out) != "-":
         write(job.out, "".join(f"{line}\n" for line in found))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 METHODS = {
     "throughtime": "network",
     "feed_forward": "forward",
+    "autoregression": "linear",
     "seasonal_naive": "seasonal",
     "naive": "naive",
     "seasonal_mean": "mean",

@@ -11,6 +11,7 @@ from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
 from throughtime.tasks.forecasting.baselines import BASELINES, baselines
 from throughtime.tasks.forecasting.network import FEED_FORWARD
+from throughtime.tasks.forecasting.skill import Skill, by_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ class Backtest:
         windows: held-out windows.
         scores: by method, sMAPE in percent, MASE and RMSE, averaged over series and windows.
         by_step: by method, the mean absolute error of each step in units of MASE.
+        by_series: each series with its MASE by method, those where the network did worst first.
+        skill: what the network saves of the error of the best naive forecast, and how sure that is.
         coverage: by level in percent, the share of the actual values inside the intervals.
         verdict: what to think of it, in plain words.
     """
@@ -42,6 +45,8 @@ class Backtest:
     windows: int
     scores: dict[str, dict[str, float]]
     by_step: dict[str, list[float]]
+    by_series: list[tuple[Any, dict[str, float]]]
+    skill: Skill
     coverage: dict[int | float, float]
     verdict: str
 
@@ -137,15 +142,17 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         level: tuple(np.concatenate([w.bounds[level][side] for w in windows]) for side in (0, 1))
         for level in windows[0].bounds
     }
+    errors = {name: metrics.mean(np.abs(y - f)) / scale[:, 0] for name, f in methods.items()}
     scores = {
         name: {
             "smape": _mean(metrics.smape(y, f)),
-            "mase": _mean(metrics.mean(np.abs(y - f)) / scale[:, 0]),
+            "mase": _mean(errors[name]),
             "rmse": _mean(metrics.rmse(y, f)),
         }
         for name, f in methods.items()
     }
     by_step = {name: [_mean(step) for step in (np.abs(y - f) / scale).T] for name, f in methods.items()}
+    rival = min(BASELINES, key=lambda name: _mean(errors[name]))
     known = np.isfinite(y)
     coverage = {level: float(((y >= lo) & (y <= hi))[known].mean()) for level, (lo, hi) in bounds.items()}
     columns = {
@@ -158,7 +165,16 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     for level, (lo, hi) in bounds.items():
         columns[f"{_OURS}-lo-{level}"], columns[f"{_OURS}-hi-{level}"] = lo.ravel(), hi.ravel()
     columns |= {name: forecast.ravel() for name, forecast in methods.items() if name != _OURS}
-    return Backtest(kind.frame(columns), len(windows), scores, by_step, coverage, _verdict(scores, len(windows)))
+    return Backtest(
+        forecasts=kind.frame(columns),
+        windows=len(windows),
+        scores=scores,
+        by_step=by_step,
+        by_series=by_series(np.concatenate([w.ids for w in windows]), errors, _OURS),
+        skill=Skill.of(errors[_OURS], errors[rival], rival),
+        coverage=coverage,
+        verdict=_verdict(scores, len(windows)),
+    )
 
 
 def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:

@@ -1,10 +1,12 @@
-"""The naive forecasts that every score stands beside, in the units of the series."""
+"""The forecasts that every score stands beside, in the units of the series: naive ones, and an autoregression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from throughtime.tasks.forecasting.autoregression import autoregression
 
 if TYPE_CHECKING:
     from throughtime.data.series import Panel
@@ -16,7 +18,9 @@ BASELINES = {
     "seasonal_mean": "the mean of the last seasons",
     "drift": "the last value and the mean change",
 }
-"""Names and what to call them in a sentence."""
+"""Naive forecasts: names, and what to call them in a sentence."""
+
+AUTOREGRESSION = "autoregression"
 
 _SEASONS_IN_MEAN = 7
 
@@ -32,7 +36,7 @@ def baselines(panel: Panel, plan: Plan) -> dict[str, np.ndarray]:
     """Forecasts of all series by name: (n, F)."""
     season, horizon = baseline_season(panel, plan), plan.horizon
     found = [_of_series(filled(values), season, horizon) for values in panel]
-    return {name: np.stack([f[name] for f in found]) for name in BASELINES}
+    return {name: np.stack([f[name] for f in found]) for name in (*BASELINES, AUTOREGRESSION)}
 
 
 def filled(values: np.ndarray) -> np.ndarray:
@@ -58,4 +62,5 @@ def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.nd
         "seasonal_naive": seasons[0] if seasons else naive,
         "seasonal_mean": np.mean(seasons, axis=0) if seasons else naive,
         "drift": naive + slope * (steps + 1),
+        AUTOREGRESSION: autoregression(values, season, horizon),
     }

@@ -1,0 +1,110 @@
+"""`throughtime backtest`: how forecasts would have done in the past, beside the simple ones, and how sure that is."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table as Rows
+
+from throughtime import Forecaster
+from throughtime._errors import InputError
+from throughtime.app.forecast import with_place
+from throughtime.app.scores import label, written
+from throughtime.app.screen import Screen
+from throughtime.app.tables import write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from throughtime.app.tables import Table
+    from throughtime.tasks.forecasting import Backtest
+
+_MOST_ROWS = 10  # series and steps that are shown
+
+
+def backtest(
+    table: Table,
+    settings: dict[str, Any],
+    windows: int | None,
+    step: int | None,
+    out: Path | None,
+    *,
+    refit: bool,
+    as_json: bool,
+) -> None:
+    """Run the job: a table, or one JSON object, and the forecasts into `out` where that is given.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    screen = Screen()
+    screen.say(*table.notes)
+    forecaster = Forecaster(**settings)
+    try:
+        with screen.progress("Backtest") as callback:
+            found = forecaster.backtest(table.frame, windows, step, refit=refit, callbacks=[callback])
+    except InputError as error:
+        raise InputError(with_place(str(error), table)) from error
+    if out is not None:
+        write_csv(found.forecasts, out)
+    if as_json:
+        sys.stdout.write(json.dumps(_finite(_result(found, out)), ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    screen.scores(found, forecaster.cell)
+    screen.table(_steps(found, forecaster.cell))
+    if len(found.by_series) > 1:
+        screen.table(_series(found))
+    screen.show(f"{found.verdict} Skill against {label(found.skill.against, '')}: {found.skill}.", style="bold")
+    if out is not None:
+        screen.show(f"\nForecasts  {out}")
+
+
+def _steps(found: Backtest, cell: str) -> Rows:
+    """Errors by step of the horizon, thinned out."""
+    count = len(found.by_step["throughtime"])
+    shown = sorted({round(i * (count - 1) / max(min(count, _MOST_ROWS) - 1, 1)) for i in range(min(count, _MOST_ROWS))})
+    rows = Rows(box=box.SIMPLE_HEAD, title="Error by step, in units of MASE")
+    rows.add_column("step")
+    methods = ("throughtime", found.skill.against)
+    for method in methods:
+        rows.add_column(label(method, cell), justify="right")
+    for step in shown:
+        rows.add_row(str(step + 1), *(written(found.by_step[method][step]) for method in methods))
+    return rows
+
+
+def _series(found: Backtest) -> Rows:
+    """The series with the largest errors."""
+    rows = Rows(box=box.SIMPLE_HEAD, title=f"MASE by series, the worst {min(_MOST_ROWS, len(found.by_series))} first")
+    rows.add_column("series")
+    for method in ("network", label(found.skill.against, "")):
+        rows.add_column(method, justify="right")
+    for name, errors in found.by_series[:_MOST_ROWS]:
+        rows.add_row(str(name), written(errors["throughtime"]), written(errors[found.skill.against]))
+    return rows
+
+
+def _result(found: Backtest, out: Path | None) -> dict[str, Any]:
+    return {
+        "windows": found.windows,
+        "scores": found.scores,
+        "by_step": found.by_step,
+        "by_series": [{"unique_id": name, **errors} for name, errors in found.by_series],
+        "skill": vars(found.skill),
+        "coverage": {str(level): share for level, share in found.coverage.items()},
+        "verdict": found.verdict,
+        "forecasts": None if out is None else str(out),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same without numbers that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

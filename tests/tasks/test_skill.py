@@ -1,0 +1,44 @@
+"""The autoregression that forecasts stand beside, and how sure a difference between two forecasts is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from throughtime.tasks.forecasting.autoregression import autoregression
+from throughtime.tasks.forecasting.skill import Skill, by_series
+
+
+def test_an_autoregression_goes_on_with_a_wave() -> None:
+    wave = 5 + np.sin(2 * np.pi * np.arange(211) / 11)
+    found = autoregression(wave[:200], 11, 11)
+    assert np.abs(found - wave[200:]).max() < 0.1
+
+
+def test_an_autoregression_does_not_explode() -> None:
+    growth = 1.3 ** np.arange(40.0)
+    found = autoregression(growth, 1, 60)
+    assert np.isfinite(found).all()
+    assert found.max() <= growth.max() + np.ptp(growth) + 1e-6
+
+
+@pytest.mark.parametrize("values", [[3.0], [3.0, 3.0, 3.0, 3.0], [1.0, 2.0]])
+def test_series_without_a_past_repeat_their_last_value(values: list[float]) -> None:
+    assert autoregression(np.array(values), 12, 4).tolist() == [values[-1]] * 4
+
+
+def test_the_skill_of_a_sure_gain_excludes_none_and_that_of_chance_does_not() -> None:
+    random = np.random.default_rng(1)
+    others = random.uniform(1, 2, 200)
+    sure = Skill.of(0.8 * others, others, "naive")
+    assert sure.value == pytest.approx(0.2)
+    assert 0.19 < sure.low <= sure.high < 0.21
+    chance = Skill.of(random.uniform(1, 2, 200), others, "naive")
+    assert chance.low < 0 < chance.high
+
+
+def test_the_worst_series_come_first_and_unknown_errors_are_left_out() -> None:
+    errors = {"throughtime": np.array([1.0, 4.0, np.nan, 2.0]), "naive": np.array([2.0, 2.0, 2.0, 2.0])}
+    found = by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
+    assert [name for name, _ in found] == ["b", "c", "a"]
+    assert found[-1][1] == {"throughtime": 1.0, "naive": 2.0}

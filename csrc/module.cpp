@@ -16,6 +16,7 @@
 #include "call.hpp"
 #include "kernel.hpp"
 #include "learning.hpp"
+#include "peak.hpp"
 #include "reader.hpp"
 #include "stream.hpp"
 
@@ -156,6 +157,9 @@ NB_MODULE(_engine, m) {
         .def_ro("is_double", &Learner::is_double)
         .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "x"_a, "target"_a, "windows"_a,
              "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "updates"_a, "threads"_a);
+    nb::class_<Peak>(m, "Peak", "Work for measuring how fast this processor multiplies and adds at all.")
+        .def_ro("isa", &Peak::isa)
+        .def("work", [](const Peak& peak, int threads) { return peak.work(threads); }, "threads"_a);
     nb::class_<Stream>(m, "Stream", "A stack of layers and a linear output that advance one step at a time.")
         .def(nb::init<const Learner&, ptrdiff_t>(), "learner"_a, "inputs"_a)
         .def("add_layer", &Stream::add_layer, "kernel"_a, "weights"_a, "hidden"_a)
@@ -167,6 +171,7 @@ NB_MODULE(_engine, m) {
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
     m.def("kernels", &registered<Kernel>, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
     m.def("learners", &registered<Learner>, nb::rv_policy::reference, "The learners, for every instruction set.");
+    m.def("peaks", &registered<Peak>, nb::rv_policy::reference, "The work for peaks, for every instruction set.");
     m.def("release_threads", &release_threads, "End the threads of the pool before a fork.");
 }
 

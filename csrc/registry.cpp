@@ -1,6 +1,7 @@
 // The lists of what was compiled.
 #include "kernel.hpp"
 #include "learning.hpp"
+#include "peak.hpp"
 
 namespace throughtime {
 
@@ -20,5 +21,6 @@ const RegisterOf<Entry>* RegisterOf<Entry>::first() {
 
 template class RegisterOf<Kernel>;
 template class RegisterOf<Learner>;
+template class RegisterOf<Peak>;
 
 }  // namespace throughtime

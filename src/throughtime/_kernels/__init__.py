@@ -61,6 +61,11 @@ def find_learner(double: bool) -> Learner | None:
     return _learners.get(double)
 
 
+def multiply_adds(threads: int) -> float:
+    """Multiply and add in registers alone, for measuring the processor. Returns how many operations (float32)."""
+    return sum(peak.work(threads) for peak in (_engine.peaks() if _engine else ()) if peak.isa == isa)
+
+
 def stream(learner: Learner, inputs: int) -> Stream:
     """An empty stack of layers that advances one step at a time."""
     assert _engine is not None  # whoever has a learner has it

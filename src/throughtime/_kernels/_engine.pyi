@@ -85,6 +85,14 @@ class Learner:
     ) -> int:
         """Train on windows, one update each. Returns how many there were before a loss or gradient was no number."""
 
+class Peak:
+    """Work for measuring how fast this processor multiplies and adds at all."""
+
+    @property
+    def isa(self) -> str: ...
+    def work(self, threads: int) -> float:
+        """Multiply and add in registers alone, in float32. Returns how many operations, two for each fused one."""
+
 class Stream:
     """A stack of layers and a linear output that advance one step at a time."""
 
@@ -110,6 +118,9 @@ def kernels() -> list[Kernel]:
 
 def learners() -> list[Learner]:
     """The learners, for every instruction set."""
+
+def peaks() -> list[Peak]:
+    """The work for peaks, for every instruction set."""
 
 def release_threads() -> None:
     """End the threads of the pool before a fork."""

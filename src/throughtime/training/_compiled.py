@@ -71,6 +71,7 @@ class Compiled:
         self.pace = 1  # updates that fit into a moment
         self._bound: _Bound | None = None
         self._known: dict[tuple[Any, ...], bool] = {}  # whether batches like the last one are covered
+        self._tables: tuple[list[Window], Tensor, Tensor] | None = None  # the last windows, as tables, and for reports
 
     @classmethod
     def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[Compiled | None, str]:
@@ -132,8 +133,11 @@ class Compiled:
             y = y.contiguous()
         state = self._state(state, x.shape[1])
         started = time.perf_counter()
-        reports = torch.zeros(len(chunk), 2, dtype=torch.float64)
-        done = self._learn(x, y, state, torch.tensor(chunk, dtype=torch.int64), reports, clip)
+        if self._tables is None or self._tables[0] != chunk:
+            reports = torch.empty(len(chunk), 2, dtype=torch.float64)
+            self._tables = chunk, torch.tensor(chunk, dtype=torch.int64), reports
+        _, table, reports = self._tables
+        done = self._learn(x, y, state, table, reports, clip)
         spent = time.perf_counter() - started
         self.pace = max(1, min(2 * len(chunk), int(len(chunk) * _SECONDS / max(spent, 1e-6))))
         carried = state if len(state) > 1 else state[0]
@@ -186,8 +190,8 @@ class Compiled:
             int(bound.steps[0]) if bound.steps else 1,
             torch.get_num_threads(),
         )
-        for steps in bound.steps:
-            steps.add_(done)
+        if bound.steps:
+            torch._foreach_add_(bound.steps, done)  # pyright: ignore[reportPrivateUsage]
         self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
         return done
 

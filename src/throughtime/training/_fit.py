@@ -206,8 +206,8 @@ class Training:
                 continue
             now.state = started_from(now.state, batch.reset)
             for done in self._updates(batch, now.state, number):
-                shown = [(u.loss * u.targets, u.targets, u.norm, u.norm > self.clip) for u in done]
-                now.totals += torch.tensor([sum(column) for column in zip(*shown, strict=True)], dtype=torch.float64)
+                for update in done:
+                    now.count(update.loss, update.targets, update.norm, clipped=update.norm > self.clip)
                 _, loss, norm, _, now.state = done[-1]
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
@@ -217,7 +217,7 @@ class Training:
             now.position = number + 1
             self.keeper.save_if_due()
         now.go_on()
-        totals = now.totals
+        loss, targets, norms, clipped = now.totals
         done = self.updates - now.updates
         if not done:
             raise ValueError("data: expected at least one batch of at least one step, got nothing to train on")
@@ -226,10 +226,10 @@ class Training:
         record = Record(
             epoch=len(self.history) + 1,
             updates=self.updates,
-            loss=float(totals[0] / totals[1].clamp(min=1)),
+            loss=loss / max(targets, 1),
             validation_loss=self.validation_loss,
-            gradient_norm=float(totals[2]) / done,
-            clipped=float(totals[3]) / done,
+            gradient_norm=norms / done,
+            clipped=clipped / done,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             seconds=time.monotonic() - self.started,
         )

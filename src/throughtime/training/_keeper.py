@@ -24,7 +24,7 @@ class Epoch:
     """How far an epoch has come, and the random numbers that it began with, so that it can be walked again."""
 
     def __init__(self) -> None:
-        self.totals = torch.zeros(4, dtype=torch.float64)  # loss * steps, steps, norms, clipped
+        self.totals = [0.0] * 4  # loss * steps, steps, norms, clipped
         self.position = 0  # batches done
         self.updates = -1  # before the epoch; -1 before it has begun
         self.random: Tensor | None = None
@@ -38,6 +38,11 @@ class Epoch:
             self.random, self.updates = torch.get_rng_state(), updates
         else:
             torch.set_rng_state(self.random)
+
+    def count(self, loss: float, targets: int, norm: float, *, clipped: bool) -> None:
+        """Add an update to the totals."""
+        for index, value in enumerate((loss * targets, targets, norm, clipped)):
+            self.totals[index] += value
 
     def skips(self, number: int) -> bool:
         """Whether a batch was trained on by an earlier run; the first that was not finds its random numbers again."""

@@ -47,10 +47,11 @@ std::vector<const Entry*> registered() {
     return found;
 }
 
-// See Learning. A layer is (kernel, weights, states); moments are (first, second), each may be None.
+// See Learning. A layer is (kernel, weights, states); moments are (first, second), each may be None. `steps` are the
+// counts of updates that the optimizer keeps for its parameters, all the same.
 int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const std::string& objective, bool final_state,
               nb::handle x, nb::handle target, nb::handle windows, nb::handle reports, const std::string& rule,
-              nb::list moments, nb::tuple hyperparameters, int64_t updates, int threads) {
+              nb::list moments, nb::tuple hyperparameters, nb::list steps, int threads) {
     Reader reader(learner.is_double);
     Learning l{};
     const Tensor inputs = reader.sequence(x);
@@ -117,10 +118,20 @@ int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const s
     const auto number = [&](size_t i) { return nb::cast<double>(hyperparameters[i]); };
     l.learning_rate = number(0), l.weight_decay = number(1), l.beta1 = number(2), l.beta2 = number(3);
     l.epsilon = number(4), l.clip = number(5);
-    l.updates = updates;
     l.threads = threads;
-    const nb::gil_scoped_release released;
-    return learner.learn(l);
+    std::vector<Tensor> counts;
+    for (const nb::handle step : steps) counts.push_back(Reader::count(step));
+    // Without dampening a velocity of zeros is as good as none, so that SGD need not count.
+    l.updates =
+        counts.empty() ? 1 : int64_t(counts[0].element.bits == 32 ? *counts[0].at<float>() : *counts[0].at<double>());
+    int64_t done;
+    {
+        const nb::gil_scoped_release released;
+        done = learner.learn(l);
+    }
+    for (const Tensor& count : counts)
+        count.element.bits == 32 ? void(*count.at<float>() += float(done)) : void(*count.at<double>() += double(done));
+    return done;
 }
 
 // Ends the threads of the OpenMP pool; the next parallel region starts new ones. A child that is forked while they
@@ -156,7 +167,7 @@ NB_MODULE(_engine, m) {
         .def_ro("isa", &Learner::isa)
         .def_ro("is_double", &Learner::is_double)
         .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "x"_a, "target"_a, "windows"_a,
-             "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "updates"_a, "threads"_a);
+             "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "steps"_a, "threads"_a);
     nb::class_<Peak>(m, "Peak", "Work for measuring how fast this processor multiplies and adds at all.")
         .def_ro("isa", &Peak::isa)
         .def("work", [](const Peak& peak, int threads) { return peak.work(threads); }, "threads"_a);

@@ -120,6 +120,14 @@ class Reader {
         return tensor.at<const int64_t>();
     }
 
+    // A number that an optimizer counts with.
+    static Tensor count(nb::handle object) {
+        const Tensor tensor = view(object);
+        if (tensor.count() != 1 || !(tensor.on_cpu(Tensor::floating, 32) || tensor.on_cpu(Tensor::floating, 64)))
+            throw std::invalid_argument("expected counts of 32 or 64 bits on the CPU");
+        return tensor;
+    }
+
     // Class numbers 0 … count-1 of 64 bits, of any strides.
     static Tensor classes(nb::handle object, int64_t count) {
         const Tensor tensor = view(object);

@@ -80,10 +80,13 @@ class Learner:
         rule: str,
         moments: list[tuple[Any | None, Any | None]],
         hyperparameters: tuple[float, ...],
-        updates: int,
+        steps: list[Any],
         threads: int,
     ) -> int:
-        """Train on windows, one update each. Returns how many there were before a loss or gradient was no number."""
+        """Train on windows, one update each. Returns how many there were before a loss or gradient was no number.
+
+        `steps` are the optimizer's counts of updates, which go on by as many; none for SGD.
+        """
 
 class Peak:
     """Work for measuring how fast this processor multiplies and adds at all."""

@@ -186,12 +186,9 @@ class Compiled:
             self._rule,
             bound.moments,
             (float(group["lr"]), group["weight_decay"], beta1, beta2, group.get("eps", 0.0), clip),
-            # Without dampening a velocity of zeros is as good as none, so that SGD need not count.
-            int(bound.steps[0]) if bound.steps else 1,
+            bound.steps,
             torch.get_num_threads(),
         )
-        if bound.steps:
-            torch._foreach_add_(bound.steps, done)  # pyright: ignore[reportPrivateUsage]
         self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
         return done
 

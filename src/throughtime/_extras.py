@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch.autograd import forward_ad
 from torch.nn.functional import layer_norm, linear
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ def half(cell: Cell, x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tenso
 
 def clipped_behind(x: Tensor, clip: Clip) -> Tensor:
     """Return x itself; the gradient that passes back through it is clipped."""
-    return _Clipped.apply(x, clip) if x.requires_grad else x  # pyright: ignore[reportReturnType]
+    if not x.requires_grad:
+        return x
+    kind = _Clipped if forward_ad._current_level < 0 else _ClippedTangent
+    return kind.apply(x, clip)  # pyright: ignore[reportReturnType]
 
 
 class _Clipped(torch.autograd.Function):
@@ -115,3 +119,11 @@ class _Clipped(torch.autograd.Function):
         clip: Clip = ctx.clip
         (dx,) = doutputs
         return dx.clamp(-clip, clip) if isinstance(clip, int | float) else clip(dx), None
+
+
+class _ClippedTangent(_Clipped):
+    """The same where tangents go forward, which are not clipped: torch.compile takes no function that knows of them."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:  # noqa: ARG004  torch's signature
+        return tangents[0].view_as(tangents[0])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import throughtime as tt
 from throughtime import nn
-from throughtime.nn._recurrent import unwrapped
+from throughtime.nn._in_time import unwrapped
 
 LAYERS = ["RNN", "GRU", "LSTM"]
 STEPS, BATCH, INPUTS, HIDDEN = 9, 6, 2, 5

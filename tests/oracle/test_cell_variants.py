@@ -11,7 +11,7 @@ from torch import Tensor, sigmoid, tanh
 
 import throughtime as tt
 from throughtime import nn
-from throughtime.nn._recurrent import unwrapped
+from throughtime.nn._in_time import unwrapped
 
 STEPS, BATCH, INPUTS, HIDDEN = 7, 3, 2, 5
 States = tuple[Tensor, ...]

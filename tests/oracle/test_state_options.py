@@ -13,7 +13,7 @@ from torch import Tensor, sigmoid, tanh
 
 import throughtime as tt
 from throughtime import nn, runtime, training
-from throughtime.nn._recurrent import unwrapped
+from throughtime.nn._in_time import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

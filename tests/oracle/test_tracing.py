@@ -37,6 +37,46 @@ def test_compiled_whole() -> None:
     assert_close(gradients(compiled, module, x), gradients(module, module, x), "gradient")
 
 
+@pytest.mark.parametrize(
+    "options", [{"peephole": True}, {"layer_norm": True}, {"zoneout": 0.1}, {"clip_state_grad": 0.01}], ids=str
+)
+@pytest.mark.filterwarnings("ignore:.* should not be instantiated:DeprecationWarning")  # of dynamo itself
+def test_options_are_compiled_whole(options: dict[str, Any]) -> None:
+    torch._dynamo.reset()
+    module, x = nn.LSTM(3, 5, **options).eval(), sequence(4)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    assert_close(gradients(compiled, module, x), gradients(module, module, x), "gradient")
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # of dynamo itself
+def test_a_mask_is_compiled_in_parts() -> None:
+    torch._dynamo.reset()
+    module, x, mask = (
+        nn.GRU(3, 5),
+        sequence(4),
+        torch.tensor([[True, False], [False, True], [True, True], [True, False]]),
+    )
+    compiled = torch.compile(module, backend="aot_eager")
+    assert_close(gradients(compiled, module, x, mask=mask), gradients(module, module, x, mask=mask), "gradient")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # of torch.func.jvp itself
+def test_tangents_are_not_clipped_and_gradients_are() -> None:
+    module, plain = (nn.LSTM(3, 5, clip_state_grad=clip, dtype=torch.float64) for clip in (0.01, None))
+    plain.load_state_dict(module.state_dict())
+    x = sequence(4).double()
+    v = torch.randn_like(x)
+
+    def loss(of: torch.nn.Module) -> Any:
+        return lambda x: of(x)[0].sin().sum()
+
+    assert_close(jvp(loss(module), (x,), (v,)), jvp(loss(plain), (x,), (v,)), "forward")
+    clipped = grad(loss(module))
+    assert not torch.allclose(clipped(x), grad(loss(plain))(x))
+    difference = (clipped(x + 1e-6 * v) - clipped(x - 1e-6 * v)) / 2e-6
+    assert_close(jvp(clipped, (x,), (v,))[1], difference, "difference")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])

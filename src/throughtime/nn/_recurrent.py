@@ -20,8 +20,8 @@ from throughtime._extras import Norm
 from throughtime._manner import Manner
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting
-from throughtime._segments import Segments
 from throughtime._shapes import Ragged, Weights
+from throughtime.nn._in_time import InTime, run_in_time, unwrapped
 from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     States = tuple[Tensor, ...]
 
 
-CPU = torch.device("cpu")
 _MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
@@ -161,7 +160,8 @@ class AbstractRecurrent(nn.Module):
             lengths: valid steps of each row, in any order, 0 … T. Outputs behind the end of a sequence are zero, and
                 its final state is that of its last valid step; a sequence of no steps returns its initial state.
             mask: boolean (T, N), or (N, T) with `batch_first`, true where there is a step, with gaps anywhere: the
-                state is held over them, and their outputs are zero. Together with `lengths`, what both allow.
+                state is held over them, and their outputs are zero. Together with `lengths`, what both allow. Under
+                torch.compile its values break the graph.
             reset: boolean (N,): rows whose initial states are zero, whatever `hx` says; or boolean, of the form of a
                 mask: the state is zero before these steps (in a gap: before the next valid one), so that what comes
                 before and after does not see each other in either direction.
@@ -193,7 +193,7 @@ class AbstractRecurrent(nn.Module):
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         state = () if hx is None else self._read_state(hx, batch, x.dtype, batched=batched)
         if mask is not None or reset is not None or return_all_states:
-            return self._forward_noting(x, state, lengths, mask, reset, batched=batched, every=return_all_states)
+            return run_in_time(self, x, state, lengths, InTime(mask, reset, return_all_states), batched=batched)
         y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
         if not batched:
             y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
@@ -264,63 +264,6 @@ class AbstractRecurrent(nn.Module):
         if back is not None:
             finals = tuple(s.index_select(1, back) for s in finals)
         return PackedSequence(y, batch_sizes, order, back), unwrapped(finals)
-
-    def _forward_noting(
-        self,
-        x: Tensor,
-        state: States,
-        lengths: Tensor | Sequence[int] | None,
-        mask: Tensor | None,
-        reset: Tensor | None,
-        *,
-        batched: bool,
-        every: bool,
-    ) -> tuple[Any, ...]:
-        """`forward` with a mask or resets, or all states; x is (T, N, I)."""
-        steps, batch, _ = x.shape
-        ragged = None if lengths is None else Ragged.padded(lengths, steps, batch)
-        if reset is not None and batched and reset.dim() == 1:
-            rows = self._read_flags("reset", reset, (batch,)).to(x.device).unsqueeze(-1)
-            state, reset = tuple(s.masked_fill(rows, 0) for s in state), None
-        noted: list[States] | None = [] if every else None
-        if mask is None and reset is None:
-            y, finals = self._run(x, state, ragged, noted)
-        else:
-            valid = torch.ones(steps, batch, dtype=torch.bool) if ragged is None else ragged.valid(steps, CPU)
-            if mask is not None:
-                valid = valid & self._read_steps("mask", mask, steps, batch, batched=batched)
-            if reset is not None:
-                reset = self._read_steps("reset", reset, steps, batch, batched=batched)
-            segments = Segments.of(valid, reset)
-            given = tuple(segments.initial(s, self.directions) for s in state)
-            y, finals = self._run(segments.pack(x), given, segments.ragged, noted)
-            y, finals = segments.unpack(y), tuple(segments.finals(s, self.directions) for s in finals)
-            noted = noted and [tuple(map(segments.unpack, states)) for states in noted]
-        results: list[Any] = [y, finals]
-        if noted is not None:
-            layers = [[s.unflatten(-1, (self.directions, -1)).movedim(-2, 0) for s in states] for states in noted]
-            results.append(tuple(torch.cat(states) for states in zip(*layers, strict=True)))
-        if not batched:
-            results = [y.squeeze(1), *(tuple(s.squeeze(-2) for s in states) for states in results[1:])]
-        elif self.batch_first:
-            results[0] = y.transpose(0, 1)
-            results[2:] = [tuple(s.transpose(1, 2) for s in states) for states in results[2:]]
-        return results[0], *map(unwrapped, results[1:])
-
-    def _read_steps(self, name: str, flags: Tensor, steps: int, batch: int, *, batched: bool) -> Tensor:
-        """A boolean for each step, in the form of the input, as (T, N) on the CPU."""
-        if torch.compiler.is_compiling():
-            raise ValueError(f"{name}: expected a call outside torch.compile, since its values decide what is computed")
-        if not batched:
-            return self._read_flags(name, flags, (steps,)).cpu().unsqueeze(1)
-        if self.batch_first:
-            return self._read_flags(name, flags, (batch, steps)).cpu().T
-        return self._read_flags(name, flags, (steps, batch)).cpu()
-
-    def _read_flags(self, name: str, flags: Tensor, shape: tuple[int, ...]) -> Tensor:
-        if flags.dtype is not torch.bool or flags.shape != shape:
-            raise ValueError(f"{name}: expected booleans of shape {shape}, got {flags.dtype} of {tuple(flags.shape)}")
-        return flags
 
     def _run(
         self, x: Tensor, state: States, ragged: Ragged | None, noted: list[States] | None = None
@@ -480,8 +423,3 @@ class AbstractRecurrent(nn.Module):
 def _like(x: Tensor, tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
     """Tensors of the element type of x."""
     return tuple([t if t is None else t.to(x.dtype) for t in tensors])
-
-
-def unwrapped(states: States) -> Tensor | States:
-    """A single state by itself, as torch.nn gives it."""
-    return states[0] if len(states) == 1 else states

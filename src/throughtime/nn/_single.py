@@ -10,7 +10,7 @@ from torch import nn
 from throughtime._manner import Manner
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
-from throughtime.nn._recurrent import unwrapped
+from throughtime.nn._in_time import unwrapped
 from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ def _operator(graph: _Graph, layer: Any, k: int, x: str, lengths: str, initial: 
         inputs.append(names["P"])
     f, g = ACTIVATIONS[layer.activation], ACTIVATIONS[layer.gate_activation]
     functions = {"RNN": [f], "GRU": [g, f], "LSTM": [g, f, f]}[operator]
-    attributes = {"linear_before_reset": int(layer.reset_after)} if operator == "GRU" else {}
+    attributes: dict[str, Any] = {"linear_before_reset": int(layer.reset_after)} if operator == "GRU" else {}
     finals = tuple(f"{name}_n_l{k}" for name in layer.cell.states)
     outputs = graph.add(
         operator,

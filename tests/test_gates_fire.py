@@ -25,6 +25,8 @@ BARE = "meta/test_bare_environment.py"
 ATTENTION = "laws/test_attention.py"
 BEHIND = "test_what_lies_behind_the_end_changes_nothing"
 DIRECTIONS = "test_both_directions_start_the_decoder"
+ONNX = "conformance/test_onnx.py"
+RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 NAMES = "meta/test_public_names.py"
 VARIANTS = "oracle/test_cell_variants.py::test_a_variant_is_what_its_source_says"
 OPTIONS = "oracle/test_state_options.py"
@@ -127,6 +129,14 @@ MUTATIONS = [
         "before <= 1",
         "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
     ),
+    Mutation(
+        "nn/gru.py",
+        'onnx_gates=("z", "r", "n")',
+        'onnx_gates=("r", "z", "n")',
+        f"{ONNX}::{RUNTIME}[GRU-plain]",
+    ),
+    Mutation("io/onnx.py", "int(layer.reset_after)", "1", f"{ONNX}::{RUNTIME}[GRU-reset_after=False-plain]"),
+    Mutation("io/onnx.py", '"Where", empty, b, e', '"Where", empty, e, b', f"{ONNX}::{RUNTIME}[LSTM-plain]"),
     Mutation(
         "nn/peephole_lstm.py", "o + p_o * c", "o + p_o * state[1]", f"{PATHS}[torch.float64-None-1-peephole_lstm-tanh]"
     ),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.io.network import save as save
+    from throughtime.io.onnx import export as export
+    from throughtime.io.onnx_layers import from_onnx as from_onnx
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
     from throughtime.tasks.generation import SequenceGenerator as SequenceGenerator
@@ -38,6 +40,8 @@ _HOMES = {
     "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
     "save": "throughtime.io.network",
+    "export": "throughtime.io.onnx",
+    "from_onnx": "throughtime.io.onnx_layers",
 }
 """The module that each public name is, or is found in."""
 

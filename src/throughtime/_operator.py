@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from throughtime._kernels._engine import Kernel
 
 
+_NO_TABLES = [False, False, False]  # torch would miss the gradient of an empty list
+
+
 def unfold(
     kernel: Kernel,
     x: Tensor,
@@ -34,7 +37,7 @@ def unfold(
     given = [w for w in weights if w is not None]
     present = [w is not None for w in weights]
     ragged = [t for t in tables if t is not None]
-    kinds = [t is not None for t in tables]
+    kinds = [t is not None for t in tables] or _NO_TABLES
     y, *finals, _ = torch.ops.throughtime.scan(
         x.contiguous(), list(state), given, ragged, key(kernel), present, kinds, reverse, directions
     )
@@ -71,7 +74,7 @@ def _scan(
     reverse: bool,
     directions: int,
 ) -> list[torch.Tensor]:
-    tables = _spread(ragged, kinds)
+    tables = _spread(ragged, kinds) if ragged else ()
     threads = torch.get_num_threads()
     found = _kernel(kernel).forward(
         x,
@@ -128,7 +131,7 @@ def _scan_backward(
     gradients = _kernel(kernel).backward(
         *(x, y, kept, tuple(doutputs)),
         *(tuple(state), _spread(weights, present), wanted),
-        *(_spread(ragged, kinds), reverse, torch.get_num_threads()),
+        *(_spread(ragged, kinds) if ragged else (), reverse, torch.get_num_threads()),
     )
     return [gradient for gradient in gradients if gradient is not None]
 

@@ -165,8 +165,46 @@ def test_meta_tensors_have_shapes(layer: str) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_autocast_gives_the_types_that_torch_gives(layer: str) -> None:
     theirs, ours = getattr(torch.nn, layer)(3, 5), getattr(nn, layer)(3, 5)
+    for x in (sequence(4), sequence(4).bfloat16()):  # as it comes from a linear layer below
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert ours(x)[0].dtype == theirs(x)[0].dtype
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_cells_and_autocast_give_the_types_that_torch_gives(layer: str) -> None:
+    theirs, ours = getattr(torch.nn, f"{layer}Cell")(3, 5), getattr(nn, f"{layer}Cell")(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert ours(sequence(4))[0].dtype == theirs(sequence(4))[0].dtype
+        found, expected = (cell(torch.ones(2, 3)) for cell in (ours, theirs))
+    assert (found[0] if layer == "LSTM" else found).dtype == (expected[0] if layer == "LSTM" else expected).dtype
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, when it first differentiates so
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
+@pytest.mark.parametrize("lengths", [None, [4, 2]], ids=["whole", "ragged"])
+def test_transforms_take_stacks_and_lengths(layer: str, options: dict[str, Any], lengths: list[int] | None) -> None:
+    module = getattr(nn, layer)(3, 5, **options, dtype=torch.float64)
+    x = sequence(4, batch_first=bool(options)).double()
+    weights = dict(module.named_parameters())
+
+    def loss(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return functional_call(module, weights, (x,), {"lengths": lengths})[0].square().sum()
+
+    expected = torch.autograd.grad(loss(weights, 2 * x), list(weights.values()))
+    assert_close(list(grad(loss)(weights, 2 * x).values()), list(expected), "gradient")
+    each = vmap(grad(loss), in_dims=(None, 0))(weights, torch.stack([x, 2 * x]))
+    assert_close([gradient[1] for gradient in each.values()], list(expected), "gradient")
+    _, slope = jvp(lambda scale: loss(weights, scale * x), (torch.tensor(2.0).double(),), (torch.tensor(1.0).double(),))
+    x = x.requires_grad_()
+    (dx,) = torch.autograd.grad(loss(weights, 2 * x), x)
+    assert_close(slope, (dx / 2 * x).sum(), "gradient")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_memory_can_be_shared_between_processes(layer: str) -> None:
+    module = getattr(nn, layer)(3, 5).share_memory()
+    assert all(p.is_shared() for p in module.parameters())
+    assert module(sequence(4))[0].shape == (4, 2, 5)
 
 
 @pytest.mark.parametrize("layer", LAYERS)

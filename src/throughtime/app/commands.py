@@ -227,6 +227,20 @@ def generate(
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Directory that throughtime.save has written.", show_default=False)],
+    to: Annotated[str, typer.Option(help="Format: onnx.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="MODEL.onnx")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Write a layer or a layout for other runtimes."""
+    from throughtime.app.export import export
+
+    export(model, to, out, overwrite=overwrite, as_json=json)
+
+
+@app.command()
 def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,

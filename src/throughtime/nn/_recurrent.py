@@ -303,7 +303,7 @@ class AbstractRecurrent(nn.Module):
 
     def _autocast(self, x: Tensor, *state: Tensor) -> tuple[Tensor, States]:
         """Stand in for torch.autocast, whose lists of operations do not know ours."""
-        dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
+        dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
         return x.to(dtype), tuple(s.to(dtype) for s in state)
 
     def _fields_of(self, layer: int) -> tuple[Any, ...]:

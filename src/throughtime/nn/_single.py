@@ -92,7 +92,7 @@ class AbstractSingle(nn.Module):
         state = () if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
         weights: tuple[Any, ...] = self._weights()
         if torch._C._is_any_autocast_enabled():
-            dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else torch.float32
+            dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
             weights = tuple(w if w is None else w.to(dtype) for w in weights)
         _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self._manner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +160,18 @@ def test_the_reference_path_agrees_with_the_kernel(layer: str) -> None:
     assert "kernel" in module.path(x)
     assert "reference" in own.path(x)
     assert_close(own(x, lengths=[7, 2, 0, 5]), module(x, lengths=[7, 2, 0, 5]), "forward")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
+@pytest.mark.parametrize("layer", LAYERS)
+def test_memory_is_bounded_while_lengths_vary(layer: str) -> None:
+    module = getattr(nn, layer)(8, 16)
+
+    def pages_after(batch: int) -> int:
+        with torch.no_grad():
+            for steps in range(1, 600):
+                module(torch.zeros(steps, batch, 8))
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    first = pages_after(2)
+    assert pages_after(3) - first < 4096  # 16 MiB

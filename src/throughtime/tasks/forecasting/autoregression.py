@@ -1,35 +1,43 @@
-"""Autoregression, the classic linear forecast: each value from those before it, by least squares, series by series.
+"""Autoregression, the classic linear forecast: each value from those before it, by least squares, window by window.
 
 Source: Yule 1927, On a Method of Investigating Periodicities in Disturbed Series, which fits it to the sunspots.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+AUTOREGRESSION = "autoregression"
 
 _FEWEST_LAGS, _MOST_LAGS = 9, 60
 _RIDGE = 1e-3  # of the mean square of the values: keeps lags that tell the same from cancelling each other
 
 
-def autoregression(values: np.ndarray, season: int, horizon: int) -> np.ndarray:
-    """Forecast F steps of a series without gaps, one step from the other.
+def autoregression(values: Float[Tensor, "N W"], season: int, horizon: int) -> Float[Tensor, "N F"]:
+    """Forecast F steps behind the end of windows without gaps, one step from the other.
 
-    Lags reach a step further back than a season. What would leave the range of the history by more than its width
-    is held there, since an unstable recursion grows without bounds. A series too short for its lags repeats its last
-    value.
+    Lags reach a step further back than a season. What would leave the range of a window by more than its width is held
+    there, since an unstable recursion grows without bounds. Windows too short for their lags repeat their last value.
     """
-    lags = min(max(_FEWEST_LAGS, season + 1), _MOST_LAGS, len(values) // 3)
-    if lags < 1 or np.ptp(values) == 0:
-        return np.full(horizon, values[-1])
-    mean, width = values.mean(), np.ptp(values)
+    lags = min(max(_FEWEST_LAGS, season + 1), _MOST_LAGS, values.shape[1] // 3)
+    if lags < 1:
+        return values[:, -1:].expand(-1, horizon)
+    mean = values.mean(1, keepdim=True)
     centred = values - mean
-    past = np.lib.stride_tricks.sliding_window_view(centred[:-1], lags)
-    penalty = _RIDGE * len(past) * centred.var() * np.eye(lags)
-    weights = np.linalg.solve(past.T @ past + penalty, past.T @ centred[lags:])
-    window = centred[-lags:].copy()
-    low, high = centred.min() - width, centred.max() + width
-    found = np.empty(horizon)
-    for step in range(horizon):
-        found[step] = np.clip(window @ weights, low, high)
-        window = np.append(window[1:], found[step])
-    return found + mean
+    low, high = centred.amin(1), centred.amax(1)
+    width = high - low
+    past = centred[:, :-1].unfold(1, lags, 1)
+    penalty = _RIDGE * past.shape[1] * centred.square().mean(1).clamp(min=1e-12)
+    squares = past.mT @ past + penalty[:, None, None] * torch.eye(lags, dtype=values.dtype)
+    weights = torch.linalg.solve(squares, past.mT @ centred[:, lags:, None]).squeeze(-1)
+    found = centred[:, -lags:]
+    for _ in range(horizon):
+        ahead = (found[:, -lags:] * weights).sum(1).clamp(low - width, high + width)
+        found = torch.cat([found, ahead.unsqueeze(1)], 1)
+    return found[:, lags:] + mean

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from throughtime.tasks.forecasting.autoregression import autoregression
+from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION, autoregression
 
 if TYPE_CHECKING:
     from throughtime.data.series import Panel
@@ -19,8 +20,6 @@ BASELINES = {
     "drift": "the last value and the mean change",
 }
 """Naive forecasts: names, and what to call them in a sentence."""
-
-AUTOREGRESSION = "autoregression"
 
 _SEASONS_IN_MEAN = 7
 
@@ -62,5 +61,5 @@ def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.nd
         "seasonal_naive": seasons[0] if seasons else naive,
         "seasonal_mean": np.mean(seasons, axis=0) if seasons else naive,
         "drift": naive + slope * (steps + 1),
-        AUTOREGRESSION: autoregression(values, season, horizon),
+        AUTOREGRESSION: autoregression(torch.from_numpy(values)[None], season, horizon)[0].numpy(),
     }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION, autoregression
 from throughtime.tasks.forecasting.losses import ForecastLoss
 
 if TYPE_CHECKING:
@@ -191,5 +192,7 @@ def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
 
 
 def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
-    """Naive forecasts from the end of windows, by name: (N, F)."""
-    return {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}
+    """Naive forecasts, and an autoregression, from the end of windows, by name: (N, F)."""
+    found = {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}
+    plan = network.plan
+    return found | {AUTOREGRESSION: autoregression(x[..., 0].double(), plan.season, plan.horizon)}

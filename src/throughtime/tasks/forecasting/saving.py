@@ -13,6 +13,7 @@ from throughtime.data.frames import FrameKind
 from throughtime.data.frequency import Frequency
 from throughtime.data.series import Panel
 from throughtime.io import checkpoint
+from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.calibration import Calibration
 from throughtime.tasks.forecasting.estimator import Forecaster
 from throughtime.tasks.forecasting.model import Model
@@ -76,7 +77,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     )
     if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
-    if calibration.expert not in network.expert_names or not 0 <= calibration.weight <= 1:
+    if calibration.expert not in (*network.expert_names, AUTOREGRESSION) or not 0 <= calibration.weight <= 1:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
     forecaster.kind_ = FrameKind(**config["kind"])
     history = training.History.from_lines(found.history.splitlines())

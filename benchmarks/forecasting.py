@@ -1,0 +1,166 @@
+"""The forecaster with its default settings on public test sets, scored as their authors do.
+
+    THROUGHTIME_DATA=… python benchmarks/forecasting.py [m4-hourly …] [--preset balanced] [--seeds 1]
+
+Prints a line for each set and seed, with the seconds of processor time of learning and forecasting together, and what
+others have published for the same test set. ETTh1 is trained once, on the usual training and validation months, and
+forecasts every `ETT_STRIDE`-th window of the test months.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from throughtime import Forecaster
+
+ETT_STRIDE = 24
+ETT_TRAINING, ETT_TEST = 8640, 11520  # rows: end of the training months, beginning of the test months
+# Frequency, horizon, season of MASE, sMAPE and MASE of Naive2 (the denominators of OWA).
+M4 = {"m4-hourly": ("h", 48, 24, 18.383, 2.395), "m4-weekly": ("W", 13, 1, 9.161, 2.777)}
+M3 = {"yearly": "YS", "quarterly": "QS", "monthly": "MS", "other": "D"}
+PUBLISHED = {
+    "m4-hourly": "OWA: ES-RNN 0.440, best of 61 entries 0.410; MSIS: ES-RNN 7.93, best 6.14",
+    "m4-weekly": "OWA: ES-RNN 0.851, best of 61 entries 0.739; MSIS: ES-RNN 22.03, best 16.20",
+    "m3": "sMAPE of all: Theta 13.01, N-BEATS 12.37; monthly: Theta 13.85, best RNN 14.11",
+    "etth1": "MSE at 96 / 192 / 336 / 720: SegRNN .368 / .408 / .444 / .446, PatchTST .414 / .460 / .501 / .500",
+    "sunspots": "MAE of an autoregression of order 9: 20.06 at 11 years, 14.90 at one",
+}
+
+
+def main() -> None:
+    """Run the sets that were named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="*", default=[*PUBLISHED], help=", ".join(PUBLISHED))
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    for name in arguments.sets:
+        print(f"{name} ({PUBLISHED[name]})")
+        for seed in range(arguments.seeds):
+            options = {"preset": arguments.preset, "random_state": seed}
+            started = time.process_time()
+            for line in RUNS[name](name, options):
+                print(f"  seed {seed}: {line}, {time.process_time() - started:.0f} CPU-s", flush=True)
+                started = time.process_time()
+
+
+def m4(name: str, options: dict[str, Any]) -> list[str]:
+    """The competition's measures, and those of the 95 % intervals."""
+    freq, horizon, season, smape_naive, mase_naive = M4[name]
+    series = records(f"m4/{name.replace('-', '_')}.jsonl.gz")
+    found = Forecaster(horizon, **options).fit(frame(series, freq)).predict(level=[95])
+    y, forecast = tests(series), column(found, series, "throughtime")
+    low, high = column(found, series, "throughtime-lo-95"), column(found, series, "throughtime-hi-95")
+    scale = naive_errors(series, season)
+    smape, mase = percentage(y, forecast).mean(), (np.abs(y - forecast).mean(1) / scale).mean()
+    misses = 2 / 0.05 * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
+    msis, covered = ((high - low + misses).mean(1) / scale).mean(), ((low <= y) & (y <= high)).mean()
+    owa = (smape / smape_naive + mase / mase_naive) / 2
+    return [f"sMAPE {smape:.3f}, MASE {mase:.3f}, OWA {owa:.4f}; 95 %: coverage {covered:.1%}, MSIS {msis:.2f}"]
+
+
+def m3(_: str, options: dict[str, Any]) -> list[str]:
+    """Each group with a forecaster of its own, and the mean over all points that were forecast."""
+    every = records("m3/m3.jsonl.gz")
+    lines, errors = [], []
+    for group, freq in M3.items():
+        series = [s for s in every if s["freq"] == group]
+        horizon, season = series[0]["horizon"], series[0]["period"]
+        found = Forecaster(horizon, **options).fit(frame(series, freq)).predict()
+        y, forecast = tests(series), column(found, series, "throughtime")
+        mase = (np.abs(y - forecast).mean(1) / naive_errors(series, season)).mean()
+        errors.append(percentage(y, forecast).ravel())
+        lines.append(f"{group}, {len(series)} series: sMAPE {errors[-1].mean():.3f}, MASE {mase:.3f}")
+    return [*lines, f"all: sMAPE {np.concatenate(errors).mean():.3f}"]
+
+
+def etth1(_: str, options: dict[str, Any]) -> list[str]:
+    """Seven variables as seven series, each scaled by the training months."""
+    table = pd.read_csv(data("ETTh1.csv")).iloc[:14400]
+    names = table.columns[1:]
+    scaled = (table[names] - table[names][:ETT_TRAINING].mean()) / table[names][:ETT_TRAINING].std(ddof=0)
+    dates = pd.to_datetime(table["date"])
+    rows = pd.concat([pd.DataFrame({"unique_id": name, "ds": dates, "y": scaled[name]}) for name in names])
+    lines = []
+    for horizon in (96, 192, 336, 720):
+        windows = (len(table) - ETT_TEST - horizon) // ETT_STRIDE + 1
+        found = Forecaster(horizon, **options).cross_validation(rows, n_windows=windows, step_size=ETT_STRIDE)
+        errors = (found["y"] - found["throughtime"]).to_numpy()
+        lines.append(
+            f"{horizon} hours, {windows} windows: MSE {(errors**2).mean():.4f}, MAE {np.abs(errors).mean():.4f}"
+        )
+    return lines
+
+
+def sunspots(_: str, options: dict[str, Any]) -> list[str]:
+    """34 origins over the last 44 years; learned once, before the first."""
+    import statsmodels.api as sm
+
+    y = sm.datasets.sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
+    rows = frame([{"id": "sunspots", "train": y}], "YS", start="1700-01-01")
+    lines = []
+    for horizon in (11, 1):
+        forecaster = Forecaster(horizon, **options).fit(rows.iloc[: len(y) - 44])
+        origins = range(len(y) - 44, len(y) - 10)
+        errors = [np.abs(forecaster.predict(rows.iloc[:o])["throughtime"] - y[o : o + horizon]).mean() for o in origins]
+        lines.append(f"{horizon} years: MAE {np.mean(errors):.2f}")
+    return lines
+
+
+RUNS = {"m4-hourly": m4, "m4-weekly": m4, "m3": m3, "etth1": etth1, "sunspots": sunspots}
+
+
+def data(name: str) -> Path:
+    """Where a file of the data sets lies."""
+    return Path(os.environ["THROUGHTIME_DATA"]) / "forecasting" / name
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    """The series of a file of JSON lines."""
+    with gzip.open(data(name), "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def frame(series: list[dict[str, Any]], freq: str, start: str = "1950-01-01") -> pd.DataFrame:
+    """The training parts as a long frame."""
+    parts = [
+        pd.DataFrame(
+            {"unique_id": s["id"], "ds": pd.date_range(start, periods=len(s["train"]), freq=freq), "y": s["train"]}
+        )
+        for s in series
+    ]
+    return pd.concat(parts)
+
+
+def tests(series: list[dict[str, Any]]) -> np.ndarray:
+    """What came: (n, F)."""
+    return np.array([s["test"] for s in series], dtype=float)
+
+
+def column(found: pd.DataFrame, series: list[dict[str, Any]], name: str) -> np.ndarray:
+    """A column of a forecast in the order of the series: (n, F)."""
+    groups = found.groupby("unique_id", sort=False)
+    return np.stack([groups.get_group(s["id"])[name] for s in series])
+
+
+def percentage(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """The terms of sMAPE, in percent."""
+    return 200 * np.abs(y - forecast) / (np.abs(y) + np.abs(forecast))
+
+
+def naive_errors(series: list[dict[str, Any]], season: int) -> np.ndarray:
+    """What MASE divides by: (n,)."""
+    return np.array([np.abs(np.subtract(s["train"][season:], s["train"][:-season])).mean() for s in series])
+
+
+if __name__ == "__main__":
+    main()

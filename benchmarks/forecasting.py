@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from throughtime import Forecaster
+from throughtime import Forecaster, datasets
 
 ETT_STRIDE = 24
 ETT_TRAINING, ETT_TEST = 8640, 11520  # rows: end of the training months, beginning of the test months
@@ -103,10 +103,8 @@ def etth1(_: str, options: dict[str, Any]) -> list[str]:
 
 def sunspots(_: str, options: dict[str, Any]) -> list[str]:
     """34 origins over the last 44 years; learned once, before the first."""
-    import statsmodels.api as sm
-
-    y = sm.datasets.sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
-    rows = frame([{"id": "sunspots", "train": y}], "YS", start="1700-01-01")
+    rows = datasets.load("sunspots")
+    y = rows["y"].to_numpy()
     lines = []
     for horizon in (11, 1):
         forecaster = Forecaster(horizon, **options).fit(rows.iloc[: len(y) - 44])
@@ -130,15 +128,11 @@ def records(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def frame(series: list[dict[str, Any]], freq: str, start: str = "1950-01-01") -> pd.DataFrame:
+def frame(series: list[dict[str, Any]], freq: str) -> pd.DataFrame:
     """The training parts as a long frame."""
-    parts = [
-        pd.DataFrame(
-            {"unique_id": s["id"], "ds": pd.date_range(start, periods=len(s["train"]), freq=freq), "y": s["train"]}
-        )
-        for s in series
-    ]
-    return pd.concat(parts)
+    dates = [pd.date_range("1950-01-01", periods=len(s["train"]), freq=freq) for s in series]
+    rows = [{"unique_id": s["id"], "ds": d, "y": s["train"]} for s, d in zip(series, dates, strict=True)]
+    return pd.concat([pd.DataFrame(row) for row in rows])
 
 
 def tests(series: list[dict[str, Any]]) -> np.ndarray:

@@ -233,7 +233,7 @@ class BackwardRun {
         T *const panel = memory_.panel + first_chunk_row * columns * W, *const carry = memory_.carry;
         T *const hiddens = memory_.hidden + first_chunk_row * W, *const ddiagonals = memory_.ddiagonal;
         const T* const diagonals = w_.diagonal;
-        T* dstates[S::S];
+        T* dstates[S::S]{};
         for (int j = 1; j < S::S; ++j) dstates[j] = memory_.dstate[j];
         for (ptrdiff_t r = 0; r < active; ++r) {
             const ptrdiff_t n = slice_.row(r);

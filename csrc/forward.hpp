@@ -244,7 +244,7 @@ class ForwardRun {
         T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, 0) : nullptr;
         const T *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * s_.inputs * G * W;
         const T *const now = now_ + first_row * h_row, *const diagonals = w_.diagonal;
-        T *const next_h = next_ + first_row * h_row, *states[S::S];
+        T *const next_h = next_ + first_row * h_row, *states[S::S]{};
         for (int k = 1; k < S::S; ++k) states[k] = state(k, first_block, first_row);
         const auto unit = [=](ptrdiff_t j, ptrdiff_t i) __attribute__((always_inline)) {
             const ptrdiff_t b = first_block + j, r = first_row + i;

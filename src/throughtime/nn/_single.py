@@ -112,8 +112,9 @@ class AbstractSingle(nn.Module):
                 raise RuntimeError(
                     f"hidden{k} has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
                 )
-            if (s.dim() == 2) != batched or (batched and s.shape[0] != batch):
-                raise RuntimeError(
-                    f"Input batch size {batch if batched else 1} doesn't match hidden{k} of shape {list(s.shape)}"
-                )
+            if (s.dim() == 2) != batched:
+                dimensions = 2 if batched else 1
+                raise RuntimeError(f"{label}: expected {dimensions}D with an input of as many, got {s.dim()}D")
+            if batched and s.shape[0] != batch:
+                raise RuntimeError(f"Input batch size {batch} doesn't match hidden{k} batch size {s.shape[0]}")
         return tuple(s.unsqueeze(0) if batched else s.unsqueeze(0).unsqueeze(0) for s in state)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.windows import Store
 
-_WEIGHTS = tuple(i / 10 for i in range(10, -1, -1))
-_USUAL = 0.75  # weight of the network where nothing is known
-_DOUBT = 8  # held-out horizons at which that and what they say count alike
+_WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
+_USUAL = 0.5  # weight of the network where nothing is known: forecasts that err differently are best mixed evenly
+_DOUBT = 8  # held-out horizons at which to leave that for 0 or 1 must save a quarter of the error
 _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
@@ -75,7 +75,8 @@ def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None =
 def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor) -> Tensor:
     """How far each series strays from the forecasts made within its window, mixed with the scale at its end: (N, 1)."""
     reach = min(network.plan.horizon, network.plan.block)
-    z, real = (part.unflatten(1, (network.plan.blocks, -1))[:, 2:, :reach] for part in x.unbind(-1))
+    blocks = (part.unflatten(1, (network.plan.blocks, -1)) for part in network.values(x).unbind(-1))
+    z, real = (part[:, 2:, :reach] for part in blocks)
     errors = (z - forecasts[:, :-1, :reach]).abs()
     weights = real * _FADING ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
     blocks = weights.sum((1, 2)) / reach
@@ -109,9 +110,10 @@ def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, 
 
 
 def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: str) -> float:
-    """The weight that did best, drawn to the usual one where few horizons tell."""
-    best = min(_WEIGHTS, key=lambda w: _error(w * z + (1 - w) * naive, targets, loss))
-    return (horizons * best + _DOUBT * _USUAL) / (horizons + _DOUBT)
+    """The weight that did best; where few horizons tell, one nearer to the usual must do clearly worse to be left."""
+    errors = np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
+    distances = (np.array(_WEIGHTS) - _USUAL) ** 2
+    return _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
 
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:
@@ -195,4 +197,4 @@ def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
     """Naive forecasts, and an autoregression, from the end of windows, by name: (N, F)."""
     found = {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}
     plan = network.plan
-    return found | {AUTOREGRESSION: autoregression(x[..., 0].double(), plan.season, plan.horizon)}
+    return found | {AUTOREGRESSION: autoregression(network.values(x)[..., 0].double(), plan.season, plan.horizon)}

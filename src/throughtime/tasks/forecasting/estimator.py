@@ -12,7 +12,8 @@ from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError
-from throughtime.data.frames import FrameKind, read_frame
+from throughtime.data.covariates import Covariates
+from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, learning
 from throughtime.tasks.forecasting.calibration import calibrate
 from throughtime.tasks.forecasting.losses import LOSSES
@@ -54,6 +55,7 @@ class Forecaster(BaseEstimator):
         preset: 'fast', 'balanced' or 'best'.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
+        covariates: columns beside y that help to forecast it, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         random_state: makes all of it reproducible.
 
@@ -84,6 +86,7 @@ class Forecaster(BaseEstimator):
         preset: str = "balanced",
         levels: Sequence[Level] = (80, 95),
         missing: str = "mask",
+        covariates: Covariates | None = None,
         budget: float | str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -97,32 +100,49 @@ class Forecaster(BaseEstimator):
         self.preset = preset
         self.levels = levels
         self.missing = missing
+        self.covariates = covariates
         self.budget = budget
         self.random_state = random_state
 
     def fit(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Learn from a long frame with columns unique_id (may be absent for a single series), ds and y.
+        """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
+
+        With covariates that are known in advance, rows behind the last y of a series tell of its future.
 
         Raises:
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
         """
         self._check_settings()
-        panel, self.kind_ = read_frame(df, freq=self.freq, missing=self.missing)
+        panel, self.kind_ = self._panel(df)
         return self.fit_panel(panel, callbacks)
 
-    def predict(self, df: IntoDataFrame | None = None, *, level: Sequence[Level] | None = None) -> Any:
+    def predict(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        level: Sequence[Level] | None = None,
+    ) -> Any:
         """Forecast what follows the training data, or what follows `df`, whose series may be new.
 
         Args:
             df: as for `fit`.
+            future: unique_id, ds and the covariates that are known in advance, for the steps to forecast; not needed
+                where the rows of `df` tell them.
             level: of the intervals, in percent; those of `levels` if None.
 
         Returns:
             A frame of the kind that was given: unique_id, ds, throughtime, throughtime-lo-80, throughtime-hi-80, …
+
+        Raises:
+            InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
         self._check_fitted()
         panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        if future is not None:
+            panel = read_future(future, panel)
+        panel.check_ahead(self.horizon)
         levels = _checked_levels(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels)
         count = self.horizon
@@ -164,7 +184,7 @@ class Forecaster(BaseEstimator):
             self._check_fitted()
             panel, kind = self.panel_, self.kind_
         else:
-            panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+            panel, kind = self._panel(df)
         options = {"refit": refit, "memoryless": memoryless, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
@@ -241,7 +261,8 @@ class Forecaster(BaseEstimator):
         held_out = plan.held_out(panel)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size)
+            features = panel.exogenous.all_features
+            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size, features=features)
         updates = PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
@@ -264,8 +285,13 @@ class Forecaster(BaseEstimator):
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
+    def _panel(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
+        return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
+
     def _read(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
-        panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+        """Fresh data for what was trained."""
+        known = self.panel_.exogenous
+        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
@@ -285,6 +311,8 @@ class Forecaster(BaseEstimator):
         for name, known in (("cell", CELLS), ("loss", LOSSES), ("preset", tuple(PRESETS))):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.covariates is not None and not isinstance(self.covariates, Covariates):
+            raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
         _checked_levels(self.levels)
 
     def _check_fitted(self) -> None:

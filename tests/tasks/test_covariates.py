@@ -45,7 +45,7 @@ def fitted() -> tt.Forecaster:
 
 
 def ahead(df: pd.DataFrame) -> pd.DataFrame:
-    return df[df["y"].isna()].drop(columns="y")
+    return df.loc[df["y"].isna(), ["unique_id", "ds", "promotion", "price", "kind"]]
 
 
 def test_what_is_known_in_advance_makes_better_forecasts() -> None:

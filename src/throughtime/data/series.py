@@ -70,6 +70,10 @@ class Panel:
         kept = [i for i in range(len(self)) if len(self[i]) > steps]
         return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
 
+    def followed_by(self, values: np.ndarray) -> Self:
+        """The panel with more values behind the end of every series: (n, steps)."""
+        return self._of(list(range(len(self))), [np.concatenate([a, b]) for a, b in zip(self, values, strict=True)])
+
     def _of(self, kept: list[int], arrays: list[np.ndarray]) -> Self:
         offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
         values = np.concatenate(arrays) if arrays else np.zeros(0)

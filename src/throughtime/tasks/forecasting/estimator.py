@@ -123,6 +123,7 @@ class Forecaster(BaseEstimator):
         *,
         future: IntoDataFrame | None = None,
         level: Sequence[Level] | None = None,
+        horizon: int | None = None,
     ) -> Any:
         """Forecast what follows the training data, or what follows `df`, whose series may be new.
 
@@ -131,6 +132,7 @@ class Forecaster(BaseEstimator):
             future: unique_id, ds and the covariates that are known in advance, for the steps to forecast; not needed
                 where the rows of `df` tell them.
             level: of the intervals, in percent; those of `levels` if None.
+            horizon: steps; those of the training if None. Beyond them, forecasts are made from forecasts.
 
         Returns:
             A frame of the kind that was given: unique_id, ds, throughtime, throughtime-lo-80, throughtime-hi-80, …
@@ -139,22 +141,46 @@ class Forecaster(BaseEstimator):
             InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
         self._check_fitted()
-        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
-        if future is not None:
-            panel = read_future(future, panel)
-        panel.check_ahead(self.horizon)
+        count = self.horizon if horizon is None else _checked_steps("horizon", horizon)
+        panel, kind = self._known(df, future, count)
         levels = _checked_levels(self.levels if level is None else level)
-        forecasts = self.model_.forecast(panel, levels)
-        count = self.horizon
-        columns = {
-            "unique_id": np.repeat(np.array(panel.ids), count),
-            "ds": np.concatenate([panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]),
-            "throughtime": forecasts.point.ravel(),
-        }
+        forecasts = self.model_.forecast(panel, levels, count)
+        columns = {**_keys(panel, count), "throughtime": forecasts.point.ravel()}
         for each in levels:
             columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
             columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
         return kind.frame(columns)
+
+    def sample(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        paths: int = 100,
+        random_state: int = 0,
+    ) -> Any:
+        """Courses that the series may take, for what depends on several steps at once, such as their sum.
+
+        Args:
+            df: as for `predict`.
+            future: as for `predict`.
+            paths: courses for each series.
+            random_state: makes them reproducible.
+
+        Returns:
+            A frame of the kind that was given: unique_id, ds, path (from 0 on), throughtime.
+        """
+        self._check_fitted()
+        paths = _checked_steps("paths", paths)
+        panel, kind = self._known(df, future, self.horizon)
+        courses = self.model_.sample(panel, paths, random_state)
+        keys = {
+            name: np.repeat(key.reshape(len(panel), 1, -1), paths, 1)
+            for name, key in _keys(panel, self.horizon).items()
+        }
+        number = np.broadcast_to(np.arange(paths)[:, None], courses.shape)
+        columns = {**keys, "path": number, "throughtime": courses}
+        return kind.frame({name: column.ravel() for name, column in columns.items()})
 
     def backtest(
         self,
@@ -285,6 +311,14 @@ class Forecaster(BaseEstimator):
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
+    def _known(self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int) -> tuple[Panel, FrameKind]:
+        """What `count` steps are forecast from."""
+        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        if future is not None:
+            panel = read_future(future, panel)
+        panel.check_ahead(count)
+        return panel, kind
+
     def _panel(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
 
@@ -301,9 +335,7 @@ class Forecaster(BaseEstimator):
 
     def _check_settings(self) -> None:
         for name in ("horizon", "hidden_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+            _checked_steps(name, getattr(self, name))
         for name in ("lookback", "season"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
@@ -318,6 +350,18 @@ class Forecaster(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+
+
+def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
+    """unique_id and ds of the steps behind the end of each series."""
+    stamps = [panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]
+    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": np.concatenate(stamps)}
+
+
+def _checked_steps(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+    return int(value)
 
 
 def _checked_levels(levels: Sequence[Level]) -> list[Level]:

@@ -51,6 +51,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     arrays = {
         "calibration.shape": calibration.shape,
         "calibration.quantiles": calibration.quantiles,
+        "calibration.paths": calibration.paths,
         "panel.values": panel.values,
         "panel.offsets": panel.offsets,
         "panel.starts": panel.starts.astype(np.int64),
@@ -80,6 +81,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         **config["calibration"],
         shape=_array(tensors, "calibration.shape", "f8"),
         quantiles=_array(tensors, "calibration.quantiles", "f8"),
+        paths=_paths(tensors, forecaster.horizon),
     )
     if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
@@ -130,6 +132,16 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
         raise ValueError("the series and their lengths do not fit together")
     exogenous = _exogenous(config, tensors, len(ids))
     return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]), exogenous)
+
+
+def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
+    """Errors from step to step, which models of the first version do not have."""
+    if "calibration.paths" not in tensors:
+        return np.zeros((0, horizon))
+    paths = _array(tensors, "calibration.paths", "f8", 2)
+    if paths.shape[1] != horizon or not (np.abs(paths) <= 1).all():
+        raise ValueError("the paths of errors have another horizon than the forecaster")
+    return paths
 
 
 def _exogenous(config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int) -> Exogenous:

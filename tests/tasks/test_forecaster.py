@@ -112,6 +112,17 @@ def test_any_cell_will_do(cell: str) -> None:
     assert len(quick(cell=cell, budget=0.3).fit(seasonal(1, 60)).predict()) == 6
 
 
+def test_probabilities_are_scored(fitted: tt.Forecaster) -> None:
+    result = fitted.backtest(n_windows=2, memoryless=False)
+    assert list(result.pinball) == [i / 20 for i in range(1, 20)]
+    assert (
+        0.5 * result.scores["throughtime"]["mase"] < result.crps["throughtime"] < result.scores["throughtime"]["mase"]
+    )
+    np.testing.assert_allclose(2 * result.pinball[0.5], result.scores["throughtime"]["mase"])
+    assert result.crps["naive"] == result.scores["naive"]["mase"]
+    assert set(result.msis) == {80, 95}
+
+
 # -- beyond the horizon, and courses
 
 

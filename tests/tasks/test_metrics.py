@@ -56,3 +56,15 @@ def test_zero_forecast_as_zero_is_no_error() -> None:
 
 def test_a_constant_history_has_no_mase() -> None:
     assert np.isnan(metrics.mase(np.ones(3), np.zeros(3), np.ones(9), 1))
+
+
+def test_pinball_and_interval_score_are_those_of_their_sources() -> None:
+    y, low, high = np.array([[1.0, 5.0, 9.0]]), np.full((1, 3), 2.0), np.full((1, 3), 6.0)
+    np.testing.assert_allclose(metrics.pinball(y, low, 0.1), [(0.9 * 1 + 0.1 * 3 + 0.1 * 7) / 3])
+    np.testing.assert_allclose(metrics.interval_score(y, low, high, 80), [4 + (10 * 1 + 10 * 3) / 3])
+    random = np.random.default_rng(0)
+    y = random.standard_normal((1, 200_000))
+    shares = np.arange(1, 100) / 100
+    quantiles = np.quantile(y, shares)
+    crps = 2 * np.mean([metrics.pinball(y, np.full_like(y, q), s) for q, s in zip(quantiles, shares, strict=True)])
+    assert abs(crps - 1 / np.sqrt(np.pi)) < 0.01  # of the standard normal distribution

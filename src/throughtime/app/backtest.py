@@ -13,7 +13,7 @@ from rich.table import Table as Rows
 from throughtime import Forecaster
 from throughtime._errors import InputError
 from throughtime.app.forecast import with_place
-from throughtime.app.scores import label, written
+from throughtime.app.scores import intervals, label, written
 from throughtime.app.screen import Screen
 from throughtime.app.tables import write_csv
 
@@ -59,6 +59,7 @@ def backtest(
     screen.table(_steps(found, forecaster.cell))
     if len(found.by_series) > 1:
         screen.table(_series(found))
+    screen.show(intervals(found))
     screen.show(f"{found.verdict} Skill against {label(found.skill.against, '')}: {found.skill}.", style="bold")
     if out is not None:
         screen.show(f"\nForecasts  {out}")
@@ -97,6 +98,9 @@ def _result(found: Backtest, out: Path | None) -> dict[str, Any]:
         "by_series": [{"unique_id": name, **errors} for name, errors in found.by_series],
         "skill": vars(found.skill),
         "coverage": {str(level): share for level, share in found.coverage.items()},
+        "msis": {str(level): score for level, score in found.msis.items()},
+        "pinball": {f"{share:g}": loss for share, loss in found.pinball.items()},
+        "crps": found.crps,
         "verdict": found.verdict,
         "forecasts": None if out is None else str(out),
     }

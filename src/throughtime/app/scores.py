@@ -29,3 +29,12 @@ def best(backtest: Backtest) -> dict[str, float]:
     """The lowest score of each measure."""
     columns = {m: [score[m] for score in backtest.scores.values()] for m in MEASURES}
     return {m: min(filter(math.isfinite, column), default=math.nan) for m, column in columns.items()}
+
+
+def intervals(backtest: Backtest) -> str:
+    """How good the intervals were, in words."""
+    parts = [
+        f"The {level} % interval held {share:.0%} of the actual values (MSIS {written(backtest.msis[level])})."
+        for level, share in backtest.coverage.items()
+    ]
+    return " ".join([*parts, f"CRPS {written(backtest.crps['throughtime'])} in units of MASE."])

@@ -8,7 +8,7 @@ from throughtime.app.report import network, pictures
 from throughtime.app.report.memory import Memory, memory
 from throughtime.app.report.template import NARROW, WIDE, Picture, both, render
 from throughtime.app.report.ticks import text
-from throughtime.app.scores import MEASURES, best, label
+from throughtime.app.scores import MEASURES, best, intervals, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +44,7 @@ def _contents(run: Run) -> dict[str, Any]:
         "kinds": pictures.METHODS,
         "measures": MEASURES,
         "best": best(backtest),
+        "intervals": intervals(backtest),
         "forecasts": [_drawn(pictures.forecast, view, size) for view in run.views],
         "windows": [_drawn(pictures.windows, view, size) for view in run.views if view.windows],
         "by_step": both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),

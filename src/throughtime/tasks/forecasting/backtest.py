@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _MOST_WINDOWS = 5
 _OURS = "throughtime"
+_LEVELS = tuple(
+    range(10, 100, 10)
+)  # of intervals whose bounds are the quantiles 0.05, 0.1, …, 0.95, but for the median
 _CLOSE = 0.02  # differences below this share are none
 
 
@@ -38,6 +41,10 @@ class Backtest:
         by_series: each series with its MASE by method, those where the network did worst first.
         skill: what the network saves of the error of the best naive forecast, and how sure that is.
         coverage: by level in percent, the share of the actual values inside the intervals.
+        msis: by level, the mean scaled interval score.
+        pinball: by share, the loss of that quantile, in units of MASE.
+        crps: by method, the continuous ranked probability score in units of MASE: of ours twice the mean of `pinball`, of
+            a forecast without quantiles its MASE.
         verdict: what to think of it, in plain words.
     """
 
@@ -48,6 +55,9 @@ class Backtest:
     by_series: list[tuple[Any, dict[str, float]]]
     skill: Skill
     coverage: dict[int | float, float]
+    msis: dict[int | float, float]
+    pinball: dict[float, float]
+    crps: dict[str, float]
     verdict: str
 
 
@@ -93,24 +103,28 @@ class _Window:
     scale: np.ndarray  # what MASE divides by: (n, 1)
     methods: dict[str, np.ndarray]
     bounds: dict[int | float, tuple[np.ndarray, np.ndarray]]
+    pinball: dict[float, np.ndarray]  # by share, (n,)
 
     @classmethod
     def of(cls, trained: Forecaster, rival: Forecaster | None, panel: Panel, past: Panel, cut: int) -> _Window:
         horizon = trained.horizon
-        forecasts = trained.model_.forecast(past, sorted(set(trained.levels)))
+        levels = sorted(set(trained.levels))
+        forecasts = trained.model_.forecast(past, sorted({*levels, *_LEVELS}))
         kept = np.flatnonzero(panel.lengths > cut).tolist()
         at = panel.lengths[kept] - cut
         future = [panel[i][t : t + horizon] for i, t in zip(kept, at, strict=True)]
         season = metrics.mase_season(panel.frequency)
+        y, quantiles = np.stack(future), forecasts.quantiles(_LEVELS)
         others = {} if rival is None else {FEED_FORWARD: rival.model_.alone().forecast(past, ()).point}
         return cls(
             ids=np.array([panel.ids[i] for i in kept]),
             stamps=np.stack([panel.stamps(i, t, horizon) for i, t in zip(kept, at, strict=True)]),
             cutoffs=np.stack([panel.stamps(i, t - 1, 1) for i, t in zip(kept, at, strict=True)]).repeat(horizon, 1),
-            y=np.stack(future),
+            y=y,
             scale=np.array([[metrics.naive_error(values, season) or np.nan] for values in past]),
             methods={_OURS: forecasts.point, **others, **baselines(past, trained.model_.plan)},
-            bounds={level: (forecasts.low[level], forecasts.high[level]) for level in forecasts.low},
+            bounds={level: (forecasts.low[level], forecasts.high[level]) for level in levels},
+            pinball={share: metrics.pinball(y, quantile, share) for share, quantile in quantiles.items()},
         )
 
 
@@ -155,6 +169,11 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     rival = min(BASELINES, key=lambda name: _mean(errors[name]))
     known = np.isfinite(y)
     coverage = {level: float(((y >= lo) & (y <= hi))[known].mean()) for level, (lo, hi) in bounds.items()}
+    msis = {b: _mean(metrics.interval_score(y, low, high, b) / scale[:, 0]) for b, (low, high) in bounds.items()}
+    pinball = {
+        share: _mean(np.concatenate([w.pinball[share] for w in windows]) / scale[:, 0]) for share in windows[0].pinball
+    }
+    crps = {name: score["mase"] for name, score in scores.items()} | {_OURS: 2 * float(np.mean(list(pinball.values())))}
     columns = {
         "unique_id": np.concatenate([w.ids for w in windows]).repeat(y.shape[1]),
         "ds": np.concatenate([w.stamps for w in windows]).ravel(),
@@ -173,6 +192,9 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         by_series=by_series(np.concatenate([w.ids for w in windows]), errors, _OURS),
         skill=Skill.of(errors[_OURS], errors[rival], rival),
         coverage=coverage,
+        msis=msis,
+        pinball=pinball,
+        crps=crps,
         verdict=_verdict(scores, len(windows)),
     )
 

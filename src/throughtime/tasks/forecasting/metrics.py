@@ -37,6 +37,23 @@ def rmse(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
     return np.sqrt(mean((y - forecast) ** 2))
 
 
+def pinball(y: np.ndarray, quantile: np.ndarray, share: float) -> np.ndarray:
+    """Mean loss of a forecast of what a share of the values lies below, over the last axis.
+
+    Source: Koenker and Bassett 1978, Regression Quantiles.
+    """
+    return mean(np.maximum(share * (y - quantile), (share - 1) * (y - quantile)))
+
+
+def interval_score(y: np.ndarray, low: np.ndarray, high: np.ndarray, level: float) -> np.ndarray:
+    """Mean width of intervals for `level` percent, and a penalty for what lies outside, over the last axis.
+
+    Divided by the naive error it is M4's MSIS. Source: Gneiting and Raftery 2007, Strictly Proper Scoring Rules.
+    """
+    outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
+    return mean(high - low + 2 / (1 - level / 100) * outside)
+
+
 def naive_error(history: np.ndarray, season: int) -> float:
     """Mean |y_t - y_{t-m}| of a history; of m = 1 where it is no longer than a season; 0 where nothing is known."""
     lag = season if len(history) > season else 1

@@ -30,6 +30,13 @@ class Forecasts:
     low: dict[int | float, np.ndarray]
     high: dict[int | float, np.ndarray]
 
+    def quantiles(self, levels: Sequence[int]) -> dict[float, np.ndarray]:
+        """The bounds of some intervals and the median, by the share of values that should lie below, in order."""
+        found = {0.5: self.point}
+        for level in levels:
+            found[(100 - level) / 200], found[(100 + level) / 200] = self.low[level], self.high[level]
+        return dict(sorted(found.items()))
+
 
 @dataclass(frozen=True)
 class _Stage:

@@ -43,8 +43,8 @@ class Backtest:
         coverage: by level in percent, the share of the actual values inside the intervals.
         msis: by level, the mean scaled interval score.
         pinball: by share, the loss of that quantile, in units of MASE.
-        crps: by method, the continuous ranked probability score in units of MASE: of ours twice the mean of `pinball`, of
-            a forecast without quantiles its MASE.
+        crps: by method, the continuous ranked probability score in units of MASE: of ours twice the mean of `pinball`,
+            of a forecast without quantiles its MASE.
         verdict: what to think of it, in plain words.
     """
 

@@ -123,6 +123,31 @@ def test_probabilities_are_scored(fitted: tt.Forecaster) -> None:
     assert set(result.msis) == {80, 95}
 
 
+# -- more rows
+
+
+def test_more_rows_are_learned_from_without_starting_anew() -> None:
+    df = pd.concat([seasonal(), seasonal(1, 120, seed=5).replace({"s0": "new"})])
+    old = df[(df["ds"] < "2018-01-01") & (df["unique_id"] != "new")]
+    forecaster = quick(budget=None).fit(old)
+    first, updates = forecaster.model_.calibration, forecaster.history_.records[-1].updates
+    weights = forecaster.network_.correction.weight.clone()
+    forecaster.update(df[(df["ds"] >= "2018-01-01") | (df["unique_id"] == "new")])
+    assert forecaster.model_.calibration is not first
+    assert 0 < forecaster.history_.records[-1].updates <= updates / 2
+    assert 0 < (forecaster.network_.correction.weight - weights).norm() < weights.norm()
+    assert forecaster.series_ == ["s0", "s1", "s2", "s3", "new"]
+    np.testing.assert_array_equal(forecaster.panel_[0], seasonal().query("unique_id == 's0'")["y"])
+    forecast = forecaster.predict()
+    assert sorted(forecast["ds"].unique())[0] == pd.Timestamp("2010-01-01")
+    assert forecast.query("unique_id == 's0'")["ds"].min() == pd.Timestamp("2020-01-01")
+    corrected = df[df["ds"] == "2019-12-01"].assign(y=1000.0)
+    kept = forecaster.update(corrected).model_.calibration
+    assert forecaster.panel_[0][-1] == 1000
+    assert len(forecaster.panel_[0]) == 240
+    assert kept is forecaster.update(corrected).model_.calibration
+
+
 # -- beyond the horizon, and courses
 
 

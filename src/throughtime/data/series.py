@@ -70,6 +70,28 @@ class Panel:
         kept = [i for i in range(len(self)) if len(self[i]) > steps]
         return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
 
+    def updated(self, newer: Panel) -> Self:
+        """The panel with the rows of another one of the same frequency and columns, which count where both have one."""
+        places = {name: i for i, name in enumerate(newer.ids)}
+        ids = [*self.ids, *(name for name in newer.ids if name not in set(self.ids))]
+        values, courses, starts = [], [], []
+        for name in ids:
+            parts = [(panel, i) for panel, i in ((self, self._place(name)), (newer, places.get(name))) if i is not None]
+            start = min(panel.starts[i] for panel, i in parts)
+            starts.append(start)
+            shifts = [int(self.frequency.steps(start, panel.starts[i])) for panel, i in parts]
+            values.append(_overlaid([panel[i][:, None] for panel, i in parts], shifts)[:, 0])
+            if self.exogenous.features:
+                courses.append(_overlaid([panel.exogenous[i] for panel, i in parts], shifts))
+        exogenous = self.exogenous
+        if exogenous.features:
+            exogenous = exogenous.of(exogenous.features, courses, exogenous.country)
+        merged = replace(self, ids=ids, starts=np.array(starts), exogenous=exogenous, notes=[*newer.notes])
+        return merged._of(list(range(len(ids))), values)  # noqa: SLF001 - a panel of its own making
+
+    def _place(self, name: Any) -> int | None:
+        return self.ids.index(name) if name in self.ids else None
+
     def followed_by(self, values: np.ndarray) -> Self:
         """The panel with more values behind the end of every series: (n, steps)."""
         return self._of(list(range(len(self))), [np.concatenate([a, b]) for a, b in zip(self, values, strict=True)])
@@ -259,6 +281,16 @@ def show(stamp: Any) -> str:
     """A date without a time of midnight."""
     text = str(stamp.astype("datetime64[s]")) if isinstance(stamp, np.datetime64) else str(stamp)
     return text.removesuffix("T00:00:00").replace("T", " ")
+
+
+def _overlaid(arrays: list[np.ndarray], shifts: list[int]) -> np.ndarray:
+    """Arrays (T, C) laid over one another, each from its own step on; the later ones count, but for their NaNs."""
+    steps = max(shift + len(array) for array, shift in zip(arrays, shifts, strict=True))
+    found = np.full((steps, arrays[0].shape[1]), np.nan)
+    for array, shift in zip(arrays, shifts, strict=True):
+        part = found[shift : shift + len(array)]
+        part[:] = np.where(np.isnan(array), part, array)
+    return found
 
 
 def _some(names: list[Any]) -> str:

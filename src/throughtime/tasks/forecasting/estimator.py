@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -116,6 +117,35 @@ class Forecaster(BaseEstimator):
         self._check_settings()
         panel, self.kind_ = self._panel(df)
         return self.fit_panel(panel, callbacks)
+
+    def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Go on learning with more rows, and from what was learned: a quarter of the work of `fit`.
+
+        Where the rows add a horizon or more, they also tell anew how far the network is trusted and how wide the
+        intervals are, before it learns from them.
+
+        Args:
+            df: as for `fit`; rows that are new or that correct former ones, and series that may be new.
+            callbacks: as for `fit`.
+
+        Raises:
+            InputError: for data that cannot be used.
+            Interrupted: on Ctrl-C; the forecaster is usable.
+        """
+        self._check_fitted()
+        newer, self.kind_ = self._read(df)
+        model, panel = self.model_, self.panel_.updated(newer)
+        places = [self.panel_.ids.index(name) for name in panel.ids if name in self.panel_.ids]
+        added = int(np.median(panel.lengths[: len(places)] - self.panel_.lengths[places]))
+        store = Store(panel, model.plan)
+        if added >= self.horizon:
+            model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
+        self.take(model, panel, self.history_, [*panel.notes, *_decisions(model, panel)])
+        updates = -(-self._updates(panel, model.plan) // 4)
+        schooling = learning.Schooling(updates, learning_rate=1e-3, seconds=seconds_of(self.budget))
+        options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
+        self.history_ = learning.teach(model.network, store, schooling, held_out=None, **options)
+        return self
 
     def predict(
         self,
@@ -289,7 +319,7 @@ class Forecaster(BaseEstimator):
             torch.manual_seed(self.random_state)
             features = panel.exogenous.all_features
             network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size, features=features)
-        updates = PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
+        updates = self._updates(panel, plan)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
         first = learning.Schooling(updates, seconds=seconds / 2)
@@ -310,6 +340,9 @@ class Forecaster(BaseEstimator):
             again = learning.Schooling(updates, seconds=left)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
+
+    def _updates(self, panel: Panel, plan: Plan) -> int:
+        return PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
 
     def _known(self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int) -> tuple[Panel, FrameKind]:
         """What `count` steps are forecast from."""

@@ -58,7 +58,7 @@ def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -
         write_csv(forecaster.predict(), directory / "forecast.csv")
         result = {}
         if backtest is not None:
-            run = report.Run(forecaster, backtest, table, settings=asdict(settings), command=_command())
+            run = report.Run(forecaster, backtest, table, settings=vars(settings), command=_command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
             result = _result(place.path, forecaster, backtest, time.monotonic() - started)
         _describe(directory, table, settings, result)

@@ -56,6 +56,10 @@ class Covariates:
         if self.holidays:
             holiday_calendar(self.holidays, [2024])
 
+    def __str__(self) -> str:
+        parts = [(role, ", ".join(getattr(self, role))) for role in ROLES]
+        return "; ".join(f"{name}: {text}" for name, text in (*parts, ("holidays", self.holidays)) if text)
+
     @property
     def names(self) -> tuple[str, ...]:
         """All columns, in order of their roles."""

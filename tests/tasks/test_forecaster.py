@@ -139,7 +139,7 @@ def test_more_rows_are_learned_from_without_starting_anew() -> None:
     assert forecaster.series_ == ["s0", "s1", "s2", "s3", "new"]
     np.testing.assert_array_equal(forecaster.panel_[0], seasonal().query("unique_id == 's0'")["y"])
     forecast = forecaster.predict()
-    assert sorted(forecast["ds"].unique())[0] == pd.Timestamp("2010-01-01")
+    assert min(forecast["ds"].unique()) == pd.Timestamp("2010-01-01")
     assert forecast.query("unique_id == 's0'")["ds"].min() == pd.Timestamp("2020-01-01")
     corrected = df[df["ds"] == "2019-12-01"].assign(y=1000.0)
     kept = forecaster.update(corrected).model_.calibration

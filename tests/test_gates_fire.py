@@ -53,6 +53,12 @@ MUTATIONS = [
         f"{KNOWN}::test_a_step_of_the_forecast_knows_what_was_announced_for_it",
     ),
     Mutation(
+        "tasks/forecasting/backtest.py",
+        "**rivals(past, trained",
+        "**rivals(panel, trained",
+        "tasks/test_rivals.py::test_a_rival_sees_the_past_alone",
+    ),
+    Mutation(
         "data/series.py",
         'if feature.role != "future":',
         "if feature.role:",

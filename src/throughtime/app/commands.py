@@ -33,8 +33,20 @@ Holidays = Annotated[str | None, typer.Option(help="Country, such as DE or US-CA
 FutureData = Annotated[
     Path | None, typer.Option(help="Second file with the columns known in advance.", show_default="none")
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="Models to stand beside: auto_ets, auto_theta, auto_arima, lightgbm; several with commas between them.",
+        show_default="none",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+def parts(text: str | None) -> list[str]:
+    """The parts of a list that was written with commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 @app.callback()
@@ -61,6 +73,7 @@ def forecast(
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
+    against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
     overwrite: Overwrite = False,
@@ -79,7 +92,7 @@ def forecast(
     from throughtime.app.forecast import Settings, forecast
 
     settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
-    raise typer.Exit(forecast(table, settings, place, as_json=json))
+    raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
 @app.command()
@@ -102,6 +115,7 @@ def backtest(
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
     overwrite: Overwrite = False,
@@ -119,7 +133,7 @@ def backtest(
     from throughtime.app.forecast import Settings
 
     settings = Settings(horizon, cell, preset, freq, missing, covariates, random_state=seed)
-    backtest(table, settings, windows, step, out, refit=refit, as_json=json)
+    backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
 @app.command()

@@ -53,6 +53,18 @@ MUTATIONS = [
         f"{KNOWN}::test_a_step_of_the_forecast_knows_what_was_announced_for_it",
     ),
     Mutation(
+        "tasks/forecasting/backtest.py",
+        "**rivals(past, trained",
+        "**rivals(panel, trained",
+        "tasks/test_rivals.py::test_a_rival_sees_the_past_alone",
+    ),
+    Mutation(
+        "tasks/forecasting/comparison.py",
+        "Skill.of(errors[order[0]], errors[name], name)",
+        "Skill.of(errors[name], errors[order[0]], name)",
+        "tasks/test_comparison.py::test_the_best_comes_first_and_baselines_stand_beside",
+    ),
+    Mutation(
         "data/series.py",
         'if feature.role != "future":',
         "if feature.role:",

@@ -57,3 +57,20 @@ def test_too_many_windows_are_refused_with_the_number_that_is_possible(directory
     arguments = ("--horizon", 6, "--windows", 50, "--series", "shop")
     _, err = inside("backtest", "data.csv", *arguments, cwd=directory, code=2)
     assert "expected at most" in err
+
+
+def test_rivals_are_named_with_commas_and_shown_by_their_own_names(directory: Path) -> None:
+    pytest.importorskip("statsforecast", reason="needs statsforecast, of the extra `baselines`")
+    out, _ = inside(
+        "backtest", "data.csv", *FAST, "--series", "shop", "--against", "auto_ets,auto_theta", cwd=directory
+    )
+    assert "AutoETS" in out
+    assert "AutoTheta" in out
+
+
+@pytest.mark.parametrize("verb", ["backtest", "forecast"])
+def test_a_rival_that_is_none_is_refused_before_anything_is_learned(directory: Path, verb: str) -> None:
+    arguments = ("data.csv", "--horizon", 6, "--against", "auto_ets,oracle")
+    _, err = inside(verb, *arguments, cwd=directory, code=2)
+    assert "--against: expected some of auto_ets, auto_theta, auto_arima, lightgbm, got 'oracle'" in err
+    assert "Learning" not in err

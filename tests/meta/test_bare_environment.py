@@ -14,7 +14,7 @@ import pytest
 # What the jobs need and the layers do not.
 JOBS_LIBRARIES = (
     "jaxtyping", "jinja2", "matplotlib", "mido", "narwhals", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn",
-    "sacrebleu", "statsmodels", "tokenizers", "typer", "utilsforecast",
+    "sacrebleu", "statsforecast", "statsmodels", "tokenizers", "typer", "utilsforecast",
 )  # fmt: skip
 
 LAYERS_LEARN = """

@@ -12,12 +12,13 @@ from rich.table import Table as Rows
 
 from throughtime import Forecaster
 from throughtime._errors import InputError
-from throughtime.app.forecast import with_place
+from throughtime.app.forecast import check_against, with_place
 from throughtime.app.scores import intervals, label, written
 from throughtime.app.screen import Screen
 from throughtime.app.tables import write_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from throughtime.app.forecast import Settings
@@ -35,6 +36,7 @@ def backtest(
     out: Path | None,
     *,
     refit: bool,
+    against: Sequence[str],
     as_json: bool,
 ) -> None:
     """Run the job: a table, or one JSON object, and the forecasts into `out` where that is given.
@@ -44,10 +46,11 @@ def backtest(
     """
     screen = Screen()
     screen.say(*table.notes)
+    check_against(against)
     forecaster = Forecaster(**vars(settings))
     try:
         with screen.progress("Backtest") as callback:
-            found = forecaster.backtest(table.frame, windows, step, refit=refit, callbacks=[callback])
+            found = forecaster.backtest(table.frame, windows, step, refit=refit, against=against, callbacks=[callback])
     except InputError as error:
         raise InputError(with_place(str(error), table)) from error
     if out is not None:

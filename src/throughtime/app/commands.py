@@ -33,8 +33,20 @@ Holidays = Annotated[str | None, typer.Option(help="Country, such as DE or US-CA
 FutureData = Annotated[
     Path | None, typer.Option(help="Second file with the columns known in advance.", show_default="none")
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="Models to stand beside: auto_ets, auto_theta, auto_arima, lightgbm; several with commas between them.",
+        show_default="none",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+def parts(text: str | None) -> list[str]:
+    """The parts of a list that was written with commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 @app.callback()
@@ -61,6 +73,7 @@ def forecast(
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
+    against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
     overwrite: Overwrite = False,
@@ -79,7 +92,7 @@ def forecast(
     from throughtime.app.forecast import Settings, forecast
 
     settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
-    raise typer.Exit(forecast(table, settings, place, as_json=json))
+    raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
 @app.command()
@@ -102,6 +115,7 @@ def backtest(
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
     overwrite: Overwrite = False,
@@ -119,7 +133,53 @@ def backtest(
     from throughtime.app.forecast import Settings
 
     settings = Settings(horizon, cell, preset, freq, missing, covariates, random_state=seed)
-    backtest(table, settings, windows, step, out, refit=refit, as_json=json)
+    backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
+
+
+@app.command()
+def compare(
+    data: Data,
+    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    cell: Annotated[str, typer.Option(help="Cells with commas between them.")] = "rnn,gru,lstm",
+    preset: Annotated[str, typer.Option(help="Presets likewise: fast, balanced, best.")] = "balanced",
+    seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds from --seed on.")] = 1,
+    windows: Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")
+    ] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")] = False,
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
+    future: Future = None,
+    past: Past = None,
+    static: Static = None,
+    holidays: Holidays = None,
+    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
+    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
+    budget: Annotated[
+        str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")
+    ] = None,
+    against: Against = None,
+    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the leaderboard.", show_default="none")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Train several kinds of network on a table, backtest all over the same windows, and tell which is best."""
+    from throughtime.app.columns import Columns, named_covariates
+    from throughtime.app.places import check_free
+    from throughtime.app.tables import read_table
+
+    check_free(out, overwrite=overwrite)
+    covariates = named_covariates(future, past, static, holidays)
+    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    from throughtime.app.compare import forecasters, run
+    from throughtime.app.forecast import Settings
+
+    settings = Settings(horizon, "", "", freq, missing, covariates, budget, random_state=seed)
+    networks = forecasters(settings, parts(cell), parts(preset))
+    run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
 
 
 @app.command()

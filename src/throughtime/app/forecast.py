@@ -17,8 +17,10 @@ from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
 from throughtime.app.tables import Table, write_csv
 from throughtime.data.frames import read_frame
+from throughtime.tasks.forecasting.rivals import check_rivals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from throughtime.tasks.forecasting import Backtest
@@ -41,7 +43,9 @@ class Settings:
     random_state: int = 0
 
 
-def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -> int:
+def forecast(
+    table: Table, settings: Settings, place: Place, *, against: Sequence[str] = (), as_json: bool = False
+) -> int:
     """Run the job. Returns the exit code: 0, or 130 after Ctrl-C.
 
     Raises:
@@ -52,8 +56,9 @@ def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -
     screen.say(*table.notes)
     forecaster = Forecaster(**vars(settings))
     check_future(table, settings)
+    check_against(against)
     with place.building() as directory:
-        backtest = _learn(forecaster, table, screen)
+        backtest = _learn(forecaster, table, screen, against)
         forecaster.save(directory / "model")
         write_csv(forecaster.predict(), directory / "forecast.csv")
         result = {}
@@ -74,7 +79,7 @@ def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -
     return 0
 
 
-def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | None:
+def _learn(forecaster: Forecaster, table: Table, screen: Screen, against: Sequence[str]) -> Backtest | None:
     """Fit first, so that there is a model as soon as possible, then look how such a one would have done.
 
     Returns:
@@ -85,7 +90,7 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | N
             forecaster.fit(table.frame, callbacks=[callback])
         screen.say(*forecaster.notes_)
         with screen.progress("Backtest") as callback:
-            return forecaster.backtest(callbacks=[callback])
+            return forecaster.backtest(against=against, callbacks=[callback])
     except InputError as error:
         raise InputError(with_place(str(error), table)) from error
     except KeyboardInterrupt:
@@ -105,6 +110,18 @@ def check_future(table: Table, settings: Settings) -> None:
         panel.check_ahead(settings.horizon)
     except InputError as error:
         raise InputError(with_place(str(error), table)) from error
+
+
+def check_against(names: Sequence[str]) -> None:
+    """See that the models of other libraries are known and installed, before anything is learned.
+
+    Raises:
+        InputError: where one is not.
+    """
+    try:
+        check_rivals(names)
+    except InputError as error:
+        raise InputError(f"--{error}") from error
 
 
 def with_place(sentence: str, table: Table) -> str:

@@ -14,8 +14,11 @@ MEASURES = {"smape": "sMAPE %", "mase": "MASE", "rmse": "RMSE"}
 
 def label(method: str, cell: str) -> str:
     """What a method of a backtest is called."""
+    from throughtime.tasks.forecasting.rivals import RIVALS
+
     networks = {"throughtime": f"network ({cell.upper()})", "feed_forward": "feed-forward network"}
-    return networks.get(method, method.replace("_", " "))
+    others = {name: rival.title for name, rival in RIVALS.items()}
+    return (networks | others).get(method, method.replace("_", " "))
 
 
 def written(value: float) -> str:

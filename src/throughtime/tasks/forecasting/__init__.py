@@ -1,4 +1,6 @@
 """Forecasting: one recurrent network for all series of a frame."""
 
 from throughtime.tasks.forecasting.backtest import Backtest as Backtest
+from throughtime.tasks.forecasting.comparison import Comparison as Comparison
+from throughtime.tasks.forecasting.comparison import compare as compare
 from throughtime.tasks.forecasting.estimator import Forecaster as Forecaster

@@ -11,6 +11,7 @@ from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
 from throughtime.tasks.forecasting.baselines import BASELINES, baselines
 from throughtime.tasks.forecasting.network import FEED_FORWARD
+from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
 from throughtime.tasks.forecasting.skill import Skill, by_series
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Backtest:
         scores: by method, sMAPE in percent, MASE and RMSE, averaged over series and windows.
         by_step: by method, the mean absolute error of each step in units of MASE.
         by_series: each series with its MASE by method, those where the network did worst first.
+        errors: by method, MASE of each series in each window, in the order of `forecasts`: (n,).
         skill: what the network saves of the error of the best naive forecast, and how sure that is.
         coverage: by level in percent, the share of the actual values inside the intervals.
         msis: by level, the mean scaled interval score.
@@ -53,6 +55,7 @@ class Backtest:
     scores: dict[str, dict[str, float]]
     by_step: dict[str, list[float]]
     by_series: list[tuple[Any, dict[str, float]]]
+    errors: dict[str, np.ndarray]
     skill: Skill
     coverage: dict[int | float, float]
     msis: dict[int | float, float]
@@ -71,11 +74,14 @@ def run(
     refit: bool,
     callbacks: Sequence[Callable[[Progress], None]],
     memoryless: bool = True,
+    against: Sequence[str] = (),
 ) -> Backtest:
     """Backtest a forecaster with its settings; what it has learned is not used.
 
-    With `memoryless` a feed-forward network of about as many weights is trained and shown beside it.
+    With `memoryless` a feed-forward network of about as many weights is trained and shown beside it, and so are the
+    models of other libraries that `against` names.
     """
+    check_rivals(against)
     horizon = forecaster.horizon
     step = horizon if step_size is None else step_size
     cuts = _cuts(panel, horizon, n_windows, step)
@@ -88,7 +94,7 @@ def run(
             settings = forecaster.get_params()
             trained = type(forecaster)(**settings).fit_panel(past, callbacks)
             rival = type(forecaster)(**{**settings, "cell": FEED_FORWARD}).fit_panel(past, ()) if memoryless else None
-        windows.append(_Window.of(trained, rival, panel, past, cut))
+        windows.append(_Window.of(trained, rival, panel, past, cut, against))
     return _summary(windows, kind)
 
 
@@ -106,7 +112,15 @@ class _Window:
     pinball: dict[float, np.ndarray]  # by share, (n,)
 
     @classmethod
-    def of(cls, trained: Forecaster, rival: Forecaster | None, panel: Panel, past: Panel, cut: int) -> _Window:
+    def of(
+        cls,
+        trained: Forecaster,
+        rival: Forecaster | None,
+        panel: Panel,
+        past: Panel,
+        cut: int,
+        against: Sequence[str] = (),
+    ) -> _Window:
         horizon = trained.horizon
         levels = sorted(set(trained.levels))
         forecasts = trained.model_.forecast(past, sorted({*levels, *_LEVELS}))
@@ -122,7 +136,12 @@ class _Window:
             cutoffs=np.stack([panel.stamps(i, t - 1, 1) for i, t in zip(kept, at, strict=True)]).repeat(horizon, 1),
             y=y,
             scale=np.array([[metrics.naive_error(values, season) or np.nan] for values in past]),
-            methods={_OURS: forecasts.point, **others, **baselines(past, trained.model_.plan)},
+            methods={
+                _OURS: forecasts.point,
+                **others,
+                **baselines(past, trained.model_.plan),
+                **rivals(past, trained.model_.plan, against),
+            },
             bounds={level: (forecasts.low[level], forecasts.high[level]) for level in levels},
             pinball={share: metrics.pinball(y, quantile, share) for share, quantile in quantiles.items()},
         )
@@ -189,6 +208,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         windows=len(windows),
         scores=scores,
         by_step=by_step,
+        errors=errors,
         by_series=by_series(np.concatenate([w.ids for w in windows]), errors, _OURS),
         skill=Skill.of(errors[_OURS], errors[rival], rival),
         coverage=coverage,
@@ -214,13 +234,14 @@ def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:
     text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
     if best != "seasonal_naive":
         text += f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
-    return f"{text}.{_without_memory(errors)}"
+    return f"{text}.{_beaten_by(errors)}"
 
 
-def _without_memory(errors: dict[str, float]) -> str:
-    """A sentence where the network is beaten by one that has no memory."""
-    gain = 1 - errors.get(FEED_FORWARD, np.inf) / errors[_OURS]
-    return f" A feed-forward network without memory is {gain:.0%} better than it." if gain > _CLOSE else ""
+def _beaten_by(errors: dict[str, float]) -> str:
+    """Sentences where the network is beaten by one that has no memory, or by a model of another library."""
+    names = {FEED_FORWARD: "A feed-forward network without memory", **{name: RIVALS[name].title for name in RIVALS}}
+    gains = {name: 1 - errors.get(name, np.inf) / errors[_OURS] for name in names}
+    return "".join(f" {names[name]} is {gain:.0%} better than it." for name, gain in gains.items() if gain > _CLOSE)
 
 
 def _mean(x: np.ndarray) -> float:

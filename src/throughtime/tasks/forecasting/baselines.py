@@ -48,6 +48,13 @@ def filled(values: np.ndarray) -> np.ndarray:
     return values[last]
 
 
+def naive_forecast(values: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """The last season repeated, where there is a whole one; else the last value."""
+    if len(values) < season:
+        return np.full(horizon, values[-1])
+    return values[len(values) - season + np.arange(horizon) % season]
+
+
 def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.ndarray]:
     steps = np.arange(horizon)
     naive = np.full(horizon, values[-1])
@@ -58,7 +65,7 @@ def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.nd
     slope = (values[-1] - values[0]) / max(len(values) - 1, 1)
     return {
         "naive": naive,
-        "seasonal_naive": seasons[0] if seasons else naive,
+        "seasonal_naive": naive_forecast(values, season, horizon),
         "seasonal_mean": np.mean(seasons, axis=0) if seasons else naive,
         "drift": naive + slope * (steps + 1),
         AUTOREGRESSION: autoregression(torch.from_numpy(values)[None], season, horizon)[0].numpy(),

@@ -220,6 +220,7 @@ class Forecaster(BaseEstimator):
         *,
         refit: bool = False,
         memoryless: bool = True,
+        against: Sequence[str] = (),
         callbacks: Sequence[Callback] = (),
     ) -> Backtest:
         """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
@@ -230,10 +231,11 @@ class Forecaster(BaseEstimator):
             step_size: steps from one window to the next; the horizon if None.
             refit: whether a new forecaster is trained before each window and not only before the first.
             memoryless: whether a feed-forward network of about as many weights is tried too, without any memory.
+            against: models of other libraries: 'auto_ets', 'auto_theta', 'auto_arima', 'lightgbm'; extra `baselines`.
             callbacks: as for `fit`.
 
         Raises:
-            InputError: where the series are too short.
+            InputError: where the series are too short, or a package for `against` is not installed.
         """
         self._check_settings()
         if df is None:
@@ -241,7 +243,7 @@ class Forecaster(BaseEstimator):
             panel, kind = self.panel_, self.kind_
         else:
             panel, kind = self._panel(df)
-        options = {"refit": refit, "memoryless": memoryless, "callbacks": callbacks}
+        options = {"refit": refit, "memoryless": memoryless, "against": against, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
     def cross_validation(
@@ -251,14 +253,16 @@ class Forecaster(BaseEstimator):
         step_size: int | None = None,
         *,
         refit: bool = False,
+        against: Sequence[str] = (),
         callbacks: Sequence[Callback] = (),
     ) -> Any:
-        """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime and its intervals."""
+        """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
         import narwhals as nw
 
-        result = self.backtest(df, n_windows, step_size, refit=refit, memoryless=False, callbacks=callbacks)
-        frame = nw.from_native(result.forecasts, eager_only=True)
-        wanted = ["unique_id", "ds", "cutoff", "y", *(c for c in frame.columns if c.startswith("throughtime"))]
+        options = {"refit": refit, "memoryless": False, "against": against, "callbacks": callbacks}
+        frame = nw.from_native(self.backtest(df, n_windows, step_size, **options).forecasts, eager_only=True)
+        ours = [column for column in frame.columns if column.startswith("throughtime")]
+        wanted = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
         return frame.select(wanted).to_native()
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:

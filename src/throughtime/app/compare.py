@@ -1,0 +1,108 @@
+"""`throughtime compare`: several cells and presets over the same windows of the past, in one leaderboard."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table as Rows
+
+from throughtime import Forecaster, compare
+from throughtime._errors import InputError
+from throughtime.app.forecast import check_against, with_place
+from throughtime.app.learn import csv_text, print_json, write_whole
+from throughtime.app.scores import MEASURES, label, written
+from throughtime.app.screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from throughtime.app.forecast import Settings
+    from throughtime.app.tables import Table
+    from throughtime.tasks.forecasting import Comparison
+
+
+def forecasters(settings: Settings, cells: Sequence[str], presets: Sequence[str]) -> dict[str, Forecaster]:
+    """One forecaster for each cell and preset, named after what tells them apart."""
+    found = {}
+    for cell, preset in product(dict.fromkeys(cells), dict.fromkeys(presets)):
+        apart = [cell.upper()] if len(cells) > 1 or len(presets) == 1 else []
+        name = " ".join([*apart, *([preset] if len(presets) > 1 else [])])
+        found[name] = Forecaster(**vars(replace(settings, cell=cell, preset=preset)))
+    return found
+
+
+def run(
+    table: Table,
+    networks: dict[str, Forecaster],
+    windows: int | None,
+    step: int | None,
+    out: Path | None,
+    *,
+    seeds: int,
+    refit: bool,
+    against: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Run the job: a table, or one JSON object, and the leaderboard into `out` where that is given.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    screen = Screen()
+    screen.say(*table.notes)
+    check_against(against)
+    options = {"seeds": seeds, "refit": refit, "against": against}
+    try:
+        with screen.progress("Comparison") as callback:
+            found = compare(table.frame, networks, windows, step, **options, callbacks=[callback])
+    except InputError as error:
+        raise InputError(with_place(str(error), table)) from error
+    if out is not None:
+        rows = _rows(found)
+        write_whole(out, csv_text([*rows[0]], [[*row.values()] for row in rows]))
+    if as_json:
+        result = {"windows": found.windows, "seeds": found.seeds, "leaderboard": _rows(found), "best": found.best}
+        print_json({**result, "verdict": found.verdict, "out": None if out is None else str(out)})
+        return
+    screen.table(_leaderboard(found))
+    screen.show(found.verdict, style="bold")
+    if out is not None:
+        screen.show(f"\nLeaderboard  {out}")
+
+
+def _rows(found: Comparison) -> list[dict[str, Any]]:
+    """The leaderboard: names, scores, the spread over seeds, and what the best saves of the error."""
+    rows = []
+    for name, score in found.scores.items():
+        skill = found.skills.get(name)
+        interval = [None] * 3 if skill is None else [skill.value, skill.low, skill.high]
+        numbers = {**score, "mase_spread": found.spread.get(name)}
+        numbers |= dict(zip(("best_saves", "best_saves_low", "best_saves_high"), interval, strict=True))
+        rows.append({"forecast": name, **{key: _finite(value) for key, value in numbers.items()}})
+    return rows
+
+
+def _leaderboard(found: Comparison) -> Rows:
+    over = f", {found.seeds} seeds" if found.seeds > 1 else ""
+    table = Rows(box=box.SIMPLE_HEAD, title=f"Held-out windows: {found.windows}{over}")
+    table.add_column("forecast", no_wrap=True)
+    for name in MEASURES.values():
+        table.add_column(name, justify="right")
+    if found.spread:
+        table.add_column("± seeds", justify="right")
+    table.add_column(f"{label(found.best, '')} saves (95 %)", justify="right", no_wrap=True)
+    for name, score in found.scores.items():
+        spread = [f"{found.spread[name]:.1g}" if name in found.spread else ""] if found.spread else []
+        skill = found.skills.get(name)
+        saved = "" if skill is None else f"{skill.value:.0%} ({skill.low:.0%} to {skill.high:.0%})"
+        table.add_row(label(name, ""), *(written(score[m]) for m in MEASURES), *spread, saved)
+    return table
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -9,7 +9,6 @@ rounding.
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +18,7 @@ from throughtime import _kernels
 from throughtime._scan import route
 from throughtime.nn.layouts import ManyToMany, ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT
+from throughtime.training._general import Update
 from throughtime.training._losses import LOSSES
 
 if TYPE_CHECKING:
@@ -41,21 +41,6 @@ _REFUSED = ("amsgrad", "maximize", "nesterov", "dampening", "differentiable", "c
 _MOST_LAYERS = 8
 _MOST_WORK = 3_000_000  # products in the output layer of a batch, above which the general path is as fast
 _SECONDS = 0.02  # after which the engine comes back, to listen to Ctrl-C and to tell callbacks
-
-
-class Update(NamedTuple):
-    """An update of the weights: its window, loss and norm of the gradient, how many targets, where to go on from."""
-
-    window: Window
-    loss: float
-    norm: float
-    targets: int
-    state: Any
-
-    @property
-    def finite(self) -> bool:
-        """Whether it was made: neither is without loss and gradient that are numbers."""
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
 class Compiled:

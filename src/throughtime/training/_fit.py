@@ -15,17 +15,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import torch
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime.data.sequences import Batch
-from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, Window
-from throughtime.training._checkpointed import Found, backpropagate
-from throughtime.training._compiled import Compiled, Update
+from throughtime.training._bptt import CheckpointedBPTT, FullBPTT
+from throughtime.training._compiled import Compiled
+from throughtime.training._general import General, Update
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
 from throughtime.training._stop import Epochs
-from throughtime.training._unfold import call, detached, started_from, time_of, valid, within
+from throughtime.training._unfold import call, started_from, time_of, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from throughtime.training._bptt import BPTT
+    from throughtime.training._bptt import BPTT, Window
     from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._losses import Loss
     from throughtime.training._stop import Stop
@@ -171,7 +170,7 @@ class Training:
         self.each_update = [criterion for criterion in stop if criterion.each_update]
         self.clip = math.inf if clip is None else clip
         self.callbacks = callbacks
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.general = General(model, loss, optimizer, bptt, self.clip)
         self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
         self.history = History(path=f"general: {reason}" if reason else "compiled")
         self.updates = 0
@@ -256,7 +255,11 @@ class Training:
         windows = self._windows(batch)
         if self.compiled is None or not self.compiled.covers(batch):
             for window in windows:
-                update = self._update(batch, window, state, number)
+                update = self.general.update(batch, window, state)
+                if not update.finite:
+                    self._refuse(update, number)
+                if update.targets:
+                    self._count(1)
                 state = update.state
                 yield [update]
             return
@@ -264,11 +267,14 @@ class Training:
             if not done[-1].finite:
                 self.updates += len(done) - 1
                 self._refuse(done[-1], number)
-            self.updates += len(done)
-            if self.scheduler is not None:
-                self.scheduler.step()
+            self._count(len(done))
             state = done[-1].state
             yield done
+
+    def _count(self, updates: int) -> None:
+        self.updates += updates
+        if self.scheduler is not None:
+            self.scheduler.step()
 
     def _room(self) -> int:
         """How many updates may follow each other before criteria and schedule have to be asked."""
@@ -281,24 +287,6 @@ class Training:
             room = min(room, *(criterion.room(now) for criterion in self.each_update))
         return max(1, int(room))
 
-    def _update(self, batch: Batch, window: Window, state: Any, number: int) -> Update:
-        """Train on one window."""
-        self.optimizer.zero_grad()
-        loss, targets, carried = self._backpropagate(batch, window, state)
-        if targets == 0:  # lengths leave nothing here
-            return Update(window, 0.0, 0.0, 0, carried)
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        update = Update(window, float(loss.detach()), float(norm), targets, carried)
-        if not update.finite:
-            self._refuse(update, number)
-        if update.norm > self.clip:
-            clip_grads_with_norm_(self.parameters, self.clip, norm)
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-        self.updates += 1
-        return update
-
     def _refuse(self, update: Update, number: int) -> NoReturn:
         """End the training before an update whose loss or gradient is no number."""
         self._restore()
@@ -308,39 +296,6 @@ class Training:
             f"steps {update.window.start} to {update.window.stop - 1}, update {self.updates + 1}: the weights from "
             "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
         )
-
-    def _backpropagate(self, batch: Batch, window: Window, state: Any) -> Found:
-        """The gradients of one window: its loss, how many targets, and the state to go on from."""
-        if isinstance(self.bptt, CheckpointedBPTT):
-            found = backpropagate(self.model, batch, state, self.loss, self.bptt)
-            return found if batch.reset is not None else found._replace(state=None)
-        y, target, carried = self._unfold(batch, window, state)
-        if target.shape[0] == 0:
-            return Found(y.new_zeros(()), 0, carried)
-        loss = self.loss(y, target)
-        loss.backward()
-        return Found(loss, target.shape[0], carried)
-
-    def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""
-        x, y, lengths, flags = batch
-        model, time = self.model, time_of(self.model, batch.x)
-        start, stop, first, carry = window
-        if stop - start == x.shape[time] and first == start:
-            outputs, state = call(model, x, state, lengths)
-            outputs, targets = valid(outputs, y, lengths, model)
-            return outputs, targets, detached(state) if flags is not None else None
-        pieces, carried = [], None
-        for a, b in ((start, carry), (carry, stop)):
-            if a < b:
-                piece, state = call(model, x.narrow(time, a, b - a), state, within(lengths, a, b))
-                pieces.append(piece)
-                carried = carried if a == carry else detached(state)
-        outputs = pieces[-1] if first >= carry < stop else torch.cat(pieces, time)
-        kept = stop - first
-        outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
-        outputs, targets = valid(outputs, y.narrow(time, first, kept), within(lengths, first, stop), model)
-        return outputs, targets, carried
 
     def _progress(self, loss: float, norm: float) -> Progress:
         seconds = time.monotonic() - self.started

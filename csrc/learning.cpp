@@ -83,19 +83,25 @@ class LearningRun {
     }
 
     ptrdiff_t operator()() {
-        for (ptrdiff_t i = 0; i < l_.count; ++i) {
-            const Window& w = l_.windows[i];
-            Report& report = l_.reports[i];
-            forward(w);
-            report.loss = output(w);
-            backward(w);
-            report.norm = norm();
-            // Finite numbers differ from themselves by zero, others by no number.
-            if (report.loss - report.loss != 0 || report.norm - report.norm != 0) return i;
-            update(l_.updates + i + 1, report.norm);
-            carry(w);
+        ptrdiff_t done = 0;
+        for (ptrdiff_t b = 0; b < l_.source_count; ++b) {
+            source_ = l_.sources + b;
+            if (b > 0) forget();
+            for (ptrdiff_t i = 0; i < l_.window_count; ++i, ++done) {
+                const Window& w = l_.windows[i];
+                Report& report = l_.reports[done];
+                settings_ = l_.settings + done * l_.settings_behind;
+                forward(w);
+                report.loss = output(w);
+                backward(w);
+                report.norm = norm();
+                // Finite numbers differ from themselves by zero, others by no number.
+                if (report.loss - report.loss != 0 || report.norm - report.norm != 0) return done;
+                update(l_.updates + done + 1, report.norm);
+                carry(w);
+            }
         }
-        return l_.count;
+        return done;
     }
 
   private:
@@ -111,12 +117,12 @@ class LearningRun {
                 .threads = l_.threads,
                 .lengths = nullptr,
                 .order = nullptr,
-                .x = i ? Layout{inputs, layer.inputs, nullptr} : l_.x_layout,
+                .x = i ? Layout{inputs, layer.inputs, nullptr} : source_->x_layout,
                 .y = {outputs, layer.hidden, nullptr}};
     }
 
     const void* input(int i, const Window& w) const {
-        return i ? m_.y[i - 1] : static_cast<const T*>(l_.x) + l_.x_layout.at(w.start, 0);
+        return i ? m_.y[i - 1] : static_cast<const T*>(source_->x) + source_->x_layout.at(w.start, 0);
     }
 
     void forward(const Window& w) const {
@@ -156,7 +162,7 @@ class LearningRun {
             for (ptrdiff_t t = 0; t < steps; ++t)
                 for (ptrdiff_t n = mine.first; n < mine.last; ++n) {
                     const ptrdiff_t row = (l_.final_state ? n : skipped + t * l_.batch + n) * hidden;
-                    const ptrdiff_t target = l_.target_layout.at(l_.final_state ? 0 : w.loss + t, n);
+                    const ptrdiff_t target = source_->target_layout.at(l_.final_state ? 0 : w.loss + t, n);
                     loss += one_output((l_.final_state ? m_.final[top][0] : m_.y[top]) + row, hidden, target,
                                        double(steps * l_.batch), m_.z + me * l_.outputs,
                                        (l_.final_state ? m_.dfinal : m_.dy[top]) + row, dweight, dbias);
@@ -181,8 +187,8 @@ class LearningRun {
         const T* const bias = static_cast<const T*>(l_.output_bias);
         for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] = dot(h, weight + o * hidden, hidden) + (bias ? bias[o] : T(0));
         const double loss = l_.objective == Objective::mse
-                                ? squares(z, static_cast<const T*>(l_.target) + target, rows)
-                                : entropy(z, static_cast<const int64_t*>(l_.target)[target], rows);
+                                ? squares(z, static_cast<const T*>(source_->target) + target, rows)
+                                : entropy(z, static_cast<const int64_t*>(source_->target)[target], rows);
         for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
             const V h_b = load_units(h, hidden, b);
             V dh_b{};
@@ -267,12 +273,12 @@ class LearningRun {
         const Parameter& p = l_.parameters[i];
         T* const velocity = static_cast<T*>(p.first);
         each(i, scale, [&](V w, V g, ptrdiff_t b) {
-            g = fma(splat<V>(T(l_.weight_decay)), w, g);
+            g = fma(splat<V>(T(settings_->weight_decay)), w, g);
             if (velocity) {
-                if (step > 1) g = fma(splat<V>(T(l_.beta1)), load_units(velocity, p.count, b), g);
+                if (step > 1) g = fma(splat<V>(T(settings_->beta1)), load_units(velocity, p.count, b), g);
                 store_units(velocity, p.count, b, g);
             }
-            return fma(splat<V>(T(-l_.learning_rate)), g, w);
+            return fma(splat<V>(T(-settings_->learning_rate)), g, w);
         });
     }
 
@@ -281,19 +287,20 @@ class LearningRun {
         const Parameter& p = l_.parameters[i];
         T *const first = static_cast<T*>(p.first), *const second = static_cast<T*>(p.second);
         const bool decoupled = l_.rule == Rule::adamw;
-        const T shrink = T(decoupled ? 1 - l_.learning_rate * l_.weight_decay : 1);
-        const T decay = T(decoupled ? 0 : l_.weight_decay);
-        const T rate = T(l_.learning_rate / (1 - pow(l_.beta1, double(step))));
-        const T root = T(sqrt(1 - pow(l_.beta2, double(step))));
+        const T shrink = T(decoupled ? 1 - settings_->learning_rate * settings_->weight_decay : 1);
+        const T decay = T(decoupled ? 0 : settings_->weight_decay);
+        const T rate = T(settings_->learning_rate / (1 - pow(settings_->beta1, double(step))));
+        const T root = T(sqrt(1 - pow(settings_->beta2, double(step))));
         each(i, scale, [&](V w, V g, ptrdiff_t b) {
             w *= shrink;
             g = fma(splat<V>(decay), w, g);
             V m = load_units(first, p.count, b), v = load_units(second, p.count, b);
-            m = fma(splat<V>(T(1 - l_.beta1)), g - m, m);
-            v = fma(g * splat<V>(T(1 - l_.beta2)), g, v * splat<V>(T(l_.beta2)));
+            m = fma(splat<V>(T(1 - settings_->beta1)), g - m, m);
+            v = fma(g * splat<V>(T(1 - settings_->beta2)), g, v * splat<V>(T(settings_->beta2)));
             store_units(first, p.count, b, m);
             store_units(second, p.count, b, v);
-            return w - splat<V>(rate) * m / (throughtime::THROUGHTIME_ISA::sqrt(v) / root + splat<V>(T(l_.epsilon)));
+            return w - splat<V>(rate) * m /
+                           (throughtime::THROUGHTIME_ISA::sqrt(v) / root + splat<V>(T(settings_->epsilon)));
         });
     }
 
@@ -328,17 +335,27 @@ class LearningRun {
         }
     }
 
+    // A batch begins with a state of zero.
+    void forget() const {
+        for (int i = 0; i < l_.depth; ++i)
+            for (int j = 0; j < l_.layers[i].kernel->states; ++j)
+                fill(static_cast<T*>(l_.layers[i].state[j]), l_.batch * l_.layers[i].hidden, T(0));
+    }
+
     static void copy(const T* from, ptrdiff_t count, T* to) { __builtin_memcpy(to, from, size_t(count) * sizeof(T)); }
 
     const Learning& l_;
     const LearningMemory<T>& m_;
     T* gradients_[max_parameters];
+    const Source* source_ = nullptr;      // at work
+    const Settings* settings_ = nullptr;  // of the update at work
 };
 
 template <class T>
 ptrdiff_t learn(const Learning& l) {
     ptrdiff_t steps = 0;
-    for (ptrdiff_t i = 0; i < l.count; ++i) steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
+    for (ptrdiff_t i = 0; i < l.window_count; ++i)
+        steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
     LearningMemory<T> memory;
     const Scratch scratch([&](Pieces& pieces) { memory.layout(pieces, l, steps); });
     return LearningRun<T>(l, memory)();

@@ -12,17 +12,18 @@ import math
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from throughtime.data.sequences import Batch
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT
 from throughtime.training._compiled import Compiled
-from throughtime.training._general import General, Update
+from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
+from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
 from throughtime.training._unfold import call, started_from, time_of, valid
 
@@ -200,22 +201,19 @@ class Training:
     def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
         now = self.epoch
         now.begin(self.updates)
-        for number, batch in enumerate(data):
-            if now.skips(number):
-                continue
-            now.state = started_from(now.state, batch.reset)
-            for done in self._updates(batch, now.state, number):
-                for update in done:
-                    now.count(update.loss, update.targets, update.norm, clipped=update.norm > self.clip)
-                _, loss, norm, _, now.state = done[-1]
+        for run in runs(now.left(data), self._most if at_hand(data) else _one, self._follow):
+            now.state = started_from(now.state, run.batches[0].reset)
+            for done in self._updates(run, now.state):
+                now.count(done, self.clip)
+                now.state = done.state
+                loss, norm = done.losses[-1], done.norms[-1]
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
                 self._tell(loss, norm)
             if self.history.stopped:
                 break
-            now.position = number + 1
+            now.position = run.number + len(run.batches)
             self.keeper.save_if_due()
-        now.go_on()
         loss, targets, norms, clipped = now.totals
         done = self.updates - now.updates
         if not done:
@@ -250,50 +248,62 @@ class Training:
                 )
         return windows
 
-    def _updates(self, batch: Batch, state: Any, number: int) -> Iterator[list[Update]]:
-        """Train on the windows of a batch; tells of one update, or of as many as the engine has made in one go."""
-        windows = self._windows(batch)
-        if self.compiled is None or not self.compiled.covers(batch):
+    def _updates(self, run: Run, state: Any) -> Iterator[Updates]:
+        """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
+        windows = self._windows(run.batches[0])
+        compiled = self._compiled_for(run.batches[0])
+        if compiled is None:
             for window in windows:
-                update = self.general.update(batch, window, state)
-                if not update.finite:
-                    self._refuse(update, number)
-                if update.targets:
-                    self._count(1)
-                state = update.state
-                yield [update]
+                done = self.general.update(run.batches[0], window, state)
+                self._check(done, run, [window])
+                if done.targets[0]:
+                    self.updates += 1
+                    if self.scheduler is not None:
+                        self.scheduler.step()
+                state = done.state
+                yield done
             return
-        while done := self.compiled.updates(batch, islice(windows, self._room()), state, clip=self.clip):
-            if not done[-1].finite:
-                self.updates += len(done) - 1
-                self._refuse(done[-1], number)
-            self._count(len(done))
-            state = done[-1].state
+        while some := list(islice(windows, self._room() if len(run.batches) == 1 else None)):
+            done = compiled.updates(run.batches, some, state, scheduler=self.scheduler, clip=self.clip)
+            self._check(done, run, some)
+            self.updates += len(done.losses)
+            state = done.state
             yield done
 
-    def _count(self, updates: int) -> None:
-        self.updates += updates
-        if self.scheduler is not None:
-            self.scheduler.step()
+    def _compiled_for(self, batch: Batch) -> Compiled | None:
+        return self.compiled if self.compiled is not None and self.compiled.covers(batch) else None
+
+    def _most(self, batch: Batch) -> int:
+        """How many batches like this one may be trained on in one go."""
+        if batch.reset is not None or self._compiled_for(batch) is None:
+            return 1
+        room = self._room()
+        return max(1, room // sum(1 for _ in islice(self._windows(batch), room)))
+
+    def _follow(self, batch: Batch, other: Batch) -> bool:
+        return self.compiled is not None and self.compiled.follows(batch, other)
 
     def _room(self) -> int:
-        """How many updates may follow each other before criteria and schedule have to be asked."""
+        """How many updates the engine may make before somebody has to look."""
         assert self.compiled is not None
-        if self.scheduler is not None:
-            return 1
         room: float = self.compiled.pace
         if self.each_update:
             now = self._progress(0.0, 0.0)
             room = min(room, *(criterion.room(now) for criterion in self.each_update))
         return max(1, int(room))
 
-    def _refuse(self, update: Update, number: int) -> NoReturn:
+    def _check(self, done: Updates, run: Run, windows: list[Window]) -> None:
         """End the training before an update whose loss or gradient is no number."""
+        if done.finite:
+            return
         self._restore()
-        what = f"gradient is {update.norm}" if math.isfinite(update.loss) else f"loss is {update.loss}"
+        made, loss, norm = len(done.losses) - 1, done.losses[-1], done.norms[-1]
+        what = f"gradient is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+        batch, window = run.number + made // len(windows), windows[made % len(windows)]
+        self.updates += made
         raise NonFiniteLoss(
-            f"the {what} in epoch {len(self.history) + 1}, batch {number + 1}, "
-            f"steps {update.window.start} to {update.window.stop - 1}, update {self.updates + 1}: the weights from "
+            f"the {what} in epoch {len(self.history) + 1}, batch {batch + 1}, "
+            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from "
             "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
         )
 
@@ -332,6 +342,10 @@ class Training:
     def _restore(self) -> None:
         if self.best is not None:
             self.model.load_state_dict(self.best)
+
+
+def _one(_: Batch) -> int:
+    return 1
 
 
 def _batches(data: Data) -> Iterable[Batch]:

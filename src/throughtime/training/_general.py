@@ -21,19 +21,21 @@ if TYPE_CHECKING:
     from throughtime.training._losses import Loss
 
 
-class Update(NamedTuple):
-    """An update of the weights: its window, loss and norm of the gradient, how many targets, where to go on from."""
+class Updates(NamedTuple):
+    """Updates that follow each other: loss, norm of the gradient and targets of each, and the state to go on from.
 
-    window: Window
-    loss: float
-    norm: float
-    targets: int
+    The last one was not made where its loss or gradient is no number.
+    """
+
+    losses: list[float]
+    norms: list[float]
+    targets: list[int]
     state: Any
 
     @property
     def finite(self) -> bool:
-        """Whether it was made: neither is without loss and gradient that are numbers."""
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
+        """Whether all were made."""
+        return math.isfinite(self.losses[-1]) and math.isfinite(self.norms[-1])
 
 
 class General:
@@ -47,16 +49,16 @@ class General:
         self._clip = clip
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def update(self, batch: Batch, window: Window, state: Any) -> Update:
+    def update(self, batch: Batch, window: Window, state: Any) -> Updates:
         """Train on one window. Where its loss or gradient is no number, or it has no targets, the weights stay."""
         self._optimizer.zero_grad()
         loss, targets, carried = self._backpropagate(batch, window, state)
         if targets == 0:  # lengths leave nothing here
-            return Update(window, 0.0, 0.0, 0, carried)
+            return Updates([0.0], [0.0], [0], carried)
         norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
-        update = Update(window, float(loss.detach()), float(norm), targets, carried)
+        update = Updates([float(loss.detach())], [float(norm)], [targets], carried)
         if update.finite:
-            if update.norm > self._clip:
+            if update.norms[0] > self._clip:
                 clip_grads_with_norm_(self._parameters, self._clip, norm)
             self._optimizer.step()
         return update

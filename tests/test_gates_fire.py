@@ -34,6 +34,7 @@ ONE_MASK = "test_recurrent_dropout_has_one_mask_for_each_sequence_at_all_steps"
 NORMALIZED = "test_layer_normalization_is_that_of_its_source"
 ZONEOUT = "test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation"
 MASKS = "laws/test_masks_and_resets.py"
+KNOWN = "tasks/test_covariates.py"
 PIECES = f"{MASKS}::test_a_row_with_gaps_and_resets_is_its_pieces"
 
 
@@ -45,6 +46,18 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
+    Mutation(
+        "tasks/forecasting/effects.py",
+        "then[:, origins + steps]",
+        "then[:, origins + steps - 1]",
+        f"{KNOWN}::test_a_step_of_the_forecast_knows_what_was_announced_for_it",
+    ),
+    Mutation(
+        "data/series.py",
+        'if feature.role != "future":',
+        "if feature.role:",
+        f"{KNOWN}::test_what_is_missing_is_named",
+    ),
     Mutation(
         "nn/lstm.py", "g(sums[0]), g(sums[1])", "g(sums[1]), g(sums[0])", f"{PATHS}[torch.float64-None-1-lstm-tanh]"
     ),

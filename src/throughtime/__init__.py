@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from throughtime._errors import InputError as InputError
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
+    from throughtime.data.covariates import Covariates as Covariates
     from throughtime.io.network import save as save
     from throughtime.io.onnx import export as export
     from throughtime.io.onnx_layers import from_onnx as from_onnx
@@ -31,6 +32,7 @@ _HOMES = {
     "nn": "throughtime.nn",
     "training": "throughtime.training",
     "datasets": "throughtime.data.datasets",
+    "Covariates": "throughtime.data.covariates",
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",

@@ -102,7 +102,7 @@ def test_settings_are_stored_and_cloned() -> None:
     copy = clone(forecaster)
     assert copy.get_params() == forecaster.get_params()
     assert copy.set_params(horizon=3).horizon == 3
-    assert len(forecaster.get_params()) == 12
+    assert len(forecaster.get_params()) == 13
     with pytest.raises(NotFittedError, match="call fit first"):
         copy.predict()
 
@@ -110,6 +110,47 @@ def test_settings_are_stored_and_cloned() -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_any_cell_will_do(cell: str) -> None:
     assert len(quick(cell=cell, budget=0.3).fit(seasonal(1, 60)).predict()) == 6
+
+
+# -- beyond the horizon, and courses
+
+
+def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -> None:
+    df, first = seasonal(), fitted.predict()
+    longer = fitted.predict(horizon=15)
+    assert len(longer) == 4 * 15
+    starts = longer.groupby("unique_id").head(6).reset_index(drop=True)
+    pd.testing.assert_frame_equal(starts, first, check_exact=True)
+    followed = first[["unique_id", "ds"]].assign(y=first["throughtime"])
+    again = fitted.predict(pd.concat([df, followed]))
+    middle = longer.groupby("unique_id").nth(slice(6, 12))
+    np.testing.assert_allclose(middle["throughtime"], again["throughtime"], rtol=1e-9)
+    width = (longer["throughtime-hi-95"] - longer["throughtime-lo-95"]).to_numpy().reshape(4, 15)
+    alone = (again["throughtime-hi-95"] - again["throughtime-lo-95"]).to_numpy().reshape(4, 6)
+    assert (width[:, 6:12] > alone).all()
+    assert len(fitted.predict(horizon=2)) == 8
+    with pytest.raises(InputError, match="horizon: expected a whole number of 1 or more, got 0"):
+        fitted.predict(horizon=0)
+
+
+def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> None:
+    found = fitted.sample(paths=4000)
+    assert list(found.columns) == ["unique_id", "ds", "path", "throughtime"]
+    courses = found["throughtime"].to_numpy().reshape(4, 4000, 6)
+    forecast = fitted.predict(level=[80])
+    low, high = (forecast[f"throughtime-{side}-80"].to_numpy().reshape(4, 6) for side in ("lo", "hi"))
+    inside = (courses >= low[:, None]) & (courses <= high[:, None])
+    assert np.abs(inside.mean() - 0.8) < 0.04
+    below = (courses < forecast["throughtime"].to_numpy().reshape(4, 1, 6)).mean((0, 1))
+    np.testing.assert_allclose(below, 0.5, atol=0.03)
+    pd.testing.assert_frame_equal(fitted.sample(paths=3), fitted.sample(paths=3), check_exact=True)
+    assert not fitted.sample(paths=3).equals(fitted.sample(paths=3, random_state=1))
+
+
+def test_the_steps_of_a_course_hang_together() -> None:
+    fitted = quick(horizon=12).fit(random_walk())
+    courses = fitted.sample(paths=2000)["throughtime"].to_numpy().reshape(-1, 2000, 12)[0]
+    assert np.corrcoef(courses[:, 10], courses[:, 11])[0, 1] > 0.6
 
 
 # -- backtests

@@ -20,6 +20,7 @@ from throughtime.app.tables import write_csv
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from throughtime.app.forecast import Settings
     from throughtime.app.tables import Table
     from throughtime.tasks.forecasting import Backtest
 
@@ -28,7 +29,7 @@ _MOST_ROWS = 10  # series and steps that are shown
 
 def backtest(
     table: Table,
-    settings: dict[str, Any],
+    settings: Settings,
     windows: int | None,
     step: int | None,
     out: Path | None,
@@ -43,7 +44,7 @@ def backtest(
     """
     screen = Screen()
     screen.say(*table.notes)
-    forecaster = Forecaster(**settings)
+    forecaster = Forecaster(**vars(settings))
     try:
         with screen.progress("Backtest") as callback:
             found = forecaster.backtest(table.frame, windows, step, refit=refit, callbacks=[callback])

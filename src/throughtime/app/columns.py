@@ -14,6 +14,7 @@ from throughtime.app.cells import is_date, numbers
 
 if TYPE_CHECKING:
     from throughtime.app.files import Rows
+    from throughtime.data.covariates import Covariates
 
 _TIME = ("ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour")
 _TARGET = ("y", "value", "target")
@@ -23,11 +24,42 @@ _SAMPLE = 50  # cells that a guess looks at
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; None where they are to be guessed, or where there is none."""
+    """Names of columns; None where they are to be guessed, or where there is none.
+
+    Attributes:
+        time: of the dates.
+        target: of the values to forecast; several are separated by commas.
+        series: of the names of series.
+        beside: covariates.
+    """
 
     time: str | None = None
     target: str | None = None
     series: str | None = None
+    beside: tuple[str, ...] = ()
+
+    def targets(self, rows: Rows) -> list[str]:
+        """The columns that `target` names; a comma may be part of a name."""
+        assert self.target is not None
+        if self.target in rows.frame.columns:
+            return [self.target]
+        return [name.strip() for name in self.target.split(",") if name.strip()]
+
+
+def named_covariates(
+    future: str | None, past: str | None, static: str | None, holidays: str | None
+) -> Covariates | None:
+    """The covariates of options with names of columns, separated by commas; None for none.
+
+    Raises:
+        InputError: for names that come twice, and for a country that is not known.
+    """
+    from throughtime.data.covariates import Covariates
+
+    if not (future or past or static or holidays):
+        return None
+    lists = [[name.strip() for name in (text or "").split(",") if name.strip()] for text in (future, past, static)]
+    return Covariates(*lists, holidays=holidays or "")
 
 
 def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
@@ -36,18 +68,21 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     Raises:
         InputError: for a name that no column has, and where there is no column of numbers.
     """
-    for option, name in (("--time", wanted.time), ("--target", wanted.target), ("--series", wanted.series)):
+    named = [("--target", name) for name in wanted.targets(rows)] if wanted.target else []
+    named += [("--future, --past or --static", name) for name in wanted.beside]
+    for option, name in (("--time", wanted.time), *named, ("--series", wanted.series)):
         if name is not None:
             _check(rows, option, name)
     notes: list[str] = []
-    time = wanted.time or _time(rows, {wanted.target, wanted.series}, notes)
-    series = wanted.series or _named(rows, _SERIES[:1], {time, wanted.target})
-    target = wanted.target or _target(rows, {time, series}, notes)
+    beside = {*wanted.beside, wanted.target}
+    time = wanted.time or _time(rows, {*beside, wanted.series}, notes)
+    series = wanted.series or _named(rows, _SERIES[:1], {*beside, time})
+    target = wanted.target or _target(rows, {*wanted.beside, time, series}, notes)
     if series is None and time is not None:
-        series = _series(rows, time, target)
+        series = _series(rows, time, {*wanted.beside, target})
     if series is not None and wanted.series is None:
         notes.append(f"Series: told apart by column {series} (another one with --series).")
-    return Columns(time, target, series), notes
+    return Columns(time, target, series, wanted.beside), notes
 
 
 def _check(rows: Rows, option: str, name: str) -> None:
@@ -77,11 +112,11 @@ def _dated(rows: Rows, name: str) -> bool:
     cells = rows.frame[name].drop_nulls().head(_SAMPLE)
     if cells.dtype != pl.String or not len(cells):
         return False
-    return all(re.search(r"\D", text.strip()) and is_date(text) for text in cells) and not _numeric(rows, name)
+    return all(re.search(r"\D", text.strip()) and is_date(text) for text in cells) and not is_numeric(rows, name)
 
 
 def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
-    found = [name for name in rows.frame.columns if name not in taken and _numeric(rows, name)]
+    found = [name for name in rows.frame.columns if name not in taken and is_numeric(rows, name)]
     if not found:
         raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {', '.join(rows.frame.columns)}")
     named = next((name for wanted in _TARGET for name in found if name.lower() == wanted), None)
@@ -91,20 +126,20 @@ def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
     return target
 
 
-def _numeric(rows: Rows, name: str) -> bool:
+def is_numeric(rows: Rows, name: str) -> bool:
     """Whether most cells that hold anything are numbers; a few that are not are for the reader to mend."""
     cells = rows.frame[name].drop_nulls()
     values = numbers(cells, decimal_comma=rows.decimal_comma)
     return values is not None and values.is_not_null().sum() > 0.5 * len(cells)
 
 
-def _series(rows: Rows, time: str, target: str) -> str | None:
+def _series(rows: Rows, time: str, taken: set[str | None]) -> str | None:
     """Where dates come more than once, the column that tells the rows of a date apart."""
     frame = rows.frame
     if frame[time].n_unique() == frame.height:
         return None
-    text = [name for name in frame.columns if name not in {time, target} and not _numeric(rows, name)]
-    named = _named(rows, _SERIES, {time, target})
+    text = [name for name in frame.columns if name not in {time, *taken} and not is_numeric(rows, name)]
+    named = _named(rows, _SERIES, {time, *taken})
     for name in [named, *text] if named else text:
         if frame.select(time, name).n_unique() == frame.height:
             return name

@@ -20,8 +20,19 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Argument(help="CSV or Parquet file, one series or many.", show_default=False)]
 Time = Annotated[str | None, typer.Option(help="Column of dates, or of whole numbers.", show_default="guessed")]
-Target = Annotated[str | None, typer.Option(help="Column to forecast.", show_default="guessed")]
+Target = Annotated[
+    str | None, typer.Option(help="Column to forecast; several with commas between them.", show_default="guessed")
+]
 Series = Annotated[str | None, typer.Option(help="Column that tells series apart.", show_default="guessed")]
+Future = Annotated[
+    str | None, typer.Option(help="Columns known in advance, for rows with an empty target too.", show_default="none")
+]
+Past = Annotated[str | None, typer.Option(help="Other columns that help to forecast.", show_default="none")]
+Static = Annotated[str | None, typer.Option(help="Columns with one value for a series.", show_default="none")]
+Holidays = Annotated[str | None, typer.Option(help="Country, such as DE or US-CA.", show_default="none")]
+FutureData = Annotated[
+    Path | None, typer.Option(help="Second file with the columns known in advance.", show_default="none")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -38,6 +49,11 @@ def forecast(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    future: Future = None,
+    future_data: FutureData = None,
+    past: Past = None,
+    static: Static = None,
+    holidays: Holidays = None,
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
@@ -51,16 +67,18 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Train a network on a table, backtest it, forecast, and write a report."""
-    from throughtime.app.columns import Columns
+    from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import Place
-    from throughtime.app.tables import read_table
+    from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
-    table = read_table(data, Columns(time, target, series))
+    covariates = named_covariates(future, past, static, holidays)
+    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    table = table if future_data is None else with_future(table, future_data)
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, preset, freq, missing, budget, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
     raise typer.Exit(forecast(table, settings, place, as_json=json))
 
 
@@ -76,6 +94,10 @@ def backtest(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    future: Future = None,
+    past: Past = None,
+    static: Static = None,
+    holidays: Holidays = None,
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
@@ -86,16 +108,18 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Tell how a network would have forecast the past of a table, beside simple forecasts, by step and by series."""
-    from throughtime.app.columns import Columns
+    from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import check_free
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite)
-    table = read_table(data, Columns(time, target, series))
+    covariates = named_covariates(future, past, static, holidays)
+    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime.app.backtest import backtest
+    from throughtime.app.forecast import Settings
 
-    given = {"horizon": horizon, "freq": freq, "missing": missing, "cell": cell, "preset": preset, "random_state": seed}
-    backtest(table, given, windows, step, out, refit=refit, as_json=json)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, random_state=seed)
+    backtest(table, settings, windows, step, out, refit=refit, as_json=json)
 
 
 @app.command()
@@ -145,6 +169,7 @@ def predict(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    future_data: FutureData = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[Path, typer.Option(help="CSV file to write; - for the screen.")] = Path("-"),
     overwrite: Overwrite = False,
@@ -161,7 +186,7 @@ def predict(
         job = Job(model_directory(model), data, {"text": text}, out, overwrite=overwrite, as_json=json)
         module_of(task).predict(job)
         return
-    predict(model, data, Columns(time, target, series), out, overwrite=overwrite, as_json=json)
+    predict(model, data, Columns(time, target, series), future_data, out, overwrite=overwrite, as_json=json)
 
 
 @app.command()

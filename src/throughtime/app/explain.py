@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.places import check_free, model_directory, read_run
-from throughtime.app.predict import remembered
+from throughtime.app.places import check_free, model_directory
+from throughtime.app.predict import fresh_table
 from throughtime.app.screen import Screen
-from throughtime.app.tables import read_table
 
 if TYPE_CHECKING:
     from throughtime import Forecaster
@@ -72,7 +71,7 @@ def _diagnosis(
 ) -> Diagnosis:
     if data is None:
         return forecaster.explain()
-    table = read_table(data, remembered(columns, read_run(directory)))
+    table = fresh_table(forecaster, directory, data, columns)
     screen.say(*table.notes)
     try:
         return forecaster.explain(table.frame)

@@ -10,12 +10,13 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from throughtime import Forecaster, __version__
+from throughtime import Covariates, Forecaster, __version__
 from throughtime._errors import InputError
 from throughtime.app import report
 from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
 from throughtime.app.tables import Table, write_csv
+from throughtime.data.frames import read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ class Settings:
     preset: str = "balanced"
     freq: str | None = None
     missing: str = "mask"
+    covariates: Covariates | None = None
     budget: str | None = None
     random_state: int = 0
 
@@ -48,7 +50,8 @@ def forecast(table: Table, settings: Settings, place: Place, *, as_json: bool) -
     started = time.monotonic()
     screen = Screen()
     screen.say(*table.notes)
-    forecaster = Forecaster(**asdict(settings))
+    forecaster = Forecaster(**vars(settings))
+    check_future(table, settings)
     with place.building() as directory:
         backtest = _learn(forecaster, table, screen)
         forecaster.save(directory / "model")
@@ -91,9 +94,23 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen) -> Backtest | N
         return None
 
 
+def check_future(table: Table, settings: Settings) -> None:
+    """See that what is known in advance reaches as far as the forecast, before anything is learned.
+
+    Raises:
+        InputError: where it does not, and for data that cannot be used.
+    """
+    try:
+        panel, _ = read_frame(table.frame, freq=settings.freq, missing=settings.missing, covariates=settings.covariates)
+        panel.check_ahead(settings.horizon)
+    except InputError as error:
+        raise InputError(with_place(str(error), table)) from error
+
+
 def with_place(sentence: str, table: Table) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
-    return f"--{sentence}" if sentence.partition(":")[0] in Settings.__annotations__ else f"{table.path}: {sentence}"
+    options = Settings.__annotations__.keys() - {"covariates"}
+    return f"--{sentence}" if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 
 def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:

@@ -5,23 +5,36 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.columns import Columns
 from throughtime.app.learn import write_whole
 from throughtime.app.places import check_free, model_directory, read_run
 from throughtime.app.screen import Screen
-from throughtime.app.tables import read_table, write_csv
+from throughtime.app.tables import read_table, with_future, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from throughtime import Forecaster
+    from throughtime.app.columns import Columns
+    from throughtime.app.tables import Table
+
 _STDOUT = "-"
 
 
-def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: bool, as_json: bool) -> None:
+def predict(
+    model: Path,
+    data: Path,
+    columns: Columns,
+    future: Path | None,
+    out: Path,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Run the job; columns that are not given are those of the training, where that is known.
 
     Raises:
@@ -30,9 +43,10 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
     check_free(out, overwrite=overwrite)
     directory = model_directory(model)
     screen = Screen()
-    table = read_table(data, remembered(columns, read_run(directory)))
-    screen.say(*table.notes)
     forecaster = throughtime.load(directory)
+    table = fresh_table(forecaster, directory, data, columns)
+    table = table if future is None else with_future(table, future)
+    screen.say(*table.notes)
     try:
         forecast = forecaster.predict(table.frame)
     except InputError as error:
@@ -55,9 +69,19 @@ def predict(model: Path, data: Path, columns: Columns, out: Path, *, overwrite: 
         sys.stdout.write(text.getvalue())
 
 
+def fresh_table(forecaster: Forecaster, directory: Path, data: Path, columns: Columns) -> Table:
+    """Fresh rows for a model, with the covariates that it reads and the columns of its training.
+
+    Raises:
+        InputError: for whatever cannot be used.
+    """
+    names = () if forecaster.covariates is None else forecaster.covariates.names
+    return read_table(data, replace(remembered(columns, read_run(directory)), beside=names))
+
+
 def remembered(columns: Columns, run: dict[str, Any]) -> Columns:
     """The columns that were given, completed by those of the training."""
     known = run.get("columns")
     if not isinstance(known, dict):
         return columns
-    return Columns(**{name: getattr(columns, name) or known.get(name) for name in ("time", "target", "series")})
+    return replace(columns, **{n: getattr(columns, n) or known.get(n) for n in ("time", "target", "series")})

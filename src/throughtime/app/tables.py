@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import read_numbers, read_times
-from throughtime.app.columns import Columns, choose
+from throughtime.app.columns import Columns, choose, is_numeric
 from throughtime.app.files import Rows, read_rows
 
 if TYPE_CHECKING:
@@ -22,15 +22,17 @@ class Table:
 
     Attributes:
         path: the file.
-        frame: unique_id, ds and y.
+        frame: unique_id, ds, y and covariates.
         columns: what they are called in the file.
         notes: what was guessed, in plain sentences.
+        targets: the columns that are forecast.
     """
 
     path: Path
     frame: pl.DataFrame
     columns: Columns
     notes: list[str]
+    targets: list[str] = field(default_factory=list)
 
 
 def read_table(path: Path, wanted: Columns) -> Table:
@@ -45,25 +47,61 @@ def read_table(path: Path, wanted: Columns) -> Table:
     """
     rows = read_rows(path)
     columns, notes = choose(rows, wanted)
-    assert columns.target is not None
-    y = read_numbers(rows, columns.target)
-    ds = pl.Series(range(len(y))) if columns.time is None else read_times(rows, columns.time)
-    ids = (
-        pl.Series([columns.target]).new_from_index(0, len(y)) if columns.series is None else _ids(rows, columns.series)
+    targets = columns.targets(rows)
+    frames = [_frame(rows, columns, target, targets) for target in targets]
+    frame = pl.concat(
+        each.insert_column(2, read_numbers(rows, target).alias("y"))
+        for each, target in zip(frames, targets, strict=True)
     )
-    frame = pl.DataFrame({"unique_id": ids, "ds": ds, "y": y})
-    if columns.time is not None:
-        _refuse_duplicates(rows, frame, columns)
-    elif columns.series is not None:
-        frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
-    return Table(path, frame, columns, notes)
+    return Table(path, frame, columns, notes, targets)
+
+
+def with_future(table: Table, path: Path) -> Table:
+    """A table, and behind it what a second file knows in advance, whose columns are named as in the first.
+
+    Raises:
+        InputError: for whatever cannot be used, with file, line and column.
+    """
+    rows = read_rows(path)
+    if table.columns.time is None:
+        raise InputError(f"{path}: expected dates, since {table.path} has none that say which rows follow it")
+    for name in (table.columns.time, table.columns.series):
+        if name is not None and name not in rows.frame.columns:
+            raise InputError(
+                f"{path}: expected a column {name} as in {table.path}, got {', '.join(rows.frame.columns)}"
+            )
+    known = tuple(name for name in table.columns.beside if name in rows.frame.columns)
+    columns = replace(table.columns, beside=known)
+    future = pl.concat([_frame(rows, columns, target, table.targets) for target in table.targets])
+    return replace(table, frame=pl.concat([table.frame, future], how="diagonal_relaxed"))
 
 
 def write_csv(frame: pl.DataFrame, target: Path | IO[str]) -> None:
     """Write forecasts; dates as 2024-01-31, or 2024-01-31 12:00:00."""
     frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M:%S")
+
+
+def _frame(rows: Rows, columns: Columns, target: str, targets: list[str]) -> pl.DataFrame:
+    """unique_id, ds and covariates of a target: its series are named by their column, by the target, or by both."""
+    ids = pl.Series([target]).new_from_index(0, rows.frame.height)
+    if columns.series is not None:
+        named = _ids(rows, columns.series)
+        ids = named if len(targets) == 1 else named.cast(pl.String) + "/" + ids
+    ds = pl.Series(range(len(ids))) if columns.time is None else read_times(rows, columns.time)
+    frame = pl.DataFrame({"unique_id": ids, "ds": ds})
+    if columns.time is not None:
+        _refuse_duplicates(rows, frame, columns)
+    elif columns.series is not None:
+        frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
+    return frame.with_columns(_beside(rows, name) for name in columns.beside)
+
+
+def _beside(rows: Rows, name: str) -> pl.Series:
+    """A covariate: numbers where most cells are such, else words."""
+    values = read_numbers(rows, name) if is_numeric(rows, name) else rows.frame[name].cast(pl.String).str.strip_chars()
+    return values.alias(name)
 
 
 def _ids(rows: Rows, name: str) -> pl.Series:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from throughtime._errors import InputError
-from throughtime.data.series import Panel, panel
+from throughtime.data.covariates import Covariates, Exogenous, Feature
+from throughtime.data.series import Panel, Rows, panel
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -52,31 +53,89 @@ class FrameKind:
         return frame.to_native()
 
 
-def read_frame(df: IntoDataFrame, *, freq: str | None = None, missing: str = "mask") -> tuple[Panel, FrameKind]:
+def read_frame(
+    df: IntoDataFrame,
+    *,
+    freq: str | None = None,
+    missing: str = "mask",
+    covariates: Covariates | None = None,
+    known: Exogenous | None = None,
+) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
+
+    Args:
+        df: the frame.
+        freq: as for `panel`.
+        missing: as for `panel`.
+        covariates: more columns to read.
+        known: columns to read and to encode as in training, in place of `covariates`.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
     """
     import narwhals as nw
 
+    frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
+    y = frame["y"]
+    if not y.dtype.is_numeric() and y.null_count() < len(y):
+        raise InputError(f"column y: expected numbers, got {y.dtype}")
+    values = y.cast(nw.Float64).to_numpy().astype(np.float64)
+    beside = _beside(frame, covariates or Covariates(), known)
+    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside)
+    return found, _kind(frame)
+
+
+def read_future(df: IntoDataFrame, past: Panel) -> Panel:
+    """A panel, with what a frame of unique_id, ds and columns tells of its future.
+
+    Raises:
+        InputError: for a frame that is none, that lacks a column, or whose dates do not fit.
+    """
+    wanted = [feature.name for feature in past.exogenous.features if feature.role == "future"]
+    if not wanted:
+        raise InputError("future: the forecaster was trained without columns that are known in advance")
+    frame = _narwhals(df, ("ds", *wanted), f"columns unique_id, ds and {', '.join(wanted)}")
+    features = past.exogenous.features
+    cells = np.full((len(frame), len(features)), np.nan)
+    for c, feature in enumerate(features):
+        if feature.role == "future":
+            cells[:, c] = feature.encode(frame[feature.name].to_list())
+    ids = _ids(frame) if "unique_id" in frame.columns else np.repeat(np.array(past.ids[:1]), len(frame))
+    return past.with_future(ids, _stamps(frame["ds"]), cells)
+
+
+def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.DataFrame:
+    import narwhals as nw
+
     try:
         frame = nw.from_native(df, eager_only=True)
     except TypeError as error:
         raise InputError(
-            f"df: expected a pandas, polars or pyarrow frame with columns unique_id, ds, y, got {type(df).__name__}"
+            f"df: expected a pandas, polars or pyarrow frame with {words}, got {type(df).__name__}"
         ) from error
-    absent = [name for name in ("ds", "y") if name not in frame.columns]
+    absent = [name for name in wanted if name not in frame.columns]
     if absent:
-        raise InputError(
-            f"df: expected columns unique_id, ds and y, got {', '.join(frame.columns)}; {' and '.join(absent)} missing"
-        )
-    y = frame["y"]
-    if not y.dtype.is_numeric():
-        raise InputError(f"column y: expected numbers, got {y.dtype}")
-    values = y.cast(nw.Float64).to_numpy().astype(np.float64)
-    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing)
-    return found, _kind(frame)
+        raise InputError(f"df: expected {words}, got {', '.join(frame.columns)}; {' and '.join(absent)} missing")
+    return frame
+
+
+def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None) -> Rows:
+    """The columns that were asked for, encoded; learned from these rows where nothing is known yet."""
+    names = covariates.names if known is None else [feature.name for feature in known.features]
+    for name in names:
+        if name not in frame.columns or name in ("unique_id", "ds", "y"):
+            raise InputError(
+                f"covariates: expected columns of the data beside unique_id, ds and y, got {name!r}; "
+                f"its columns are {', '.join(frame.columns)}"
+            )
+    cells = {name: frame[name].to_list() for name in names}
+    if known is None:
+        features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
+        country = covariates.holidays
+    else:
+        features, country = known.features, known.country
+    encoded = [feature.encode(cells[feature.name]) for feature in features]
+    return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), country)
 
 
 def _kind(frame: nw.DataFrame) -> FrameKind:

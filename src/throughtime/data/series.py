@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.covariates import Exogenous, Feature
 from throughtime.data.frequency import Frequency, infer
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Panel:
         starts: stamp of each series' first value: datetime64[us], or a whole number.
         frequency: the grid.
         notes: what was found and mended, in plain sentences.
+        exogenous: what is known beside the values, on the same grid and perhaps beyond their end.
     """
 
     ids: list[Any]
@@ -43,6 +45,7 @@ class Panel:
     starts: np.ndarray
     frequency: Frequency
     notes: list[str] = field(default_factory=list)
+    exogenous: Exogenous = field(default_factory=Exogenous)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,14 +70,120 @@ class Panel:
         kept = [i for i in range(len(self)) if len(self[i]) > steps]
         return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
 
+    def followed_by(self, values: np.ndarray) -> Self:
+        """The panel with more values behind the end of every series: (n, steps)."""
+        return self._of(list(range(len(self))), [np.concatenate([a, b]) for a, b in zip(self, values, strict=True)])
+
     def _of(self, kept: list[int], arrays: list[np.ndarray]) -> Self:
         offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
         values = np.concatenate(arrays) if arrays else np.zeros(0)
-        return replace(self, ids=[self.ids[i] for i in kept], values=values, offsets=offsets, starts=self.starts[kept])
+        chosen = {"ids": [self.ids[i] for i in kept], "starts": self.starts[kept]}
+        return replace(self, values=values, offsets=offsets, exogenous=self.exogenous.kept(kept), **chosen)
+
+    def course(self, i: int, count: int) -> np.ndarray:
+        """What is known beside the first `count` steps of a series, NaN where nothing is: (count, C)."""
+        return self.exogenous.course(i, self.stamps(i, 0, count))
+
+    def with_future(self, ids: np.ndarray, stamps: np.ndarray, beside: np.ndarray) -> Self:
+        """The panel with more known beside it: rows of encoded columns, NaN where a column says nothing.
+
+        Raises:
+            InputError: for a series that the panel does not have, and for dates off its grid.
+        """
+        places = {name: i for i, name in enumerate(self.ids)}
+        arrays = [self.exogenous[i] for i in range(len(self))]
+        for name in np.unique(ids):
+            i = places.get(name.item())
+            if i is None:
+                raise InputError(f"future: series {name} has no past; its series are {_some(self.ids)}")
+            rows = ids == name
+            steps = self.frequency.steps(self.starts[i], stamps[rows])
+            off = np.flatnonzero((self.frequency.stamps(self.starts[i], steps) != stamps[rows]) | (steps < 0))
+            if len(off):
+                raise InputError(
+                    f"future, series {name}: {show(stamps[rows][off[0]])} is not one of its dates, which come "
+                    f"{self.frequency.words} from {show(self.starts[i])} on"
+                )
+            grown = np.full((max(len(arrays[i]), int(steps.max()) + 1), beside.shape[1]), np.nan)
+            grown[: len(arrays[i])] = arrays[i]
+            grown[steps] = np.where(np.isnan(beside[rows]), grown[steps], beside[rows])
+            arrays[i] = grown
+        return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.country))
+
+    def check_ahead(self, horizon: int) -> None:
+        """See that what must be known in advance is known for `horizon` steps.
+
+        Raises:
+            InputError: names the series, the column and the first date without a value.
+        """
+        for c, feature in enumerate(self.exogenous.features):
+            if feature.role != "future":
+                continue
+            for i, name in enumerate(self.ids):
+                known = np.isfinite(self.exogenous[i][len(self[i]) : len(self[i]) + horizon, c])
+                missing = [*np.flatnonzero(~known), *range(len(known), horizon)]
+                if missing:
+                    first, last = (
+                        self.stamps(i, len(self[i]) + int(missing[0]), 1)[0],
+                        self.stamps(i, len(self[i]), horizon)[-1],
+                    )
+                    raise InputError(
+                        f"series {name}: column {feature.name} has no value for {show(first)}, and must be known in "
+                        f"advance up to {show(last)}; add rows with it and an empty y, or give them as future"
+                    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded columns of the rows of a long table.
+
+    Attributes:
+        features: of the C columns.
+        cells: (rows, C), NaN where empty.
+        country: whose holidays are known.
+    """
+
+    features: list[Feature] = field(default_factory=list)
+    cells: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    country: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.features or self.country)
+
+    def on_grid(self, name: Any, steps: np.ndarray, part: slice, length: int, notes: list[str]) -> np.ndarray:
+        """The columns of a series on its grid, gaps of its first `length` steps filled from before: (T, C)."""
+        grid = np.full((int(steps[-1]) + 1, len(self.features)), np.nan)
+        if not self.features:
+            return grid
+        grid[steps] = self.cells[part]
+        for c, feature in enumerate(self.features):
+            column = grid[:, c]
+            known = column[np.isfinite(column)]
+            if feature.role == "static":
+                if len(np.unique(known)) > 1:
+                    raise InputError(
+                        f"series {name}: column {feature.name} changes, but static columns have one value for a "
+                        "series; name it under future or past"
+                    )
+                column[:] = known[0] if len(known) else np.nan
+                continue
+            gaps = int(np.isnan(column[:length]).sum())
+            if gaps and len(known):
+                notes.append(f"Series {name}: column {feature.name} has {gaps} gaps, filled with the value before.")
+                column[:length] = _filled(np.concatenate([known[:1], column[:length]]))[1:]
+            elif gaps:
+                notes.append(f"Series {name}: column {feature.name} is empty, and is taken as usual.")
+        return grid
 
 
 def panel(
-    ids: np.ndarray, stamps: np.ndarray, values: np.ndarray, *, freq: str | None = None, missing: str = "mask"
+    ids: np.ndarray,
+    stamps: np.ndarray,
+    values: np.ndarray,
+    *,
+    freq: str | None = None,
+    missing: str = "mask",
+    beside: Rows | None = None,
 ) -> Panel:
     """Arrange rows of a long table.
 
@@ -84,6 +193,8 @@ def panel(
         values: its value, NaN where missing.
         freq: the frequency, if it is not to be inferred.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
+        beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
+            series are its future.
 
     Raises:
         InputError: for what cannot be mended.
@@ -98,6 +209,8 @@ def panel(
     if (order != np.arange(len(order))).any() and _unsorted(codes, stamps):
         notes.append("The rows were not in the order of time; they were sorted.")
     codes, stamps, values = codes[order], stamps[order], values[order].astype(np.float64)
+    known = Rows() if beside is None else Rows(beside.features, beside.cells[order], beside.country)
+    has_future = any(feature.role == "future" for feature in known.features)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
     _refuse_infinities(names, codes, stamps, values)
@@ -106,7 +219,7 @@ def panel(
         if len(same):
             raise InputError(f"series {name}: two values for {show(stamps[part][same[0]])}; keep one row for each date")
     frequency = infer([stamps[part] for part in parts], freq)
-    arrays, starts = [], []
+    arrays, courses, starts = [], [], []
     for name, part in zip(names, parts, strict=True):
         off = np.flatnonzero(frequency.off(stamps[part]))
         if len(off):
@@ -124,12 +237,19 @@ def panel(
             )
         grid = np.full(steps[-1] + 1, np.nan)
         grid[steps] = values[part]
+        if has_future and np.isfinite(grid).any():
+            grid = grid[: int(np.flatnonzero(np.isfinite(grid))[-1]) + 1]
         arrays.append(grid)
-        _note_missing(notes, name, len(grid) - len(steps), int(np.isnan(values[part]).sum()), missing)
+        rows = int((steps < len(grid)).sum())
+        _note_missing(notes, name, len(grid) - rows, int(np.isnan(values[part][:rows]).sum()), missing)
+        courses.append(known.on_grid(name, steps, part, len(grid), notes))
     if missing == "ffill":
         arrays = [_filled(array) for array in arrays]
     offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-    found = Panel(names.tolist(), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes))
+    exogenous = Exogenous.of(known.features, courses, known.country) if known else Exogenous()
+    found = Panel(
+        names.tolist(), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes), exogenous
+    )
     if not np.isfinite(found.values).any():
         raise InputError("data: every value is missing")
     return found
@@ -139,6 +259,10 @@ def show(stamp: Any) -> str:
     """A date without a time of midnight."""
     text = str(stamp.astype("datetime64[s]")) if isinstance(stamp, np.datetime64) else str(stamp)
     return text.removesuffix("T00:00:00").replace("T", " ")
+
+
+def _some(names: list[Any]) -> str:
+    return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
 
 
 def _unsorted(codes: np.ndarray, stamps: np.ndarray) -> bool:

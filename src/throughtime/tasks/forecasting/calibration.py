@@ -13,7 +13,7 @@ Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.windows import Store
 
-_WEIGHTS = tuple(i / 10 for i in range(10, -1, -1))
-_USUAL = 0.75  # weight of the network where nothing is known
-_DOUBT = 8  # held-out horizons at which that and what they say count alike
+_WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
+_USUAL = 0.5  # weight of the network where nothing is known: forecasts that err differently are best mixed evenly
+_DOUBT = 8  # held-out horizons at which to leave that for 0 or 1 must save a quarter of the error
 _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
+_PATHS = 200  # held-out forecasts whose errors are kept step by step
 _WINDOWS = 4096  # most windows that are looked at
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
@@ -48,6 +49,8 @@ class Calibration:
         shape: typical error of each step, in scales of the network, (F,).
         quantiles: of the errors in typical errors, at equal distances from 0 to 1.
         horizons: held-out ones that they were taken from, overlapping ones counted once.
+        paths: how the errors of some held-out forecasts went on from step to step: for each the share of errors that
+            are smaller, with its sign, -1 … 1, (P, F).
     """
 
     weight: float
@@ -55,11 +58,28 @@ class Calibration:
     shape: np.ndarray
     quantiles: np.ndarray
     horizons: int
+    paths: np.ndarray
 
     def width(self, level: float) -> np.ndarray:
         """Half the width of an interval that holds `level` percent, by step, in scales of the network: (F,)."""
-        share = level / 100
-        return self.shape * np.interp(share, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
+        return self.shape * self._errors(level / 100)
+
+    def draw(self, count: int, seed: int) -> np.ndarray:
+        """Errors of forecasts that may come, signed, in scales of the network: (count, F).
+
+        They hang together from step to step as those of one held-out forecast did, or of its mirror image, and at each
+        step they are distributed as the intervals say. Without any held-out forecast all steps err alike.
+        """
+        random = np.random.default_rng(seed)
+        signs = random.choice([-1.0, 1.0], (count, 1))
+        if len(self.paths):
+            drawn = self.paths[random.integers(0, len(self.paths), count)]
+        else:
+            drawn = np.repeat(random.random((count, 1)), len(self.shape), 1)
+        return signs * np.sign(drawn) * self.shape * self._errors(np.abs(drawn))
+
+    def _errors(self, shares: Any) -> Any:
+        return np.interp(shares, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
 
 
 @torch.no_grad()
@@ -75,7 +95,8 @@ def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None =
 def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor) -> Tensor:
     """How far each series strays from the forecasts made within its window, mixed with the scale at its end: (N, 1)."""
     reach = min(network.plan.horizon, network.plan.block)
-    z, real = (part.unflatten(1, (network.plan.blocks, -1))[:, 2:, :reach] for part in x.unbind(-1))
+    blocks = (part.unflatten(1, (network.plan.blocks, -1)) for part in network.values(x).unbind(-1))
+    z, real = (part[:, 2:, :reach] for part in blocks)
     errors = (z - forecasts[:, :-1, :reach]).abs()
     weights = real * _FADING ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
     blocks = weights.sum((1, 2)) / reach
@@ -102,16 +123,17 @@ def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, 
     _, naive, scale = _forecasts(network, store, series, ends)
     targets = _targets(network, store, series, ends)
     expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
-    residuals = _residuals(store, series, ends, naive[expert], scale)
+    residuals = np.abs(_residuals(store, series, ends, naive[expert], scale))
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     return expert, mean if known.any() else np.ones_like(mean)
 
 
 def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: str) -> float:
-    """The weight that did best, drawn to the usual one where few horizons tell."""
-    best = min(_WEIGHTS, key=lambda w: _error(w * z + (1 - w) * naive, targets, loss))
-    return (horizons * best + _DOUBT * _USUAL) / (horizons + _DOUBT)
+    """The weight that did best; where few horizons tell, one nearer to the usual must do clearly worse to be left."""
+    errors = np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
+    distances = (np.array(_WEIGHTS) - _USUAL) ** 2
+    return _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
 
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:
@@ -125,15 +147,19 @@ def _targets(network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor)
 def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, horizons: float) -> Calibration:
     """Intervals from held-out residuals (n, F) and, where those are few, the expert's usual errors (F,)."""
     known = np.isfinite(residuals)
-    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    sizes = np.abs(residuals)
+    mean = np.where(known, sizes, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     shape = (horizons * mean + _PRIOR * habitual) / (horizons + _PRIOR)
     shape = np.maximum(np.maximum.accumulate(_smooth(shape)), 1e-9)
-    errors = np.sort((residuals / shape)[known])
+    errors = np.sort((sizes / shape)[known])
     shares = np.linspace(0, 1, _KEPT + 1)
     quantiles = np.quantile(errors, shares) if len(errors) else np.zeros(_KEPT + 1)
     if horizons < _FEW:
         quantiles = np.maximum(quantiles, _student(shares, horizons + _PRIOR))
-    return Calibration(weight, expert, shape, quantiles, int(horizons))
+    whole = residuals[known.all(1)]
+    whole = whole[np.linspace(0, len(whole) - 1, min(len(whole), _PATHS)).astype(int)]
+    paths = np.sign(whole) * np.searchsorted(errors, np.abs(whole) / shape) / max(len(errors), 1)
+    return Calibration(weight, expert, shape, quantiles, int(horizons), paths)
 
 
 def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
@@ -168,9 +194,9 @@ def _forecasts(
 
 
 def _residuals(store: Store, series: Tensor, ends: Tensor, z: Tensor, scale: Tensor) -> np.ndarray:
-    """Absolute errors in scales, NaN where the truth is unknown: (n, F)."""
+    """Errors in scales, NaN where the truth is unknown: (n, F)."""
     truth, real = store.seen(series, ends)
-    return torch.where(real, (truth - z).abs() / scale, torch.nan).numpy()
+    return torch.where(real, (truth - z) / scale, torch.nan).numpy()
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:
@@ -195,4 +221,4 @@ def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
     """Naive forecasts, and an autoregression, from the end of windows, by name: (N, F)."""
     found = {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}
     plan = network.plan
-    return found | {AUTOREGRESSION: autoregression(x[..., 0].double(), plan.season, plan.horizon)}
+    return found | {AUTOREGRESSION: autoregression(network.values(x)[..., 0].double(), plan.season, plan.horizon)}

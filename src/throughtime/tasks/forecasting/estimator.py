@@ -12,7 +12,8 @@ from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError
-from throughtime.data.frames import FrameKind, read_frame
+from throughtime.data.covariates import Covariates
+from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, learning
 from throughtime.tasks.forecasting.calibration import calibrate
 from throughtime.tasks.forecasting.losses import LOSSES
@@ -54,6 +55,7 @@ class Forecaster(BaseEstimator):
         preset: 'fast', 'balanced' or 'best'.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
+        covariates: columns beside y that help to forecast it, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         random_state: makes all of it reproducible.
 
@@ -84,6 +86,7 @@ class Forecaster(BaseEstimator):
         preset: str = "balanced",
         levels: Sequence[Level] = (80, 95),
         missing: str = "mask",
+        covariates: Covariates | None = None,
         budget: float | str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -97,44 +100,87 @@ class Forecaster(BaseEstimator):
         self.preset = preset
         self.levels = levels
         self.missing = missing
+        self.covariates = covariates
         self.budget = budget
         self.random_state = random_state
 
     def fit(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Learn from a long frame with columns unique_id (may be absent for a single series), ds and y.
+        """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
+
+        With covariates that are known in advance, rows behind the last y of a series tell of its future.
 
         Raises:
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
         """
         self._check_settings()
-        panel, self.kind_ = read_frame(df, freq=self.freq, missing=self.missing)
+        panel, self.kind_ = self._panel(df)
         return self.fit_panel(panel, callbacks)
 
-    def predict(self, df: IntoDataFrame | None = None, *, level: Sequence[Level] | None = None) -> Any:
+    def predict(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        level: Sequence[Level] | None = None,
+        horizon: int | None = None,
+    ) -> Any:
         """Forecast what follows the training data, or what follows `df`, whose series may be new.
 
         Args:
             df: as for `fit`.
+            future: unique_id, ds and the covariates that are known in advance, for the steps to forecast; not needed
+                where the rows of `df` tell them.
             level: of the intervals, in percent; those of `levels` if None.
+            horizon: steps; those of the training if None. Beyond them, forecasts are made from forecasts.
 
         Returns:
             A frame of the kind that was given: unique_id, ds, throughtime, throughtime-lo-80, throughtime-hi-80, …
+
+        Raises:
+            InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
         self._check_fitted()
-        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        count = self.horizon if horizon is None else _checked_steps("horizon", horizon)
+        panel, kind = self._known(df, future, count)
         levels = _checked_levels(self.levels if level is None else level)
-        forecasts = self.model_.forecast(panel, levels)
-        count = self.horizon
-        columns = {
-            "unique_id": np.repeat(np.array(panel.ids), count),
-            "ds": np.concatenate([panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]),
-            "throughtime": forecasts.point.ravel(),
-        }
+        forecasts = self.model_.forecast(panel, levels, count)
+        columns = {**_keys(panel, count), "throughtime": forecasts.point.ravel()}
         for each in levels:
             columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
             columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
         return kind.frame(columns)
+
+    def sample(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        paths: int = 100,
+        random_state: int = 0,
+    ) -> Any:
+        """Courses that the series may take, for what depends on several steps at once, such as their sum.
+
+        Args:
+            df: as for `predict`.
+            future: as for `predict`.
+            paths: courses for each series.
+            random_state: makes them reproducible.
+
+        Returns:
+            A frame of the kind that was given: unique_id, ds, path (from 0 on), throughtime.
+        """
+        self._check_fitted()
+        paths = _checked_steps("paths", paths)
+        panel, kind = self._known(df, future, self.horizon)
+        courses = self.model_.sample(panel, paths, random_state)
+        keys = {
+            name: np.repeat(key.reshape(len(panel), 1, -1), paths, 1)
+            for name, key in _keys(panel, self.horizon).items()
+        }
+        number = np.broadcast_to(np.arange(paths)[:, None], courses.shape)
+        columns = {**keys, "path": number, "throughtime": courses}
+        return kind.frame({name: column.ravel() for name, column in columns.items()})
 
     def backtest(
         self,
@@ -164,7 +210,7 @@ class Forecaster(BaseEstimator):
             self._check_fitted()
             panel, kind = self.panel_, self.kind_
         else:
-            panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+            panel, kind = self._panel(df)
         options = {"refit": refit, "memoryless": memoryless, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
@@ -241,7 +287,8 @@ class Forecaster(BaseEstimator):
         held_out = plan.held_out(panel)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size)
+            features = panel.exogenous.all_features
+            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size, features=features)
         updates = PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
@@ -264,8 +311,21 @@ class Forecaster(BaseEstimator):
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
+    def _known(self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int) -> tuple[Panel, FrameKind]:
+        """What `count` steps are forecast from."""
+        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        if future is not None:
+            panel = read_future(future, panel)
+        panel.check_ahead(count)
+        return panel, kind
+
+    def _panel(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
+        return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
+
     def _read(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
-        panel, kind = read_frame(df, freq=self.freq, missing=self.missing)
+        """Fresh data for what was trained."""
+        known = self.panel_.exogenous
+        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
@@ -275,9 +335,7 @@ class Forecaster(BaseEstimator):
 
     def _check_settings(self) -> None:
         for name in ("horizon", "hidden_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+            _checked_steps(name, getattr(self, name))
         for name in ("lookback", "season"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
@@ -285,11 +343,25 @@ class Forecaster(BaseEstimator):
         for name, known in (("cell", CELLS), ("loss", LOSSES), ("preset", tuple(PRESETS))):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.covariates is not None and not isinstance(self.covariates, Covariates):
+            raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
         _checked_levels(self.levels)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+
+
+def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
+    """unique_id and ds of the steps behind the end of each series."""
+    stamps = [panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]
+    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": np.concatenate(stamps)}
+
+
+def _checked_steps(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+    return int(value)
 
 
 def _checked_levels(levels: Sequence[Level]) -> list[Level]:

@@ -104,11 +104,11 @@ def _threads_for(network: SeasonNetwork, schooling: Schooling) -> Iterator[None]
 
 
 def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed: int) -> None:
-    """Let the network prefer the naive forecasts that do well in the history."""
+    """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        windows = Windows(store, network.origins, batches=1, batch_size=256)
-        x, y, *_ = next(iter(windows))
+        series, ends = next(Windows(store, network.origins, batches=1, batch_size=256).places())
+        x, y = store.inputs(series, ends), store.targets(series, ends, network.origins)
         measure = ForecastLoss(loss)
         steps = range(network.plan.horizon)
         network.prefer(
@@ -119,3 +119,6 @@ def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed:
                 ]
             )
         )
+        network.eval()
+        network.explain_errors(x, *store.seen(series, ends, network.origins))
+        network.train()

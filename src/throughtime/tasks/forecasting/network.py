@@ -16,13 +16,17 @@ import torch
 from torch import nn
 
 from throughtime import nn as recurrent
+from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from collections.abc import Sequence
+
+    from jaxtyping import Bool, Float
     from torch import Tensor
 
+    from throughtime.data.covariates import Feature
     from throughtime.tasks.forecasting.plan import Plan
 
 FEED_FORWARD = "feed_forward"
@@ -38,19 +42,31 @@ class SeasonNetwork(nn.Module):
         plan: sizes.
         cell: 'rnn', 'gru' or 'lstm'; or 'feed_forward', which has no memory.
         hidden_size: H.
+        features: covariates that it reads.
         dropout: of what the output layer reads.
         noise: standard deviation of what is added to the inputs in training.
     """
 
     def __init__(
-        self, plan: Plan, *, cell: str = "gru", hidden_size: int = 64, dropout: float = 0.1, noise: float = 0.02
+        self,
+        plan: Plan,
+        *,
+        cell: str = "gru",
+        hidden_size: int = 64,
+        features: Sequence[Feature] = (),
+        dropout: float = 0.1,
+        noise: float = 0.02,
     ) -> None:
         super().__init__()
         self.plan = plan
         self.ahead = min(plan.horizon, plan.long_season)  # values of the long seasons before that a forecast may read
-        features = 2 * plan.block + 2 * self.ahead + 2
-        self.layer: Any = _LAYERS[cell](features, hidden_size, batch_first=True)
+        inputs = 2 * plan.block + 2 * self.ahead + 2
+        self.reading = Reading(plan, features) if features else None
+        inputs += self.reading.size if self.reading else 0
+        self.layer: Any = _LAYERS[cell](inputs, hidden_size, batch_first=True)
         units = self.layer.hidden_size
+        ahead = any(feature.role in AHEAD for feature in features)
+        self.effects = Effects(plan, features, units) if ahead else None
         self.dropout = nn.Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
@@ -77,11 +93,21 @@ class SeasonNetwork(nn.Module):
         errors = errors.clamp(min=1e-6)
         self.preference.copy_(-4 * (errors / errors.amin(0)).log().T)
 
+    @torch.no_grad()
+    def explain_errors(
+        self, x: Float[Tensor, "N W 2"], seen: Float[Tensor, "N K F"], known: Bool[Tensor, "N K F"]
+    ) -> None:
+        """Start from the linear effects of covariates on what it forecasts wrongly, as `seen` of what came shows."""
+        if self.effects is not None:
+            forecasts, scale = self.forecast(x)
+            self.effects.start(x[..., 2:], (seen - forecasts) / scale.unsqueeze(-1), known, self.origins)
+
     def forward(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N K F"]:
         """Forecast from every origin.
 
         Args:
-            x: values, and 1 where a value is real, 0 where it was filled in.
+            x: values, and 1 where a value is real, 0 where it was filled in; with C covariates (N, W+F, 2+C), where
+                both are 0 behind the end.
         """
         forecasts, _ = self.forecast(x)
         return forecasts
@@ -90,8 +116,11 @@ class SeasonNetwork(nn.Module):
         self, x: Float[Tensor, "N W 2"], *, last: bool = False
     ) -> tuple[Float[Tensor, "N K F"], Float[Tensor, "N K"]]:
         """Forecasts, and the scale that each was made at; with `last` from the end of the window only."""
-        z, real = x.unbind(-1)
+        z, real = self.values(x).unbind(-1)
         inputs, scale = self._inputs(z, real)
+        covariates = x[..., 2:]
+        if self.reading is not None:
+            inputs = torch.cat([inputs, self.reading(covariates)], -1)
         if self.training and self.noise:
             inputs = inputs + self.noise * torch.randn_like(inputs)
         h, _ = self.layer(inputs)
@@ -100,12 +129,19 @@ class SeasonNetwork(nn.Module):
         if last:
             h, scale = h[:, -1:], scale[:, -1:]
         mixed = self._mix(torch.stack(list(naive.values()), 2), self.choice(h))
-        return mixed + scale.unsqueeze(-1) * self.correction(h), scale
+        correction = self.correction(h)
+        if self.effects is not None:
+            correction = correction + self.effects(covariates, h, self.origins[-h.shape[1] :])
+        return mixed + scale.unsqueeze(-1) * correction, scale
+
+    def values(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N W 2"]:
+        """The values, and where they are real, without covariates."""
+        return x[:, : self.plan.lookback, :2]
 
     def naive(self, x: Float[Tensor, "N W 2"], *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
         """The naive forecasts by name, from every origin or the last one."""
         seen = self.seen.to(x.device)
-        return experts(self._blocks(x[..., 0]), seen[-1:] if last else seen, self.plan)
+        return experts(self._blocks(self.values(x)[..., 0]), seen[-1:] if last else seen, self.plan)
 
     def _mix(self, naive: Float[Tensor, "N K E F"], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
         """Weigh by the softmax of preference + choice, whose sum over experts is a product of matrices."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from throughtime import __version__, _kernels, training
+from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
 from throughtime.data.frequency import Frequency
 from throughtime.data.series import Panel
@@ -35,8 +36,10 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "version": __version__,
         "isa": _kernels.isa,
         "threads": torch.get_num_threads(),
-        "settings": {**forecaster.get_params(), "levels": list(forecaster.levels)},
+        "settings": {**forecaster.get_params(), "levels": list(forecaster.levels), "covariates": _named(forecaster)},
         "plan": asdict(model.plan),
+        "features": [asdict(feature) for feature in panel.exogenous.features],
+        "holidays": panel.exogenous.country,
         "calibration": {"weight": calibration.weight, "expert": calibration.expert, "horizons": calibration.horizons},
         "frequency": asdict(panel.frequency),
         "kind": asdict(forecaster.kind_),
@@ -48,9 +51,12 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     arrays = {
         "calibration.shape": calibration.shape,
         "calibration.quantiles": calibration.quantiles,
+        "calibration.paths": calibration.paths,
         "panel.values": panel.values,
         "panel.offsets": panel.offsets,
         "panel.starts": panel.starts.astype(np.int64),
+        "panel.beside": panel.exogenous.values,
+        "panel.beside_offsets": panel.exogenous.offsets,
     }
     tensors = {f"network.{name}": value for name, value in model.network.state_dict().items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
@@ -66,14 +72,16 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     """
     config, tensors = found.config, found.tensors
     settings = {**config["settings"], "levels": tuple(config["settings"]["levels"])}
-    forecaster = Forecaster(**settings)
+    named = settings.get("covariates")
+    forecaster = Forecaster(**{**settings, "covariates": None if named is None else Covariates(**named)})
     forecaster._check_settings()  # noqa: SLF001 - the directory may have been written by anyone
-    network = _network(forecaster, config["plan"], tensors)
     panel = _panel(config, tensors)
+    network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
     calibration = Calibration(
         **config["calibration"],
         shape=_array(tensors, "calibration.shape", "f8"),
         quantiles=_array(tensors, "calibration.quantiles", "f8"),
+        paths=_paths(tensors, forecaster.horizon),
     )
     if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
@@ -86,7 +94,13 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     return forecaster
 
 
-def _network(forecaster: Forecaster, sizes: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeasonNetwork:
+def _named(forecaster: Forecaster) -> dict[str, Any] | None:
+    return None if forecaster.covariates is None else asdict(forecaster.covariates)
+
+
+def _network(
+    forecaster: Forecaster, sizes: dict[str, Any], features: list[Feature], tensors: dict[str, torch.Tensor]
+) -> SeasonNetwork:
     """The network, allocated only when the file holds just its weights."""
     plan = Plan(**sizes)
     values = [getattr(plan, f.name) for f in fields(plan)]
@@ -96,7 +110,7 @@ def _network(forecaster: Forecaster, sizes: dict[str, Any], tensors: dict[str, t
         raise ValueError(f"impossible sizes: {plan}")
     weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
     with torch.device("meta"):
-        network = SeasonNetwork(plan, cell=forecaster.cell, hidden_size=forecaster.hidden_size)
+        network = SeasonNetwork(plan, cell=forecaster.cell, hidden_size=forecaster.hidden_size, features=features)
     expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
     if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
         raise ValueError("the weights are not those of the network that the configuration describes")
@@ -116,11 +130,39 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     whole = len(offsets) == len(ids) + 1 and len(starts) == len(ids) > 0
     if not whole or offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any():
         raise ValueError("the series and their lengths do not fit together")
-    return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]))
+    exogenous = _exogenous(config, tensors, len(ids))
+    return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]), exogenous)
 
 
-def _array(tensors: dict[str, torch.Tensor], name: str, kind: str) -> np.ndarray:
+def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
+    """Errors from step to step, which models of the first version do not have."""
+    if "calibration.paths" not in tensors:
+        return np.zeros((0, horizon))
+    paths = _array(tensors, "calibration.paths", "f8", 2)
+    if paths.shape[1] != horizon or not (np.abs(paths) <= 1).all():
+        raise ValueError("the paths of errors have another horizon than the forecaster")
+    return paths
+
+
+def _exogenous(config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int) -> Exogenous:
+    """The covariates, which models of the first version do not have."""
+    features, country = [Feature(**each) for each in config.get("features", [])], config.get("holidays", "")
+    if not isinstance(country, str) or not (features or country):
+        return Exogenous()
+    values = _array(tensors, "panel.beside", "f8", 2)
+    offsets = _array(tensors, "panel.beside_offsets", "i8")
+    whole = len(offsets) == series + 1 and offsets[0] == 0 and offsets[-1] == len(values)
+    if not whole or (np.diff(offsets) < 0).any() or values.shape[1] != len(features):
+        raise ValueError("the series and their covariates do not fit together")
+    for feature, column in zip(features, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        if feature.categories and not np.isin(known, range(len(feature.categories) + 1)).all():
+            raise ValueError(f"column {feature.name} holds codes of no category")
+    return Exogenous(features, values, offsets, country)
+
+
+def _array(tensors: dict[str, torch.Tensor], name: str, kind: str, dimensions: int = 1) -> np.ndarray:
     array = tensors[name].numpy()
-    if array.dtype != kind or array.ndim != 1:
-        raise ValueError(f"{name}: expected a row of {kind}, got {array.dtype} of shape {array.shape}")
+    if array.dtype != kind or array.ndim != dimensions:
+        raise ValueError(f"{name}: expected {dimensions} dimensions of {kind}, got {array.dtype} {array.shape}")
     return array

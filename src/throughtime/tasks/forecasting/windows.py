@@ -1,7 +1,7 @@
 """Windows of a panel as tensors: one contiguous store, cut without a Python step for each window.
 
 The network does not see values but logarithms where a series is positive, and multiples of its typical size where it is
-not; `Store` holds both, and undoes it.
+not; `Store` holds both, and undoes it. Covariates are seen in units of how much they change within their series.
 """
 
 from __future__ import annotations
@@ -58,15 +58,30 @@ class Store:
         self.values = torch.from_numpy(values)
         self.z = torch.from_numpy(z)
         self.real = torch.from_numpy(real)
+        self.covariates = self._covariates(panel, pad, total)
 
     def inputs(self, series: Tensor, ends: Tensor) -> Tensor:
-        """What forecasts from step `ends` of each series read: (N, W, 2)."""
-        window = (self.starts[series] + ends).unsqueeze(1) + torch.arange(-self.plan.lookback, 0)
-        return torch.stack([self.z[window], self.real[window]], -1).float()
+        """What forecasts from step `ends` of each series read: (N, W, 2), or (N, W+F, 2+C) with C covariates.
 
-    def seen(self, series: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-        """What followed `ends` as the network would see it, and whether it is known: (N, F) each."""
-        at = (self.starts[series] + ends).unsqueeze(1) + torch.arange(self.plan.horizon)
+        The two are the values and whether they are real, both 0 behind the end.
+        """
+        plan = self.plan
+        first = (self.starts[series] + ends).unsqueeze(1)
+        window = first + torch.arange(-plan.lookback, 0)
+        x = torch.stack([self.z[window], self.real[window]], -1).float()
+        if not self.covariates.shape[1]:
+            return x
+        x = torch.nn.functional.pad(x, (0, 0, 0, plan.horizon))
+        return torch.cat([x, self.covariates[first + torch.arange(-plan.lookback, plan.horizon)]], -1)
+
+    def seen(self, series: Tensor, ends: Tensor, origins: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What followed `ends` as the network would see it, and whether it is known: (N, F) each.
+
+        With origins in the windows that end there, what followed each of them: (N, K, F).
+        """
+        at = (self.starts[series] + ends).unsqueeze(1)
+        at = at if origins is None else (at - self.plan.lookback + origins).unsqueeze(-1)
+        at = at + torch.arange(self.plan.horizon)
         return self.z[at], self.real[at] > 0
 
     def held_out(self, held_out: int, most: int, origins: Tensor) -> Batch | None:
@@ -97,6 +112,24 @@ class Store:
         unit, positive = self.unit[series].reshape(shape), self.positive[series].reshape(shape) > 0
         return torch.where(positive, z.double().clamp(max=60).exp(), z.double()) * unit
 
+    def _covariates(self, panel: Panel, pad: int, total: int) -> Tensor:
+        """What the network sees of the covariates, at the places of `z`: (total, C)."""
+        features = panel.exogenous.all_features
+        if not features:
+            return torch.zeros(0, 0)
+        found = np.zeros((total, len(features)), dtype=np.float32)
+        for i, series in enumerate(panel):
+            course = panel.course(i, len(series) + self.plan.horizon)
+            for c, feature in enumerate(features):
+                if feature.role == "static" and not feature.categories:
+                    course[:, c] = (course[:, c] - feature.mean) / feature.scale
+                elif not feature.categories and not feature.flag:
+                    course[:, c] = _in_own_units(course[:, c], len(series))
+            first = int(self.starts[i])
+            edges = ((pad, pad - self.plan.horizon), (0, 0))
+            found[first - pad : first + len(series) + pad] = np.pad(np.nan_to_num(course), edges, mode="edge")
+        return torch.from_numpy(found)
+
 
 class Windows:
     """Random windows of a store, as batches for the training loop: any series, any phase.
@@ -113,6 +146,11 @@ class Windows:
         self._weights = lengths.clamp(max=float(lengths.median()) * 3, min=float(lengths.median()) / 3)
 
     def __iter__(self) -> Iterator[Batch]:
+        for series, ends in self.places():
+            yield Batch(self._store.inputs(series, ends), self._store.targets(series, ends, self._origins))
+
+    def places(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Series and ends of the windows of each batch."""
         shortest = 2 * self._store.plan.block
         for _ in range(self._batches):
             series = torch.multinomial(self._weights, self._batch_size, replacement=True)
@@ -120,7 +158,16 @@ class Windows:
             lengths = self._store.lengths[series]
             least = torch.minimum(lengths // 2, torch.tensor(self._store.plan.lookback)).clamp(min=shortest)
             ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
-            yield Batch(self._store.inputs(series, ends), self._store.targets(series, ends, self._origins))
+            yield series, ends
+
+
+def _in_own_units(values: np.ndarray, steps: int) -> np.ndarray:
+    """Numbers as distances from their mean over the first `steps`, in standard deviations."""
+    known = values[:steps][np.isfinite(values[:steps])]
+    if not len(known):
+        return values * 0.0
+    spread = float(known.std())
+    return np.arcsinh((values - known.mean()) / (spread if spread > 1e-9 * abs(float(known.mean())) else 1.0))
 
 
 def _filled(series: np.ndarray, known: np.ndarray, season: int) -> np.ndarray:

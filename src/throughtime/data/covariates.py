@@ -1,0 +1,216 @@
+"""What is known beside the values of a series: other columns, and the calendar's public holidays.
+
+A user names columns by what is known of them: `future` ones also for the steps to forecast (prices, promotions, the
+weather as forecast), `past` ones until now, `static` ones once for a series. Each column becomes a `Feature`: numbers
+in units of how they usually change, or codes of words; and `Exogenous` holds all of them on the grid of the series.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROLES = ("future", "past", "static")
+"""What may be known of a column."""
+
+_MOST_CATEGORIES = 200
+_HOLIDAY, _NEAR = "holiday", "near_holiday"
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Columns beside y that help to forecast it; each is numbers, true or false, or words.
+
+    Args:
+        future: columns that are known in advance for the steps to forecast too.
+        past: columns that are known up to the end of the history.
+        static: columns that do not change within a series.
+        holidays: country whose public holidays are known, such as 'DE', or one and its subdivision, such as 'US-CA'.
+
+    >>> Covariates(future=["price", "promotion"], holidays="DE").names
+    ('price', 'promotion')
+    """
+
+    future: Sequence[str] = ()
+    past: Sequence[str] = ()
+    static: Sequence[str] = ()
+    holidays: str = ""
+
+    def __post_init__(self) -> None:
+        for role in ROLES:
+            given = getattr(self, role)
+            if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+                raise InputError(f"covariates: expected a list of names of columns as {role}, got {given!r}")
+            object.__setattr__(self, role, tuple(given))
+        again = [name for i, name in enumerate(self.names) if name in self.names[:i]]
+        if again:
+            raise InputError(f"covariates: {again[0]} is named twice; a column is either future, past or static")
+        if self.holidays:
+            holiday_calendar(self.holidays, [2024])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns, in order of their roles."""
+        return (*self.future, *self.past, *self.static)
+
+    def role(self, name: str) -> str:
+        """What is known of a column."""
+        return next(role for role in ROLES if name in getattr(self, role))
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What was learned of a column in training.
+
+    Attributes:
+        name: of the column.
+        role: 'future', 'past' or 'static'.
+        categories: words that it holds, the most frequent first; empty for numbers.
+        flag: whether it holds nothing but 0 and 1.
+        mean: of its numbers.
+        scale: their standard deviation, 1 where they do not vary.
+    """
+
+    name: str
+    role: str
+    categories: tuple[str, ...] = ()
+    flag: bool = False
+    mean: float = 0.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "categories", tuple(self.categories))
+        if self.role not in ROLES or not isinstance(self.name, str) or type(self.flag) is not bool:
+            raise ValueError(f"feature: impossible: {self}")
+
+    @classmethod
+    def of(cls, name: str, role: str, cells: list[Any]) -> Self:
+        """Look at the cells of a column."""
+        known = [cell for cell in cells if not _empty(cell)]
+        if not known:
+            raise InputError(f"column {name}: expected numbers or words, got nothing but empty cells")
+        if all(isinstance(cell, int | float | np.number | np.bool_) for cell in known):
+            numbers = np.array(known, dtype=np.float64)
+            flag = bool(np.isin(numbers, (0.0, 1.0)).all())
+            return cls(name, role, flag=flag, mean=float(numbers.mean()), scale=float(numbers.std()) or 1.0)
+        if not all(isinstance(cell, str) for cell in known):
+            raise InputError(f"column {name}: expected numbers or words, got {type(known[0]).__name__}")
+        words, counts = np.unique(np.array(known), return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
+        return cls(name, role, categories=tuple(words[order].tolist()))
+
+    def encode(self, cells: list[Any]) -> np.ndarray:
+        """Numbers as they are, words as codes from 1 on, 0 for a word never seen in training; NaN where empty.
+
+        Raises:
+            InputError: for a cell that the training would not have understood.
+        """
+        if self.categories:
+            codes = {word: i + 1.0 for i, word in enumerate(self.categories)}
+            return np.array([np.nan if _empty(cell) else codes.get(str(cell), 0.0) for cell in cells])
+        try:
+            found = np.array([np.nan if _empty(cell) else float(cell) for cell in cells])
+        except (TypeError, ValueError):
+            odd = next(cell for cell in cells if isinstance(cell, str))
+            raise InputError(f"column {self.name}: expected numbers as in training, got {odd!r}") from None
+        if np.isinf(found).any():
+            raise InputError(f"column {self.name}: row {int(np.isinf(found).argmax()) + 1} is infinite; mend it")
+        return found
+
+
+def _empty(cell: Any) -> bool:
+    return (
+        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
+    )
+
+
+@dataclass(frozen=True)
+class Exogenous:
+    """Encoded columns of the series of a panel, each from its first step on and as far as anything is known.
+
+    Attributes:
+        features: of the C columns.
+        values: of all series one after the other, NaN where unknown: (T, C).
+        offsets: where each series begins, and the end: n+1 numbers.
+        country: whose holidays are known, '' for none.
+    """
+
+    features: list[Feature] = field(default_factory=list)
+    values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    country: str = ""
+
+    @classmethod
+    def of(cls, features: list[Feature], arrays: list[np.ndarray], country: str) -> Self:
+        """From one array (T, C) for each series."""
+        offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
+        return cls(features, np.concatenate(arrays), offsets, country)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    @property
+    def all_features(self) -> list[Feature]:
+        """The features of columns, and those of the calendar."""
+        made = [Feature(name, "future", flag=True) for name in (_HOLIDAY, _NEAR)] if self.country else []
+        return [*self.features, *made]
+
+    def kept(self, series: list[int]) -> Self:
+        """Those of some series alone."""
+        if not self.features:
+            return self
+        return self.of(self.features, [self[i] for i in series], self.country)
+
+    def course(self, i: int, stamps: np.ndarray) -> np.ndarray:
+        """All features of series i at the stamps of its first steps, NaN where unknown: (len(stamps), C)."""
+        found = np.full((len(stamps), len(self.features)), np.nan)
+        if self.features:
+            known = self[i][: len(stamps)]
+            found[: len(known)] = known
+            for c, feature in enumerate(self.features):
+                if feature.role == "static" and len(known):
+                    found[:, c] = known[0, c]
+        return np.concatenate([found, holidays(self.country, stamps)], 1) if self.country else found
+
+
+def holidays(country: str, stamps: np.ndarray) -> np.ndarray:
+    """Whether a holiday lies between each stamp and the next, and whether a day beside a holiday does: (T, 2)."""
+    days = stamps.astype("M8[D]")
+    if stamps.dtype.kind != "M":
+        raise InputError("covariates: holidays need dates, but the steps of the series are whole numbers")
+    step = max(1, int(np.median(np.diff(days).astype(int)))) if len(days) > 1 else 1
+    first, last = days.min() - 1, days.max() + step + 1
+    every = np.arange(first, last + 1)
+    years = range(int(str(first)[:4]), int(str(last)[:4]) + 1)
+    free = np.isin(every, np.array(holiday_calendar(country, years), dtype="M8[D]"))
+    beside = ~free & (np.roll(free, 1) | np.roll(free, -1))
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(np.stack([free, beside], 1), 0)])
+    at = (days - first).astype(int)
+    return np.minimum(sums[at + step] - sums[at], 1.0)
+
+
+def holiday_calendar(country: str, years: Sequence[int] | range) -> list[Any]:
+    """Public holidays as dates.
+
+    Raises:
+        InputError: for a country that is not known, and where the package `holidays` is missing.
+    """
+    try:
+        import holidays as package
+    except ImportError as error:
+        raise InputError("covariates: holidays need a package more: pip install throughtime[forecast]") from error
+    name, _, subdivision = country.partition("-")
+    try:
+        return sorted(package.country_holidays(name, subdiv=subdivision or None, years=list(years)))
+    except NotImplementedError:
+        raise InputError(
+            f"covariates: expected the code of a country such as DE or US-CA for holidays, got {country!r}"
+        ) from None

@@ -1,0 +1,183 @@
+"""Columns beside y: what they are worth, what forecasts may know of them, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+
+import throughtime as tt
+from throughtime import InputError
+from throughtime.data.covariates import holidays
+
+FUTURE = 7
+
+
+def shop(steps: int = 200, series: int = 2) -> pd.DataFrame:
+    """Sales that rise with promotions and fall with prices; the last week has no sales yet."""
+    random = np.random.default_rng(0)
+    parts = []
+    for i in range(series):
+        total = steps + FUTURE
+        promotion = random.random(total) < 0.2
+        price = 10 + 5 * i + 0.3 * random.standard_normal(total).cumsum()
+        week = 8 * np.sin(2 * np.pi * np.arange(total) / 7)
+        y = 60 + week + 30 * promotion - 3 * (price - price.mean()) + random.standard_normal(total)
+        y[steps:] = np.nan
+        ds = pd.date_range("2023-01-02", periods=total)
+        kind = ["small", "large"][i % 2]
+        parts.append({"unique_id": f"s{i}", "ds": ds, "y": y, "promotion": promotion, "price": price, "kind": kind})
+    return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
+
+
+KNOWN = tt.Covariates(future=["promotion", "price"], static=["kind"])
+
+
+def quick(covariates: tt.Covariates | None = KNOWN, **settings: object) -> tt.Forecaster:
+    return tt.Forecaster(FUTURE, preset="fast", hidden_size=16, covariates=covariates, **settings)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tt.Forecaster:
+    return quick().fit(shop())
+
+
+def ahead(df: pd.DataFrame) -> pd.DataFrame:
+    return df.loc[df["y"].isna(), ["unique_id", "ds", "promotion", "price", "kind"]]
+
+
+def test_what_is_known_in_advance_makes_better_forecasts() -> None:
+    df = shop()
+    known = quick().backtest(df, n_windows=3, memoryless=False).scores
+    blind = quick(None).backtest(df.dropna(), n_windows=3, memoryless=False).scores
+    assert known["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
+    assert known["naive"] == blind["naive"]
+
+
+def test_rows_behind_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
+    df = shop()
+    forecast = fitted.predict()
+    assert forecast["ds"].iloc[0] == df.loc[df["y"].isna(), "ds"].iloc[0]
+    pd.testing.assert_frame_equal(fitted.predict(df), forecast, check_exact=True)
+    pd.testing.assert_frame_equal(fitted.predict(df.dropna(), future=ahead(df)), forecast, check_exact=True)
+    as_polars = fitted.predict(pl.from_pandas(df.dropna()), future=pl.from_pandas(ahead(df)))
+    np.testing.assert_array_equal(as_polars["throughtime"], forecast["throughtime"])
+
+
+def test_a_step_of_the_forecast_knows_what_was_announced_for_it(fitted: tt.Forecaster) -> None:
+    df = shop()
+    future = ahead(df)
+    chosen = (future["unique_id"] == "s0") & (future["ds"] == future["ds"].iloc[3])
+    quiet, loud = future.copy(), future.copy()
+    quiet.loc[chosen, "promotion"], loud.loc[chosen, "promotion"] = False, True
+    difference = (fitted.predict(future=loud)["throughtime"] - fitted.predict(future=quiet)["throughtime"]).to_numpy()
+    assert difference[3] > 10
+    assert np.flatnonzero(difference).tolist() == [3]
+
+
+def test_columns_of_the_past_are_not_known_behind_the_end() -> None:
+    df = shop()
+    fitted = quick(tt.Covariates(past=["price"])).fit(df.dropna())
+    expected = fitted.predict()["throughtime"]
+    with_more = df.copy()
+    with_more.loc[df["y"].isna(), "price"] = 1e6
+    changed = fitted.predict(with_more)
+    assert changed["ds"].iloc[0] == df["ds"].iloc[200 + FUTURE - 1] + pd.Timedelta(days=1)
+    past = df.dropna().copy()
+    past["price"] *= np.linspace(1, 3, len(past))
+    assert not np.array_equal(fitted.predict(past)["throughtime"], expected)
+
+
+def test_covariates_are_saved_with_the_forecaster(fitted: tt.Forecaster, tmp_path: object) -> None:
+    fitted.save(f"{tmp_path}/model")
+    loaded = tt.load(f"{tmp_path}/model")
+    assert loaded.covariates == KNOWN
+    pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
+    pd.testing.assert_frame_equal(loaded.predict(shop()), fitted.predict(), check_exact=True)
+
+
+def test_words_never_seen_and_series_never_seen_are_forecast(fitted: tt.Forecaster) -> None:
+    df = shop()
+    df["kind"], df["unique_id"] = "tiny", "new-" + df["unique_id"]
+    assert np.isfinite(fitted.predict(df)["throughtime"]).all()
+
+
+def test_gaps_in_a_column_are_filled_and_said() -> None:
+    df = shop()
+    df.loc[[20, 21], "price"] = np.nan
+    fitted = quick(budget=0.2).fit(df)
+    assert "Series s0: column price has 2 gaps, filled with the value before." in fitted.notes_
+
+
+def test_settings_with_covariates_are_cloned() -> None:
+    assert clone(quick()).get_params() == quick().get_params()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda df: df.dropna(), r"series s0: column promotion has no value for 2023-07-21, .* up to 2023-07-27"),
+        (lambda df: df.iloc[:-1], r"series s1: column promotion has no value for 2023-07-27"),
+        (lambda df: df.assign(price=df["price"].where(df["ds"] != "2023-07-23")), "price has no value for 2023-07-23"),
+        (lambda df: df.drop(columns="price"), "got 'price'; its columns are unique_id, ds, y, promotion, kind"),
+        (lambda df: df.assign(price="cheap"), "column price: expected numbers as in training, got 'cheap'"),
+        (lambda df: df.assign(price=np.inf), "column price: row 1 is infinite"),
+    ],
+    ids=["no future", "short future", "gap in the future", "no column", "words for numbers", "infinite"],
+)  # fmt: skip
+def test_what_is_missing_is_named(fitted: tt.Forecaster, change: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fitted.predict(change(shop()))
+
+
+@pytest.mark.parametrize(
+    ("covariates", "message"),
+    [
+        (lambda: tt.Covariates(future="price"), "expected a list of names of columns as future, got 'price'"),
+        (lambda: tt.Covariates(future=["price"], past=["price"]), "price is named twice"),
+        (lambda: tt.Covariates(holidays="XX"), "code of a country such as DE or US-CA"),
+    ],
+)
+def test_impossible_covariates_are_refused(covariates: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        covariates()
+
+
+def test_a_static_column_that_changes_is_refused() -> None:
+    with pytest.raises(InputError, match="series s0: column price changes, but static columns have one value"):
+        quick(tt.Covariates(static=["price"])).fit(shop())
+
+
+def test_a_future_must_fit_its_past(fitted: tt.Forecaster) -> None:
+    future = ahead(shop())
+    with pytest.raises(InputError, match="series s9 has no past; its series are s0, s1"):
+        fitted.predict(future=future.assign(unique_id="s9"))
+    with pytest.raises(InputError, match="2023-07-21 06:00:00 is not one of its dates, which come every day"):
+        fitted.predict(future=future.assign(ds=future["ds"] + pd.Timedelta(hours=6)))
+    with pytest.raises(InputError, match="without columns that are known in advance"):
+        quick(None, budget=0.1).fit(shop().dropna()).predict(future=future)
+
+
+def test_holidays_are_those_of_the_country() -> None:
+    days = np.arange("2024-12-23", "2024-12-29", dtype="M8[D]").astype("M8[us]")
+    assert holidays("DE", days)[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
+    assert holidays("DE", days)[:, 1].tolist() == [0, 1, 0, 0, 1, 0]
+    assert holidays("US", days)[:, 0].tolist() == [0, 0, 1, 0, 0, 0]
+    months = np.array(["2024-11-01", "2024-12-01", "2025-01-01"], dtype="M8[us]")
+    assert holidays("DE", months)[:, 0].tolist() == [0, 1, 1]
+    hours = np.array(["2024-12-24T23", "2024-12-25T00", "2024-12-25T23"], dtype="M8[us]")
+    assert holidays("DE", hours)[:, 0].tolist() == [0, 1, 1]
+
+
+def test_holidays_need_no_rows_of_the_future() -> None:
+    days = pd.date_range("2018-01-01", periods=3 * 365)
+    free = holidays("DE", days.to_numpy().astype("M8[us]"))[:, 0] > 0
+    y = 50 + 5 * np.sin(2 * np.pi * np.arange(len(days)) / 7) + 40 * free
+    fitted = quick(tt.Covariates(holidays="DE")).fit(pd.DataFrame({"ds": days, "y": y}).iloc[: 3 * 365 - 10])
+    forecast = fitted.predict().set_index("ds")["throughtime"]
+    assert forecast.index[0] == pd.Timestamp("2020-12-21")
+    assert forecast["2020-12-25"] - forecast["2020-12-23"] > 10
+    with pytest.raises(InputError, match="holidays need dates"):
+        quick(tt.Covariates(holidays="DE"), budget=0.1).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _NOISE = 0.5  # of the mean length
-_PICKED = 1 << 18  # numbers of several batches together, at most
+_PICKED = 1 << 16  # numbers of several batches together, at most
 
 
 class Batch(NamedTuple):

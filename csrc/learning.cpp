@@ -1,35 +1,10 @@
 // Updates of small networks, where everything around the arithmetic would cost more than the arithmetic.
-#include "learning.hpp"
-
-#include "cell.hpp"
-#include "gemm.hpp"
-#include "plan.hpp"
+#include "rules.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 namespace {
 
 extern "C" double log(double);
-extern "C" double pow(double, double);
-extern "C" double sqrt(double);
-
-// The sum of all lanes, halves first.
-template <class T, int stride = lanes<T> / 2>
-THROUGHTIME_INLINE T sum_of(Vec<T> v) {
-    if constexpr (stride == 0) {
-        return v[0];
-    } else {
-        Vec<T> other = v;
-        ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v, other);
-        return sum_of<T, stride / 2>(v + other);
-    }
-}
-
-// y += x for `count` elements.
-template <class T>
-void add(const T* x, T* y, ptrdiff_t count) {
-    for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
-        store_units(y, count, b, load_units(x, count, b) + load_units(y, count, b));
-}
 
 template <class T>
 THROUGHTIME_INLINE T dot(const T* x, const T* y, ptrdiff_t count) {
@@ -39,84 +14,85 @@ THROUGHTIME_INLINE T dot(const T* x, const T* y, ptrdiff_t count) {
     return sum_of<T>(sum);
 }
 
-template <class T>
-struct LearningMemory {
-    T *y[max_layers], *kept[max_layers], *dy[max_layers];  // (T, N, H); as each kernel keeps; (T, N, H)
-    T* final[max_layers][max_states];                      // (N, H)
-    T* dfinal;                                             // (N, H) of the last layer
-    T* z;                                                  // [thread](O)
-    T* shares;                                             // [thread after the first](O, H) and (O): output's gradient
-    double* losses;                                        // [thread]
-    T* gradients;                                          // of all parameters, one after the other
-
-    void layout(Pieces& pieces, const Learning& l, ptrdiff_t steps) {
-        for (int i = 0; i < l.depth; ++i) {
-            const Layer& layer = l.layers[i];
-            const ptrdiff_t values = steps * l.batch * layer.hidden;
-            y[i] = pieces.take<T>(values);
-            dy[i] = pieces.take<T>(values);
-            kept[i] = pieces.take<T>(layer.kernel->kept_scalars(steps * l.batch, layer.hidden, 1));
-            for (int j = 0; j < layer.kernel->states; ++j) final[i][j] = pieces.take<T>(l.batch * layer.hidden);
-        }
-        dfinal = pieces.take<T>(l.batch * l.layers[l.depth - 1].hidden);
-        z = pieces.take<T>(l.threads * l.outputs);
-        shares = pieces.take<T>((l.threads - 1) * share_scalars(l));
-        losses = pieces.take<double>(l.threads);
-        ptrdiff_t count = 0;
-        for (int i = 0; i < l.parameter_count; ++i) count += l.parameters[i].count;
-        gradients = pieces.take<T>(count);
+// How many slices of the batch there are, each of which a thread runs from the input to the gradients. Its memory is
+// then nobody else's, and threads meet only where gradients are added up.
+int slices_of(const Learning& l, ptrdiff_t steps) {
+    double work = 0;
+    for (int i = 0; i < l.depth; ++i) {
+        const Layer& layer = l.layers[i];
+        work += 2.0 * layer.kernel->gates * double(layer.hidden) * double(layer.hidden + layer.inputs);
     }
-    static ptrdiff_t share_scalars(const Learning& l) { return l.outputs * (l.layers[l.depth - 1].hidden + 1); }
-};
+    if (work * double(l.batch * steps) < 2e5) return 1;
+    // Each slice packs the weights for itself, which takes as long as some rows.
+    const ptrdiff_t worth = l.batch * steps / 32;
+    return int(larger(ptrdiff_t(1), smaller(worth, smaller(ptrdiff_t(l.threads), l.batch))));
+}
 
+// The gradients of some rows of the batch.
 template <class T>
-class LearningRun {
+class SliceRun {
     using V = Vec<T>;
 
   public:
-    LearningRun(const Learning& call, const LearningMemory<T>& memory) : l_(call), m_(memory) {
-        ptrdiff_t at = 0;
-        for (int i = 0; i < l_.parameter_count; ++i) {
-            gradients_[i] = l_.parameters[i].value ? m_.gradients + at : nullptr;
-            at += l_.parameters[i].count;
+    SliceRun(const Learning& call, Range rows, int threads, SliceMemory<T>& memory)
+        : l_(call), rows_(rows), threads_(threads), m_(memory) {}
+
+    void operator()(const Source& source, const Window& w) {
+        source_ = &source;
+        forward(w);
+        m_.loss = output(w);
+        backward(w);
+    }
+
+    // The state to go on from, of the weights before the update.
+    void carry(const Window& w) const {
+        for (int i = 0; i < l_.depth; ++i) {
+            const Layer& layer = l_.layers[i];
+            const ptrdiff_t values = rows_.count() * layer.hidden, t = w.carry - w.start - 1;
+            for (int j = 0; j < layer.kernel->states; ++j) {
+                T* const to = state(i, j);
+                if (w.carry == w.stop) {
+                    copy(m_.final[i][j], values, to);
+                } else if (j == 0) {
+                    copy(m_.y[i] + t * values, values, to);
+                } else {
+                    for (ptrdiff_t n = 0; n < rows_.count(); ++n)
+                        for (ptrdiff_t u = 0; u < layer.hidden; ++u)
+                            to[n * layer.hidden + u] =
+                                m_.kept[i][layer.kernel->kept_state_at(t, n, rows_.count(), layer.hidden, u, j)];
+                }
+            }
         }
     }
 
-    ptrdiff_t operator()() {
-        for (ptrdiff_t i = 0; i < l_.count; ++i) {
-            const Window& w = l_.windows[i];
-            Report& report = l_.reports[i];
-            forward(w);
-            report.loss = output(w);
-            backward(w);
-            report.norm = norm();
-            // Finite numbers differ from themselves by zero, others by no number.
-            if (report.loss - report.loss != 0 || report.norm - report.norm != 0) return i;
-            update(l_.updates + i + 1, report.norm);
-            carry(w);
-        }
-        return l_.count;
+    // A batch begins with a state of zero.
+    void forget() const {
+        for (int i = 0; i < l_.depth; ++i)
+            for (int j = 0; j < l_.layers[i].kernel->states; ++j)
+                fill(state(i, j), rows_.count() * l_.layers[i].hidden, T(0));
     }
 
   private:
+    T* state(int i, int j) const { return static_cast<T*>(l_.layers[i].state[j]) + rows_.first * l_.layers[i].hidden; }
+
     Problem problem(int i, const Window& w) const {
         const Layer& layer = l_.layers[i];
-        const ptrdiff_t inputs = l_.batch * layer.inputs, outputs = l_.batch * layer.hidden;
+        const ptrdiff_t inputs = rows_.count() * layer.inputs, outputs = rows_.count() * layer.hidden;
         return {.steps = w.stop - w.start,
-                .batch = l_.batch,
+                .batch = rows_.count(),
                 .inputs = layer.inputs,
                 .hidden = layer.hidden,
                 .directions = 1,
                 .reverse = false,
-                .threads = l_.threads,
+                .threads = threads_,
                 .lengths = nullptr,
                 .order = nullptr,
-                .x = i ? Layout{inputs, layer.inputs, nullptr} : l_.x_layout,
+                .x = i ? Layout{inputs, layer.inputs, nullptr} : source_->x_layout,
                 .y = {outputs, layer.hidden, nullptr}};
     }
 
     const void* input(int i, const Window& w) const {
-        return i ? m_.y[i - 1] : static_cast<const T*>(l_.x) + l_.x_layout.at(w.start, 0);
+        return i ? m_.y[i - 1] : static_cast<const T*>(source_->x) + source_->x_layout.at(w.start, rows_.first);
     }
 
     void forward(const Window& w) const {
@@ -128,89 +104,97 @@ class LearningRun {
             f.y = m_.y[i];
             f.kept = m_.kept[i];
             for (int j = 0; j < l_.layers[i].kernel->states; ++j) {
-                f.state_0[j] = l_.layers[i].state[j];
+                f.state_0[j] = state(i, j);
                 f.state_n[j] = m_.final[i][j];
             }
             l_.layers[i].kernel->forward(f);
         }
     }
 
-    // The loss, and the gradients of the output layer and of what it read. Rows are shared out as the kernels do it.
+    // The share of these rows in the loss, and the gradients of the output layer and of what it read.
     double output(const Window& w) const {
         const int top = l_.depth - 1;
         const ptrdiff_t hidden = l_.layers[top].hidden, steps = l_.final_state ? 1 : w.stop - w.loss;
-        const ptrdiff_t skipped = (w.loss - w.start) * l_.batch, scalars = m_.share_scalars(l_);
-        const bool wide = steps * l_.batch * hidden * l_.outputs > 20000;
-        int members = 1;
-        parallel(wide ? int(smaller(ptrdiff_t(l_.threads), l_.batch)) : 1, [&](int me, int all) {
-            if (me == 0) members = all;
-            T* const dweight = me ? m_.shares + (me - 1) * scalars : gradients_[l_.parameter_count - 2];
-            T* const dbias = me ? dweight + l_.outputs * hidden : gradients_[l_.parameter_count - 1];
-            fill(dweight, l_.outputs * hidden, T(0));
-            if (dbias) fill(dbias, l_.outputs, T(0));
-            const Range mine = Range::part(l_.batch, me, all);
-            if (!l_.final_state)
-                for (ptrdiff_t t = w.start; t < w.loss; ++t)
-                    fill(m_.dy[top] + ((t - w.start) * l_.batch + mine.first) * hidden, mine.count() * hidden, T(0));
-            double loss = 0;
-            for (ptrdiff_t t = 0; t < steps; ++t)
-                for (ptrdiff_t n = mine.first; n < mine.last; ++n) {
-                    const ptrdiff_t row = (l_.final_state ? n : skipped + t * l_.batch + n) * hidden;
-                    const ptrdiff_t target = l_.target_layout.at(l_.final_state ? 0 : w.loss + t, n);
-                    loss += one_output((l_.final_state ? m_.final[top][0] : m_.y[top]) + row, hidden, target,
-                                       double(steps * l_.batch), m_.z + me * l_.outputs,
-                                       (l_.final_state ? m_.dfinal : m_.dy[top]) + row, dweight, dbias);
-                }
-            m_.losses[me] = loss;
-        });
-        double loss = m_.losses[0];
-        for (int me = 1; me < members; ++me) {
-            const T* const share = m_.shares + (me - 1) * scalars;
-            add(share, gradients_[l_.parameter_count - 2], l_.outputs * hidden);
-            if (gradients_[l_.parameter_count - 1])
-                add(share + l_.outputs * hidden, gradients_[l_.parameter_count - 1], l_.outputs);
-            loss += m_.losses[me];
+        const ptrdiff_t rows = rows_.count(), skipped = l_.final_state ? 0 : (w.loss - w.start) * rows * hidden;
+        const T* h = (l_.final_state ? m_.final[top][0] : m_.y[top]) + skipped;
+        T* dh = l_.final_state ? m_.dfinal : m_.dy[top];
+        T* const dweight = m_.gradients[l_.parameter_count - 2];
+        T* const dbias = m_.gradients[l_.parameter_count - 1];
+        fill(dweight, l_.outputs * hidden, T(0));
+        if (dbias) fill(dbias, l_.outputs, T(0));
+        fill(dh, skipped, T(0));
+        dh += skipped;
+        const double each = 1 / double(steps * l_.batch);
+        const ptrdiff_t first = l_.final_state ? 0 : w.loss;
+        double loss = 0;
+        for (ptrdiff_t t = 0; t < steps; ++t) {
+            const auto some = [&]<int R>(ptrdiff_t n) {
+                ptrdiff_t target[R];
+                for (int r = 0; r < R; ++r) target[r] = source_->target_layout.at(first + t, rows_.first + n + r);
+                const ptrdiff_t at = (t * rows + n) * hidden;
+                loss += outputs<R>(h + at, hidden, target, each, dh + at, dweight, dbias);
+            };
+            ptrdiff_t n = 0;
+            for (; n + 4 <= rows; n += 4) some.template operator()<4>(n);
+            for (; n < rows; ++n) some.template operator()<1>(n);
         }
-        return loss;
+        return l_.objective == Objective::mse ? loss * each / double(l_.outputs) : loss * each;
     }
 
-    // One row's share in the mean loss over so many rows; writes dh and adds to dweight and dbias.
-    double one_output(const T* h, ptrdiff_t hidden, ptrdiff_t target, double rows, T* z, T* dh, T* dweight,
-                      T* dbias) const {
-        const T* const weight = static_cast<const T*>(l_.output_weight);
-        const T* const bias = static_cast<const T*>(l_.output_bias);
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] = dot(h, weight + o * hidden, hidden) + (bias ? bias[o] : T(0));
-        const double loss = l_.objective == Objective::mse
-                                ? squares(z, static_cast<const T*>(l_.target) + target, rows)
-                                : entropy(z, static_cast<const int64_t*>(l_.target)[target], rows);
-        for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
-            const V h_b = load_units(h, hidden, b);
-            V dh_b{};
-            for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
-                T* const to = dweight + o * hidden;
-                dh_b = fma(splat<V>(z[o]), load_units(weight + o * hidden, hidden, b), dh_b);
-                store_units(to, hidden, b, fma(splat<V>(z[o]), h_b, load_units(to, hidden, b)));
+    // The loss of R rows that follow each other; writes dh and adds to dweight and dbias, each row weighing `each`.
+    template <int R>
+    THROUGHTIME_INLINE double outputs(const T* h, ptrdiff_t hidden, const ptrdiff_t (&target)[R], double each, T* dh,
+                                      T* dweight, T* dbias) const {
+        const T *const weight = static_cast<const T*>(l_.output_weight), *bias = static_cast<const T*>(l_.output_bias);
+        const ptrdiff_t count = l_.outputs;
+        T* const z = m_.z;  // (R, O)
+        for (ptrdiff_t o = 0; o < count; ++o) {
+            V sum[R]{};
+            for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
+                const V w = load_units(weight + o * hidden, hidden, b);
+                for (int r = 0; r < R; ++r) sum[r] = fma(load_units(h + r * hidden, hidden, b), w, sum[r]);
             }
-            store_units(dh, hidden, b, dh_b);
+            for (int r = 0; r < R; ++r) z[r * count + o] = sum_of<T>(sum[r]) + (bias ? bias[o] : T(0));
+        }
+        double loss = 0;
+        for (int r = 0; r < R; ++r)
+            loss += l_.objective == Objective::mse
+                        ? squares(z + r * count, static_cast<const T*>(source_->target) + target[r], each)
+                        : entropy(z + r * count, static_cast<const int64_t*>(source_->target)[target[r]], each);
+        for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
+            V h_b[R], dh_b[R]{};
+            for (int r = 0; r < R; ++r) h_b[r] = load_units(h + r * hidden, hidden, b);
+            for (ptrdiff_t o = 0; o < count; ++o) {
+                const V w = load_units(weight + o * hidden, hidden, b);
+                V dw = load_units(dweight + o * hidden, hidden, b);
+                for (int r = 0; r < R; ++r) {
+                    const V dz = splat<V>(z[r * count + o]);
+                    dh_b[r] = fma(dz, w, dh_b[r]);
+                    dw = fma(dz, h_b[r], dw);
+                }
+                store_units(dweight + o * hidden, hidden, b, dw);
+            }
+            for (int r = 0; r < R; ++r) store_units(dh + r * hidden, hidden, b, dh_b[r]);
         }
         if (dbias)
-            for (ptrdiff_t o = 0; o < l_.outputs; ++o) dbias[o] += z[o];
+            for (int r = 0; r < R; ++r)
+                for (ptrdiff_t o = 0; o < count; ++o) dbias[o] += z[r * count + o];
         return loss;
     }
 
-    // The share of a row's outputs z in the mean loss; what stands in z becomes its gradient.
-    double squares(T* z, const T* target, double rows) const {
-        const double count = rows * double(l_.outputs);
+    // The squared errors of a row's outputs z; what stands in z becomes its gradient.
+    THROUGHTIME_INLINE double squares(T* z, const T* target, double each) const {
+        const T factor = T(2 * each / double(l_.outputs));
         double loss = 0;
         for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
             const T error = z[o] - target[o];
             loss += double(error) * double(error);
-            z[o] = T(2 / count) * error;
+            z[o] = factor * error;
         }
-        return loss / count;
+        return loss;
     }
 
-    double entropy(T* z, int64_t target, double rows) const {
+    double entropy(T* z, int64_t target, double each) const {
         T largest = z[0];
         for (ptrdiff_t o = 1; o < l_.outputs; ++o) largest = larger(largest, z[o]);
         const T right = z[target] - largest;
@@ -221,9 +205,9 @@ class LearningRun {
             store_units(z, l_.outputs, b, e);
             for (ptrdiff_t i = 0; i < here; ++i) sum += e[i];
         }
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] *= T(1 / (double(sum) * rows));
-        z[target] -= T(1 / rows);
-        return (log(double(sum)) - double(right)) / rows;
+        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] *= T(each / double(sum));
+        z[target] -= T(each);
+        return log(double(sum)) - double(right);
     }
 
     void backward(const Window& w) const {
@@ -242,106 +226,63 @@ class LearningRun {
             f.dy_layout = f.problem.y;
             f.dstate_n[0] = final_only ? m_.dfinal : nullptr;
             f.dx[0] = i ? m_.dy[i - 1] : nullptr;
-            for (int j = 0; j < layer.kernel->states; ++j) f.state_0[j] = layer.state[j];
-            T* const* const g = gradients_ + parameter;
+            for (int j = 0; j < layer.kernel->states; ++j) f.state_0[j] = state(i, j);
+            T* const* const g = m_.gradients + parameter;
             f.dweights[0] = {g[0], g[1], g[2], g[3], g[4]};
             layer.kernel->backward(f);
-        }
-    }
-
-    double norm() const {
-        double total = 0;
-        for (int i = 0; i < l_.parameter_count; ++i)
-            if (gradients_[i]) total += double(dot(gradients_[i], gradients_[i], l_.parameters[i].count));
-        return sqrt(total);
-    }
-
-    void update(int64_t step, double norm) const {
-        const T scale = norm > l_.clip ? T(smaller(1.0, l_.clip / (norm + 1e-6))) : T(1);
-        for (int i = 0; i < l_.parameter_count; ++i)
-            if (gradients_[i]) l_.rule == Rule::sgd ? sgd(i, step, scale) : adam(i, step, scale);
-    }
-
-    // torch.optim.SGD with momentum, without dampening
-    void sgd(int i, int64_t step, T scale) const {
-        const Parameter& p = l_.parameters[i];
-        T* const velocity = static_cast<T*>(p.first);
-        each(i, scale, [&](V w, V g, ptrdiff_t b) {
-            g = fma(splat<V>(T(l_.weight_decay)), w, g);
-            if (velocity) {
-                if (step > 1) g = fma(splat<V>(T(l_.beta1)), load_units(velocity, p.count, b), g);
-                store_units(velocity, p.count, b, g);
-            }
-            return fma(splat<V>(T(-l_.learning_rate)), g, w);
-        });
-    }
-
-    // Kingma and Ba 2015; with `adamw` Loshchilov and Hutter 2019: torch.optim.Adam and AdamW
-    void adam(int i, int64_t step, T scale) const {
-        const Parameter& p = l_.parameters[i];
-        T *const first = static_cast<T*>(p.first), *const second = static_cast<T*>(p.second);
-        const bool decoupled = l_.rule == Rule::adamw;
-        const T shrink = T(decoupled ? 1 - l_.learning_rate * l_.weight_decay : 1);
-        const T decay = T(decoupled ? 0 : l_.weight_decay);
-        const T rate = T(l_.learning_rate / (1 - pow(l_.beta1, double(step))));
-        const T root = T(sqrt(1 - pow(l_.beta2, double(step))));
-        each(i, scale, [&](V w, V g, ptrdiff_t b) {
-            w *= shrink;
-            g = fma(splat<V>(decay), w, g);
-            V m = load_units(first, p.count, b), v = load_units(second, p.count, b);
-            m = fma(splat<V>(T(1 - l_.beta1)), g - m, m);
-            v = fma(g * splat<V>(T(1 - l_.beta2)), g, v * splat<V>(T(l_.beta2)));
-            store_units(first, p.count, b, m);
-            store_units(second, p.count, b, v);
-            return w - splat<V>(rate) * m / (throughtime::THROUGHTIME_ISA::sqrt(v) / root + splat<V>(T(l_.epsilon)));
-        });
-    }
-
-    // value = f(value, scaled gradient, block) for each vector of a parameter
-    template <class F>
-    THROUGHTIME_INLINE void each(int i, T scale, F&& f) const {
-        const ptrdiff_t count = l_.parameters[i].count;
-        T* const value = static_cast<T*>(l_.parameters[i].value);
-        for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
-            store_units(value, count, b,
-                        f(load_units(value, count, b), load_units(gradients_[i], count, b) * splat<V>(scale), b));
-    }
-
-    // The state to go on from, of the weights before the update.
-    void carry(const Window& w) const {
-        for (int i = 0; i < l_.depth; ++i) {
-            const Layer& layer = l_.layers[i];
-            const ptrdiff_t values = l_.batch * layer.hidden, t = w.carry - w.start - 1;
-            for (int j = 0; j < layer.kernel->states; ++j) {
-                T* const to = static_cast<T*>(layer.state[j]);
-                if (w.carry == w.stop) {
-                    copy(m_.final[i][j], values, to);
-                } else if (j == 0) {
-                    copy(m_.y[i] + t * values, values, to);
-                } else {
-                    for (ptrdiff_t n = 0; n < l_.batch; ++n)
-                        for (ptrdiff_t u = 0; u < layer.hidden; ++u)
-                            to[n * layer.hidden + u] =
-                                m_.kept[i][layer.kernel->kept_state_at(t, n, l_.batch, layer.hidden, u, j)];
-                }
-            }
         }
     }
 
     static void copy(const T* from, ptrdiff_t count, T* to) { __builtin_memcpy(to, from, size_t(count) * sizeof(T)); }
 
     const Learning& l_;
-    const LearningMemory<T>& m_;
-    T* gradients_[max_parameters];
+    const Range rows_;
+    const int threads_;
+    SliceMemory<T>& m_;
+    const Source* source_ = nullptr;  // at work
 };
 
 template <class T>
 ptrdiff_t learn(const Learning& l) {
     ptrdiff_t steps = 0;
-    for (ptrdiff_t i = 0; i < l.count; ++i) steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
-    LearningMemory<T> memory;
-    const Scratch scratch([&](Pieces& pieces) { memory.layout(pieces, l, steps); });
-    return LearningRun<T>(l, memory)();
+    for (ptrdiff_t i = 0; i < l.window_count; ++i)
+        steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
+    const int slices = slices_of(l, steps);
+    auto* const memory = new SliceMemory<T>[size_t(slices)];
+    const auto rows = [&](int s) { return Range::part(l.batch, s, slices); };
+    const Scratch scratch([&](Pieces& pieces) {
+        for (int s = 0; s < slices; ++s) memory[s].layout(pieces, l, steps, rows(s).count());
+    });
+    const Step<T> step(l, memory, slices);
+    const ptrdiff_t wanted = l.source_count * l.window_count;
+    ptrdiff_t made = wanted;
+    Barrier barrier;
+    parallel(slices, [&](int me, int all) {
+        for (ptrdiff_t done = 0; done < wanted; ++done) {
+            const Window& w = l.windows[done % l.window_count];
+            const Source& source = l.sources[done / l.window_count];
+            for (int s = me; s < slices; s += all) {
+                SliceRun<T> run(l, rows(s), slices > 1 ? 1 : l.threads, memory[s]);
+                if (done > 0 && done % l.window_count == 0) run.forget();
+                run(source, w);
+                run.carry(w);
+            }
+            barrier.wait(all);
+            for (int s = me; s < slices; s += all) step.add_up(s);
+            barrier.wait(all);
+            const Report report = step.report();
+            if (me == 0) l.reports[done] = report;
+            // Finite numbers differ from themselves by zero, others by no number.
+            if (report.loss - report.loss != 0 || report.norm - report.norm != 0) {
+                if (me == 0) made = done;
+                return;
+            }
+            for (int s = me; s < slices; s += all) step(s, done, report.norm);
+            barrier.wait(all);
+        }
+    });
+    delete[] memory;
+    return made;
 }
 
 template <class T>

@@ -47,20 +47,36 @@ std::vector<const Entry*> registered() {
     return found;
 }
 
-// See Learning. A layer is (kernel, weights, states); moments are (first, second), each may be None. `steps` are the
-// counts of updates that the optimizer keeps for its parameters, all the same.
+// One batch (x, target) of the sizes that are known from the first.
+Source source(Reader& reader, const Learning& l, int64_t width, bool batch_first, nb::tuple batch) {
+    const bool classes = l.objective == Objective::cross_entropy;
+    const Tensor x = reader.sequence(batch[0]),
+                 target = classes ? Reader::classes(batch[1], l.outputs) : reader.sequence(batch[1]);
+    const int time = batch_first ? 1 : 0, row = 1 - time, target_row = l.final_state ? 0 : row;
+    if (x.dimensions != 3 || x.size(time) != l.steps || x.size(row) != l.batch || x.size(2) != width ||
+        target.dimensions != 1 + !l.final_state + !classes || target.size(target_row) != l.batch ||
+        (!l.final_state && target.size(time) != l.steps) || (!classes && target.size(-1) != l.outputs))
+        throw std::invalid_argument("expected batches of the same sizes, with a target for each output");
+    return {x.at<void>(),
+            {x.stride(time), x.stride(row), nullptr},
+            target.at<void>(),
+            {l.final_state ? 0 : target.stride(time), target.stride(target_row), nullptr}};
+}
+
+// See Learning. A layer is (kernel, weights, states); a batch is (x, target), and all are of the same sizes; moments
+// are (first, second), each may be None. `steps` are the counts of updates that the optimizer keeps for its parameters,
+// all the same.
 int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const std::string& objective, bool final_state,
-              nb::handle x, nb::handle target, nb::handle windows, nb::handle reports, const std::string& rule,
-              nb::list moments, nb::tuple hyperparameters, nb::list steps, int threads) {
+              bool batch_first, nb::list batches, nb::handle windows, nb::handle reports, const std::string& rule,
+              nb::list moments, nb::handle settings, double clip, nb::list steps, int threads) {
     Reader reader(learner.is_double);
     Learning l{};
-    const Tensor inputs = reader.sequence(x);
+    if (batches.size() == 0) throw std::invalid_argument("expected a batch");
+    const Tensor inputs = reader.sequence(nb::handle(batches[0][0]));
     if (inputs.dimensions != 3 || layers.size() == 0 || layers.size() > size_t(max_layers))
         throw std::invalid_argument("expected inputs (T, N, I) and one to eight layers");
-    l.steps = inputs.size(0);
-    l.batch = inputs.size(1);
-    l.x = inputs.at<void>();
-    l.x_layout = {inputs.stride(0), inputs.stride(1), nullptr};
+    l.steps = inputs.size(batch_first ? 1 : 0);
+    l.batch = inputs.size(batch_first ? 0 : 1);
     l.depth = int(layers.size());
     const auto add = [&](nb::handle value, int64_t count) {
         const nb::tuple moment = nb::cast<nb::tuple>(moments[size_t(l.parameter_count)]);
@@ -92,18 +108,17 @@ int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const s
     l.output_bias = add(output[1], l.outputs);
     l.objective = objective == "mse" ? Objective::mse : Objective::cross_entropy;
     l.final_state = final_state;
-    const Tensor targets = l.objective == Objective::mse ? reader.sequence(target) : Reader::classes(target, l.outputs);
-    const int time = final_state ? 0 : 1;
-    if (targets.dimensions != time + (l.objective == Objective::mse ? 2 : 1) || targets.size(time) != l.batch ||
-        (time && targets.size(0) != l.steps) || (l.objective == Objective::mse && targets.size(-1) != l.outputs))
-        throw std::invalid_argument("expected a target for each output");
-    l.target = targets.at<void>();
-    l.target_layout = {time ? targets.stride(0) : 0, targets.stride(time), nullptr};
+    std::vector<Source> sources;
+    for (const nb::handle batch : batches)
+        sources.push_back(source(reader, l, inputs.size(2), batch_first, nb::borrow<nb::tuple>(batch)));
+    l.sources = sources.data();
+    l.source_count = ptrdiff_t(sources.size());
     l.windows = reinterpret_cast<const Window*>(Reader::table(windows));
-    l.count = view(windows).size(0);
-    if (view(windows).count() != 4 * l.count || view(reports).count() != 2 * l.count)
-        throw std::invalid_argument("expected windows (n, 4) and reports (n, 2)");
-    for (ptrdiff_t i = 0; i < l.count; ++i) {
+    l.window_count = view(windows).size(0);
+    const ptrdiff_t updates = l.window_count * l.source_count;
+    if (view(windows).count() != 4 * l.window_count || reader.rows(reports, 2) < updates)
+        throw std::invalid_argument("expected windows (n, 4), and reports (n, 2) for each batch");
+    for (ptrdiff_t i = 0; i < l.window_count; ++i) {
         const Window& w = l.windows[i];
         if (w.start < 0 || w.loss < w.start || w.loss >= w.stop || w.stop > l.steps || w.carry <= w.start ||
             w.carry > w.stop)
@@ -115,9 +130,11 @@ int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const s
         for (int i = 0; i < l.parameter_count; ++i)
             if (l.parameters[i].value && !(l.parameters[i].first && l.parameters[i].second))
                 throw std::invalid_argument("expected both moments of each parameter");
-    const auto number = [&](size_t i) { return nb::cast<double>(hyperparameters[i]); };
-    l.learning_rate = number(0), l.weight_decay = number(1), l.beta1 = number(2), l.beta2 = number(3);
-    l.epsilon = number(4), l.clip = number(5);
+    const int64_t given = Reader::rows(settings, 5);
+    if (given != 1 && given < updates) throw std::invalid_argument("expected settings (5) for one or for all updates");
+    l.settings = view(settings).at<Settings>();
+    l.settings_behind = given > 1;
+    l.clip = clip;
     l.threads = threads;
     std::vector<Tensor> counts;
     for (const nb::handle step : steps) counts.push_back(Reader::count(step));
@@ -166,8 +183,8 @@ NB_MODULE(_engine, m) {
     nb::class_<Learner>(m, "Learner", "Whole updates of small networks, for one element type and one instruction set.")
         .def_ro("isa", &Learner::isa)
         .def_ro("is_double", &Learner::is_double)
-        .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "x"_a, "target"_a, "windows"_a,
-             "reports"_a, "rule"_a, "moments"_a, "hyperparameters"_a, "steps"_a, "threads"_a);
+        .def("learn", &learn, "layers"_a, "output"_a, "objective"_a, "final_state"_a, "batch_first"_a, "batches"_a,
+             "windows"_a, "reports"_a, "rule"_a, "moments"_a, "settings"_a, "clip"_a, "steps"_a, "threads"_a);
     nb::class_<Peak>(m, "Peak", "Work for measuring how fast this processor multiplies and adds at all.")
         .def_ro("isa", &Peak::isa)
         .def("work", [](const Peak& peak, int threads) { return peak.work(threads); }, "threads"_a);

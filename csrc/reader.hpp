@@ -120,6 +120,16 @@ class Reader {
         return tensor.at<const int64_t>();
     }
 
+    // How many rows of so many numbers of 64 bits a tensor has.
+    static int64_t rows(nb::handle object, int64_t columns) {
+        const Tensor tensor = view(object);
+        if (!tensor.on_cpu(Tensor::floating, 64) || !tensor.contiguous() || tensor.dimensions != 2 ||
+            tensor.size(1) != columns)
+            throw std::invalid_argument("expected contiguous rows of " + std::to_string(columns) +
+                                        " doubles on the CPU");
+        return tensor.size(0);
+    }
+
     // A number that an optimizer counts with.
     static Tensor count(nb::handle object) {
         const Tensor tensor = view(object);
@@ -128,15 +138,17 @@ class Reader {
         return tensor;
     }
 
-    // Class numbers 0 … count-1 of 64 bits, of any strides.
+    // Class numbers 0 … count-1 of 64 bits, one for a row, or one for each of its steps; of any strides.
     static Tensor classes(nb::handle object, int64_t count) {
         const Tensor tensor = view(object);
-        if (!tensor.on_cpu(Tensor::integer, 64) || !tensor.contiguous())
-            throw std::invalid_argument("expected contiguous class numbers of 64 bits on the CPU");
-        const auto* const values = tensor.at<const int64_t>();
-        for (int64_t i = 0; i < tensor.count(); ++i)
-            if (values[i] < 0 || values[i] >= count)
-                throw std::out_of_range("expected class numbers below the outputs");
+        if (!tensor.on_cpu(Tensor::integer, 64) || tensor.dimensions < 1 || tensor.dimensions > 2)
+            throw std::invalid_argument("expected class numbers of 64 bits on the CPU");
+        const bool alone = tensor.dimensions == 1;
+        for (int64_t i = 0; i < tensor.size(0); ++i)
+            for (int64_t j = 0; j < (alone ? 1 : tensor.size(1)); ++j) {
+                const int64_t value = tensor.at<int64_t>()[i * tensor.stride(0) + (alone ? 0 : j * tensor.stride(1))];
+                if (value < 0 || value >= count) throw std::out_of_range("expected class numbers below the outputs");
+            }
         return tensor;
     }
 

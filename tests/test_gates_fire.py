@@ -184,6 +184,18 @@ MUTATIONS = [
         "noted.append(states[::-1])",
         f"{MASKS}::test_all_states_are_those_of_step_by_step[False-LSTM]",
     ),
+    Mutation(
+        "training/_keeper.py",
+        "number == done - 1",
+        "number == done",
+        "training/test_resume.py::test_batches_drawn_anew_are_drawn_again[6-general]",
+    ),
+    Mutation(
+        "training/_runs.py",
+        "list | tuple | Batches",
+        "object",
+        "training/test_runs.py::test_only_batches_at_hand_are_asked_for_beforehand",
+    ),
 ]
 
 # An editable installation comes through a finder that precedes the path: the copy has to win.

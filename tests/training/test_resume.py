@@ -17,6 +17,7 @@ from tests.tolerances import assert_close
 from throughtime import InputError, nn, training
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SCRIPT = """
@@ -127,6 +128,43 @@ def test_a_training_cut_anywhere_goes_on_bit_for_bit(script: Path, updates: int,
         torch.set_num_threads(threads)
     found = [dict(model.state_dict()), [record.loss for record in history.records]]
     assert_close(found, uninterrupted(script), "exact")
+
+
+class Fresh:
+    """Batches that are drawn when they are asked for."""
+
+    def __iter__(self) -> Iterator[training.Batch]:
+        for _ in range(7):
+            yield training.Batch(torch.randn(6, 3, 2), torch.randn(6, 3, 1))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3], ids=["compiled", "general"])
+@pytest.mark.parametrize("batches", [1, 6, 9])
+def test_batches_drawn_anew_are_drawn_again(dropout: float, batches: int, tmp_path: Path) -> None:
+    class Broken(Exception):
+        pass
+
+    class Breaks(Fresh):
+        left = batches
+
+        def __iter__(self) -> Iterator[training.Batch]:
+            for batch in super().__iter__():
+                if not self.left:
+                    raise Broken
+                self.left -= 1
+                yield batch
+
+    def run(data: Fresh, checkpoints: training.Checkpoints | None = None) -> list[object]:
+        torch.manual_seed(1)
+        model = nn.ManyToMany(nn.GRU(2, 5, num_layers=2, dropout=dropout), 1)
+        history = training.fit(model, data, seed=2, stop=[training.Epochs(3)], checkpoints=checkpoints)
+        assert history.path.startswith("general" if dropout else "compiled")
+        return [dict(model.state_dict()), [record.loss for record in history.records]]
+
+    kept = training.Checkpoints(tmp_path / "state", seconds=0)
+    with pytest.raises(Broken):
+        run(Breaks(), kept)
+    assert_close(run(Fresh(), kept), run(Fresh()), "exact")
 
 
 def test_a_finished_training_stays_finished(tmp_path: Path) -> None:

@@ -73,18 +73,21 @@ class Learner:
         output: tuple[Any, Any | None],
         objective: str,
         final_state: bool,
-        x: Any,
-        target: Any,
+        batch_first: bool,
+        batches: list[tuple[Any, Any]],
         windows: Any,
         reports: Any,
         rule: str,
         moments: list[tuple[Any | None, Any | None]],
-        hyperparameters: tuple[float, ...],
+        settings: Any,
+        clip: float,
         steps: list[Any],
         threads: int,
     ) -> int:
-        """Train on windows, one update each. Returns how many there were before a loss or gradient was no number.
+        """Train on the windows of each batch (x, target), one update each; returns how many there were.
 
+        It ends before a loss or gradient that is no number. `settings` are rows of learning rate, weight decay, both
+        betas and epsilon: one row, or one for each update.
         `steps` are the optimizer's counts of updates, which go on by as many; none for SGD.
         """
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _NOISE = 0.5  # of the mean length
+_PICKED = 1 << 16  # numbers of several batches together, at most
 
 
 class Batch(NamedTuple):
@@ -74,11 +75,15 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         x, y, lengths, _ = self._tensors
-        rows = x.shape[self._x_rows]
+        rows, size = x.shape[self._x_rows], self._batch_size
         order = torch.randperm(rows) if self._shuffle else torch.arange(rows)
-        for chosen in order.split(self._batch_size):
-            part = None if lengths is None else lengths[chosen]
-            yield Batch(x.index_select(self._x_rows, chosen), y.index_select(self._y_rows, chosen), part)
+        # To pick the rows of a batch takes longer than to train a small network on them: pick those of several at once.
+        together = max(1, _PICKED * rows // max(1, size * (x.numel() + y.numel())))
+        for chosen in order.split(size * together):
+            xs = x.index_select(self._x_rows, chosen).split(size, self._x_rows)
+            ys = y.index_select(self._y_rows, chosen).split(size, self._y_rows)
+            parts = [None] * len(xs) if lengths is None else lengths[chosen].split(size)
+            yield from map(Batch, xs, ys, parts)
 
 
 def similar_lengths(lengths: Int[Tensor, "N"], batch_size: int, *, shuffle: bool) -> list[Tensor]:

@@ -9,7 +9,6 @@ rounding.
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,13 +18,13 @@ from throughtime import _kernels
 from throughtime._scan import route
 from throughtime.nn.layouts import ManyToMany, ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT
+from throughtime.training._general import Updates
 from throughtime.training._losses import LOSSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor, nn
     from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
 
     from throughtime._kernels._engine import Kernel, Learner
     from throughtime.data.sequences import Batch
@@ -41,21 +40,7 @@ _REFUSED = ("amsgrad", "maximize", "nesterov", "dampening", "differentiable", "c
 _MOST_LAYERS = 8
 _MOST_WORK = 3_000_000  # products in the output layer of a batch, above which the general path is as fast
 _SECONDS = 0.02  # after which the engine comes back, to listen to Ctrl-C and to tell callbacks
-
-
-class Update(NamedTuple):
-    """An update of the weights: its window, loss and norm of the gradient, how many targets, where to go on from."""
-
-    window: Window
-    loss: float
-    norm: float
-    targets: int
-    state: Any
-
-    @property
-    def finite(self) -> bool:
-        """Whether it was made: neither is without loss and gradient that are numbers."""
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
+_FASTER = 8  # times more updates than the last time are tried in one go, at most
 
 
 class Compiled:
@@ -71,7 +56,7 @@ class Compiled:
         self.pace = 1  # updates that fit into a moment
         self._bound: _Bound | None = None
         self._known: dict[tuple[Any, ...], bool] = {}  # whether batches like the last one are covered
-        self._tables: tuple[list[Window], Tensor, Tensor] | None = None  # the last windows, as tables, and for reports
+        self._table: tuple[list[Window], Tensor] | None = None  # the last windows, and as a table
 
     @classmethod
     def of(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[Compiled | None, str]:
@@ -101,10 +86,18 @@ class Compiled:
         x, y = batch.x, batch.y
         if batch.lengths is not None or x.requires_grad:
             return False
-        key = (x.shape, x.dtype, x.device, y.shape, y.dtype, y.device)
-        if key not in self._known:
-            self._known = {key: self._covers(x, y)}
-        return self._known[key]
+        kind = _kind(batch)
+        if kind not in self._known:
+            self._known = {kind: self._covers(x, y)}
+            self.pace = 1
+        return self._known[kind]
+
+    def follows(self, batch: Batch, other: Batch) -> bool:
+        """Whether one batch may be trained on in one go with another, that is covered and begins without a state."""
+        if other is batch:
+            return True
+        plain = other.lengths is None and other.reset is None and not other.x.requires_grad
+        return plain and _kind(other) == _kind(batch)
 
     def _covers(self, x: Tensor, y: Tensor) -> bool:
         weight = self._model.output.weight
@@ -121,31 +114,38 @@ class Compiled:
             and x[..., 0].numel() * weight.numel() <= _MOST_WORK
         )
 
-    def updates(self, batch: Batch, windows: Iterator[Window], state: Any, *, clip: float) -> list[Update]:
-        """Train on all windows. Where a loss or gradient is no number, that update is not made and is the last."""
-        chunk = list(windows)
-        if not chunk:
-            return []
-        x, y = batch.x, batch.y
-        if self._time:
-            x, y = x.transpose(0, 1), y if self._final else y.transpose(0, 1)
-        if self._loss == "cross_entropy":
-            y = y.contiguous()
-        state = self._state(state, x.shape[1])
+    def updates(
+        self, batches: list[Batch], windows: list[Window], state: Any, *, scheduler: LRScheduler | None, clip: float
+    ) -> Updates:
+        """Train on windows of each batch; the first goes on from the state, the others begin without one.
+
+        It ends before an update whose loss or gradient is no number, which is the last one told of.
+        """
+        rows = batches[0].x.shape[1 - self._time]
+        states, count = self._state(state, rows), len(windows) * len(batches)
+        if self._table is None or self._table[0] != windows:
+            self._table = windows, torch.tensor(windows, dtype=torch.int64)
+        settings = self._settings(count, scheduler)
+        reports = torch.empty(count, 2, dtype=torch.float64)
         started = time.perf_counter()
-        if self._tables is None or self._tables[0] != chunk:
-            reports = torch.empty(len(chunk), 2, dtype=torch.float64)
-            self._tables = chunk, torch.tensor(chunk, dtype=torch.int64), reports
-        _, table, reports = self._tables
-        done = self._learn(x, y, state, table, reports, clip)
+        done = self._learn([batch[:2] for batch in batches], states, self._table[1], reports, settings, clip)
         spent = time.perf_counter() - started
-        self.pace = max(1, min(2 * len(chunk), int(len(chunk) * _SECONDS / max(spent, 1e-6))))
-        carried = state if len(state) > 1 else state[0]
-        rows = x.shape[1]
-        return [
-            Update(window, loss, norm, rows if self._final else rows * (window.stop - window.loss), carried)
-            for window, (loss, norm) in zip(chunk[: done + 1], reports.tolist(), strict=False)
-        ]
+        self.pace = max(1, min(_FASTER * count, int(count * _SECONDS / max(spent, 1e-6))))
+        targets = [rows if self._final else rows * (window.stop - window.loss) for window in windows] * len(batches)
+        losses, norms = reports[: done + 1].T.tolist()
+        carried = states[0] if len(states) == 1 else states
+        return Updates(losses, norms, targets[: done + 1], carried)
+
+    def _settings(self, updates: int, scheduler: LRScheduler | None) -> Tensor:
+        """What the rule needs to know at each update; one row where nothing changes."""
+        group, rows = self._optimizer.param_groups[0], []
+        self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
+        for _ in range(updates if scheduler else 1):
+            beta1, beta2 = group.get("betas", (group.get("momentum", 0.0), 0.0))
+            rows.append((float(group["lr"]), group["weight_decay"], beta1, beta2, group.get("eps", 0.0)))
+            if scheduler is not None:
+                scheduler.step()
+        return torch.tensor(rows, dtype=torch.float64)
 
     @property
     def _final(self) -> bool:
@@ -165,32 +165,36 @@ class Compiled:
         return tuple(s.detach().clone() for s in (state if isinstance(state, tuple) else (state,)))
 
     def _learn(
-        self, x: Tensor, y: Tensor, state: tuple[Tensor, ...], windows: Tensor, reports: Tensor, clip: float
+        self,
+        batches: list[tuple[Tensor, Tensor]],
+        states: tuple[Tensor, ...],
+        windows: Tensor,
+        reports: Tensor,
+        settings: Tensor,
+        clip: float,
     ) -> int:
         if self._bound is None:
             self._bound = _Bound.of(self._model, self._optimizer, self._moments)
-        bound, group = self._bound, self._optimizer.param_groups[0]
-        beta1, beta2 = group.get("betas", (group.get("momentum", 0.0), 0.0))
-        done = self._learner.learn(
+        bound = self._bound
+        return self._learner.learn(
             [
-                (kernel, weights, tuple([s[number] for s in state]))
+                (kernel, weights, tuple([s[number] for s in states]))
                 for number, (kernel, weights) in enumerate(zip(self._kernels, bound.weights, strict=True))
             ],
             bound.output,
             self._loss,
             self._final,
-            x,
-            y,
+            self._model.batch_first,
+            batches,
             windows,
             reports,
             self._rule,
             bound.moments,
-            (float(group["lr"]), group["weight_decay"], beta1, beta2, group.get("eps", 0.0), clip),
+            settings,
+            clip,
             bound.steps,
             torch.get_num_threads(),
         )
-        self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
-        return done
 
 
 class _Bound(NamedTuple):
@@ -223,6 +227,12 @@ class _Bound(NamedTuple):
         detached = [tuple(w if w is None else w.detach() for w in fields) for fields in weights]
         bias = None if output.bias is None else output.bias.detach()
         return cls(detached, (output.weight.detach(), bias), moments, steps)
+
+
+def _kind(batch: Batch) -> tuple[Any, ...]:
+    """What batches have in common that can be trained on in one go."""
+    x, y = batch.x, batch.y
+    return x.shape, x.dtype, x.device, y.shape, y.dtype, y.device
 
 
 def _name_of(loss: Loss) -> str | None:

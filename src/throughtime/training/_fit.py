@@ -12,20 +12,20 @@ import math
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime.data.sequences import Batch
-from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, Window
-from throughtime.training._checkpointed import Found, backpropagate
-from throughtime.training._compiled import Compiled, Update
+from throughtime.training._bptt import CheckpointedBPTT, FullBPTT
+from throughtime.training._compiled import Compiled
+from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
+from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
-from throughtime.training._unfold import call, detached, started_from, time_of, valid, within
+from throughtime.training._unfold import call, started_from, time_of, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from throughtime.training._bptt import BPTT
+    from throughtime.training._bptt import BPTT, Window
     from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._losses import Loss
     from throughtime.training._stop import Stop
@@ -171,7 +171,7 @@ class Training:
         self.each_update = [criterion for criterion in stop if criterion.each_update]
         self.clip = math.inf if clip is None else clip
         self.callbacks = callbacks
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.general = General(model, loss, optimizer, bptt, self.clip)
         self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
         self.history = History(path=f"general: {reason}" if reason else "compiled")
         self.updates = 0
@@ -201,22 +201,19 @@ class Training:
     def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
         now = self.epoch
         now.begin(self.updates)
-        for number, batch in enumerate(data):
-            if now.skips(number):
-                continue
-            now.state = started_from(now.state, batch.reset)
-            for done in self._updates(batch, now.state, number):
-                for update in done:
-                    now.count(update.loss, update.targets, update.norm, clipped=update.norm > self.clip)
-                _, loss, norm, _, now.state = done[-1]
+        for run in runs(now.left(data), self._most if at_hand(data) else _one, self._follow):
+            now.state = started_from(now.state, run.batches[0].reset)
+            for done in self._updates(run, now.state):
+                now.count(done, self.clip)
+                now.state = done.state
+                loss, norm = done.losses[-1], done.norms[-1]
                 if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
                     break
                 self._tell(loss, norm)
             if self.history.stopped:
                 break
-            now.position = number + 1
+            now.position = run.number + len(run.batches)
             self.keeper.save_if_due()
-        now.go_on()
         loss, targets, norms, clipped = now.totals
         done = self.updates - now.updates
         if not done:
@@ -251,96 +248,64 @@ class Training:
                 )
         return windows
 
-    def _updates(self, batch: Batch, state: Any, number: int) -> Iterator[list[Update]]:
-        """Train on the windows of a batch; tells of one update, or of as many as the engine has made in one go."""
-        windows = self._windows(batch)
-        if self.compiled is None or not self.compiled.covers(batch):
+    def _updates(self, run: Run, state: Any) -> Iterator[Updates]:
+        """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
+        windows = self._windows(run.batches[0])
+        compiled = self._compiled_for(run.batches[0])
+        if compiled is None:
             for window in windows:
-                update = self._update(batch, window, state, number)
-                state = update.state
-                yield [update]
+                done = self.general.update(run.batches[0], window, state)
+                self._check(done, run, [window])
+                if done.targets[0]:
+                    self.updates += 1
+                    if self.scheduler is not None:
+                        self.scheduler.step()
+                state = done.state
+                yield done
             return
-        while done := self.compiled.updates(batch, islice(windows, self._room()), state, clip=self.clip):
-            if not done[-1].finite:
-                self.updates += len(done) - 1
-                self._refuse(done[-1], number)
-            self.updates += len(done)
-            if self.scheduler is not None:
-                self.scheduler.step()
-            state = done[-1].state
+        while some := list(islice(windows, self._room() if len(run.batches) == 1 else None)):
+            done = compiled.updates(run.batches, some, state, scheduler=self.scheduler, clip=self.clip)
+            self._check(done, run, some)
+            self.updates += len(done.losses)
+            state = done.state
             yield done
 
-    def _room(self) -> int:
-        """How many updates may follow each other before criteria and schedule have to be asked."""
-        assert self.compiled is not None
-        if self.scheduler is not None:
+    def _compiled_for(self, batch: Batch) -> Compiled | None:
+        return self.compiled if self.compiled is not None and self.compiled.covers(batch) else None
+
+    def _most(self, batch: Batch) -> int:
+        """How many batches like this one may be trained on in one go."""
+        if batch.reset is not None or self._compiled_for(batch) is None:
             return 1
+        room = self._room()
+        return max(1, room // sum(1 for _ in islice(self._windows(batch), room)))
+
+    def _follow(self, batch: Batch, other: Batch) -> bool:
+        return self.compiled is not None and self.compiled.follows(batch, other)
+
+    def _room(self) -> int:
+        """How many updates the engine may make before somebody has to look."""
+        assert self.compiled is not None
         room: float = self.compiled.pace
         if self.each_update:
             now = self._progress(0.0, 0.0)
             room = min(room, *(criterion.room(now) for criterion in self.each_update))
         return max(1, int(room))
 
-    def _update(self, batch: Batch, window: Window, state: Any, number: int) -> Update:
-        """Train on one window."""
-        self.optimizer.zero_grad()
-        loss, targets, carried = self._backpropagate(batch, window, state)
-        if targets == 0:  # lengths leave nothing here
-            return Update(window, 0.0, 0.0, 0, carried)
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        update = Update(window, float(loss.detach()), float(norm), targets, carried)
-        if not update.finite:
-            self._refuse(update, number)
-        if update.norm > self.clip:
-            clip_grads_with_norm_(self.parameters, self.clip, norm)
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-        self.updates += 1
-        return update
-
-    def _refuse(self, update: Update, number: int) -> NoReturn:
+    def _check(self, done: Updates, run: Run, windows: list[Window]) -> None:
         """End the training before an update whose loss or gradient is no number."""
+        if done.finite:
+            return
         self._restore()
-        what = f"gradient is {update.norm}" if math.isfinite(update.loss) else f"loss is {update.loss}"
+        made, loss, norm = len(done.losses) - 1, done.losses[-1], done.norms[-1]
+        what = f"gradient is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+        batch, window = run.number + made // len(windows), windows[made % len(windows)]
+        self.updates += made
         raise NonFiniteLoss(
-            f"the {what} in epoch {len(self.history) + 1}, batch {number + 1}, "
-            f"steps {update.window.start} to {update.window.stop - 1}, update {self.updates + 1}: the weights from "
+            f"the {what} in epoch {len(self.history) + 1}, batch {batch + 1}, "
+            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from "
             "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
         )
-
-    def _backpropagate(self, batch: Batch, window: Window, state: Any) -> Found:
-        """The gradients of one window: its loss, how many targets, and the state to go on from."""
-        if isinstance(self.bptt, CheckpointedBPTT):
-            found = backpropagate(self.model, batch, state, self.loss, self.bptt)
-            return found if batch.reset is not None else found._replace(state=None)
-        y, target, carried = self._unfold(batch, window, state)
-        if target.shape[0] == 0:
-            return Found(y.new_zeros(()), 0, carried)
-        loss = self.loss(y, target)
-        loss.backward()
-        return Found(loss, target.shape[0], carried)
-
-    def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""
-        x, y, lengths, flags = batch
-        model, time = self.model, time_of(self.model, batch.x)
-        start, stop, first, carry = window
-        if stop - start == x.shape[time] and first == start:
-            outputs, state = call(model, x, state, lengths)
-            outputs, targets = valid(outputs, y, lengths, model)
-            return outputs, targets, detached(state) if flags is not None else None
-        pieces, carried = [], None
-        for a, b in ((start, carry), (carry, stop)):
-            if a < b:
-                piece, state = call(model, x.narrow(time, a, b - a), state, within(lengths, a, b))
-                pieces.append(piece)
-                carried = carried if a == carry else detached(state)
-        outputs = pieces[-1] if first >= carry < stop else torch.cat(pieces, time)
-        kept = stop - first
-        outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
-        outputs, targets = valid(outputs, y.narrow(time, first, kept), within(lengths, first, stop), model)
-        return outputs, targets, carried
 
     def _progress(self, loss: float, norm: float) -> Progress:
         seconds = time.monotonic() - self.started
@@ -377,6 +342,10 @@ class Training:
     def _restore(self) -> None:
         if self.best is not None:
             self.model.load_state_dict(self.best)
+
+
+def _one(_: Batch) -> int:
+    return 1
 
 
 def _batches(data: Data) -> Iterable[Batch]:

@@ -12,10 +12,14 @@ from throughtime._errors import InputError
 from throughtime.training._history import History
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from torch import Tensor
 
+    from throughtime.data.sequences import Batch
     from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._fit import Training
+    from throughtime.training._general import Updates
 
 _log = logging.getLogger("throughtime.training")
 
@@ -39,19 +43,31 @@ class Epoch:
         else:
             torch.set_rng_state(self.random)
 
-    def count(self, loss: float, targets: int, norm: float, *, clipped: bool) -> None:
-        """Add an update to the totals."""
-        for index, value in enumerate((loss * targets, targets, norm, clipped)):
-            self.totals[index] += value
+    def count(self, done: Updates, clip: float) -> None:
+        """Add updates to the totals, one after the other: a sum does not depend on how many were made in one go."""
+        loss_sum, target_sum, norm_sum, clipped = self.totals
+        for loss, norm, targets in zip(done.losses, done.norms, done.targets, strict=True):
+            loss_sum += loss * targets
+            target_sum += targets
+            norm_sum += norm
+            clipped += norm > clip
+        self.totals = [loss_sum, target_sum, norm_sum, clipped]
 
-    def skips(self, number: int) -> bool:
-        """Whether a batch was trained on by an earlier run; the first that was not finds its random numbers again."""
-        if number < self.position:
-            return True
-        self.go_on()
-        return False
+    def left(self, data: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
+        """The batches that no earlier run was trained on, and their numbers.
 
-    def go_on(self) -> None:
+        The first of them is asked for with the random numbers that it was asked for before.
+        """
+        done = self.position
+        if not done:
+            self._go_on()
+        for number, batch in enumerate(data):
+            if number >= done:
+                yield number, batch
+            elif number == done - 1:
+                self._go_on()
+
+    def _go_on(self) -> None:
         if self.resumed is not None:
             torch.set_rng_state(self.resumed)
             self.resumed = None
@@ -108,7 +124,7 @@ class Keeper:
             raise InputError(f"{self.checkpoints.directory}: the checkpoint of another model: {error}") from error
         if training.scheduler is not None:
             training.scheduler.load_state_dict(whole["scheduler"])
-        training.history = History.from_lines(lines.splitlines())
+        training.history.records = History.from_lines(lines.splitlines()).records
         training.history.stopped = whole["stopped"]
         training.best, training.updates = whole["best"], whole["updates"]
         training.validation_loss = whole["validation_loss"]

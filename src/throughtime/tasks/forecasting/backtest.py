@@ -129,7 +129,7 @@ class _Window:
         future = [panel[i][t : t + horizon] for i, t in zip(kept, at, strict=True)]
         season = metrics.mase_season(panel.frequency)
         y, quantiles = np.stack(future), forecasts.quantiles(_LEVELS)
-        others = {} if rival is None else {FEED_FORWARD: rival.model_.alone().forecast(past, ()).point}
+        others = {} if rival is None else {FEED_FORWARD: rival.model_.forecast(past, ()).point}
         return cls(
             ids=np.array([panel.ids[i] for i in kept]),
             stamps=np.stack([panel.stamps(i, t, horizon) for i, t in zip(kept, at, strict=True)]),

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
 _USUAL = 0.5  # weight of the network where nothing is known: forecasts that err differently are best mixed evenly
 _DOUBT = 8  # held-out horizons at which to leave that for 0 or 1 must save a quarter of the error
+_LEARNS_ON = (
+    0.5  # of the rest of the weight: what the network learns from the held-out end itself, where there are many
+)
+_MANY = 20  # held-out horizons
 _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
@@ -130,10 +134,14 @@ def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, 
 
 
 def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: str) -> float:
-    """The weight that did best; where few horizons tell, one nearer to the usual must do clearly worse to be left."""
+    """The weight that did best; where few horizons tell, one nearer to the usual must do clearly worse to be left.
+
+    The network learns from those horizons afterwards, and will do better than it did there: it gets some of the rest.
+    """
     errors = np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
     distances = (np.array(_WEIGHTS) - _USUAL) ** 2
-    return _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
+    best = _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
+    return best + (1 - best) * _LEARNS_ON * horizons / (horizons + _MANY)
 
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:

@@ -1,7 +1,7 @@
-"""A windowed feed-forward network in the place of the recurrent layer: what memory is measured against.
+"""A windowed feed-forward network: what is seen at a glance, and what memory is measured against.
 
-It reads the present step and the one before and forgets everything else; all that is around it, from the inputs to the
-mixture of naive forecasts, is the same.
+It reads the present step and the one before and forgets everything else. It stands beside the recurrent layer; and
+alone in its place, all else being the same, it is the network without memory of a backtest.
 """
 
 from __future__ import annotations

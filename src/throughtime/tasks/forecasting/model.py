@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +66,6 @@ class Model:
     plan: Plan
     network: SeasonNetwork
     calibration: Calibration
-
-    def alone(self) -> Model:
-        """The network without the naive forecast that it may have been mixed with."""
-        return replace(self, calibration=replace(self.calibration, weight=1.0))
 
     def too_short(self, panel: Panel) -> np.ndarray:
         """Which series know too little for the network: less than two of its steps."""

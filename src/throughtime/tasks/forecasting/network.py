@@ -3,7 +3,8 @@
 From each origin it gives softmax-weighted naive forecasts plus a learned correction. The correction starts at zero,
 so that before training the network is a mixture of naive forecasts, and training can only look for what those miss.
 All it reads is normalised by what lay before the origin: its level (the mean of the last season) and its scale (how
-much seasons differ).
+much seasons differ). The recurrent layer remembers; beside it a feed-forward one glances at the last two seasons, so
+that memory is not spent on what is plain to see.
 
 Source of the idea of forecasting from every origin: Wen et al. 2017, A Multi-Horizon Quantile Recurrent Forecaster.
 """
@@ -64,7 +65,8 @@ class SeasonNetwork(nn.Module):
         self.reading = Reading(plan, features) if features else None
         inputs += self.reading.size if self.reading else 0
         self.layer: Any = _LAYERS[cell](inputs, hidden_size, batch_first=True)
-        units = self.layer.hidden_size
+        self.glance = None if cell == FEED_FORWARD else FeedForward(inputs, hidden_size)
+        units = self.layer.hidden_size + (self.glance.hidden_size if self.glance else 0)
         ahead = any(feature.role in AHEAD for feature in features)
         self.effects = Effects(plan, features, units) if ahead else None
         self.dropout = nn.Dropout(dropout)
@@ -124,6 +126,8 @@ class SeasonNetwork(nn.Module):
         if self.training and self.noise:
             inputs = inputs + self.noise * torch.randn_like(inputs)
         h, _ = self.layer(inputs)
+        if self.glance is not None:
+            h = torch.cat([h, self.glance(inputs)[0]], -1)
         h = self.dropout(h)
         naive = self.naive(x, last=last)
         if last:

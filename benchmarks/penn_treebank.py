@@ -53,7 +53,7 @@ def main() -> None:
     history = training.fit(
         made,
         side_by_side(torch.from_numpy(numbers), STREAMS),
-        loss=symbol_loss,
+        loss=lambda scores, targets: STEPS * symbol_loss(scores, targets),  # the sum over steps, as in the paper
         bptt=training.TruncatedBPTT(STEPS, STEPS),
         optimizer="sgd",
         learning_rate=1.0,
@@ -63,15 +63,29 @@ def main() -> None:
         validation=Chunks(symbols.vocabulary.encode(valid)),
         stop=[training.Epochs(arguments.epochs)],
         clip=5.0,
-        callbacks=[lambda now: print(now, flush=True) if now.validation_loss else None],
+        callbacks=[Told()],
         seed=0,
     )
     best = history.best
     assert best is not None
+    unseen = symbols.score(made.eval(), test).perplexity
     print(
-        f"valid perplexity {math.exp(best.score):.1f} (120.7), test {symbols.score(made.eval(), test).perplexity:.1f} "
-        f"(114.5), {time.monotonic() - started:.0f} s"
+        f"valid perplexity {math.exp(best.score / STEPS):.1f} (120.7), test {unseen:.1f} (114.5), "
+        f"{time.monotonic() - started:.0f} s"
     )
+
+
+class Told:
+    """Prints a line for each epoch."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+
+    def __call__(self, now: training.Progress) -> None:
+        """Told by the training."""
+        if now.epoch > self.epoch and now.validation_loss is not None:
+            print(f"epoch {self.epoch}: valid perplexity {math.exp(now.validation_loss / STEPS):.1f}", flush=True)
+            self.epoch = now.epoch
 
 
 def network(symbols: TextSymbols) -> GeneratorNetwork:

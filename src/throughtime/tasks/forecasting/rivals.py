@@ -79,19 +79,18 @@ def _statistical(model: str, longest: int | None) -> Forecast:
     """A model of statsforecast, fitted to each series by itself."""
 
     def forecast(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
-        import statsforecast.models
-
+        models = importlib.import_module("statsforecast.models")
         known = season if longest is None or season <= longest else 1
-        made = getattr(statsforecast.models, model)(season_length=known)
+        made = getattr(models, model)(season_length=known)
         return np.stack([_of_series(made, values, season, horizon) for values in histories])
 
     return forecast
 
 
-def _of_series(model: object, values: np.ndarray, season: int, horizon: int) -> np.ndarray:
+def _of_series(model: Any, values: np.ndarray, season: int, horizon: int) -> np.ndarray:
     stand_in = naive_forecast(values, season, horizon)
     try:
-        found = np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        found = np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
     except Exception:  # noqa: BLE001  each model refuses a series in its own way
         return stand_in
     return np.where(np.isfinite(found), found, stand_in)
@@ -100,10 +99,10 @@ def _of_series(model: object, values: np.ndarray, season: int, horizon: int) -> 
 def _trees(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
     """Boosted trees on lags and on differences of a season, one step after the other."""
     import pandas as pd
-    from lightgbm import LGBMRegressor
-    from mlforecast import MLForecast
-    from mlforecast.target_transforms import Differences, LocalStandardScaler
 
+    lightgbm, mlforecast, transforms = map(
+        importlib.import_module, ("lightgbm", "mlforecast", "mlforecast.target_transforms")
+    )
     lags = sorted({*range(1, 1 + min(max(season, 6), _MOST_LAGS)), season})
     least = 2 * season + max(lags) + horizon
     long = [i for i, values in enumerate(histories) if len(values) >= least]
@@ -111,8 +110,9 @@ def _trees(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray
     if not long:
         return found
     frames = [pd.DataFrame({"unique_id": i, "ds": np.arange(len(histories[i])), "y": histories[i]}) for i in long]
-    trees: Any = LGBMRegressor(n_estimators=_TREES, random_state=0, n_jobs=1, verbosity=-1, deterministic=True)
-    learner = MLForecast([trees], freq=1, lags=lags, target_transforms=[Differences([season]), LocalStandardScaler()])
+    trees = lightgbm.LGBMRegressor(n_estimators=_TREES, random_state=0, n_jobs=1, verbosity=-1, deterministic=True)
+    scaled = [transforms.Differences([season]), transforms.LocalStandardScaler()]
+    learner = mlforecast.MLForecast([trees], freq=1, lags=lags, target_transforms=scaled)
     ahead = learner.fit(pd.concat(frames)).predict(horizon)["LGBMRegressor"].to_numpy().reshape(len(long), horizon)
     found[long] = np.where(np.isfinite(ahead), ahead, found[long])
     return found

@@ -57,6 +57,7 @@ def check_rivals(names: Sequence[str]) -> None:
     for name in names:
         if name not in RIVALS:
             raise InputError(f"against: expected some of {', '.join(RIVALS)}, got {name!r}")
+    for name in names:
         for package in RIVALS[name].packages:
             try:
                 importlib.import_module(package)

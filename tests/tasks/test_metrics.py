@@ -18,21 +18,26 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("which", "season"), [("Hourly", 24), ("Weekly", 1)])
-@pytest.mark.parametrize("method", ["Naive", "sNaive"])
+@pytest.mark.parametrize("method", ["Naive", "sNaive", "Naive2"])
 def test_scores_are_the_official_ones_to_three_decimals(data_dir: Path, which: str, season: int, method: str) -> None:
+    """OWA too: the table divides scores of three decimals by those of Naive2, scored here by its official forecasts."""
     folder = data_dir / "forecasting" / "m4"
-    official = pd.read_csv(folder / "m4_official_scores_by_frequency.csv").set_index("submission").loc[method]
-    scores = []
+    official = pd.read_csv(folder / "m4_official_scores_by_frequency.csv").set_index("submission")
+    naive2 = pd.read_csv(folder / "m4_naive2_official_forecasts_HW.csv.gz").set_index("id")
+    scores, denominators = [], []
     with gzip.open(folder / f"m4_{which.lower()}.jsonl.gz", "rt") as lines:
         for line in lines:
             record = json.loads(line)
             history, y = np.array(record["train"]), np.array(record["test"])
             lag = season if method == "sNaive" else 1
-            forecast = history[len(history) - lag + np.arange(len(y)) % lag]
-            scores.append((metrics.smape(y, forecast), metrics.mase(y, forecast, history, season)))
-    smape, mase = np.mean(scores, axis=0)
-    assert round(float(smape), 3) == official[f"sMAPE_{which}"]
-    assert round(float(mase), 3) == official[f"MASE_{which}"]
+            theirs = naive2.loc[record["id"]].to_numpy()[: len(y)]
+            own = theirs if method == "Naive2" else history[len(history) - lag + np.arange(len(y)) % lag]
+            for forecast, into in ((own, scores), (theirs, denominators)):
+                into.append((metrics.smape(y, forecast), metrics.mase(y, forecast, history, season)))
+    found, standard = (np.round(np.mean(each, axis=0), 3) for each in (scores, denominators))
+    assert found.tolist() == official.loc[method, [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
+    assert standard.tolist() == official.loc["Naive2", [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
+    assert np.mean(found / standard) == pytest.approx(official.loc[method, f"OWA_{which}"], abs=1e-6)
 
 
 @pytest.mark.parametrize(

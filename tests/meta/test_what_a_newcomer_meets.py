@@ -1,0 +1,54 @@
+"""What a newcomer to forecasting must meet; the tests that see to it: what is renamed or lost is missed here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+PROMISES = {
+    "progress is plain lines where there is no terminal, and nothing is written outside the run's directory": [
+        "app/test_runs.py::test_default_names_are_fresh_and_overwrite_replaces_a_former_run",
+        "app/test_runs.py::test_a_run_writes_nothing_outside_its_directory",
+    ],
+    "missing values are masked, filled or refused, and counted by series": [
+        "data/test_series.py::test_missing_values_are_masked_and_counted",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+    ],
+    "missing rows are found, counted, masked and said": [
+        "data/test_series.py::test_a_gap_does_not_change_the_frequency",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+    ],
+    "the frequency is inferred, understood in words, and refused where it contradicts the dates": [
+        "data/test_series.py::test_the_frequency_is_inferred_and_continues_the_dates",
+        "data/test_series.py::test_a_frequency_may_be_given_in_words",
+        "data/test_series.py::test_a_frequency_that_contradicts_the_dates_is_refused",
+    ],
+    "series too short for the network are forecast all the same, and named": [
+        "tasks/test_forecaster.py::test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named",
+        "tasks/test_forecaster.py::test_a_series_shorter_than_the_horizon_is_forecast_all_the_same",
+    ],
+    "columns of any name are guessed, and it is said": [
+        "app/test_runs.py::test_what_was_guessed_and_mended_is_said",
+        "app/test_runs.py::test_many_series_of_a_parquet_file_make_one_report",
+    ],
+    "intervals come by default, never cross, and their coverage is shown": [
+        "tasks/test_forecaster.py::test_a_forecast_follows_the_last_date_of_every_series",
+        "tasks/test_forecaster.py::test_intervals_do_not_cross_and_hold_the_forecast",
+        "tasks/test_forecaster.py::test_scores_of_a_backtest_are_those_of_its_frame",
+    ],
+    "a verdict in plain words, which admits where nothing was learned or another model is better": [
+        "tasks/test_forecaster.py::test_the_verdict_admits_that_nothing_was_learned",
+        "tasks/test_rivals.py::test_a_verdict_admits_that_a_rival_is_better",
+    ],
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_a_promise_has_its_tests(promise: str) -> None:
+    for place in PROMISES[promise]:
+        file, _, name = place.partition("::")
+        source = (TESTS / file).read_text(encoding="utf-8")
+        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{place} is gone: who sees to it that {promise}?"

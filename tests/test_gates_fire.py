@@ -196,6 +196,18 @@ MUTATIONS = [
         "object",
         "training/test_runs.py::test_only_batches_at_hand_are_asked_for_beforehand",
     ),
+    Mutation(
+        "training/_unfold.py",
+        "target.shape[0] * target.shape[1] if",
+        "target.shape[0] if",
+        "training/test_fit.py::test_every_target_weighs_alike_in_a_loss[bptt0-general-False]",
+    ),
+    Mutation(
+        "training/_team.py",
+        "except RuntimeError as error",
+        "except OSError as error",
+        "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
+    ),
 ]
 
 # An editable installation comes through a finder that precedes the path: the copy has to win.

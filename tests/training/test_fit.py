@@ -201,3 +201,22 @@ def test_what_does_not_fit_is_said(options: dict[str, Any], message: str) -> Non
     data = options.pop("data", sine())
     with pytest.raises(ValueError, match=message):
         training.fit(model_of(), data, **options)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("path", ["compiled", "general"])
+@pytest.mark.parametrize(
+    "bptt", [training.FullBPTT(), training.TruncatedBPTT(3, 3), training.CheckpointedBPTT()], ids=str
+)
+def test_every_target_weighs_alike_in_a_loss(batch_first: bool, path: str, bptt: Any) -> None:
+    layer = nn.RNN(2, 4, batch_first=batch_first)
+    model = nn.ManyToMany(layer, 1, output_activation="identity" if path == "compiled" else "tanh")
+    data = [training.Batch(torch.randn(t, n, 2), torch.randn(t, n, 1)) for t, n in ((7, 4), (7, 1), (3, 5))]
+    if batch_first:
+        data = [training.Batch(x.transpose(0, 1), y.transpose(0, 1)) for x, y, *_ in data]
+    with torch.no_grad():
+        errors = torch.cat([(model(x)[0] - y).square().flatten() for x, y, *_ in data])
+    losses = {"evaluated": training.evaluate(model, data)}
+    if not isinstance(bptt, training.TruncatedBPTT):
+        losses["trained"] = training.fit(model, data, bptt=bptt, learning_rate=0.0, stop=[training.Epochs(1)]).best.loss
+    assert losses == pytest.approx(dict.fromkeys(losses, float(errors.mean())), rel=1e-5)

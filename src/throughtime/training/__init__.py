@@ -20,6 +20,7 @@ from throughtime.training._stop import Patience as Patience
 from throughtime.training._stop import Seconds as Seconds
 from throughtime.training._stop import TargetLoss as TargetLoss
 from throughtime.training._stop import Updates as Updates
+from throughtime.training._team import ProcessLost as ProcessLost
 from throughtime.training.doctor import Diagnosis as Diagnosis
 from throughtime.training.doctor import doctor as doctor
 from throughtime.training.pictures import plot_gradients as plot_gradients

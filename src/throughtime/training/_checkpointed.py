@@ -14,7 +14,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from throughtime.training._losses import is_mean
-from throughtime.training._unfold import are_masked, call, detached, tensors_of, time_of, valid, within
+from throughtime.training._unfold import are_masked, call, detached, targets_in, tensors_of, time_of, valid, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +124,7 @@ class _Sweep:
             return None
         loss = self.loss(y, target)
         self.total = self.total + share * loss.detach()
-        # Where rows come first, and none is cut short, every segment has the same ones.
-        self.targets = self.targets + target.shape[0] if self.time == 0 or lengths is not None else target.shape[0]
+        self.targets += targets_in(y, target)
         return loss, torch.full_like(loss, share)
 
     def _whole_loss(self) -> None:
@@ -133,7 +132,7 @@ class _Sweep:
         y = torch.cat(self.outputs, self.time).requires_grad_()
         self.outputs = [y.detach()]
         outputs, target = valid(y, self.batch.y, self.batch.lengths, self.model)
-        self.targets = target.shape[0]
+        self.targets = targets_in(outputs, target)
         self.dy = torch.zeros_like(y)
         if self.targets:
             loss = self.loss(outputs, target)

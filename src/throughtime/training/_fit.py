@@ -25,7 +25,8 @@ from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
 from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
-from throughtime.training._unfold import call, started_from, time_of, valid
+from throughtime.training._team import join
+from throughtime.training._unfold import call, started_from, targets_in, time_of, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._losses import Loss
     from throughtime.training._stop import Stop
+    from throughtime.training._team import Team
 
     Data = tuple[Tensor, ...] | Iterable[Batch]
     Callback = Callable[[Progress], None]
@@ -107,6 +109,7 @@ def fit(
         ValueError: if data and strategy do not fit.
         NonFiniteLoss: at the first loss or gradient that is no number.
         Interrupted: on Ctrl-C.
+        ProcessLost: if one of several processes that train together has ended.
     """
     if isinstance(optimizer, str):
         if optimizer not in _OPTIMIZERS:
@@ -114,9 +117,8 @@ def fit(
         made: Optimizer = _OPTIMIZERS[optimizer](model.parameters(), lr=learning_rate)
     else:
         made = optimizer(model.parameters())
-    training = Training(
-        model, loss_of(loss), bptt or FullBPTT(), made, schedule and schedule(made), stop, clip, callbacks
-    )
+    scheduler = schedule and schedule(made)
+    training = Training(model, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model))
     with _seeded(seed):
         return training.run(_batches(data), None if validation is None else _batches(validation), checkpoints)
 
@@ -140,7 +142,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
                 state = started_from(state, batch.reset)
                 y, state = call(model, batch.x, state, batch.lengths)
                 y, target = valid(y, batch.y, batch.lengths, model)
-                weight = target.shape[0] if target.dim() else 1
+                weight = targets_in(y, target)
                 total += float(function(y, target)) * weight
                 count += weight
     finally:
@@ -161,6 +163,7 @@ class Training:
         stop: Sequence[Stop],
         clip: float | None,
         callbacks: Sequence[Callback],
+        team: Team,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -170,12 +173,15 @@ class Training:
         self.stop = stop
         self.each_update = [criterion for criterion in stop if criterion.each_update]
         self.clip = math.inf if clip is None else clip
-        self.callbacks = callbacks
-        self.general = General(model, loss, optimizer, bptt, self.clip)
-        self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
+        self.callbacks = [] if team.rank else callbacks
+        self.team = team
+        self.general = General(model, loss, optimizer, bptt, self.clip, team)
+        self.compiled, reason = None, "several processes train together"
+        if team.size == 1:
+            self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
         self.history = History(path=f"general: {reason}" if reason else "compiled")
         self.updates = 0
-        self.started = self.told = time.monotonic()
+        self.started = self.told = 0.0
         self.best: dict[str, Tensor] | None = None
         self.validation_loss: float | None = None
         self.epoch = Epoch()
@@ -184,6 +190,8 @@ class Training:
         self, data: Iterable[Batch], validation: Iterable[Batch] | None, checkpoints: Checkpoints | None
     ) -> History:
         self.model.train()
+        self.team.begin(self.model)
+        self.started = self.told = self.team.clock()
         self.keeper = Keeper(self, checkpoints)
         self.keeper.load()
         try:
@@ -201,9 +209,10 @@ class Training:
     def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
         now = self.epoch
         now.begin(self.updates)
-        for run in runs(now.left(data), self._most if at_hand(data) else _one, self._follow):
-            now.state = started_from(now.state, run.batches[0].reset)
-            for done in self._updates(run, now.state):
+        for run in runs(now.left(data), self._most if at_hand(data) or self.team.size > 1 else _one, self._follow):
+            mine = self.team.share(run.batches, self.model)
+            now.state = None if mine is None else started_from(now.state, mine.reset)
+            for done in self._updates(run, mine, now.state):
                 now.count(done, self.clip)
                 now.state = done.state
                 loss, norm = done.losses[-1], done.norms[-1]
@@ -228,7 +237,7 @@ class Training:
             gradient_norm=norms / done,
             clipped=clipped / done,
             learning_rate=self.optimizer.param_groups[0]["lr"],
-            seconds=time.monotonic() - self.started,
+            seconds=self.seconds(),
         )
         if validation is not None and (self.history.best is None or record.score < self.history.best.score):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -248,13 +257,14 @@ class Training:
                 )
         return windows
 
-    def _updates(self, run: Run, state: Any) -> Iterator[Updates]:
+    def _updates(self, run: Run, mine: Batch | None, state: Any) -> Iterator[Updates]:
         """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
-        windows = self._windows(run.batches[0])
+        windows = self._windows(max(run.batches, key=lambda batch: batch.x.shape[time_of(self.model, batch.x)]))
         compiled = self._compiled_for(run.batches[0])
         if compiled is None:
+            own = iter(()) if mine is None else self._windows(mine)
             for window in windows:
-                done = self.general.update(run.batches[0], window, state)
+                done = self.general.update(mine, next(own, None), state)
                 self._check(done, run, [window])
                 if done.targets[0]:
                     self.updates += 1
@@ -275,13 +285,15 @@ class Training:
 
     def _most(self, batch: Batch) -> int:
         """How many batches like this one may be trained on in one go."""
-        if batch.reset is not None or self._compiled_for(batch) is None:
+        if batch.reset is not None:
             return 1
+        if self._compiled_for(batch) is None:
+            return self.team.size
         room = self._room()
         return max(1, room // sum(1 for _ in islice(self._windows(batch), room)))
 
     def _follow(self, batch: Batch, other: Batch) -> bool:
-        return self.compiled is not None and self.compiled.follows(batch, other)
+        return other.reset is None and (self.compiled is None or self.compiled.follows(batch, other))
 
     def _room(self) -> int:
         """How many updates the engine may make before somebody has to look."""
@@ -307,8 +319,11 @@ class Training:
             "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
         )
 
+    def seconds(self) -> float:
+        return self.team.clock() - self.started
+
     def _progress(self, loss: float, norm: float) -> Progress:
-        seconds = time.monotonic() - self.started
+        seconds = self.seconds()
         epochs = [criterion.epochs for criterion in self.stop if isinstance(criterion, Epochs)]
         now = Progress(
             epoch=len(self.history) + 1,

@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._checkpointed import Found, backpropagate
-from throughtime.training._unfold import call, detached, time_of, valid, within
+from throughtime.training._unfold import call, detached, targets_in, time_of, valid, within
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from throughtime.data.sequences import Batch
     from throughtime.training._bptt import BPTT, Window
     from throughtime.training._losses import Loss
+    from throughtime.training._team import Team
 
 
 class Updates(NamedTuple):
@@ -41,18 +42,26 @@ class Updates(NamedTuple):
 class General:
     """A training whose updates go through autograd."""
 
-    def __init__(self, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT, clip: float) -> None:
+    def __init__(self, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT, clip: float, team: Team) -> None:
         self._model = model
         self._loss = loss
         self._optimizer = optimizer
         self._bptt = bptt
         self._clip = clip
+        self._team = team
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def update(self, batch: Batch, window: Window, state: Any) -> Updates:
-        """Train on one window. Where its loss or gradient is no number, or it has no targets, the weights stay."""
+    def update(self, batch: Batch | None, window: Window | None, state: Any) -> Updates:
+        """Train on one window, together with the other processes, which may have one where there is none here.
+
+        Where its loss or gradient is no number, or it has no targets, the weights stay.
+        """
         self._optimizer.zero_grad()
-        loss, targets, carried = self._backpropagate(batch, window, state)
+        loss, targets, carried = self._nothing(), 0, None
+        if batch is not None and window is not None:
+            with self._team.drawing():
+                loss, targets, carried = self._backpropagate(batch, window, state)
+        loss, targets = self._team.average(self._parameters, loss, targets)
         if targets == 0:  # lengths leave nothing here
             return Updates([0.0], [0.0], [0], carried)
         norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
@@ -63,6 +72,9 @@ class General:
             self._optimizer.step()
         return update
 
+    def _nothing(self) -> Tensor:
+        return self._parameters[0].new_zeros(())
+
     def _backpropagate(self, batch: Batch, window: Window, state: Any) -> Found:
         """The gradients of one window: its loss, how many targets, and the state to go on from."""
         if isinstance(self._bptt, CheckpointedBPTT):
@@ -70,10 +82,10 @@ class General:
             return found if batch.reset is not None else found._replace(state=None)
         y, target, carried = self._unfold(batch, window, state)
         if target.shape[0] == 0:
-            return Found(y.new_zeros(()), 0, carried)
+            return Found(self._nothing(), 0, carried)
         loss = self._loss(y, target)
         loss.backward()
-        return Found(loss, target.shape[0], carried)
+        return Found(loss, targets_in(y, target), carried)
 
     def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
         """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,16 +78,20 @@ class Keeper:
     def __init__(self, training: Training, checkpoints: Checkpoints | None) -> None:
         self.training = training
         self.checkpoints = checkpoints
-        self.saved = time.monotonic()
+        self.saved = training.team.clock()
 
     def save_if_due(self) -> None:
-        if self.checkpoints is not None and time.monotonic() - self.saved >= self.checkpoints.seconds:
+        if self.checkpoints is not None and self.training.team.clock() - self.saved >= self.checkpoints.seconds:
             self.save()
 
     def save(self) -> None:
         if self.checkpoints is None:
             return
         training, now = self.training, self.training.epoch
+        self.saved = training.team.clock()
+        processes = training.team.to_all({"state": now.state, "random": training.team.random})
+        if training.team.rank:
+            return
         whole = {
             "model": dict(training.model.state_dict()),
             "optimizer": training.optimizer.state_dict(),
@@ -96,7 +99,7 @@ class Keeper:
             "best": training.best,
             "updates": training.updates,
             "validation_loss": training.validation_loss,
-            "seconds": time.monotonic() - training.started,
+            "seconds": training.seconds(),
             "stopped": training.history.stopped,
             "random": torch.get_rng_state(),
             "epoch": {
@@ -104,23 +107,28 @@ class Keeper:
                 "position": now.position,
                 "updates": now.updates,
                 "random": now.random,
-                "state": now.state,
             },
+            "processes": processes,
         }
         self.checkpoints.write(whole, training.history.to_lines())
-        self.saved = time.monotonic()
 
     def load(self) -> None:
-        found = None if self.checkpoints is None else self.checkpoints.read()
+        if self.checkpoints is None:
+            return
+        training, now = self.training, self.training.epoch
+        found = training.team.from_first(None if training.team.rank else self.checkpoints.read())
         if found is None:
             return
         whole, lines = found
-        training, now = self.training, self.training.epoch
+        if len(whole["processes"]) != training.team.size:
+            raise InputError(
+                f"{self.checkpoints.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
+                f"expected as many, got {training.team.size}"
+            )
         try:
             training.model.load_state_dict(whole["model"])
             training.optimizer.load_state_dict(whole["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            assert self.checkpoints is not None
             raise InputError(f"{self.checkpoints.directory}: the checkpoint of another model: {error}") from error
         if training.scheduler is not None:
             training.scheduler.load_state_dict(whole["scheduler"])
@@ -128,8 +136,9 @@ class Keeper:
         training.history.stopped = whole["stopped"]
         training.best, training.updates = whole["best"], whole["updates"]
         training.validation_loss = whole["validation_loss"]
-        training.started = time.monotonic() - whole["seconds"]
+        training.started = training.team.clock() - whole["seconds"]
         vars(now).update(whole["epoch"])
+        now.state, training.team.random = (whole["processes"][training.team.rank][name] for name in ("state", "random"))
         if now.random is None:
             torch.set_rng_state(whole["random"])
         else:

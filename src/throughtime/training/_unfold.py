@@ -43,6 +43,16 @@ def are_masked(y: Tensor, target: Tensor) -> bool:
     return y.dim() > 2 and target.shape[:2] == y.shape[:2]
 
 
+def targets_in(y: Tensor, target: Tensor) -> int:
+    """How many targets there are: one for each row and step, or one for each row, or for each of those that are valid.
+
+    This is what losses are weighed by, in whatever order rows and steps come.
+    """
+    if not target.dim():
+        return 1
+    return target.shape[0] * target.shape[1] if are_masked(y, target) else target.shape[0]
+
+
 def detached(state: Any) -> Any:
     """The state without its history."""
     return tuple(s.detach() for s in state) if isinstance(state, tuple) else None if state is None else state.detach()

@@ -55,9 +55,16 @@ def test_cases_of_different_lengths_are_read_channel_by_channel(tmp_path: Path) 
     assert [s.tolist() for s in sequences] == [[[1, 4], [2, 5], [3, 6]], [[7.5, 0], [-1, 1000]]]
 
 
+def test_a_missing_value_of_a_ts_file_is_nan(tmp_path: Path) -> None:
+    path = tmp_path / "cases.ts"
+    path.write_text(TS.replace("7.5,-1", "7.5,?"))
+    sequences, _ = read_ts(path)
+    assert np.isnan(sequences[1]).tolist() == [[False, False], [True, False]]
+
+
 TS_FAULTS = {
     "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is no number"),
-    "a missing value": ("7.5,-1", "7.5,?", "line 8, channel 1: the value is missing"),
+    "an empty value": ("7.5,-1", "7.5,", "line 8, channel 1: the value is missing; write ? for it"),
     "an infinite value": ("7.5,-1", "7.5,inf", "line 8, channel 1: expected finite numbers, got inf"),
     "another class": ("1e3:right", "1e3:up", "line 8: expected one of the classes left, right at the end, got 'up'"),
     "a channel too many": ("0,1e3", "0,1e3:1,1", "line 8: expected 2 channels as in the first case, got 3"),

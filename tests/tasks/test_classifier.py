@@ -20,6 +20,7 @@ import throughtime as tt
 from throughtime import InputError, nn, training
 from throughtime.data.ts import read_ts
 from throughtime.io import checkpoint
+from throughtime.tasks.classification.augmentation import varied
 from throughtime.tasks.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -155,7 +156,34 @@ def test_long_sequences_are_read_several_steps_at_once() -> None:
     X, y = movements(20)
     classifier = quick(budget=0.3).fit([np.tile(x, (9, 1)) for x in X], y)
     assert classifier.encoder_.block == 6
-    assert "each recurrent step reads 6 of their steps" in classifier.notes_[-1]
+    assert "each recurrent step reads 6 of their steps" in " ".join(classifier.notes_)
+
+
+def test_variants_of_a_sequence_keep_their_length_and_what_lies_behind_it() -> None:
+    torch.manual_seed(0)
+    time = torch.linspace(0, 1, 100)
+    x = torch.stack([time, time.square()], -1).repeat(50, 1, 1)
+    x[:25, 60:] = 0
+    lengths = torch.tensor([60] * 25 + [100] * 25)
+    found = varied(x, lengths)
+    assert found.shape == x.shape
+    moved = (found - x).abs()[25:]
+    assert 0.01 < moved.mean() < 0.15
+    assert not torch.equal(found[30], found[31])
+
+
+def test_missing_values_are_said_and_lie_between_their_neighbours() -> None:
+    X, y = movements(20)
+    gaps = [x.astype(float).copy() for x in X]
+    for x in gaps:
+        x[2] = np.nan
+    classifier = quick(budget=0.3).fit(gaps, y)
+    count = sum(x.shape[1] for x in gaps)
+    assert any(f"{count} values are missing" in note for note in classifier.notes_)
+    filled = [x.copy() for x in gaps]
+    for x in filled:
+        x[2] = (x[1] + x[3]) / 2
+    assert_close(np.float32(classifier.predict_proba(gaps)), np.float32(classifier.predict_proba(filled)), "forward")
 
 
 def test_scores_after_each_word_end_with_those_of_the_text(reader: tt.SequenceClassifier) -> None:
@@ -337,7 +365,7 @@ BAD_TRAINING: dict[str, tuple[Any, Any, str]] = {
     "mixed widths": ([*SEQUENCES[:5], SEQUENCES[5][:, :1]], LABELS, "expected 2 channels as in sequence 1, got 1 in"),
     "mixed dimensions": ([*SEQUENCES[:5], SEQUENCES[5][:, 0]], LABELS, "two dimensions each, got some of 1, 2"),
     "no step": ([*SEQUENCES[:5], SEQUENCES[5][:0]], LABELS, "one step or more, got none in sequence 6"),
-    "NaN": ([*SEQUENCES[:5], SEQUENCES[5] * [np.nan, 1]], LABELS, "NaN or infinity in sequence 6, step 1"),
+    "infinity": ([*SEQUENCES[:5], SEQUENCES[5] * [np.inf, 1]], LABELS, "got infinity in sequence 6, step 1"),
     "a single class": (SEQUENCES, ["a"] * 6, "expected two classes or more, got one class, 'a'"),
     "too few classes": (SEQUENCES, LABELS[:5], "expected a class for each of the 6 sequences, got 5"),
     "no classes": (SEQUENCES, None, "requires y to be passed"),

@@ -15,11 +15,14 @@ from throughtime.data.files import read_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MISSING = "?"
 _WANTED = "header lines that begin with @, @data, and a case a line"
 
 
 def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
     """The sequences (T, d) of a `.ts` file, and the class of each; '' where the file has no classes.
+
+    A value that is missing, '?' in the file, is NaN.
 
     Raises:
         InputError: names the first line that cannot be used.
@@ -77,14 +80,14 @@ def _case(channels: list[str], where: str) -> np.ndarray:
 
 
 def _values(text: str, where: str, channel: int) -> np.ndarray:
-    cells = text.split(",")
+    cells = ["nan" if cell.strip() == _MISSING else cell for cell in text.split(",")]
     try:
         values = np.array(cells, dtype=np.float64)
     except ValueError:
-        wrong = next(cell for cell in cells if not _is_number(cell))
-        what = "the value is missing" if wrong.strip() in {"", "?"} else f"{wrong.strip()[:40]!r} is no number"
+        wrong = next(cell for cell in cells if not _is_number(cell)).strip()
+        what = f"{wrong[:40]!r} is no number" if wrong else f"the value is missing; write {_MISSING} for it"
         raise InputError(f"{where}, channel {channel}: {what}") from None
-    for value in values[~np.isfinite(values)][:1]:
+    for value in values[np.isinf(values)][:1]:
         raise InputError(f"{where}, channel {channel}: expected finite numbers, got {value}")
     return values
 

@@ -24,6 +24,7 @@ from throughtime.tasks.classification.inputs import (
     as_texts,
     beginnings,
     encode,
+    missing_values,
 )
 from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
 from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
@@ -58,7 +59,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     A part of the training data is held out to choose the weights by.
 
     X may be a list (or a column of a frame) of texts; a list of arrays (T_i, d) of different lengths; an array
-    (N, T, d); or an array (N, T), read as N sequences of T single numbers.
+    (N, T, d); or an array (N, T), read as N sequences of T single numbers. NaN is a missing value.
 
     Args:
         cell: 'rnn', 'gru' or 'lstm'.
@@ -155,6 +156,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             members = _MEMBERS if len(kept) < _FEW and self.preset != "fast" else 1
             network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
         self.notes_ = _notes(self, encoder, len(numbers), len(watched), members)
+        if missing := missing_values(data):
+            self.notes_.append(f"{missing} values are missing, and are taken from the line between their neighbours.")
         x = encode(encoder, [data[i] for i in kept])
         try:
             history = self._teach(network, x, numbers[kept], held_out, callbacks, seed)
@@ -228,6 +231,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
         return tags
 
     def check_settings(self) -> None:
@@ -250,7 +254,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         return Sizes(
             classes=len(self.classes_),
             vocabulary=len(encoder) if texts else 0,
-            features=0 if texts else encoder.width * encoder.block,
+            features=0 if texts else encoder.features,
+            block=1 if texts else encoder.block,
             cell=self.cell,
             hidden_size=int(self.hidden_size),
             num_layers=int(self.num_layers),
@@ -274,7 +279,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         if texts is not None or data is not None:
             return texts or data or []
         known = reset or hasattr(self, "n_features_in_")
-        table = validate_data(self, X, reset=reset) if known else check_array(X)
+        table = (
+            validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
+            if known
+            else check_array(X, ensure_all_finite="allow-nan")
+        )
         return list(np.asarray(table, dtype=np.float64)[:, :, None])
 
     def _learn_encoder(self, data: Sequence[Any]) -> Encoder:
@@ -338,4 +347,5 @@ def _notes(classifier: SequenceClassifier, encoder: Encoder, count: int, watched
         notes.append(f"Vocabulary: {len(encoder)} {encoder.kind}s.")
     elif encoder.block > 1:
         notes.append(f"The sequences are long: each recurrent step reads {encoder.block} of their steps.")
+        notes.append("They are learned from in variants: a little faster or slower, earlier or later, scaled.")
     return notes

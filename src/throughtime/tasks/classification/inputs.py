@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,49 +83,78 @@ def _array(values: Any, number: int) -> np.ndarray:
 class Scaling:
     """How sequences of numbers are brought to the network: standardised channels, several steps in one if many.
 
+    Where a recurrent step reads several, it also reads the change from each to the next. Missing values (NaN) lie on
+    the line between their neighbours; a channel without any value is at its mean.
+
     Attributes:
         means: of each channel in training.
         deviations: of each channel in training, 1 where a channel never changes.
         block: steps that one recurrent step reads.
+        changes: standard deviation of the change of each standardised channel, where several steps are read in one.
     """
 
     means: list[float]
     deviations: list[float]
     block: int
+    changes: list[float]
 
     @classmethod
     def learn(cls, sequences: Sequence[np.ndarray]) -> Scaling:
         """Find it out from training data."""
         check_sequences(sequences)
-        together = np.concatenate(sequences)
-        deviations = together.std(0)
-        longest = max(map(len, sequences))
-        return cls(
-            together.mean(0).tolist(),
-            np.where(deviations > 1e-12 * np.abs(together).max(0), deviations, 1.0).tolist(),
-            -(-longest // _LONGEST),
-        )
+        together = np.ma.masked_invalid(np.concatenate(sequences))
+        deviations = _usable(together.std(0).filled(0.0), 1e-12 * np.abs(together).max(0).filled(0.0))
+        block = -(-max(map(len, sequences)) // _LONGEST)
+        known = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
+        if block == 1:
+            return known
+        changes = np.concatenate([_changes(known.standardized(sequence)) for sequence in sequences])
+        return replace(known, changes=_usable(changes.std(0), 1e-12).tolist())
 
     @property
     def width(self) -> int:
         """Channels."""
         return len(self.means)
 
+    @property
+    def features(self) -> int:
+        """Numbers that a recurrent step reads."""
+        return self.block * (self.width + len(self.changes))
+
     def encode(self, sequences: Sequence[np.ndarray]) -> Ragged:
-        """What the network reads: (steps, block * channels)."""
+        """What the network reads: (steps, features)."""
         check_sequences(sequences, self.width)
         return Ragged.of([self._encoded(sequence) for sequence in sequences])
 
-    def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
+    def standardized(self, sequence: np.ndarray) -> np.ndarray:
+        """A sequence with channels of mean 0 and deviation 1, and without gaps."""
         z = (sequence - np.array(self.means)) / np.array(self.deviations)
+        for channel in np.flatnonzero(np.isnan(z).any(0)):
+            known = np.flatnonzero(~np.isnan(z[:, channel]))
+            z[:, channel] = np.interp(range(len(z)), known, z[known, channel]) if len(known) else 0.0
+        return z
+
+    def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
+        z = self.standardized(sequence)
+        if self.changes:
+            z = np.concatenate([z, _changes(z) / np.array(self.changes)], 1)
         missing = -len(z) % self.block
         if missing:
-            z = np.concatenate([z, np.zeros((missing, self.width))])
-        return torch.from_numpy(z.reshape(-1, self.block * self.width).astype(np.float32))
+            z = np.concatenate([z, np.zeros((missing, z.shape[1]))])
+        return torch.from_numpy(z.reshape(-1, self.features).astype(np.float32))
+
+
+def _changes(z: np.ndarray) -> np.ndarray:
+    """From each step to the next, 0 at the first."""
+    return np.diff(z, axis=0, prepend=z[:1])
+
+
+def _usable(deviations: np.ndarray, least: np.ndarray | float) -> np.ndarray:
+    return np.where(deviations > least, deviations, 1.0)
 
 
 def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -> None:
-    """Refuse sequences of different widths, without any step, or with what is no finite number."""
+    """Refuse sequences of different widths, without any step, or with an infinite number."""
     expected = sequences[0].shape[1] if width is None else width
     source = "sequence 1" if width is None else "the training data"
     for number, sequence in enumerate(sequences, 1):
@@ -135,12 +164,17 @@ def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -
             )
         if not len(sequence):
             raise InputError(f"X: expected sequences of one step or more, got none in sequence {number}")
-        if not np.isfinite(sequence).all():
-            step = int(np.flatnonzero(~np.isfinite(sequence).all(1))[0]) + 1
+        if np.isinf(sequence).any():
+            step = int(np.flatnonzero(np.isinf(sequence).any(1))[0]) + 1
             raise InputError(
-                f"X: expected finite numbers, got NaN or infinity in sequence {number}, step {step}; fill it or leave "
-                "the sequence out"
+                f"X: expected finite numbers, got infinity in sequence {number}, step {step}; write NaN for what is "
+                "missing, or leave the sequence out"
             )
+
+
+def missing_values(sequences: Sequence[Any]) -> int:
+    """How many values are NaN."""
+    return sum(int(np.isnan(sequence).sum()) for sequence in sequences if isinstance(sequence, np.ndarray))
 
 
 Encoder = Vocabulary | Scaling
@@ -178,9 +212,12 @@ def restored(values: dict[str, Any]) -> Encoder:
     if "tokens" in values:
         return Vocabulary.restore(values)
     scaling = Scaling(**values)
-    numbers = np.array([scaling.means, scaling.deviations], dtype=np.float64)
-    if numbers.ndim != 2 or not np.isfinite(numbers).all() or (numbers[1] <= 0).any():
-        raise ValueError("the scales of the channels are impossible")
     if type(scaling.block) is not int or not 1 <= scaling.block <= 1_000_000:
         raise ValueError(f"impossible number of steps in one: {scaling.block!r}")
+    changes = [scaling.changes] if scaling.block > 1 else []
+    numbers = np.array([scaling.means, scaling.deviations, *changes], dtype=np.float64)
+    if numbers.ndim != 2 or not np.isfinite(numbers).all() or (numbers[1:] <= 0).any():
+        raise ValueError("the scales of the channels are impossible")
+    if scaling.block == 1 and scaling.changes:
+        raise ValueError("changes are read where several steps are, and only there")
     return scaling

@@ -10,6 +10,7 @@ from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime.nn.layouts import features_of
+from throughtime.tasks.classification.augmentation import varied
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -29,6 +30,7 @@ class Sizes:
         classes: to tell apart.
         vocabulary: V, different tokens of texts; 0 for sequences of numbers.
         features: numbers that a recurrent step reads; 0 for texts.
+        block: steps of the sequence that a recurrent step reads; they and their changes where there are several.
         cell: 'rnn', 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
@@ -40,6 +42,7 @@ class Sizes:
     classes: int
     vocabulary: int
     features: int
+    block: int
     cell: str
     hidden_size: int
     num_layers: int
@@ -55,7 +58,8 @@ class SequenceNetwork(nn.Module):
         sizes: of the weights.
         dropout: of what the recurrent layers and the output layer read.
         forgetting: share of the tokens that are hidden in training, so that no single one is learned by heart.
-        noise: standard deviation of what is added to standardised numbers in training.
+        noise: standard deviation of what is added to standardised numbers in training. Where a recurrent step reads
+            several steps, they are also moved and scaled, see `varied`.
     """
 
     batch_first = True
@@ -83,6 +87,7 @@ class Member(nn.Module):
         super().__init__()
         self.forgetting = forgetting
         self.noise = noise
+        self.block = sizes.block
         self.dropout = nn.Dropout(dropout)
         self.embedding = nn.Embedding(sizes.vocabulary, _EMBEDDING) if sizes.vocabulary else None
         self.layer: Any = LAYERS[sizes.cell](
@@ -100,12 +105,17 @@ class Member(nn.Module):
 
     def forward(self, x: Tensor, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N C"]:
         """Scores of the classes."""
-        h, state = self.layer(self._inputs(x), lengths=lengths)
+        h, state = self.layer(self._inputs(x, lengths), lengths=lengths)
         return self.output(self.dropout(self.pooling(h, state, lengths=lengths)))
 
-    def _inputs(self, x: Tensor) -> Float[Tensor, "N T I"]:
+    def _inputs(self, x: Tensor, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N T I"]:
         if self.embedding is None:
-            return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
+            if not self.training:
+                return x
+            if self.block > 1:
+                steps = x.reshape(len(x), x.shape[1] * self.block, -1)  # channels, and behind them their changes
+                x = varied(steps, lengths * self.block, copies=2).reshape_as(x)
+            return x + self.noise * torch.randn_like(x)
         if self.training and self.forgetting:
             x = x * (torch.rand(x.shape) >= self.forgetting)
         return self.dropout(self.embedding(x))

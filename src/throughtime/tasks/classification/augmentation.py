@@ -1,0 +1,51 @@
+"""Variants of recordings that mean the same: a little faster here and slower there, earlier or later, louder or softer.
+
+Few recordings teach a network where in time something happened, which is chance, rather than what happened. Each time
+that a sequence is learned from, it is therefore another variant of itself.
+
+Source: Um et al. 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring using Convolutional
+Neural Networks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+WARP, SHIFT, SCALE = 0.03, 0.03, 0.1
+"""How much time is warped and shifted, in shares of a sequence's length, and by what share values are scaled."""
+
+_WAVES = 3
+
+
+def varied(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1) -> Float[Tensor, "N T C"]:
+    """A variant of each sequence, of the same length.
+
+    Args:
+        x: channels at each step; what is behind the end of a sequence stays behind it.
+        lengths: steps of each sequence.
+        copies: times that the channels stand behind one another, which are scaled alike.
+    """
+    rows, steps, channels = x.shape
+    last = (lengths.to(x.dtype) - 1).clamp(min=1).view(-1, 1)
+    time = torch.arange(steps, dtype=x.dtype) / last
+    waves = torch.arange(1, _WAVES + 1, dtype=x.dtype).view(1, -1, 1)
+    heights = WARP * torch.randn(rows, _WAVES, 1, dtype=x.dtype) / waves
+    moved = time + (heights * (math.pi * waves * time.unsqueeze(1)).sin()).sum(1)
+    moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype) - 1)).clamp(0, 1) * last
+    before = moved.floor().long().clamp(0, max(steps - 2, 0))
+    share = (moved - before).unsqueeze(-1)
+    found = _at(x, before) * (1 - share) + _at(x, (before + 1).clamp(max=steps - 1)) * share
+    scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype)
+    return found * scales.repeat(1, 1, copies)
+
+
+def _at(x: Float[Tensor, "N T C"], places: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:
+    """Each sequence at its own steps."""
+    return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[2]))

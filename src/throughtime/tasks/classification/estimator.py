@@ -279,11 +279,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         if texts is not None or data is not None:
             return texts or data or []
         known = reset or hasattr(self, "n_features_in_")
-        table = (
-            validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
-            if known
-            else check_array(X, ensure_all_finite="allow-nan")
-        )
+        finite: Any = "allow-nan"  # scikit-learn's annotations know booleans only
+        checked = {"ensure_all_finite": finite}
+        table = validate_data(self, X, reset=reset, **checked) if known else check_array(X, **checked)
         return list(np.asarray(table, dtype=np.float64)[:, :, None])
 
     def _learn_encoder(self, data: Sequence[Any]) -> Encoder:

@@ -200,7 +200,7 @@ MUTATIONS = [
         "training/_unfold.py",
         "target.shape[0] * target.shape[1] if",
         "target.shape[0] if",
-        "training/test_fit.py::test_every_target_weighs_alike_in_a_loss[bptt0-general-False]",
+        "training/test_fit.py::test_every_target_weighs_alike_in_a_loss[FullBPTT()-general-False]",
     ),
     Mutation(
         "training/_team.py",

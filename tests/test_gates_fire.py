@@ -47,6 +47,12 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/tuning.py",
+        "_error(judged(candidate, past))",
+        "_error(judged(candidate, panel))",
+        "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
+    ),
+    Mutation(
         "tasks/forecasting/effects.py",
         "then[:, origins + steps]",
         "then[:, origins + steps - 1]",

@@ -20,6 +20,7 @@ from throughtime.tasks.forecasting.estimator import Forecaster
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.settings import Preset
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +37,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "version": __version__,
         "isa": _kernels.isa,
         "threads": torch.get_num_threads(),
-        "settings": {**forecaster.get_params(), "levels": list(forecaster.levels), "covariates": _named(forecaster)},
+        "settings": _settings(forecaster),
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
         "holidays": panel.exogenous.country,
@@ -71,9 +72,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         ValueError: where sizes, names and arrays do not fit together.
     """
     config, tensors = found.config, found.tensors
-    settings = {**config["settings"], "levels": tuple(config["settings"]["levels"])}
-    named = settings.get("covariates")
-    forecaster = Forecaster(**{**settings, "covariates": None if named is None else Covariates(**named)})
+    forecaster = Forecaster(**_values(config["settings"]))
     forecaster._check_settings()  # noqa: SLF001 - the directory may have been written by anyone
     panel = _panel(config, tensors)
     network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
@@ -94,8 +93,25 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     return forecaster
 
 
-def _named(forecaster: Forecaster) -> dict[str, Any] | None:
-    return None if forecaster.covariates is None else asdict(forecaster.covariates)
+def _settings(forecaster: Forecaster) -> dict[str, Any]:
+    """What `_values` undoes."""
+    preset, covariates = forecaster.preset, forecaster.covariates
+    return {
+        **forecaster.get_params(),
+        "levels": list(forecaster.levels),
+        "preset": preset if isinstance(preset, str) else asdict(preset),
+        "covariates": None if covariates is None else asdict(covariates),
+    }
+
+
+def _values(settings: dict[str, Any]) -> dict[str, Any]:
+    preset, covariates = settings["preset"], settings.get("covariates")
+    return {
+        **settings,
+        "levels": tuple(settings["levels"]),
+        "preset": Preset(**preset) if isinstance(preset, dict) else preset,
+        "covariates": None if covariates is None else Covariates(**covariates),
+    }
 
 
 def _network(
@@ -110,7 +126,8 @@ def _network(
         raise ValueError(f"impossible sizes: {plan}")
     weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
     with torch.device("meta"):
-        network = SeasonNetwork(plan, cell=forecaster.cell, hidden_size=forecaster.hidden_size, features=features)
+        sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size}
+        network = SeasonNetwork(plan, **sizes, features=features, dropout=Preset.of(forecaster.preset).dropout)
     expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
     if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
         raise ValueError("the weights are not those of the network that the configuration describes")

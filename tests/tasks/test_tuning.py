@@ -117,7 +117,7 @@ def test_what_is_kept_is_better_on_later_windows_and_learns_from_all_rows(found:
     [
         (None, "default", "The default is as good: none of 1 other settings"),
         ((-0.1, -0.2, 0.1), "default", "does not better"),
-        ((0.1, -0.1, 0.2), "best", "which may be chance"),
+        ((0.1, -0.1, 0.2), "best", "that may be chance"),
         ((0.1, 0.05, 0.2), "best", "The best of 2 trials saves 10% (5% to 20%"),
     ],
 )

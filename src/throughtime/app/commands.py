@@ -40,6 +40,9 @@ Against = Annotated[
         show_default="none",
     ),
 ]
+Likelihood = Annotated[
+    str | None, typer.Option(help="normal, student_t, or negative_binomial for counts.", show_default="none")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -69,6 +72,7 @@ def forecast(
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
@@ -91,7 +95,7 @@ def forecast(
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
     raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
@@ -114,6 +118,7 @@ def backtest(
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
     against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
@@ -132,7 +137,7 @@ def backtest(
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, likelihood=likelihood, random_state=seed)
     backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
@@ -212,6 +217,7 @@ def tune(
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
     budget: Annotated[
         str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")
@@ -236,7 +242,7 @@ def tune(
     from throughtime.app.forecast import Settings
     from throughtime.app.tune import Search, run
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
     wanted = Search(trials, windows, parts(search), storage)
     run(table, settings, wanted, place, as_json=json)
 

@@ -40,6 +40,7 @@ class Settings:
     missing: str = "mask"
     covariates: Covariates | None = None
     budget: str | None = None
+    likelihood: str | None = None
     random_state: int = 0
 
 

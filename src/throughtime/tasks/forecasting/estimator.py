@@ -17,6 +17,7 @@ from throughtime.data.covariates import Covariates
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
@@ -53,6 +54,8 @@ class Forecaster(BaseEstimator):
         season: steps of the season, 1 for none; found in the data if None.
         freq: such as 'h', '15min', 'MS' or 'monthly'; inferred if None.
         loss: 'owa' (sMAPE and MASE alike) or 'mase'.
+        likelihood: 'normal', 'student_t', or 'negative_binomial' for counts: the network learns by it, and intervals
+            start from it; with None they come from the errors on held-out windows alone.
         preset: 'fast', 'balanced' or 'best', or a `Preset` of your own.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
@@ -84,6 +87,7 @@ class Forecaster(BaseEstimator):
         season: int | None = None,
         freq: str | None = None,
         loss: str = "owa",
+        likelihood: str | None = None,
         preset: str | Preset = "balanced",
         levels: Sequence[Level] = (80, 95),
         missing: str = "mask",
@@ -98,6 +102,7 @@ class Forecaster(BaseEstimator):
         self.season = season
         self.freq = freq
         self.loss = loss
+        self.likelihood = likelihood
         self.preset = preset
         self.levels = levels
         self.missing = missing
@@ -317,6 +322,8 @@ class Forecaster(BaseEstimator):
         """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""
         if panel.lengths.max() < 2:
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
+        if self.likelihood == "negative_binomial":
+            _check_counts(panel)
         started, seconds, preset = time.monotonic(), seconds_of(self.budget), Preset.of(self.preset)
         plan = Plan.of(panel, self.horizon, season=self.season, lookback=self.lookback)
         held_out = plan.held_out(panel)
@@ -324,7 +331,7 @@ class Forecaster(BaseEstimator):
             torch.manual_seed(self.random_state)
             features = panel.exogenous.all_features
             sizes = {"cell": self.cell, "hidden_size": self.hidden_size, "dropout": preset.dropout}
-            network = SeasonNetwork(plan, **sizes, features=features)
+            network = SeasonNetwork(plan, **sizes, features=features, likelihood=LIKELIHOODS[self.likelihood])
         updates = self._updates(panel, plan)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
@@ -382,6 +389,9 @@ class Forecaster(BaseEstimator):
         for name, known in (("cell", CELLS), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.likelihood not in LIKELIHOODS:
+            known = ", ".join(map(str, LIKELIHOODS))
+            raise InputError(f"likelihood: expected one of {known}, got {self.likelihood!r}")
         Preset.of(self.preset)
         if self.covariates is not None and not isinstance(self.covariates, Covariates):
             raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
@@ -390,6 +400,16 @@ class Forecaster(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+
+
+def _check_counts(panel: Panel) -> None:
+    for name, values in zip(panel.ids, panel, strict=True):
+        odd = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
+        if len(odd):
+            raise InputError(
+                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
+                "take another one"
+            )
 
 
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:

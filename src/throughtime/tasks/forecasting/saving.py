@@ -17,6 +17,7 @@ from throughtime.io import checkpoint
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.calibration import Calibration
 from throughtime.tasks.forecasting.estimator import Forecaster
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
@@ -126,8 +127,9 @@ def _network(
         raise ValueError(f"impossible sizes: {plan}")
     weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
     with torch.device("meta"):
-        sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size}
-        network = SeasonNetwork(plan, **sizes, features=features, dropout=Preset.of(forecaster.preset).dropout)
+        sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "features": features}
+        options = {"likelihood": LIKELIHOODS[forecaster.likelihood], "dropout": Preset.of(forecaster.preset).dropout}
+        network = SeasonNetwork(plan, **sizes, **options)
     expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
     if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
         raise ValueError("the weights are not those of the network that the configuration describes")

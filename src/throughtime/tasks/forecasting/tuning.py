@@ -46,7 +46,7 @@ _MOST_WINDOWS = 2
 _LEARNING = ("learning_rate", "dropout")  # settings of the preset
 SEARCHED = ("cell", "hidden_size", "lookback", "loss", *_LEARNING)
 """Settings that a search varies, if nothing else is said."""
-_CHOSEN = (*SEARCHED, "season", "preset")  # may be varied between choices that are given
+_CHOSEN = (*SEARCHED, "season", "preset", "likelihood")  # may be varied between choices that are given
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,7 @@ def tune(
     if best.number:
         later["best"] = judged(_candidate(forecaster, best.settings), panel)
     kept = min(later, key=lambda name: _error(later[name]))
-    skill = (
-        Skill.of(later["best"].errors[_OURS], later["default"].errors[_OURS], "the default") if best.number else None
-    )
+    skill = _skill(later["best"], later["default"]) if best.number else None
     chosen = _candidate(forecaster, best.settings if kept == "best" else found[0].settings)
     return Tuning(
         trials=found,
@@ -227,6 +225,10 @@ def _error(found: Backtest) -> float:
     """MASE, or RMSE where nothing changes within the series."""
     scores = found.scores[_OURS]
     return scores["mase"] if np.isfinite(scores["mase"]) else scores["rmse"]
+
+
+def _skill(best: Backtest, default: Backtest) -> Skill:
+    return Skill.of(best.errors[_OURS], default.errors[_OURS], "the default", default.places)
 
 
 def _digest(panel: Panel, kind: FrameKind, forecaster: Forecaster, space: dict[str, Values], windows: int) -> str:

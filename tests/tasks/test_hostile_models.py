@@ -57,8 +57,8 @@ def tampered(directory: Path, change: Callable[[dict[str, Any], dict[str, Any]],
         lambda c, _: c.update(symbols=[1, 2, 3]),
         lambda c, _: c["symbols"].append("one too many"),
         lambda c, _: c.pop("symbols"),
-        lambda _, t: t.pop("network.output.bias"),
-        lambda _, t: t["network.output.bias"].fill_(float("nan")),
+        lambda _, t: t.pop("network.layers.output.bias"),
+        lambda _, t: t["network.layers.output.bias"].fill_(float("nan")),
     ],
 )
 def test_a_hostile_generator_is_one_clear_error(

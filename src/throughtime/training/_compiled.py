@@ -266,6 +266,8 @@ def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
         return "there is dropout"
     if layer.options.given():
         return "the layer has options that are not compiled"
+    if isinstance(model, ManyToOne) and model.pooling.kind != "final":
+        return "the outputs of all steps are pooled"
     if output.activation != "identity":
         return "the output has an activation"
     if any(_has_hooks(module) for module in (model, layer, output)):

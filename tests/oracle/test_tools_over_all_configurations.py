@@ -40,7 +40,7 @@ over_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 over_lengths = pytest.mark.parametrize("lengths", [None, [2, 5, 4]], ids=["whole", "ragged"])
 
 
-def made(layer: str, options: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[torch.nn.Module, Any]:
+def made(layer: str, options: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[Any, torch.Tensor]:
     """A layer and an input."""
     module = getattr(nn, layer)(INPUTS, HIDDEN, **options, dtype=dtype)
     sizes = (BATCH, STEPS) if options.get("batch_first") else (STEPS, BATCH)

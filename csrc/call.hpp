@@ -29,7 +29,7 @@ class Unlocked {
 
 inline bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
     Given given;
-    return Reader(kernel.is_double).look(x, weights, given);
+    return Reader(kernel.bits).look(x, weights, given);
 }
 
 // `ragged` is (lengths, order, offsets), each may be None, or empty where all sequences have all steps; see Problem.
@@ -76,9 +76,10 @@ inline Made make_sequence(const TensorMaker& make, const Problem& p, const Tenso
 // does not accept.
 inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
                           bool reverse, int threads, bool keep) {
-    Reader reader(kernel.is_double);
+    Reader reader(kernel.bits);
     Given given;
     if (!reader.look(x, weights, given)) return nb::none();
+    if (keep && !kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     const Tensor inputs = reader.sequence(x, given.x);
     Forward f{};
     Problem& p = f.problem;
@@ -112,8 +113,9 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
 inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::tuple doutputs,
                            nb::tuple state_0, nb::tuple weights, nb::tuple wanted, nb::tuple ragged, bool reverse,
                            int threads) {
-    Reader reader(kernel.is_double);
+    Reader reader(kernel.bits);
     Given given;
+    if (!kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     if (!reader.look(x, weights, given)) throw std::invalid_argument("expected the tensors that went forward");
     if (wanted.size() != 1 + state_0.size() + weights.size() || doutputs.size() != 1 + size_t(kernel.states))
         throw std::invalid_argument("expected a word about each tensor, and a gradient for each output");

@@ -78,12 +78,12 @@ struct Kernel {
     const char* cell;
     const char* activation;
     const char* isa;
-    bool is_double;
+    int bits;  // of an element: 64, 32, or 16 for bfloat16
     int gates, states, diagonals;
     int lanes;
     int kept;  // vectors kept for each unit and row, states after the first included
     void (*forward)(const Forward&);
-    void (*backward)(const Backward&);
+    void (*backward)(const Backward&);       // null for bfloat16
     size_t (*packed_bytes)(const Problem&);  // of one direction; only the sizes of the problem matter
     void (*pack)(const Problem&, const Weights&, void*);
 

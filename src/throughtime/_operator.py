@@ -46,12 +46,12 @@ def unfold(
 
 def key(kernel: Kernel) -> str:
     """Name of a kernel, as an operator can take it."""
-    return f"{kernel.cell} {kernel.activation} {int(kernel.is_double)}"
+    return f"{kernel.cell} {kernel.activation} {kernel.bits}"
 
 
 def _kernel(name: str) -> Kernel:
-    cell, activation, double = name.split()
-    found = _kernels.find(cell, activation, double == "1")
+    cell, activation, bits = name.split()
+    found = _kernels.find(cell, activation, int(bits))
     assert found is not None
     return found
 

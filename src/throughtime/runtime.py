@@ -51,7 +51,7 @@ class Stream:
             raise InputError(f"runtime: expected a network without {' and '.join(changing)}, which are not compiled")
         self._dtype = _TYPES[kind]
         activation = options.get("nonlinearity", options.get("activation"))
-        kernel = _kernels.find(description["cell"], activation, kind == "float64")
+        kernel = _kernels.find(description["cell"], activation, 64 if kind == "float64" else 32)
         learner = _kernels.find_learner(kind == "float64")
         if kernel is None or learner is None or options.get("gate_activation", "sigmoid") != "sigmoid":
             raise InputError(

@@ -10,7 +10,7 @@ class Kernel:
     @property
     def isa(self) -> str: ...
     @property
-    def is_double(self) -> bool: ...
+    def bits(self) -> int: ...
     @property
     def gates(self) -> int: ...
     @property
@@ -57,7 +57,8 @@ class Kernel:
     ) -> tuple[Any | None, ...]:
         """Make the gradients of x, the states and the weights, in this order, None where none is wanted.
 
-        `doutputs` are those of y and of each final state, None for zero.
+        `doutputs` are those of y and of each final state, None for zero. There is no backward pass for
+        bfloat16.
         """
 
 class Learner:

@@ -237,7 +237,11 @@ class AbstractRecurrent(nn.Module):
         if return_all_states and len(self.cell.states) > 1:
             refused = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
         manner = self.manner._replace(refused=refused or self.manner.refused)
-        kernel, reason = route(self.cell, x, self._fields_of(0), manner)
+        weights = self._fields_of(0)
+        if torch._C._is_any_autocast_enabled():
+            x, _ = self._autocast(x)
+            weights = _like(x, weights)
+        kernel, reason = route(self.cell, x, weights, manner)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
     def manner_of(self, layer: int, x: Tensor, batch: int) -> Manner:

@@ -109,10 +109,10 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
 }
 
 // Returns the gradients of x, of each state and of each weight, in this order, None where `wanted` is False. `doutputs`
-// are those of y and of each final state, None for zero.
+// are those of y and of each final state, None for zero. `clip` is (limit, whether of the norm); see Clip.
 inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::tuple doutputs,
                            nb::tuple state_0, nb::tuple weights, nb::tuple wanted, nb::tuple ragged, bool reverse,
-                           int threads) {
+                           int threads, nb::tuple clip) {
     Reader reader(kernel.bits);
     Given given;
     if (!kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
@@ -151,6 +151,7 @@ inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb:
         f.dy_layout = {dy.dimensions == 2 ? 0 : dy.stride(0), dy.stride(-2), p.x.offsets};
     }
     reader.weights(weights, given, f.weights, kernel);
+    f.clip = {nb::cast<double>(clip[0]), nb::cast<bool>(clip[1])};
     reader.states(state_0, f.state_0, kernel, p);
     for (int j = 0; j < kernel.states; ++j)
         f.dstate_n[j] = reader.address(doutputs[size_t(j) + 1], p.directions * p.batch * p.hidden);

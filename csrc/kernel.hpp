@@ -58,6 +58,12 @@ struct Forward {
     void* packed[max_directions];     // what `pack` has made of the weights, or null: this call packs them itself
 };
 
+// Of the gradient of a state, whenever it passes from a step to the one before.
+struct Clip {
+    double limit;  // or 0: none
+    bool norm;     // of the norm of a row; else of each element
+};
+
 struct Backward {
     Problem problem;
     Weights weights[max_directions];
@@ -70,6 +76,7 @@ struct Backward {
     const void* dstate_n[max_states];  // or null: zero
     void* dx[max_directions];          // laid out as x, one for each direction, or null
     void* dstate_0[max_states];        // or null
+    Clip clip;
     WeightGradients dweights[max_directions];
 };
 

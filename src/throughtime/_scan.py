@@ -89,7 +89,7 @@ def unfold(
         if torch.compiler.is_compiling():
             if kernel.bits != _INFERENCE and _all_alike(x, weights):
                 tables = () if ragged is None else ragged.tables
-                options = {"reverse": reverse, "directions": len(weights) // _FIELDS}
+                options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
                 return _operator.unfold(kernel, x, state, weights, tables, **options)
         elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
             if kernel.bits != _INFERENCE and kernel.accepts(x, weights):
@@ -147,7 +147,7 @@ def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"
     activation: Any  # a name, where the manner is not refused
-    activation, _, refused, _ = manner
+    activation, _, refused, _, _ = manner
     if refused:
         return None, refused
     if weights[_FIELDS - 1] is not None:
@@ -236,7 +236,7 @@ class _Scan(torch.autograd.Function):
             return None, *_reference_backward(call, tensors, doutputs, wanted)
         x, state, weights = call.split(tensors)
         tables = () if call.ragged is None else call.ragged.tables
-        options = tables, call.reverse, torch.get_num_threads()
+        options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
         return None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
 
 

@@ -98,6 +98,7 @@ class Run {
         f.kept = kept_.data();
         f.dy = dy_.data();
         f.dy_layout = problem_.y;
+        f.clip = {.limit = kind_ == Kind::reverse ? 0.5 : 0, .norm = sizes_.hidden > 8};
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = state_0_[s].data();
             f.dstate_n[s] = state_n_[s].data();

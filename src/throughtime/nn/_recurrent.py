@@ -246,13 +246,13 @@ class AbstractRecurrent(nn.Module):
 
     def manner_of(self, layer: int, x: Tensor, batch: int) -> Manner:
         """How a layer runs a call, chance drawn: x has the element type and the device of the call."""
-        refused = self.options.refused(training=self.training)
-        if not refused:
+        refused, clip = self.options.refused(training=self.training), self.options.limit()
+        if not refused and not clip[0]:
             return self.manner
         size = batch, self._state_sizes[0]
         norms = [Norm(*_like(x, norm)) for norm in self._norms(layer)] or [None] * self.directions
         extras = [self.options.extras(self.cell, x, size, norm, training=self.training) for norm in norms]
-        return self.manner._replace(refused=refused, extras=tuple(extras))
+        return self.manner._replace(refused=refused or self.manner.refused, extras=tuple(extras), clip=clip)
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None

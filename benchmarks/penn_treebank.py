@@ -107,7 +107,7 @@ def with_torch(made: GeneratorNetwork) -> nn.Module:
         def forward(self, x: Any, state: Any, lengths: Any = None) -> Any:
             return self.lstm(x, state)
 
-    made.layer = Layer()
+    made.layers.add_module("layer", Layer())
     return made
 
 

@@ -49,6 +49,8 @@ class Stream:
         changing = [name for name in ("layer_norm", "zoneout") if options.get(name)]
         if changing:
             raise InputError(f"runtime: expected a network without {' and '.join(changing)}, which are not compiled")
+        if description.get("pooling", "final") != "final":
+            raise InputError("runtime: expected outputs of each step, got a network that pools those of all steps")
         self._dtype = _TYPES[kind]
         activation = options.get("nonlinearity", options.get("activation"))
         kernel = _kernels.find(description["cell"], activation, 64 if kind == "float64" else 32)

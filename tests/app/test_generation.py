@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.app.process import inside
@@ -12,9 +12,10 @@ from tests.app.process import inside
 import throughtime as tt
 from throughtime import InputError
 from throughtime.app import generation, translation
-from throughtime.app.generation import train_generate
 from throughtime.app.places import Place
-from throughtime.app.translation import read_pairs, train_translate
+from throughtime.app.report.writers import held
+from throughtime.app.train import Job, Order
+from throughtime.app.translation import read_pairs
 from throughtime.data.midi import read_midi, write_midi
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ SCALE = [[60], [62], [64], [65], [67], [65], [64], [62]]
 SMALL = {"hidden_size": 8, "epochs": 2}
 
 
+def order(
+    data: Path, place: Place, settings: dict[str, Any] = SMALL, test: Path | None = None, *, as_json: bool = False
+) -> Order:
+    return Order(data, test, {}, settings, place, as_json)
+
+
 @pytest.fixture(scope="module")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("text")
     (directory / "rhyme.txt").write_text(RHYME)
-    assert train_generate(directory / "rhyme.txt", SMALL, Place(directory / "run"), as_json=True) == 0
+    assert generation.train(order(directory / "rhyme.txt", Place(directory / "run"), as_json=True)) == 0
     return directory / "run"
 
 
@@ -39,7 +46,7 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "tunes").mkdir()
     for number in range(4):
         write_midi(directory / "tunes" / f"{number}.mid", SCALE * 2)
-    assert train_generate(directory / "tunes", SMALL, Place(directory / "run"), as_json=False) == 0
+    assert generation.train(order(directory / "tunes", Place(directory / "run"))) == 0
     return directory / "run"
 
 
@@ -47,11 +54,25 @@ def test_a_run_holds_a_model_its_scores_and_a_sample(text_run: Path, music_run: 
     result = json.loads((text_run / "run.json").read_text())["result"]
     assert result["unit"] == "characters"
     assert set(result["test"]) == {"steps", "nats", "perplexity", "bits_per_character"}
-    assert len((text_run / "sample.txt").read_text()) == 200
+    assert len((text_run / "sample.txt").read_text()) == 600
     assert set(json.loads((music_run / "run.json").read_text())["result"]["test"]) == {"steps", "nats"}
-    assert len(read_midi(music_run / "sample.mid")) <= 64
-    for run, name in ((text_run, "learning.png"), (music_run, "sample.png")):
-        assert (run / name).stat().st_size > 1000
+    assert len(read_midi(music_run / "sample.mid")) <= 96
+
+
+def test_the_report_shows_what_was_written(text_run: Path, music_run: Path) -> None:
+    text, music = ((run / "report.html").read_text() for run in (text_run, music_run))
+    assert html.escape((text_run / "sample.txt").read_text()) in text
+    assert '<a href="sample.mid">' in music
+    assert music.count("A piano roll</title>") == 2 * 2  # two temperatures, each for wide and for narrow screens
+    for page in (text, music):
+        assert "nats per step" in page
+        assert "training loss" in page
+        assert "were set aside to judge by" in page
+
+
+def test_notes_that_go_on_are_one_block() -> None:
+    assert held([[60, 64], [60], [62], [62, 60]]) == [(0, 1, 64), (0, 2, 60), (2, 4, 62), (3, 4, 60)]
+    assert held([]) == []
 
 
 def test_text_comes_on_the_screen_and_in_a_file(text_run: Path, tmp_path: Path) -> None:
@@ -114,17 +135,17 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}.*{message}"):
-            train_generate(tmp_path / name, SMALL, place, as_json=False)
+            generation.train(order(tmp_path / name, place))
     (tmp_path / "damaged.mid").write_bytes(b"MThd\x00")
     with pytest.raises(InputError, match=r"damaged.mid: expected a MIDI file"):
-        train_generate(tmp_path / "damaged.mid", SMALL, place, as_json=False)
+        generation.train(order(tmp_path / "damaged.mid", place))
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="expected MIDI files"):
-        train_generate(tmp_path / "none", SMALL, place, as_json=False)
-    with pytest.raises(InputError, match="--depth: no setting of a generator"):
-        train_generate(tmp_path / "same.txt", {"depth": 3}, place, as_json=False)
+        generation.train(order(tmp_path / "none", place))
+    with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
+        generation.train(order(tmp_path / "same.txt", place, {"depth": 3}))
     with pytest.raises(InputError, match="--cell: expected one of"):
-        train_generate(tmp_path / "same.txt", {"cell": "x"}, place, as_json=False)
+        generation.train(order(tmp_path / "same.txt", place, {"cell": "x"}))
     assert not place.path.exists()
 
 
@@ -133,14 +154,14 @@ def test_a_file_of_its_own_may_judge(
 ) -> None:
     (tmp_path / "rhyme.txt").write_text(RHYME)
     (tmp_path / "unseen.json").write_text(json.dumps([SCALE * 2]))
-    order = {"data": tmp_path / "rhyme.txt", "settings": SMALL, "place": Place(tmp_path / "run"), "as_json": True}
-    assert generation.train(SimpleNamespace(**order, test=tmp_path / "rhyme.txt")) == 0
+    given = order(tmp_path / "rhyme.txt", Place(tmp_path / "run"), test=tmp_path / "rhyme.txt", as_json=True)
+    assert generation.train(given) == 0
     assert json.loads(capsys.readouterr().out)["test"]["steps"] == len(RHYME) - 1
     for run, data, steps in ((text_run, "rhyme.txt", len(RHYME) - 1), (music_run, "unseen.json", 15)):
-        generation.evaluate(SimpleNamespace(model=run / "model", data=tmp_path / data, as_json=True))
+        generation.evaluate(Job(run / "model", tmp_path / data, as_json=True))
         assert json.loads(capsys.readouterr().out)["steps"] == steps
     with pytest.raises(InputError, match="use throughtime generate"):
-        generation.predict(SimpleNamespace(model=text_run))
+        generation.predict(Job(text_run, tmp_path))
 
 
 def test_a_translator_translates_lines_and_is_judged_by_pairs(
@@ -148,19 +169,19 @@ def test_a_translator_translates_lines_and_is_judged_by_pairs(
 ) -> None:
     (tmp_path / "pairs.tsv").write_text("\n".join(f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"))
     settings = {"hidden_size": 8, "epochs": 1, "vocabulary_size": 60}
-    order = {"data": tmp_path / "pairs.tsv", "settings": settings, "place": Place(tmp_path / "run"), "as_json": False}
-    assert translation.train(SimpleNamespace(**order, test=tmp_path / "pairs.tsv")) == 0
+    place = Place(tmp_path / "run")
+    assert translation.train(order(tmp_path / "pairs.tsv", place, settings, tmp_path / "pairs.tsv")) == 0
     assert "BLEU" in capsys.readouterr().out
-    job = {"model": tmp_path / "run" / "model", "overwrite": False}
+    model = tmp_path / "run" / "model"
     (tmp_path / "lines.txt").write_text("a g\n\nb h\n")
-    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=False))
-    translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=None, as_json=False))
+    translation.predict(Job(model, tmp_path / "lines.txt", out=tmp_path / "out.txt"))
+    translation.predict(Job(model, tmp_path / "lines.txt"))
     lines = (tmp_path / "out.txt").read_text()
     assert capsys.readouterr().out.endswith(lines)
     assert lines.split("\n")[1] == ""
     with pytest.raises(InputError, match=r"out.txt exists"):
-        translation.predict(SimpleNamespace(**job, data=tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=True))
-    translation.evaluate(SimpleNamespace(**job, data=tmp_path / "pairs.tsv", as_json=True))
+        translation.predict(Job(model, tmp_path / "lines.txt", out=tmp_path / "out.txt", as_json=True))
+    translation.evaluate(Job(model, tmp_path / "pairs.tsv", as_json=True))
     assert json.loads(capsys.readouterr().out)["pairs"] == 36
 
 
@@ -169,13 +190,18 @@ def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "pairs.tsv").write_text("\n".join(lines))
     settings = {"hidden_size": 8, "epochs": 2, "vocabulary_size": 60, "lowercase": True}
     place = Place(tmp_path / "run")
-    assert train_translate(tmp_path / "pairs.tsv", settings, place, as_json=True) == 0
+    assert translation.train(order(tmp_path / "pairs.tsv", place, settings, as_json=True)) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pairs"] == 34
     assert 0 <= result["test"]["bleu"] <= 100
     assert len(tt.load(tmp_path / "run" / "model").predict(["a g"])) == 1
-    assert (tmp_path / "run" / "examples.tsv").read_text().startswith("source\treference\ttranslation\n")
-    assert (tmp_path / "run" / "alignment.png").exists()
+    rows = (tmp_path / "run" / "translations.csv").read_text().splitlines()
+    assert rows[0] == "source,reference,translation"
+    assert rows[1].startswith("f k,k f,")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Where it looked" in page
+    assert "BLEU" in page
+    assert "k f" in page
 
 
 def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
@@ -184,6 +210,6 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=rf"pairs.tsv, line 3: .*{message}"):
             read_pairs(tmp_path / "pairs.tsv")
     with pytest.raises(InputError, match="--attention: expected one of"):
-        train_translate(tmp_path / "pairs.tsv", {"attention": "x"}, Place(tmp_path / "run"), as_json=False)
-    with pytest.raises(InputError, match="--depth: no setting of a translator"):
-        train_translate(tmp_path / "pairs.tsv", {"depth": 1}, Place(tmp_path / "run"), as_json=False)
+        translation.train(order(tmp_path / "pairs.tsv", Place(tmp_path / "run"), {"attention": "x"}))
+    with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
+        translation.train(order(tmp_path / "pairs.tsv", Place(tmp_path / "run"), {"depth": 1}))

@@ -57,8 +57,8 @@ def tampered(directory: Path, change: Callable[[dict[str, Any], dict[str, Any]],
         lambda c, _: c.update(symbols=[1, 2, 3]),
         lambda c, _: c["symbols"].append("one too many"),
         lambda c, _: c.pop("symbols"),
-        lambda _, t: t.pop("output.bias"),
-        lambda _, t: t["output.bias"].fill_(float("nan")),
+        lambda _, t: t.pop("network.layers.output.bias"),
+        lambda _, t: t["network.layers.output.bias"].fill_(float("nan")),
     ],
 )
 def test_a_hostile_generator_is_one_clear_error(
@@ -80,8 +80,8 @@ def test_a_hostile_generator_is_one_clear_error(
         lambda c, _: c.update(source="{}"),
         lambda c, _: c.update(source=7),
         lambda c, _: c.update(target=c["target"][:-20]),
-        lambda _, t: t.pop("target.weight"),
-        lambda _, t: t["target.weight"].fill_(float("inf")),
+        lambda _, t: t.pop("network.target.weight"),
+        lambda _, t: t["network.target.weight"].fill_(float("inf")),
     ],
 )
 def test_a_hostile_translator_is_one_clear_error(

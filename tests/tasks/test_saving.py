@@ -45,7 +45,7 @@ def test_a_loaded_forecaster_gives_the_same_forecast_bit_for_bit(fitted: tt.Fore
     pd.testing.assert_frame_equal(loaded.predict(new), fitted.predict(new), check_exact=True)
     assert loaded.get_params() == fitted.get_params()
     assert loaded.notes_ == fitted.notes_
-    assert loaded.history_.to_lines() == fitted.history_.to_lines()
+    assert loaded.history_ == fitted.history_
 
 
 def test_saving_again_changes_nothing(saved: Path, tmp_path: Path) -> None:

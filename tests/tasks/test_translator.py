@@ -119,9 +119,9 @@ def test_teacher_forcing_fades() -> None:
     seen = []
     options = {"hidden_size": 8, "epochs": 2, "teacher_forcing": TeacherForcing(1.0, 0.5), "batch_size": 50}
     made = tt.SequenceTranslator(**options, vocabulary=SubwordSettings(80))
-    made.fit(*reversals(400, 7), callbacks=[lambda now: seen.append((now.updates, made.network_.own))])
-    assert made.network_.own == pytest.approx(0.5)
-    assert [own for _, own in seen] == sorted(own for _, own in seen)
+    made.fit(*reversals(400, 7), callbacks=[lambda now: seen.append((now.updates, made.network_.forcing))])
+    assert made.network_.forcing == pytest.approx(0.5)
+    assert [share for _, share in seen] == sorted((share for _, share in seen), reverse=True)
     assert TeacherForcing(0.9, 0.5).share(0.5) == pytest.approx(0.7)
 
 

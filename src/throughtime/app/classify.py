@@ -69,14 +69,14 @@ def train(order: Order) -> int:
     known, unseen, note = _parted(order, cases, seed=order.settings.get("random_state", 0))
     screen.say(note)
     with order.place.building() as directory:
-        interrupted = learn.fit(classifier, known.X, known.y, order.data, screen)
+        interrupted = learn.fit(classifier, (known.X, known.y), order.data, screen)
         classifier.save(directory / "model")
         result: dict[str, Any] = {}
         evaluation = None
         if not interrupted:
             evaluation = _evaluated(classifier, unseen, order.test or order.data)
             notes = [*cases.notes, note, *classifier.notes_]
-            page = report.classifier_page(classifier, unseen.X, unseen.y or [], evaluation, notes, _source(order))
+            page = report.classifier_page(classifier, unseen.X, unseen.y or [], evaluation, notes, learn.source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "predictions.csv").write_text(
                 _predictions(classifier, unseen, order.test or order.data), encoding="utf-8"
@@ -193,7 +193,3 @@ def _table(classifier: SequenceClassifier, cases: Cases, path: Path) -> list[lis
 def _show(screen: Screen, evaluation: Evaluation) -> None:
     screen.classes(evaluation)
     screen.show(report.verdict(evaluation), style="bold")
-
-
-def _source(order: Order) -> report.Source:
-    return report.Source(order.data.name.split(".", 1)[0], learn.command(), order.settings)

@@ -2,129 +2,101 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import throughtime
-from throughtime import training
+from throughtime import SequenceGenerator
 from throughtime._errors import InputError
+from throughtime.app import learn
 from throughtime.app.generate import MIDI, write
-from throughtime.app.places import RUN
+from throughtime.app.report import writers as report
 from throughtime.app.screen import Screen
 from throughtime.data.midi import read_midi
 from throughtime.data.music import read_pieces
 from throughtime.data.stream import UNITS, read_text
-from throughtime.tasks.generation import SequenceGenerator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.places import Place
+    from throughtime.app.train import Job, Order
+    from throughtime.tasks.generation import Scores
 
-_INTERRUPTED = 130
-_SAMPLE = 200  # steps of the sample that a training leaves
+_SETTINGS = list(SequenceGenerator().get_params())
+_FILES = {True: "sample.txt", False: "sample.mid"}  # of text, of music
 _HELD_OUT = 0.1  # share of the data that the result is judged by, where they name no test part
 
 
-def train(order: Any) -> int:
-    """Train as `throughtime train` asks for it."""
-    return train_generate(order.data, order.settings, order.place, test=order.test, as_json=order.as_json)
+def train(order: Order) -> int:
+    """Train a generator on a text file, a JSON file of pieces, or MIDI files, judge it, and write a report.
 
-
-def predict(job: Any) -> None:
-    """Say that there is nothing to predict."""
-    raise InputError(f"{job.model}: this model writes something new: use throughtime generate")
-
-
-def evaluate(job: Any) -> None:
-    """Score a generator on a file that it has not seen."""
-    generator = throughtime.load(job.model)
-    scores = asdict(generator.evaluate(_read(job.data, music=generator.unit_ not in UNITS)))
-    if job.as_json:
-        found = {name: value for name, value in scores.items() if value is not None}
-        sys.stdout.write(json.dumps({"model": str(job.model), **found}, ensure_ascii=False) + "\n")
-    else:
-        Screen().show(_judgement(scores))
-
-
-def train_generate(
-    data: Path, settings: dict[str, Any], place: Place, *, test: Path | None = None, as_json: bool
-) -> int:
-    """Train a generator on a text file, a JSON file of pieces, or a directory of MIDI files.
-
-    A file for that judges the result, or the test part that the data name; else their last tenth, which is not
-    trained on.
-
-    Args:
-        data: the file or directory.
-        settings: of `SequenceGenerator`.
-        place: where the run is written.
-        test: a file to judge by.
-        as_json: whether to print one JSON object.
-
-    Returns:
-        The exit code: 0, or 130 after Ctrl-C, where the best model so far is kept.
+    A file for that judges it, or the test part that the data name; else their last tenth, which is not trained on.
 
     Raises:
         InputError: for whatever a user can mend.
     """
     started, screen = time.monotonic(), Screen()
-    generator = _generator(settings)
-    known, validation, unseen = _parts(data, test, music=settings.get("unit") not in UNITS)
-    with place.building() as directory:
-        interrupted = _learn(generator, known, validation, data, screen)
+    generator = learn.estimator_of(SequenceGenerator, order.settings, _SETTINGS)
+    known, validation, unseen, note = _parts(order)
+    screen.say(note)
+    with order.place.building() as directory:
+        interrupted = learn.fit(generator, (known, validation), order.data, screen)
         generator.save(directory / "model")
-        _write_sample(generator, directory)
-        generator.plot().savefig(directory / "learning.png", dpi=110)
-        scores = asdict(generator.evaluate(unseen))
-        result = {
-            "model": str(place.path / "model"),
-            "unit": generator.unit_,
-            "test": {name: value for name, value in scores.items() if value is not None},
-            "seconds": round(time.monotonic() - started, 2),
-        }
-        run = {"throughtime": throughtime.__version__, "data": str(data), "settings": settings, "result": result}
-        (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if interrupted:
-        screen.say(f"Interrupted: the best model so far is in {place.path}.")
-        return _INTERRUPTED
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    else:
-        screen.show(_judgement(scores), style="bold")
-        screen.show(f"\nModel   {result['model']}\nSample  {place.path / _sample_name(generator)}")
+        result: dict[str, Any] = {}
+        scores = None
+        if not interrupted:
+            scores, file = generator.evaluate(unseen), _FILES[generator.unit_ in UNITS]
+            write(directory / file, report.sample(generator))
+            page = report.generator_page(generator, scores, [note], learn.source(order), file)
+            (directory / "report.html").write_text(page, encoding="utf-8")
+            files = {"model": "model", "sample": file, "report": "report.html"}
+            result = {"task": "generate", **{name: str(order.place.path / f) for name, f in files.items()}}
+            result |= {"unit": generator.unit_, "test": _known(scores), "seconds": round(time.monotonic() - started, 2)}
+        learn.describe(directory, order, "generate", result)
+    if scores is None:
+        screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
+        return learn.INTERRUPTED
+    if order.as_json:
+        learn.print_json(result)
+        return 0
+    screen.show(report.generator_verdict(scores), style="bold")
+    screen.show(f"\nModel   {result['model']}\nSample  {result['sample']}\nReport  {result['report']}")
     return 0
 
 
-def _generator(settings: dict[str, Any]) -> SequenceGenerator:
-    known = SequenceGenerator().get_params()
-    unknown = next((name for name in settings if name not in known), None)
-    if unknown is not None:
-        raise InputError(f"--{unknown}: no setting of a generator; there are {', '.join(known)}")
-    generator = SequenceGenerator(**settings)
-    try:
-        generator.check_settings()
-    except InputError as error:
-        raise InputError(f"--{error}") from error
-    return generator
+def predict(job: Job) -> None:
+    """Say that there is nothing to predict."""
+    raise InputError(f"{job.model}: this model writes something new: use throughtime generate")
 
 
-def _parts(data: Path, test: Path | None, *, music: bool) -> tuple[Any, Any, Any]:
-    """What is learned from, what validates (or None), and what judges."""
-    found = _read(data, music=music, part=None)
+def evaluate(job: Job) -> None:
+    """Score a generator on a file that it has not seen."""
+    generator = throughtime.load(job.model)
+    scores = generator.evaluate(_read(job.data, music=generator.unit_ not in UNITS))
+    if job.as_json:
+        learn.print_json({"model": str(job.model), **_known(scores)})
+    else:
+        Screen().show(report.generator_verdict(scores))
+
+
+def _parts(order: Order) -> tuple[Any, Any, Any, str]:
+    """What is learned from, what validates (or None), what judges, and where that comes from."""
+    found = _read(order.data, music=order.settings.get("unit") not in UNITS, part=None)
     if isinstance(found, dict):
         known, validation, unseen = found["train"], found.get("valid"), found.get("test")
     else:
         known, validation, unseen = found, None, None
-    if test is not None:
-        return known, validation, _read(test, music=not isinstance(known, str))
-    if unseen is None:
-        aside = int(len(known) * _HELD_OUT) or int(len(known) > 1 and not isinstance(known, str))
-        known, unseen = (known[:-aside], known[-aside:]) if aside else (known, known)
-    return known, validation, unseen
+    if order.test is not None:
+        unseen = _read(order.test, music=not isinstance(known, str))
+        return known, validation, unseen, f"Judged by {order.test}, which it has not seen."
+    if unseen is not None:
+        return known, validation, unseen, "Judged by the part of the data that is called test."
+    aside = int(len(known) * _HELD_OUT) or int(len(known) > 1 and not isinstance(known, str))
+    if not aside:
+        return known, validation, known, "Judged by what it has learned from: there is no more."
+    note = f"The last {aside:,} {'characters' if isinstance(known, str) else 'pieces'} were set aside to judge by"
+    return known[:-aside], validation, known[-aside:], f"{note} (another file with --test)."
 
 
 def _read(data: Path, *, music: bool, part: str | None = "test") -> Any:
@@ -140,32 +112,6 @@ def _read(data: Path, *, music: bool, part: str | None = "test") -> Any:
     return read_text(data)
 
 
-def _learn(generator: SequenceGenerator, train: Any, validation: Any, data: Path, screen: Screen) -> bool:
-    """Whether Ctrl-C ended the training; there is a model then too."""
-    try:
-        with screen.progress("Learning") as callback:
-            generator.fit(train, validation, callbacks=[callback])
-    except InputError as error:
-        raise InputError(f"{data}: {error}") from error
-    except training.Interrupted:
-        return True
-    return False
-
-
-def _sample_name(generator: SequenceGenerator) -> str:
-    return "sample.txt" if generator.unit_ in UNITS else "sample.mid"
-
-
-def _write_sample(generator: SequenceGenerator, directory: Path) -> None:
-    made = generator.sample(_SAMPLE if generator.unit_ in UNITS else 64, random_state=generator.random_state)
-    write(directory / _sample_name(generator), made)
-    if generator.unit_ not in UNITS:
-        write(directory / "sample.png", made)
-
-
-def _judgement(scores: dict[str, Any]) -> str:
-    said = [f"{scores['nats']:.4g} nats per step on {scores['steps']:,} unseen steps"]
-    if scores["perplexity"] is not None:
-        said.append(f"perplexity {scores['perplexity']:.4g}")
-        said.append(f"{scores['bits_per_character']:.4g} bits per character")
-    return ", ".join(said)
+def _known(scores: Scores) -> dict[str, Any]:
+    """Those that there are, by name."""
+    return {name: value for name, value in asdict(scores).items() if value is not None}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime import __version__
 from throughtime._errors import InputError
 from throughtime.app.places import RUN
+from throughtime.app.report.learned import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,26 +27,31 @@ INTERRUPTED = 130
 
 
 def estimator_of(made: Callable[..., Any], settings: dict[str, Any], known: list[str]) -> Any:
-    """An estimator with settings that a user gave.
+    """An estimator with settings that a user gave, checked before any data are read.
 
     Raises:
-        InputError: for a setting that there is not.
+        InputError: for a setting that there is not, or that cannot be used.
     """
     for name in settings:
         if name not in known:
             raise InputError(f"--set: expected one of {', '.join(known)}, got {name!r}")
-    return made(**settings)
+    estimator = made(**settings)
+    try:
+        estimator.check_settings()
+    except InputError as error:
+        raise InputError(f"--{error}") from error
+    return estimator
 
 
-def fit(estimator: Any, X: Any, y: Any, path: Path, screen: Screen) -> bool:
-    """Learn; returns whether it was interrupted with a model there already.
+def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> bool:
+    """Learn from what is given; returns whether it was interrupted with a model there already.
 
     Raises:
         InputError: for whatever a user can mend.
     """
     try:
         with screen.progress("Learning") as callback:
-            estimator.fit(X, y, callbacks=[callback])
+            estimator.fit(*given, callbacks=[callback])
     except InputError as error:
         setting = str(error).partition(":")[0]
         raise InputError(f"--{error}" if setting in estimator.get_params() else f"{path}: {error}") from error
@@ -53,7 +59,7 @@ def fit(estimator: Any, X: Any, y: Any, path: Path, screen: Screen) -> bool:
         if not estimator.__sklearn_is_fitted__():
             raise
         return True
-    screen.say(*estimator.notes_)
+    screen.say(*getattr(estimator, "notes_", []))
     return False
 
 
@@ -70,6 +76,11 @@ def describe(directory: Path, order: Order, task: str, result: dict[str, Any]) -
         "result": result,
     }
     (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def source(order: Order) -> Source:
+    """Where a run came from, for its report."""
+    return Source(order.data.name.split(".", 1)[0], command(), order.settings)
 
 
 def command() -> str:

@@ -47,13 +47,13 @@ def train(order: Order) -> int:
         note = f"{len(unseen[0])} sentences were set aside to judge by (another file with --test)."
     screen.say(note)
     with order.place.building() as directory:
-        interrupted = learn.fit(tagger, sentences, tags, order.data, screen)
+        interrupted = learn.fit(tagger, (sentences, tags), order.data, screen)
         tagger.save(directory / "model")
         result: dict[str, Any] = {}
         evaluation = None
         if not interrupted:
             evaluation = tagger.evaluate(*unseen)
-            page = report.tagger_page(tagger, *unseen, evaluation, [note, *tagger.notes_], _source(order))
+            page = report.tagger_page(tagger, *unseen, evaluation, [note, *tagger.notes_], learn.source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "predictions.conll").write_text(_conll(unseen[0], tagger.predict(unseen[0])), encoding="utf-8")
             paths = {name: str(order.place.path / f) for name, f in _FILES.items()}
@@ -133,7 +133,3 @@ def _conll(sentences: list[list[str]], tags: list[list[str]]) -> str:
 def _show(screen: Screen, evaluation: TagEvaluation) -> None:
     screen.classes(evaluation.words)
     screen.show(report.tag_verdict(evaluation), style="bold")
-
-
-def _source(order: Order) -> report.Source:
-    return report.Source(order.data.name.split(".", 1)[0], learn.command(), order.settings)

@@ -2,122 +2,92 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import throughtime
-from throughtime import training
+from throughtime import SequenceTranslator
 from throughtime._errors import InputError
-from throughtime.app.generate import write
-from throughtime.app.places import RUN, check_free
+from throughtime.app import learn
+from throughtime.app.places import check_free
+from throughtime.app.report import writers as report
 from throughtime.app.screen import Screen
 from throughtime.data.stream import read_text
-from throughtime.data.subwords import SubwordSettings
-from throughtime.tasks.translation import SequenceTranslator
+from throughtime.tasks.translation import SubwordSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.places import Place
+    from throughtime.app.train import Job, Order
 
-_INTERRUPTED = 130
+    Pairs = tuple[list[str], list[str]]
+
+_FILES = {"model": "model", "translations": "translations.csv", "report": "report.html"}
+_VOCABULARY = {"vocabulary_size": "size", "lowercase": "lowercase", "subwords": "kind"}
 _HELD_OUT = 0.05  # share of the pairs that the result is judged by
-_SHOWN = 5  # translations that a training leaves, with their alignments
+_SHOWN = 8  # translations in the report
 
 
-def train(order: Any) -> int:
-    """Train as `throughtime train` asks for it."""
-    return train_translate(order.data, order.settings, order.place, test=order.test, as_json=order.as_json)
+def train(order: Order) -> int:
+    """Train a translator on a table with a source and a target in each line, judge it, and write a report.
 
-
-def predict(job: Any) -> None:
-    """Translate each line of a file."""
-    check_free(job.out, overwrite=job.overwrite)
-    found = throughtime.load(job.model).predict(read_text(job.data).splitlines())
-    if job.out is not None and str(job.out) != "-":
-        write(job.out, "".join(f"{line}\n" for line in found))
-        Screen().say(f"Translations: {job.out}")
-        if job.as_json:
-            sys.stdout.write(json.dumps({"model": str(job.model), "predictions": str(job.out)}) + "\n")
-    elif job.as_json:
-        sys.stdout.write(json.dumps({"model": str(job.model), "predictions": found}, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("".join(f"{line}\n" for line in found))
-
-
-def evaluate(job: Any) -> None:
-    """BLEU on a file of pairs that the translator has not seen."""
-    sources, targets = read_pairs(job.data)
-    bleu = round(throughtime.load(job.model).score(sources, targets), 2)
-    if job.as_json:
-        sys.stdout.write(json.dumps({"model": str(job.model), "pairs": len(sources), "bleu": bleu}) + "\n")
-    else:
-        Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
-
-
-def train_translate(
-    data: Path, settings: dict[str, Any], place: Place, *, test: Path | None = None, as_json: bool
-) -> int:
-    """Train a translator on a table with a source and a target in each line, separated by a tab.
-
-    A file of pairs for that judges the result, or else the last twentieth, which is not trained on.
-
-    Args:
-        data: the file, perhaps gzipped.
-        settings: of `SequenceTranslator`; 'vocabulary_size' and 'lowercase' set its vocabulary.
-        place: where the run is written.
-        test: a file to judge by.
-        as_json: whether to print one JSON object.
-
-    Returns:
-        The exit code: 0, or 130 after Ctrl-C, where the best model so far is kept.
+    A file of pairs for that judges it, or else the last twentieth, which is not trained on. Among the settings,
+    'vocabulary_size', 'lowercase' and 'subwords' are those of its vocabulary.
 
     Raises:
         InputError: for whatever a user can mend.
     """
     started, screen = time.monotonic(), Screen()
-    translator = _translator(settings)
-    sources, targets = read_pairs(data)
-    if test is not None:
-        unseen = read_pairs(test)
-    else:
-        cut = len(sources) - max(round(len(sources) * _HELD_OUT), 1)
-        if cut < 1:
-            raise InputError(f"{data}: expected two pairs or more, got {len(sources)}")
-        unseen = sources[cut:], targets[cut:]
-        sources, targets = sources[:cut], targets[:cut]
-    interrupted = False
-    with place.building() as directory:
-        try:
-            with screen.progress("Learning") as callback:
-                translator.fit(sources, targets, callbacks=[callback])
-        except InputError as error:
-            raise InputError(f"{data}: {error}") from error
-        except training.Interrupted:
-            interrupted = True
+    translator = _translator(order.settings)
+    known, unseen, note = _parts(order)
+    screen.say(note)
+    with order.place.building() as directory:
+        interrupted = learn.fit(translator, known, order.data, screen)
         translator.save(directory / "model")
-        _write_examples(translator, directory, *unseen)
-        result = {
-            "model": str(place.path / "model"),
-            "pairs": len(sources),
-            "test": {"pairs": len(unseen[0]), "bleu": round(translator.score(*unseen), 2)},
-            "seconds": round(time.monotonic() - started, 2),
-        }
-        run = {"throughtime": throughtime.__version__, "data": str(data), "settings": settings, "result": result}
-        (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if interrupted:
-        screen.say(f"Interrupted: the best model so far is in {place.path}.")
-        return _INTERRUPTED
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    else:
-        screen.show(f"BLEU {result['test']['bleu']} on {result['test']['pairs']:,} unseen pairs", style="bold")
-        screen.show(f"\nModel     {result['model']}\nExamples  {place.path / 'examples.tsv'}")
+        result: dict[str, Any] = {}
+        if not interrupted:
+            found = translator.predict(unseen[0])
+            rows = list(zip(*unseen, found, strict=True))
+            bleu = round(translator.bleu(found, unseen[1]), 2)
+            page = report.translator_page(translator, rows[:_SHOWN], len(rows), bleu, [note], learn.source(order))
+            (directory / "report.html").write_text(page, encoding="utf-8")
+            (directory / "translations.csv").write_text(
+                learn.csv_text(["source", "reference", "translation"], [list(row) for row in rows]), encoding="utf-8"
+            )
+            result = {"task": "translate", **{name: str(order.place.path / f) for name, f in _FILES.items()}}
+            result |= {"pairs": len(known[0]), "test": {"pairs": len(rows), "bleu": bleu}}
+            result["seconds"] = round(time.monotonic() - started, 2)
+        learn.describe(directory, order, "translate", result)
+    if not result:
+        screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
+        return learn.INTERRUPTED
+    if order.as_json:
+        learn.print_json(result)
+        return 0
+    screen.show(report.translator_verdict(**result["test"]), style="bold")
+    screen.show(
+        f"\nModel         {result['model']}\nTranslations  {result['translations']}\nReport        {result['report']}"
+    )
     return 0
+
+
+def predict(job: Job) -> None:
+    """Translate each line of a file."""
+    check_free(job.out, overwrite=job.overwrite)
+    sources = read_text(job.data).splitlines()
+    found = throughtime.load(job.model).predict(sources)
+    rows = [{"source": source, "translation": translation} for source, translation in zip(sources, found, strict=True)]
+    learn.deliver(job, "".join(f"{line}\n" for line in found), rows, Screen())
+
+
+def evaluate(job: Job) -> None:
+    """BLEU on a file of pairs that the translator has not seen."""
+    sources, targets = read_pairs(job.data)
+    bleu = round(throughtime.load(job.model).score(sources, targets), 2)
+    if job.as_json:
+        learn.print_json({"model": str(job.model), "pairs": len(sources), "bleu": bleu})
+    else:
+        Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
 
 
 def read_pairs(path: Path) -> tuple[list[str], list[str]]:
@@ -141,30 +111,21 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     return sources, targets
 
 
+def _parts(order: Order) -> tuple[Pairs, Pairs, str]:
+    """Pairs to learn from, pairs to judge by, and where those come from."""
+    sources, targets = read_pairs(order.data)
+    if order.test is not None:
+        return (sources, targets), read_pairs(order.test), f"Judged by {order.test}, which it has not seen."
+    aside = max(round(len(sources) * _HELD_OUT), 1)
+    if aside >= len(sources):
+        raise InputError(f"{order.data}: expected two pairs or more, got {len(sources)}")
+    note = f"The last {aside:,} pairs were set aside to judge by (another file with --test)."
+    return (sources[:-aside], targets[:-aside]), (sources[-aside:], targets[-aside:]), note
+
+
 def _translator(settings: dict[str, Any]) -> SequenceTranslator:
     chosen = dict(settings)
-    names = {"vocabulary_size": "size", "lowercase": "lowercase", "subwords": "kind"}
-    vocabulary = {inner: chosen.pop(name) for name, inner in names.items() if name in chosen}
-    known = SequenceTranslator().get_params()
-    unknown = next((name for name in chosen if name not in known), None)
-    if unknown is not None:
-        raise InputError(f"--{unknown}: no setting of a translator; there are {', '.join([*known, *names])}")
+    vocabulary = {inner: chosen.pop(name) for name, inner in _VOCABULARY.items() if name in chosen}
     if vocabulary:
         chosen["vocabulary"] = SubwordSettings(**vocabulary)
-    translator = SequenceTranslator(**chosen)
-    try:
-        translator.check_settings()
-    except InputError as error:
-        raise InputError(f"--{error}") from error
-    return translator
-
-
-def _write_examples(translator: SequenceTranslator, directory: Path, sources: list[str], targets: list[str]) -> None:
-    found = translator.predict(sources[:_SHOWN])
-    table = io.StringIO()
-    rows = csv.writer(table, delimiter="\t", lineterminator="\n")
-    rows.writerow(["source", "reference", "translation"])
-    rows.writerows(zip(sources, targets, found, strict=False))
-    (directory / "examples.tsv").write_text(table.getvalue(), encoding="utf-8")
-    if translator.attention is not None:
-        translator.plot_alignment(sources[0]).savefig(directory / "alignment.png", dpi=110)
+    return learn.estimator_of(SequenceTranslator, chosen, [*SequenceTranslator().get_params(), *_VOCABULARY])

@@ -13,6 +13,7 @@ import torch
 from throughtime import nn
 from throughtime._errors import InputError
 from throughtime.io import checkpoint
+from throughtime.runtime import Stream
 
 if TYPE_CHECKING:
     import os
@@ -45,6 +46,16 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
     Raises:
         InputError: for another model, for activations without a name, or where the directory cannot be written.
     """
+    found = checkpoint.Checkpoint({"task": TASK, "network": describe(model)}, dict(model.state_dict()))
+    checkpoint.write(directory, found, overwrite=overwrite)
+
+
+def describe(model: torch.nn.Module) -> dict[str, Any]:
+    """What a network is made of, as JSON can hold it.
+
+    Raises:
+        InputError: for a model that `save` cannot write.
+    """
     layout = _name_of(model, _LAYOUTS)
     layer: Any = model.layer if layout else model
     kind = _name_of(layer, _LAYERS)
@@ -67,11 +78,21 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
         output: Any = model.output
         description |= {"layout": layout, "outputs": output.out_features, "output_activation": output.activation}
         functions["output_activation"] = output.activation
+        if isinstance(model, nn.ManyToOne):
+            description["pooling"] = model.pooling.kind
     for name, value in functions.items():
         if not isinstance(value, str):
             raise InputError(f"{name}: expected a name, got a function, which no file can hold")
-    found = checkpoint.Checkpoint({"task": TASK, "network": description}, dict(model.state_dict()))
-    checkpoint.write(directory, found, overwrite=overwrite)
+    return description
+
+
+def stream_of(model: torch.nn.Module) -> Stream:
+    """A network as it is now, running step by step outside of torch.
+
+    Raises:
+        InputError: for a network that cannot.
+    """
+    return Stream(describe(model), {name: value.numpy() for name, value in model.state_dict().items()})
 
 
 def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
@@ -84,8 +105,9 @@ def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
             options["zoneout"] = tuple(options["zoneout"])  # JSON knows lists alone
         model: Any = _LAYERS[description["layer"]](**options, dtype=dtype)
         if "layout" in description:
-            activation = description["output_activation"]
-            model = _LAYOUTS[description["layout"]](model, description["outputs"], output_activation=activation)
+            names = ("output_activation", "pooling")
+            given = {name: description[name] for name in names if name in description}
+            model = _LAYOUTS[description["layout"]](model, description["outputs"], **given)
     model.load_state_dict(found.tensors, strict=True, assign=True)
     return model.requires_grad_(requires_grad=True)
 

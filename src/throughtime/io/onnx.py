@@ -146,6 +146,8 @@ def _check(layer: Any, layout: Any) -> None:
     for name in ("layer_norm", "zoneout"):
         if getattr(layer.options, name):
             raise InputError(f"export: ONNX has no operator with {name}")
+    if isinstance(layout, nn.ManyToOne) and layout.pooling.kind != "final":
+        raise InputError(f"export: expected pooling 'final', got {layout.pooling.kind!r}, which is not written yet")
     if layer.proj_size:
         raise InputError("export: ONNX has no operator with proj_size")
     functions = {"activation": layer.activation, "gate_activation": layer.gate_activation}

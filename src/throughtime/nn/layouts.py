@@ -13,6 +13,7 @@ from torch import nn
 
 from throughtime._reference import ACTIVATIONS
 from throughtime.nn.attention import Attention
+from throughtime.nn.pooling import Pooling, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,11 +67,6 @@ class AbstractLayout(nn.Module):
         return self.layer.batch_first
 
 
-def features_of(layer: AbstractRecurrent) -> int:
-    """Features of a layer's output: D*H."""
-    return layer.directions * (layer.proj_size or layer.hidden_size)
-
-
 class ManyToMany(AbstractLayout):
     """An output for each input: tagging, or the next value at every step.
 
@@ -91,7 +87,13 @@ class ManyToMany(AbstractLayout):
 
 
 class ManyToOne(AbstractLayout):
-    """One output for a whole sequence, read from its final state: sentiment, a class, a forecast.
+    """One output for a whole sequence, read from its final state or from all its steps: sentiment, a class, a forecast.
+
+    Args:
+        layer: a recurrent layer.
+        output_size: outputs.
+        output_activation: that of the output layer.
+        pooling: what the output layer reads: 'final', 'mean', 'max' or 'attention'; see `Pooling`.
 
     >>> import torch
     >>> from throughtime import nn
@@ -100,18 +102,23 @@ class ManyToOne(AbstractLayout):
     torch.Size([2, 4])
     """
 
+    def __init__(
+        self,
+        layer: AbstractRecurrent,
+        output_size: int,
+        *,
+        output_activation: Activation = "identity",
+        pooling: str = "final",
+    ) -> None:
+        super().__init__(layer, output_size, output_activation=output_activation)
+        self.pooling = Pooling(layer, pooling)
+
     def forward(
         self, x: Tensor, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, Any]:
         """Map (T, N, I) and a state to (N, output_size) and the final state."""
-        _, state = self.layer(x, state, lengths=lengths)
-        return self.output(last_hidden(self.layer, state)), state
-
-
-def last_hidden(layer: AbstractRecurrent, state: Any) -> Tensor:
-    """The final h of the last layer, both directions joined: (N, D*H), or (D*H,) for a single sequence."""
-    h = state[0] if isinstance(state, tuple) else state
-    return torch.cat(tuple(h[-layer.directions :]), -1)
+        h, state = self.layer(x, state, lengths=lengths)
+        return self.output(self.pooling(h, state, lengths=lengths)), state
 
 
 class OneToOne(AbstractLayout):
@@ -261,6 +268,7 @@ class EncoderDecoder(nn.Module):
         *,
         steps: int | None = None,
         lengths: Tensor | Sequence[int] | None = None,
+        forcing: float = 1.0,
     ) -> tuple[Tensor, Any]:
         """Map (T, N, I) to (F, N, output_size) and the decoder's final state.
 
@@ -269,9 +277,11 @@ class EncoderDecoder(nn.Module):
             inputs: what the decoder reads at each of F steps (teacher forcing), or None: its own outputs, zeros first.
             steps: F, where `inputs` is None.
             lengths: valid steps of each row of x.
+            forcing: share of `inputs` that are read; the others give way to the decoder's own outputs, see `forced`.
         """
         memory, state = self.encode(x, lengths=lengths)
         if inputs is not None:
+            inputs = self.forced(inputs, memory, state, lengths=lengths, share=forcing)
             h, state = self.decoder.layer(inputs, state)
             return self.decoder.output(self.read(h, memory, lengths=lengths)[0]), state
         if steps is None:
@@ -288,6 +298,34 @@ class EncoderDecoder(nn.Module):
             joined = tuple(_joined(s) for s in (state if isinstance(state, tuple) else (state,)))
             state = joined if isinstance(state, tuple) else joined[0]
         return memory, state
+
+    def forced(
+        self,
+        inputs: Tensor,
+        memory: Tensor,
+        state: Any,
+        *,
+        share: float,
+        lengths: Tensor | Sequence[int] | None = None,
+    ) -> Tensor:
+        """Keep a share of the decoder's inputs (F, N, I), and put its own outputs in place of the others, at random.
+
+        So it learns to go on from its own mistakes (Bengio et al. 2015, Scheduled Sampling for Sequence Prediction).
+        The outputs are those for the true inputs, all steps at once, and the first input stays (Duckworth et al. 2019,
+        Parallel Scheduled Sampling).
+        """
+        if share >= 1:
+            return inputs
+        with torch.no_grad():
+            h, _ = self.decoder.layer(inputs, state)
+            y = self.decoder.output(self.read(h, memory, lengths=lengths)[0])
+        time = 1 if self.batch_first else 0
+        first, true = inputs.tensor_split([1], time)
+        own = y.narrow(time, 0, y.shape[time] - 1)
+        if self.decoder.feedback is not None:
+            own = self.decoder.feedback(own.flatten(0, 1)).unflatten(0, own.shape[:2])
+        kept = torch.rand(own.shape[:2], device=own.device) < share
+        return torch.cat([first, torch.where(kept.unsqueeze(-1), true, own)], time)
 
     def read(
         self, h: Tensor, memory: Tensor, *, lengths: Tensor | Sequence[int] | None = None

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from throughtime.nn.layouts import features_of, last_hidden
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,6 +16,17 @@ if TYPE_CHECKING:
 
 POOLINGS = ("final", "mean", "max", "attention")
 """How a sequence can be summed up."""
+
+
+def features_of(layer: AbstractRecurrent) -> int:
+    """Features of a layer's output: D*H."""
+    return layer.directions * (layer.proj_size or layer.hidden_size)
+
+
+def last_hidden(layer: AbstractRecurrent, state: Any) -> Tensor:
+    """The final h of the last layer, both directions joined: (N, D*H), or (D*H,) for a single sequence."""
+    h = state[0] if isinstance(state, tuple) else state
+    return torch.cat(tuple(h[-layer.directions :]), -1)
 
 
 class Pooling(nn.Module):
@@ -47,8 +56,10 @@ class Pooling(nn.Module):
         self.kind = kind
         self._layer = (layer,)  # in a tuple, so that its parameters are not counted twice
         if kind == "attention":
-            units = features_of(layer)
-            self.score = nn.Sequential(nn.Linear(units, units), nn.Tanh(), nn.Linear(units, 1, bias=False))
+            units, weight = features_of(layer), layer.all_weights[0][0]
+            factory: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+            inner, outer = nn.Linear(units, units, **factory), nn.Linear(units, 1, bias=False, **factory)
+            self.score = nn.Sequential(inner, nn.Tanh(), outer)
 
     def extra_repr(self) -> str:
         """Name the kind."""

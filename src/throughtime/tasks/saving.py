@@ -20,9 +20,10 @@ Network = TypeVar("Network", bound=nn.Module)
 _LARGEST = 10_000_000  # no size of a network is beyond
 
 
-def origin(task: str) -> dict[str, Any]:
-    """How a configuration begins: the task, and what the model was trained by."""
-    return {"task": task, "version": __version__, "isa": _kernels.isa, "threads": torch.get_num_threads()}
+def origin(task: str, history: training.History) -> dict[str, Any]:
+    """How a configuration begins: the task, what the model was trained by, and how that ended."""
+    made_by = {"version": __version__, "isa": _kernels.isa, "threads": torch.get_num_threads()}
+    return {"task": task, **made_by, **history.ending}
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -61,6 +62,4 @@ def restore_network(make: Callable[[], Network], tensors: dict[str, torch.Tensor
 
 def restore_history(found: Checkpoint) -> training.History:
     """The history of the training."""
-    history = training.History.from_lines(found.history.splitlines())
-    history.stopped = str(found.config["stopped"])
-    return history
+    return training.History.from_lines(found.history.splitlines(), found.config)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from throughtime.nn.pooling import Pooling
 from throughtime.training._losses import is_mean
 from throughtime.training._unfold import are_masked, call, detached, targets_in, tensors_of, time_of, valid, within
 
@@ -164,6 +165,8 @@ def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
     """Steps of a segment; what a step keeps is seen where a budget asks for it."""
     if any(getattr(module, "bidirectional", False) for module in model.modules()):
         raise ValueError("CheckpointedBPTT: expected layers in one direction, got a bidirectional one; use FullBPTT()")
+    if any(isinstance(module, Pooling) and module.kind != "final" for module in model.modules()):
+        raise ValueError("CheckpointedBPTT: expected no pooling over all steps, which no state carries; use FullBPTT()")
     steps = batch.x.shape[time_of(model, batch.x)]
     if bptt.memory is None:
         return bptt.segment(steps, 0, 0)

@@ -20,6 +20,7 @@ from throughtime.nn.layouts import ManyToMany, ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._general import Updates
 from throughtime.training._losses import LOSSES
+from throughtime.training._precision import Mixed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -254,6 +255,8 @@ def _refused_optimizer(optimizer: Optimizer) -> str:
 
 
 def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
+    if isinstance(model, Mixed):
+        return "products are made in another type than that of the weights"
     if not isinstance(model, ManyToMany | ManyToOne):
         return "the model is neither ManyToMany nor ManyToOne"
     layer, output = model.layer, model.output
@@ -263,6 +266,8 @@ def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
         return "there is dropout"
     if layer.options.given():
         return "the layer has options that are not compiled"
+    if isinstance(model, ManyToOne) and model.pooling.kind != "final":
+        return "the outputs of all steps are pooled"
     if output.activation != "identity":
         return "the output has an activation"
     if any(_has_hooks(module) for module in (model, layer, output)):

@@ -23,6 +23,7 @@ from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
+from throughtime.training._precision import Mixed
 from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
 from throughtime.training._team import join
@@ -79,6 +80,7 @@ def fit(
     validation: Data | None = None,
     stop: Sequence[Stop] = (Epochs(100),),
     clip: float | None = None,
+    precision: str | None = None,
     callbacks: Sequence[Callback] = (),
     seed: int | None = None,
     checkpoints: Checkpoints | None = None,
@@ -97,6 +99,8 @@ def fit(
         validation: data of the same kind, for stopping and for choosing the weights that are kept.
         stop: criteria; the first that is reached ends the training.
         clip: largest norm of the gradient over all parameters; None for no limit.
+        precision: 'bfloat16' makes the model's products in that type under `torch.autocast`, while weights, states and
+            losses keep theirs; None for the weights' type.
         callbacks: are called with a `Progress` after each epoch and some ten times a second.
         seed: makes shuffling and dropout reproducible and leaves the global generator as it was.
         checkpoints: where the state of the training is kept, to go on from after an interruption.
@@ -106,7 +110,7 @@ def fit(
         last ones.
 
     Raises:
-        ValueError: if data and strategy do not fit.
+        ValueError: if data and strategy do not fit, or a name is not known.
         NonFiniteLoss: at the first loss or gradient that is no number.
         Interrupted: on Ctrl-C.
         ProcessLost: if one of several processes that train together has ended.
@@ -118,7 +122,10 @@ def fit(
     else:
         made = optimizer(model.parameters())
     scheduler = schedule and schedule(made)
-    training = Training(model, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model))
+    called = model if precision is None else Mixed(model, precision)
+    training = Training(
+        model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
+    )
     with _seeded(seed):
         return training.run(_batches(data), None if validation is None else _batches(validation), checkpoints)
 
@@ -156,6 +163,7 @@ class Training:
     def __init__(
         self,
         model: nn.Module,
+        called: nn.Module,
         loss: Loss,
         bptt: BPTT,
         optimizer: Optimizer,
@@ -166,6 +174,7 @@ class Training:
         team: Team,
     ) -> None:
         self.model = model
+        self.called = called  # the model, perhaps in another precision
         self.loss = loss
         self.bptt = bptt
         self.optimizer = optimizer
@@ -175,10 +184,10 @@ class Training:
         self.clip = math.inf if clip is None else clip
         self.callbacks = [] if team.rank else callbacks
         self.team = team
-        self.general = General(model, loss, optimizer, bptt, self.clip, team)
+        self.general = General(called, loss, optimizer, bptt, self.clip, team)
         self.compiled, reason = None, "several processes train together"
         if team.size == 1:
-            self.compiled, reason = Compiled.of(model, loss, optimizer, bptt)
+            self.compiled, reason = Compiled.of(called, loss, optimizer, bptt)
         self.history = History(path=f"general: {reason}" if reason else "compiled")
         self.updates = 0
         self.started = self.told = 0.0
@@ -228,7 +237,7 @@ class Training:
         if not done:
             raise ValueError("data: expected at least one batch of at least one step, got nothing to train on")
         if validation is not None:
-            self.validation_loss = evaluate(self.model, validation, loss=self.loss)
+            self.validation_loss = evaluate(self.called, validation, loss=self.loss)
         record = Record(
             epoch=len(self.history) + 1,
             updates=self.updates,

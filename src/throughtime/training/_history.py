@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,16 @@ class History:
         """As JSON lines."""
         return "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
 
+    @property
+    def ending(self) -> dict[str, str]:
+        """What is no line: why it ended, and how updates were made."""
+        return {"stopped": self.stopped, "path": self.path}
+
     @classmethod
-    def from_lines(cls, lines: Iterable[str]) -> Self:
-        """Undo `to_lines`."""
-        return cls([Record(**json.loads(line)) for line in lines if line.strip()])
+    def from_lines(cls, lines: Iterable[str], ending: Mapping[str, str]) -> Self:
+        """Undo `to_lines` and `ending`, which may be a part of something larger."""
+        records = [Record(**json.loads(line)) for line in lines if line.strip()]
+        return cls(records, str(ending["stopped"]), str(ending.get("path", "")))
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Keeper:
             "updates": training.updates,
             "validation_loss": training.validation_loss,
             "seconds": training.seconds(),
-            "stopped": training.history.stopped,
+            **training.history.ending,
             "random": torch.get_rng_state(),
             "epoch": {
                 "totals": now.totals,
@@ -132,8 +132,7 @@ class Keeper:
             raise InputError(f"{self.checkpoints.directory}: the checkpoint of another model: {error}") from error
         if training.scheduler is not None:
             training.scheduler.load_state_dict(whole["scheduler"])
-        training.history.records = History.from_lines(lines.splitlines()).records
-        training.history.stopped = whole["stopped"]
+        training.history = History.from_lines(lines.splitlines(), whole)
         training.best, training.updates = whole["best"], whole["updates"]
         training.validation_loss = whole["validation_loss"]
         training.started = training.team.clock() - whole["seconds"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Values = Sequence[float] | np.ndarray
 
-Kind = Literal["numbers", "whole", "dates", "powers"]
+Kind = Literal["numbers", "whole", "dates", "powers", "notes"]
 """What the numbers of an axis mean."""
 
 _TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 24.0
@@ -57,6 +57,8 @@ class Axis:
                 return ticks.dates(self.low, self.high, count)
             case "whole":
                 return ticks.whole_numbers(self.low, self.high, count)
+            case "notes":
+                return ticks.octaves(self.low, self.high)
             case "powers":
                 return ticks.powers(10**self.low, 10**self.high)
             case _:
@@ -119,6 +121,11 @@ class Chart:
         there = self._pixels(x, high)
         back = self._pixels(x, low)[::-1]
         self._marks.append(tag("path", class_=f"band {kind}", d=path(there + back, closed=True)))
+
+    def block(self, x: tuple[float, float], y: tuple[float, float], kind: str) -> None:
+        """A filled rectangle."""
+        left, right, top, bottom = self.x(x[0]), self.x(x[1]), self.y(y[1]), self.y(y[0])
+        self._marks.append(tag("rect", class_=f"block {kind}", x=left, y=top, width=right - left, height=bottom - top))
 
     def rule(self, x: float) -> None:
         """A vertical line at a place."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.app.report import pictures
 from throughtime.app.report.chart import Chart, spanning
-from throughtime.app.report.template import Picture, both, render
+from throughtime.app.report.learned import Source, network_facts, rest
+from throughtime.app.report.template import Picture, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,22 +19,12 @@ if TYPE_CHECKING:
     from throughtime import SequenceClassifier, SequenceTagger
     from throughtime.tasks.evaluation import Evaluation
     from throughtime.tasks.tagging import TagEvaluation
-    from throughtime.training import History
 
 _CLASSES = 20  # rows of the confusion matrix at most, the most frequent ones
 _EXAMPLES = 8  # misread ones
 _MISTAKES = 12  # kinds of mistake that are listed
 _LONGEST = 60  # words of a text that are shown
 _CHANNELS = ("network", "seasonal", "mean")  # lines of a sequence of numbers: its first channels
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a run came from: the name of the data, the command, and the settings that were given."""
-
-    name: str
-    command: str
-    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,7 +110,7 @@ def classifier_page(
         "sequences.html",
         title=f"{source.name}: {'texts' if texts else 'sequences'} of {len(evaluation.classes)} classes",
         verdict=verdict(evaluation),
-        facts=facts | _network(classifier.cell, classifier.network_),
+        facts=facts | network_facts(classifier.cell, classifier.network_),
         what="class",
         matrix=Matrix.of(evaluation),
         measures=_measures(evaluation),
@@ -129,7 +119,7 @@ def classifier_page(
         texts=texts,
         sentences=[],
         mistakes=_mistakes(evaluation),
-        **_rest(classifier.history_, notes, source),
+        **rest(classifier.history_, notes, source),
     )
 
 
@@ -150,7 +140,7 @@ def tagger_page(
         "sequences.html",
         title=f"{source.name}: {len(words.classes)} tags",
         verdict=tag_verdict(evaluation),
-        facts=facts | _network(tagger.cell, tagger.network_),
+        facts=facts | network_facts(tagger.cell, tagger.network_),
         what="tag",
         matrix=Matrix.of(words),
         measures=_measures(words),
@@ -159,25 +149,8 @@ def tagger_page(
         texts=True,
         sentences=_worst(sentences, tags, tagger.predict(sentences)),
         mistakes=_mistakes(words),
-        **_rest(tagger.history_, notes, source),
+        **rest(tagger.history_, notes, source),
     )
-
-
-def _rest(history: History, notes: list[str], source: Source) -> dict[str, Any]:
-    best = history.best
-    return {
-        "losses": both(lambda w, h: pictures.losses(history, w, h)),
-        "watched": best is not None and best.validation_loss is not None,
-        "epochs": len(history),
-        "best": 0 if best is None else best.epoch,
-        "notes": notes,
-        "command": source.command,
-        "settings": source.settings,
-    }
-
-
-def _network(cell: str, network: Any) -> dict[str, str]:
-    return {"Network": f"{cell.upper()}, {sum(p.numel() for p in network.parameters()):,} weights"}
 
 
 def _measures(evaluation: Evaluation) -> list[tuple[str, list[str], int]]:

@@ -1,4 +1,4 @@
-"""Where the ticks of an axis stand and what is written there: numbers, powers of ten, dates."""
+"""Where the ticks of an axis stand and what is written there: numbers, powers of ten, notes, dates."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def powers(low: float, high: float) -> list[Tick]:
     digits = (1, 2, 5) if len(exponents) < 3 else (1,)
     values = [digit * 10.0**exponent for exponent in exponents[::every] for digit in digits]
     return [Tick(math.log10(v), f"{100 * v:g} %") for v in values if low * 0.999 <= v <= high * 1.001]
+
+
+def octaves(low: float, high: float) -> list[Tick]:
+    """Each C between two MIDI notes."""
+    return [Tick(12.0 * n, f"C{n - 1}") for n in range(math.ceil(low / 12), math.floor(high / 12) + 1)]
 
 
 def dates(low: float, high: float, count: int = 6) -> list[Tick]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.nn.layouts import features_of
+from throughtime.nn.pooling import features_of
 from throughtime.tasks.classification.augmentation import varied
 
 if TYPE_CHECKING:

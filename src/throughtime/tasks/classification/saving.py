@@ -25,14 +25,13 @@ def save(classifier: SequenceClassifier, directory: str | os.PathLike[str], *, o
     if isinstance(classifier.class_weight, dict):  # whose keys may be numbers, which JSON would make text
         settings["class_weight"] = [[key, value] for key, value in classifier.class_weight.items()]
     config = {
-        **origin("classify"),
+        **origin("classify", classifier.history_),
         "settings": settings,
         "sizes": asdict(classifier.network_.sizes),
         "encoder": plain(classifier.encoder_),
         "classes": classifier.classes_.tolist(),
         "features": getattr(classifier, "n_features_in_", None),
         "notes": classifier.notes_,
-        "stopped": classifier.history_.stopped,
     }
     written = checkpoint.Checkpoint(config, weights_of(classifier.network_), classifier.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)

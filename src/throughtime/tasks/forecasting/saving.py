@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime import __version__, _kernels, training
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
 from throughtime.data.frequency import Frequency
@@ -20,6 +19,7 @@ from throughtime.tasks.forecasting.estimator import Forecaster
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -32,10 +32,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     panel, model = forecaster.panel_, forecaster.model_
     calibration = model.calibration
     config = {
-        "task": "forecast",
-        "version": __version__,
-        "isa": _kernels.isa,
-        "threads": torch.get_num_threads(),
+        **origin("forecast", forecaster.history_),
         "settings": {**forecaster.get_params(), "levels": list(forecaster.levels), "covariates": _named(forecaster)},
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
@@ -46,7 +43,6 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "ids": panel.ids,
         "data_notes": panel.notes,
         "notes": forecaster.notes_,
-        "stopped": forecaster.history_.stopped,
     }
     arrays = {
         "calibration.shape": calibration.shape,
@@ -58,8 +54,9 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "panel.beside": panel.exogenous.values,
         "panel.beside_offsets": panel.exogenous.offsets,
     }
-    tensors = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    tensors = weights_of(model.network) | {
+        name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()
+    }
     history = forecaster.history_.to_lines()
     checkpoint.write(directory, checkpoint.Checkpoint(config, tensors, history), overwrite=overwrite)
 
@@ -88,8 +85,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     if calibration.expert not in (*network.expert_names, AUTOREGRESSION) or not 0 <= calibration.weight <= 1:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
     forecaster.kind_ = FrameKind(**config["kind"])
-    history = training.History.from_lines(found.history.splitlines())
-    history.stopped = str(config["stopped"])
+    history = restore_history(found)
     forecaster.take(Model(network.plan, network, calibration), panel, history, list(config["notes"]))
     return forecaster
 
@@ -99,25 +95,17 @@ def _named(forecaster: Forecaster) -> dict[str, Any] | None:
 
 
 def _network(
-    forecaster: Forecaster, sizes: dict[str, Any], features: list[Feature], tensors: dict[str, torch.Tensor]
+    forecaster: Forecaster, planned: dict[str, Any], features: list[Feature], tensors: dict[str, torch.Tensor]
 ) -> SeasonNetwork:
     """The network, allocated only when the file holds just its weights."""
-    plan = Plan(**sizes)
+    plan = Plan(**planned)
     values = [getattr(plan, f.name) for f in fields(plan)]
     if any(type(v) is not int or not 0 <= v <= _LARGEST for v in values) or plan.horizon != forecaster.horizon:
         raise ValueError(f"impossible sizes: {plan}")
     if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
         raise ValueError(f"impossible sizes: {plan}")
-    weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
-    with torch.device("meta"):
-        network = SeasonNetwork(plan, cell=forecaster.cell, hidden_size=forecaster.hidden_size, features=features)
-    expected = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
-    if {name: (tuple(t.shape), t.dtype) for name, t in weights.items()} != expected:
-        raise ValueError("the weights are not those of the network that the configuration describes")
-    if not all(bool(t.isfinite().all()) for t in weights.values()):
-        raise ValueError("some weights are no numbers")
-    network.to_empty(device="cpu").load_state_dict(weights)
-    return network.eval()
+    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size}
+    return restore_network(lambda: SeasonNetwork(plan, **sizes, features=features), tensors)
 
 
 def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:

@@ -266,12 +266,8 @@ class SequenceGenerator(BaseEstimator):
 
     def _draw(self, prompt: Any, *, random_state: int | None, **options: Any) -> Iterator[Any]:
         self._check_fitted()
-        generator = torch.Generator()
-        if random_state is None:
-            generator.seed()
-        else:
-            generator.manual_seed(random_state)
-        return draw(self.network_, self.symbols_, self.symbols_.prompt(prompt), Sampling(**options), generator)
+        random = np.random.default_rng(random_state)
+        return draw(self.network_, self.symbols_, self.symbols_.prompt(prompt), Sampling(**options), random)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "history_"):

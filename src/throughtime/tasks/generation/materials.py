@@ -24,8 +24,6 @@ from throughtime.tasks.generation.network import key_loss, symbol_loss
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torch import Tensor
-
     from throughtime.tasks.generation.network import GeneratorNetwork
     from throughtime.tasks.generation.recipes import Recipe
     from throughtime.tasks.generation.sampling import Sampling
@@ -74,16 +72,12 @@ class Symbols(Protocol):
         """How well data are foreseen."""
         ...
 
-    def prompt(self, given: Any) -> Tensor:
-        """What the network reads before it draws, (T, 1, …)."""
+    def prompt(self, given: Any) -> np.ndarray:
+        """What the network reads before it draws, (T, …)."""
         ...
 
-    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Any:
-        """A step drawn from logits (V,)."""
-        ...
-
-    def read(self, drawn: Any) -> Tensor:
-        """A drawn step as the network reads it, (1, 1, …)."""
+    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> Any:
+        """A step drawn from logits (V,), as the network reads it."""
         ...
 
     def write(self, drawn: Iterable[Any], given: Any) -> Iterator[Any]:
@@ -148,18 +142,13 @@ class TextSymbols:
         bits = nats / math.log(2) / len(data)
         return Scores(steps, per_step, math.exp(min(per_step, 700.0)), bits)
 
-    def prompt(self, given: str | None) -> Tensor:
+    def prompt(self, given: str | None) -> np.ndarray:
         """The symbols of a text, or the one behind which texts begin."""
-        numbers = self.vocabulary.encode(given) if given else np.array([self.vocabulary.start])
-        return torch.from_numpy(numbers).unsqueeze(1)
+        return self.vocabulary.encode(given) if given else np.array([self.vocabulary.start])
 
-    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
         """The number of a symbol."""
-        return sampling.symbol(logits, generator)
-
-    def read(self, drawn: int) -> Tensor:
-        """That number."""
-        return torch.tensor([[drawn]])
+        return sampling.symbol(logits, random)
 
     def write(self, drawn: Iterable[int], given: str | None) -> Iterator[str]:
         """Pieces of text."""
@@ -221,23 +210,19 @@ class PianoSymbols:
             )
         return Scores(steps, nats / steps)
 
-    def prompt(self, given: Any) -> Tensor:
+    def prompt(self, given: Any) -> np.ndarray:
         """Silence, then the steps of a piece."""
         silence = np.zeros((1, KEYS), dtype=np.uint8)
         rows = np.concatenate([silence, as_roll(given, "prompt")]) if _some(given) else silence
-        return torch.from_numpy(rows).float().unsqueeze(1)
+        return rows.astype(np.float32)
 
-    def draw(self, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
+    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> np.ndarray:
         """Ones where a key sounds."""
-        return sampling.keys(logits, generator)
+        return sampling.keys(logits, random)
 
-    def read(self, drawn: Tensor) -> Tensor:
-        """Those."""
-        return drawn.view(1, 1, -1)
-
-    def write(self, drawn: Iterable[Tensor], given: Any) -> Iterator[list[int]]:
+    def write(self, drawn: Iterable[np.ndarray], given: Any) -> Iterator[list[int]]:
         """Lists of notes."""
-        return (as_piece(step.numpy()[None])[0] for step in drawn)
+        return (as_piece(step[None])[0] for step in drawn)
 
     def join(self, given: Any, written: Iterable[list[int]]) -> list[list[int]]:
         """A piece."""

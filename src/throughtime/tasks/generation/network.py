@@ -13,6 +13,7 @@ from throughtime import nn as recurrent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from jaxtyping import Float
     from torch import Tensor
 
@@ -48,25 +49,29 @@ class GeneratorNetwork(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(width, embedding_size) if embedding_size else None
         between = dropout if num_layers > 1 else 0.0
-        self.layer: Any = _LAYERS[cell](
+        layer = _LAYERS[cell](
             embedding_size or width, hidden_size, num_layers, dropout=between, initialization="orthogonal"
         )
+        self.layers = recurrent.ManyToMany(layer, width)
         self.input_dropout = LockedDropout(input_dropout)
         self.dropout = LockedDropout(dropout)
-        self.output = nn.Linear(hidden_size, width)
 
     @torch.no_grad()
     def expect(self, logits: Float[Tensor, "V"]) -> None:
         """Begin with what is likely at any step: the output's biases would be long on their way there."""
-        self.output.bias.copy_(logits)
+        self.layers.output.bias.copy_(logits)
 
     def forward(
         self, x: Tensor, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Float[Tensor, "T N V"], Any]:
         """Run all steps."""
         read = x.float() if self.embedding is None else self.embedding(x)
-        h, state = self.layer(self.input_dropout(read), state, lengths=lengths)
-        return self.output(self.dropout(h)), state
+        h, state = self.layers.layer(self.input_dropout(read), state, lengths=lengths)
+        return self.layers.output(self.dropout(h)), state
+
+    def features(self, x: np.ndarray) -> Float[np.ndarray, "... I"]:
+        """What the recurrent layer reads for symbols (…), or vectors (…, V)."""
+        return x if self.embedding is None else self.embedding.weight.detach().numpy()[x]
 
 
 class LockedDropout(nn.Module):

@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from scipy.special import expit
 
 from throughtime._errors import InputError
-from throughtime.tasks.threads import one_thread
+from throughtime.io.network import stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jaxtyping import Float
-    from torch import Tensor
 
     from throughtime.tasks.generation.materials import Symbols
     from throughtime.tasks.generation.network import GeneratorNetwork
@@ -45,42 +45,41 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InputError(f"top_p: expected a number above 0 and at most 1, got {self.top_p!r}")
 
-    def symbol(self, logits: Float[Tensor, "V"], generator: torch.Generator) -> int:
+    def symbol(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> int:
         """Draw one symbol."""
         if not self.temperature:
             return int(logits.argmax())
-        order = logits.argsort(descending=True, stable=True)[: self.top_k]
-        probabilities = (logits[order] / self.temperature).softmax(0)
+        some = self.top_k is not None or self.top_p is not None
+        order = np.argsort(-logits, kind="stable")[: self.top_k] if some else np.arange(len(logits))
+        shares = np.exp((logits[order] - logits.max()).astype(np.float64) / self.temperature)
         if self.top_p is not None:
-            before = probabilities.cumsum(0) - probabilities
-            probabilities = torch.where(before < self.top_p, probabilities, 0.0)
-        return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+            before = shares.cumsum() - shares
+            shares = np.where(before < self.top_p * shares.sum(), shares, 0.0)
+        sums = shares.cumsum()
+        return int(order[np.searchsorted(sums[:-1], random.random() * sums[-1], side="right")])
 
-    def keys(self, logits: Float[Tensor, "V"], generator: torch.Generator) -> Float[Tensor, "V"]:
+    def keys(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> Float[np.ndarray, "V"]:
         """Draw each of V keys: 1 where it sounds."""
-        chance = torch.rand(logits.shape, generator=generator)
-        sure = (logits > 0).float()
-        if not self.temperature:
-            sounds = sure
-        else:
-            likely = (logits / self.temperature).sigmoid()
-            sounds = (chance < likely).float()
+        chance = random.random(logits.shape)
+        sounds = sure = logits > 0
+        if self.temperature:
+            likely = expit(logits.astype(np.float64) / self.temperature)
+            sounds = chance < likely
             if self.top_p is not None:
-                sounds = torch.where(torch.maximum(likely, 1 - likely) >= self.top_p, sure, sounds)
+                sounds = np.where(np.maximum(likely, 1 - likely) >= self.top_p, sure, sounds)
         if self.top_k is not None and sounds.sum() > self.top_k:
-            kept = torch.where(sounds > 0, logits, -math.inf).topk(self.top_k).indices
-            sounds = torch.zeros_like(sounds).index_fill_(0, kept, 1.0)
-        return sounds
+            kept = np.argsort(np.where(sounds, -logits, np.inf), kind="stable")[: self.top_k]
+            sounds = np.isin(np.arange(len(sounds)), kept)
+        return sounds.astype(np.float32)
 
 
 def draw(
-    network: GeneratorNetwork, symbols: Symbols, prompt: Tensor, sampling: Sampling, generator: torch.Generator
+    network: GeneratorNetwork, symbols: Symbols, prompt: np.ndarray, sampling: Sampling, random: np.random.Generator
 ) -> Iterator[Any]:
-    """Draw without end what follows a prompt (T, 1, …). Only the network's state is carried from step to step."""
-    x, state = prompt, None
+    """Draw without end what follows a prompt (T, …). Only the state is carried from step to step, inside the engine."""
+    stream = stream_of(network.layers)
+    logits = stream.run(network.features(prompt))[-1]
     while True:
-        with torch.no_grad(), one_thread():
-            logits, state = network(x, state)
-            drawn = symbols.draw(logits[-1, 0], sampling, generator)
-            x = symbols.read(drawn)
+        drawn = symbols.draw(logits, sampling, random)
         yield drawn
+        logits = stream.step(network.features(drawn))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from throughtime import __version__, _kernels, training
 from throughtime.data.stream import UNITS, Alphabet
 from throughtime.io import checkpoint
 from throughtime.tasks.generation.estimator import SequenceGenerator
 from throughtime.tasks.generation.materials import PianoSymbols, Symbols, TextSymbols
 from throughtime.tasks.generation.network import GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL
-from throughtime.tasks.weights import fill
+from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -23,17 +20,13 @@ def save(generator: SequenceGenerator, directory: str | os.PathLike[str], *, ove
     """Write a fitted generator."""
     symbols = generator.symbols_
     config = {
-        "task": "generate",
-        "version": __version__,
-        "isa": _kernels.isa,
-        "threads": torch.get_num_threads(),
+        **origin("generate", generator.history_),
         "settings": generator.get_params(),
         "unit": generator.unit_,
         "sizes": generator.sizes(symbols.width),
         "symbols": list(symbols.vocabulary.symbols) if isinstance(symbols, TextSymbols) else None,
-        "stopped": generator.history_.stopped,
     }
-    found = checkpoint.Checkpoint(config, dict(generator.network_.state_dict()), generator.history_.to_lines())
+    found = checkpoint.Checkpoint(config, weights_of(generator.network_), generator.history_.to_lines())
     checkpoint.write(directory, found, overwrite=overwrite)
 
 
@@ -51,9 +44,8 @@ def restore(found: checkpoint.Checkpoint) -> SequenceGenerator:
     sizes = generator.sizes(generator.symbols_.width)
     if config["sizes"] != sizes:
         raise ValueError("the sizes of the network are not those of the settings")
-    generator.network_ = fill(lambda: GeneratorNetwork(**sizes), found.tensors)
-    generator.history_ = training.History.from_lines(found.history.splitlines())
-    generator.history_.stopped = str(config["stopped"])
+    generator.network_ = restore_network(lambda: GeneratorNetwork(**sizes), found.tensors)
+    generator.history_ = restore_history(found)
     return generator
 
 

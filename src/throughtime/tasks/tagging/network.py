@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.nn.layouts import features_of, last_hidden
+from throughtime.nn.pooling import features_of, last_hidden
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

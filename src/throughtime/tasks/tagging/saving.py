@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 def save(tagger: SequenceTagger, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write a fitted tagger."""
     config = {
-        **origin("tag"),
+        **origin("tag", tagger.history_),
         "settings": tagger.get_params(),
         "sizes": asdict(tagger.network_.sizes),
         "encoder": asdict(tagger.encoder_),
         "tags": tagger.tags_,
         "notes": tagger.notes_,
-        "stopped": tagger.history_.stopped,
     }
     written = checkpoint.Checkpoint(config, weights_of(tagger.network_), tagger.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)

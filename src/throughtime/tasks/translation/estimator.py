@@ -182,11 +182,14 @@ class SequenceTranslator(BaseEstimator):
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
+        _checked(sources, targets)
+        return self.bleu(self.predict(sources, beams=beams), targets)
+
+    def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
+        """BLEU of translations that were made before; see `score`."""
         import sacrebleu
 
-        _checked(sources, targets)
-        found = self.predict(sources, beams=beams)
-        return sacrebleu.corpus_bleu(found, [list(targets)], lowercase=self.vocabulary.lowercase).score
+        return sacrebleu.corpus_bleu(list(translations), [list(targets)], lowercase=self.vocabulary.lowercase).score
 
     def align(self, source: str, target: str | None = None) -> Alignment:
         """Where the decoder looked when it wrote a translation: a given one, or its own.

@@ -118,12 +118,12 @@ def teach(
         return made
 
     def fade() -> None:
-        network.own = 1.0 - teacher_forcing.share(model.updates / updates)
+        network.forcing = teacher_forcing.share(model.updates / updates)
 
     def loss(y: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(y, target, label_smoothing=label_smoothing if y.requires_grad else 0.0)
 
-    network.own = 1.0 - teacher_forcing.start
+    network.forcing = teacher_forcing.start
     hidden = network.layers.encoder.hidden_size
     try:
         with one_thread(when=hidden * min(len(pairs), 64) < _WORTH_THREADS):

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.data.subwords import BEGIN, PAD
+from throughtime.data.subwords import PAD
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -61,20 +60,21 @@ class TranslatorNetwork(nn.Module):
         encoder = _LAYERS[cell](width, hidden_size // 2, bidirectional=True, **options)
         decoder = _LAYERS[cell](width, hidden_size, **options)
         self.layers = recurrent.EncoderDecoder(
-            encoder, decoder, target_size, feedback=lambda y: y, attention=attention, dropout=dropout
+            encoder, decoder, target_size, feedback=self._fed_back, attention=attention, dropout=dropout
         )
         self.dropout = nn.Dropout(dropout)
-        self.own = 0.0
-        """Share of the decoder's inputs in training that are its own guesses."""
+        self.forcing = 1.0
+        """Share of the decoder's inputs in training that are the true ones, not its own guesses."""
 
     def forward(self, x: Int[Tensor, "2 S N"]) -> Float[Tensor, "M V"]:
         """Run a batch."""
         source, inputs = x[0], x[1]
         real = inputs != PAD
         memory, state, lengths = self.encode(source)
-        if self.training and self.own:
-            inputs = self._partly_own(inputs, memory, state, lengths)
-        h, _, _ = self.decode(inputs[: int(real.sum(0).max())], memory, state, lengths)
+        read = self._embedded(inputs[: int(real.sum(0).max())])
+        if self.training:
+            read = self.layers.forced(read, memory, state, lengths=lengths, share=self.forcing)
+        h, _, _ = self._decode(read, memory, state, lengths)
         return self.layers.decoder.output(h[real[: len(h)]])
 
     def encode(self, source: Int[Tensor, "T N"]) -> tuple[Tensor, Any, Tensor]:
@@ -88,17 +88,15 @@ class TranslatorNetwork(nn.Module):
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
     ) -> tuple[Float[Tensor, "F N H"], Any, Tensor | None]:
         """What the output layer reads, the state, and the weights of attention (N, F, T)."""
-        h, state = self.layers.decoder.layer(self.dropout(self.target(inputs)), state)
-        read, weights = self.layers.read(h, memory, lengths=lengths)
-        return read, state, weights
+        return self._decode(self._embedded(inputs), memory, state, lengths)
 
-    @torch.no_grad()
-    def _partly_own(self, inputs: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> Tensor:
-        """Put the network's guesses in place of some of the true inputs.
+    def _decode(self, read: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any, Tensor | None]:
+        h, state = self.layers.decoder.layer(read, state)
+        combined, weights = self.layers.read(h, memory, lengths=lengths)
+        return combined, state, weights
 
-        All steps are guessed at once from the true ones. Source: Duckworth et al. 2019, Parallel Scheduled Sampling.
-        """
-        h, _, _ = self.decode(inputs, memory, state, lengths)
-        guesses = torch.roll(self.layers.decoder.output(h).argmax(-1), 1, 0)
-        chosen = (torch.rand(inputs.shape) < self.own) & (inputs != PAD) & (inputs != BEGIN)
-        return torch.where(chosen, guesses, inputs)
+    def _embedded(self, inputs: Int[Tensor, "F N"]) -> Float[Tensor, "F N E"]:
+        return self.dropout(self.target(inputs))
+
+    def _fed_back(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:
+        return self._embedded(logits.argmax(-1))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import torch
-
-from throughtime import __version__, _kernels, training
 from throughtime.data.subwords import Subwords, SubwordSettings
 from throughtime.io import checkpoint
+from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
 from throughtime.tasks.translation.estimator import SequenceTranslator
 from throughtime.tasks.translation.learning import TeacherForcing
 from throughtime.tasks.translation.network import TranslatorNetwork
-from throughtime.tasks.weights import fill
 
 if TYPE_CHECKING:
     import os
@@ -26,16 +23,12 @@ def save(translator: SequenceTranslator, directory: str | os.PathLike[str], *, o
     """Write a fitted translator."""
     settings = translator.get_params()
     config = {
-        "task": "translate",
-        "version": __version__,
-        "isa": _kernels.isa,
-        "threads": torch.get_num_threads(),
+        **origin("translate", translator.history_),
         "settings": settings | {name: asdict(settings[name]) for name in _VALUES},
         "source": translator.source_.content,
         "target": translator.target_.content,
-        "stopped": translator.history_.stopped,
     }
-    found = checkpoint.Checkpoint(config, dict(translator.network_.state_dict()), translator.history_.to_lines())
+    found = checkpoint.Checkpoint(config, weights_of(translator.network_), translator.history_.to_lines())
     checkpoint.write(directory, found, overwrite=overwrite)
 
 
@@ -50,7 +43,6 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     translator = SequenceTranslator(**settings | {name: make(**settings[name]) for name, make in _VALUES.items()})
     translator.check_settings()
     translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
-    translator.network_ = fill(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
-    translator.history_ = training.History.from_lines(found.history.splitlines())
-    translator.history_.stopped = str(config["stopped"])
+    translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
+    translator.history_ = restore_history(found)
     return translator

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench experiments docs sanitize clean
+.PHONY: help demo test test-all lint types bench experiments docs sanitize neon clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -46,6 +46,14 @@ sanitize-%: $(VENV)/.installed
 		-DTHROUGHTIME_SANITIZE=$* -DTHROUGHTIME_WERROR=ON >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
 	./build/$@/driver
+
+neon: $(VENV)/.installed  ## Build the kernels for Arm with aarch64-linux-gnu-g++, and run them where QEMU is installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DCMAKE_SYSTEM_NAME=Linux \
+		-DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+		-DTHROUGHTIME_DRIVER=ON -DTHROUGHTIME_WERROR=ON >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+	@if command -v qemu-aarch64 >/dev/null; then qemu-aarch64 -L /usr/aarch64-linux-gnu build/$@/driver; \
+		else echo "qemu-aarch64 is not installed: built, and not run"; fi
 
 clean:  ## Remove everything that was built, .venv too
 	rm -rf $(VENV) build demo docs/_build

@@ -89,10 +89,12 @@ struct BackwardMember {
     using S = Shape<C, T>;
     ptrdiff_t* x_at;  // [chunk row]: where the row's inputs stand
     T* dx;            // [block][row][W]: one group of gradients of inputs
+    T* scale;         // [state][row]: what clipping by norm multiplies the gradient of a state with
 
     void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
         x_at = pieces.take<ptrdiff_t>(BackwardMemory<C, T>::chunk_rows(s, count));
         dx = pieces.take<T>(max_tile_blocks * group_rows * S::W);
+        scale = pieces.take<T>(S::S * count);
     }
 };
 
@@ -139,12 +141,14 @@ class BackwardRun {
                 memory_.barrier.wait(team_);
             }
             through_hidden(later, before);
+            clip(before);
             pointwise(t, active, rows);
             later = {memory_.panel + rows * columns * W, chunk_block, columns * W};
             rows += active;
             memory_.barrier.wait(team_);
         }
         through_hidden(later, steps > 0 ? active : 0);
+        clip(steps > 0 ? active : 0);
         finish();
         give(rows);
     }
@@ -195,6 +199,38 @@ class BackwardRun {
                           .x = {},
                           .wx = {}},
                          blocks_.first, blocks_.last, count);
+    }
+
+    // Clips the gradients of the states between the step that follows and this one.
+    void clip(ptrdiff_t count) const {
+        if (f_.clip.limit == 0) return;
+        const V limit = splat<V>(T(f_.clip.limit));
+        if (f_.clip.norm) measure(count, limit);
+        for (int j = 0; j < S::S; ++j)
+            for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
+                for (ptrdiff_t r = 0; r < count; ++r) {
+                    T* const gradient = at(j ? memory_.dstate[j] : memory_.carry, b, r);
+                    const V v = load<T>(gradient);
+                    store(gradient, f_.clip.norm ? v * splat<V>(member_.scale[j * slice_.count + r])
+                                                 : max(min(v, limit), -limit));
+                }
+    }
+
+    // What the gradient of each state of each row is to be multiplied with, so that its norm is within a limit. A norm
+    // is that of all units, so every member of a team measures them all, while none changes any.
+    void measure(ptrdiff_t count, V limit) const {
+        memory_.barrier.wait(team_);
+        for (int j = 0; j < S::S; ++j)
+            for (ptrdiff_t r = 0; r < count; ++r) {
+                V squares{};
+                for (ptrdiff_t b = 0; b < s_.blocks; ++b) {
+                    const V v = load<T>(at(j ? memory_.dstate[j] : memory_.carry, b, r));
+                    squares = fma(v, v, squares);
+                }
+                const V scale = limit / max(sqrt(splat<V>(sum_of<T>(squares))), limit);
+                member_.scale[j * slice_.count + r] = scale[0];
+            }
+        memory_.barrier.wait(team_);
     }
 
     // What a row's pointwise part reads besides the team's memory.

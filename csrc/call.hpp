@@ -29,7 +29,7 @@ class Unlocked {
 
 inline bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
     Given given;
-    return Reader(kernel.is_double).look(x, weights, given);
+    return Reader(kernel.bits).look(x, weights, given);
 }
 
 // `ragged` is (lengths, order, offsets), each may be None, or empty where all sequences have all steps; see Problem.
@@ -76,9 +76,10 @@ inline Made make_sequence(const TensorMaker& make, const Problem& p, const Tenso
 // does not accept.
 inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
                           bool reverse, int threads, bool keep) {
-    Reader reader(kernel.is_double);
+    Reader reader(kernel.bits);
     Given given;
     if (!reader.look(x, weights, given)) return nb::none();
+    if (keep && !kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     const Tensor inputs = reader.sequence(x, given.x);
     Forward f{};
     Problem& p = f.problem;
@@ -108,12 +109,13 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
 }
 
 // Returns the gradients of x, of each state and of each weight, in this order, None where `wanted` is False. `doutputs`
-// are those of y and of each final state, None for zero.
+// are those of y and of each final state, None for zero. `clip` is (limit, whether of the norm); see Clip.
 inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::tuple doutputs,
                            nb::tuple state_0, nb::tuple weights, nb::tuple wanted, nb::tuple ragged, bool reverse,
-                           int threads) {
-    Reader reader(kernel.is_double);
+                           int threads, nb::tuple clip) {
+    Reader reader(kernel.bits);
     Given given;
+    if (!kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     if (!reader.look(x, weights, given)) throw std::invalid_argument("expected the tensors that went forward");
     if (wanted.size() != 1 + state_0.size() + weights.size() || doutputs.size() != 1 + size_t(kernel.states))
         throw std::invalid_argument("expected a word about each tensor, and a gradient for each output");
@@ -149,6 +151,7 @@ inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb:
         f.dy_layout = {dy.dimensions == 2 ? 0 : dy.stride(0), dy.stride(-2), p.x.offsets};
     }
     reader.weights(weights, given, f.weights, kernel);
+    f.clip = {nb::cast<double>(clip[0]), nb::cast<bool>(clip[1])};
     reader.states(state_0, f.state_0, kernel, p);
     for (int j = 0; j < kernel.states; ++j)
         f.dstate_n[j] = reader.address(doutputs[size_t(j) + 1], p.directions * p.batch * p.hidden);

@@ -6,31 +6,36 @@
 namespace throughtime::THROUGHTIME_ISA {
 
 // Weights of one direction in the order in which tiles read them.
-template <class C, class T>
+template <class C, class E>
 struct ForwardWeights {
-    using S = Shape<C, T>;
-    T* wx;        // [block][I][G][W]
-    T* wh;        // [block][H][G][W]
+    using S = Shape<C, E>;
+    using T = Sum<E>;
+    E* wx;        // [block][I][G][W]; narrow elements as in Packed
+    E* wh;        // [block][H][G][W]
     T* bias;      // [block][columns][W]
     T* diagonal;  // [block][D][W]
 
     void layout(Pieces& pieces, const S& s) {
-        wx = pieces.take<T>(s.blocks * s.inputs * S::G * S::W);
-        wh = pieces.take<T>(s.blocks * s.hidden * S::G * S::W);
+        wx = pieces.take<E>(s.blocks * input_block(s));
+        wh = pieces.take<E>(s.blocks * hidden_block(s));
         bias = pieces.take<T>(s.blocks * S::columns * S::W);
         diagonal = pieces.take<T>(s.blocks * S::D * S::W);
     }
 
+    static ptrdiff_t input_block(const S& s) { return s.deep_inputs * S::G * S::W; }
+    static ptrdiff_t hidden_block(const S& s) { return s.deep_hidden * S::G * S::W; }
+
     void pack(const S& s, const Weights& from, ptrdiff_t b) const {
-        const ptrdiff_t here = units_in<T>(s.hidden, b);
+        constexpr ptrdiff_t operand = S::W * span<E>;
+        const ptrdiff_t here = units_in<E>(s.hidden, b);
         for (int c = 0; c < S::columns; ++c) {
             const ptrdiff_t row = Columns<C>::gate(c) * s.hidden + b * S::W;
             if (c < S::G)
-                pack_transposed(static_cast<const T*>(from.w_ih) + row * s.inputs, s.inputs, here, s.inputs,
-                                wx + (b * s.inputs * S::G + c) * S::W, S::G * S::W);
+                pack_operands(static_cast<const E*>(from.w_ih) + row * s.inputs, s.inputs, here, s.inputs,
+                              wx + b * input_block(s) + c * operand, S::G * operand);
             if (c >= S::Z)
-                pack_transposed(static_cast<const T*>(from.w_hh) + row * s.hidden, s.hidden, here, s.hidden,
-                                wh + (b * s.hidden * S::G + c - S::Z) * S::W, S::G * S::W);
+                pack_operands(static_cast<const E*>(from.w_hh) + row * s.hidden, s.hidden, here, s.hidden,
+                              wh + b * hidden_block(s) + (c - S::Z) * operand, S::G * operand);
         }
         s.pack_bias(from, b, bias + b * S::columns * S::W);
         s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
@@ -38,17 +43,18 @@ struct ForwardWeights {
 };
 
 // What the members of a team share while they run one slice.
-template <class C, class T>
+template <class C, class E>
 struct ForwardMemory {
-    using S = Shape<C, T>;
+    using S = Shape<C, E>;
+    using T = Sum<E>;
     Barrier barrier;
-    T* h[2];         // [row][h_row]: before and after a step
-    T* state[S::S];  // [block][row][W]: from index 1, the states besides h
+    E* h[2];         // [row][h_row]: before and after a step
+    T* state[S::S];  // [block][row][W]: from index S::apart, the states
     T* inputs;       // [block][chunk row][G][W]: the input halves for a chunk of steps, where inputs are not folded
 
     void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
-        for (T*& buffer : h) buffer = pieces.take<T>(count * h_row(s));
-        for (int j = 1; j < S::S; ++j) state[j] = pieces.take<T>(s.blocks * count * S::W);
+        for (E*& buffer : h) buffer = pieces.take<E>(count * h_row(s));
+        for (int j = S::apart; j < S::S; ++j) state[j] = pieces.take<T>(s.blocks * count * S::W);
         inputs = pieces.take<T>(s.folded ? 0 : s.blocks * chunk_rows(s, count) * S::G * S::W);
     }
 
@@ -60,29 +66,31 @@ struct ForwardMemory {
 };
 
 // What each member has for itself.
-template <class C, class T>
+template <class C, class E>
 struct ForwardMember {
-    using S = Shape<C, T>;
-    T* x;     // [row, or chunk row][x_row]: gathered inputs
+    using S = Shape<C, E>;
+    using T = Sum<E>;
+    E* x;     // [row, or chunk row][x_row]: gathered inputs
     T* sums;  // [block][row][G][W]: one group of pre-activations
 
     void layout(Pieces& pieces, const S& s, ptrdiff_t count) {
-        x = pieces.take<T>((s.folded ? count : ForwardMemory<C, T>::chunk_rows(s, count)) * x_row(s));
+        x = pieces.take<E>((s.folded ? count : ForwardMemory<C, E>::chunk_rows(s, count)) * x_row(s));
         sums = pieces.take<T>(group_bytes / ptrdiff_t(sizeof(T)) + max_tile_blocks * group_rows * S::G * S::W);
     }
-    static ptrdiff_t x_row(const S& s) { return s.inputs + (s.folded ? 0 : S::W); }
+    static ptrdiff_t x_row(const S& s) { return s.deep_inputs + (s.folded ? 0 : S::W); }
 };
 
 // One member's run over all steps of one slice in one direction.
-template <class C, class T>
+template <class C, class E>
 class ForwardRun {
-    using S = Shape<C, T>;
-    using V = Vec<T>;
+    using S = Shape<C, E>;
+    using T = Sum<E>;
+    using V = Vec<E>;
     static constexpr int W = S::W, G = S::G, Z = S::Z;
 
   public:
     ForwardRun(const S& shape, const Forward& call, int direction, const Slice& slice,
-               const ForwardWeights<C, T>& weights, ForwardMemory<C, T>& memory, const ForwardMember<C, T>& member,
+               const ForwardWeights<C, E>& weights, ForwardMemory<C, E>& memory, const ForwardMember<C, E>& member,
                Range blocks)
         : s_(shape),
           f_(call),
@@ -92,7 +100,7 @@ class ForwardRun {
           memory_(memory),
           member_(member),
           blocks_(blocks),
-          input_block_(ForwardMemory<C, T>::chunk_rows(shape, slice.count) * G * W),
+          input_block_(ForwardMemory<C, E>::chunk_rows(shape, slice.count) * G * W),
           now_(memory.h[0]),
           next_(memory.h[1]) {}
 
@@ -118,7 +126,7 @@ class ForwardRun {
             advance(t, active, chunk_row);
             chunk_row += active;
             memory_.barrier.wait(team);
-            T* const after = next_;
+            E* const after = next_;
             next_ = now_;
             now_ = after;
             if (team > 1) fetch_state(active);
@@ -127,8 +135,8 @@ class ForwardRun {
     }
 
   private:
-    ptrdiff_t h_row() const { return ForwardMemory<C, T>::h_row(s_); }
-    ptrdiff_t x_row() const { return ForwardMember<C, T>::x_row(s_); }
+    ptrdiff_t h_row() const { return ForwardMemory<C, E>::h_row(s_); }
+    ptrdiff_t x_row() const { return ForwardMember<C, E>::x_row(s_); }
     T* state(int j, ptrdiff_t b, ptrdiff_t r) const { return memory_.state[j] + (b * slice_.count + r) * W; }
 
     // Other members have written most of the state, so it stands in their caches: ask for all of it at once.
@@ -142,11 +150,10 @@ class ForwardRun {
             const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
             for (int j = 0; j < S::S; ++j)
                 for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-                    const T* const given = static_cast<const T*>(f_.state_0[j]);
+                    const E* const given = static_cast<const E*>(f_.state_0[j]);
                     const V v = given ? load_units(given + from, s_.hidden, b) : V{};
-                    if (j > 0) {
-                        store(state(j, b, r), v);
-                    } else {
+                    if (j >= S::apart) store(state(j, b, r), v);
+                    if (j == 0) {
                         store(now_ + r * h_row() + b * W, v);
                         store(next_ + r * h_row() + b * W, v);  // for rows that join later
                     }
@@ -160,24 +167,25 @@ class ForwardRun {
             const ptrdiff_t to = s_.state_at(direction_, slice_.row(r));
             for (int j = 0; j < S::S; ++j)
                 for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-                    const V v = load<T>(j > 0 ? state(j, b, r) : now_ + r * h_row() + b * W);
-                    store_units(static_cast<T*>(f_.state_n[j]) + to, s_.hidden, b, v);
+                    const V v = j >= S::apart ? load<T>(state(j, b, r)) : load<E>(now_ + r * h_row() + b * W);
+                    store_units(static_cast<E*>(f_.state_n[j]) + to, s_.hidden, b, v);
                 }
         }
     }
 
     void gather(ptrdiff_t t, ptrdiff_t active, ptrdiff_t to) const {
         for (ptrdiff_t r = 0; r < active; ++r) {
-            const T* const from = static_cast<const T*>(f_.x) + s_.problem.x.at(t, slice_.row(r));
-            T* const x = member_.x + (to + r) * x_row();
+            const E* const from = static_cast<const E*>(f_.x) + s_.problem.x.at(t, slice_.row(r));
+            E* const x = member_.x + (to + r) * x_row();
             for (ptrdiff_t i = 0; i < s_.inputs; ++i) x[i] = from[i];
+            for (ptrdiff_t i = s_.inputs; i < s_.deep_inputs; ++i) x[i] = E{};
         }
     }
 
     // The input halves of as many steps as fit, from `step` on. Returns the step behind the last of them.
     ptrdiff_t project(ptrdiff_t step, ptrdiff_t active) const {
         const Problem& p = s_.problem;
-        const ptrdiff_t capacity = ForwardMemory<C, T>::chunk_rows(s_, slice_.count);
+        const ptrdiff_t capacity = ForwardMemory<C, E>::chunk_rows(s_, slice_.count);
         ptrdiff_t rows = 0;
         while (step < p.steps) {
             const ptrdiff_t t = p.runs_backwards(direction_) ? p.steps - 1 - step : step;
@@ -188,8 +196,8 @@ class ForwardRun {
             ++step;
         }
         const Grid<const T> bias{w_.bias, S::columns * W, 0};
-        product<T, G, 0>({.a = contiguous_rows<T>(member_.x, x_row(), s_.inputs),
-                          .w = {w_.wx, s_.inputs * G * W, s_.far(s_.blocks * s_.inputs * G * W)},
+        product<E, G, 0>({.a = contiguous_rows<E>(member_.x, x_row(), s_.deep_inputs),
+                          .w = {w_.wx, w_.input_block(s_), s_.far(s_.blocks * w_.input_block(s_))},
                           .start = bias,
                           .late = bias,
                           .out = {memory_.inputs, capacity * G * W, G * W},
@@ -220,14 +228,15 @@ class ForwardRun {
                     s_.folded ? bias
                               : Grid<const T>{memory_.inputs + b * input_block_ + (chunk_row + r) * G * W, input_block_,
                                               G * W};
-                product<T, G, Z>(
-                    {.a = contiguous_rows<T>(now_ + r * h_row(), h_row(), s_.hidden),
-                     .w = {w_.wh + b * s_.hidden * G * W, s_.hidden * G * W, s_.far(s_.blocks * s_.hidden * G * W)},
+                product<E, G, Z>(
+                    {.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
+                     .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
+                           s_.far(s_.blocks * w_.hidden_block(s_))},
                      .start = {inputs.data + Z * W, inputs.block, inputs.row},
                      .late = {bias.data + G * W, bias.block, bias.row},
                      .out = sums,
-                     .x = contiguous_rows<T>(member_.x + r * x_row(), x_row(), s_.folded ? s_.inputs : 0),
-                     .wx = {w_.wx + b * s_.inputs * G * W, s_.inputs * G * W}},
+                     .x = contiguous_rows<E>(member_.x + r * x_row(), x_row(), s_.folded ? s_.deep_inputs : 0),
+                     .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
                     0, blocks, rows);
                 pointwise(t, b, blocks, r, rows, sums, inputs);
             }
@@ -239,13 +248,15 @@ class ForwardRun {
                    Grid<T> sums, Grid<const T> inputs) const {
         const SliceRows at(slice_);
         const ptrdiff_t hidden = s_.hidden, y_row = s_.problem.y.row, h_row = this->h_row(), count = slice_.count;
-        const ptrdiff_t folded = s_.folded ? s_.inputs : 0, x_row = this->x_row(), kept_block = s_.kept_block(t);
-        T* const y = static_cast<T*>(f_.y) + s_.y_at(direction_, t, 0);
+        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = this->x_row(), kept_block = s_.kept_block(t);
+        E* const y = static_cast<E*>(f_.y) + s_.y_at(direction_, t, 0);
         T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, 0) : nullptr;
-        const T *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * s_.inputs * G * W;
-        const T *const now = now_ + first_row * h_row, *const diagonals = w_.diagonal;
-        T *const next_h = next_ + first_row * h_row, *states[S::S]{};
-        for (int k = 1; k < S::S; ++k) states[k] = state(k, first_block, first_row);
+        const E *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
+        const E* const now = now_ + first_row * h_row;
+        const T* const diagonals = w_.diagonal;
+        E* const next_h = next_ + first_row * h_row;
+        T* states[S::S]{};
+        for (int k = S::apart; k < S::S; ++k) states[k] = state(k, first_block, first_row);
         const auto unit = [=](ptrdiff_t j, ptrdiff_t i) __attribute__((always_inline)) {
             const ptrdiff_t b = first_block + j, r = first_row + i;
             V columns[S::columns], previous[S::S], next[S::S], keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)];
@@ -253,23 +264,21 @@ class ForwardRun {
             // themselves.
             for (int c = 0; c < Z; ++c) {
                 columns[c] = load<T>(inputs.at(j, i) + c * W);
-                for (ptrdiff_t k = 0; k < folded; ++k)
-                    columns[c] =
-                        fma(splat<V>(x[i * x_row + k]), load<T>(wx + ((j * folded + k) * G + c) * W), columns[c]);
+                for (ptrdiff_t k = 0; k < folded; k += span<E>)
+                    columns[c] = multiply_add<E>(splat_operand(x + i * x_row + k),
+                                                 load_operand(wx + ((j * folded + k) * G + c * span<E>)*W), columns[c]);
             }
             for (int g = 0; g < G; ++g) columns[Z + g] = load<T>(sums.at(j, i) + g * W);
-            previous[0] = load<T>(now + i * h_row + b * W);
-            for (int k = 1; k < S::S; ++k) previous[k] = load<T>(states[k] + (j * count + i) * W);
+            if (S::apart) previous[0] = load<E>(now + i * h_row + b * W);
+            for (int k = S::apart; k < S::S; ++k) previous[k] = load<T>(states[k] + (j * count + i) * W);
             for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(diagonals + (b * S::D + d) * W);
 
             C::template forward<V>(columns, diagonal, previous, next, keep);
 
             store(next_h + i * h_row + b * W, next[0]);
             store_units(y + at.row(r) * y_row, hidden, b, next[0]);
-            for (int k = 1; k < S::S; ++k) {
-                store(states[k] + (j * count + i) * W, next[k]);
-                keep[C::kept + k - 1] = next[k];
-            }
+            for (int k = S::apart; k < S::S; ++k) store(states[k] + (j * count + i) * W, next[k]);
+            for (int k = 1; k < S::S; ++k) keep[C::kept + k - 1] = next[k];
             if (kept)
                 for (int k = 0; k < S::kept; ++k)
                     store(kept + b * kept_block + (at.slot(r) * S::kept + k) * W, keep[k]);
@@ -287,41 +296,41 @@ class ForwardRun {
     const Forward& f_;
     const int direction_;
     const Slice& slice_;
-    const ForwardWeights<C, T>& w_;
-    ForwardMemory<C, T>& memory_;
-    const ForwardMember<C, T>& member_;
+    const ForwardWeights<C, E>& w_;
+    ForwardMemory<C, E>& memory_;
+    const ForwardMember<C, E>& member_;
     const Range blocks_;
     const ptrdiff_t input_block_;
     ptrdiff_t tall_ = 0, wide_ = 1;
-    T *now_, *next_;
+    E *now_, *next_;
 };
 
-template <class C, class T>
+template <class C, class E>
 size_t packed_bytes(const Problem& p) {
     Pieces pieces;
-    ForwardWeights<C, T>().layout(pieces, Shape<C, T>{p});
+    ForwardWeights<C, E>().layout(pieces, Shape<C, E>{p});
     return pieces.used();
 }
 
-template <class C, class T>
+template <class C, class E>
 void pack_weights(const Problem& p, const Weights& from, void* to) {
-    const Shape<C, T> shape{p};
-    ForwardWeights<C, T> weights;
+    const Shape<C, E> shape{p};
+    ForwardWeights<C, E> weights;
     Pieces pieces(static_cast<char*>(to));
     weights.layout(pieces, shape);
     for (ptrdiff_t b = 0; b < shape.blocks; ++b) weights.pack(shape, from, b);
 }
 
-template <class C, class T>
+template <class C, class E>
 void forward(const Forward& f) {
     const Problem& p = f.problem;
-    const Shape<C, T> shape{p};
+    const Shape<C, E> shape{p};
     const Share share = Share::of(p, C::gates);
     const int items = share.slices * p.directions;
 
-    ForwardWeights<C, T> weights[max_directions];
-    auto* const memory = new ForwardMemory<C, T>[size_t(items)];
-    auto* const members = new ForwardMember<C, T>[size_t(items * share.team)];
+    ForwardWeights<C, E> weights[max_directions];
+    auto* const memory = new ForwardMemory<C, E>[size_t(items)];
+    auto* const members = new ForwardMember<C, E>[size_t(items * share.team)];
     const Scratch scratch([&](Pieces& pieces) {
         for (int d = 0; d < p.directions; ++d) {
             Pieces own(static_cast<char*>(f.packed[d]));
@@ -345,7 +354,7 @@ void forward(const Forward& f) {
         for (int item = me / team; item < items; item += all / team) {
             const int direction = item / share.slices;
             const Slice slice = Slice::of(p, item % share.slices, share.slices);
-            ForwardRun<C, T>(shape, f, direction, slice, weights[direction], memory[item],
+            ForwardRun<C, E>(shape, f, direction, slice, weights[direction], memory[item],
                              members[item * share.team + me % team], Range::part(shape.blocks, me % team, team))(team);
         }
     });

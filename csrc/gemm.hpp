@@ -1,5 +1,8 @@
 // Matrix products on packed operands: the tile, sums of outer products, and the packing.
 //
+// Elements `E` may be narrower than what they are summed up in: `span<E>` values of k are multiplied at once then, and
+// both operands are filled up with zeros to whole groups of so many.
+//
 // Every element of a product is one chain of fused multiply-adds over k in ascending order, whatever the tile around
 // it. That is why outputs do not depend on how rows are shared out between threads, nor on what else is in the batch.
 #pragma once
@@ -36,7 +39,8 @@ constexpr Rows<T> contiguous_rows(const T* data, ptrdiff_t row, ptrdiff_t count)
     return {data, row, 1, count, 0};
 }
 
-// The right side: [block][k][G][W], as pack_transposed() and pack() make it.
+// The right side: [block][k][G][W], as pack_operands() and pack() make it; where elements are narrow, [block][k / span]
+// [G][W][span].
 template <class T>
 struct Packed {
     const T* data;
@@ -47,48 +51,48 @@ struct Packed {
 // out[b][r][g] = start[b][r][g] + sum_k x[r][k] wx[b][k][g] + sum_k a[r][k] w[b][k][g]
 //
 // The last Z columns take no part in the sum over x and start from `late`.
-template <class T>
+template <class E>
 struct Product {
-    Rows<T> a;
-    Packed<T> w;
-    Grid<const T> start;  // columns [0, G - Z)
-    Grid<const T> late;   // columns [G - Z, G)
-    Grid<T> out;
-    Rows<T> x;  // contiguous; no elements where inputs do not take part
-    Packed<T> wx;
+    Rows<E> a;
+    Packed<E> w;
+    Grid<const Sum<E>> start;  // columns [0, G - Z)
+    Grid<const Sum<E>> late;   // columns [G - Z, G)
+    Grid<Sum<E>> out;
+    Rows<E> x;  // contiguous; no elements where inputs do not take part
+    Packed<E> wx;
 };
 
 // Where weights are `far`, fetches one vector from `ahead` on for each k.
-template <class T, int R, int B, int G, int Z, bool far>
-[[gnu::noinline]] void tile(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, const T* ahead) {
-    using V = Vec<T>;
-    constexpr int W = lanes<T>;
+template <class E, int R, int B, int G, int Z, bool far>
+[[gnu::noinline]] void tile(const Product<E>& p, ptrdiff_t block, ptrdiff_t row, const E* ahead) {
+    using V = Vec<E>;
+    constexpr int W = lanes<E>, K = span<E>, operand = W * K;
     V sum[R][B][G];
     THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
         THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) sum[r][b][g] = load(
             g < G - Z ? p.start.at(block + b, row + r) + g * W : p.late.at(block + b, row + r) + (g - (G - Z)) * W);
 
-    const T* x = p.x.data + row * p.x.row;
-    const T* wx = p.wx.data + block * p.wx.block;
-    for (ptrdiff_t k = 0; k < p.x.run; ++k, ++x, wx += G * W)
+    const E* x = p.x.data + row * p.x.row;
+    const E* wx = p.wx.data + block * p.wx.block;
+    for (ptrdiff_t k = 0; k < p.x.run; k += K, x += K, wx += G * operand)
         THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G - Z; ++g) {
-            const V weight = load(wx + b * p.wx.block + (Z + g) * W);
+            const V weight = load_operand(wx + b * p.wx.block + (Z + g) * operand);
             THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) sum[r][b][g] =
-                fma(splat<V>(x[r * p.x.row]), weight, sum[r][b][g]);
+                multiply_add<E>(splat_operand(x + r * p.x.row), weight, sum[r][b][g]);
         }
 
-    const T* w = p.w.data + block * p.w.block;
+    const E* w = p.w.data + block * p.w.block;
     for (ptrdiff_t run = 0; run < p.a.runs; ++run) {
-        const T* a = p.a.data + row * p.a.row + run * p.a.jump;
-        for (ptrdiff_t k = 0; k < p.a.run; ++k, ++a, w += G * W) {
-            if constexpr (far) __builtin_prefetch(ahead, 0, 2), ahead += W;
+        const E* a = p.a.data + row * p.a.row + run * p.a.jump;
+        for (ptrdiff_t k = 0; k < p.a.run; k += K, a += K, w += G * operand) {
+            if constexpr (far) __builtin_prefetch(ahead, 0, 2), ahead += operand;
             V weight[B][G];
             THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) weight[b][g] =
-                load(w + b * p.w.block + g * W);
+                load_operand(w + b * p.w.block + g * operand);
             THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) {
-                const V s = splat<V>(a[r * p.a.row]);
+                const V s = splat_operand(a + r * p.a.row);
                 THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (int g = 0; g < G; ++g)
-                    sum[r][b][g] = fma(s, weight[b][g], sum[r][b][g]);
+                    sum[r][b][g] = multiply_add<E>(s, weight[b][g], sum[r][b][g]);
             }
         }
     }
@@ -96,30 +100,30 @@ template <class T, int R, int B, int G, int Z, bool far>
         THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
 }
 
-template <class T, int R, int B, int G, int Z, bool far>
-THROUGHTIME_INLINE void tile_of_height(const Product<T>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height,
-                                       const T* ahead) {
+template <class E, int R, int B, int G, int Z, bool far>
+THROUGHTIME_INLINE void tile_of_height(const Product<E>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height,
+                                       const E* ahead) {
     if (height == R)
-        tile<T, R, B, G, Z, far>(p, block, row, ahead);
+        tile<E, R, B, G, Z, far>(p, block, row, ahead);
     else if constexpr (R > 1)
-        tile_of_height<T, R - 1, B, G, Z, far>(p, block, row, height, ahead);
+        tile_of_height<E, R - 1, B, G, Z, far>(p, block, row, height, ahead);
 }
 
 // Rows [0, count) of B unit blocks, in tiles of nearly equal height.
-template <class T, int B, int G, int Z>
-void product_of_blocks(const Product<T>& p, ptrdiff_t block, ptrdiff_t count) {
+template <class E, int B, int G, int Z>
+void product_of_blocks(const Product<E>& p, ptrdiff_t block, ptrdiff_t count) {
     constexpr int rows = smaller(max_tile_rows, max_accumulators / (B * G));
-    if (count == 1 && !p.w.far) return tile<T, 1, B, G, Z, false>(p, block, 0, nullptr);
+    if (count == 1 && !p.w.far) return tile<E, 1, B, G, Z, false>(p, block, 0, nullptr);
     const ptrdiff_t tiles = ceil_div(count, ptrdiff_t(rows));
     const ptrdiff_t height = count / tiles, taller = count % tiles;
     for (ptrdiff_t i = 0, row = 0; i < tiles; ++i) {
         const ptrdiff_t here = height + (i < taller);
         // Of the next B blocks each tile fetches as many vectors as it has steps of k.
         if (p.w.far && i < B * G)
-            tile_of_height<T, rows, B, G, Z, true>(p, block, row, here,
+            tile_of_height<E, rows, B, G, Z, true>(p, block, row, here,
                                                    p.w.data + (block + B) * p.w.block + i * p.w.block / G);
         else
-            tile_of_height<T, rows, B, G, Z, false>(p, block, row, here, nullptr);
+            tile_of_height<E, rows, B, G, Z, false>(p, block, row, here, nullptr);
         row += here;
     }
 }
@@ -136,25 +140,25 @@ constexpr int tile_blocks(ptrdiff_t count) {
 }
 
 // Rows [0, count) of the unit blocks [first, last).
-template <class T, int G, int Z>
-void product(const Product<T>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
+template <class E, int G, int Z>
+void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
     if (count == 0) return;
     const int wanted = tile_blocks<G>(count);
     for (ptrdiff_t block = first; block < last;) {
         const ptrdiff_t left = last - block;
         if constexpr (4 * G <= max_accumulators)
             if (wanted >= 4 && left >= 4) {
-                product_of_blocks<T, 4, G, Z>(p, block, count);
+                product_of_blocks<E, 4, G, Z>(p, block, count);
                 block += 4;
                 continue;
             }
         if constexpr (2 * G <= max_accumulators)
             if (wanted >= 2 && left >= 2) {
-                product_of_blocks<T, 2, G, Z>(p, block, count);
+                product_of_blocks<E, 2, G, Z>(p, block, count);
                 block += 2;
                 continue;
             }
-        product_of_blocks<T, 1, G, Z>(p, block, count);
+        product_of_blocks<E, 1, G, Z>(p, block, count);
         block += 1;
     }
 }
@@ -232,6 +236,18 @@ THROUGHTIME_INLINE void transpose(Vec<T> (&v)[lanes<T>]) {
     }
 }
 
+// The sum of all lanes, halves first.
+template <class T, int stride = lanes<T> / 2>
+THROUGHTIME_INLINE T sum_of(Vec<T> v) {
+    if constexpr (stride == 0) {
+        return v[0];
+    } else {
+        Vec<T> other = v;
+        ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v, other);
+        return sum_of<T, stride / 2>(v + other);
+    }
+}
+
 // to[k * to_row + lane] = from[lane * from_row + k] for `rows` lanes and `count` values of k; zero in the other lanes.
 template <class T>
 void pack_transposed(const T* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t count, T* to, ptrdiff_t to_row) {
@@ -252,6 +268,28 @@ void pack_transposed(const T* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_
         for (ptrdiff_t lane = 0; lane < rows; ++lane) v[lane] = load_first(from + lane * from_row + k, here);
         transpose<T>(v);
         for (ptrdiff_t i = 0; i < here; ++i) store(to + (k + i) * to_row, v[i]);
+    }
+}
+
+// Likewise for operands of products, `span<E>` values of k side by side, zero behind the last; the rows of operands are
+// `to_row` elements apart.
+template <class E>
+void pack_operands(const E* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t count, E* to, ptrdiff_t to_row) {
+    using T = Sum<E>;
+    if constexpr (span<E> == 1) {
+        pack_transposed(from, from_row, rows, count, to, to_row);
+    } else {
+        constexpr ptrdiff_t groups = 64;  // at a time; each as if it were one sum
+        T part[lanes<E> * groups];
+        rows = smaller(rows, ptrdiff_t(lanes<E>));
+        for (ptrdiff_t k = 0; k < count; k += groups * span<E>) {
+            const ptrdiff_t here = smaller(groups * span<E>, count - k);
+            __builtin_memset(part, 0, sizeof part);
+            for (ptrdiff_t lane = 0; lane < rows; ++lane)
+                __builtin_memcpy(part + lane * groups, from + lane * from_row + k, size_t(here) * sizeof(E));
+            pack_transposed(part, groups, rows, ceil_div(here, ptrdiff_t(span<E>)),
+                            reinterpret_cast<T*>(to + k / span<E> * to_row), to_row / span<E>);
+        }
     }
 }
 

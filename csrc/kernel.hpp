@@ -58,6 +58,12 @@ struct Forward {
     void* packed[max_directions];     // what `pack` has made of the weights, or null: this call packs them itself
 };
 
+// Of the gradient of a state, whenever it passes from a step to the one before.
+struct Clip {
+    double limit;  // or 0: none
+    bool norm;     // of the norm of a row; else of each element
+};
+
 struct Backward {
     Problem problem;
     Weights weights[max_directions];
@@ -70,6 +76,7 @@ struct Backward {
     const void* dstate_n[max_states];  // or null: zero
     void* dx[max_directions];          // laid out as x, one for each direction, or null
     void* dstate_0[max_states];        // or null
+    Clip clip;
     WeightGradients dweights[max_directions];
 };
 
@@ -78,12 +85,12 @@ struct Kernel {
     const char* cell;
     const char* activation;
     const char* isa;
-    bool is_double;
+    int bits;  // of an element: 64, 32, or 16 for bfloat16
     int gates, states, diagonals;
     int lanes;
     int kept;  // vectors kept for each unit and row, states after the first included
     void (*forward)(const Forward&);
-    void (*backward)(const Backward&);
+    void (*backward)(const Backward&);       // null for bfloat16
     size_t (*packed_bytes)(const Problem&);  // of one direction; only the sizes of the problem matter
     void (*pack)(const Problem&, const Weights&, void*);
 

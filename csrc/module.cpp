@@ -47,6 +47,18 @@ std::vector<const Entry*> registered() {
     return found;
 }
 
+// Those that this processor can run, of all instruction sets. One of bfloat16 is told by its name and its elements.
+std::vector<const Kernel*> kernels() {
+    std::vector<const Kernel*> found;
+    for (const Kernel* kernel : registered<Kernel>()) {
+#if defined(__x86_64__)
+        if (kernel->bits == 16 && !__builtin_cpu_supports("avx512bf16")) continue;
+#endif
+        found.push_back(kernel);
+    }
+    return found;
+}
+
 // One batch (x, target) of the sizes that are known from the first.
 Source source(Reader& reader, const Learning& l, int64_t width, bool batch_first, nb::tuple batch) {
     const bool classes = l.objective == Objective::cross_entropy;
@@ -69,7 +81,7 @@ Source source(Reader& reader, const Learning& l, int64_t width, bool batch_first
 int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const std::string& objective, bool final_state,
               bool batch_first, nb::list batches, nb::handle windows, nb::handle reports, const std::string& rule,
               nb::list moments, nb::handle settings, double clip, nb::list steps, int threads) {
-    Reader reader(learner.is_double);
+    Reader reader(learner.is_double ? 64 : 32);
     Learning l{};
     if (batches.size() == 0) throw std::invalid_argument("expected a batch");
     const Tensor inputs = reader.sequence(nb::handle(batches[0][0]));
@@ -97,7 +109,7 @@ int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const s
         const int64_t rows = kernel.gates * layer.hidden;
         layer.weights = {add(weights[0], rows * width), add(weights[1], rows * layer.hidden), add(weights[2], rows),
                          add(weights[3], rows), add(weights[4], kernel.diagonals * layer.hidden)};
-        if (kernel.is_double != learner.is_double || states.size() != size_t(kernel.states))
+        if ((kernel.bits == 64) != learner.is_double || !kernel.backward || states.size() != size_t(kernel.states))
             throw std::invalid_argument("expected kernels of one element type, and all states of each");
         for (int j = 0; j < kernel.states; ++j)
             layer.state[j] = reader.in_place(states[size_t(j)], l.batch * layer.hidden);
@@ -167,7 +179,7 @@ NB_MODULE(_engine, m) {
         .def_ro("cell", &Kernel::cell)
         .def_ro("activation", &Kernel::activation)
         .def_ro("isa", &Kernel::isa)
-        .def_ro("is_double", &Kernel::is_double)
+        .def_ro("bits", &Kernel::bits)
         .def_ro("gates", &Kernel::gates)
         .def_ro("states", &Kernel::states)
         .def_ro("diagonals", &Kernel::diagonals)
@@ -179,7 +191,7 @@ NB_MODULE(_engine, m) {
              "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
         .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "doutputs"_a, "state_0"_a, "weights"_a, "wanted"_a,
-             "ragged"_a, "reverse"_a, "threads"_a);
+             "ragged"_a, "reverse"_a, "threads"_a, "clip"_a = nb::make_tuple(0.0, false));
     nb::class_<Learner>(m, "Learner", "Whole updates of small networks, for one element type and one instruction set.")
         .def_ro("isa", &Learner::isa)
         .def_ro("is_double", &Learner::is_double)
@@ -197,7 +209,7 @@ NB_MODULE(_engine, m) {
         .def("get_state", &Stream::get_state, "layer"_a, "to"_a)
         .def("set_state", &Stream::set_state, "layer"_a, "source"_a);
     m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor can run, best first.");
-    m.def("kernels", &registered<Kernel>, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
+    m.def("kernels", &kernels, nb::rv_policy::reference, "All compiled cells, for every instruction set.");
     m.def("learners", &registered<Learner>, nb::rv_policy::reference, "The learners, for every instruction set.");
     m.def("peaks", &registered<Peak>, nb::rv_policy::reference, "The work for peaks, for every instruction set.");
     m.def("release_threads", &release_threads, "End the threads of the pool before a fork.");

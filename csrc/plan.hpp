@@ -145,20 +145,24 @@ void fill(T* p, ptrdiff_t count, T value) {
     for (ptrdiff_t i = 0; i < count; ++i) p[i] = value;
 }
 
-// Sizes that forward and backward share, for a cell C and elements T.
-template <class C, class T>
+// Sizes that forward and backward share, for a cell C and elements E.
+template <class C, class E>
 struct Shape {
-    static constexpr int W = lanes<T>, G = C::gates, Z = Columns<C>::separate, columns = Columns<C>::count;
+    static constexpr int W = lanes<E>, G = C::gates, Z = Columns<C>::separate, columns = Columns<C>::count;
     static constexpr int S = C::states, kept = C::kept + C::states - 1, D = C::diagonals;
+    // The first state that has memory of its own besides what products read: h too, where that is rounded.
+    static constexpr int apart = span<E> == 1 ? 1 : 0;
 
     const Problem& problem;
     ptrdiff_t hidden = problem.hidden, inputs = problem.inputs;
-    ptrdiff_t blocks = blocks_of<T>(hidden), units = blocks * W;
-    ptrdiff_t input_blocks = blocks_of<T>(inputs);
+    ptrdiff_t blocks = blocks_of<E>(hidden), units = blocks * W;
+    ptrdiff_t input_blocks = blocks_of<E>(inputs);
+    ptrdiff_t deep_hidden = whole(hidden), deep_inputs = whole(inputs);  // as operands of products
     bool folded = inputs <= widest_folded_input;
 
     // Whether weights of so many elements leave the second-level cache between two uses.
-    static bool far(ptrdiff_t count) { return count * ptrdiff_t(sizeof(T)) > ptrdiff_t(1) << 20; }
+    static bool far(ptrdiff_t count) { return count * ptrdiff_t(sizeof(E)) > ptrdiff_t(1) << 20; }
+    static ptrdiff_t whole(ptrdiff_t count) { return ceil_div(count, ptrdiff_t(span<E>)) * span<E>; }
     ptrdiff_t kept_rows() const { return problem.rows_before(problem.steps); }
     // Where the vectors kept for step t, block b and slot begin; those of the next block follow `kept_block(t)` later.
     ptrdiff_t kept_at(int direction, ptrdiff_t t, ptrdiff_t slot) const {
@@ -170,18 +174,18 @@ struct Shape {
     ptrdiff_t y_at(int direction, ptrdiff_t t, ptrdiff_t n) const { return problem.y.at(t, n) + direction * hidden; }
 
     // One block of biases (columns, W): both halves added where the sum of the halves is all that is needed.
-    void pack_bias(const Weights& w, ptrdiff_t b, T* to) const {
+    void pack_bias(const Weights& w, ptrdiff_t b, Sum<E>* to) const {
         for (int c = 0; c < columns; ++c) {
-            const ptrdiff_t from = Columns<C>::gate(c) * hidden + b * W, here = units_in<T>(hidden, b);
-            Vec<T> v{};
-            if (w.b_ih && c < G) v += load_first(static_cast<const T*>(w.b_ih) + from, here);
-            if (w.b_hh && c >= Z) v += load_first(static_cast<const T*>(w.b_hh) + from, here);
+            const ptrdiff_t from = Columns<C>::gate(c) * hidden + b * W, here = units_in<E>(hidden, b);
+            Vec<E> v{};
+            if (w.b_ih && c < G) v += load_first(static_cast<const E*>(w.b_ih) + from, here);
+            if (w.b_hh && c >= Z) v += load_first(static_cast<const E*>(w.b_hh) + from, here);
             store(to + c * W, v);
         }
     }
-    void pack_diagonal(const Weights& w, ptrdiff_t b, T* to) const {
+    void pack_diagonal(const Weights& w, ptrdiff_t b, Sum<E>* to) const {
         for (int d = 0; d < D; ++d)
-            store(to + d * W, load_units(static_cast<const T*>(w.diagonal) + d * hidden, hidden, b));
+            store(to + d * W, load_units(static_cast<const E*>(w.diagonal) + d * hidden, hidden, b));
     }
 };
 

@@ -30,7 +30,8 @@ struct Given {
 
 class Reader {
   public:
-    explicit Reader(bool is_double) : bits_(is_double ? 64 : 32) {}
+    // 16 bits are those of bfloat16.
+    explicit Reader(int bits) : code_(bits == 16 ? Tensor::bfloat : Tensor::floating), bits_(bits) {}
 
     // False where one of them is not what kernels read: of another element type, on another device, or empty.
     bool look(nb::handle x, nb::tuple weights, Given& to) const {
@@ -56,7 +57,7 @@ class Reader {
         return object.is_none() ? nullptr : address(object, view(object), count);
     }
     void* address(nb::handle object, Tensor tensor, int64_t count) {
-        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.count() != count) {
+        if (!tensor.on_cpu(code_, bits_) || tensor.count() != count) {
             const std::string expected = "expected a tensor of " + std::to_string(count) + " elements of " +
                                          std::to_string(bits_) + " bits on the CPU, got ";
             throw std::invalid_argument(expected + nb::cast<std::string>(nb::str(object.attr("shape"))));
@@ -98,7 +99,7 @@ class Reader {
     // others are copied.
     Tensor sequence(nb::handle object) { return sequence(object, view(object)); }
     Tensor sequence(nb::handle object, const Tensor& tensor) {
-        if (!tensor.on_cpu(Tensor::floating, bits_) || tensor.dimensions < 2)
+        if (!tensor.on_cpu(code_, bits_) || tensor.dimensions < 2)
             throw std::invalid_argument("expected a sequence of " + std::to_string(bits_) + " bit elements on the CPU");
         if (tensor.stride(-1) == 1 || tensor.size(-1) == 1) return tensor;
         return view(copies_.emplace_back(object.attr("contiguous")()));
@@ -158,9 +159,10 @@ class Reader {
             PyErr_Clear();
             return false;
         }
-        return to.on_cpu(Tensor::floating, bits_) && to.count() > 0;
+        return to.on_cpu(code_, bits_) && to.count() > 0;
     }
 
+    uint8_t code_;
     int bits_;
     std::vector<nb::object> copies_;
 };

@@ -12,18 +12,6 @@ namespace throughtime::THROUGHTIME_ISA {
 extern "C" double pow(double, double);
 extern "C" double sqrt(double);
 
-// The sum of all lanes, halves first.
-template <class T, int stride = lanes<T> / 2>
-THROUGHTIME_INLINE T sum_of(Vec<T> v) {
-    if constexpr (stride == 0) {
-        return v[0];
-    } else {
-        Vec<T> other = v;
-        ShuffleSequence<Vec<T>, lanes<T>>::template exchange<stride>(v, other);
-        return sum_of<T, stride / 2>(v + other);
-    }
-}
-
 // What a slice of some rows has for itself.
 template <class T>
 struct SliceMemory {

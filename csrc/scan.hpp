@@ -1,4 +1,4 @@
-// All that a cell's file includes: the engine, and the table entry for a cell and an element type.
+// All that a cell's file includes: the engine, and the table entries for a cell.
 #pragma once
 
 #include "backward.hpp"
@@ -6,21 +6,40 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
-template <Cell C, class T>
+// Narrow elements are for inference alone.
+template <class C, class E>
+constexpr auto backward_of() -> void (*)(const Backward&) {
+    if constexpr (span<E> == 1)
+        return backward<C, E>;
+    else
+        return nullptr;
+}
+
+template <Cell C, class E>
 inline constexpr Kernel kernel{
     .cell = C::name,
     .activation = C::activation,
-    .isa = THROUGHTIME_STRING(THROUGHTIME_ISA),
-    .is_double = sizeof(T) == 8,
+    .isa = isa_name,
+    .bits = 8 * sizeof(E),
     .gates = C::gates,
     .states = C::states,
     .diagonals = C::diagonals,
-    .lanes = lanes<T>,
-    .kept = Shape<C, T>::kept,
-    .forward = forward<C, T>,
-    .backward = backward<C, T>,
-    .packed_bytes = packed_bytes<C, T>,
-    .pack = pack_weights<C, T>,
+    .lanes = lanes<E>,
+    .kept = Shape<C, E>::kept,
+    .forward = forward<C, E>,
+    .backward = backward_of<C, E>(),
+    .packed_bytes = packed_bytes<C, E>,
+    .pack = pack_weights<C, E>,
+};
+
+// Puts a cell on the list, for each of the element types that this translation unit is compiled for.
+template <Cell C>
+struct Registered {
+#if defined(THROUGHTIME_NARROW)
+    Register narrow{&kernel<C, BFloat16>};
+#else
+    Register single{&kernel<C, float>}, twice{&kernel<C, double>};
+#endif
 };
 
 }  // namespace throughtime::THROUGHTIME_ISA

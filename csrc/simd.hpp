@@ -27,6 +27,13 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
+// What the set is called by those who choose. That of narrow elements goes with the one that it extends.
+#if defined(__AVX512BF16__)
+inline constexpr const char* isa_name = "avx512";
+#else
+inline constexpr const char* isa_name = THROUGHTIME_STRING(THROUGHTIME_ISA);
+#endif
+
 #if defined(__AVX512F__)
 inline constexpr int vector_bytes = 64;
 inline constexpr int vector_registers = 32;
@@ -41,15 +48,40 @@ inline constexpr int vector_bytes = 16;
 inline constexpr int vector_registers = 16;
 #endif
 
-// `T` is float or double; `Vec<T>` holds `lanes<T>` of them.
+#if defined(__AVX512BF16__)
+#define THROUGHTIME_NARROW 1
+// The upper half of a float.
+struct BFloat16 {
+    uint16_t bits;
+};
+#endif
+
+// What products of elements `E` are summed up in, and states kept in: for float and double the same, for narrower
+// elements float. One multiplication then takes `span<E>` elements in each lane.
+template <class E>
+struct SumOf {
+    using type = E;
+};
+#if defined(THROUGHTIME_NARROW)
+template <>
+struct SumOf<BFloat16> {
+    using type = float;
+};
+#endif
+template <class E>
+using Sum = typename SumOf<E>::type;
+template <class E>
+inline constexpr int span = int(sizeof(Sum<E>) / sizeof(E));
+
+// `Vec<E>` holds `lanes<E>` sums: what is loaded becomes as wide as that, what is stored as narrow as the elements.
 template <class T>
 struct VecOf {
     typedef T type __attribute__((vector_size(vector_bytes)));
 };
-template <class T>
-using Vec = typename VecOf<T>::type;
-template <class T>
-inline constexpr int lanes = vector_bytes / int(sizeof(T));
+template <class E>
+using Vec = typename VecOf<Sum<E>>::type;
+template <class E>
+inline constexpr int lanes = vector_bytes / int(sizeof(Sum<E>));
 
 using FloatVec = Vec<float>;
 using DoubleVec = Vec<double>;
@@ -130,6 +162,64 @@ THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return a *
 THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return a * b + c; }
 #endif
 
+#if defined(THROUGHTIME_NARROW)
+typedef uint16_t BFloat16Vec __attribute__((vector_size(vector_bytes / 2)));
+THROUGHTIME_INLINE FloatVec widened(__m256i v) {
+    return FloatVec(__builtin_convertvector(BFloat16Vec(v), Int32Vec) << 16);
+}
+THROUGHTIME_INLINE __m256i narrowed(FloatVec v) { return __m256i(_mm512_cvtneps_pbh(v)); }  // to nearest, ties to even
+
+template <>
+THROUGHTIME_INLINE FloatVec load(const BFloat16* p) {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+template <>
+THROUGHTIME_INLINE void store(BFloat16* p, FloatVec v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrowed(v));
+}
+template <>
+THROUGHTIME_INLINE FloatVec load_first(const BFloat16* p, ptrdiff_t count) {
+    return widened(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), p));
+}
+template <>
+THROUGHTIME_INLINE void store_first(BFloat16* p, FloatVec v, ptrdiff_t count) {
+    _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << count) - 1u), narrowed(v));
+}
+#endif
+
+// Operands of products, `span<E>` elements in each lane: the same ones in all lanes, or those that stand side by side.
+template <class E>
+THROUGHTIME_INLINE Vec<E> splat_operand(const E* p) {
+    return splat<Vec<E>>(*p);
+}
+template <class E>
+THROUGHTIME_INLINE Vec<E> load_operand(const E* p) {
+    return load(p);
+}
+// sum + a b
+template <class E>
+THROUGHTIME_INLINE Vec<E> multiply_add(Vec<E> a, Vec<E> b, Vec<E> sum) {
+    return fma(a, b, sum);
+}
+#if defined(THROUGHTIME_NARROW)
+template <>
+THROUGHTIME_INLINE FloatVec splat_operand(const BFloat16* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return FloatVec(pair - Int32Vec{});
+}
+template <>
+THROUGHTIME_INLINE FloatVec load_operand(const BFloat16* p) {
+    FloatVec v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+template <>
+THROUGHTIME_INLINE FloatVec multiply_add<BFloat16>(FloatVec a, FloatVec b, FloatVec sum) {
+    return FloatVec(_mm512_dpbf16_ps(sum, __m512bh(a), __m512bh(b)));
+}
+#endif
+
 // Lane by lane; a NaN in `a` stays NaN. (Written as a > b ? b : a, a comparison and a masked move come out of it. The
 // plain intrinsics of AVX-512 make GCC 12 warn of a value that it has left undefined itself.)
 #if defined(__AVX512F__)
@@ -165,7 +255,7 @@ THROUGHTIME_INLINE DoubleVec sqrt(DoubleVec a) { return DoubleVec(_mm256_sqrt_pd
 #else
 template <class V>
 THROUGHTIME_INLINE V sqrt(V a) {
-    for (int i = 0; i < lanes<Element<V> >; ++i) a[i] = Element<V>(__builtin_sqrt(double(a[i])));
+    for (int i = 0; i < lanes<Element<V>>; ++i) a[i] = Element<V>(__builtin_sqrt(double(a[i])));
     return a;
 }
 #endif

@@ -48,7 +48,7 @@ class Stream {
 
     // On top of what is there. Weights are (w_ih, w_hh, b_ih, b_hh, diagonal), those that the layer lacks None.
     void add_layer(const Kernel& kernel, nb::tuple weights, ptrdiff_t hidden) {
-        if (kernel.is_double != learner_.is_double || outputs_)
+        if (size_t(kernel.bits) != 8 * element_ || outputs_)
             throw std::invalid_argument("expected a layer of the stream's element type, below the output");
         const ptrdiff_t rows = kernel.gates * hidden;
         const ptrdiff_t counts[] = {rows * width_, rows * hidden, rows, rows, kernel.diagonals * hidden};

@@ -33,7 +33,7 @@ struct Tensor {
     uint64_t byte_offset;
 
     static constexpr int32_t cpu = 1;
-    static constexpr uint8_t integer = 0, floating = 2;
+    static constexpr uint8_t integer = 0, floating = 2, bfloat = 4;
 
     bool on_cpu(uint8_t code, int bits) const {
         return device.type == cpu && element.code == code && element.bits == bits && element.lanes == 1;

@@ -59,6 +59,30 @@ MUTATIONS = [
         "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
     ),
     Mutation(
+        "nn/_options.py",
+        "return clip.limit, True",
+        "return clip.limit, False",
+        f"{OPTIONS}::test_kernels_clip_as_the_reference_does",
+    ),
+    Mutation(
+        "nn/lstm.py",
+        'keras_gates=("i", "f", "g", "o")',
+        'keras_gates=("i", "g", "f", "o")',
+        "io/test_keras.py::test_arrays_of_keras_compute_what_keras_computes",
+    ),
+    Mutation(
+        "io/keras.py",
+        "zip(wanted, groups.items(), strict=True)",
+        "zip(wanted[::-1], groups.items(), strict=True)",
+        "io/test_keras.py::test_both_directions_and_stacks_find_their_arrays",
+    ),
+    Mutation(
+        "_scan.py",
+        "if torch.is_grad_enabled() or _any_batched(doutputs):",
+        "if _any_batched(doutputs):",
+        "oracle/test_tools_over_all_configurations.py::test_second_gradients_agree_with_finite_differences",
+    ),
+    Mutation(
         "tasks/forecasting/effects.py",
         "then[:, origins + steps]",
         "then[:, origins + steps - 1]",

@@ -42,11 +42,7 @@ struct CoupledLstm {
     }
 };
 
-static const Register registered[] = {
-    &kernel<CoupledLstm<Tanh, false>, float>,
-    &kernel<CoupledLstm<Tanh, false>, double>,
-    &kernel<CoupledLstm<Tanh, true>, float>,
-    &kernel<CoupledLstm<Tanh, true>, double>,
-};
+static const Registered<CoupledLstm<Tanh, false>> registered;
+static const Registered<CoupledLstm<Tanh, true>> peephole_registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

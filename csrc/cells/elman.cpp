@@ -21,9 +21,8 @@ struct Elman {
     }
 };
 
-static const Register registered[] = {
-    &kernel<Elman<Tanh>, float>,  &kernel<Elman<Tanh>, double>,   &kernel<Elman<Relu>, float>,
-    &kernel<Elman<Relu>, double>, &kernel<Elman<Sigmoid>, float>, &kernel<Elman<Sigmoid>, double>,
-};
+static const Registered<Elman<Tanh>> tanh_registered;
+static const Registered<Elman<Relu>> relu_registered;
+static const Registered<Elman<Sigmoid>> sigmoid_registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -35,9 +35,6 @@ struct Gru {
     }
 };
 
-static const Register registered[] = {
-    &kernel<Gru<Tanh>, float>,
-    &kernel<Gru<Tanh>, double>,
-};
+static const Registered<Gru<Tanh>> registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -39,9 +39,6 @@ struct Lstm {
     }
 };
 
-static const Register registered[] = {
-    &kernel<Lstm<Tanh>, float>,
-    &kernel<Lstm<Tanh>, double>,
-};
+static const Registered<Lstm<Tanh>> registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -39,9 +39,6 @@ struct PeepholeLstm {
     }
 };
 
-static const Register registered[] = {
-    &kernel<PeepholeLstm<Tanh>, float>,
-    &kernel<PeepholeLstm<Tanh>, double>,
-};
+static const Registered<PeepholeLstm<Tanh>> registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

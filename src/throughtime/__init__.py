@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.data.covariates import Covariates as Covariates
+    from throughtime.io.keras import from_keras as from_keras
+    from throughtime.io.keras import to_keras as to_keras
     from throughtime.io.network import save as save
     from throughtime.io.onnx import export as export
     from throughtime.io.onnx_layers import from_onnx as from_onnx
@@ -50,6 +52,8 @@ _HOMES = {
     "save": "throughtime.io.network",
     "export": "throughtime.io.onnx",
     "from_onnx": "throughtime.io.onnx_layers",
+    "from_keras": "throughtime.io.keras",
+    "to_keras": "throughtime.io.keras",
 }
 """The module that each public name is, or is found in."""
 

@@ -25,6 +25,7 @@ class Cell:
         diagonals: names of pointwise weights, such as peepholes: the rows of the parameter `diagonal` (diagonals, H).
         activations: names of the activations that the compiled kernel offers, the default first.
         onnx_gates: the gates in the order of the ONNX operator, or empty where there is none.
+        keras_gates: the gates in the order of Keras's layer, likewise.
         compiled: whether there is a kernel. Without one every call takes the reference path.
     """
 
@@ -36,12 +37,13 @@ class Cell:
     diagonals: tuple[str, ...] = ()
     activations: tuple[str, ...] = ("tanh",)
     onnx_gates: tuple[str, ...] = ()
+    keras_gates: tuple[str, ...] = ()
     compiled: bool = True
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise ValueError(f"name: expected an identifier, got {self.name!r}")
-        for field in ("gates", "states", "diagonals", "onnx_gates"):
+        for field in ("gates", "states", "diagonals", "onnx_gates", "keras_gates"):
             names = getattr(self, field)
             if len(set(names)) != len(names):
                 raise ValueError(f"{field} of cell {self.name!r}: expected different names, got {names}")
@@ -53,10 +55,10 @@ class Cell:
             raise ValueError(f"separate of cell {self.name!r}: expected some of {self.gates}, got {self.separate}")
         if self.separate and self.separate != self.gates[-len(self.separate) :]:
             raise ValueError(f"separate of cell {self.name!r}: expected the last gates, got {self.separate}")
-        if self.onnx_gates and set(self.onnx_gates) != set(self.gates):
-            raise ValueError(
-                f"onnx_gates of cell {self.name!r}: expected the gates {self.gates}, got {self.onnx_gates}"
-            )
+        for field in ("onnx_gates", "keras_gates"):
+            names = getattr(self, field)
+            if names and set(names) != set(self.gates):
+                raise ValueError(f"{field} of cell {self.name!r}: expected the gates {self.gates}, got {names}")
 
     @property
     def onnx_order(self) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
 """What may happen to the states between the steps of a cell: dropout, zoneout, normalisation, clipped gradients.
 
-None of it is a cell's business, and none is compiled: the reference path does it around any cell's step.
+None of it is a cell's business: the reference path does it around any cell's step. The kernels clip gradients too, to a
+number or a norm, and do nothing else of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -79,6 +81,29 @@ class Extras(NamedTuple):
 
 
 PLAIN = Extras()
+
+
+@dataclass(frozen=True)
+class NormClip:
+    """Scale the gradient of a row's state down to a norm: one of the values of `clip_state_grad`.
+
+    Source: Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks, who clip the norm of the whole
+    gradient; here it is that of one state of one row at one step.
+
+    Args:
+        limit: the greatest norm.
+    """
+
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise ValueError(f"NormClip: expected a limit above 0, got {self.limit}")
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """Clip the gradient of a state, (N, H)."""
+        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+        return gradient * (self.limit / norm.clamp(min=self.limit))
 
 
 def half(cell: Cell, x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:

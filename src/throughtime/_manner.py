@@ -19,12 +19,15 @@ class Manner(NamedTuple):
         gate_activation: that of the gates, likewise.
         refused: why no kernel can run like this, or nothing.
         extras: what happens besides the steps, for each direction; empty for nothing.
+        clip: of the gradients of the states, in the kernels' words: a limit, 0 for none, and whether it is one of the
+            norm. `extras` say the same to the reference path.
     """
 
     activation: str | Activation
     gate_activation: str | Activation
     refused: str
     extras: tuple[Extras, ...] = ()
+    clip: tuple[float, bool] = (0.0, False)
 
     @classmethod
     def of(cls, activation: str | Activation, gate_activation: str | Activation) -> Manner:

@@ -32,26 +32,27 @@ def unfold(
     *,
     reverse: bool,
     directions: int,
+    clip: tuple[float, bool],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and final states; the arguments are those of `Kernel.forward`."""
+    """Outputs and final states; the arguments are those of `Kernel.forward`, and what backward clips."""
     given = [w for w in weights if w is not None]
     present = [w is not None for w in weights]
     ragged = [t for t in tables if t is not None]
     kinds = [t is not None for t in tables] or _NO_TABLES
     y, *finals, _ = torch.ops.throughtime.scan(
-        x.contiguous(), list(state), given, ragged, key(kernel), present, kinds, reverse, directions
+        x.contiguous(), list(state), given, ragged, key(kernel), present, kinds, reverse, directions, *clip
     )
     return y, tuple(finals)
 
 
 def key(kernel: Kernel) -> str:
     """Name of a kernel, as an operator can take it."""
-    return f"{kernel.cell} {kernel.activation} {int(kernel.is_double)}"
+    return f"{kernel.cell} {kernel.activation} {kernel.bits}"
 
 
 def _kernel(name: str) -> Kernel:
-    cell, activation, double = name.split()
-    found = _kernels.find(cell, activation, double == "1")
+    cell, activation, bits = name.split()
+    found = _kernels.find(cell, activation, int(bits))
     assert found is not None
     return found
 
@@ -73,6 +74,8 @@ def _scan(
     kinds: list[bool],
     reverse: bool,
     directions: int,
+    limit: float,  # for the backward pass
+    of_norm: bool,
 ) -> list[torch.Tensor]:
     tables = _spread(ragged, kinds) if ragged else ()
     threads = torch.get_num_threads()
@@ -102,6 +105,8 @@ def _(
     kinds: list[bool],
     reverse: bool,
     directions: int,
+    limit: float,
+    of_norm: bool,
 ) -> list[Tensor]:
     found, hidden = _kernel(kernel), weights[1].shape[1]
     batch = ragged[0].shape[0] if ragged else x.shape[1]
@@ -125,13 +130,15 @@ def _scan_backward(
     kinds: list[bool],
     reverse: bool,
     directions: int,
+    limit: float,
+    of_norm: bool,
 ) -> list[torch.Tensor]:
     y, kept = outputs
     wanted = (True,) * (1 + len(state) + len(present))
     gradients = _kernel(kernel).backward(
         *(x, y, kept, tuple(doutputs)),
         *(tuple(state), _spread(weights, present), wanted),
-        *(_spread(ragged, kinds) if ragged else (), reverse, torch.get_num_threads()),
+        *(_spread(ragged, kinds) if ragged else (), reverse, torch.get_num_threads(), (limit, of_norm)),
     )
     return [gradient for gradient in gradients if gradient is not None]
 
@@ -149,6 +156,8 @@ def _(
     kinds: list[bool],
     reverse: bool,
     directions: int,
+    limit: float,
+    of_norm: bool,
 ) -> list[Tensor]:
     return [torch.empty_like(x), *(torch.empty_like(t) for t in (*state, *weights))]
 

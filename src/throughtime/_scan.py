@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Tensors = tuple[Any, ...]  # each a tensor or None
 
 _FIELDS = len(Weights._fields)
+_BITS = {torch.float64: 64, torch.float32: 32, torch.bfloat16: 16}
+_INFERENCE = 16  # bits of the elements that the kernels have no backward pass for
 
 
 def scan(
@@ -85,12 +87,12 @@ def unfold(
     kernel, _ = _compiled(cell, x, weights, manner)
     if kernel is not None:
         if torch.compiler.is_compiling():
-            if _all_alike(x, weights):
+            if kernel.bits != _INFERENCE and _all_alike(x, weights):
                 tables = () if ragged is None else ragged.tables
-                directions = len(weights) // _FIELDS
-                return _operator.unfold(kernel, x, state, weights, tables, reverse=reverse, directions=directions)
+                options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
+                return _operator.unfold(kernel, x, state, weights, tables, **options)
         elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
-            if kernel.accepts(x, weights):
+            if kernel.bits != _INFERENCE and kernel.accepts(x, weights):
                 call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
                 y, *finals = _Scan.apply(call, x, *state, *weights)
                 return y, tuple(finals)
@@ -129,9 +131,13 @@ def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kern
     kernel, reason = _compiled(cell, x, weights, manner)
     if kernel is None:
         return None, reason
+    if kernel.bits == _INFERENCE and (
+        torch.compiler.is_compiling() or (torch.is_grad_enabled() and _any_requires_grad(x, *weights))
+    ):
+        return None, "in bfloat16 inference alone is compiled: call it under torch.no_grad()"
     if _all_alike(x, weights) if torch.compiler.is_compiling() else kernel.accepts(x, weights):
         return kernel, ""
-    return None, f"the kernel needs tensors of {'float64' if kernel.is_double else 'float32'} on the CPU, none empty"
+    return None, f"the kernel needs tensors of {_name(x.dtype)} on the CPU, none empty"
 
 
 def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
@@ -141,15 +147,19 @@ def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"
     activation: Any  # a name, where the manner is not refused
-    activation, _, refused, _ = manner
+    activation, _, refused, _, _ = manner
     if refused:
         return None, refused
     if weights[_FIELDS - 1] is not None:
         return None, "projections are not compiled"
-    kernel = _kernels.find(cell.name, activation, x.dtype is torch.float64)
+    kernel = _kernels.find(cell.name, activation, _BITS.get(x.dtype, 0))
     if kernel is None:
-        return None, f"cell {cell.name!r} with activation {activation!r} is not compiled"
+        return None, f"cell {cell.name!r} with activation {activation!r} is not compiled for {_name(x.dtype)} here"
     return kernel, ""
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _all_alike(x: Tensor, weights: Tensors) -> bool:
@@ -226,7 +236,7 @@ class _Scan(torch.autograd.Function):
             return None, *_reference_backward(call, tensors, doutputs, wanted)
         x, state, weights = call.split(tensors)
         tables = () if call.ragged is None else call.ragged.tables
-        options = tables, call.reverse, torch.get_num_threads()
+        options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
         return None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
 
 

@@ -53,7 +53,7 @@ class Stream:
             raise InputError("runtime: expected outputs of each step, got a network that pools those of all steps")
         self._dtype = _TYPES[kind]
         activation = options.get("nonlinearity", options.get("activation"))
-        kernel = _kernels.find(description["cell"], activation, kind == "float64")
+        kernel = _kernels.find(description["cell"], activation, 64 if kind == "float64" else 32)
         learner = _kernels.find_learner(kind == "float64")
         if kernel is None or learner is None or options.get("gate_activation", "sigmoid") != "sigmoid":
             raise InputError(

@@ -1,11 +1,14 @@
 // Runs every kernel that this processor can run, forward and backward, on problems of every kind; `make sanitize`
-// builds it under a sanitizer. Buffers have exactly the size that the kernels are promised, so that a step outside is
-// caught. Threads must not change outputs: they are compared bit for bit.
+// builds it under a sanitizer, `make neon` for another processor. Buffers have exactly the size that the kernels are
+// promised, so that a step outside is caught. Threads must not change outputs: they are compared bit for bit. With an
+// argument it prints a line of sums for each problem of that instruction set, to be compared with another build's.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernel.hpp"
@@ -20,8 +23,22 @@ struct Sizes {
 
 enum class Kind { full, reverse, bidirectional, padded, packed };
 
-bool runs_here(const std::string& isa) {
+// The upper half of a float.
+struct BFloat16 {
+    uint16_t bits;
+
+    BFloat16() = default;
+    explicit BFloat16(float value) {
+        uint32_t all;
+        std::memcpy(&all, &value, sizeof all);
+        bits = uint16_t(all >> 16);
+    }
+};
+
+bool runs_here(const Kernel& kernel) {
+    const std::string isa = kernel.isa;
 #if defined(__x86_64__)
+    if (kernel.bits == 16) return __builtin_cpu_supports("avx512bf16");
     if (isa == "avx512") return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
     if (isa == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
@@ -33,7 +50,10 @@ template <class T>
 class Run {
   public:
     Run(const Kernel& kernel, const Sizes& sizes, Kind kind, int threads)
-        : kernel_(kernel), sizes_(sizes), directions_(kind == Kind::full || kind == Kind::reverse ? 1 : 2) {
+        : kernel_(kernel),
+          sizes_(sizes),
+          kind_(kind),
+          directions_(kind == Kind::full || kind == Kind::reverse ? 1 : 2) {
         fill_lengths(kind);
         const ptrdiff_t width = directions_ * sizes.hidden;
         const bool packed = kind == Kind::packed;
@@ -78,6 +98,7 @@ class Run {
         f.kept = kept_.data();
         f.dy = dy_.data();
         f.dy_layout = problem_.y;
+        f.clip = {.limit = kind_ == Kind::reverse ? 0.5 : 0, .norm = sizes_.hidden > 8};
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = state_0_[s].data();
             f.dstate_n[s] = state_n_[s].data();
@@ -93,6 +114,22 @@ class Run {
         kernel_.backward(f);
     }
 
+    // Sums that tell results apart, of the outputs and of all gradients.
+    void print_sums() const {
+        double outputs = weighted(y_), gradients = 0;
+        for (int s = 0; s < kernel_.states; ++s) {
+            outputs += weighted(state_n_[s]);
+            gradients += weighted(dstate_0_[s]);
+        }
+        for (int d = 0; d < directions_; ++d) {
+            gradients += weighted(dx_[d]);
+            for (const Vector& dweight : dweights_[d]) gradients += weighted(dweight);
+        }
+        std::printf("%s %s %d: T %td, N %td, I %td, H %td, kind %d: %.9g %.9g\n", kernel_.cell, kernel_.activation,
+                    kernel_.bits, sizes_.steps, sizes_.batch, sizes_.inputs, sizes_.hidden, int(kind_), outputs,
+                    gradients);
+    }
+
     bool same_outputs(const Run& other) const {
         bool same = equal(y_, other.y_);
         for (int s = 0; s < kernel_.states; ++s) same = same && equal(state_n_[s], other.state_n_[s]);
@@ -102,6 +139,13 @@ class Run {
   private:
     using Vector = std::vector<T>;
     enum { w_ih, w_hh, b_ih, b_hh, diagonal, parameters };
+
+    static double weighted(const Vector& values) {
+        double sum = 0;
+        if constexpr (std::is_floating_point_v<T>)
+            for (size_t i = 0; i < values.size(); ++i) sum += double(values[i]) * std::cos(double(i));
+        return sum;
+    }
 
     static bool equal(const Vector& a, const Vector& b) {
         return std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
@@ -117,9 +161,9 @@ class Run {
     }
 
     Vector draw(ptrdiff_t size) {
-        std::uniform_real_distribution<T> between(T(-0.4), T(0.4));
+        std::uniform_real_distribution<float> between(-0.4f, 0.4f);
         Vector drawn(static_cast<size_t>(size));
-        for (T& value : drawn) value = between(random_);
+        for (T& value : drawn) value = T(between(random_));
         return drawn;
     }
 
@@ -156,6 +200,7 @@ class Run {
 
     const Kernel& kernel_;
     Sizes sizes_;
+    Kind kind_;
     int directions_;
     ptrdiff_t rows_ = 0;
     std::mt19937 random_{7};
@@ -167,14 +212,15 @@ class Run {
 };
 
 template <class T>
-void check(const Kernel& kernel, const Sizes& sizes, Kind kind) {
+void check(const Kernel& kernel, const Sizes& sizes, Kind kind, bool print) {
     Run<T> alone(kernel, sizes, kind, 1);
     alone.forward();
-    alone.backward();
+    if (kernel.backward) alone.backward();
+    if (print) alone.print_sums();
     for (const int threads : {2, 3}) {
         Run<T> together(kernel, sizes, kind, threads);
         together.forward();
-        together.backward();
+        if (kernel.backward) together.backward();
         if (alone.same_outputs(together)) continue;
         std::fprintf(stderr, "%s %s %s: %d threads change the outputs (T %td, N %td, I %td, H %td, kind %d)\n",
                      kernel.cell, kernel.activation, kernel.isa, threads, sizes.steps, sizes.batch, sizes.inputs,
@@ -185,15 +231,22 @@ void check(const Kernel& kernel, const Sizes& sizes, Kind kind) {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+    const std::string printed = count > 1 ? arguments[1] : "";
     const Sizes all[] = {{1, 1, 1, 1}, {5, 3, 2, 7}, {4, 1, 1, 300}, {3, 2, 40, 33}, {6, 17, 20, 31}, {3, 70, 5, 9}};
     int runs = 0;
     for (const Register* r = Register::first(); r; r = r->next) {
         const Kernel& kernel = *r->entry;
-        if (!runs_here(kernel.isa)) continue;
+        if (!runs_here(kernel) || (!printed.empty() && printed != kernel.isa)) continue;
+        const bool print = !printed.empty();
         for (const Sizes& sizes : all)
             for (const Kind kind : {Kind::full, Kind::reverse, Kind::bidirectional, Kind::padded, Kind::packed}) {
-                kernel.is_double ? check<double>(kernel, sizes, kind) : check<float>(kernel, sizes, kind);
+                if (kernel.bits == 64)
+                    check<double>(kernel, sizes, kind, print);
+                else if (kernel.bits == 32)
+                    check<float>(kernel, sizes, kind, print);
+                else
+                    check<BFloat16>(kernel, sizes, kind, print);
                 ++runs;
             }
     }

@@ -166,9 +166,76 @@ def test_gradients_are_clipped_between_steps(layer: str, limit: float | Callable
         for name, share in zip(weights, dstate[len(entering) :], strict=True):
             weights[name] += share
     assert_close({name: p.grad for name, p in module.named_parameters()}, weights, "gradient")
-    assert tt.which_path(module, x) == "reference: clip_state_grad is not compiled"
+    compiled = limit is not torch.zeros_like
+    path = "kernel" if compiled else "reference: clip_state_grad as a function is not compiled"
+    assert tt.which_path(module, x).startswith(path)
     with torch.no_grad():
         assert tt.which_path(module, x).startswith("kernel")
+
+
+CLIPPED: list[tuple[str, dict[str, Any]]] = [
+    ("RNN", {"nonlinearity": "relu"}),
+    ("GRU", {}),
+    ("LSTM", {}),
+    ("LSTM", {"peephole": True}),
+    ("LSTM", {"coupled_gates": True}),
+]
+
+
+@pytest.mark.parametrize(("layer", "options"), CLIPPED, ids=str)
+@pytest.mark.parametrize("limit", [0.02, nn.NormClip(0.05)], ids=str)
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_kernels_clip_as_the_reference_does(
+    layer: str, options: dict[str, Any], limit: float | nn.NormClip, batch: int
+) -> None:
+    # A single row of many units is shared out between the threads of a team.
+    inputs, hidden, steps = (3, 190, 40) if batch == 1 else (17, 21, 12)
+    shape = inputs, hidden
+    kept: dict[str, Any] = {"num_layers": 2, "bidirectional": batch > 1, "dtype": torch.float64, **options}
+    module = getattr(nn, layer)(*shape, **kept, clip_state_grad=limit)
+    # The same as functions that no kernel knows.
+    same = getattr(nn, layer)(
+        *shape,
+        **kept,
+        clip_state_grad=limit.__call__ if callable(limit) else lambda d: d.clamp(-limit, limit),
+    )
+    free = getattr(nn, layer)(*shape, **kept)
+    for other in (same, free):
+        other.load_state_dict(module.state_dict())
+    x = torch.randn(steps, batch, inputs, dtype=torch.float64)
+    lengths = None if batch == 1 else torch.randint(0, steps + 1, (batch,))
+    rows = module.num_layers * module.directions
+    initial = tuple(torch.randn(rows, batch, hidden, dtype=torch.float64) for _ in module.cell.states)
+
+    def gradients(of: torch.nn.Module) -> dict[str, Tensor]:
+        leaves = [leaf.clone().requires_grad_() for leaf in (x, *initial)]
+        y, finals = of(leaves[0], unwrapped(tuple(leaves[1:])), lengths=lengths)
+        ends = finals if isinstance(finals, tuple) else (finals,)
+        loss = sum(o.sin().sum() for o in (y, *ends))
+        found = torch.autograd.grad(loss, [*leaves, *of.parameters()])
+        names = ["x", *module.cell.states, *dict(of.named_parameters())]
+        return dict(zip(names, found, strict=True))
+
+    assert tt.which_path(module, x).startswith("kernel")
+    assert tt.which_path(same, x).startswith("reference")
+    clipped = gradients(module)
+    assert_close(clipped, gradients(same), "gradient")
+    assert not torch.allclose(clipped["h"], gradients(free)["h"])
+    try:
+        torch.set_num_threads(1)
+        assert_close(gradients(module), clipped, "gradient")
+    finally:
+        torch.set_num_threads(2)
+
+
+def test_clipped_gradients_are_the_same_where_they_are_to_be_differentiated_again() -> None:
+    module = nn.LSTM(INPUTS, HIDDEN, clip_state_grad=nn.NormClip(0.05), dtype=torch.float64)
+    x = torch.randn(STEPS, BATCH, INPUTS, dtype=torch.float64, requires_grad=True)
+    (plain,) = torch.autograd.grad(module(x)[0].sin().sum(), x)
+    (dx,) = torch.autograd.grad(module(x)[0].sin().sum(), x, create_graph=True)
+    assert_close(dx, plain, "gradient")
+    dx.square().sum().backward()
+    assert x.grad is not None
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -38,7 +38,9 @@ def test_compiled_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"peephole": True}, {"layer_norm": True}, {"zoneout": 0.1}, {"clip_state_grad": 0.01}], ids=str
+    "options",
+    [{"peephole": True}, {"layer_norm": True}, {"zoneout": 0.1}, {"clip_state_grad": nn.NormClip(0.01)}],
+    ids=str,
 )
 @pytest.mark.filterwarnings("ignore:.* should not be instantiated:DeprecationWarning")  # of dynamo itself
 def test_options_are_compiled_whole(options: dict[str, Any]) -> None:

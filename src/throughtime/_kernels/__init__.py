@@ -1,7 +1,7 @@
 """Typed façade over the compiled kernels. Imports neither torch nor numpy.
 
-`find(cell, activation, double)` returns the kernel for the best instruction set of this processor, or None where there
-is none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) chooses a lesser one.
+`find(cell, activation, bits)` returns the kernel for the best instruction set of this processor, or None where there is
+none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) chooses a lesser one.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ def _chosen_isa() -> str | None:
 isa: str | None = _chosen_isa()
 """Instruction set of the kernels in use, or None without compiled kernels."""
 
-_table: dict[tuple[str, str, bool], Kernel] = {
-    (kernel.cell, kernel.activation, kernel.is_double): kernel
+_table: dict[tuple[str, str, int], Kernel] = {
+    (kernel.cell, kernel.activation, kernel.bits): kernel
     for kernel in (_engine.kernels() if _engine else ())
     if kernel.isa == isa
 }
 
 
-def find(cell: str, activation: str, double: bool) -> Kernel | None:
-    """Return the kernel of a cell for float64 (`double`) or float32, or None where none is compiled."""
-    return _table.get((cell, activation, double))
+def find(cell: str, activation: str, bits: int) -> Kernel | None:
+    """Return the kernel of a cell for float64, float32 or bfloat16 (16 bits), or None where none is compiled."""
+    return _table.get((cell, activation, bits))
 
 
 _learners: dict[bool, Learner] = {

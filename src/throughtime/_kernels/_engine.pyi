@@ -10,7 +10,7 @@ class Kernel:
     @property
     def isa(self) -> str: ...
     @property
-    def is_double(self) -> bool: ...
+    def bits(self) -> int: ...
     @property
     def gates(self) -> int: ...
     @property
@@ -54,10 +54,12 @@ class Kernel:
         ragged: tuple[Any, ...],
         reverse: bool,
         threads: int,
+        clip: tuple[float, bool] = ...,
     ) -> tuple[Any | None, ...]:
         """Make the gradients of x, the states and the weights, in this order, None where none is wanted.
 
-        `doutputs` are those of y and of each final state, None for zero.
+        `doutputs` are those of y and of each final state, None for zero. `clip` is a limit for the gradients of states
+        from step to step, 0 for none, and whether it is one of the norm. There is no backward pass for bfloat16.
         """
 
 class Learner:

@@ -395,7 +395,7 @@ def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,
 ) -> None:
-    """Measure this machine: the layers beside torch.nn's."""
+    """Measure this machine: the layers beside torch.nn's, and ONNX Runtime's and JAX's where they are installed."""
     from throughtime.app.bench import bench
 
     bench(seconds=seconds, as_json=json)

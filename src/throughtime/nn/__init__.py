@@ -1,6 +1,6 @@
 """Recurrent layers: torch.nn's, faster, and the shapes of network that are built from them."""
 
-from throughtime.nn._options import NormClip as NormClip
+from throughtime._extras import NormClip as NormClip
 from throughtime.nn.attention import Attention as Attention
 from throughtime.nn.gru import GRU as GRU
 from throughtime.nn.gru import GRUCell as GRUCell

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import dropout
 
-from throughtime._extras import Extras
+from throughtime._extras import Extras, NormClip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,29 +18,6 @@ if TYPE_CHECKING:
     from throughtime._extras import Norm
 
 Clip = float | Callable[["Tensor"], "Tensor"]
-
-
-@dataclass(frozen=True)
-class NormClip:
-    """Scale the gradient of a row's state down to a norm: one of the values of `clip_state_grad`.
-
-    Source: Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks, who clip the norm of the whole
-    gradient; here it is that of one state of one row at one step.
-
-    Args:
-        limit: the greatest norm.
-    """
-
-    limit: float
-
-    def __post_init__(self) -> None:
-        if not self.limit > 0:
-            raise ValueError(f"NormClip: expected a limit above 0, got {self.limit}")
-
-    def __call__(self, gradient: Tensor) -> Tensor:
-        """Clip the gradient of a state, (N, H)."""
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return gradient * (self.limit / norm.clamp(min=self.limit))
 
 
 @dataclass(frozen=True)
@@ -81,9 +58,17 @@ class Options:
             return "zoneout is not compiled"
         if training and self.recurrent_dropout:
             return "recurrent dropout is not compiled"
-        if self.clip_state_grad is not None and torch.is_grad_enabled():
-            return "clip_state_grad is not compiled"
+        clip = self.clip_state_grad
+        if callable(clip) and not isinstance(clip, NormClip) and torch.is_grad_enabled():
+            return "clip_state_grad as a function is not compiled"
         return ""
+
+    def limit(self) -> tuple[float, bool]:
+        """What the kernels clip the gradients of states to, 0 for nothing, and whether that is their norm."""
+        clip = self.clip_state_grad
+        if isinstance(clip, NormClip):
+            return clip.limit, True
+        return (0.0, False) if clip is None or callable(clip) else (float(clip), False)
 
     def extras(self, cell: Cell, like: Tensor, size: tuple[int, int], norm: Norm | None, *, training: bool) -> Extras:
         """What that is for one direction in one call, chance drawn. `size` is that of the state h, (N, H)."""

@@ -7,7 +7,6 @@ business of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
 
 from __future__ import annotations
 
-import warnings
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -21,6 +20,7 @@ from throughtime._manner import Manner
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting
 from throughtime._shapes import Ragged, Weights
+from throughtime.nn._checks import check_arguments, check_input, read_state
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
 from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
@@ -83,7 +83,7 @@ class AbstractRecurrent(nn.Module):
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
         self.options = options
-        self._check_arguments(dropout)
+        check_arguments(self, dropout)
         options.check(cell)
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
@@ -183,7 +183,7 @@ class AbstractRecurrent(nn.Module):
                     "mask, reset, return_all_states: expected a padded input with lengths=, got a packed one"
                 )
             return self._forward_packed(input, hx, lengths)
-        self._check_input(input, (2, 3))
+        check_input(self, input, (2, 3))
         batched = input.dim() == 3
         x = input if batched else input.unsqueeze(1)
         if batched and self.batch_first:
@@ -191,7 +191,7 @@ class AbstractRecurrent(nn.Module):
         steps, batch, _ = x.shape
         if steps == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        state = () if hx is None else self._read_state(hx, batch, x.dtype, batched=batched)
+        state = () if hx is None else read_state(self, hx, batch, x.dtype, batched=batched)
         if mask is not None or reset is not None or return_all_states:
             return run_in_time(self, x, state, lengths, InTime(mask, reset, return_all_states), batched=batched)
         y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
@@ -216,7 +216,7 @@ class AbstractRecurrent(nn.Module):
         """
         if self.bidirectional:
             raise ValueError("step: expected a layer of one direction, got a bidirectional one, which needs all steps")
-        self._check_input(x, (1, 2))
+        check_input(self, x, (1, 2))
         time = 1 if self.batch_first and x.dim() == 2 else 0
         y, state = self(x.unsqueeze(time), hx)
         return y.squeeze(time), state
@@ -237,27 +237,31 @@ class AbstractRecurrent(nn.Module):
         if return_all_states and len(self.cell.states) > 1:
             refused = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
         manner = self.manner._replace(refused=refused or self.manner.refused)
-        kernel, reason = route(self.cell, x, self._fields_of(0), manner)
+        weights = self._fields_of(0)
+        if torch._C._is_any_autocast_enabled():
+            x, _ = self._autocast(x)
+            weights = _like(x, weights)
+        kernel, reason = route(self.cell, x, weights, manner)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
     def manner_of(self, layer: int, x: Tensor, batch: int) -> Manner:
         """How a layer runs a call, chance drawn: x has the element type and the device of the call."""
-        refused = self.options.refused(training=self.training)
-        if not refused:
+        refused, clip = self.options.refused(training=self.training), self.options.limit()
+        if not refused and not clip[0]:
             return self.manner
         size = batch, self._state_sizes[0]
         norms = [Norm(*_like(x, norm)) for norm in self._norms(layer)] or [None] * self.directions
         extras = [self.options.extras(self.cell, x, size, norm, training=self.training) for norm in norms]
-        return self.manner._replace(refused=refused, extras=tuple(extras))
+        return self.manner._replace(refused=refused or self.manner.refused, extras=tuple(extras), clip=clip)
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
     ) -> tuple[PackedSequence, Any]:
         data, batch_sizes, order, back = packed
-        self._check_input(data, (2,))
+        check_input(self, data, (2,))
         if lengths is not None:
             raise ValueError("lengths: expected None with a PackedSequence, which has its own")
-        state = () if hx is None else self._read_state(hx, int(batch_sizes[0]), data.dtype, batched=True)
+        state = () if hx is None else read_state(self, hx, int(batch_sizes[0]), data.dtype, batched=True)
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         y, finals = self._run(data, state, Ragged.packed(batch_sizes))
@@ -352,72 +356,6 @@ class AbstractRecurrent(nn.Module):
                     self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
             names += [f"{field}_l{layer}{suffix}" if field in shapes else _MISSING for field in Weights._fields]
         return tuple(names)
-
-    def _check_arguments(self, dropout: float) -> None:
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
-            raise ValueError(
-                "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
-                f"got {dropout!r}"
-            )
-        if dropout > 0 and self.num_layers == 1:
-            warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-                f"num_layers greater than 1, but got dropout={dropout} and num_layers={self.num_layers}",
-                stacklevel=4,
-            )
-        for name, kind in (("bias", bool), ("batch_first", bool), ("input_size", int), ("hidden_size", int)):
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
-        for name in ("input_size", "hidden_size", "num_layers"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be greater than zero, got {getattr(self, name)}")
-        if self.proj_size < 0:
-            raise ValueError(
-                f"proj_size should be a positive integer or zero to disable projections, got {self.proj_size}"
-            )
-        if self.proj_size >= self.hidden_size:
-            raise ValueError(f"proj_size has to be smaller than hidden_size, got {self.proj_size}, {self.hidden_size}")
-
-    def _check_input(self, x: Tensor, dimensions: tuple[int, ...]) -> None:
-        if x.dim() not in dimensions:
-            expected = " or ".join(f"{d}D" for d in dimensions)
-            raise ValueError(f"{type(self).__name__}: Expected input to be {expected}, got {x.dim()}D tensor instead")
-        weight = self._parameters.get("weight_ih_l0")
-        if weight is not None and x.dtype is not weight.dtype and not torch._C._is_any_autocast_enabled():
-            raise ValueError(
-                f"RNN input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}). "
-                f"Convert input: input.to({weight.dtype}), or convert model: model.to({x.dtype})"
-            )
-        if x.shape[-1] != self.input_size:
-            raise RuntimeError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
-            )
-
-    def _read_state(self, hx: Any, batch: int, dtype: torch.dtype, *, batched: bool) -> States:
-        state = (hx,) if len(self.cell.states) == 1 else tuple(hx)
-        if len(state) != len(self.cell.states):
-            raise ValueError(f"hx: expected the states {self.cell.states}, got {len(state)} tensors")
-        dimensions = 3 if batched else 2
-        if any(s.dim() != dimensions for s in state):
-            kind = "batched 3-D" if batched else "unbatched 2-D"
-            names = "hx" if len(state) == 1 else "hx and cx"
-            came = (
-                f"{state[0].dim()}-D tensor"
-                if len(state) == 1
-                else f"({', '.join(f'{s.dim()}-D' for s in state)}) tensors"
-            )
-            raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {came}")
-        if not batched:
-            state = tuple(s.unsqueeze(1) for s in state)
-        for k, (s, units) in enumerate(zip(state, self._state_sizes, strict=True)):
-            if s.shape != (self.num_layers * self.directions, batch, units):
-                name = "hidden" if len(state) == 1 else f"hidden[{k}]"
-                expected = (self.num_layers * self.directions, batch, units)
-                raise RuntimeError(f"Expected {name} size {expected}, got {list(s.shape)}")
-            if s.dtype is not dtype and not torch._C._is_any_autocast_enabled():
-                raise RuntimeError(f"hx: expected the type {dtype} of the input, got {s.dtype}")
-        return state
 
 
 def _like(x: Tensor, tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:

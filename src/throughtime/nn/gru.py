@@ -28,9 +28,10 @@ CELL = Cell(
     states=("h",),
     separate=("n",),
     onnx_gates=("z", "r", "n"),
+    keras_gates=("z", "r", "n"),
     paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
 )
-PROJECTED = replace(CELL, name="projected_gru", states=("h", "m"), onnx_gates=(), compiled=False)
+PROJECTED = replace(CELL, name="projected_gru", states=("h", "m"), onnx_gates=(), keras_gates=(), compiled=False)
 BEFORE = replace(CELL, name="gru_before", compiled=False)
 
 
@@ -124,8 +125,9 @@ class GRU(AbstractRecurrent):
         layer_norm: normalise both halves of the sums of r and z together and of n by itself. Gains are `gain_…`, and
             the biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
         clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
-            Graves 2013, Generating Sequences With Recurrent Neural Networks.
+            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
+            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+            Networks.
 
     >>> import torch
     >>> from throughtime import nn

@@ -29,6 +29,7 @@ CELL = Cell(
     gates=("i", "f", "g", "o"),
     states=("h", "c"),
     onnx_gates=("i", "o", "f", "g"),
+    keras_gates=("i", "f", "g", "o"),
     paper="Hochreiter and Schmidhuber 1997, Long Short-Term Memory; Gers et al. 2000, Learning to Forget",
 )
 
@@ -112,8 +113,9 @@ class LSTM(AbstractRecurrent):
         layer_norm: normalise both halves of the sums of all gates, and c on its way to h. Gains are `gain_…`, and the
             biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
         clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
-            Graves 2013, Generating Sequences With Recurrent Neural Networks.
+            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
+            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+            Networks.
 
     >>> import torch
     >>> from throughtime import nn

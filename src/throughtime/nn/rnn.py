@@ -27,6 +27,7 @@ CELL = Cell(
     states=("h",),
     activations=("tanh", "relu", "sigmoid"),
     onnx_gates=("h",),
+    keras_gates=("h",),
     paper="Elman 1990, Finding Structure in Time",
 )
 
@@ -83,8 +84,9 @@ class RNN(AbstractRecurrent):
         layer_norm: normalise both halves of the sum. Gains are `gain_…`, and the biases those of the layer. Source: Ba
             et al. 2016, Layer Normalization.
         clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, a function of a gradient (N, H) such as `NormClip(1.0)` does what it does. Source:
-            Graves 2013, Generating Sequences With Recurrent Neural Networks.
+            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
+            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+            Networks.
 
     >>> import torch
     >>> from throughtime import nn

@@ -78,7 +78,7 @@ class Compiled:
             if kernel is None:
                 return None, reason
             kernels.append(kernel)
-        learner = _kernels.find_learner(kernels[0].is_double)
+        learner = _kernels.find_learner(kernels[0].bits == 64)
         assert learner is not None
         return cls(learner, kernels, model, name, optimizer), ""
 

@@ -1,0 +1,191 @@
+"""Weights from Keras and back: `throughtime.from_keras` and `throughtime.to_keras`. Neither needs Keras or TensorFlow.
+
+Keras multiplies from the right, so that its matrices are torch's transposed: `kernel` (I, G*H), `recurrent_kernel`
+(H, G*H), and `bias` (G*H), or (2, G*H) for a GRU that resets after the product, which has one for each half. In which
+order the G blocks stand, the description of the cell knows.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from throughtime.nn._recurrent import AbstractRecurrent
+
+    Arrays = Mapping[str, Any]
+
+    Layer = TypeVar("Layer", bound=AbstractRecurrent)
+
+_PARTS = ("kernel", "recurrent_kernel", "bias")
+_DIRECTIONS = ("forward", "backward")
+_WEIGHTS = "model.weights.h5"  # in a .keras file
+
+
+def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str = "") -> Layer:
+    """Give a layer the weights of Keras's SimpleRNN, GRU or LSTM, also within Bidirectional.
+
+    Args:
+        layer: a layer of the same sizes; with `num_layers` L it takes the weights of L layers of Keras, by their names
+            in the order of the numbers in them. A GRU of Keras is `reset_after=True` unless it says otherwise, as here.
+        source: a .keras file, a .h5 file of a model or of its weights, or arrays by name, such as
+            `dict(zip(("kernel", "recurrent_kernel", "bias"), keras_layer.get_weights()))`. Names are paths, whose last
+            part says what it is; those of both directions lie under `forward_…` and `backward_…`.
+        name: take only arrays in whose path this stands, where a model has several layers.
+
+    Returns:
+        The layer.
+
+    Raises:
+        InputError: if the arrays are not those of as many layers and directions, or their shapes do not fit, if the
+            layer has what no layer of Keras has, for a damaged file, or where the package h5py is missing.
+    """
+    _check(layer)
+    arrays = source if isinstance(source, Mapping) else _read(Path(source))
+    groups = _groups({path: a for path, a in arrays.items() if name in path}, len(layer.cell.gates))
+    wanted = [weights for number in range(layer.num_layers) for weights in layer.weights(number)]
+    if len(groups) != len(wanted):
+        found = ", ".join(path or "(no path)" for path in groups) or "none"
+        raise InputError(
+            f"expected the weights of {len(wanted)} layers and directions of {len(layer.cell.gates)} gates, "
+            f"found {len(groups)}: {found}. Choose by name="
+        )
+    with torch.no_grad():
+        for weights, (path, group) in zip(wanted, groups.items(), strict=True):
+            for parameter, value in _torch_values(layer, weights, group, path or "from_keras"):
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    return layer
+
+
+def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
+    """Make the arrays that Keras's layer of the same kind holds, in the order of its `set_weights`.
+
+    Args:
+        layer: an RNN, GRU or LSTM.
+
+    Returns:
+        `kernel`, `recurrent_kernel` and, with biases, `bias`; under `forward_layer/` and `backward_layer/` where the
+        layer is bidirectional, and under `layer_0/`, `layer_1/` … where it is a stack.
+
+    Raises:
+        InputError: if the layer has what no layer of Keras has.
+    """
+    _check(layer)
+    order = torch.tensor([layer.cell.gates.index(gate) for gate in layer.cell.keras_gates])
+    arrays: dict[str, np.ndarray] = {}
+
+    def turned(rows: torch.Tensor) -> torch.Tensor:
+        return rows.detach().unflatten(0, (len(order), -1))[order].flatten(0, 1).movedim(0, -1)
+
+    for number in range(layer.num_layers):
+        for direction, weights in zip(_DIRECTIONS, layer.weights(number), strict=False):
+            path = f"layer_{number}/" if layer.num_layers > 1 else ""
+            path += f"{direction}_layer/" if layer.bidirectional else ""
+            values = [turned(weights.weight_ih), turned(weights.weight_hh)]
+            if weights.bias_ih is not None:
+                second = torch.zeros_like(weights.bias_ih) if weights.bias_hh is None else weights.bias_hh
+                both = [turned(weights.bias_ih), turned(second)]
+                values.append(torch.stack(both) if getattr(layer, "reset_after", False) else both[0] + both[1])
+            arrays |= {path + part: v.contiguous().numpy().copy() for part, v in zip(_PARTS, values, strict=False)}
+    return arrays
+
+
+def _check(layer: AbstractRecurrent) -> None:
+    if not layer.cell.keras_gates:
+        raise InputError(f"cell {layer.cell.name!r}: expected one that Keras has: SimpleRNN, GRU or LSTM")
+    if layer.proj_size or layer.options.layer_norm:
+        name = "proj_size" if layer.proj_size else "layer_norm"
+        raise InputError(f"{name}: expected a layer without it, since Keras's layers have none")
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file, by path."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError("reading Keras's files needs h5py: pip install throughtime[keras]") from error
+    arrays: dict[str, np.ndarray] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            arrays[name] = np.asarray(item)
+
+    try:
+        file: Any = path
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                file = io.BytesIO(archive.read(_WEIGHTS))
+        with h5py.File(file, "r") as opened:
+            opened.visititems(note)
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a .keras or .h5 file: {error}") from error
+    return arrays
+
+
+def _groups(arrays: Arrays, gates: int) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays of each recurrent layer and direction of so many gates, by their path, first layers first."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, value in arrays.items():
+        path, _, last = name.removesuffix(":0").rpartition("/")
+        part = _PARTS[int(last)] if last in ("0", "1", "2") else last  # Keras 3 numbers them
+        if part in _PARTS:
+            found.setdefault(path, {})[part] = np.asarray(value)
+
+    def is_recurrent(group: dict[str, np.ndarray]) -> bool:
+        recurrent = group.get("recurrent_kernel")
+        square = recurrent is not None and recurrent.ndim == 2 and recurrent.shape[1] == gates * recurrent.shape[0]
+        return square and group.get("kernel", np.empty(0)).ndim == 2
+
+    recurrent = {p: g for p, g in found.items() if is_recurrent(g) and not p.startswith("optimizer")}
+    return dict(sorted(recurrent.items(), key=lambda item: _place(item[0])))
+
+
+def _place(path: str) -> tuple[list[Any], int]:
+    """What to sort by: the numbers in a path as numbers, and of two directions the backward one last."""
+    parts = path.split("/")
+    backward = any(part.startswith("backward") for part in parts)
+    plain = "/".join(re.sub(r"^(forward|backward)_", "", part) for part in parts)
+    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", plain)], int(backward)
+
+
+def _torch_values(
+    layer: AbstractRecurrent, weights: Any, group: dict[str, np.ndarray], path: str
+) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """Each parameter, and what is to stand there."""
+    cell = layer.cell
+    order = [cell.keras_gates.index(gate) for gate in cell.gates]
+
+    def rows(array: np.ndarray) -> np.ndarray:
+        blocks = np.split(array.T, len(order))
+        return np.concatenate([blocks[position] for position in order])
+
+    for part, parameter in (("kernel", weights.weight_ih), ("recurrent_kernel", weights.weight_hh)):
+        if group[part].shape != tuple(parameter.shape[::-1]):
+            raise InputError(f"{path}/{part}: expected {tuple(parameter.shape[::-1])}, got {group[part].shape}")
+        yield parameter, rows(group[part])
+    bias = group.get("bias")
+    if (bias is None) != (weights.bias_ih is None):
+        here = "no bias" if bias is None else "a bias"
+        raise InputError(f"{path}: there is {here}: expected a layer of ours with bias={bias is not None}")
+    if bias is None:
+        return
+    halves = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+    if halves.shape != (2, len(weights.bias_ih)):
+        raise InputError(f"{path}/bias: expected ({len(weights.bias_ih)},), or two rows of it, got {bias.shape}")
+    if weights.bias_hh is None and halves[1].any():
+        raise InputError(f"{path}/bias: expected a layer of ours with recurrent_bias=True, since both halves have one")
+    yield weights.bias_ih, rows(halves[0])
+    if weights.bias_hh is not None:
+        yield weights.bias_hh, rows(halves[1])

@@ -1,0 +1,138 @@
+"""Inference in bfloat16: weights and products are narrow, sums and states are not. What docs/layers.md promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tests.kernels.conftest import INSTRUCTION_SETS, use
+from tests.tolerances import assert_close
+
+from throughtime import _kernels, nn
+
+KERNELS = _kernels._engine.kernels() if _kernels._engine else []
+pytestmark = pytest.mark.skipif(
+    not any(kernel.bits == 16 and kernel.isa == _kernels.isa for kernel in KERNELS),
+    reason="needs a processor with AVX512-BF16, and its instruction set in use",
+)
+
+LAYERS: list[tuple[str, dict[str, Any]]] = [
+    ("RNN", {}),
+    ("RNN", {"nonlinearity": "relu"}),
+    ("RNN", {"activation": "sigmoid"}),
+    ("GRU", {}),
+    ("LSTM", {}),
+    ("LSTM", {"peephole": True}),
+    ("LSTM", {"coupled_gates": True, "peephole": True}),
+]
+# The greatest error of an output beside the same weights and inputs in float64: that of docs/layers.md.
+STATED = 0.01
+
+over_layers = pytest.mark.parametrize(("layer", "options"), LAYERS, ids=str)
+
+
+def pair(layer: str, inputs: int, hidden: int, **options: Any) -> tuple[Any, Any]:
+    """A layer in bfloat16, and one in float64 with the very same weights."""
+    narrow = getattr(nn, layer)(inputs, hidden, **options, dtype=torch.bfloat16).eval()
+    if options.get("peephole"):
+        with torch.no_grad():
+            narrow.diagonal_l0.normal_()
+    wide = getattr(nn, layer)(inputs, hidden, **options, dtype=torch.float64).eval()
+    wide.load_state_dict(narrow.state_dict())
+    return narrow, wide
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(shape).bfloat16()
+
+
+def states(finals: Any) -> list[torch.Tensor]:
+    return list(finals) if isinstance(finals, tuple) else [finals]
+
+
+@over_layers
+@pytest.mark.parametrize("inputs", [1, 3, 16, 17, 64])
+def test_the_error_is_within_what_is_stated(layer: str, options: dict[str, Any], inputs: int) -> None:
+    for hidden in (1, 5, 16, 33, 128):
+        narrow, wide = pair(layer, inputs, hidden, bidirectional=True, batch_first=True, **options)
+        x = drawn(5, 30, inputs)
+        hx: Any = tuple(drawn(2, 5, hidden) for _ in narrow.cell.states)
+        hx, wide_hx = (hx, tuple(s.double() for s in hx)) if len(hx) > 1 else (hx[0], hx[0].double())
+        lengths = torch.tensor([30, 0, 7, 12, 29])
+        with torch.no_grad():
+            assert narrow.path(x).startswith("kernel")
+            y, finals = narrow(x, hx, lengths=lengths)
+            expected, wide_finals = wide(x.double(), wide_hx, lengths=lengths)
+        for found, true in zip([y, *states(finals)], [expected, *states(wide_finals)], strict=True):
+            assert found.dtype is torch.bfloat16
+            scale = max(1.0, float(true.abs().max()))
+            assert float((found.double() - true).abs().max()) <= STATED * scale
+        assert not y[1].any()
+        assert torch.equal(finals[0][:, 1] if isinstance(finals, tuple) else finals[:, 1], states(hx)[0][:, 1])
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_a_state_that_is_not_rounded_is_nearer_to_the_truth(layer: str) -> None:
+    narrow, wide = pair(layer, 8, 64)
+    theirs = getattr(torch.nn, layer)(8, 64, dtype=torch.bfloat16).eval()
+    theirs.load_state_dict(narrow.state_dict())
+    x = drawn(300, 4, 8)
+    with torch.no_grad():
+        expected = wide(x.double())[0]
+        ours, others = ((module(x)[0].double() - expected).square().mean() for module in (narrow, theirs))
+    assert ours < others
+
+
+@over_layers
+def test_neither_company_nor_threads_change_a_bit(layer: str, options: dict[str, Any]) -> None:
+    for batch, inputs, hidden in [(1, 3, 130), (13, 1, 33), (13, 40, 24)]:
+        module, _ = pair(layer, inputs, hidden, bidirectional=True, **options)
+        x = drawn(12, batch, inputs)
+        with torch.no_grad():
+            whole, _ = module(x)
+            try:
+                torch.set_num_threads(1)
+                assert_close(module(x)[0], whole, "exact")
+                for row in range(batch):
+                    assert_close(module(x[:, row : row + 1])[0], whole[:, row : row + 1], "exact")
+            finally:
+                torch.set_num_threads(2)
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_autocast_takes_it_where_torch_leaves_float32(layer: str) -> None:
+    module, x = getattr(nn, layer)(20, 24, num_layers=2), torch.randn(9, 4, 20)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        y, _ = module(x)
+        assert module.path(x).startswith("kernel")
+    if layer == "GRU":
+        assert_close(y, module(x)[0].detach(), "exact")
+        return
+    narrow = getattr(nn, layer)(20, 24, num_layers=2, dtype=torch.bfloat16)
+    narrow.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        assert_close(y, narrow(x.bfloat16())[0], "exact")
+
+
+def test_training_takes_the_reference_path() -> None:
+    module, x = nn.GRU(3, 5, dtype=torch.bfloat16), drawn(4, 2, 3)
+    assert module.path(x) == "reference: in bfloat16 inference alone is compiled: call it under torch.no_grad()"
+    y, _ = module(x)
+    y.sum().backward()
+    assert module.weight_hh_l0.grad is not None
+    module.requires_grad_(False)
+    h = torch.zeros(1, 2, 5, dtype=torch.bfloat16, requires_grad=True)
+    module(x, h)[0].sum().backward()
+    assert h.grad is not None
+    with torch.no_grad():
+        assert_close(module(x)[0], y, "forward")
+        assert_close(torch.compile(module, backend="aot_eager")(x)[0], y, "forward")
+
+
+def test_a_lesser_instruction_set_takes_the_reference_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(INSTRUCTION_SETS[-1], monkeypatch)
+    module, x = nn.GRU(3, 5, dtype=torch.bfloat16), drawn(4, 2, 3)
+    with torch.no_grad():
+        assert module.path(x) == "reference: cell 'gru' with activation 'tanh' is not compiled for bfloat16 here"
+        assert module(x)[0].dtype is torch.bfloat16

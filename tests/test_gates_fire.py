@@ -47,6 +47,18 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/likelihoods.py",
+        "count * torch.log1p(size / mean)",
+        "count * torch.log1p(mean / size)",
+        "tasks/test_likelihoods.py::test_a_likelihood_is_that_of_its_distribution[negative_binomial]",
+    ),
+    Mutation(
+        "tasks/forecasting/tuning.py",
+        "_error(judged(candidate, past))",
+        "_error(judged(candidate, panel))",
+        "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
+    ),
+    Mutation(
         "nn/_options.py",
         "return clip.limit, True",
         "return clip.limit, False",
@@ -84,8 +96,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/comparison.py",
-        "Skill.of(errors[order[0]], errors[name], name)",
-        "Skill.of(errors[name], errors[order[0]], name)",
+        "Skill.of(errors[order[0]], errors[name], name, first",
+        "Skill.of(errors[name], errors[order[0]], name, first",
         "tasks/test_comparison.py::test_the_best_comes_first_and_baselines_stand_beside",
     ),
     Mutation(

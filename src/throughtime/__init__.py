@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from throughtime.io.onnx_layers import from_onnx as from_onnx
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
+    from throughtime.tasks.forecasting import Preset as Preset
     from throughtime.tasks.forecasting import compare as compare
+    from throughtime.tasks.forecasting import tune as tune
     from throughtime.tasks.generation import SequenceGenerator as SequenceGenerator
     from throughtime.tasks.loading import load as load
     from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
@@ -39,7 +41,9 @@ _HOMES = {
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",
+    "Preset": "throughtime.tasks.forecasting",
     "compare": "throughtime.tasks.forecasting",
+    "tune": "throughtime.tasks.forecasting",
     "SequenceClassifier": "throughtime.tasks.classification",
     "SequenceTagger": "throughtime.tasks.tagging",
     "SequenceGenerator": "throughtime.tasks.generation",

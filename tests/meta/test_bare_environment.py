@@ -13,8 +13,8 @@ import pytest
 
 # What the jobs need and the layers do not.
 JOBS_LIBRARIES = (
-    "jaxtyping", "jinja2", "matplotlib", "mido", "narwhals", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn",
-    "sacrebleu", "statsforecast", "statsmodels", "tokenizers", "typer", "utilsforecast",
+    "jaxtyping", "jinja2", "matplotlib", "mido", "narwhals", "optuna", "pandas", "polars", "pyarrow", "rich", "scipy",
+    "sklearn", "sacrebleu", "statsforecast", "statsmodels", "tokenizers", "typer", "utilsforecast",
 )  # fmt: skip
 
 LAYERS_LEARN = """

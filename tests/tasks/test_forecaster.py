@@ -102,7 +102,7 @@ def test_settings_are_stored_and_cloned() -> None:
     copy = clone(forecaster)
     assert copy.get_params() == forecaster.get_params()
     assert copy.set_params(horizon=3).horizon == 3
-    assert len(forecaster.get_params()) == 13
+    assert len(forecaster.get_params()) == 14
     with pytest.raises(NotFittedError, match="call fit first"):
         copy.predict()
 

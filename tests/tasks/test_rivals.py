@@ -94,8 +94,10 @@ def test_a_rival_that_is_none_is_refused(names: list[str], sentence: str) -> Non
 
 def test_a_verdict_admits_that_a_rival_is_better() -> None:
     from throughtime.tasks.forecasting.backtest import _verdict
+    from throughtime.tasks.forecasting.skill import Skill
 
     scores = {"throughtime": 0.8, "auto_ets": 0.6, "naive": 1.0, "seasonal_naive": 1.0, "seasonal_mean": 1, "drift": 1}
-    said = _verdict({name: {"mase": float(value)} for name, value in scores.items()}, 3)
+    skills = {name: Skill(name, 0.2, 0.1, 0.3) for name in ("naive", "seasonal_naive")}
+    said = _verdict({name: {"mase": float(value)} for name, value in scores.items()}, 3, skills)
     assert said.startswith("20% better than seasonal naive")
     assert said.endswith("AutoETS is 25% better than it.")

@@ -28,7 +28,8 @@ FILES = {"model.safetensors", "config.json", "history.jsonl"}
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.Forecaster:
-    return tt.Forecaster(4, preset="fast", hidden_size=4, budget=0.5).fit(seasonal(2, 60))
+    preset = tt.Preset(pace=30, most=200, dropout=0.2)
+    return tt.Forecaster(4, preset=preset, hidden_size=4, budget=0.5).fit(seasonal(2, 60))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from throughtime.tasks.forecasting.autoregression import autoregression
+from throughtime.tasks.forecasting.backtest import _verdict
 from throughtime.tasks.forecasting.skill import Skill, by_series
 
 
@@ -44,3 +45,46 @@ def test_the_worst_series_come_first_and_unknown_errors_are_left_out() -> None:
     found = by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
     assert [name for name, _ in found] == ["b", "c", "a"]
     assert found[-1][1] == {"throughtime": 1.0, "naive": 2.0}
+
+
+def test_series_that_err_together_are_no_more_than_their_windows() -> None:
+    random = np.random.default_rng(1)
+    windows = np.repeat(np.arange(5), 40)
+    places = np.stack([np.tile(np.arange(40), 5), windows], 1)
+    others = np.ones(200)
+    errors = random.uniform(0.4, 1.4, 5)[windows] + random.uniform(-0.01, 0.01, 200)
+    alone, together = Skill.of(errors, others, "naive"), Skill.of(errors, others, "naive", places)
+    assert alone.value == together.value
+    assert together.high - together.low > 3 * (alone.high - alone.low)
+    one = Skill.of(errors[:40], others[:40], "naive", places[:40])
+    assert one.high - one.low < 0.02
+
+
+VERDICTS = [
+    # our error is 1
+    ({"naive": 1.01, "seasonal_naive": 1.2}, (0.01, -0.05, 0.06), "as good as the last value, no better, on 3"),
+    ({"naive": 0.9, "seasonal_naive": 1.2}, (-0.1, -0.2, -0.05), "does not win: the last value is 11% better on 3"),
+    (
+        {"naive": 0.9, "seasonal_naive": 1.2},
+        (-0.1, -0.2, 0.1),
+        "11% better on 3 held-out windows, which may be chance.",
+    ),
+    ({"naive": 1.03, "seasonal_naive": 0.9}, (0.03, -0.1, 0.2), "The last value may be as good"),
+    ({"naive": 1.05, "seasonal_naive": 1.04}, (0.05, -0.1, 0.2), "The last value may be as good"),
+]
+
+
+@pytest.mark.parametrize(("errors", "saved", "words"), VERDICTS)
+def test_the_verdict_says_where_the_last_value_is_as_good(
+    errors: dict[str, float], saved: tuple[float, float, float], words: str
+) -> None:
+    scores = {"throughtime": 1.0, "seasonal_mean": 2.0, "drift": 2.0, **errors}
+    skills = {name: Skill(name, *saved) for name in errors}
+    assert words in _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
+
+
+def test_the_verdict_is_silent_on_the_last_value_where_it_is_surely_worse() -> None:
+    scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 1.2, "seasonal_mean": 2.0, "drift": 2.0}
+    skills = {name: Skill(name, 0.5, 0.4, 0.6) for name in ("naive", "seasonal_naive")}
+    said = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
+    assert said == "17% better than seasonal naive on 3 held-out windows."

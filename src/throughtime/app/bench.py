@@ -1,4 +1,4 @@
-"""This machine: our layers beside torch.nn's, interleaved in one process.
+"""This machine: our layers beside torch.nn's, and others' where they are installed, interleaved in one process.
 
 A time by itself says little on a machine that is shared; the ratio of two that were measured side by side does. Each
 row is the median of the ratios of many pairs. The share of the peak is that of the multiply-adds that this processor
@@ -11,6 +11,7 @@ import json as json_module
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from operator import truediv
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +19,7 @@ from rich import box
 from rich.table import Table
 
 from throughtime import _kernels, nn
+from throughtime.app.peers import peers
 from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
@@ -37,13 +39,25 @@ SHAPES = (
 """Batch, steps, inputs, hidden units."""
 
 LAYERS = ("RNN", "GRU", "LSTM")
+_TORCH = "torch.nn"
 _SHORTEST = 1e-3  # seconds that one measurement takes at least
 _PAIRS = 5  # at least
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer, shape and mode: median ratio of torch's time to ours, best times in milliseconds, share of the peak."""
+    """A layer, shape and mode.
+
+    Attributes:
+        layer: its name.
+        shape: batch, steps, inputs, hidden units.
+        mode: 'inference' or 'training'.
+        ratio: of the time of torch.nn to ours, the median of many pairs.
+        torch_ms: its best time.
+        ours_ms: our best time.
+        peak_share: of what the processor can do, in our best time.
+        others: ratios likewise, of others that are installed.
+    """
 
     layer: str
     shape: tuple[int, int, int, int]
@@ -52,6 +66,7 @@ class Row:
     torch_ms: float
     ours_ms: float
     peak_share: float
+    others: dict[str, float]
 
 
 def bench(*, seconds: float, as_json: bool) -> None:
@@ -64,14 +79,17 @@ def bench(*, seconds: float, as_json: bool) -> None:
     for mode in ("inference", "training"):
         for shape in SHAPES:
             for layer in LAYERS:
-                rows.append(measure(layer, shape, mode, seconds, peak))
-                screen.say(f"{mode} {layer} {shape}: {rows[-1].ratio:.2f} times torch.nn")
+                row = measure(layer, shape, mode, seconds, peak)
+                rows.append(row)
+                said = ", ".join(f"{ratio:.2f} times {name}" for name, ratio in _ratios(row).items())
+                screen.say(f"{mode} {layer} {shape}: {said}")
     if as_json:
         result = {"torch": torch.__version__, "threads": threads, "isa": isa, "peak_gflops": peak / 1e9}
         print(json_module.dumps({**result, "rows": [asdict(row) for row in rows]}))  # noqa: T201
         return
     for mode in ("inference", "training"):
-        screen.table(_table(mode, [row for row in rows if row.mode == mode]))
+        for name in _ratios(next(row for row in rows if row.mode == mode)):
+            screen.table(_table(mode, name, [row for row in rows if row.mode == mode]))
 
 
 def measure(layer: str, shape: tuple[int, int, int, int], mode: str, seconds: float, peak: float) -> Row:
@@ -80,23 +98,29 @@ def measure(layer: str, shape: tuple[int, int, int, int], mode: str, seconds: fl
     theirs, ours = getattr(torch.nn, layer)(inputs, hidden), getattr(nn, layer)(inputs, hidden)
     ours.load_state_dict(theirs.state_dict())
     x, dy = torch.randn(steps, batch, inputs), torch.randn(steps, batch, hidden)
-    calls = [_call(module, x, dy if mode == "training" else None) for module in (theirs, ours)]
-    for call in calls:
+    given = dy if mode == "training" else None
+    calls = {"ours": _call(ours, x, given), _TORCH: _call(theirs, x, given), **peers(ours, x, given)}
+    for call in calls.values():
         call()
         call()
-    once = _time(calls[1], 1)
-    repeats = max(1, int(_SHORTEST / once))
-    pairs: list[tuple[float, float]] = []
+    repeats = max(1, int(_SHORTEST / _time(calls["ours"], 1)))
+    times: dict[str, list[float]] = {name: [] for name in calls}
     until = time.perf_counter() + seconds
-    while len(pairs) < _PAIRS or time.perf_counter() < until:
-        pairs.append((_time(calls[0], repeats), _time(calls[1], repeats)))
-    best_theirs, best_ours = (min(times) for times in zip(*pairs, strict=True))
+    while len(times["ours"]) < _PAIRS or time.perf_counter() < until:
+        for name, call in calls.items():
+            times[name].append(_time(call, repeats))
+    own = times.pop("ours")
+    ratios = {name: statistics.median(map(truediv, its, own)) for name, its in times.items()}
     # Backward: the same again for the weights, and what goes back through the state. The input needs no gradient.
     terms = hidden + inputs if mode == "inference" else 2 * (hidden + inputs) + hidden
     work = 2 * len(ours.cell.gates) * hidden * terms * batch * steps
-    ratio = statistics.median(a / b for a, b in pairs)
-    share = work / best_ours / peak if peak else 0.0
-    return Row(layer, shape, mode, ratio, best_theirs * 1e3, best_ours * 1e3, share)
+    share = work / min(own) / peak if peak else 0.0
+    ratio = ratios.pop(_TORCH)
+    return Row(layer, shape, mode, ratio, min(times[_TORCH]) * 1e3, min(own) * 1e3, share, ratios)
+
+
+def _ratios(row: Row) -> dict[str, float]:
+    return {_TORCH: row.ratio, **row.others}
 
 
 def multiply_add_peak(threads: int) -> float:
@@ -128,13 +152,13 @@ def _time(call: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - started) / repeats
 
 
-def _table(mode: str, rows: list[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{mode}: times faster than torch.nn (share of the processor's peak)")
+def _table(mode: str, name: str, rows: list[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"{mode}: times faster than {name} (share of the processor's peak)")
     table.add_column("batch, steps, inputs, hidden")
     for layer in LAYERS:
         table.add_column(layer, justify="right")
     for shape in SHAPES:
         found = {row.layer: row for row in rows if row.shape == shape}
-        cells = [f"{found[layer].ratio:.2f}  ({found[layer].peak_share:.0%})" for layer in LAYERS]
+        cells = [f"{_ratios(found[layer])[name]:.2f}  ({found[layer].peak_share:.0%})" for layer in LAYERS]
         table.add_row(", ".join(map(str, shape)), *cells)
     return table

@@ -40,6 +40,9 @@ Against = Annotated[
         show_default="none",
     ),
 ]
+Likelihood = Annotated[
+    str | None, typer.Option(help="normal, student_t, or negative_binomial for counts.", show_default="none")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -69,6 +72,7 @@ def forecast(
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
@@ -91,7 +95,7 @@ def forecast(
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
     raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
@@ -114,6 +118,7 @@ def backtest(
     freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
     missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
     preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
     against: Against = None,
     seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
@@ -132,7 +137,7 @@ def backtest(
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, random_state=seed)
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, likelihood=likelihood, random_state=seed)
     backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
@@ -180,6 +185,66 @@ def compare(
     settings = Settings(horizon, "", "", freq, missing, covariates, budget, random_state=seed)
     networks = forecasters(settings, parts(cell), parts(preset))
     run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
+
+
+@app.command()
+def tune(
+    data: Data,
+    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    trials: Annotated[int, typer.Option(min=1, help="Settings to try.")] = 20,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings to vary, with commas: cell, hidden_size, lookback, loss, learning_rate, dropout.",
+            show_default="all of these",
+        ),
+    ] = None,
+    windows: Annotated[
+        int | None, typer.Option(min=1, help="Windows to search with; as many later ones judge.", show_default="1 or 2")
+    ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file of the trials: a search goes on there.", show_default="OUT.trials.db"),
+    ] = None,
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
+    future: Future = None,
+    future_data: FutureData = None,
+    past: Past = None,
+    static: Static = None,
+    holidays: Holidays = None,
+    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
+    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
+    cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
+    likelihood: Likelihood = None,
+    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    budget: Annotated[
+        str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Search for settings that forecast better, tell whether it was worth it, and forecast with the best.
+
+    The same command goes on with the trials of one that was killed.
+    """
+    from throughtime.app.columns import Columns, named_covariates
+    from throughtime.app.places import Place
+    from throughtime.app.tables import read_table, with_future
+
+    place = Place.chosen(out, data, overwrite=overwrite)
+    covariates = named_covariates(future, past, static, holidays)
+    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    table = table if future_data is None else with_future(table, future_data)
+    from throughtime.app.forecast import Settings
+    from throughtime.app.tune import Search, run
+
+    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
+    wanted = Search(trials, windows, parts(search), storage)
+    run(table, settings, wanted, place, as_json=json)
 
 
 @app.command()
@@ -330,7 +395,7 @@ def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,
 ) -> None:
-    """Measure this machine: the layers beside torch.nn's."""
+    """Measure this machine: the layers beside torch.nn's, and ONNX Runtime's and JAX's where they are installed."""
     from throughtime.app.bench import bench
 
     bench(seconds=seconds, as_json=json)

@@ -40,6 +40,7 @@ class Settings:
     missing: str = "mask"
     covariates: Covariates | None = None
     budget: str | None = None
+    likelihood: str | None = None
     random_state: int = 0
 
 
@@ -66,7 +67,7 @@ def forecast(
             run = report.Run(forecaster, backtest, table, settings=vars(settings), command=_command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
             result = _result(place.path, forecaster, backtest, time.monotonic() - started)
-        _describe(directory, table, settings, result)
+        describe(directory, table, settings, result)
     if backtest is None:
         screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
         return _INTERRUPTED
@@ -131,7 +132,7 @@ def with_place(sentence: str, table: Table) -> str:
 
 
 def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
-    scores = {name: {m: _finite(v) for m, v in backtest.scores[name].items()} for name in _JSON_METHODS}
+    scores = {name: {m: finite(v) for m, v in backtest.scores[name].items()} for name in _JSON_METHODS}
     return {
         "model": str(path / "model"),
         "forecast": str(path / "forecast.csv"),
@@ -144,7 +145,7 @@ def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: flo
     }
 
 
-def _describe(directory: Path, table: Table, settings: Settings, result: dict[str, Any]) -> None:
+def describe(directory: Path, table: Table, settings: Settings, result: dict[str, Any]) -> None:
     """Note how the run was made: `predict` finds the columns here, and `--overwrite` knows the directory by it."""
     run = {
         "throughtime": __version__,
@@ -161,5 +162,6 @@ def _command() -> str:
     return shlex.join(["throughtime", *sys.argv[1:]])
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """None where a score is no number, which JSON does not know."""
     return value if math.isfinite(value) else None

@@ -41,6 +41,7 @@ class Backtest:
         by_step: by method, the mean absolute error of each step in units of MASE.
         by_series: each series with its MASE by method, those where the network did worst first.
         errors: by method, MASE of each series in each window, in the order of `forecasts`: (n,).
+        places: the series and the window of each error, as codes: (n, 2).
         skill: what the network saves of the error of the best naive forecast, and how sure that is.
         coverage: by level in percent, the share of the actual values inside the intervals.
         msis: by level, the mean scaled interval score.
@@ -56,6 +57,7 @@ class Backtest:
     by_step: dict[str, list[float]]
     by_series: list[tuple[Any, dict[str, float]]]
     errors: dict[str, np.ndarray]
+    places: np.ndarray
     skill: Skill
     coverage: dict[int | float, float]
     msis: dict[int | float, float]
@@ -186,6 +188,10 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     }
     by_step = {name: [_mean(step) for step in (np.abs(y - f) / scale).T] for name, f in methods.items()}
     rival = min(BASELINES, key=lambda name: _mean(errors[name]))
+    ids, numbers = np.concatenate([w.ids for w in windows]), range(len(windows))
+    codes = np.concatenate([np.full(len(w.ids), i) for i, w in zip(numbers, windows, strict=True)])
+    places = np.stack([np.unique(ids, return_inverse=True)[1], codes], 1)
+    skills = {name: Skill.of(errors[_OURS], errors[name], name, places) for name in {rival, "naive"}}
     known = np.isfinite(y)
     coverage = {level: float(((y >= lo) & (y <= hi))[known].mean()) for level, (lo, hi) in bounds.items()}
     msis = {b: _mean(metrics.interval_score(y, low, high, b) / scale[:, 0]) for b, (low, high) in bounds.items()}
@@ -194,7 +200,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     }
     crps = {name: score["mase"] for name, score in scores.items()} | {_OURS: 2 * float(np.mean(list(pinball.values())))}
     columns = {
-        "unique_id": np.concatenate([w.ids for w in windows]).repeat(y.shape[1]),
+        "unique_id": ids.repeat(y.shape[1]),
         "ds": np.concatenate([w.stamps for w in windows]).ravel(),
         "cutoff": np.concatenate([w.cutoffs for w in windows]).ravel(),
         "y": y.ravel(),
@@ -209,17 +215,19 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         scores=scores,
         by_step=by_step,
         errors=errors,
-        by_series=by_series(np.concatenate([w.ids for w in windows]), errors, _OURS),
-        skill=Skill.of(errors[_OURS], errors[rival], rival),
+        places=places,
+        by_series=by_series(ids, errors, _OURS),
+        skill=skills[rival],
         coverage=coverage,
         msis=msis,
         pinball=pinball,
         crps=crps,
-        verdict=_verdict(scores, len(windows)),
+        verdict=_verdict(scores, len(windows), skills),
     )
 
 
-def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:
+def _verdict(scores: dict[str, dict[str, float]], windows: int, skills: dict[str, Skill]) -> str:
+    """What to think of the scores, and of what is saved of the error of the best naive forecast and the last value."""
     measure = "mase" if np.isfinite(scores[_OURS]["mase"]) else "rmse"
     errors = {name: score[measure] for name, score in scores.items()}
     best = min((name for name in BASELINES), key=lambda name: errors[name])
@@ -228,13 +236,23 @@ def _verdict(scores: dict[str, dict[str, float]], windows: int) -> str:
         return f"{BASELINES[best].capitalize()} is exact {held_out}: nothing is left for a network to learn."
     gains = {name: 1 - errors[_OURS] / errors[name] for name in ("seasonal_naive", best)}
     if gains[best] < -_CLOSE:
-        return f"The network does not win: {BASELINES[best]} is {-gains[best]:.0%} better {held_out}."
-    if gains[best] < _CLOSE:
-        return f"The network is as good as {BASELINES[best]}, no better, {held_out}."
-    text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
-    if best != "seasonal_naive":
-        text += f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
-    return f"{text}.{_beaten_by(errors)}"
+        text = f"The network does not win: {BASELINES[best]} is {-gains[best]:.0%} better {held_out}"
+        text += ", which may be chance." if skills[best].high > 0 else "."
+    elif gains[best] < _CLOSE:
+        text = f"The network is as good as {BASELINES[best]}, no better, {held_out}."
+    else:
+        text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
+        if best != "seasonal_naive":
+            text += f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
+    return f"{text.removesuffix('.')}.{_wandering(best, skills)}{_beaten_by(errors)}"
+
+
+def _wandering(best: str, skills: dict[str, Skill]) -> str:
+    """A sentence where nothing is surely better than the last value, as where series wander; none if it was named."""
+    last = skills["naive"]
+    if (best == "naive" and last.value < _CLOSE) or last.low > 0 or last.high < -_CLOSE or not np.isfinite(last.value):
+        return ""
+    return " The last value may be as good: what is saved of its error may be chance."
 
 
 def _beaten_by(errors: dict[str, float]) -> str:

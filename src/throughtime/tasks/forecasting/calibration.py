@@ -6,7 +6,8 @@ where it learned nothing.
 
 Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical
 error of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in
-what the network sees, widens with the step and, for levels a < b, the interval of a lies within that of b. Source:
+what the network sees, widens with the step and, for levels a < b, the interval of a lies within that of b. Where the
+network has learned a likelihood, its scores take the place of errors in scales. Source:
 Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
 """
 
@@ -24,6 +25,7 @@ from throughtime.tasks.forecasting.losses import ForecastLoss
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from throughtime.tasks.forecasting.likelihoods import Likelihood
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.windows import Store
 
@@ -88,12 +90,14 @@ class Calibration:
 
 @torch.no_grad()
 def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None = None) -> tuple[Tensor, Tensor]:
-    """Forecasts from the end of windows, in what the network sees, (N, F), and the scale of each, (N, 1)."""
-    forecasts, scales = network.forecast(x)
+    """Forecasts from the end of windows, in what the network sees, (N, F), and the likelihood's numbers, (N, F, P)."""
+    forecasts, scales, raw = network.distribution(x)
     z, scale = forecasts[:, -1].double(), _own_scale(network, x, forecasts, scales).double()
+    last = scales if raw is None else raw[:, -1].double()
+    numbers = network.likelihood.numbers(last, scale)
     if calibration is not None and calibration.weight < 1:
         z = calibration.weight * z + (1 - calibration.weight) * naive_forecasts(network, x)[calibration.expert]
-    return z, scale
+    return z, numbers
 
 
 def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor) -> Tensor:
@@ -115,19 +119,20 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     horizons = len(store.lengths) * held_out / network.plan.horizon  # those that do not overlap
     expert, habitual = _best_expert(network, store, loss)
     series, ends = _origins(store, held_out)
-    z, naive, scale = _forecasts(network, store, series, ends)
+    z, naive, numbers = _forecasts(network, store, series, ends)
     weight = _weight(z, naive[expert], _targets(network, store, series, ends), horizons, loss)
-    residuals = _residuals(store, series, ends, weight * z + (1 - weight) * naive[expert], scale)
+    blend = weight * z + (1 - weight) * naive[expert]
+    residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
     return _conformal(weight, expert, residuals, habitual, horizons)
 
 
 def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray]:
     """The naive forecast that did best over the history, and its mean error by step, in scales: (F,)."""
     series, ends = _history(store)
-    _, naive, scale = _forecasts(network, store, series, ends)
+    _, naive, numbers = _forecasts(network, store, series, ends)
     targets = _targets(network, store, series, ends)
     expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
-    residuals = np.abs(_residuals(store, series, ends, naive[expert], scale))
+    residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     return expert, mean if known.any() else np.ones_like(mean)
@@ -190,21 +195,23 @@ def _history(store: Store) -> tuple[Tensor, Tensor]:
 def _forecasts(
     network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """The network's forecasts, the naive ones by name, and the scales, from given ends."""
-    found, naive, scales = [], [], []
+    """The network's forecasts, the naive ones by name, and the likelihood's numbers, from given ends."""
+    found, naive, every = [], [], []
     for part in torch.arange(len(series)).split(256):
         x = store.inputs(series[part], ends[part])
-        z, scale = predict(network, x)
+        z, numbers = predict(network, x)
         found.append(z)
-        scales.append(scale)
+        every.append(numbers)
         naive.append(naive_forecasts(network, x))
-    return torch.cat(found), {name: torch.cat([part[name] for part in naive]) for name in naive[0]}, torch.cat(scales)
+    return torch.cat(found), {name: torch.cat([part[name] for part in naive]) for name in naive[0]}, torch.cat(every)
 
 
-def _residuals(store: Store, series: Tensor, ends: Tensor, z: Tensor, scale: Tensor) -> np.ndarray:
-    """Errors in scales, NaN where the truth is unknown: (n, F)."""
+def _residuals(
+    likelihood: Likelihood, store: Store, series: Tensor, ends: Tensor, z: Tensor, numbers: Tensor
+) -> np.ndarray:
+    """Scores, NaN where the truth is unknown: (n, F)."""
     truth, real = store.seen(series, ends)
-    return torch.where(real, (truth - z) / scale, torch.nan).numpy()
+    return torch.where(real, likelihood.scores(z, numbers, truth, store.units(series, 2)), torch.nan).numpy()
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ def leaderboard(backtests: dict[str, list[Backtest]]) -> Comparison:
     measure = "mase" if any(np.isfinite(score["mase"]) for score in scores.values()) else "rmse"
     order = sorted(scores, key=lambda name: np.nan_to_num(scores[name][measure], nan=np.inf))
     ranked = {name: scores[name] for name in order}
-    skills = {name: Skill.of(errors[order[0]], errors[name], name) for name in order[1:]}
+    skills = {name: Skill.of(errors[order[0]], errors[name], name, first.places) for name in order[1:]}
     return Comparison(
         windows=first.windows,
         seeds=max(map(len, backtests.values())),

@@ -17,11 +17,12 @@ from throughtime.data.covariates import Covariates
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.settings import PRESETS
+from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.forecasting.windows import Store
 from throughtime.tasks.schedules import seconds_of
 
@@ -53,7 +54,9 @@ class Forecaster(BaseEstimator):
         season: steps of the season, 1 for none; found in the data if None.
         freq: such as 'h', '15min', 'MS' or 'monthly'; inferred if None.
         loss: 'owa' (sMAPE and MASE alike) or 'mase'.
-        preset: 'fast', 'balanced' or 'best'.
+        likelihood: 'normal', 'student_t', or 'negative_binomial' for counts: the network learns by it, and intervals
+            start from it; with None they come from the errors on held-out windows alone.
+        preset: 'fast', 'balanced' or 'best', or a `Preset` of your own.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
         covariates: columns beside y that help to forecast it, and holidays.
@@ -84,7 +87,8 @@ class Forecaster(BaseEstimator):
         season: int | None = None,
         freq: str | None = None,
         loss: str = "owa",
-        preset: str = "balanced",
+        likelihood: str | None = None,
+        preset: str | Preset = "balanced",
         levels: Sequence[Level] = (80, 95),
         missing: str = "mask",
         covariates: Covariates | None = None,
@@ -98,6 +102,7 @@ class Forecaster(BaseEstimator):
         self.season = season
         self.freq = freq
         self.loss = loss
+        self.likelihood = likelihood
         self.preset = preset
         self.levels = levels
         self.missing = missing
@@ -142,7 +147,8 @@ class Forecaster(BaseEstimator):
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
         self.take(model, panel, self.history_, [*panel.notes, *_decisions(model, panel)])
         updates = -(-self._updates(panel, model.plan) // 4)
-        schooling = learning.Schooling(updates, learning_rate=1e-3, seconds=seconds_of(self.budget))
+        gently = Preset.of(self.preset).learning_rate / 3
+        schooling = learning.Schooling(updates, gently, seconds=seconds_of(self.budget))
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
         self.history_ = learning.teach(model.network, store, schooling, held_out=None, **options)
         return self
@@ -316,17 +322,20 @@ class Forecaster(BaseEstimator):
         """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""
         if panel.lengths.max() < 2:
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
-        started, seconds = time.monotonic(), seconds_of(self.budget)
+        if self.likelihood == "negative_binomial":
+            _check_counts(panel)
+        started, seconds, preset = time.monotonic(), seconds_of(self.budget), Preset.of(self.preset)
         plan = Plan.of(panel, self.horizon, season=self.season, lookback=self.lookback)
         held_out = plan.held_out(panel)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             features = panel.exogenous.all_features
-            network = SeasonNetwork(plan, cell=self.cell, hidden_size=self.hidden_size, features=features)
+            sizes = {"cell": self.cell, "hidden_size": self.hidden_size, "dropout": preset.dropout}
+            network = SeasonNetwork(plan, **sizes, features=features, likelihood=LIKELIHOODS[self.likelihood])
         updates = self._updates(panel, plan)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
-        first = learning.Schooling(updates, seconds=seconds / 2)
+        first = learning.Schooling(updates, preset.learning_rate, seconds=seconds / 2)
         interruption = None
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
         learning.start_from_experts(network, known, loss=self.loss, seed=self.random_state)
@@ -341,12 +350,12 @@ class Forecaster(BaseEstimator):
             raise interruption
         left = seconds - (time.monotonic() - started)
         if held_out and left > 0:
-            again = learning.Schooling(updates, seconds=left)
+            again = replace(first, seconds=left)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
     def _updates(self, panel: Panel, plan: Plan) -> int:
-        return PRESETS[self.preset].updates(float(panel.lengths.sum()) / plan.lookback)
+        return Preset.of(self.preset).updates(float(panel.lengths.sum()) / plan.lookback)
 
     def _known(self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int) -> tuple[Panel, FrameKind]:
         """What `count` steps are forecast from."""
@@ -377,9 +386,13 @@ class Forecaster(BaseEstimator):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise InputError(f"{name}: expected a whole number of 1 or more or None, got {value!r}")
-        for name, known in (("cell", CELLS), ("loss", LOSSES), ("preset", tuple(PRESETS))):
+        for name, known in (("cell", CELLS), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.likelihood not in LIKELIHOODS:
+            known = ", ".join(map(str, LIKELIHOODS))
+            raise InputError(f"likelihood: expected one of {known}, got {self.likelihood!r}")
+        Preset.of(self.preset)
         if self.covariates is not None and not isinstance(self.covariates, Covariates):
             raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
         _checked_levels(self.levels)
@@ -387,6 +400,16 @@ class Forecaster(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+
+
+def _check_counts(panel: Panel) -> None:
+    for name, values in zip(panel.ids, panel, strict=True):
+        odd = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
+        if len(odd):
+            raise InputError(
+                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
+                "take another one"
+            )
 
 
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:

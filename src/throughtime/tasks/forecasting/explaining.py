@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime.tasks.forecasting.losses import ForecastLoss
+from throughtime.tasks.forecasting.learning import training_loss
 from throughtime.tasks.forecasting.windows import Store
 from throughtime.training.doctor import doctor
 
@@ -25,7 +25,7 @@ def explain(model: Model, panel: Panel, *, loss: str, history: History) -> Diagn
     longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
     ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
     x, y = store.inputs(longest, ends), store.targets(longest, ends, network.origins)
-    measure = ForecastLoss(loss)
+    measure = training_loss(network, loss)
 
     def last(forecasts: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return measure(forecasts[:, -1:], target[:, -1:])

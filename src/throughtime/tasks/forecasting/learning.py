@@ -11,6 +11,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from throughtime import training
+from throughtime.tasks.forecasting.likelihoods import LikelihoodLoss
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import Windows
 from throughtime.tasks.schedules import one_cycle
@@ -76,7 +77,7 @@ def teach(
             return training.fit(
                 network,
                 Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
-                loss=ForecastLoss(loss),
+                loss=training_loss(network, loss),
                 optimizer=optimizer,
                 schedule=one_cycle(epochs * batches, schooling.seconds),
                 stop=[training.Epochs(epochs), training.Seconds(schooling.seconds)],
@@ -88,6 +89,11 @@ def teach(
     finally:
         network.load_state_dict(averaged.module.state_dict())
         network.eval()
+
+
+def training_loss(network: SeasonNetwork, loss: str) -> ForecastLoss | LikelihoodLoss:
+    """What a network is trained by: the likelihood, where it has one."""
+    return LikelihoodLoss(network.likelihood) if network.likelihood.start else ForecastLoss(loss)
 
 
 @contextmanager

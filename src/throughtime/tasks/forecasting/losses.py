@@ -23,9 +23,9 @@ class ForecastLoss:
     def __init__(self, name: str) -> None:
         self.relative = name == "owa"
 
-    def __call__(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 4"]) -> Tensor:
+    def __call__(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 5"]) -> Tensor:
         """Compare what the network gives with `Store.targets`."""
-        value, weight, inverse_error, positive = target.unbind(-1)
+        value, weight, inverse_error, positive, _ = target.unbind(-1)
         forecast = torch.where(positive > 0, z.clamp(max=30).exp(), z)
         error = (value - forecast).abs()
         scaled = error * inverse_error

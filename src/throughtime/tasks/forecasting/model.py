@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.likelihoods import Likelihood, Units
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.plan import Plan
 
 _AT_ONCE = 256  # windows
-_TAME = 0.7  # a width in logarithms, about a factor of two, beyond which an upper bound grows as the width itself does
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,32 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Forecasts of a horizon in what the network sees, (n, F), the scale of each (n, 1), and how to go back."""
+    """Forecasts of a horizon in what the network sees, (n, F), the likelihood's numbers (n, F, P), and the way back."""
 
     z: torch.Tensor
-    scale: torch.Tensor
+    numbers: torch.Tensor
+    likelihood: Likelihood
     store: Store
     unknown: np.ndarray  # series without any value
 
-    def back(self, z: torch.Tensor) -> np.ndarray:
-        """In units of the series, (n, …, F); NaN where nothing is known."""
-        found = self.store.back(z, torch.arange(len(z))).numpy()
-        return np.where(self.unknown.reshape(-1, *(1 for _ in z.shape[1:])), np.nan, found)
+    def distance(self, scores: torch.Tensor) -> torch.Tensor:
+        """How far from the forecast scores lie, in what the network sees: (n, F)."""
+        return self.likelihood.distance(self.z, self.numbers, scores, self._units(2))
 
-    def above(self, z: torch.Tensor, width: torch.Tensor) -> np.ndarray:
-        """What lies so far above; widths in logarithms grow without measure when they are undone."""
-        slow = torch.where(width > _TAME, _TAME + torch.log1p((width - _TAME).clamp(min=0)), width)
-        positive = self.store.positive.reshape(-1, *(1 for _ in width.shape[1:])) > 0
-        return self.back(z + torch.where(positive, slow, width))
+    def widened(self, scores: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """Scores of what is not known of these steps and of those before them, whose variances add up: (n, F)."""
+        distance = (self.distance(scores) ** 2 + before**2).sqrt()
+        return self.likelihood.score_at(self.z, self.numbers, distance, self._units(2))
+
+    def values(self, scores: torch.Tensor) -> np.ndarray:
+        """At scores (n, …, F), in units of the series; NaN where nothing is known."""
+        more = scores.ndim - 2
+        z, numbers = self.z[(slice(None), *(None,) * more)], self.numbers[(slice(None), *(None,) * more)]
+        found = self.likelihood.values(z, numbers, scores, self._units(scores.ndim)).numpy()
+        return np.where(self.unknown.reshape(-1, *(1,) * (found.ndim - 1)), np.nan, found)
+
+    def _units(self, dimensions: int) -> Units:
+        return self.store.units(torch.arange(len(self.z)), dimensions)
 
 
 @dataclass
@@ -82,14 +91,13 @@ class Model:
             stage = self._stage(panel)
             unit = torch.where(stage.store.positive > 0, 1.0, stage.store.unit).unsqueeze(1)
             changed = 1.0 if units is None else units / unit
-            widths = {
-                level: ((stage.scale * self._width(level)) ** 2 + (before[level] * changed) ** 2).sqrt()
-                for level in levels
-            }
-            low = {level: stage.back(stage.z - width) for level, width in widths.items()}
-            high = {level: stage.above(stage.z, width) for level, width in widths.items()}
-            parts.append(Forecasts(stage.back(stage.z), low, high))
-            before, units = {level: width[:, -1:] for level, width in widths.items()}, unit
+            scores = {level: self._width(level).expand_as(stage.z) for level in levels}
+            if units is not None:
+                scores = {level: stage.widened(score, before[level] * changed) for level, score in scores.items()}
+            low = {level: stage.values(-score) for level, score in scores.items()}
+            high = {level: stage.values(score) for level, score in scores.items()}
+            parts.append(Forecasts(stage.values(torch.zeros_like(stage.z)), low, high))
+            before, units = {level: stage.distance(score)[:, -1:] for level, score in scores.items()}, unit
             panel = panel.followed_by(parts[-1].point)
 
         def whole(arrays: list[np.ndarray]) -> np.ndarray:
@@ -103,10 +111,8 @@ class Model:
 
     def sample(self, panel: Panel, paths: int, seed: int) -> np.ndarray:
         """Courses that each series may take over the horizon: (n, paths, F)."""
-        stage = self._stage(panel)
         errors = torch.from_numpy(self.calibration.draw(len(panel) * paths, seed)).unflatten(0, (len(panel), paths))
-        z, width = stage.z.unsqueeze(1), stage.scale.unsqueeze(1) * errors.abs()
-        return np.where(errors > 0, stage.above(z, width), stage.back(z - width))
+        return self._stage(panel).values(errors)
 
     def _width(self, level: float) -> torch.Tensor:
         return torch.from_numpy(self.calibration.width(level))
@@ -116,12 +122,12 @@ class Model:
         """Forecasts of one horizon."""
         store = Store(panel, self.plan)
         short = torch.from_numpy(self.too_short(panel))
-        points, scales = [], []
+        points, every = [], []
         for series in torch.arange(len(panel)).split(_AT_ONCE):
             x = store.inputs(series, store.lengths[series])
-            z, scale = predict(self.network, x, self.calibration)
+            z, numbers = predict(self.network, x, self.calibration)
             naive = naive_forecasts(self.network, x)[self.calibration.expert]
             points.append(torch.where(short[series].unsqueeze(1), naive, z))
-            scales.append(scale)
+            every.append(numbers)
         unknown = np.array([not np.isfinite(values).any() for values in panel])
-        return _Stage(torch.cat(points), torch.cat(scales), store, unknown)
+        return _Stage(torch.cat(points), torch.cat(every), self.network.likelihood, store, unknown)

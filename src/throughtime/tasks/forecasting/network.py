@@ -20,6 +20,7 @@ from throughtime import nn as recurrent
 from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Likelihood
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ class SeasonNetwork(nn.Module):
         cell: 'rnn', 'gru' or 'lstm'; or 'feed_forward', which has no memory.
         hidden_size: H.
         features: covariates that it reads.
+        likelihood: of which it gives the numbers too.
         dropout: of what the output layer reads.
         noise: standard deviation of what is added to the inputs in training.
     """
@@ -55,6 +57,7 @@ class SeasonNetwork(nn.Module):
         cell: str = "gru",
         hidden_size: int = 64,
         features: Sequence[Feature] = (),
+        likelihood: Likelihood = LIKELIHOODS[None],
         dropout: float = 0.1,
         noise: float = 0.02,
     ) -> None:
@@ -74,10 +77,16 @@ class SeasonNetwork(nn.Module):
         self.expert_names = names(plan)
         self.correction = nn.Linear(units, plan.horizon)
         self.choice = nn.Linear(units, len(self.expert_names))
+        self.likelihood = likelihood
+        self.spread = nn.Linear(units, plan.horizon * len(likelihood.start)) if likelihood.start else None
         self.preference = nn.Parameter(torch.zeros(plan.horizon, len(self.expert_names)))
         for head in (self.correction, self.choice):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        if self.spread is not None:
+            nn.init.zeros_(self.spread.weight)
+            with torch.no_grad():
+                self.spread.bias.copy_(torch.tensor(likelihood.start).repeat(plan.horizon))
 
     @property
     def seen(self) -> Tensor:
@@ -104,20 +113,30 @@ class SeasonNetwork(nn.Module):
             forecasts, scale = self.forecast(x)
             self.effects.start(x[..., 2:], (seen - forecasts) / scale.unsqueeze(-1), known, self.origins)
 
-    def forward(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N K F"]:
-        """Forecast from every origin.
+    def forward(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N K F"] | Float[Tensor, "N K F 1+P"]:
+        """Forecast from every origin; with a likelihood, each forecast is followed by its numbers.
 
         Args:
             x: values, and 1 where a value is real, 0 where it was filled in; with C covariates (N, W+F, 2+C), where
                 both are 0 behind the end.
         """
-        forecasts, _ = self.forecast(x)
-        return forecasts
+        forecasts, scale, raw = self.distribution(x)
+        if raw is None:
+            return forecasts
+        numbers = self.likelihood.numbers(raw, scale.unsqueeze(-1))
+        return torch.cat([forecasts.unsqueeze(-1), numbers], -1)
 
     def forecast(
         self, x: Float[Tensor, "N W 2"], *, last: bool = False
     ) -> tuple[Float[Tensor, "N K F"], Float[Tensor, "N K"]]:
         """Forecasts, and the scale that each was made at; with `last` from the end of the window only."""
+        forecasts, scale, _ = self.distribution(x, last=last)
+        return forecasts, scale
+
+    def distribution(
+        self, x: Float[Tensor, "N W 2"], *, last: bool = False
+    ) -> tuple[Float[Tensor, "N K F"], Float[Tensor, "N K"], Float[Tensor, "N K F P"] | None]:
+        """Forecasts and scales as `forecast` gives them, and the raw numbers of the likelihood, if it has some."""
         z, real = self.values(x).unbind(-1)
         inputs, scale = self._inputs(z, real)
         covariates = x[..., 2:]
@@ -136,7 +155,8 @@ class SeasonNetwork(nn.Module):
         correction = self.correction(h)
         if self.effects is not None:
             correction = correction + self.effects(covariates, h, self.origins[-h.shape[1] :])
-        return mixed + scale.unsqueeze(-1) * correction, scale
+        raw = None if self.spread is None else self.spread(h).unflatten(-1, (self.plan.horizon, -1))
+        return mixed + scale.unsqueeze(-1) * correction, scale, raw
 
     def values(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N W 2"]:
         """The values, and where they are real, without covariates."""

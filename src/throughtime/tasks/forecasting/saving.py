@@ -16,9 +16,11 @@ from throughtime.io import checkpoint
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.calibration import Calibration
 from throughtime.tasks.forecasting.estimator import Forecaster
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     calibration = model.calibration
     config = {
         **origin("forecast", forecaster.history_),
-        "settings": {**forecaster.get_params(), "levels": list(forecaster.levels), "covariates": _named(forecaster)},
+        "settings": _settings(forecaster),
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
         "holidays": panel.exogenous.country,
@@ -68,9 +70,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         ValueError: where sizes, names and arrays do not fit together.
     """
     config, tensors = found.config, found.tensors
-    settings = {**config["settings"], "levels": tuple(config["settings"]["levels"])}
-    named = settings.get("covariates")
-    forecaster = Forecaster(**{**settings, "covariates": None if named is None else Covariates(**named)})
+    forecaster = Forecaster(**_values(config["settings"]))
     forecaster._check_settings()  # noqa: SLF001 - the directory may have been written by anyone
     panel = _panel(config, tensors)
     network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
@@ -90,8 +90,25 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     return forecaster
 
 
-def _named(forecaster: Forecaster) -> dict[str, Any] | None:
-    return None if forecaster.covariates is None else asdict(forecaster.covariates)
+def _settings(forecaster: Forecaster) -> dict[str, Any]:
+    """What `_values` undoes."""
+    preset, covariates = forecaster.preset, forecaster.covariates
+    return {
+        **forecaster.get_params(),
+        "levels": list(forecaster.levels),
+        "preset": preset if isinstance(preset, str) else asdict(preset),
+        "covariates": None if covariates is None else asdict(covariates),
+    }
+
+
+def _values(settings: dict[str, Any]) -> dict[str, Any]:
+    preset, covariates = settings["preset"], settings.get("covariates")
+    return {
+        **settings,
+        "levels": tuple(settings["levels"]),
+        "preset": Preset(**preset) if isinstance(preset, dict) else preset,
+        "covariates": None if covariates is None else Covariates(**covariates),
+    }
 
 
 def _network(
@@ -104,8 +121,9 @@ def _network(
         raise ValueError(f"impossible sizes: {plan}")
     if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
         raise ValueError(f"impossible sizes: {plan}")
-    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size}
-    return restore_network(lambda: SeasonNetwork(plan, **sizes, features=features), tensors)
+    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "features": features}
+    options = {"likelihood": LIKELIHOODS[forecaster.likelihood], "dropout": Preset.of(forecaster.preset).dropout}
+    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options), tensors)
 
 
 def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:

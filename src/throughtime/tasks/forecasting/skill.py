@@ -26,19 +26,24 @@ class Skill:
     high: float
 
     @classmethod
-    def of(cls, errors: np.ndarray, others: np.ndarray, against: str) -> Skill:
-        """From the errors of both, one for each series and window, NaN where unknown.
+    def of(cls, errors: np.ndarray, others: np.ndarray, against: str, places: np.ndarray | None = None) -> Skill:
+        """From the errors of both, NaN where unknown, and the series and the window of each as codes, (n, 2).
 
-        The interval is that of the percentiles over resampled series and windows. Source: Efron and Tibshirani 1993,
-        An Introduction to the Bootstrap.
+        The interval is that of the percentiles over resampled series and resampled windows, each as a whole: series
+        that move together err together. Without places, all errors count as independent. Source: Owen 2007, The
+        Pigeonhole Bootstrap.
         """
+        places = np.arange(len(errors))[:, None] if places is None else places
         known = np.isfinite(errors) & np.isfinite(others)
-        errors, others = errors[known], others[known]
+        errors, others, places = errors[known], others[known], places[known]
         if not others.sum() > 0:
             return cls(against, np.nan, np.nan, np.nan)
-        drawn = np.random.default_rng(0).integers(0, len(errors), (_SAMPLES, len(errors)))
-        sums = others[drawn].sum(1)
-        shares = 1 - errors[drawn].sum(1) / np.where(sums > 0, sums, np.nan)
+        random, weights = np.random.default_rng(0), np.ones((1, 1))
+        for codes in places.T:
+            names, at = np.unique(codes, return_inverse=True)
+            weights = weights * random.multinomial(len(names), np.full(len(names), 1 / len(names)), _SAMPLES)[:, at]
+        sums = weights @ others
+        shares = 1 - weights @ errors / np.where(sums > 0, sums, np.nan)
         low, high = np.nanpercentile(shares, [2.5, 97.5])
         return cls(against, float(1 - errors.sum() / others.sum()), float(low), float(high))
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from throughtime.data.sequences import Batch
+from throughtime.tasks.forecasting.likelihoods import Units
 from throughtime.tasks.forecasting.metrics import naive_error
 
 if TYPE_CHECKING:
@@ -96,21 +97,20 @@ class Store:
         return Batch(self.inputs(series, ends), targets)
 
     def targets(self, series: Tensor, ends: Tensor, origins: Tensor) -> Tensor:
-        """What followed each origin: (N, K, F, 4) of value, weight, 1 / naive error, positive, in units."""
+        """What followed each origin: (N, K, F, 5) of value, weight, 1 / naive error, positive, unit; in units."""
         first = (self.starts[series] + ends - self.plan.lookback).unsqueeze(1) + origins
         at = first.unsqueeze(-1) + torch.arange(self.plan.horizon)
         unit = self.unit[series]
-        constants = torch.stack([unit / self.naive_error[series], self.positive[series]], -1)
+        constants = torch.stack([unit / self.naive_error[series], self.positive[series], unit], -1)
         values = self.values[at] / unit[:, None, None]
         return torch.cat(
-            [torch.stack([values, self.real[at]], -1), constants[:, None, None].expand(*at.shape, 2)], -1
+            [torch.stack([values, self.real[at]], -1), constants[:, None, None].expand(*at.shape, 3)], -1
         ).float()
 
-    def back(self, z: Tensor, series: Tensor) -> Tensor:
-        """From what the network sees to the units of the series; z is (N, …)."""
-        shape = (-1, *(1 for _ in z.shape[1:]))
-        unit, positive = self.unit[series].reshape(shape), self.positive[series].reshape(shape) > 0
-        return torch.where(positive, z.double().clamp(max=60).exp(), z.double()) * unit
+    def units(self, series: Tensor, dimensions: int) -> Units:
+        """How to get from what the network sees of some series to their values; (N, 1, …) of so many dimensions."""
+        shape = (-1, *(1,) * (dimensions - 1))
+        return Units(self.unit[series].reshape(shape), self.positive[series].reshape(shape) > 0)
 
     def _covariates(self, panel: Panel, pad: int, total: int) -> Tensor:
         """What the network sees of the covariates, at the places of `z`: (total, C)."""

@@ -31,7 +31,7 @@ _HELD_OUT = 0.05  # share of the pairs that validates, where none are given
 _FEW = 20  # pairs, below which none are held out
 _AT_ONCE = 64  # sentences that are translated together
 _LEARNING_RATE = 2e-3
-_EPOCHS, _SIZE = 20, 29_000  # passes over so many pairs; more for fewer
+_EPOCHS, _SIZE = 12, 29_000  # passes over so many pairs; more for fewer
 _VOCABULARY = SubwordSettings()
 
 

@@ -1,0 +1,163 @@
+"""`throughtime tune`: a search for better settings, the forecast that it leads to, and whether it was worth it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich import box
+from rich.table import Table as Rows
+
+from throughtime import Forecaster, tune
+from throughtime._errors import InputError
+from throughtime.app import report
+from throughtime.app.forecast import check_future, describe, finite, with_place
+from throughtime.app.learn import INTERRUPTED, command, csv_text, print_json
+from throughtime.app.scores import written
+from throughtime.app.screen import Screen
+from throughtime.app.tables import write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from throughtime.app.forecast import Settings
+    from throughtime.app.places import Place
+    from throughtime.app.tables import Table
+    from throughtime.tasks.forecasting import Tuning
+    from throughtime.tasks.forecasting.trials import Trial
+
+_OURS = "throughtime"
+_BEST = 5  # trials that are shown in the end
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to search for.
+
+    Attributes:
+        trials: settings to try.
+        windows: to judge by, None for as many as the data allow.
+        names: of the settings to vary, () for the usual ones.
+        storage: file of the trials; None for one beside the run's directory, which moves into it in the end.
+    """
+
+    trials: int
+    windows: int | None
+    names: Sequence[str]
+    storage: Path | None
+
+
+def run(table: Table, settings: Settings, search: Search, place: Place, *, as_json: bool) -> None:
+    """Run the job.
+
+    Raises:
+        InputError: for whatever a user can mend.
+        typer.Exit: with 130 after Ctrl-C.
+    """
+    started, screen = time.monotonic(), Screen()
+    screen.say(*table.notes)
+    check_future(table, settings)
+    storage = search.storage or place.path.with_name(f"{place.path.name}.trials.db")
+    with place.building() as directory:
+        found = _search(table, settings, search, storage, screen)
+        found.forecaster.save(directory / "model")
+        write_csv(found.forecaster.predict(), directory / "forecast.csv")
+        (directory / "trials.csv").write_text(_csv(found), encoding="utf-8")
+        shown = {**vars(settings), **_chosen(found)}
+        page = report.Run(found.forecaster, found.later[found.kept], table, settings=shown, command=command())
+        (directory / "report.html").write_text(report.page(page), encoding="utf-8")
+        result = {**_result(found, place.path), "seconds": round(time.monotonic() - started, 2)}
+        describe(directory, table, settings, result)
+        if search.storage is None:
+            os.replace(storage, directory / "trials.db")
+    if as_json:
+        print_json(result)
+        return
+    screen.table(_table(found))
+    screen.show(found.verdict, style="bold")
+    screen.show("\n" + "\n".join(f"{name.capitalize():9} {result[name]}" for name in ("forecast", "model", "report")))
+
+
+def _search(table: Table, settings: Settings, search: Search, storage: Path, screen: Screen) -> Tuning:
+    """The search; Ctrl-C ends the command and leaves the finished trials."""
+    forecaster = Forecaster(**vars(settings))
+    options: dict[str, Any] = {"space": search.names} if search.names else {}
+
+    def told(trial: Trial) -> None:
+        screen.say(f"Trial {trial.number + 1} of {search.trials}: MASE {written(trial.score)}, {_words(trial)}")
+
+    try:
+        with screen.progress("Tuning") as callback:
+            given = (table.frame, forecaster, search.trials, search.windows)
+            return tune(*given, **options, storage=storage, told=told, callbacks=[callback])
+    except KeyboardInterrupt as error:
+        screen.say(f"Interrupted: the finished trials are in {storage}, and the same command goes on with them.")
+        raise typer.Exit(INTERRUPTED) from error
+    except InputError as error:
+        raise InputError(_with_option(str(error), table)) from error
+
+
+def _with_option(sentence: str, table: Table) -> str:
+    """What the search complains about is an option of the command line, or else the data."""
+    name, colon, rest = sentence.partition(":")
+    options = {"n_windows": "--windows", "space": "--search", "storage": "--storage", "trials": "--trials"}
+    if name == "tune":
+        return sentence
+    return f"{options[name]}{colon}{rest}" if name in options else with_place(sentence, table)
+
+
+def _words(trial: Trial) -> str:
+    given = "" if trial.number else " (as given)"
+    settings = (f"{name} {written(v) if isinstance(v, float) else v}" for name, v in trial.settings.items())
+    return ", ".join(settings).replace("lookback None", "lookback as found") + given
+
+
+def _chosen(found: Tuning) -> dict[str, Any]:
+    return found.best.settings if found.kept == "best" else found.trials[0].settings
+
+
+def _result(found: Tuning, path: Path) -> dict[str, Any]:
+    later = {name: {m: finite(v) for m, v in each.scores[_OURS].items()} for name, each in found.later.items()}
+    return {
+        "model": str(path / "model"),
+        "forecast": str(path / "forecast.csv"),
+        "report": str(path / "report.html"),
+        "trials": [_row(trial) for trial in found.trials],
+        "best": _row(found.best),
+        "windows": found.windows,
+        "later": later,
+        "kept": found.kept,
+        "verdict": found.verdict,
+    }
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    numbers = {"mase": finite(trial.score), "seconds": round(trial.seconds, 2)}
+    return {"trial": trial.number + 1, **trial.settings, **numbers}
+
+
+def _csv(found: Tuning) -> str:
+    rows = [_row(trial) for trial in found.trials]
+    return csv_text([*rows[0]], [[*row.values()] for row in rows])
+
+
+def _table(found: Tuning) -> Rows:
+    """The given settings and the best trials."""
+    ordered = sorted(found.trials[1:], key=lambda trial: trial.score)[:_BEST]
+    rows = Rows(box=box.SIMPLE_HEAD, title=f"Windows of the search: {found.windows}, and as many later ones")
+    for name in ("trial", *found.trials[0].settings):
+        rows.add_column(name)
+    for name in ("MASE", "later MASE"):
+        rows.add_column(name, justify="right")
+    later = {(found.best if name == "best" else found.trials[0]).number: each for name, each in found.later.items()}
+    for trial in (found.trials[0], *ordered):
+        cells = [
+            written(v) if isinstance(v, float) else "as found" if v is None else str(v) for v in trial.settings.values()
+        ]
+        seen = written(later[trial.number].scores[_OURS]["mase"]) if trial.number in later else ""
+        rows.add_row(str(trial.number + 1) if trial.number else "as given", *cells, written(trial.score), seen)
+    return rows

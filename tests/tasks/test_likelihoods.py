@@ -1,0 +1,158 @@
+"""Likelihoods: their laws, what a network learns by them, and that the calibration stands on top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import distributions
+
+import throughtime as tt
+from throughtime import InputError
+from throughtime.data.datasets import seasonal
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Units
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEARNED = [name for name in LIKELIHOODS if name]
+CONTINUOUS = [name for name in LIKELIHOODS if name != "negative_binomial"]
+UNITS = Units(
+    torch.tensor([50.0, 50.0, 2.0], dtype=torch.float64)[:, None], torch.tensor([True, False, False])[:, None]
+)
+
+
+def quick(**settings: Any) -> tt.Forecaster:
+    return tt.Forecaster(4, **{"preset": tt.Preset(20, 60), "hidden_size": 4, "season": 4, **settings})
+
+
+def counts(series: int = 6, steps: int = 120, seed: int = 0) -> pd.DataFrame:
+    """Overdispersed counts around a season; the first series is 0 most of the time."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for i in range(series):
+        mean = (0.3 if i == 0 else 5.0 * i) * (1 + 0.8 * np.sin(np.arange(steps) * np.pi / 2))
+        y = random.negative_binomial(4, 4 / (4 + mean + 1e-9))
+        frames.append(pd.DataFrame({"unique_id": f"s{i}", "ds": np.arange(steps), "y": y}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def drawn(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Locations and numbers of three series and five steps."""
+    torch.manual_seed(0)
+    z, likelihood = torch.rand(3, 5, dtype=torch.float64) + 0.5, LIKELIHOODS[name]
+    raw = torch.randn(3, 5, len(likelihood.start), dtype=torch.float64)
+    return z, likelihood.numbers(raw, torch.full((3, 1), 0.1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_scores_undo_values_and_distances(name: str | None) -> None:
+    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
+    scores = torch.linspace(-1.5, 1.5, 5, dtype=torch.float64).expand(3, 5)
+    values = likelihood.values(z, numbers, scores, UNITS)
+    truth = torch.where(UNITS.positive, (values / UNITS.unit).log(), values / UNITS.unit)
+    torch.testing.assert_close(likelihood.scores(z, numbers, truth, UNITS), scores)
+    assert (likelihood.values(z, numbers, torch.zeros_like(z), UNITS) == UNITS.back(z)).all()
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_values_rise_with_the_score_and_distances_are_undone(name: str | None) -> None:
+    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
+    found = torch.stack([likelihood.values(z, numbers, torch.full_like(z, score), UNITS) for score in range(-9, 10)])
+    assert found.isfinite().all()
+    assert (found.diff(dim=0) >= 0).all()
+    scores = torch.full_like(z, 1.7)
+    again = likelihood.score_at(z, numbers, likelihood.distance(z, numbers, scores, UNITS), UNITS)
+    torch.testing.assert_close(again, scores)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_likelihood_is_that_of_its_distribution(name: str) -> None:
+    """But for a constant, and for logarithms where the series is positive."""
+    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
+    if name == "negative_binomial":
+        value, mean = torch.tensor([3.0, 0.0, 7.0, 60.0, 100.0], dtype=torch.float64).expand(3, 5), None
+        mean = torch.where(UNITS.positive, z.exp(), z) * UNITS.unit
+        size = 1 / numbers[..., 0]
+        law: Any = distributions.NegativeBinomial(size, logits=(mean / size).log())
+        found = likelihood.nll(z, numbers, value / UNITS.unit, UNITS)
+        torch.testing.assert_close(found, -law.log_prob(value), atol=1e-6, rtol=1e-6)
+        return
+    truth = z + torch.linspace(-0.3, 0.3, 5, dtype=torch.float64)
+    law = distributions.Normal(z, numbers[..., 0])
+    if name == "student_t":
+        law = distributions.StudentT(numbers[..., 1], z, numbers[..., 0])
+    found = likelihood.nll(z, numbers, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
+    constant = found + law.log_prob(truth)
+    torch.testing.assert_close(constant, constant[0, 0].expand_as(constant))
+
+
+@pytest.mark.parametrize("name", ["normal", pytest.param("student_t", marks=pytest.mark.slow)])
+def test_a_network_learns_which_steps_are_uncertain(name: str) -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(0, 1, 400) * np.tile([4.0, 0.2, 0.2, 0.2], 100)
+    df = pd.DataFrame({"ds": np.arange(400), "y": np.tile([30.0, -10.0, 10.0, -30.0], 100) + noise})
+    forecaster = quick(preset=tt.Preset(120, 1200), hidden_size=16, likelihood=name).fit(df)
+    forecast = forecaster.predict(level=[80])
+    widths = (forecast["throughtime-hi-80"] - forecast["throughtime-lo-80"]).to_numpy()
+    assert widths[0] > 3 * widths[1:].max()
+    assert 0.6 < widths[0] / (2 * 1.28 * 4) < 1.6
+
+
+def test_counts_are_forecast_as_counts() -> None:
+    df = counts()
+    forecaster = quick(likelihood="negative_binomial").fit(df)
+    forecast = forecaster.predict(level=[50, 90], horizon=10)
+    for name in forecast.columns[2:]:
+        assert (forecast[name] >= 0).all()
+        assert (forecast[name] == forecast[name].round()).all()
+    assert (forecast["throughtime-lo-90"] <= forecast["throughtime-lo-50"]).all()
+    assert (forecast["throughtime-lo-50"] <= forecast["throughtime"]).all()
+    assert (forecast["throughtime"] <= forecast["throughtime-hi-50"]).all()
+    courses = forecaster.sample(paths=20)["throughtime"]
+    assert (courses >= 0).all()
+    assert (courses == courses.round()).all()
+    assert courses.nunique() > 5
+    found = quick(likelihood="negative_binomial").backtest(df, 5, memoryless=False)
+    assert 0.7 <= found.coverage[80] <= 0.97
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_calibration_stands_on_top(name: str) -> None:
+    """Intervals of a likelihood that is far too sure of itself hold their share all the same."""
+    df = counts(8, 160)
+    with pytest.MonkeyPatch.context() as patch:
+        real = type(LIKELIHOODS[name]).numbers
+        narrow = torch.tensor({"normal": [0.2], "student_t": [0.2, 1.0], "negative_binomial": [0.01]}[name])
+        patch.setattr(type(LIKELIHOODS[name]), "numbers", lambda *given: real(*given) * narrow)
+        found = quick(likelihood=name, preset=tt.Preset(1, 2)).backtest(df, 5, memoryless=False)
+    assert 0.65 <= found.coverage[80] <= 0.95
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_loaded_forecaster_has_the_same_distribution(name: str, tmp_path: Path) -> None:
+    forecaster = quick(likelihood=name, preset=tt.Preset(1, 5)).fit(counts(2, 60))
+    forecaster.save(tmp_path / "model")
+    loaded = tt.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(horizon=9), forecaster.predict(horizon=9), check_exact=True)
+    pd.testing.assert_frame_equal(loaded.sample(paths=3), forecaster.sample(paths=3), check_exact=True)
+    loaded.update(counts(2, 64))
+
+
+@pytest.mark.parametrize(
+    ("settings", "df", "message"),
+    [
+        ({"likelihood": "poisson"}, counts(1, 60), "likelihood: expected one of None, normal, student_t, negative_bin"),
+        (
+            {"likelihood": "negative_binomial"},
+            seasonal(1, 60),
+            "negative_binomial is for whole numbers of 0 or more, got",
+        ),
+    ],
+)
+def test_a_likelihood_that_does_not_fit_is_refused(settings: dict[str, Any], df: pd.DataFrame, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        quick(**settings).fit(df)

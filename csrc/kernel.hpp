@@ -54,7 +54,7 @@ struct Forward {
     void* y;
     const void* state_0[max_states];  // (D, N, H) each, or null: zero
     void* state_n[max_states];        // (D, N, H) each
-    void* kept;                       // kept_scalars() elements, or null: nothing is kept
+    void* kept;                       // kept_scalars() elements, or null: nothing is kept, as always for bfloat16
     void* packed[max_directions];     // what `pack` has made of the weights, or null: this call packs them itself
 };
 

@@ -80,7 +80,7 @@ class Run {
         f.problem = problem_;
         f.x = x_.data();
         f.y = y_.data();
-        f.kept = kept_.data();
+        f.kept = kernel_.backward ? kept_.data() : nullptr;
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = (state_0_[s] = draw(state_size())).data();
             state_n_[s].resize(size_t(state_size()));

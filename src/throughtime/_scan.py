@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _FIELDS = len(Weights._fields)
 _BITS = {torch.float64: 64, torch.float32: 32, torch.bfloat16: 16}
-_INFERENCE = 16  # bits of the elements that the kernels have no backward pass for
 
 
 def scan(
@@ -84,15 +83,19 @@ def unfold(
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
-    kernel, _ = _compiled(cell, x, weights, manner)
+    kernel, _ = _compiled(cell, x.dtype, weights, manner)
+    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *state, *weights), weights, manner):
+        wide_state = tuple([s.float() for s in state])
+        y, finals = unfold(cell, x.float(), wide_state, _widened(weights), ragged, manner, reverse=reverse)
+        return y.bfloat16(), tuple(final.bfloat16() for final in finals)
     if kernel is not None:
         if torch.compiler.is_compiling():
-            if kernel.bits != _INFERENCE and _all_alike(x, weights):
+            if _all_alike(x, weights):
                 tables = () if ragged is None else ragged.tables
                 options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
                 return _operator.unfold(kernel, x, state, weights, tables, **options)
         elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
-            if kernel.bits != _INFERENCE and kernel.accepts(x, weights):
+            if kernel.accepts(x, weights):
                 call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
                 y, *finals = _Scan.apply(call, x, *state, *weights)
                 return y, tuple(finals)
@@ -128,20 +131,35 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 
 def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path and the reason."""
-    kernel, reason = _compiled(cell, x, weights, manner)
+    kernel, reason = _compiled(cell, x.dtype, weights, manner)
+    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *weights), weights, manner):
+        return route(cell, x.float(), _widened(weights), manner)
     if kernel is None:
         return None, reason
-    if kernel.bits == _INFERENCE and (
-        torch.compiler.is_compiling() or (torch.is_grad_enabled() and _any_requires_grad(x, *weights))
-    ):
-        return None, "in bfloat16 inference alone is compiled: call it under torch.no_grad()"
     if _all_alike(x, weights) if torch.compiler.is_compiling() else kernel.accepts(x, weights):
         return kernel, ""
     return None, f"the kernel needs tensors of {_name(x.dtype)} on the CPU, none empty"
 
 
-def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
-    """The kernel of a call, whatever its tensors, or None and the reason."""
+def _is_widened(
+    kernel: Kernel | None, cell: Cell, tensors: Sequence[Tensor | None], weights: Tensors, manner: Manner
+) -> bool:
+    """Whether a call in bfloat16 takes the kernels of float32, between casts: what is compiled for it is inference."""
+    if any(tensor is not None and not tensor.is_cpu for tensor in tensors):
+        return False
+    training = torch.is_grad_enabled() and _any_requires_grad(*tensors)
+    if kernel is not None and not training and not torch.compiler.is_compiling():
+        return False
+    return _compiled(cell, torch.float32, weights, manner)[0] is not None
+
+
+def _widened(tensors: Tensors) -> Tensors:
+    """Tensors in float32."""
+    return tuple([None if tensor is None else tensor.float() for tensor in tensors])
+
+
+def _compiled(cell: Cell, dtype: torch.dtype, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
+    """The kernel of a call in an element type, whatever its tensors, or None and the reason."""
     if _functorch.peek_interpreter_stack() is not None:
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
@@ -152,9 +170,9 @@ def _compiled(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[
         return None, refused
     if weights[_FIELDS - 1] is not None:
         return None, "projections are not compiled"
-    kernel = _kernels.find(cell.name, activation, _BITS.get(x.dtype, 0))
+    kernel = _kernels.find(cell.name, activation, _BITS.get(dtype, 0))
     if kernel is None:
-        return None, f"cell {cell.name!r} with activation {activation!r} is not compiled for {_name(x.dtype)} here"
+        return None, f"cell {cell.name!r} with activation {activation!r} is not compiled for {_name(dtype)} here"
     return kernel, ""
 
 

@@ -115,24 +115,35 @@ def test_autocast_takes_it_where_torch_leaves_float32(layer: str) -> None:
         assert_close(y, narrow(x.bfloat16())[0], "exact")
 
 
-def test_training_takes_the_reference_path() -> None:
-    module, x = nn.GRU(3, 5, dtype=torch.bfloat16), drawn(4, 2, 3)
-    assert module.path(x) == "reference: in bfloat16 inference alone is compiled: call it under torch.no_grad()"
-    y, _ = module(x)
-    y.sum().backward()
-    assert module.weight_hh_l0.grad is not None
-    module.requires_grad_(False)
-    h = torch.zeros(1, 2, 5, dtype=torch.bfloat16, requires_grad=True)
-    module(x, h)[0].sum().backward()
-    assert h.grad is not None
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_training_takes_the_kernels_of_float32(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5, num_layers=2, dtype=torch.bfloat16), drawn(4, 2, 3).requires_grad_()
+    assert module.path(x).startswith("kernel")
+    wide = getattr(nn, layer)(3, 5, num_layers=2)
+    wide.load_state_dict(module.state_dict())
+    wide_x = x.detach().float().requires_grad_()
+    (y, _), (wide_y, _) = module(x), wide(wide_x)
+    assert_close(y, wide_y.bfloat16(), "forward")
+    y.float().square().sum().backward()
+    wide_y.square().sum().backward()
+    assert {p.grad.dtype for p in module.parameters()} == {torch.bfloat16}
+    found, expected = ([g.grad.bfloat16() for g in (*m.parameters(), i)] for m, i in ((module, x), (wide, wide_x)))
+    assert_close(found, expected, "gradient")
     with torch.no_grad():
         assert_close(module(x)[0], y, "forward")
         assert_close(torch.compile(module, backend="aot_eager")(x)[0], y, "forward")
 
 
-def test_a_lesser_instruction_set_takes_the_reference_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_alone_may_want_a_gradient() -> None:
+    module, x = nn.GRU(3, 5, dtype=torch.bfloat16).requires_grad_(requires_grad=False), drawn(4, 2, 3)
+    h = torch.zeros(1, 2, 5, dtype=torch.bfloat16, requires_grad=True)
+    module(x, h)[0].sum().backward()
+    assert h.grad is not None
+
+
+def test_a_lesser_instruction_set_takes_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     use(INSTRUCTION_SETS[-1], monkeypatch)
     module, x = nn.GRU(3, 5, dtype=torch.bfloat16), drawn(4, 2, 3)
     with torch.no_grad():
-        assert module.path(x) == "reference: cell 'gru' with activation 'tanh' is not compiled for bfloat16 here"
+        assert module.path(x).startswith("kernel")
         assert module(x)[0].dtype is torch.bfloat16

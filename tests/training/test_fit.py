@@ -184,7 +184,7 @@ def test_any_torch_module_trains() -> None:
 
 def test_history_survives_as_lines() -> None:
     history = training.fit(model_of(), sine(), validation=sine(), stop=[training.Epochs(3)])
-    assert training.History.from_lines(history.to_lines().splitlines()).records == history.records
+    assert training.History.from_lines(history.to_lines().splitlines(), history.ending) == history
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,8 @@ def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
     layer, output = model.layer, model.output
     if layer.bidirectional or layer.proj_size or layer.num_layers > _MOST_LAYERS:
         return "the layer is bidirectional, projected or too deep"
+    if {layer.all_weights[0][0].dtype, output.weight.dtype} not in ({torch.float32}, {torch.float64}):
+        return "the weights are neither all float32 nor all float64"
     if layer.dropout and layer.num_layers > 1:
         return "there is dropout"
     if layer.options.given():

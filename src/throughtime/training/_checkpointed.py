@@ -174,8 +174,9 @@ def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
     if steps > 2 * _MEASURED:
         some, *_ = _kept(model, batch, _MEASURED)
         more, border, outputs = _kept(model, batch, 2 * _MEASURED)
-    # What is kept and its gradients; and the outputs on their way through the loss and back.
-    step = 2 * (more - some) // _MEASURED + 4 * outputs // _MEASURED
+    # What is kept, its gradients, and what the kernels hold on to from one segment to the next, up to 0.75 of it; and
+    # the outputs on their way through the loss and back.
+    step = 3 * (more - some) // _MEASURED + 4 * outputs // _MEASURED
     return bptt.segment(steps, max(step, 1), border)
 
 

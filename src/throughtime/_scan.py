@@ -84,9 +84,8 @@ def unfold(
 ) -> tuple[Tensor, States]:
     """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
-    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *state, *weights), weights, manner):
-        wide_state = tuple([s.float() for s in state])
-        y, finals = unfold(cell, x.float(), wide_state, _widened(weights), ragged, manner, reverse=reverse)
+    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *state), weights, manner):
+        y, finals = unfold(cell, x.float(), _widened(state), _widened(weights), ragged, manner, reverse=reverse)
         return y.bfloat16(), tuple(final.bfloat16() for final in finals)
     if kernel is not None:
         if torch.compiler.is_compiling():
@@ -132,7 +131,7 @@ def _any_requires_grad(*tensors: Tensor | None) -> bool:
 def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
     """Return the kernel that a scan will take, or None for the reference path and the reason."""
     kernel, reason = _compiled(cell, x.dtype, weights, manner)
-    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *weights), weights, manner):
+    if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x,), weights, manner):
         return route(cell, x.float(), _widened(weights), manner)
     if kernel is None:
         return None, reason
@@ -141,13 +140,11 @@ def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kern
     return None, f"the kernel needs tensors of {_name(x.dtype)} on the CPU, none empty"
 
 
-def _is_widened(
-    kernel: Kernel | None, cell: Cell, tensors: Sequence[Tensor | None], weights: Tensors, manner: Manner
-) -> bool:
+def _is_widened(kernel: Kernel | None, cell: Cell, given: Tensors, weights: Tensors, manner: Manner) -> bool:
     """Whether a call in bfloat16 takes the kernels of float32, between casts: what is compiled for it is inference."""
-    if any(tensor is not None and not tensor.is_cpu for tensor in tensors):
+    if not given[0].is_cpu:
         return False
-    training = torch.is_grad_enabled() and _any_requires_grad(*tensors)
+    training = torch.is_grad_enabled() and _any_requires_grad(*given, *weights)
     if kernel is not None and not training and not torch.compiler.is_compiling():
         return False
     return _compiled(cell, torch.float32, weights, manner)[0] is not None

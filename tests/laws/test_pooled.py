@@ -28,6 +28,7 @@ def test_each_row_is_that_of_its_sequence_alone(pooling: str, batch_first: bool)
     for row, length in enumerate(LENGTHS):
         alone = x[:length, row : row + 1]
         assert_close(model(alone.transpose(0, 1) if batch_first else alone)[0], y[row : row + 1], "forward")
+        assert_close(model(alone[:, 0])[0], y[row], "forward")
 
 
 def test_the_mean_and_the_maximum_are_those_of_all_steps() -> None:

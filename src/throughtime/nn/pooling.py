@@ -66,10 +66,16 @@ class Pooling(nn.Module):
         return self.kind
 
     def forward(self, h: Tensor, state: Any, *, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Map outputs (T, N, D*H), (N, T, D*H) where the layer has its batch first, and the state to (N, D*H)."""
+        """Map outputs (T, N, D*H), (N, T, D*H) where the layer has its batch first, and the state to (N, D*H).
+
+        Those of a single sequence, (T, D*H), become (D*H,).
+        """
         (layer,) = self._layer
         if self.kind == "final":
             return last_hidden(layer, state)
+        if h.dim() == 2:
+            rows = 0 if layer.batch_first else 1
+            return self(h.unsqueeze(rows), state, lengths=lengths).squeeze(0)
         h = h if layer.batch_first else h.transpose(0, 1)
         steps = torch.arange(h.shape[1], device=h.device)
         ends = torch.full((len(h),), h.shape[1]) if lengths is None else torch.as_tensor(lengths)

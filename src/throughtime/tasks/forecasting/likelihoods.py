@@ -83,7 +83,27 @@ class Likelihood(ABC):
         """Undo `scores`, in the units of the series; they rise with the score."""
 
 
-class Errors(Likelihood):
+class Around(Likelihood):
+    """A distribution whose scores follow from how far off the truth is, in multiples of its first number."""
+
+    def distance(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
+        """In multiples of that number."""
+        return numbers[..., 0] * scores
+
+    def score_at(self, z: Tensor, numbers: Tensor, distance: Tensor, units: Units) -> Tensor:
+        """In multiples of that number."""
+        return distance / numbers[..., 0]
+
+    def scores(self, z: Tensor, numbers: Tensor, truth: Tensor, units: Units) -> Tensor:
+        """Those of the errors."""
+        return self.score_at(z, numbers, truth - z, units)
+
+    def values(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
+        """The forecast and an error."""
+        return units.around(z, self.distance(z, numbers, scores, units))
+
+
+class Errors(Around):
     """No likelihood: a score is an error in scales, and what is learned is the forecast alone."""
 
     start = ()
@@ -96,24 +116,8 @@ class Errors(Likelihood):
         """There is none."""
         raise AssertionError("errors have no likelihood")
 
-    def distance(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
-        """In scales."""
-        return numbers[..., 0] * scores
 
-    def score_at(self, z: Tensor, numbers: Tensor, distance: Tensor, units: Units) -> Tensor:
-        """In scales."""
-        return distance / numbers[..., 0]
-
-    def scores(self, z: Tensor, numbers: Tensor, truth: Tensor, units: Units) -> Tensor:
-        """Errors in scales."""
-        return self.score_at(z, numbers, truth - z, units)
-
-    def values(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
-        """The forecast and an error."""
-        return units.around(z, self.distance(z, numbers, scores, units))
-
-
-class Normal(Likelihood):
+class Normal(Around):
     """A normal distribution of what the network sees: of logarithms where a series is positive."""
 
     start = (0.0,)
@@ -127,24 +131,8 @@ class Normal(Likelihood):
         deviation = numbers[..., 0]
         return 0.5 * ((_seen(value, units) - z) / deviation) ** 2 + deviation.log()
 
-    def distance(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
-        """In standard deviations."""
-        return numbers[..., 0] * scores
 
-    def score_at(self, z: Tensor, numbers: Tensor, distance: Tensor, units: Units) -> Tensor:
-        """In standard deviations."""
-        return distance / numbers[..., 0]
-
-    def scores(self, z: Tensor, numbers: Tensor, truth: Tensor, units: Units) -> Tensor:
-        """Errors in standard deviations."""
-        return self.score_at(z, numbers, truth - z, units)
-
-    def values(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
-        """The forecast and an error."""
-        return units.around(z, self.distance(z, numbers, scores, units))
-
-
-class StudentT(Likelihood):
+class StudentT(Around):
     """Student's distribution with a spread and degrees of freedom of its own for each step: heavier tails."""
 
     start = (-0.3, math.log(3.0))
@@ -176,14 +164,6 @@ class StudentT(Likelihood):
         spread, freedom = numbers.double().unbind(-1)
         tails = t.sf((distance / spread).abs().numpy(), freedom.numpy())
         return distance.sign() * torch.from_numpy(norm.isf(np.maximum(tails, norm.sf(_FARTHEST))))
-
-    def scores(self, z: Tensor, numbers: Tensor, truth: Tensor, units: Units) -> Tensor:
-        """Normal scores of the distribution function."""
-        return self.score_at(z, numbers, truth - z, units)
-
-    def values(self, z: Tensor, numbers: Tensor, scores: Tensor, units: Units) -> Tensor:
-        """The forecast and an error."""
-        return units.around(z, self.distance(z, numbers, scores, units))
 
 
 class NegativeBinomial(Likelihood):

@@ -43,6 +43,17 @@ Against = Annotated[
 Likelihood = Annotated[
     str | None, typer.Option(help="normal, student_t, or negative_binomial for counts.", show_default="none")
 ]
+Horizon = Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)]
+Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
+Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
+Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
+PresetName = Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")]
+Seed = Annotated[int, typer.Option(help="Makes the run reproducible.")]
+Windows = Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")]
+Refit = Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")]
+Out = Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")]
+Step = Annotated[int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")]
+BudgetEach = Annotated[str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -60,7 +71,7 @@ def verbs() -> None:
 @app.command()
 def forecast(
     data: Data,
-    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    horizon: Horizon,
     time: Time = None,
     target: Target = None,
     series: Series = None,
@@ -69,17 +80,17 @@ def forecast(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
-    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
-    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
-    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    freq: Freq = None,
+    missing: Missing = "mask",
+    cell: Cell = "gru",
     likelihood: Likelihood = None,
-    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    preset: PresetName = "balanced",
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
     against: Against = None,
-    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
+    seed: Seed = 0,
+    out: Out = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -102,12 +113,10 @@ def forecast(
 @app.command()
 def backtest(
     data: Data,
-    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
-    windows: Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")] = None,
-    step: Annotated[
-        int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")
-    ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")] = False,
+    horizon: Horizon,
+    windows: Windows = None,
+    step: Step = None,
+    refit: Refit = False,
     time: Time = None,
     target: Target = None,
     series: Series = None,
@@ -115,13 +124,13 @@ def backtest(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
-    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
-    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
-    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru",
+    freq: Freq = None,
+    missing: Missing = "mask",
+    cell: Cell = "gru",
     likelihood: Likelihood = None,
-    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    preset: PresetName = "balanced",
     against: Against = None,
-    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -144,15 +153,13 @@ def backtest(
 @app.command()
 def compare(
     data: Data,
-    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    horizon: Horizon,
     cell: Annotated[str, typer.Option(help="Cells with commas between them.")] = "rnn,gru,lstm",
     preset: Annotated[str, typer.Option(help="Presets likewise: fast, balanced, best.")] = "balanced",
     seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds from --seed on.")] = 1,
-    windows: Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")] = None,
-    step: Annotated[
-        int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")
-    ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")] = False,
+    windows: Windows = None,
+    step: Step = None,
+    refit: Refit = False,
     time: Time = None,
     target: Target = None,
     series: Series = None,
@@ -160,13 +167,11 @@ def compare(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
-    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
-    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
-    budget: Annotated[
-        str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")
-    ] = None,
+    freq: Freq = None,
+    missing: Missing = "mask",
+    budget: BudgetEach = None,
     against: Against = None,
-    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for the leaderboard.", show_default="none")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -190,7 +195,7 @@ def compare(
 @app.command()
 def tune(
     data: Data,
-    horizon: Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)],
+    horizon: Horizon,
     trials: Annotated[int, typer.Option(min=1, help="Settings to try.")] = 20,
     search: Annotated[
         str | None,
@@ -214,16 +219,14 @@ def tune(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
-    freq: Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")] = None,
-    missing: Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")] = "mask",
+    freq: Freq = None,
+    missing: Missing = "mask",
     cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
     likelihood: Likelihood = None,
-    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
-    budget: Annotated[
-        str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
+    preset: PresetName = "balanced",
+    budget: BudgetEach = None,
+    seed: Seed = 0,
+    out: Out = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -258,15 +261,15 @@ def train(
     label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
     column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
     cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm.", show_default="by task")] = None,
-    preset: Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")] = "balanced",
+    preset: PresetName = "balanced",
     budget: Annotated[
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
     more: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting of the estimator, as NAME=VALUE.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Makes the run reproducible.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")] = None,
+    seed: Seed = 0,
+    out: Out = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:

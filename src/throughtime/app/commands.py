@@ -47,6 +47,7 @@ Horizon = Annotated[int, typer.Option(help="Steps to forecast.", show_default=Fa
 Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
 Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
 Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
+Decoder = Annotated[str, typer.Option(help="direct: all steps at once. autoregressive: one fed back into the next.")]
 PresetName = Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")]
 Seed = Annotated[int, typer.Option(help="Makes the run reproducible.")]
 Windows = Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")]
@@ -83,6 +84,7 @@ def forecast(
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     budget: Annotated[
@@ -106,7 +108,7 @@ def forecast(
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
     raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
@@ -127,6 +129,7 @@ def backtest(
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     against: Against = None,
@@ -146,7 +149,7 @@ def backtest(
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, likelihood=likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, None, likelihood, seed)
     backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
@@ -155,6 +158,7 @@ def compare(
     data: Data,
     horizon: Horizon,
     cell: Annotated[str, typer.Option(help="Cells with commas between them.")] = "rnn,gru,lstm",
+    decoder: Annotated[str, typer.Option(help="Decoders likewise: direct, autoregressive.")] = "direct",
     preset: Annotated[str, typer.Option(help="Presets likewise: fast, balanced, best.")] = "balanced",
     seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds from --seed on.")] = 1,
     windows: Windows = None,
@@ -187,8 +191,8 @@ def compare(
     from throughtime.app.compare import forecasters, run
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, "", "", freq, missing, covariates, budget, random_state=seed)
-    networks = forecasters(settings, parts(cell), parts(preset))
+    settings = Settings(horizon, "", "", "", freq, missing, covariates, budget, random_state=seed)
+    networks = forecasters(settings, parts(cell), parts(decoder), parts(preset))
     run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
 
 
@@ -200,8 +204,8 @@ def tune(
     search: Annotated[
         str | None,
         typer.Option(
-            help="Settings to vary, with commas: cell, hidden_size, lookback, loss, learning_rate, dropout.",
-            show_default="all of these",
+            help="Settings to vary, with commas: cell, hidden_size, lookback, loss, learning_rate, dropout; decoder.",
+            show_default="all of these but the last",
         ),
     ] = None,
     windows: Annotated[
@@ -222,6 +226,7 @@ def tune(
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     budget: BudgetEach = None,
@@ -245,7 +250,7 @@ def tune(
     from throughtime.app.forecast import Settings
     from throughtime.app.tune import Search, run
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
     wanted = Search(trials, windows, parts(search), storage)
     run(table, settings, wanted, place, as_json=json)
 

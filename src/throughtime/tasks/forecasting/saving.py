@@ -121,9 +121,9 @@ def _network(
         raise ValueError(f"impossible sizes: {plan}")
     if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
         raise ValueError(f"impossible sizes: {plan}")
-    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "features": features}
+    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "decoder": forecaster.decoder}
     options = {"likelihood": LIKELIHOODS[forecaster.likelihood], "dropout": Preset.of(forecaster.preset).dropout}
-    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options), tensors)
+    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options, features=features), tensors)
 
 
 def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:

@@ -30,6 +30,7 @@ Future = Annotated[
 Past = Annotated[str | None, typer.Option(help="Other columns that help to forecast.", show_default="none")]
 Static = Annotated[str | None, typer.Option(help="Columns with one value for a series.", show_default="none")]
 Holidays = Annotated[str | None, typer.Option(help="Country, such as DE or US-CA.", show_default="none")]
+Dates = Annotated[bool, typer.Option("--calendar", help="Know the time of day, of the week, month and year.")]
 FutureData = Annotated[
     Path | None, typer.Option(help="Second file with the columns known in advance.", show_default="none")
 ]
@@ -81,6 +82,7 @@ def forecast(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
@@ -102,7 +104,7 @@ def forecast(
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     table = table if future_data is None else with_future(table, future_data)
     # Torch comes after the data, so that their faults are told at once.
@@ -126,6 +128,7 @@ def backtest(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
@@ -144,7 +147,7 @@ def backtest(
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
@@ -171,6 +174,7 @@ def compare(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     budget: BudgetEach = None,
@@ -186,7 +190,7 @@ def compare(
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime.app.compare import forecasters, run
     from throughtime.app.forecast import Settings
@@ -223,6 +227,7 @@ def tune(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
@@ -244,7 +249,7 @@ def tune(
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     table = table if future_data is None else with_future(table, future_data)
     from throughtime.app.forecast import Settings

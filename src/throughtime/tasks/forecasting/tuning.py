@@ -236,7 +236,7 @@ def _skill(best: Backtest, default: Backtest) -> Skill:
 def _digest(panel: Panel, kind: FrameKind, forecaster: Forecaster, space: dict[str, Values], windows: int) -> str:
     """A name that another search does not have: of other data, settings or windows."""
     arrays = (panel.values, panel.offsets, panel.starts, panel.exogenous.values)
-    said = (panel.ids, panel.frequency, panel.exogenous.features, panel.exogenous.country, kind)
+    said = (panel.ids, panel.frequency, panel.exogenous.features, panel.exogenous.calendar, kind)
     asked = (sorted(forecaster.get_params().items()), list(space.items()), windows, __version__)
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays) + repr((said, asked)).encode()).hexdigest()
 

@@ -284,6 +284,17 @@ def test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named
     assert np.isfinite(forecast).all()
 
 
+def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
+    """What a season of them tells of their scale is not how little seasons differ, of which they have but one."""
+    long, short = seasonal(8, 96), seasonal(8, 14)
+    short["unique_id"] = "short-" + short["unique_id"].astype(str)
+    widths = []
+    for df in (long, pd.concat([long, short])):
+        forecast = tt.Forecaster(6, preset="fast", hidden_size=16).fit(df).predict(long, level=[95])
+        widths.append((forecast["throughtime-hi-95"] - forecast["throughtime-lo-95"]).median())
+    assert widths[1] < 2 * widths[0]
+
+
 @pytest.mark.parametrize("steps", [2, 3, 5, 9, 14])
 def test_a_series_shorter_than_the_horizon_is_forecast_all_the_same(steps: int) -> None:
     forecaster = quick(12, budget=0.5).fit(seasonal(1, steps))

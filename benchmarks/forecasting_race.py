@@ -1,16 +1,16 @@
 """How long a forecast takes from the table on: `Forecaster` beside the recurrent models of neuralforecast and Darts.
 
     pip install neuralforecast 'u8darts[torch]'
-    THROUGHTIME_DATA=… OMP_NUM_THREADS=1 python benchmarks/forecasting_race.py [--cell gru] [--updates 100]
+    THROUGHTIME_DATA=… OMP_NUM_THREADS=1 python benchmarks/forecasting_race.py [--cell gru] [--updates 400]
 
 Seconds of `fit` and `predict` together on M4 Hourly, all in one process, one after the other, after all imports. The
-same for all: the series, the horizon of 48 hours, the cell, 64 hidden units in one layer, the updates of the weights, 64
-windows in each, and how many values a window has. Ours makes half of the updates before it is calibrated on the held-out
-end and half after it, so that its time holds the calibration and the intervals, which the others do not have.
+same for all: the series, the horizon of 48 hours, the cell, 64 hidden units in one layer, the updates of the weights,
+64 windows in each, and how many values a window has. Ours makes half of the updates before it is calibrated on the
+held-out end and half after it: its time holds the calibration and the intervals, which the others do not have.
 
-Not the same is how a window is cut into the steps of the recurrence: ours reads a day in each and forecasts from the end
-of all, the others read an hour in each and forecast from the last. That is the design that is compared. In more rows the
-others read a week only.
+Not the same is how a window is cut into the steps of the recurrence: ours reads a day in each and forecasts from the
+end of all, the others read an hour in each and forecast from the last. That is the design that is compared. In more
+rows the others read a week only.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     """Run all, print seconds and how many times as long as ours each takes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cell", default="gru", choices=["rnn", "gru", "lstm"])
-    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--series", type=int, default=414)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from torch import nn
 from throughtime.data.datasets import seasonal
 from throughtime.data.frames import read_frame
 from throughtime.tasks.forecasting.decoders import DECODERS
-from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
+from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork, asinh
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import Store, Windows
 
@@ -99,3 +99,10 @@ def test_what_the_network_sees_round_trips(shift: float) -> None:
     assert real.all()
     values = store.units(series, 2).back(z).numpy()
     np.testing.assert_allclose(values, np.stack([panel[i][-6:] for i in range(3)]), rtol=1e-12)
+
+
+def test_the_inverse_hyperbolic_sine_is_torchs() -> None:
+    x = torch.cat([torch.linspace(-50, 50, 2001), torch.tensor([0.0, 1e-20, -1e18])]).requires_grad_()
+    torch.testing.assert_close(asinh(x), x.asinh(), rtol=1e-6, atol=1e-30)
+    ours, theirs = (torch.autograd.grad(f(x).sum(), x)[0] for f in (asinh, torch.asinh))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-12)

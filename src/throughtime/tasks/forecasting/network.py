@@ -152,7 +152,7 @@ class SeasonNetwork(nn.Module):
         if last:
             h, level, scale = h[:, -1:], level[:, -1:], scale[:, -1:]
         level, unit = level.unsqueeze(-1), scale.unsqueeze(-1)
-        usual = self._mix(torch.stack(list(naive.values()), 2), self.choice(h))
+        usual = self._mix(list(naive.values()), self.choice(h))
         if self.effects is not None:
             usual = usual + unit * self.effects(covariates, h, self.origins[-h.shape[1] :])
         correction = self.correction(h, (naive["naive"][..., :1] - level) / unit, (usual - level) / unit)
@@ -168,11 +168,14 @@ class SeasonNetwork(nn.Module):
         seen = self.seen.to(x.device)
         return experts(self._blocks(self.values(x)[..., 0]), seen[-1:] if last else seen, self.plan)
 
-    def _mix(self, naive: Float[Tensor, "N K E F"], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
-        """Weigh by the softmax of preference + choice, whose sum over experts is a product of matrices."""
-        choice = (choice - choice.amax(-1, keepdim=True)).clamp(min=-20).exp().unsqueeze(-2)
+    def _mix(self, naive: list[Float[Tensor, "N K F"]], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
+        """Weigh by the softmax of preference + choice; one expert after the other, which the caches hold."""
+        choice = (choice - choice.amax(-1, keepdim=True)).clamp(min=-20).exp()
         preference = (self.preference - self.preference.amax(1, keepdim=True)).clamp(min=-20).exp().T
-        return ((choice @ (naive * preference)) / (choice @ preference)).squeeze(-2)
+        mixed = torch.zeros_like(naive[0])
+        for forecast, share, weight in zip(naive, choice.unbind(-1), preference, strict=True):
+            mixed = mixed.addcmul(forecast * weight, share.unsqueeze(-1))
+        return mixed / (choice @ preference)
 
     def _blocks(self, z: Float[Tensor, "N W"]) -> Float[Tensor, "N B s"]:
         return z.unflatten(1, (self.plan.blocks, self.plan.block))
@@ -196,7 +199,14 @@ class SeasonNetwork(nn.Module):
                 values = z[:, position.clamp(min=0)] - level[:, 1:, None]
                 parts.append(torch.where(position >= 0, values / scale[..., None], 0.0))
         change = (level[:, 1:] - level[:, :-1]) / scale
-        return torch.cat([*parts, change[..., None], scale.log()[..., None]], -1).asinh(), level[:, 1:], scale
+        return asinh(torch.cat([*parts, change[..., None], scale.log()[..., None]], -1)), level[:, 1:], scale
+
+
+def asinh(x: Tensor) -> Tensor:
+    """The inverse hyperbolic sine, of operations that torch vectorises: a third of the time of its own on a CPU."""
+    sign = torch.where(x < 0, -1.0, 1.0).to(x.dtype)
+    size = sign * x
+    return sign * (size + size * (size / (1 + (1 + size * size).sqrt()))).log1p()
 
 
 def _running_mean(x: Float[Tensor, "N B s"], known: Float[Tensor, "N B s"]) -> Float[Tensor, "N B"]:

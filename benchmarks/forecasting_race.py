@@ -1,7 +1,7 @@
 """How long a forecast takes from the table on: `Forecaster` beside the recurrent models of neuralforecast and Darts.
 
     pip install neuralforecast 'u8darts[torch]'
-    THROUGHTIME_DATA=… OMP_NUM_THREADS=1 python benchmarks/forecasting_race.py [--cell gru] [--updates 400]
+    THROUGHTIME_DATA=… OMP_NUM_THREADS=1 python benchmarks/forecasting_race.py [neuralforecast …] [--updates 400]
 
 Seconds of `fit` and `predict` together on M4 Hourly, all in one process, one after the other, after all imports. The
 same for all: the series, the horizon of 48 hours, the cell, 64 hidden units in one layer, the updates of the weights,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HIDDEN, BATCH, DAY = 64, 64, 24
-WINDOWS = {"three weeks": 21 * DAY, "a week": 7 * DAY}
+WINDOWS = {"three-weeks": 21 * DAY, "week": 7 * DAY}
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",
     "devices": 1,
@@ -47,23 +47,25 @@ QUIET: dict[str, Any] = {
 
 
 def main() -> None:
-    """Run all, print seconds and how many times as long as ours each takes."""
+    """Run all, print seconds and how many times as many of the processor's each takes as ours."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rivals", nargs="*", default=[*RIVALS], help=", ".join(RIVALS))
     parser.add_argument("--cell", default="gru", choices=["rnn", "gru", "lstm"])
     parser.add_argument("--updates", type=int, default=400)
-    parser.add_argument("--series", type=int, default=414)
+    parser.add_argument("--windows", nargs="*", default=[*WINDOWS], help=", ".join(WINDOWS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     cell, updates = arguments.cell, arguments.updates
     freq, horizon, *_ = M4["m4-hourly"]
-    rows = frame(records("m4/m4_hourly.jsonl.gz")[: arguments.series], freq)
+    rows = frame(records("m4/m4_hourly.jsonl.gz"), freq)
     print(f"{cell}, {updates} updates, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    longest = WINDOWS["three weeks"]
+    longest = WINDOWS["three-weeks"]
     base = timed(f"throughtime, {longest} values", lambda: ours(rows, cell, horizon, longest, updates), None)
-    for words, values in WINDOWS.items():
-        for name, run in RIVALS.items():
-            timed(f"{name}, {words}", lambda run=run, n=values: run(rows, cell, horizon, n, updates), base)
+    for words in arguments.windows:
+        values = WINDOWS[words]
+        for name in arguments.rivals:
+            timed(f"{name}, {words}", lambda run=RIVALS[name], n=values: run(rows, cell, horizon, n, updates), base)
 
 
 def timed(name: str, run: Callable[[], None], base: float | None) -> float:
@@ -129,11 +131,7 @@ def darts_model(model: Any, rows: pd.DataFrame, horizon: int) -> None:
     model.predict(horizon, series=series)
 
 
-RIVALS = {
-    "neuralforecast": neuralforecast,
-    "darts BlockRNNModel": block_rnn,
-    "darts RNNModel": rnn_model,
-}
+RIVALS = {"neuralforecast": neuralforecast, "BlockRNNModel": block_rnn, "RNNModel": rnn_model}
 
 if __name__ == "__main__":
     main()

@@ -21,11 +21,11 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import darts
+import darts  # pyright: ignore[reportMissingImports]
 import torch
-from darts.models import BlockRNNModel, RNNModel
+from darts.models import BlockRNNModel, RNNModel  # pyright: ignore[reportMissingImports]
 from forecasting import M4, frame, records
-from neuralforecast import NeuralForecast, models
+from neuralforecast import NeuralForecast, models  # pyright: ignore[reportMissingImports]
 
 from throughtime import Forecaster, Preset
 

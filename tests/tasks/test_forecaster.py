@@ -131,11 +131,11 @@ def test_more_rows_are_learned_from_without_starting_anew() -> None:
     old = df[(df["ds"] < "2018-01-01") & (df["unique_id"] != "new")]
     forecaster = quick(budget=None).fit(old)
     first, updates = forecaster.model_.calibration, forecaster.history_.records[-1].updates
-    weights = forecaster.network_.correction.weight.clone()
+    weights = forecaster.network_.get_parameter("correction.weight").clone()
     forecaster.update(df[(df["ds"] >= "2018-01-01") | (df["unique_id"] == "new")])
     assert forecaster.model_.calibration is not first
     assert 0 < forecaster.history_.records[-1].updates <= updates / 2
-    assert 0 < (forecaster.network_.correction.weight - weights).norm() < weights.norm()
+    assert 0 < (forecaster.network_.get_parameter("correction.weight") - weights).norm() < weights.norm()
     assert forecaster.series_ == ["s0", "s1", "s2", "s3", "new"]
     np.testing.assert_array_equal(forecaster.panel_[0], seasonal().query("unique_id == 's0'")["y"])
     forecast = forecaster.predict()

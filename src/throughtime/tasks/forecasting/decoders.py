@@ -45,9 +45,11 @@ class Direct(nn.Linear):
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, h: Float[Tensor, "N K U"], last: Tensor, usual: Tensor) -> Float[Tensor, "N K F"]:
-        """Corrections in scales; see `Autoregressive`."""
-        return super().forward(h)
+    def forward(
+        self, input: Float[Tensor, "N K U"], last: Tensor | None = None, usual: Tensor | None = None
+    ) -> Float[Tensor, "N K F"]:
+        """Corrections in scales, of the states at origins alone; see `Autoregressive`."""
+        return super().forward(input)
 
 
 class Autoregressive(nn.Module):

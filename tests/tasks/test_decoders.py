@@ -60,6 +60,15 @@ def test_a_scan_is_the_loop_that_feeds_its_forecasts_back(cell: str) -> None:
         torch.testing.assert_close(found[row], expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_step_sees_what_is_known_of_it_and_of_those_before_it_alone(cell: str) -> None:
+    usual = torch.randn(1, 1, 5).double().requires_grad_()
+    corrections = randomised(cell)(torch.randn(1, 1, 4).double(), torch.randn(1, 1, 1).double(), usual)
+    for f in range(5):
+        (gradient,) = torch.autograd.grad(corrections[0, 0, f], usual, retain_graph=True)
+        assert ((gradient[0, 0] != 0) == (torch.arange(5) <= f)).all()
+
+
 def test_every_cell_has_its_loop() -> None:
     assert set(CELLS) == set(LAYERS)
 

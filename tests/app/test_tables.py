@@ -72,6 +72,14 @@ def test_dates_are_read_as_written(written: list[str], first: str, tmp_path: Pat
     assert str(ds.cast(pl.Datetime)[0]) == first
 
 
+def test_hours_that_are_read_in_utc_are_said_to_be(tmp_path: Path) -> None:
+    lines = ["when,y", *(f"2024-03-31 {hour:02}:00+0{1 + (hour > 2)}:00,1" for hour in (0, 1, 3, 4))]
+    table = read(tmp_path, lines)
+    assert str(table.frame["ds"][0]) == "2024-03-30 23:00:00"
+    assert any("in UTC" in note for note in table.notes)
+    assert not any("in UTC" in note for note in read(tmp_path, lines[:3]).notes)
+
+
 def test_years_stay_whole_numbers(tmp_path: Path) -> None:
     assert read(tmp_path, ["year,y", "1700.0,5", "1701.0,11"]).frame["ds"].to_list() == [1700, 1701]
 

@@ -19,7 +19,7 @@ _SPACED = r"^[-+]?\d{1,3}([\s'’]\d{3})+([.,]\d+)?$"
 _BY_COMMAS = r"^[-+]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _BY_POINTS = r"^[-+]?\d{1,3}(\.\d{3})+,\d+$|^[-+]?\d{1,3}(\.\d{3}){2,}$"  # 1.234 alone may be a fraction
 _UNIX = ((1, "s"), (10**3, "ms"), (10**6, "us"), (10**9, "ns"))
-_UNIX_YEARS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds
+_FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds
 
 
 def numbers(cells: pl.Series, *, decimal_comma: bool) -> pl.Series | None:
@@ -83,9 +83,9 @@ def _whole(rows: Rows, name: str, counted: pl.Series) -> pl.Series:
     whole = counted.cast(pl.Int64)
     if whole.is_between(1_000_01_01, 3_000_12_31).all():  # 20240131
         return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)(..)$", "$1-$2-$3"))
-    for units, name_of_unit in _UNIX:
-        if whole.is_between(*(units * seconds for seconds in _UNIX_YEARS)).all():
-            return pl.Series(whole.to_numpy().astype(f"datetime64[{name_of_unit}]").astype("datetime64[us]"))
+    for units, unit in _UNIX:
+        if whole.is_between(units * _FIRST, units * _LAST).all():
+            return pl.Series(whole.to_numpy().astype(f"datetime64[{unit}]").astype("datetime64[us]"))
     return whole
 
 

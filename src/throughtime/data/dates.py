@@ -52,6 +52,12 @@ def parse_dates(texts: Sequence[object]) -> np.ndarray:
     raise InputError(f"column ds: dates are written in different forms, such as {texts[0]!r}; write them as 2024-01-31")
 
 
+def is_in_utc(text: str, stamp: np.datetime64) -> bool:
+    """Whether `parse_dates` took the offset of a text away, rather than keep the time of the place."""
+    offset = _OFFSET.fullmatch(text.strip())
+    return offset is not None and parse_dates([offset[1]])[0] - np.timedelta64(_minutes(offset), "m") == stamp
+
+
 def is_date(text: str) -> bool:
     """Whether a text is a date in one of the forms that are understood."""
     written = _without_periods(text.strip())

@@ -3,9 +3,10 @@
     THROUGHTIME_DATA=… python benchmarks/forecasting.py [m4-hourly …] [--preset balanced] [--seeds 1]
 
 Prints a line for each set and seed, with the seconds of processor time of learning and forecasting together, and what
-others have published for the same test set. ETTh1 is trained once, on the usual training and validation months, and
-forecasts every `ETT_STRIDE`-th window of the test months. The last five sets have no usual test part: of them the last
-windows are held out, the network learns once, before the first, and its error stands beside those of simple forecasts.
+others have published for the same test set; behind several seeds the mean of each figure ± its standard deviation.
+ETTh1 is trained once, on the usual training and validation months, and forecasts every `ETT_STRIDE`-th window of the
+test months. The last five sets have no usual test part: of them the last windows are held out, the network learns once,
+before the first, and its error stands beside those of simple forecasts.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import gzip
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from throughtime import Forecaster, datasets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ETT_STRIDE = 24
 ETT_TRAINING, ETT_TEST = 8640, 11520  # rows: end of the training months, beginning of the test months
@@ -50,6 +56,24 @@ PUBLISHED = {
 }
 
 
+@dataclass(frozen=True)
+class Line:
+    """Figures of one forecaster on one set.
+
+    Attributes:
+        what: was forecast.
+        figures: by their names.
+        said: beside them.
+    """
+
+    what: str
+    figures: dict[str, float]
+    said: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: " + ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items()) + self.said
+
+
 def main() -> None:
     """Run the sets that were named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,35 +81,55 @@ def main() -> None:
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads")
     for name in arguments.sets:
         print(f"{name} ({PUBLISHED[name]})")
-        for seed in range(arguments.seeds):
-            options = {"preset": arguments.preset, "random_state": seed}
-            started = time.process_time()
-            for line in RUNS[name](name, options):
-                print(f"  seed {seed}: {line}, {time.process_time() - started:.0f} CPU-s", flush=True)
-                started = time.process_time()
+        runs = [run(name, arguments.preset, seed) for seed in range(arguments.seeds)]
+        if len(runs) > 1:
+            for lines in zip(*runs, strict=True):
+                print(f"  {len(runs)} seeds: {spread(lines)}", flush=True)
 
 
-def m4(name: str, options: dict[str, Any]) -> list[str]:
-    """The competition's measures, and those of the 95 % intervals."""
+def run(name: str, preset: str, seed: int) -> list[Line]:
+    """The lines of one seed, each with the time that it took."""
+    lines = []
+    started = time.process_time()
+    for line in RUNS[name](name, {"preset": preset, "random_state": seed}):
+        line.figures["CPU-s"] = time.process_time() - started
+        print(f"  seed {seed}: {line}", flush=True)
+        lines.append(line)
+        started = time.process_time()
+    return lines
+
+
+def spread(lines: tuple[Line, ...]) -> str:
+    """The mean of each figure, and its standard deviation over the seeds."""
+    values = {name: np.array([line.figures[name] for line in lines]) for name in lines[0].figures}
+    figures = (f"{name} {each.mean():.4g} ± {each.std(ddof=1):.2g}" for name, each in values.items())
+    return f"{lines[0].what}: {', '.join(figures)}"
+
+
+def m4(name: str, options: dict[str, Any]) -> Iterator[Line]:
+    """The competition's measures, and those of the intervals."""
     freq, horizon, season, smape_naive, mase_naive = M4[name]
     series = records(f"m4/{name.replace('-', '_')}.jsonl.gz")
-    found = Forecaster(horizon, **options).fit(frame(series, freq)).predict(level=[95])
+    found = Forecaster(horizon, **options).fit(frame(series, freq)).predict(level=[80, 95])
     y, forecast = tests(series), column(found, series, "throughtime")
-    low, high = column(found, series, "throughtime-lo-95"), column(found, series, "throughtime-hi-95")
     scale = naive_errors(series, season)
     smape, mase = percentage(y, forecast).mean(), (np.abs(y - forecast).mean(1) / scale).mean()
-    misses = 2 / 0.05 * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
-    msis, covered = ((high - low + misses).mean(1) / scale).mean(), ((low <= y) & (y <= high)).mean()
-    owa = (smape / smape_naive + mase / mase_naive) / 2
-    return [f"sMAPE {smape:.3f}, MASE {mase:.3f}, OWA {owa:.4f}; 95 %: coverage {covered:.1%}, MSIS {msis:.2f}"]
+    figures = {"OWA": (smape / smape_naive + mase / mase_naive) / 2, "sMAPE": smape, "MASE": mase}
+    for level in (80, 95):
+        low, high = (column(found, series, f"throughtime-{side}-{level}") for side in ("lo", "hi"))
+        misses = 2 / (1 - level / 100) * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
+        figures[f"coverage at {level} %"] = 100 * ((low <= y) & (y <= high)).mean()
+        figures[f"MSIS({level})"] = ((high - low + misses).mean(1) / scale).mean()
+    yield Line(f"{len(series)} series", figures)
 
 
-def m3(_: str, options: dict[str, Any]) -> list[str]:
+def m3(_: str, options: dict[str, Any]) -> Iterator[Line]:
     """Each group with a forecaster of its own, and the mean over all points that were forecast."""
     every = records("m3/m3.jsonl.gz")
-    lines, errors = [], []
+    errors = []
     for group, freq in M3.items():
         series = [s for s in every if s["freq"] == group]
         horizon, season = series[0]["horizon"], series[0]["period"]
@@ -93,42 +137,36 @@ def m3(_: str, options: dict[str, Any]) -> list[str]:
         y, forecast = tests(series), column(found, series, "throughtime")
         mase = (np.abs(y - forecast).mean(1) / naive_errors(series, season)).mean()
         errors.append(percentage(y, forecast).ravel())
-        lines.append(f"{group}, {len(series)} series: sMAPE {errors[-1].mean():.3f}, MASE {mase:.3f}")
-    return [*lines, f"all: sMAPE {np.concatenate(errors).mean():.3f}"]
+        yield Line(f"{group}, {len(series)} series", {"sMAPE": errors[-1].mean(), "MASE": mase})
+    yield Line("all", {"sMAPE": np.concatenate(errors).mean()})
 
 
-def etth1(_: str, options: dict[str, Any]) -> list[str]:
+def etth1(_: str, options: dict[str, Any]) -> Iterator[Line]:
     """Seven variables as seven series, each scaled by the training months."""
     table = pd.read_csv(data("ETTh1.csv")).iloc[:14400]
     names = table.columns[1:]
     scaled = (table[names] - table[names][:ETT_TRAINING].mean()) / table[names][:ETT_TRAINING].std(ddof=0)
     dates = pd.to_datetime(table["date"])
     rows = pd.concat([pd.DataFrame({"unique_id": name, "ds": dates, "y": scaled[name]}) for name in names])
-    lines = []
     for horizon in (96, 192, 336, 720):
         windows = (len(table) - ETT_TEST - horizon) // ETT_STRIDE + 1
         found = Forecaster(horizon, **options).cross_validation(rows, n_windows=windows, step_size=ETT_STRIDE)
         errors = (found["y"] - found["throughtime"]).to_numpy()
-        lines.append(
-            f"{horizon} hours, {windows} windows: MSE {(errors**2).mean():.4f}, MAE {np.abs(errors).mean():.4f}"
-        )
-    return lines
+        yield Line(f"{horizon} hours, {windows} windows", {"MSE": (errors**2).mean(), "MAE": np.abs(errors).mean()})
 
 
-def sunspots(_: str, options: dict[str, Any]) -> list[str]:
+def sunspots(_: str, options: dict[str, Any]) -> Iterator[Line]:
     """34 origins over the last 44 years; learned once, before the first."""
     rows = datasets.load("sunspots")
     y = rows["y"].to_numpy()
-    lines = []
     for horizon in (11, 1):
         forecaster = Forecaster(horizon, **options).fit(rows.iloc[: len(y) - 44])
         origins = range(len(y) - 44, len(y) - 10)
         errors = [np.abs(forecaster.predict(rows.iloc[:o])["throughtime"] - y[o : o + horizon]).mean() for o in origins]
-        lines.append(f"{horizon} years: MAE {np.mean(errors):.2f}")
-    return lines
+        yield Line(f"{horizon} years", {"MAE": float(np.mean(errors))})
 
 
-def held_out(name: str, options: dict[str, Any]) -> list[str]:
+def held_out(name: str, options: dict[str, Any]) -> Iterator[Line]:
     """MASE beside that of the simple forecasts, and what the backtest says of it."""
     horizon, windows = HELD_OUT[name]
     set_name = name.replace("-", "_")
@@ -136,9 +174,9 @@ def held_out(name: str, options: dict[str, Any]) -> list[str]:
     if name == "electricity-weekly":
         rows = pd.concat([rows, datasets.load_test(set_name)])
     found = Forecaster(horizon, **options).backtest(rows, windows, memoryless=False)
-    errors = ", ".join(f"{method.replace('_', ' ')} {score['mase']:.3f}" for method, score in found.scores.items())
-    said = f"{found.verdict} Against {found.skill.against}: {found.skill}"
-    return [f"{horizon} steps, {windows} windows, MASE: {errors}. {said}"]
+    figures = {method.replace("_", " "): score["mase"] for method, score in found.scores.items()}
+    said = f". {found.verdict} Against {found.skill.against}: {found.skill}"
+    yield Line(f"{horizon} steps, {windows} windows, MASE", figures, said)
 
 
 RUNS = {"m4-hourly": m4, "m4-weekly": m4, "m3": m3, "etth1": etth1, "sunspots": sunspots}

@@ -41,10 +41,18 @@ def test_the_screen_names_what_is_compared(data: Path) -> None:
         assert words in out
 
 
+def test_decoders_and_presets_tell_rows_apart_too(data: Path) -> None:
+    arguments = ("--horizon", 6, "--cell", "gru", "--decoder", "direct,autoregressive", "--preset", "fast,balanced")
+    out, _ = inside("compare", "data.csv", *arguments, "--windows", 1, "--budget", "0.2s", "--json", cwd=data)
+    names = {row["forecast"] for row in json.loads(out)["leaderboard"]}
+    assert {"direct fast", "direct balanced", "autoregressive fast", "autoregressive balanced"} <= names
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--cell", "gru,grub"), "--cell: expected one of rnn, gru, lstm, got 'grub'"),
+        (("--decoder", "beam"), "--decoder: expected one of direct, autoregressive, got 'beam'"),
         (("--against", "oracle"), "--against: expected some of"),
         (("--out", "data.csv"), "--overwrite"),
     ],

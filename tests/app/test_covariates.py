@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -59,6 +60,15 @@ def test_a_column_that_there_is_not_is_refused_with_the_nearest_name(shop: Path)
 def test_backtests_know_what_was_announced(shop: Path) -> None:
     out, _ = inside("backtest", "all.csv", "--horizon", 3, "--preset", "fast", "--future", "announced", cwd=shop)
     assert "better than seasonal naive" in out
+
+
+def test_the_calendar_and_the_decoder_are_those_of_the_model(shop: Path) -> None:
+    inside("forecast", "past.csv", *FAST, "--calendar", "--decoder", "autoregressive", "--out", "dates", cwd=shop)
+    settings = json.loads((shop / "dates" / "run.json").read_text())["settings"]
+    assert settings["covariates"]["calendar"] is True
+    assert settings["decoder"] == "autoregressive"
+    again, _ = inside("predict", "dates", "past.csv", cwd=shop)
+    assert again == (shop / "dates" / "forecast.csv").read_text()
 
 
 def test_several_targets_are_several_series(shop: Path) -> None:

@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.covariates import holidays
+from throughtime.data.calendar import CYCLES, Calendar, holidays
+from throughtime.data.frequency import parse
 
 FUTURE = 7
 
@@ -181,3 +182,68 @@ def test_holidays_need_no_rows_of_the_future() -> None:
     assert forecast["2020-12-25"] - forecast["2020-12-23"] > 10
     with pytest.raises(InputError, match="holidays need dates"):
         quick(tt.Covariates(holidays="DE"), budget=0.1).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
+
+
+@pytest.mark.parametrize(
+    ("freq", "cycles"),
+    [
+        ("15min", ("day", "week", "year")),
+        ("h", ("day", "week", "year")),
+        ("D", ("week", "month", "year")),
+        ("B", ("week", "month", "year")),
+        ("W", ("year",)),
+        ("MS", ("year",)),
+        ("QE", ("year",)),
+        ("YS", ()),
+    ],
+)
+def test_a_calendar_has_the_cycles_that_its_dates_lie_in(freq: str, cycles: tuple[str, ...]) -> None:
+    found = Calendar(cycles=CYCLES).at(parse(freq))
+    assert found.cycles == cycles
+    stamps = pd.date_range("2023-01-01", periods=40, freq=freq).to_numpy().astype("M8[us]")
+    if cycles:
+        assert found.course(stamps).shape == (40, len(found.names))
+
+
+@pytest.mark.parametrize(
+    ("cycle", "same", "other"),
+    [
+        ("day", ["2024-02-29T06:30", "1969-12-31T06:30"], "2024-02-29T18:30"),
+        ("week", ["2024-02-26T23:00", "1969-12-29T00:00"], "2024-02-27T00:00"),
+        ("month", ["2024-02-01", "1969-12-01"], "2024-02-15"),
+        ("year", ["2024-01-01", "1969-01-01"], "2024-03-01"),
+    ],
+)
+def test_dates_at_one_place_of_a_cycle_are_told_alike(cycle: str, same: list[str], other: str) -> None:
+    one, again, another = Calendar(cycles=(cycle,)).course(np.array([*same, other], dtype="M8[us]"))
+    np.testing.assert_allclose(one, again, atol=1e-12)
+    assert np.abs(one - another).max() > 0.3
+
+
+def test_the_end_of_a_year_lies_beside_its_beginning() -> None:
+    days = np.arange("2023-12-20", "2024-01-12", dtype="M8[D]").astype("M8[us]")
+    assert np.abs(np.diff(Calendar(cycles=("year",)).course(days), axis=0)).max() < 0.05
+
+
+def test_a_calendar_makes_better_forecasts_of_what_comes_once_a_year(tmp_path: object) -> None:
+    """Days of three years: a week is seen in every window, a summer only by the date."""
+    days = pd.date_range("2020-01-01", periods=3 * 366)
+    random = np.random.default_rng(0)
+    summer = 30 * np.sin(2 * np.pi * days.day_of_year / 365.25)
+    y = 100 + 5 * (days.day_of_week > 4) + summer + random.standard_normal(len(days))
+    df = pd.DataFrame({"ds": days, "y": y})
+    options = {"preset": "fast", "hidden_size": 16, "lookback": 28}
+    known = tt.Forecaster(30, covariates=tt.Covariates(calendar=True), **options)
+    scores = {name: each.backtest(df, 4, memoryless=False).scores["throughtime"]["mase"]
+              for name, each in (("known", known), ("blind", tt.Forecaster(30, **options)))}  # fmt: skip
+    assert scores["known"] < 0.8 * scores["blind"]
+    fitted = known.fit(df)
+    fitted.save(f"{tmp_path}/model")
+    pd.testing.assert_frame_equal(tt.load(f"{tmp_path}/model").predict(), fitted.predict(), check_exact=True)
+
+
+def test_a_calendar_needs_dates() -> None:
+    with pytest.raises(InputError, match="the calendar needs dates, but the steps of the series are whole numbers"):
+        quick(tt.Covariates(calendar=True)).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
+    with pytest.raises(InputError, match="expected True or False as calendar, got 'DE'"):
+        tt.Covariates(calendar="DE")

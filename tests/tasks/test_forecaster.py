@@ -131,11 +131,11 @@ def test_more_rows_are_learned_from_without_starting_anew() -> None:
     old = df[(df["ds"] < "2018-01-01") & (df["unique_id"] != "new")]
     forecaster = quick(budget=None).fit(old)
     first, updates = forecaster.model_.calibration, forecaster.history_.records[-1].updates
-    weights = forecaster.network_.correction.weight.clone()
+    weights = forecaster.network_.get_parameter("correction.weight").clone()
     forecaster.update(df[(df["ds"] >= "2018-01-01") | (df["unique_id"] == "new")])
     assert forecaster.model_.calibration is not first
     assert 0 < forecaster.history_.records[-1].updates <= updates / 2
-    assert 0 < (forecaster.network_.correction.weight - weights).norm() < weights.norm()
+    assert 0 < (forecaster.network_.get_parameter("correction.weight") - weights).norm() < weights.norm()
     assert forecaster.series_ == ["s0", "s1", "s2", "s3", "new"]
     np.testing.assert_array_equal(forecaster.panel_[0], seasonal().query("unique_id == 's0'")["y"])
     forecast = forecaster.predict()
@@ -282,6 +282,17 @@ def test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named
     assert any("Too short for the network" in note and "tiny" in note for note in forecaster.notes_)
     forecast = forecaster.predict().set_index("unique_id").loc["tiny", "throughtime"]
     assert np.isfinite(forecast).all()
+
+
+def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
+    """What a season of them tells of their scale is not how little seasons differ, of which they have but one."""
+    long, short = seasonal(8, 96), seasonal(8, 14)
+    short["unique_id"] = "short-" + short["unique_id"].astype(str)
+    widths = []
+    for df in (long, pd.concat([long, short])):
+        forecast = tt.Forecaster(6, preset="fast", hidden_size=16).fit(df).predict(long, level=[95])
+        widths.append((forecast["throughtime-hi-95"] - forecast["throughtime-lo-95"]).median())
+    assert widths[1] < 2 * widths[0]
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 9, 14])

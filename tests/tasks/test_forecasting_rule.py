@@ -9,7 +9,8 @@ from torch import nn
 
 from throughtime.data.datasets import seasonal
 from throughtime.data.frames import read_frame
-from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
+from throughtime.tasks.forecasting.decoders import DECODERS
+from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork, asinh
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import Store, Windows
 
@@ -20,9 +21,9 @@ PLANS = [
 ]
 
 
-def randomised(plan: Plan, cell: str = "gru") -> SeasonNetwork:
+def randomised(plan: Plan, cell: str = "gru", decoder: str = "direct") -> SeasonNetwork:
     """A network in float64 whose correction and choice are not zero, as they are before training."""
-    network = SeasonNetwork(plan, cell=cell, hidden_size=5, noise=0.0, dropout=0.0).double()
+    network = SeasonNetwork(plan, cell=cell, hidden_size=5, decoder=decoder, noise=0.0, dropout=0.0).double()
     for weights in network.parameters():
         nn.init.normal_(weights, std=0.3)
     return network.eval()
@@ -30,8 +31,9 @@ def randomised(plan: Plan, cell: str = "gru") -> SeasonNetwork:
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: Plan, cell: str) -> None:
-    network = randomised(plan, cell)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: Plan, cell: str, decoder: str) -> None:
+    network = randomised(plan, cell, decoder)
     z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
     forecast, _ = network.forecast(torch.stack([z, torch.ones_like(z)], -1), last=True)
     for step in range(plan.horizon):
@@ -40,8 +42,9 @@ def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: P
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
-def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan) -> None:
-    network = randomised(plan)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan, decoder: str) -> None:
+    network = randomised(plan, decoder=decoder)
     z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
     forecast, scale = network.forecast(torch.stack([z, torch.ones_like(z)], -1))
     for k, origin in enumerate(network.origins):
@@ -51,18 +54,20 @@ def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan) -> None:
             assert (gradient[0, :origin] != 0).any()
 
 
-def test_before_training_the_network_is_a_mixture_of_naive_forecasts() -> None:
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_before_training_the_network_is_a_mixture_of_naive_forecasts(decoder: str) -> None:
     plan = PLANS[0]
-    network = SeasonNetwork(plan).eval()
+    network = SeasonNetwork(plan, decoder=decoder).eval()
     z = torch.randn(2, plan.lookback)
     forecast, _ = network.forecast(torch.stack([z, torch.ones_like(z)], -1), last=True)
     naive = torch.stack([e[:, 0] for e in network.naive(torch.stack([z, torch.ones_like(z)], -1), last=True).values()])
     torch.testing.assert_close(forecast[:, 0], naive.mean(0))
 
 
-def test_forecasts_move_with_the_level_and_the_unit_of_a_series() -> None:
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_forecasts_move_with_the_level_and_the_unit_of_a_series(decoder: str) -> None:
     plan = PLANS[0]
-    network = randomised(plan)
+    network = randomised(plan, decoder=decoder)
     z = torch.randn(1, plan.lookback, dtype=torch.float64)
     real = torch.ones_like(z)
     plain, _ = network.forecast(torch.stack([z, real], -1), last=True)
@@ -94,3 +99,10 @@ def test_what_the_network_sees_round_trips(shift: float) -> None:
     assert real.all()
     values = store.units(series, 2).back(z).numpy()
     np.testing.assert_allclose(values, np.stack([panel[i][-6:] for i in range(3)]), rtol=1e-12)
+
+
+def test_the_inverse_hyperbolic_sine_is_torchs() -> None:
+    x = torch.cat([torch.linspace(-50, 50, 2001), torch.tensor([0.0, 1e-20, -1e18])]).requires_grad_()
+    torch.testing.assert_close(asinh(x), x.asinh(), rtol=1e-6, atol=1e-30)
+    ours, theirs = (torch.autograd.grad(f(x).sum(), x)[0] for f in (asinh, torch.asinh))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-12)

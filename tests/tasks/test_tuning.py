@@ -152,6 +152,13 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch: 
         tt.tune(DATA, quick())
 
 
+@pytest.mark.parametrize("space", [["decoder"], {"decoder": ["direct", "autoregressive"]}])
+def test_decoders_are_searched_where_they_are_named(space: Any) -> None:
+    found = tt.tune(DATA, quick(), 4, 1, space=space)
+    assert {trial.settings["decoder"] for trial in found.trials} == {"direct", "autoregressive"}
+    assert "decoder" not in tuning.SEARCHED
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -48,7 +48,7 @@ class Columns:
 
 
 def named_covariates(
-    future: str | None, past: str | None, static: str | None, holidays: str | None
+    future: str | None, past: str | None, static: str | None, holidays: str | None, *, calendar: bool
 ) -> Covariates | None:
     """The covariates of options with names of columns, separated by commas; None for none.
 
@@ -57,10 +57,10 @@ def named_covariates(
     """
     from throughtime.data.covariates import Covariates
 
-    if not (future or past or static or holidays):
+    if not (future or past or static or holidays or calendar):
         return None
     lists = [[name.strip() for name in (text or "").split(",") if name.strip()] for text in (future, past, static)]
-    return Covariates(*lists, holidays=holidays or "")
+    return Covariates(*lists, holidays=holidays or "", calendar=calendar)
 
 
 def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:

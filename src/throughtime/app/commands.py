@@ -30,6 +30,7 @@ Future = Annotated[
 Past = Annotated[str | None, typer.Option(help="Other columns that help to forecast.", show_default="none")]
 Static = Annotated[str | None, typer.Option(help="Columns with one value for a series.", show_default="none")]
 Holidays = Annotated[str | None, typer.Option(help="Country, such as DE or US-CA.", show_default="none")]
+Dates = Annotated[bool, typer.Option("--calendar", help="Know the time of day, of the week, month and year.")]
 FutureData = Annotated[
     Path | None, typer.Option(help="Second file with the columns known in advance.", show_default="none")
 ]
@@ -47,6 +48,7 @@ Horizon = Annotated[int, typer.Option(help="Steps to forecast.", show_default=Fa
 Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
 Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
 Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
+Decoder = Annotated[str, typer.Option(help="direct: all steps at once. autoregressive: one fed back into the next.")]
 PresetName = Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")]
 Seed = Annotated[int, typer.Option(help="Makes the run reproducible.")]
 Windows = Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")]
@@ -80,9 +82,11 @@ def forecast(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     budget: Annotated[
@@ -100,13 +104,13 @@ def forecast(
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     table = table if future_data is None else with_future(table, future_data)
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
     raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
@@ -124,9 +128,11 @@ def backtest(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Cell = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     against: Against = None,
@@ -141,12 +147,12 @@ def backtest(
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, likelihood=likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, None, likelihood, seed)
     backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
@@ -155,6 +161,7 @@ def compare(
     data: Data,
     horizon: Horizon,
     cell: Annotated[str, typer.Option(help="Cells with commas between them.")] = "rnn,gru,lstm",
+    decoder: Annotated[str, typer.Option(help="Decoders likewise: direct, autoregressive.")] = "direct",
     preset: Annotated[str, typer.Option(help="Presets likewise: fast, balanced, best.")] = "balanced",
     seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds from --seed on.")] = 1,
     windows: Windows = None,
@@ -167,6 +174,7 @@ def compare(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     budget: BudgetEach = None,
@@ -182,13 +190,13 @@ def compare(
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime.app.compare import forecasters, run
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, "", "", freq, missing, covariates, budget, random_state=seed)
-    networks = forecasters(settings, parts(cell), parts(preset))
+    settings = Settings(horizon, "", "", "", freq, missing, covariates, budget, random_state=seed)
+    networks = forecasters(settings, parts(cell), parts(decoder), parts(preset))
     run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
 
 
@@ -200,8 +208,8 @@ def tune(
     search: Annotated[
         str | None,
         typer.Option(
-            help="Settings to vary, with commas: cell, hidden_size, lookback, loss, learning_rate, dropout.",
-            show_default="all of these",
+            help="Settings to vary, with commas: cell, hidden_size, lookback, loss, learning_rate, dropout; decoder.",
+            show_default="all of these but the last",
         ),
     ] = None,
     windows: Annotated[
@@ -219,9 +227,11 @@ def tune(
     past: Past = None,
     static: Static = None,
     holidays: Holidays = None,
+    calendar: Dates = False,
     freq: Freq = None,
     missing: Missing = "mask",
     cell: Annotated[str, typer.Option(help="To start from: rnn, gru or lstm.")] = "gru",
+    decoder: Decoder = "direct",
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     budget: BudgetEach = None,
@@ -239,13 +249,13 @@ def tune(
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
-    covariates = named_covariates(future, past, static, holidays)
+    covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     table = table if future_data is None else with_future(table, future_data)
     from throughtime.app.forecast import Settings
     from throughtime.app.tune import Search, run
 
-    settings = Settings(horizon, cell, preset, freq, missing, covariates, budget, likelihood, random_state=seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
     wanted = Search(trials, windows, parts(search), storage)
     run(table, settings, wanted, place, as_json=json)
 

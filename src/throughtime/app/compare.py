@@ -1,4 +1,4 @@
-"""`throughtime compare`: several cells and presets over the same windows of the past, in one leaderboard."""
+"""`throughtime compare`: several cells, decoders and presets over the same windows of the past, in one leaderboard."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting import Comparison
 
 
-def forecasters(settings: Settings, cells: Sequence[str], presets: Sequence[str]) -> dict[str, Forecaster]:
-    """One forecaster for each cell and preset, named after what tells them apart."""
+def forecasters(
+    settings: Settings, cells: Sequence[str], decoders: Sequence[str], presets: Sequence[str]
+) -> dict[str, Forecaster]:
+    """One forecaster for each cell, decoder and preset, named after what tells them apart."""
+    choices = {"cell": cells, "decoder": decoders, "preset": presets}
+    varied = [name for name, values in choices.items() if len(values) > 1] or ["cell"]
     found = {}
-    for cell, preset in product(dict.fromkeys(cells), dict.fromkeys(presets)):
-        apart = [cell.upper()] if len(cells) > 1 or len(presets) == 1 else []
-        name = " ".join([*apart, *([preset] if len(presets) > 1 else [])])
-        found[name] = Forecaster(**vars(replace(settings, cell=cell, preset=preset)))
+    for values in product(*map(dict.fromkeys, choices.values())):
+        chosen = dict(zip(choices, values, strict=True))
+        words = [chosen[name].upper() if name == "cell" else chosen[name] for name in varied]
+        found[" ".join(words)] = Forecaster(**vars(replace(settings, **chosen)))
     return found
 
 

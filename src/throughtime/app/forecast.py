@@ -35,6 +35,7 @@ class Settings:
 
     horizon: int
     cell: str = "gru"
+    decoder: str = "direct"
     preset: str = "balanced"
     freq: str | None = None
     missing: str = "mask"

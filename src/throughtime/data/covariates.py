@@ -1,4 +1,4 @@
-"""What is known beside the values of a series: other columns, and the calendar's public holidays.
+"""What is known beside the values of a series: other columns, and the calendar.
 
 A user names columns by what is known of them: `future` ones also for the steps to forecast (prices, promotions, the
 weather as forecast), `past` ones until now, `static` ones once for a series. Each column becomes a `Feature`: numbers
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.calendar import CYCLES, Calendar, holiday_calendar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ ROLES = ("future", "past", "static")
 """What may be known of a column."""
 
 _MOST_CATEGORIES = 200
-_HOLIDAY, _NEAR = "holiday", "near_holiday"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Covariates:
         past: columns that are known up to the end of the history.
         static: columns that do not change within a series.
         holidays: country whose public holidays are known, such as 'DE', or one and its subdivision, such as 'US-CA'.
+        calendar: whether it is known where in the day, the week, the month and the year a date lies, as far as its
+            frequency tells.
 
     >>> Covariates(future=["price", "promotion"], holidays="DE").names
     ('price', 'promotion')
@@ -43,6 +45,7 @@ class Covariates:
     past: Sequence[str] = ()
     static: Sequence[str] = ()
     holidays: str = ""
+    calendar: bool = False
 
     def __post_init__(self) -> None:
         for role in ROLES:
@@ -53,17 +56,25 @@ class Covariates:
         again = [name for i, name in enumerate(self.names) if name in self.names[:i]]
         if again:
             raise InputError(f"covariates: {again[0]} is named twice; a column is either future, past or static")
+        if not isinstance(self.calendar, bool):
+            raise InputError(f"covariates: expected True or False as calendar, got {self.calendar!r}")
         if self.holidays:
             holiday_calendar(self.holidays, [2024])
 
     def __str__(self) -> str:
         parts = [(role, ", ".join(getattr(self, role))) for role in ROLES]
-        return "; ".join(f"{name}: {text}" for name, text in (*parts, ("holidays", self.holidays)) if text)
+        parts += [("holidays", self.holidays), ("calendar", "as dates tell" if self.calendar else "")]
+        return "; ".join(f"{name}: {text}" for name, text in parts if text)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns, in order of their roles."""
         return (*self.future, *self.past, *self.static)
+
+    @property
+    def dates(self) -> Calendar:
+        """What is known of every date."""
+        return Calendar(self.holidays, CYCLES if self.calendar else ())
 
     def role(self, name: str) -> str:
         """What is known of a column."""
@@ -78,7 +89,7 @@ class Feature:
         name: of the column.
         role: 'future', 'past' or 'static'.
         categories: words that it holds, the most frequent first; empty for numbers.
-        flag: whether it holds nothing but 0 and 1.
+        flag: whether its numbers are read as they are: it holds nothing but 0 and 1, or is the calendar's.
         mean: of its numbers.
         scale: their standard deviation, 1 where they do not vary.
     """
@@ -144,19 +155,19 @@ class Exogenous:
         features: of the C columns.
         values: of all series one after the other, NaN where unknown: (T, C).
         offsets: where each series begins, and the end: n+1 numbers.
-        country: whose holidays are known, '' for none.
+        calendar: what is known of every date.
     """
 
     features: list[Feature] = field(default_factory=list)
     values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
-    country: str = ""
+    calendar: Calendar = field(default_factory=Calendar)
 
     @classmethod
-    def of(cls, features: list[Feature], arrays: list[np.ndarray], country: str) -> Self:
+    def of(cls, features: list[Feature], arrays: list[np.ndarray], calendar: Calendar) -> Self:
         """From one array (T, C) for each series."""
         offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-        return cls(features, np.concatenate(arrays), offsets, country)
+        return cls(features, np.concatenate(arrays), offsets, calendar)
 
     def __getitem__(self, i: int) -> np.ndarray:
         return self.values[self.offsets[i] : self.offsets[i + 1]]
@@ -164,14 +175,13 @@ class Exogenous:
     @property
     def all_features(self) -> list[Feature]:
         """The features of columns, and those of the calendar."""
-        made = [Feature(name, "future", flag=True) for name in (_HOLIDAY, _NEAR)] if self.country else []
-        return [*self.features, *made]
+        return [*self.features, *(Feature(name, "future", flag=True) for name in self.calendar.names)]
 
     def kept(self, series: list[int]) -> Self:
         """Those of some series alone."""
         if not self.features:
             return self
-        return self.of(self.features, [self[i] for i in series], self.country)
+        return self.of(self.features, [self[i] for i in series], self.calendar)
 
     def course(self, i: int, stamps: np.ndarray) -> np.ndarray:
         """All features of series i at the stamps of its first steps, NaN where unknown: (len(stamps), C)."""
@@ -182,39 +192,4 @@ class Exogenous:
             for c, feature in enumerate(self.features):
                 if feature.role == "static" and len(known):
                     found[:, c] = known[0, c]
-        return np.concatenate([found, holidays(self.country, stamps)], 1) if self.country else found
-
-
-def holidays(country: str, stamps: np.ndarray) -> np.ndarray:
-    """Whether a holiday lies between each stamp and the next, and whether a day beside a holiday does: (T, 2)."""
-    days = stamps.astype("M8[D]")
-    if stamps.dtype.kind != "M":
-        raise InputError("covariates: holidays need dates, but the steps of the series are whole numbers")
-    step = max(1, int(np.median(np.diff(days).astype(int)))) if len(days) > 1 else 1
-    first, last = days.min() - 1, days.max() + step + 1
-    every = np.arange(first, last + 1)
-    years = range(int(str(first)[:4]), int(str(last)[:4]) + 1)
-    free = np.isin(every, np.array(holiday_calendar(country, years), dtype="M8[D]"))
-    beside = ~free & (np.roll(free, 1) | np.roll(free, -1))
-    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(np.stack([free, beside], 1), 0)])
-    at = (days - first).astype(int)
-    return np.minimum(sums[at + step] - sums[at], 1.0)
-
-
-def holiday_calendar(country: str, years: Sequence[int] | range) -> list[Any]:
-    """Public holidays as dates.
-
-    Raises:
-        InputError: for a country that is not known, and where the package `holidays` is missing.
-    """
-    try:
-        import holidays as package
-    except ImportError as error:
-        raise InputError("covariates: holidays need a package more: pip install throughtime[forecast]") from error
-    name, _, subdivision = country.partition("-")
-    try:
-        return sorted(package.country_holidays(name, subdiv=subdivision or None, years=list(years)))
-    except NotImplementedError:
-        raise InputError(
-            f"covariates: expected the code of a country such as DE or US-CA for holidays, got {country!r}"
-        ) from None
+        return np.concatenate([found, self.calendar.course(stamps)], 1) if self.calendar else found

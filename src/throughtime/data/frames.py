@@ -132,11 +132,11 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
     cells = {name: frame[name].to_list() for name in names}
     if known is None:
         features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
-        country = covariates.holidays
+        calendar = covariates.dates
     else:
-        features, country = known.features, known.country
+        features, calendar = known.features, known.calendar
     encoded = [feature.encode(cells[feature.name]) for feature in features]
-    return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), country)
+    return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
 
 
 def _kind(frame: nw.DataFrame) -> FrameKind:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Exogenous, Feature
 from throughtime.data.frequency import Frequency, infer
 
@@ -85,7 +86,7 @@ class Panel:
                 courses.append(_overlaid([panel.exogenous[i] for panel, i in parts], shifts))
         exogenous = self.exogenous
         if exogenous.features:
-            exogenous = exogenous.of(exogenous.features, courses, exogenous.country)
+            exogenous = exogenous.of(exogenous.features, courses, exogenous.calendar)
         merged = replace(self, ids=ids, starts=np.array(starts), exogenous=exogenous, notes=[*newer.notes])
         return merged._of(list(range(len(ids))), values)  # noqa: SLF001 - a panel of its own making
 
@@ -130,7 +131,7 @@ class Panel:
             grown[: len(arrays[i])] = arrays[i]
             grown[steps] = np.where(np.isnan(beside[rows]), grown[steps], beside[rows])
             arrays[i] = grown
-        return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.country))
+        return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.calendar))
 
     def check_ahead(self, horizon: int) -> None:
         """See that what must be known in advance is known for `horizon` steps.
@@ -162,15 +163,15 @@ class Rows:
     Attributes:
         features: of the C columns.
         cells: (rows, C), NaN where empty.
-        country: whose holidays are known.
+        calendar: what is known of every date.
     """
 
     features: list[Feature] = field(default_factory=list)
     cells: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    country: str = ""
+    calendar: Calendar = field(default_factory=Calendar)
 
     def __bool__(self) -> bool:
-        return bool(self.features or self.country)
+        return bool(self.features or self.calendar)
 
     def on_grid(self, name: Any, steps: np.ndarray, part: slice, length: int, notes: list[str]) -> np.ndarray:
         """The columns of a series on its grid, gaps of its first `length` steps filled from before: (T, C)."""
@@ -231,7 +232,7 @@ def panel(
     if (order != np.arange(len(order))).any() and _unsorted(codes, stamps):
         notes.append("The rows were not in the order of time; they were sorted.")
     codes, stamps, values = codes[order], stamps[order], values[order].astype(np.float64)
-    known = Rows() if beside is None else Rows(beside.features, beside.cells[order], beside.country)
+    known = Rows() if beside is None else Rows(beside.features, beside.cells[order], beside.calendar)
     has_future = any(feature.role == "future" for feature in known.features)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
@@ -241,6 +242,7 @@ def panel(
         if len(same):
             raise InputError(f"series {name}: two values for {show(stamps[part][same[0]])}; keep one row for each date")
     frequency = infer([stamps[part] for part in parts], freq)
+    calendar = known.calendar.at(frequency)
     arrays, courses, starts = [], [], []
     for name, part in zip(names, parts, strict=True):
         off = np.flatnonzero(frequency.off(stamps[part]))
@@ -268,7 +270,7 @@ def panel(
     if missing == "ffill":
         arrays = [_filled(array) for array in arrays]
     offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-    exogenous = Exogenous.of(known.features, courses, known.country) if known else Exogenous()
+    exogenous = Exogenous.of(known.features, courses, calendar) if known else Exogenous()
     found = Panel(
         names.tolist(), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes), exogenous
     )

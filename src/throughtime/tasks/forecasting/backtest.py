@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_WINDOWS = 5
 _OURS = "throughtime"
+_MEMORYLESS = {"cell": FEED_FORWARD, "decoder": "direct"}
 _LEVELS = tuple(
     range(10, 100, 10)
 )  # of intervals whose bounds are the quantiles 0.05, 0.1, …, 0.95, but for the median
@@ -95,7 +96,7 @@ def run(
         if trained is None or refit:
             settings = forecaster.get_params()
             trained = type(forecaster)(**settings).fit_panel(past, callbacks)
-            rival = type(forecaster)(**{**settings, "cell": FEED_FORWARD}).fit_panel(past, ()) if memoryless else None
+            rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
         windows.append(_Window.of(trained, rival, panel, past, cut, against))
     return _summary(windows, kind)
 

@@ -17,6 +17,7 @@ from throughtime.data.covariates import Covariates
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.decoders import DECODERS
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.model import Model
@@ -50,6 +51,8 @@ class Forecaster(BaseEstimator):
         horizon: F, steps to forecast, in steps of the series' frequency.
         cell: 'rnn', 'gru' or 'lstm'.
         hidden_size: H.
+        decoder: 'direct' forecasts all steps at once, 'autoregressive' one after the other, each fed back into the
+            next.
         lookback: steps that a forecast reads; decided from the data if None.
         season: steps of the season, 1 for none; found in the data if None.
         freq: such as 'h', '15min', 'MS' or 'monthly'; inferred if None.
@@ -83,6 +86,7 @@ class Forecaster(BaseEstimator):
         *,
         cell: str = "gru",
         hidden_size: int = 64,
+        decoder: str = "direct",
         lookback: int | None = None,
         season: int | None = None,
         freq: str | None = None,
@@ -98,6 +102,7 @@ class Forecaster(BaseEstimator):
         self.horizon = horizon
         self.cell = cell
         self.hidden_size = hidden_size
+        self.decoder = decoder
         self.lookback = lookback
         self.season = season
         self.freq = freq
@@ -330,8 +335,9 @@ class Forecaster(BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             features = panel.exogenous.all_features
-            sizes = {"cell": self.cell, "hidden_size": self.hidden_size, "dropout": preset.dropout}
-            network = SeasonNetwork(plan, **sizes, features=features, likelihood=LIKELIHOODS[self.likelihood])
+            sizes = {"cell": self.cell, "hidden_size": self.hidden_size, "decoder": self.decoder}
+            options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}
+            network = SeasonNetwork(plan, **sizes, **options, features=features)
         updates = self._updates(panel, plan)
         everything = Store(panel, plan)
         known = Store(panel.without_last(held_out), plan) if held_out else everything
@@ -386,7 +392,7 @@ class Forecaster(BaseEstimator):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise InputError(f"{name}: expected a whole number of 1 or more or None, got {value!r}")
-        for name, known in (("cell", CELLS), ("loss", LOSSES)):
+        for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
         if self.likelihood not in LIKELIHOODS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
 from throughtime.data.frequency import Frequency
@@ -38,7 +39,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "settings": _settings(forecaster),
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
-        "holidays": panel.exogenous.country,
+        "calendar": asdict(panel.exogenous.calendar),
         "calibration": {"weight": calibration.weight, "expert": calibration.expert, "horizons": calibration.horizons},
         "frequency": asdict(panel.frequency),
         "kind": asdict(forecaster.kind_),
@@ -120,9 +121,9 @@ def _network(
         raise ValueError(f"impossible sizes: {plan}")
     if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
         raise ValueError(f"impossible sizes: {plan}")
-    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "features": features}
+    sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "decoder": forecaster.decoder}
     options = {"likelihood": LIKELIHOODS[forecaster.likelihood], "dropout": Preset.of(forecaster.preset).dropout}
-    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options), tensors)
+    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options, features=features), tensors)
 
 
 def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
@@ -135,7 +136,7 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     whole = len(offsets) == len(ids) + 1 and len(starts) == len(ids) > 0
     if not whole or offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any():
         raise ValueError("the series and their lengths do not fit together")
-    exogenous = _exogenous(config, tensors, len(ids))
+    exogenous = _exogenous(config, tensors, len(ids), frequency)
     return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]), exogenous)
 
 
@@ -149,10 +150,13 @@ def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
     return paths
 
 
-def _exogenous(config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int) -> Exogenous:
-    """The covariates, which models of the first version do not have."""
-    features, country = [Feature(**each) for each in config.get("features", [])], config.get("holidays", "")
-    if not isinstance(country, str) or not (features or country):
+def _exogenous(
+    config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int, frequency: Frequency
+) -> Exogenous:
+    """The covariates, which models of the first version do not have; later ones had holidays alone of the calendar."""
+    features = [Feature(**each) for each in config.get("features", [])]
+    calendar = Calendar(**config.get("calendar", {"country": config.get("holidays", "")})).at(frequency)
+    if not (features or calendar):
         return Exogenous()
     values = _array(tensors, "panel.beside", "f8", 2)
     offsets = _array(tensors, "panel.beside_offsets", "i8")
@@ -163,7 +167,7 @@ def _exogenous(config: dict[str, Any], tensors: dict[str, torch.Tensor], series:
         known = column[np.isfinite(column)]
         if feature.categories and not np.isin(known, range(len(feature.categories) + 1)).all():
             raise ValueError(f"column {feature.name} holds codes of no category")
-    return Exogenous(features, values, offsets, country)
+    return Exogenous(features, values, offsets, calendar)
 
 
 def _array(tensors: dict[str, torch.Tensor], name: str, kind: str, dimensions: int = 1) -> np.ndarray:

@@ -19,6 +19,7 @@ from throughtime import __version__
 from throughtime._errors import InputError
 from throughtime.data.frames import FrameKind, read_frame
 from throughtime.tasks.forecasting import backtest
+from throughtime.tasks.forecasting.decoders import DECODERS
 from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.network import CELLS
 from throughtime.tasks.forecasting.plan import Plan
@@ -46,7 +47,7 @@ _MOST_WINDOWS = 2
 _LEARNING = ("learning_rate", "dropout")  # settings of the preset
 SEARCHED = ("cell", "hidden_size", "lookback", "loss", *_LEARNING)
 """Settings that a search varies, if nothing else is said."""
-_CHOSEN = (*SEARCHED, "season", "preset", "likelihood")  # may be varied between choices that are given
+_CHOSEN = (*SEARCHED, "decoder", "season", "preset", "likelihood")  # may be varied between choices that are given
 
 
 @dataclass(frozen=True)
@@ -180,13 +181,14 @@ def _space(space: dict[str, Values] | Sequence[str], forecaster: Forecaster, pas
         "cell": list(CELLS),
         "hidden_size": (16, 256),
         "lookback": [None, *sorted(shorter - {plan.lookback}, reverse=True)],
+        "decoder": list(DECODERS),
         "loss": list(LOSSES),
         "learning_rate": (1e-3, 1e-2),
         "dropout": (0.0, 0.4),
     }
     values = space if isinstance(space, dict) else {name: usual.get(name, ()) for name in space}
     for name, each in values.items():
-        known = _CHOSEN if isinstance(space, dict) else SEARCHED
+        known = _CHOSEN if isinstance(space, dict) else tuple(usual)
         if name not in known:
             raise InputError(f"space: expected some of {', '.join(known)}, got {name!r}")
         pair = isinstance(each, tuple) and len(each) == 2 and all(map(_number, each)) and each[0] < each[1]
@@ -234,7 +236,7 @@ def _skill(best: Backtest, default: Backtest) -> Skill:
 def _digest(panel: Panel, kind: FrameKind, forecaster: Forecaster, space: dict[str, Values], windows: int) -> str:
     """A name that another search does not have: of other data, settings or windows."""
     arrays = (panel.values, panel.offsets, panel.starts, panel.exogenous.values)
-    said = (panel.ids, panel.frequency, panel.exogenous.features, panel.exogenous.country, kind)
+    said = (panel.ids, panel.frequency, panel.exogenous.features, panel.exogenous.calendar, kind)
     asked = (sorted(forecaster.get_params().items()), list(space.items()), windows, __version__)
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays) + repr((said, asked)).encode()).hexdigest()
 

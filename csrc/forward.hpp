@@ -102,6 +102,9 @@ class ForwardRun {
           blocks_(blocks),
           input_block_(ForwardMemory<C, E>::chunk_rows(shape, slice.count) * G * W),
           past_caches_(lets_outputs_pass()),
+          in_place_(shape.folded && span<E> == 1 && !shape.problem.order && slice.stride == 1),
+          x_row_(in_place_ ? shape.problem.x.row : ForwardMember<C, E>::x_row(shape)),
+          x_(member.x),
           now_(memory.h[0]),
           next_(memory.h[1]) {}
 
@@ -116,9 +119,11 @@ class ForwardRun {
             const ptrdiff_t t = backwards ? p.steps - 1 - step : step;
             const ptrdiff_t before = active;
             active = slice_.active(t, before);
-            finish(active, before);  // rows that have ended; running backwards, rows only join
+            if (active != before) finish(active, before);  // rows that have ended; running backwards, rows only join
             if (active != before || step == 0) cut(active);
-            if (s_.folded) {
+            if (in_place_) {
+                x_ = static_cast<const E*>(f_.x) + p.x.at(t, slice_.first);
+            } else if (s_.folded) {
                 gather(t, active, 0);
             } else if (step == chunk_end) {
                 chunk_end = project(step, active);
@@ -241,16 +246,15 @@ class ForwardRun {
                     s_.folded ? bias
                               : Grid<const T>{memory_.inputs + b * input_block_ + (chunk_row + r) * G * W, input_block_,
                                               G * W};
-                product<E, G, Z>(
-                    {.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
-                     .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
-                           s_.far(s_.blocks * w_.hidden_block(s_))},
-                     .start = {inputs.data + Z * W, inputs.block, inputs.row},
-                     .late = {bias.data + G * W, bias.block, bias.row},
-                     .out = sums,
-                     .x = contiguous_rows<E>(member_.x + r * x_row(), x_row(), s_.folded ? s_.deep_inputs : 0),
-                     .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
-                    0, blocks, rows);
+                product<E, G, Z>({.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
+                                  .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
+                                        s_.far(s_.blocks * w_.hidden_block(s_))},
+                                  .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                                  .late = {bias.data + G * W, bias.block, bias.row},
+                                  .out = sums,
+                                  .x = contiguous_rows<E>(x_ + r * x_row_, x_row_, s_.folded ? s_.deep_inputs : 0),
+                                  .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
+                                 0, blocks, rows);
                 pointwise(t, b, blocks, r, rows, sums, inputs);
             }
         }
@@ -261,12 +265,12 @@ class ForwardRun {
                    Grid<T> sums, Grid<const T> inputs) const {
         const SliceRows at(slice_);
         const ptrdiff_t hidden = s_.hidden, y_row = s_.problem.y.row, h_row = this->h_row(), count = slice_.count;
-        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = this->x_row();
+        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = x_row_;
         const ptrdiff_t kept_block = s_.kept_block(t, slice_), kept_row = s_.kept_row(slice_);
         const bool past_caches = past_caches_;
         E* const y = static_cast<E*>(f_.y) + s_.y_at(direction_, t, 0);
         T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, slice_) : nullptr;
-        const E *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
+        const E *const x = x_ + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
         const E* const now = now_ + first_row * h_row;
         const T* const diagonals = w_.diagonal;
         E* const next_h = next_ + first_row * h_row;
@@ -319,6 +323,9 @@ class ForwardRun {
     const Range blocks_;
     const ptrdiff_t input_block_;
     const bool past_caches_;
+    const bool in_place_;    // folded inputs are read where they stand, since rows follow each other
+    const ptrdiff_t x_row_;  // from one row of them to the next
+    const E* x_;             // those of this step
     ptrdiff_t tall_ = 0, wide_ = 1;
     E *now_, *next_;
 };
@@ -346,7 +353,7 @@ void forward(const Forward& f) {
     const Share share = Share::of(p, C::gates);
     const int items = share.slices * p.directions;
     const bool alone = share.packs_alone(p.directions, ptrdiff_t(packed_bytes<C, E>(p)));
-    if (f.kept) static_cast<Sum<E>*>(f.kept)[0] = Sum<E>(share.slices);
+    if (f.kept) store(static_cast<Sum<E>*>(f.kept), splat<Vec<E>>(Sum<E>(share.slices)));
 
     auto* const weights = new ForwardWeights<C, E>[size_t(items)];
     auto* const memory = new ForwardMemory<C, E>[size_t(items)];

@@ -40,7 +40,8 @@ SHAPES = (
 
 LAYERS = ("RNN", "GRU", "LSTM")
 _TORCH = "torch.nn"
-_SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever: its code is in the caches for most of it
+_SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever
+_REST = 0.02  # seconds before it, for threads of the one before wait so long for more work, and would be in the way
 _PAIRS = 5  # at least
 
 
@@ -109,6 +110,8 @@ def measure(layer: str, shape: tuple[int, int, int, int], mode: str, seconds: fl
     until = time.perf_counter() + seconds
     while len(times["ours"]) < _PAIRS or time.perf_counter() < until:
         for name, call in calls.items():
+            time.sleep(_REST)
+            call()  # wakes its threads, and brings its code and data back into the caches
             times[name].append(_time(call, repeats[name]))
     own = times.pop("ours")
     ratios = {name: statistics.median(map(truediv, its, own)) for name, its in times.items()}

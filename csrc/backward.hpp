@@ -23,12 +23,15 @@ struct BackwardWeights {
     }
     static ptrdiff_t depth(const S& s) { return s.blocks * S::G * S::W; }
 
-    void pack_hidden(const S& s, const Weights& from, ptrdiff_t b) const {
-        pack_block(s, static_cast<const T*>(from.w_hh), s.hidden, S::Z, b, wh);
-        s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
-    }
-    void pack_inputs(const S& s, const Weights& from, ptrdiff_t b) const {
-        pack_block(s, static_cast<const T*>(from.w_ih), s.inputs, 0, b, wx);
+    // The share of one of several threads; those of the inputs where they are wanted.
+    void pack_share(const S& s, const Weights& from, bool inputs, int me, int all) const {
+        for (ptrdiff_t b = me; b < s.blocks; b += all) {
+            pack_block(s, static_cast<const T*>(from.w_hh), s.hidden, S::Z, b, wh);
+            s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
+        }
+        if (inputs)
+            for (ptrdiff_t b = me; b < s.input_blocks; b += all)
+                pack_block(s, static_cast<const T*>(from.w_ih), s.inputs, 0, b, wx);
     }
 
   private:
@@ -251,10 +254,10 @@ class BackwardRun {
             }
         } else {
             found.h = static_cast<const T*>(f_.y) + s_.y_at(direction_, earlier, n);
-            found.state_block = s_.kept_block(earlier);
+            found.state_block = s_.kept_block(earlier, slice_);
             for (int j = 1; j < S::S; ++j)
-                found.state[j] = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, earlier, slice_.slot(r)) +
-                                 (C::kept + j - 1) * W;
+                found.state[j] = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, earlier, slice_) +
+                                 r * s_.kept_row(slice_) + (C::kept + j - 1) * W;
         }
         return found;
     }
@@ -264,7 +267,8 @@ class BackwardRun {
     void pointwise(ptrdiff_t t, ptrdiff_t active, ptrdiff_t first_chunk_row) const {
         const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count), hidden = s_.hidden, count = slice_.count;
         const ptrdiff_t panel_block = Memory::panel_block(capacity), vector_block = Memory::vector_block(capacity);
-        const ptrdiff_t kept_block = s_.kept_block(t);
+        const ptrdiff_t kept_block = s_.kept_block(t, slice_), kept_row = s_.kept_row(slice_);
+        const T* const kept_here = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, t, slice_);
         const Range blocks = blocks_;
         T *const panel = memory_.panel + first_chunk_row * columns * W, *const carry = memory_.carry;
         T *const hiddens = memory_.hidden + first_chunk_row * W, *const ddiagonals = memory_.ddiagonal;
@@ -277,8 +281,7 @@ class BackwardRun {
             const T* const y = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, n);
             const T* const dy =
                 f_.dy ? static_cast<const T*>(f_.dy) + f_.dy_layout.at(t, n) + direction_ * hidden : nullptr;
-            const T* const kept =
-                static_cast<const T*>(f_.kept) + (S::kept ? s_.kept_at(direction_, t, slice_.slot(r)) : 0);
+            const T* const kept = kept_here + r * kept_row;
             member_.x_at[first_chunk_row + r] = s_.problem.x.at(t, n);
             for (ptrdiff_t b = blocks.first; b < blocks.last; ++b) {
                 V keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)], ddiagonal[larger(S::D, 1)], previous[S::S],
@@ -476,15 +479,19 @@ template <class C, class T>
 void backward(const Backward& f) {
     const Problem& p = f.problem;
     const Shape<C, T> shape{p};
-    const Share share = Share::of(p, C::gates);
+    const Share share = Share::of(p, C::gates, int(static_cast<const T*>(f.kept)[0]));  // as forward has cut it
     const int items = share.slices * p.directions;
+    const ptrdiff_t packed_bytes = shape.blocks * BackwardWeights<C, T>::depth(shape) * shape.W * ptrdiff_t(sizeof(T));
+    const bool alone = share.packs_alone(p.directions, packed_bytes);
 
-    BackwardWeights<C, T> weights[max_directions];
+    auto* const weights = new BackwardWeights<C, T>[size_t(items)];
     auto* const memory = new BackwardMemory<C, T>[size_t(items)];
     auto* const members = new BackwardMember<C, T>[size_t(items * share.team)];
     const Scratch scratch([&](Pieces& pieces) {
-        for (int d = 0; d < p.directions; ++d) weights[d].layout(pieces, shape, f.dx[d] != nullptr);
+        for (int d = 0; d < p.directions && !alone; ++d) weights[d].layout(pieces, shape, f.dx[d] != nullptr);
         for (int i = 0; i < items; ++i) {
+            pieces.turn_page();
+            if (alone) weights[i].layout(pieces, shape, f.dx[i / share.slices] != nullptr);
             const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
             memory[i].layout(pieces, shape, count);
             for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
@@ -492,18 +499,18 @@ void backward(const Backward& f) {
     });
 
     Barrier packed, done;
-    parallel(share.threads(p.directions), [&](int me, int all) {
-        for (int d = 0; d < p.directions; ++d) {
-            for (ptrdiff_t b = me; b < shape.blocks; b += all) weights[d].pack_hidden(shape, f.weights[d], b);
-            if (f.dx[d])
-                for (ptrdiff_t b = me; b < shape.input_blocks; b += all) weights[d].pack_inputs(shape, f.weights[d], b);
+    parallel(smaller(share.threads(p.directions), larger(1, p.threads)), [&](int me, int all) {
+        if (!alone) {
+            for (int d = 0; d < p.directions; ++d)
+                weights[d].pack_share(shape, f.weights[d], f.dx[d] != nullptr, me, all);
+            packed.wait(all);
         }
-        packed.wait(all);
         const int team = all == items * share.team ? share.team : 1;
         for (int item = me / team; item < items; item += all / team) {
             const int direction = item / share.slices;
             const Slice slice = Slice::of(p, item % share.slices, share.slices);
-            BackwardRun<C, T>(shape, f, direction, slice, weights[direction], memory[item],
+            if (alone) weights[item].pack_share(shape, f.weights[direction], f.dx[direction] != nullptr, 0, 1);
+            BackwardRun<C, T>(shape, f, direction, slice, weights[alone ? item : direction], memory[item],
                               members[item * share.team + me % team], me % team, team)();
         }
         done.wait(all);
@@ -513,6 +520,7 @@ void backward(const Backward& f) {
     });
     delete[] members;
     delete[] memory;
+    delete[] weights;
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

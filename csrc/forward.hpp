@@ -101,6 +101,10 @@ class ForwardRun {
           member_(member),
           blocks_(blocks),
           input_block_(ForwardMemory<C, E>::chunk_rows(shape, slice.count) * G * W),
+          past_caches_(lets_outputs_pass()),
+          in_place_(shape.folded && span<E> == 1 && !shape.problem.order && slice.stride == 1),
+          x_row_(in_place_ ? shape.problem.x.row : ForwardMember<C, E>::x_row(shape)),
+          x_(member.x),
           now_(memory.h[0]),
           next_(memory.h[1]) {}
 
@@ -115,9 +119,11 @@ class ForwardRun {
             const ptrdiff_t t = backwards ? p.steps - 1 - step : step;
             const ptrdiff_t before = active;
             active = slice_.active(t, before);
-            finish(active, before);  // rows that have ended; running backwards, rows only join
+            if (active != before) finish(active, before);  // rows that have ended; running backwards, rows only join
             if (active != before || step == 0) cut(active);
-            if (s_.folded) {
+            if (in_place_) {
+                x_ = static_cast<const E*>(f_.x) + p.x.at(t, slice_.first);
+            } else if (s_.folded) {
                 gather(t, active, 0);
             } else if (step == chunk_end) {
                 chunk_end = project(step, active);
@@ -132,9 +138,21 @@ class ForwardRun {
             if (team > 1) fetch_state(active);
         }
         finish(0, backwards ? slice_.count : active);
+        if (past_caches_) fence();
     }
 
   private:
+    // Whether outputs go past the caches: where other threads write what stands beside them in every step, they would
+    // fetch each other's lines ahead all the time.
+    bool lets_outputs_pass() const {
+        const Layout& y = s_.problem.y;
+        const ptrdiff_t line = vector_bytes / ptrdiff_t(sizeof(E));
+        const bool aligned = reinterpret_cast<uintptr_t>(f_.y) % vector_bytes == 0 && s_.hidden % line == 0 &&
+                             y.row % line == 0 && y.step % line == 0;
+        const bool beside =
+            s_.problem.directions > 1 || (slice_.count < s_.problem.batch && (y.offsets || y.row < y.step));
+        return fills_line && span<E> == 1 && aligned && beside;
+    }
     ptrdiff_t h_row() const { return ForwardMemory<C, E>::h_row(s_); }
     ptrdiff_t x_row() const { return ForwardMember<C, E>::x_row(s_); }
     T* state(int j, ptrdiff_t b, ptrdiff_t r) const { return memory_.state[j] + (b * slice_.count + r) * W; }
@@ -228,16 +246,15 @@ class ForwardRun {
                     s_.folded ? bias
                               : Grid<const T>{memory_.inputs + b * input_block_ + (chunk_row + r) * G * W, input_block_,
                                               G * W};
-                product<E, G, Z>(
-                    {.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
-                     .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
-                           s_.far(s_.blocks * w_.hidden_block(s_))},
-                     .start = {inputs.data + Z * W, inputs.block, inputs.row},
-                     .late = {bias.data + G * W, bias.block, bias.row},
-                     .out = sums,
-                     .x = contiguous_rows<E>(member_.x + r * x_row(), x_row(), s_.folded ? s_.deep_inputs : 0),
-                     .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
-                    0, blocks, rows);
+                product<E, G, Z>({.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
+                                  .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
+                                        s_.far(s_.blocks * w_.hidden_block(s_))},
+                                  .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                                  .late = {bias.data + G * W, bias.block, bias.row},
+                                  .out = sums,
+                                  .x = contiguous_rows<E>(x_ + r * x_row_, x_row_, s_.folded ? s_.deep_inputs : 0),
+                                  .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
+                                 0, blocks, rows);
                 pointwise(t, b, blocks, r, rows, sums, inputs);
             }
         }
@@ -248,10 +265,12 @@ class ForwardRun {
                    Grid<T> sums, Grid<const T> inputs) const {
         const SliceRows at(slice_);
         const ptrdiff_t hidden = s_.hidden, y_row = s_.problem.y.row, h_row = this->h_row(), count = slice_.count;
-        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = this->x_row(), kept_block = s_.kept_block(t);
+        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = x_row_;
+        const ptrdiff_t kept_block = s_.kept_block(t, slice_), kept_row = s_.kept_row(slice_);
+        const bool past_caches = past_caches_;
         E* const y = static_cast<E*>(f_.y) + s_.y_at(direction_, t, 0);
-        T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, 0) : nullptr;
-        const E *const x = member_.x + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
+        T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, slice_) : nullptr;
+        const E *const x = x_ + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
         const E* const now = now_ + first_row * h_row;
         const T* const diagonals = w_.diagonal;
         E* const next_h = next_ + first_row * h_row;
@@ -276,12 +295,14 @@ class ForwardRun {
             C::template forward<V>(columns, diagonal, previous, next, keep);
 
             store(next_h + i * h_row + b * W, next[0]);
-            store_units(y + at.row(r) * y_row, hidden, b, next[0]);
+            if (past_caches)
+                store_past_caches(y + at.row(r) * y_row + b * W, next[0]);
+            else
+                store_units(y + at.row(r) * y_row, hidden, b, next[0]);
             for (int k = S::apart; k < S::S; ++k) store(states[k] + (j * count + i) * W, next[k]);
             for (int k = 1; k < S::S; ++k) keep[C::kept + k - 1] = next[k];
             if (kept)
-                for (int k = 0; k < S::kept; ++k)
-                    store(kept + b * kept_block + (at.slot(r) * S::kept + k) * W, keep[k]);
+                for (int k = 0; k < S::kept; ++k) store(kept + b * kept_block + r * kept_row + k * W, keep[k]);
         };
         // The longer loop inside, so that constants are loaded less often.
         if (rows < blocks)
@@ -301,6 +322,10 @@ class ForwardRun {
     const ForwardMember<C, E>& member_;
     const Range blocks_;
     const ptrdiff_t input_block_;
+    const bool past_caches_;
+    const bool in_place_;    // folded inputs are read where they stand, since rows follow each other
+    const ptrdiff_t x_row_;  // from one row of them to the next
+    const E* x_;             // those of this step
     ptrdiff_t tall_ = 0, wide_ = 1;
     E *now_, *next_;
 };
@@ -327,16 +352,21 @@ void forward(const Forward& f) {
     const Shape<C, E> shape{p};
     const Share share = Share::of(p, C::gates);
     const int items = share.slices * p.directions;
+    const bool alone = share.packs_alone(p.directions, ptrdiff_t(packed_bytes<C, E>(p)));
+    if (f.kept) store(static_cast<Sum<E>*>(f.kept), splat<Vec<E>>(Sum<E>(share.slices)));
 
-    ForwardWeights<C, E> weights[max_directions];
+    auto* const weights = new ForwardWeights<C, E>[size_t(items)];
     auto* const memory = new ForwardMemory<C, E>[size_t(items)];
     auto* const members = new ForwardMember<C, E>[size_t(items * share.team)];
     const Scratch scratch([&](Pieces& pieces) {
-        for (int d = 0; d < p.directions; ++d) {
-            Pieces own(static_cast<char*>(f.packed[d]));
-            weights[d].layout(f.packed[d] ? own : pieces, shape);
-        }
+        const auto place_weights = [&](int i, int direction) {
+            Pieces given(static_cast<char*>(f.packed[direction]));
+            weights[i].layout(f.packed[direction] ? given : pieces, shape);
+        };
+        for (int d = 0; d < p.directions && !alone; ++d) place_weights(d, d);
         for (int i = 0; i < items; ++i) {
+            pieces.turn_page();
+            if (alone) place_weights(i, i / share.slices);
             const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
             memory[i].layout(pieces, shape, count);
             for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
@@ -345,21 +375,26 @@ void forward(const Forward& f) {
 
     Barrier packed;
     parallel(share.threads(p.directions), [&](int me, int all) {
-        for (int d = 0; d < p.directions; ++d)
-            if (!f.packed[d])
-                for (ptrdiff_t b = me; b < shape.blocks; b += all) weights[d].pack(shape, f.weights[d], b);
-        packed.wait(all);
+        if (!alone) {
+            for (int d = 0; d < p.directions; ++d)
+                if (!f.packed[d])
+                    for (ptrdiff_t b = me; b < shape.blocks; b += all) weights[d].pack(shape, f.weights[d], b);
+            packed.wait(all);
+        }
         // With fewer threads than asked for there are no teams, since members wait for each other.
         const int team = all == items * share.team ? share.team : 1;
         for (int item = me / team; item < items; item += all / team) {
             const int direction = item / share.slices;
             const Slice slice = Slice::of(p, item % share.slices, share.slices);
-            ForwardRun<C, E>(shape, f, direction, slice, weights[direction], memory[item],
+            if (alone && !f.packed[direction])
+                for (ptrdiff_t b = 0; b < shape.blocks; ++b) weights[item].pack(shape, f.weights[direction], b);
+            ForwardRun<C, E>(shape, f, direction, slice, weights[alone ? item : direction], memory[item],
                              members[item * share.team + me % team], Range::part(shape.blocks, me % team, team))(team);
         }
     });
     delete[] members;
     delete[] memory;
+    delete[] weights;
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

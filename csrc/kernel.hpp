@@ -94,15 +94,17 @@ struct Kernel {
     size_t (*packed_bytes)(const Problem&);  // of one direction; only the sizes of the problem matter
     void (*pack)(const Problem&, const Weights&, void*);
 
+    // A vector in front tells into how many slices the batch was cut.
     ptrdiff_t kept_scalars(ptrdiff_t rows, ptrdiff_t hidden, int directions) const {
-        return directions * rows * ((hidden + lanes - 1) / lanes * lanes) * kept;
+        return lanes + directions * rows * ((hidden + lanes - 1) / lanes * lanes) * kept;
     }
     // Where the value of a state besides h (from 1 on) after step t stands in what a single direction without lengths
-    // has kept.
+    // has kept, in one slice.
     ptrdiff_t kept_state_at(ptrdiff_t t, ptrdiff_t n, ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t unit,
                             int state) const {
         const ptrdiff_t blocks = (hidden + lanes - 1) / lanes, block = unit / lanes;
-        return ((t * blocks + block) * batch + n) * kept * lanes + (kept - states + state) * lanes + unit % lanes;
+        return lanes + ((t * blocks + block) * batch + n) * kept * lanes + (kept - states + state) * lanes +
+               unit % lanes;
     }
 };
 

@@ -54,30 +54,38 @@ struct Share {
     int slices;  // of the batch, for each direction
     int team;    // threads for each slice
 
-    static Share of(const Problem& p, int gates) {
+    // Into as many slices as the threads are worth, unless they are given.
+    static Share of(const Problem& p, int gates, int slices = 0) {
         const double step = 2.0 * gates * double(p.hidden) * double(p.hidden + p.inputs);  // operations of one row
         const double all = step * double(p.batch) * double(p.steps) * p.directions;
         // Below some microseconds of work a second thread costs more than it brings.
         const int threads = all < 4e5 ? 1 : larger(1, p.threads);
         const int wanted = ceil_div(threads, p.directions);
-        Share share{int(larger(ptrdiff_t(1), smaller(ptrdiff_t(wanted), p.batch))), 1};
+        Share share{slices > 0 ? slices : int(larger(ptrdiff_t(1), smaller(ptrdiff_t(wanted), p.batch))), 1};
         const int spare = threads / (share.slices * p.directions);
         // A team meets at every step, and has to be woken for the call.
         if (spare > 1 && step * double(p.batch) > 1e5 && all > 8e6) share.team = spare;
         return share;
     }
     int threads(int directions) const { return slices * team * directions; }
+    // Whether each item packs the weights for itself, since a thread is slower to fetch what another one has written.
+    bool packs_alone(int directions, ptrdiff_t bytes) const {
+        return team == 1 && (slices * directions == 1 || bytes <= ptrdiff_t(256) << 10);
+    }
 };
 
 // Some rows of the batch, longest first.
 struct Slice {
     const Problem& problem;
     ptrdiff_t first, stride, count;
+    ptrdiff_t before;  // rows of the slices before it
 
     static Slice of(const Problem& p, ptrdiff_t index, ptrdiff_t slices) {
-        if (p.lengths) return {p, index, slices, (p.batch - index + slices - 1) / slices};  // dealt out: equal work
+        if (p.lengths)  // dealt out: equal work
+            return {p, index, slices, (p.batch - index + slices - 1) / slices,
+                    p.batch / slices * index + smaller(index, p.batch % slices)};
         const Range range = Range::part(p.batch, index, slices);
-        return {p, range.first, 1, range.count()};
+        return {p, range.first, 1, range.count(), range.first};
     }
     ptrdiff_t slot(ptrdiff_t r) const { return first + r * stride; }
     ptrdiff_t row(ptrdiff_t r) const { return problem.order ? problem.order[slot(r)] : slot(r); }
@@ -113,6 +121,8 @@ class Pieces {
         used_ = first + bytes;
         return block_ ? reinterpret_cast<T*>(block_ + first) : nullptr;
     }
+    // What is fetched ahead ends with a page, so what threads have for themselves begins with one.
+    void turn_page() { used_ = ceil_div(used_, page) * page; }
     size_t used() const { return used_; }
 
   private:
@@ -164,11 +174,18 @@ struct Shape {
     static bool far(ptrdiff_t count) { return count * ptrdiff_t(sizeof(E)) > ptrdiff_t(1) << 20; }
     static ptrdiff_t whole(ptrdiff_t count) { return ceil_div(count, ptrdiff_t(span<E>)) * span<E>; }
     ptrdiff_t kept_rows() const { return problem.rows_before(problem.steps); }
-    // Where the vectors kept for step t, block b and slot begin; those of the next block follow `kept_block(t)` later.
-    ptrdiff_t kept_at(int direction, ptrdiff_t t, ptrdiff_t slot) const {
-        return ((direction * kept_rows() + problem.rows_before(t)) * blocks + slot) * kept * W;
+    // Where the vectors kept for step t begin, and how far apart those of blocks and rows are. Each slice has its own
+    // memory, so that threads do not fetch each other's; packed sequences follow each other step by step.
+    ptrdiff_t kept_at(int direction, ptrdiff_t t, const Slice& slice) const {
+        const ptrdiff_t rows =
+            problem.y.offsets ? problem.rows_before(t) : problem.steps * slice.before + t * slice.count;
+        const ptrdiff_t first = problem.y.offsets ? slice.first : 0;
+        return W + ((direction * kept_rows() + rows) * blocks + first) * kept * W;
     }
-    ptrdiff_t kept_block(ptrdiff_t t) const { return problem.rows_at(t) * kept * W; }
+    ptrdiff_t kept_block(ptrdiff_t t, const Slice& slice) const {
+        return (problem.y.offsets ? problem.rows_at(t) : slice.count) * kept * W;
+    }
+    ptrdiff_t kept_row(const Slice& slice) const { return (problem.y.offsets ? slice.stride : 1) * kept * W; }
     // Start of row n in a (D, N, H) tensor.
     ptrdiff_t state_at(int direction, ptrdiff_t n) const { return (direction * problem.batch + n) * hidden; }
     ptrdiff_t y_at(int direction, ptrdiff_t t, ptrdiff_t n) const { return problem.y.at(t, n) + direction * hidden; }

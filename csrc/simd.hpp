@@ -118,6 +118,25 @@ THROUGHTIME_INLINE void store(T* p, Vec<T> v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
+// Whether a vector fills a line of the caches, so that it can go to memory past them.
+inline constexpr bool fills_line = vector_bytes == 64;
+
+// To where a line begins. A line that goes past the caches is fetched from nobody's, and what follows it is not fetched
+// in advance. Only after `fence` are other threads sure to see it.
+template <class T>
+THROUGHTIME_INLINE void store_past_caches(T* p, Vec<T> v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __m512i(v));
+#else
+    store(p, v);
+#endif
+}
+THROUGHTIME_INLINE void fence() {
+#if defined(__AVX512F__)
+    _mm_sfence();
+#endif
+}
+
 // The first `count` lanes from memory, zero in the others; never reads behind them.
 template <class T>
 THROUGHTIME_INLINE Vec<T> load_first(const T* p, ptrdiff_t count) {

@@ -96,7 +96,7 @@ def unfold(
         elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
             if kernel.accepts(x, weights):
                 call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
-                y, *finals = _Scan.apply(call, x, *state, *weights)
+                y, *finals = _apply(call, x, *state, *weights)
                 return y, tuple(finals)
         else:
             tables = () if ragged is None else ragged.tables
@@ -253,6 +253,10 @@ class _Scan(torch.autograd.Function):
         tables = () if call.ragged is None else call.ragged.tables
         options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
         return None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
+
+
+# `_Scan.apply` without what it does for transforms of torch.func, none of which is at work where a kernel is found.
+_apply: Any = super(torch.autograd.Function, _Scan).apply  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _any_batched(tensors: Sequence[Tensor | None]) -> bool:

@@ -23,7 +23,10 @@ TABLES = {
     "an empty file": ([], "data.csv is empty"),
     "a header alone": (GOOD[:1], "got a header alone"),
     "one row": (GOOD[:2], "expected 2 rows or more, got 1"),
-    "no column of numbers": (monthly(["a"] * 36), "expected a column of numbers to forecast, got month, sales"),
+    "no column of numbers": (
+        monthly(["a"] * 36),
+        "expected a column of numbers to forecast, got month ('2000-01-01'), sales ('a')",
+    ),
     "text among numbers": (changed(18, f"{month(16)},1O1"), "data.csv, line 18, column sales: '1O1' is no number"),
     "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is no date"),
     "no date": (changed(18, ",7"), "data.csv, line 18, column month: there is no date"),

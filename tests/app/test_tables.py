@@ -31,6 +31,25 @@ def test_a_decimal_comma_is_understood_where_commas_separate_nothing(tmp_path: P
     assert read(tmp_path, ["day;y", "2024-01-01;1,5", "2024-01-02;-0,25"]).frame["y"].to_list() == [1.5, -0.25]
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ('"1,234,567.5"', 1234567.5),
+        ('"-1,234"', -1234.0),
+        ("1 234.5", 1234.5),
+        ("1'234'567", 1234567.0),
+        ("1.234.567,5;", 1234567.5),
+        ("1.234,5;", 1234.5),
+        ("1\u202f234,5;", 1234.5),
+        ("1.234;", 1.234),
+    ],
+)
+def test_marks_between_thousands_are_understood(written: str, value: float, tmp_path: Path) -> None:
+    separator = ";" if written.endswith(";") else ","
+    lines = [f"day{separator}y", *(f"2024-01-0{day}{separator}{written.rstrip(';')}" for day in (1, 2))]
+    assert read(tmp_path, lines).frame["y"].to_list() == [value] * 2
+
+
 @pytest.mark.parametrize("missing", ["", "NA", "NaN", "null", "-"])
 def test_a_missing_value_is_null(missing: str, tmp_path: Path) -> None:
     assert read(tmp_path, monthly([1, missing, 3])).frame["y"].to_list() == [1, None, 3]
@@ -44,11 +63,21 @@ def test_a_missing_value_is_null(missing: str, tmp_path: Path) -> None:
         (["20240130", "20240131"], "2024-01-30 00:00:00"),
         (["2024-01", "2024-02"], "2024-01-01 00:00:00"),
         (["2024-01-30 10:00", "2024-01-30 11:00"], "2024-01-30 10:00:00"),
+        (["1706608800", "1706612400"], "2024-01-30 10:00:00"),
+        (["1706608800000", "1706612400000"], "2024-01-30 10:00:00"),
     ],
 )
 def test_dates_are_read_as_written(written: list[str], first: str, tmp_path: Path) -> None:
     ds = read(tmp_path, ["when,y", *(f"{date},1" for date in written)], time="when").frame["ds"]
     assert str(ds.cast(pl.Datetime)[0]) == first
+
+
+def test_hours_that_are_read_in_utc_are_said_to_be(tmp_path: Path) -> None:
+    lines = ["when,y", *(f"2024-03-31 {hour:02}:00+0{1 + (hour > 2)}:00,1" for hour in (0, 1, 3, 4))]
+    table = read(tmp_path, lines)
+    assert str(table.frame["ds"][0]) == "2024-03-30 23:00:00"
+    assert any("in UTC" in note for note in table.notes)
+    assert not any("in UTC" in note for note in read(tmp_path, lines[:3]).notes)
 
 
 def test_years_stay_whole_numbers(tmp_path: Path) -> None:

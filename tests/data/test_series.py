@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
-from throughtime.data.frames import parse_dates, read_frame
+from throughtime.data.frames import read_frame
 
 if TYPE_CHECKING:
     from throughtime.data.series import Panel
@@ -130,27 +130,6 @@ def test_a_frequency_may_be_finer_than_the_calendar_shows() -> None:
 def test_an_unknown_frequency_is_refused() -> None:
     with pytest.raises(InputError, match="freq: expected a frequency such as"):
         read(frame(), freq="fortnightly")
-
-
-@pytest.mark.parametrize(
-    ("texts", "first"),
-    [
-        (["1949-01", "1949-02"], "1949-01-01"),
-        (["2024-01-31", "2024-02-01"], "2024-01-31"),
-        (["2016-07-01 00:00:00", "2016-07-01 01:00:00"], "2016-07-01"),
-        (["31.01.2024", "01.02.2024"], "2024-01-31"),
-        (["01/31/2024", "02/01/2024"], "2024-01-31"),
-        (["31/01/2024", "01/02/2024"], "2024-01-31"),
-        (["Jan 2024", "Feb 2024"], "2024-01-01"),
-    ],
-)
-def test_dates_are_read_from_text(texts: list[str], first: str) -> None:
-    assert parse_dates(texts)[0] == np.datetime64(first)
-
-
-def test_text_that_is_no_date_is_named() -> None:
-    with pytest.raises(InputError, match="row 2 is no date: 'soon'"):
-        parse_dates(["2024-01-01", "soon"])
 
 
 def test_dates_of_a_time_zone_come_back_in_it() -> None:

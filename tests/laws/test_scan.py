@@ -66,7 +66,7 @@ def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("sizes", [(30, 1, 3, 130), (30, 7, 3, 40), (30, 64, 20, 40)])
+@pytest.mark.parametrize("sizes", [(30, 1, 3, 130), (30, 7, 3, 40), (30, 64, 20, 40), (30, 9, 3, 64)])
 def test_threads_change_nothing(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int, int]) -> None:
     steps, batch, inputs, hidden = sizes
     module = getattr(nn, layer)(inputs, hidden, dtype=dtype)
@@ -130,6 +130,25 @@ def test_gradients_are_reproducible_bit_for_bit(layer: str) -> None:
         results.append([p.grad.clone() for p in module.parameters()])
     assert_close(results[1], results[0], "exact")
     assert_close(results[2], results[0], "exact")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("lengths", [None, [30, 1, 29, 7, 30, 0, 13, 2, 24]])
+def test_gradients_may_be_taken_with_other_threads_than_the_outputs(layer: str, lengths: list[int] | None) -> None:
+    module = getattr(nn, layer)(3, 64)
+    x = torch.randn(30, 9, 3)
+    results = []
+    try:
+        for forward, backward in ((2, 2), (2, 1), (1, 1), (1, 2)):
+            torch.set_num_threads(forward)
+            loss = module(x, lengths=lengths)[0].square().sum()
+            torch.set_num_threads(backward)
+            results.append(torch.autograd.grad(loss, list(module.parameters())))
+    finally:
+        torch.set_num_threads(2)
+    assert_close(results[1], results[0], "exact")  # of two slices each
+    assert_close(results[3], results[2], "exact")  # of one
+    assert_close(results[2], results[0], "gradient")
 
 
 @pytest.mark.parametrize("layer", LAYERS)

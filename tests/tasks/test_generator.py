@@ -168,6 +168,7 @@ def test_a_loaded_generator_is_the_same(kind: str, request: pytest.FixtureReques
     assert loaded.sample(50, random_state=0) == generator.sample(50, random_state=0)
     assert loaded.get_params() == generator.get_params()
     assert loaded.history_ == generator.history_
+    assert loaded.notes_ == generator.notes_ != []
     with pytest.raises(InputError, match="exists already"):
         generator.save(tmp_path / "model")
 

@@ -100,6 +100,7 @@ def test_a_loaded_translator_is_the_same(translator: tt.SequenceTranslator, tmp_
     sources, _ = reversals(10, 5)
     assert loaded.predict(sources) == translator.predict(sources)
     assert loaded.get_params() == translator.get_params()
+    assert loaded.notes_ == translator.notes_ != []
 
 
 @pytest.mark.parametrize("attention", [None, "dot", "additive"])

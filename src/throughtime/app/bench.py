@@ -40,7 +40,8 @@ SHAPES = (
 
 LAYERS = ("RNN", "GRU", "LSTM")
 _TORCH = "torch.nn"
-_SHORTEST = 1e-3  # seconds that one measurement takes at least
+_SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever
+_REST = 0.02  # seconds before it, for threads of the one before wait so long for more work, and would be in the way
 _PAIRS = 5  # at least
 
 
@@ -100,15 +101,18 @@ def measure(layer: str, shape: tuple[int, int, int, int], mode: str, seconds: fl
     x, dy = torch.randn(steps, batch, inputs), torch.randn(steps, batch, hidden)
     given = dy if mode == "training" else None
     calls = {"ours": _call(ours, x, given), _TORCH: _call(theirs, x, given), **peers(ours, x, given)}
-    for call in calls.values():
+    repeats = {}
+    for name, call in calls.items():
         call()
         call()
-    repeats = max(1, int(_SHORTEST / _time(calls["ours"], 1)))
+        repeats[name] = max(1, int(_SHORTEST / _time(call, 1)))
     times: dict[str, list[float]] = {name: [] for name in calls}
     until = time.perf_counter() + seconds
     while len(times["ours"]) < _PAIRS or time.perf_counter() < until:
         for name, call in calls.items():
-            times[name].append(_time(call, repeats))
+            time.sleep(_REST)
+            call()  # wakes its threads, and brings its code and data back into the caches
+            times[name].append(_time(call, repeats[name]))
     own = times.pop("ours")
     ratios = {name: statistics.median(map(truediv, its, own)) for name, its in times.items()}
     # Backward: the same again for the weights, and what goes back through the state. The input needs no gradient.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.data.frames import parse_dates
+from throughtime.data.dates import is_date, parse_dates
 
 if TYPE_CHECKING:
     from throughtime.app.files import Rows
@@ -15,16 +15,28 @@ if TYPE_CHECKING:
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?", ".")
 """Cells that say that there is no value, in lower case."""
 
+_SPACED = r"^[-+]?\d{1,3}([\s'’]\d{3})+([.,]\d+)?$"
+_BY_COMMAS = r"^[-+]?\d{1,3}(,\d{3})+(\.\d*)?$"
+_BY_POINTS = r"^[-+]?\d{1,3}(\.\d{3})+,\d+$|^[-+]?\d{1,3}(\.\d{3}){2,}$"  # 1.234 alone may be a fraction
+_UNIX = ((1, "s"), (10**3, "ms"), (10**6, "us"), (10**9, "ns"))
+_FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds
+
 
 def numbers(cells: pl.Series, *, decimal_comma: bool) -> pl.Series | None:
     """Cells as numbers, null where there is no number; None where the type of the column has none."""
     if cells.dtype == pl.String:
-        text = cells.str.strip_chars()
-        if decimal_comma:
-            text = text.str.replace(r"^([-+]?\d+),(\d+)$", "$1.$2")
+        text = _ungrouped(cells.str.strip_chars(), decimal_comma=decimal_comma)
         missing = text.str.to_lowercase().is_in(MISSING)
         return text.set(missing, None).cast(pl.Float64, strict=False)
     return cells.cast(pl.Float64).fill_nan(None) if cells.dtype.is_numeric() else None
+
+
+def _ungrouped(text: pl.Series, *, decimal_comma: bool) -> pl.Series:
+    """Numbers without marks between thousands, as 1,234.5 or 1 234,5 has, and with a decimal point."""
+    spaced, marked = text.str.contains(_SPACED), text.str.contains(_BY_POINTS if decimal_comma else _BY_COMMAS)
+    text = text.str.replace_all(r"[\s'’]", "").zip_with(spaced, text)
+    text = text.str.replace_all("." if decimal_comma else ",", "", literal=True).zip_with(marked, text)
+    return text.str.replace(r"^([-+]?\d+),(\d+)$", "$1.$2") if decimal_comma else text
 
 
 def read_numbers(rows: Rows, name: str) -> pl.Series:
@@ -44,15 +56,6 @@ def read_numbers(rows: Rows, name: str) -> pl.Series:
     for row in values.is_infinite().fill_null(value=False).arg_true().head(1):
         raise InputError(f"{rows.at(row, name)}: the value is infinite; mend it, or leave the cell empty")
     return values
-
-
-def is_date(text: str) -> bool:
-    """Whether a cell is a date in one of the forms that are understood."""
-    try:
-        parse_dates([text])
-    except InputError:
-        return False
-    return True
 
 
 def read_times(rows: Rows, name: str) -> pl.Series:
@@ -80,6 +83,9 @@ def _whole(rows: Rows, name: str, counted: pl.Series) -> pl.Series:
     whole = counted.cast(pl.Int64)
     if whole.is_between(1_000_01_01, 3_000_12_31).all():  # 20240131
         return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)(..)$", "$1-$2-$3"))
+    for units, unit in _UNIX:
+        if whole.is_between(units * _FIRST, units * _LAST).all():
+            return pl.Series(whole.to_numpy().astype(f"datetime64[{unit}]").astype("datetime64[us]"))
     return whole
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.app.cells import is_date, numbers
+from throughtime.app.cells import numbers
+from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
     from throughtime.app.files import Rows
@@ -118,7 +119,9 @@ def _dated(rows: Rows, name: str) -> bool:
 def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
     found = [name for name in rows.frame.columns if name not in taken and is_numeric(rows, name)]
     if not found:
-        raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {', '.join(rows.frame.columns)}")
+        firsts = ((name, rows.frame[name].drop_nulls().head(1).to_list()) for name in rows.frame.columns)
+        shown = ", ".join(f"{name} ({', '.join(map(repr, first)) or 'empty'})" for name, first in firsts)
+        raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {shown}")
     named = next((name for wanted in _TARGET for name in found if name.lower() == wanted), None)
     target = named or found[-1]
     which = "" if len(found) == 1 else f", {'by its name' if named else 'the last'} of {len(found)} columns of numbers"

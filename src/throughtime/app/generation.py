@@ -48,7 +48,7 @@ def train(order: Order) -> int:
         if not interrupted:
             scores, file = generator.evaluate(unseen), _FILES[generator.unit_ in UNITS]
             write(directory / file, report.sample(generator))
-            page = report.generator_page(generator, scores, [note], learn.source(order), file)
+            page = report.generator_page(generator, scores, [note, *generator.notes_], learn.source(order), file)
             (directory / "report.html").write_text(page, encoding="utf-8")
             files = {"model": "model", "sample": file, "report": "report.html"}
             result = {"task": "generate", **{name: str(order.place.path / f) for name, f in files.items()}}

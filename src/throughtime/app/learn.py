@@ -59,7 +59,7 @@ def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> b
         if not estimator.__sklearn_is_fitted__():
             raise
         return True
-    screen.say(*getattr(estimator, "notes_", []))
+    screen.say(*estimator.notes_)
     return False
 
 

@@ -41,6 +41,7 @@ def _onnx_runtime(layer: Any, x: Tensor) -> Call:
     onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "layer.onnx"
         export(layer, file)

@@ -11,6 +11,7 @@ from throughtime._errors import InputError
 from throughtime.app.cells import read_numbers, read_times
 from throughtime.app.columns import Columns, choose, is_numeric
 from throughtime.app.files import Rows, read_rows
+from throughtime.data.dates import is_in_utc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,10 @@ def read_table(path: Path, wanted: Columns) -> Table:
         each.insert_column(2, read_numbers(rows, target).alias("y"))
         for each, target in zip(frames, targets, strict=True)
     )
+    if _is_shifted(rows, columns.time, frame):
+        notes.append(
+            f"Time: column {columns.time} has offsets from UTC; dates are read, and forecasts written, in UTC."
+        )
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
     return Table(path, frame, columns, notes, targets)
@@ -96,6 +101,13 @@ def _frame(rows: Rows, columns: Columns, target: str, targets: list[str]) -> pl.
     elif columns.series is not None:
         frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
     return frame.with_columns(_beside(rows, name) for name in columns.beside)
+
+
+def _is_shifted(rows: Rows, time: str | None, frame: pl.DataFrame) -> bool:
+    """Whether dates were written as the time of a place, and were read in UTC."""
+    if time is None or rows.frame[time].dtype != pl.String or not frame["ds"].dtype.is_temporal():
+        return False
+    return is_in_utc(str(rows.frame[0, time]), frame["ds"].head(1).cast(pl.Datetime).to_numpy()[0])
 
 
 def _beside(rows: Rows, name: str) -> pl.Series:

@@ -49,7 +49,9 @@ def train(order: Order) -> int:
             found = translator.predict(unseen[0])
             rows = list(zip(*unseen, found, strict=True))
             bleu = round(translator.bleu(found, unseen[1]), 2)
-            page = report.translator_page(translator, rows[:_SHOWN], len(rows), bleu, [note], learn.source(order))
+            page = report.translator_page(
+                translator, rows[:_SHOWN], len(rows), bleu, [note, *translator.notes_], learn.source(order)
+            )
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "translations.csv").write_text(
                 learn.csv_text(["source", "reference", "translation"], [list(row) for row in rows]), encoding="utf-8"

@@ -9,6 +9,7 @@ import numpy as np
 
 from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates, Exogenous, Feature
+from throughtime.data.dates import parse_dates
 from throughtime.data.series import Panel, Rows, panel
 
 if TYPE_CHECKING:
@@ -173,46 +174,3 @@ def _stamps(ds: nw.Series) -> np.ndarray:
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
         ds = ds.dt.replace_time_zone(None)
     return ds.to_numpy().astype("datetime64[us]")
-
-
-_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%Y%m%d", "%b %Y", "%Y-%b",
-            "%m/%d/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M")  # fmt: skip
-
-
-def parse_dates(texts: list[Any]) -> np.ndarray:
-    """Dates that were written as text: ISO 8601 (also 1949-01), else the first of some common forms that fits all.
-
-    Raises:
-        InputError: names the first that fits none.
-    """
-    from datetime import datetime
-
-    try:
-        return np.array([str(text).strip().removesuffix("Z") for text in texts], dtype="datetime64[us]")
-    except ValueError:
-        pass
-    for form in _FORMATS:
-        try:
-            return np.array([datetime.strptime(str(t).strip(), form) for t in texts], dtype="datetime64[us]")  # noqa: DTZ007
-        except ValueError:
-            continue
-    for row, text in enumerate(texts):
-        if not _is_date(str(text)):
-            raise InputError(f"column ds: row {row + 1} is no date: {text!r}; write dates as 2024-01-31")
-    raise InputError(f"column ds: dates are written in different forms, such as {texts[0]!r}; write them as 2024-01-31")
-
-
-def _is_date(text: str) -> bool:
-    from datetime import datetime
-
-    try:
-        np.datetime64(text.strip())
-    except ValueError:
-        for form in _FORMATS:
-            try:
-                datetime.strptime(text.strip(), form)  # noqa: DTZ007
-            except ValueError:
-                continue
-            return True
-        return False
-    return True

@@ -22,5 +22,7 @@ from throughtime.nn.pooling import Pooling as Pooling
 from throughtime.nn.replace import replace as replace
 from throughtime.nn.rnn import RNN as RNN
 from throughtime.nn.rnn import RNNCell as RNNCell
+from throughtime.nn.summary import Summary as Summary
+from throughtime.nn.summary import summary as summary
 from throughtime.nn.trace import LayerTrace as LayerTrace
 from throughtime.nn.trace import trace as trace

@@ -22,6 +22,7 @@ from throughtime._scan import route, unfold, unfold_noting
 from throughtime._shapes import Ragged, Weights
 from throughtime.nn._checks import check_arguments, check_input, read_state
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
+from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
-class AbstractRecurrent(nn.Module):
+class AbstractRecurrent(ShownInNotebooks):
     """A stack of recurrent layers; torch.nn's constructor arguments, parameter names, layouts and errors."""
 
     _variants: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults

@@ -11,6 +11,7 @@ from throughtime._manner import Manner
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
 from throughtime.nn._in_time import unwrapped
+from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from throughtime.nn.initialization import Initialization
 
 
-class AbstractSingle(nn.Module):
+class AbstractSingle(ShownInNotebooks):
     """One step of a cell; torch.nn's arguments, parameter names and errors."""
 
     _autocasts = False

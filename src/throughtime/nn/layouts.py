@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from throughtime._reference import ACTIVATIONS
+from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn.attention import Attention
 from throughtime.nn.pooling import Pooling, features_of
 
@@ -48,7 +49,7 @@ class Output(nn.Linear):
         return f(super().forward(input))
 
 
-class AbstractLayout(nn.Module):
+class AbstractLayout(ShownInNotebooks):
     """A recurrent layer and an output layer."""
 
     def __init__(
@@ -194,7 +195,7 @@ class OneToMany(AbstractLayout):
         return torch.stack(outputs, time), state
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(ShownInNotebooks):
     """Many to many of different lengths: an encoder reads the whole input, a decoder starts from its final state.
 
     With attention the output layer reads tanh(W_c [context; h]) rather than h, where the context is what `Attention`

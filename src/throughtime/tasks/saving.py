@@ -20,10 +20,10 @@ Network = TypeVar("Network", bound=nn.Module)
 _LARGEST = 10_000_000  # no size of a network is beyond
 
 
-def origin(task: str, history: training.History) -> dict[str, Any]:
-    """How a configuration begins: the task, what the model was trained by, and how that ended."""
+def origin(task: str, estimator: Any) -> dict[str, Any]:
+    """How a configuration begins: the task, what the model was trained by, how that ended, and what was noted."""
     made_by = {"version": __version__, "isa": _kernels.isa, "threads": torch.get_num_threads()}
-    return {"task": task, **made_by, **history.ending}
+    return {"task": task, **made_by, **estimator.history_.ending, "notes": estimator.notes_}
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -63,3 +63,8 @@ def restore_network(make: Callable[[], Network], tensors: dict[str, torch.Tensor
 def restore_history(found: Checkpoint) -> training.History:
     """The history of the training."""
     return training.History.from_lines(found.history.splitlines(), found.config)
+
+
+def restore_notes(found: Checkpoint) -> list[str]:
+    """What was found in the data and decided about it."""
+    return [str(note) for note in found.config["notes"]]

@@ -3,6 +3,7 @@
 from throughtime.data.sequences import Batch as Batch
 from throughtime.data.sequences import Batches as Batches
 from throughtime.data.streams import Streams as Streams
+from throughtime.training._bar import progress_bar as progress_bar
 from throughtime.training._bptt import CheckpointedBPTT as CheckpointedBPTT
 from throughtime.training._bptt import FullBPTT as FullBPTT
 from throughtime.training._bptt import TruncatedBPTT as TruncatedBPTT

@@ -11,7 +11,7 @@ from throughtime.io import checkpoint
 from throughtime.tasks.classification.estimator import SequenceClassifier
 from throughtime.tasks.classification.inputs import plain, restored
 from throughtime.tasks.classification.network import SequenceNetwork, Sizes
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, weights_of
+from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -25,13 +25,12 @@ def save(classifier: SequenceClassifier, directory: str | os.PathLike[str], *, o
     if isinstance(classifier.class_weight, dict):  # whose keys may be numbers, which JSON would make text
         settings["class_weight"] = [[key, value] for key, value in classifier.class_weight.items()]
     config = {
-        **origin("classify", classifier.history_),
+        **origin("classify", classifier),
         "settings": settings,
         "sizes": asdict(classifier.network_.sizes),
         "encoder": plain(classifier.encoder_),
         "classes": classifier.classes_.tolist(),
         "features": getattr(classifier, "n_features_in_", None),
-        "notes": classifier.notes_,
     }
     written = checkpoint.Checkpoint(config, weights_of(classifier.network_), classifier.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)
@@ -60,6 +59,6 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
     if config["features"] is not None:
         classifier.n_features_in_ = int(config["features"])
     network = restore_network(lambda: SequenceNetwork(sizes, dropout=classifier.dropout), found.tensors)
-    classifier.notes_ = [str(note) for note in config["notes"]]
+    classifier.notes_ = restore_notes(found)
     classifier.take(network, encoder, restore_history(found))
     return classifier

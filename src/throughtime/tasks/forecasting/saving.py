@@ -22,7 +22,7 @@ from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.settings import Preset
-from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
+from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +35,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     panel, model = forecaster.panel_, forecaster.model_
     calibration = model.calibration
     config = {
-        **origin("forecast", forecaster.history_),
+        **origin("forecast", forecaster),
         "settings": _settings(forecaster),
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
@@ -45,7 +45,6 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "kind": asdict(forecaster.kind_),
         "ids": panel.ids,
         "data_notes": panel.notes,
-        "notes": forecaster.notes_,
     }
     arrays = {
         "calibration.shape": calibration.shape,
@@ -87,7 +86,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
     forecaster.kind_ = FrameKind(**config["kind"])
     history = restore_history(found)
-    forecaster.take(Model(network.plan, network, calibration), panel, history, list(config["notes"]))
+    forecaster.take(Model(network.plan, network, calibration), panel, history, restore_notes(found))
     return forecaster
 
 

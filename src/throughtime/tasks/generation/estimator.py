@@ -52,6 +52,7 @@ class SequenceGenerator(BaseEstimator):
 
     Attributes:
         unit_: what was decided.
+        notes_: what was found in the data and decided about it, in plain sentences.
         history_: of the training.
         network_: the torch module.
 
@@ -115,6 +116,7 @@ class SequenceGenerator(BaseEstimator):
             material = symbols.material(train, held_out, recipe)
         epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
         self.symbols_, self.network_ = symbols, network
+        self.notes_ = _notes(self.unit_, symbols.width, steps, held_out=validation is None and held_out is not None)
         interruption = None
         options = {"callbacks": callbacks, "seed": self.random_state}
         try:
@@ -272,3 +274,12 @@ class SequenceGenerator(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "history_"):
             raise NotFittedError("this SequenceGenerator has learned nothing yet: call fit first")
+
+
+def _notes(unit: str, width: int, steps: int, *, held_out: bool) -> list[str]:
+    """What was decided about the data, in plain sentences."""
+    kinds = f"{width:,} different {unit}" if unit in UNITS else f"music for {width} keys"
+    notes = [f"{steps:,} steps to learn from: {kinds}."]
+    if held_out:
+        notes.append("A tenth beside them was held out to choose the weights by.")
+    return notes

@@ -10,7 +10,7 @@ from throughtime.tasks.generation.estimator import SequenceGenerator
 from throughtime.tasks.generation.materials import PianoSymbols, Symbols, TextSymbols
 from throughtime.tasks.generation.network import GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL
-from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
+from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,7 @@ def save(generator: SequenceGenerator, directory: str | os.PathLike[str], *, ove
     """Write a fitted generator."""
     symbols = generator.symbols_
     config = {
-        **origin("generate", generator.history_),
+        **origin("generate", generator),
         "settings": generator.get_params(),
         "unit": generator.unit_,
         "sizes": generator.sizes(symbols.width),
@@ -45,7 +45,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceGenerator:
     if config["sizes"] != sizes:
         raise ValueError("the sizes of the network are not those of the settings")
     generator.network_ = restore_network(lambda: GeneratorNetwork(**sizes), found.tensors)
-    generator.history_ = restore_history(found)
+    generator.history_, generator.notes_ = restore_history(found), restore_notes(found)
     return generator
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from throughtime.io import checkpoint
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, weights_of
+from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
 from throughtime.tasks.tagging.estimator import SequenceTagger
 from throughtime.tasks.tagging.inputs import WordEncoder
 from throughtime.tasks.tagging.network import Sizes, TaggingNetwork
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 def save(tagger: SequenceTagger, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write a fitted tagger."""
     config = {
-        **origin("tag", tagger.history_),
+        **origin("tag", tagger),
         "settings": tagger.get_params(),
         "sizes": asdict(tagger.network_.sizes),
         "encoder": asdict(tagger.encoder_),
         "tags": tagger.tags_,
-        "notes": tagger.notes_,
     }
     written = checkpoint.Checkpoint(config, weights_of(tagger.network_), tagger.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)
@@ -47,6 +46,6 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTagger:
     if sizes != tagger.sizes(encoder):
         raise ValueError(f"the sizes do not fit the settings and the vocabulary: {sizes}")
     network = restore_network(lambda: TaggingNetwork(sizes, dropout=tagger.dropout), found.tensors)
-    tagger.notes_ = [str(note) for note in config["notes"]]
+    tagger.notes_ = restore_notes(found)
     tagger.take(network, encoder, restore_history(found))
     return tagger

@@ -71,6 +71,7 @@ class SequenceTranslator(BaseEstimator):
     Attributes:
         source_: the vocabulary of the sources.
         target_: the vocabulary of the targets.
+        notes_: what was found in the data and decided about it, in plain sentences.
         history_: of the training.
         network_: the torch module.
     """
@@ -134,6 +135,8 @@ class SequenceTranslator(BaseEstimator):
             torch.manual_seed(self.random_state)
             network = TranslatorNetwork(**self.sizes())
         self.network_ = network
+        watched = 0 if validation is not None or held_out is None else len(held_out[0])
+        self.notes_ = _notes(len(train[0]), len(self.source_), len(self.target_), watched)
         interruption = None
         try:
             self.history_ = learning.teach(
@@ -309,3 +312,11 @@ def _checked(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
             if not sentence.strip():
                 raise InputError(f"{name}, sentence {number}: it is empty; leave the pair out")
     return sides
+
+
+def _notes(pairs: int, source: int, target: int, watched: int) -> list[str]:
+    """What was decided about the data, in plain sentences."""
+    notes = [f"{pairs:,} pairs to learn from; {source:,} subwords of the sources, {target:,} of the targets."]
+    if watched:
+        notes.append(f"{watched:,} pairs beside them were held out to choose the weights by.")
+    return notes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from throughtime.data.subwords import Subwords, SubwordSettings
 from throughtime.io import checkpoint
-from throughtime.tasks.saving import origin, restore_history, restore_network, weights_of
+from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
 from throughtime.tasks.translation.estimator import SequenceTranslator
 from throughtime.tasks.translation.learning import TeacherForcing
 from throughtime.tasks.translation.network import TranslatorNetwork
@@ -23,7 +23,7 @@ def save(translator: SequenceTranslator, directory: str | os.PathLike[str], *, o
     """Write a fitted translator."""
     settings = translator.get_params()
     config = {
-        **origin("translate", translator.history_),
+        **origin("translate", translator),
         "settings": settings | {name: asdict(settings[name]) for name in _VALUES},
         "source": translator.source_.content,
         "target": translator.target_.content,
@@ -44,5 +44,5 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     translator.check_settings()
     translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
     translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
-    translator.history_ = restore_history(found)
+    translator.history_, translator.notes_ = restore_history(found), restore_notes(found)
     return translator

@@ -1,0 +1,119 @@
+"""The page of speed, docs/speed.md, and its picture, from what `throughtime bench --json` has measured.
+
+throughtime bench --json > speed.json && python -m benchmarks.speed speed.json [--processor "AMD EPYC 9004"]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from throughtime.app import report
+from throughtime.app.report.svg import tag
+
+DOCS = Path(__file__).parents[1] / "docs"
+STYLE = Path(report.__file__).with_name("chart.css")
+LAYERS = {"RNN": "seasonal", "GRU": "network", "LSTM": "mean"}  # and the class that gives each its colour
+MODES = {"training": "Forward and backward", "inference": "Forward, no gradient"}
+LEFT, WIDTH, LINE, TOP = 150.0, 720.0, 22.0, 50.0
+TICKS = (1, 2, 5, 10, 20, 50, 100)
+
+TEXT = """# Speed
+
+Whole calls of a layer beside torch.nn's with the same weights, measured by turns in one process: {threads} threads on an
+{processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
+`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds; the
+share is that of the {peak:.0f} thousand million operations a second that this processor makes in registers alone.
+
+![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
+"""
+
+
+def main() -> None:
+    """Write both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("measured", type=Path)
+    parser.add_argument("--processor", default="processor that is not named")
+    arguments = parser.parse_args()
+    found = json.loads(arguments.measured.read_text(encoding="utf-8"))
+    (DOCS / "_static" / "speed.svg").write_text(picture(found["rows"]), encoding="utf-8")
+    head = TEXT.format(processor=arguments.processor, peak=found["peak_gflops"], **found)
+    tables = [table(title, [row for row in found["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
+    (DOCS / "speed.md").write_text("\n".join([head, *tables, slower(found["rows"])]), encoding="utf-8")
+
+
+def table(title: str, rows: list[dict[str, Any]]) -> str:
+    """A table of one mode in Markdown, a line for each shape and layer."""
+    others = sorted({name for row in rows for name in row["others"]})
+    names = ["batch, steps, inputs, hidden", "layer", "torch.nn", "here", "times", "share", *(f"× {o}" for o in others)]
+    lines = [f"## {title}", "", f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
+    for row in rows:
+        shape = ", ".join(map(str, row["shape"])) if row["layer"] == "RNN" else ""
+        times = f"{row['torch_ms']:.3g} | {row['ours_ms']:.3g} | {row['ratio']:.2g} | {row['peak_share']:.0%}"
+        beside = "".join(f" {row['others'][o]:.2g} |" for o in others)
+        lines.append(f"| {shape} | {row['layer']} | {times} |{beside}")
+    return "\n".join([*lines, ""])
+
+
+def slower(rows: list[dict[str, Any]]) -> str:
+    """Say where another one is as fast or faster."""
+    cases = [
+        f"{name} at {tuple(row['shape'])}, {row['layer']}, {row['mode']}: {ratio:.2g}"
+        for row in rows
+        for name, ratio in {"torch.nn": row["ratio"], **row["others"]}.items()
+        if ratio <= 1
+    ]
+    if not cases:
+        return "Nothing else that was measured is as fast at any of these shapes.\n"
+    return "\n".join(
+        ["As fast or faster here, by how many times as fast this layer is:", "", *(f"- {c}" for c in cases), ""]
+    )
+
+
+def picture(rows: list[dict[str, Any]]) -> str:
+    """Dots on a logarithmic axis, a row for each shape, one panel above the other."""
+    shapes = list(dict.fromkeys(tuple(row["shape"]) for row in rows))
+    height = len(shapes) * LINE + TOP
+    panels = [
+        panel(title, shapes, [row for row in rows if row["mode"] == mode], i * (height + 26))
+        for i, (mode, title) in enumerate(MODES.items())
+    ]
+    ground = '<rect width="100%" height="100%" style="fill: var(--card)"/>'
+    style = f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>"
+    size = f'viewBox="0 0 {WIDTH:.0f} {2 * (height + 26):.0f}" role="img" aria-label="Times faster than torch.nn"'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
+    return "\n".join([opening, style, ground, *panels, "</svg>", ""])
+
+
+def panel(title: str, shapes: list[tuple[int, ...]], rows: list[dict[str, Any]], top: float) -> str:
+    """One mode."""
+
+    def at(ratio: float) -> float:
+        share = math.log(max(ratio, 1) / TICKS[0]) / math.log(TICKS[-1] / TICKS[0])
+        return LEFT + share * (WIDTH - LEFT - 24)
+
+    bottom = top + TOP + len(shapes) * LINE
+    parts = [tag("text", f"{title}: times as fast as torch.nn", x=12, y=top + 22, class_="label")]
+    for i, (layer, colour) in enumerate(LAYERS.items()):
+        x = WIDTH - 190 + 62 * i
+        parts += [
+            tag("circle", cx=x, cy=top + 18, r=4.5, class_=f"dot {colour}"),
+            tag("text", layer, x=x + 9, y=top + 22),
+        ]
+    for value in TICKS:
+        parts.append(tag("line", x1=at(value), x2=at(value), y1=top + 34, y2=bottom - 8, class_="grid"))
+        parts.append(tag("text", str(value), x=at(value), y=bottom + 8, text_anchor="middle"))
+    for i, shape in enumerate(shapes):
+        y = top + TOP + i * LINE
+        parts.append(tag("text", ", ".join(map(str, shape)), x=LEFT - 14, y=y + 4, text_anchor="end"))
+        for row in rows:
+            if tuple(row["shape"]) == shape:
+                parts.append(tag("circle", cx=at(row["ratio"]), cy=y, r=4.5, class_=f"dot {LAYERS[row['layer']]}"))
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()

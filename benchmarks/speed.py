@@ -23,10 +23,10 @@ TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 TEXT = """# Speed
 
-Whole calls of a layer beside torch.nn's with the same weights, measured by turns in one process: {threads} threads on an
+Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
 {processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
-`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds; the
-share is that of the {peak:.0f} thousand million operations a second that this processor makes in registers alone.
+`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds;
+the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone.
 
 ![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
 """

@@ -1,6 +1,7 @@
 """The page of speed, docs/speed.md, and its picture, from what `throughtime bench --json` has measured.
 
-throughtime bench --json > speed.json && python -m benchmarks.speed speed.json [--processor "AMD EPYC 9004"]
+throughtime bench --json > speed.json
+python -m benchmarks.speed speed.json [--processor "AMD EPYC 9004"] [--onednn what benchmarks/onednn.cpp has printed]
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,18 @@ TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 TEXT = """# Speed
 
-Whole calls of a layer beside torch.nn's with the same weights, measured by turns in one process: {threads} threads on an
+Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
 {processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
-`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds; the
-share is that of the {peak:.0f} thousand million operations a second that this processor makes in registers alone.
+`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds;
+the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone.
 
 ![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
+"""
+
+
+ONEDNN = """The column oneDNN holds the times of its own primitives, by themselves and in a process of their own, without
+Python and autograd around them; in training they include the gradient of the inputs, which is not wanted here. One that
+is missing could not be run.
 """
 
 
@@ -37,22 +45,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("measured", type=Path)
     parser.add_argument("--processor", default="processor that is not named")
+    parser.add_argument("--onednn", type=Path)
     arguments = parser.parse_args()
     found = json.loads(arguments.measured.read_text(encoding="utf-8"))
     (DOCS / "_static" / "speed.svg").write_text(picture(found["rows"]), encoding="utf-8")
     head = TEXT.format(processor=arguments.processor, peak=found["peak_gflops"], **found)
+    if arguments.onednn:
+        head += f"\n{ONEDNN}"
+        add_onednn(found["rows"], arguments.onednn.read_text(encoding="utf-8"))
     tables = [table(title, [row for row in found["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
     (DOCS / "speed.md").write_text("\n".join([head, *tables, slower(found["rows"])]), encoding="utf-8")
+
+
+def add_onednn(rows: list[dict[str, Any]], printed: str) -> None:
+    """Add the times of oneDNN's primitives to the rows that have one."""
+    for line in printed.splitlines()[1:]:
+        layer, *numbers = re.findall(r"[A-Z]+|[\d.]+", line)
+        times = dict(zip(("inference", "training"), map(float, numbers[-2:]), strict=True))
+        for row in rows:
+            if row["layer"] == layer and row["shape"] == list(map(int, numbers[:4])):
+                row["onednn_ms"] = times[row["mode"]]
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> str:
     """A table of one mode in Markdown, a line for each shape and layer."""
     others = sorted({name for row in rows for name in row["others"]})
-    names = ["batch, steps, inputs, hidden", "layer", "torch.nn", "here", "times", "share", *(f"× {o}" for o in others)]
+    names = ["batch, steps, inputs, hidden", "layer", "torch.nn", "oneDNN", "here", "times", "share"]
+    names += [f"× {other}" for other in others]
     lines = [f"## {title}", "", f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
     for row in rows:
         shape = ", ".join(map(str, row["shape"])) if row["layer"] == "RNN" else ""
-        times = f"{row['torch_ms']:.3g} | {row['ours_ms']:.3g} | {row['ratio']:.2g} | {row['peak_share']:.0%}"
+        onednn = f"{row['onednn_ms']:.3g}" if "onednn_ms" in row else "–"
+        times = (
+            f"{row['torch_ms']:.3g} | {onednn} | {row['ours_ms']:.3g} | {row['ratio']:.2g} | {row['peak_share']:.0%}"
+        )
         beside = "".join(f" {row['others'][o]:.2g} |" for o in others)
         lines.append(f"| {shape} | {row['layer']} | {times} |{beside}")
     return "\n".join([*lines, ""])

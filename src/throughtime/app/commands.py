@@ -110,7 +110,7 @@ def forecast(
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed, budget)
     raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
 
 
@@ -152,7 +152,7 @@ def backtest(
     from throughtime.app.backtest import backtest
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, None, likelihood, seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed)
     backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
 
 
@@ -195,7 +195,7 @@ def compare(
     from throughtime.app.compare import forecasters, run
     from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, "", "", "", freq, missing, covariates, budget, random_state=seed)
+    settings = Settings(horizon, "", "", "", freq, missing, covariates, random_state=seed, budget=budget)
     networks = forecasters(settings, parts(cell), parts(decoder), parts(preset))
     run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
 
@@ -255,7 +255,7 @@ def tune(
     from throughtime.app.forecast import Settings
     from throughtime.app.tune import Search, run
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, budget, likelihood, seed)
+    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed, budget)
     wanted = Search(trials, windows, parts(search), storage)
     run(table, settings, wanted, place, as_json=json)
 

@@ -40,9 +40,9 @@ class Settings:
     freq: str | None = None
     missing: str = "mask"
     covariates: Covariates | None = None
-    budget: str | None = None
     likelihood: str | None = None
     random_state: int = 0
+    budget: str | None = None
 
 
 def forecast(

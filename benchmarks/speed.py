@@ -34,7 +34,7 @@ the share is that of the {peak:.0f} GFLOP/s that this processor reaches in regis
 """
 
 
-ONEDNN = """The column oneDNN holds the times of its own primitives, by themselves and in a process of their own, without
+ONEDNN = """The column oneDNN holds the times of its own primitives, alone in a process of their own, without
 Python and autograd around them; in training they include the gradient of the inputs, which is not wanted here. One that
 is missing could not be run.
 """

@@ -181,6 +181,17 @@ while True:
 """
 
 
+def test_what_a_killed_replacement_has_left_of_the_old_model_is_in_nobodys_way(
+    fitted: tt.Forecaster, saved: Path
+) -> None:
+    left = saved.with_name(f".{saved.name}.old")
+    left.mkdir()
+    shutil.copy(saved / "config.json", left)
+    fitted.save(saved, overwrite=True)
+    assert not left.exists()
+    assert tt.load(saved).get_params() == fitted.get_params()
+
+
 @pytest.mark.slow
 def test_killing_while_saving_leaves_a_whole_model(tmp_path: Path) -> None:
     rng = random.Random(0)

@@ -61,6 +61,7 @@ def write(directory: str | os.PathLike[str], contents: Contents, *, overwrite: b
             _write_durably(fresh / name, content)
         _flush_directory(fresh)
         if target.exists():
+            shutil.rmtree(_old(target), ignore_errors=True)  # what a replacement that was cut short has left of it
             os.replace(target, _old(target))
         os.replace(fresh, target)
         _flush_directory(target.parent)

@@ -101,6 +101,7 @@ class ForwardRun {
           member_(member),
           blocks_(blocks),
           input_block_(ForwardMemory<C, E>::chunk_rows(shape, slice.count) * G * W),
+          far_(shape.far(shape.blocks * weights.hidden_block(shape))),
           past_caches_(lets_outputs_pass()),
           in_place_(shape.folded && span<E> == 1 && !shape.problem.order && slice.stride == 1),
           x_row_(in_place_ ? shape.problem.x.row : ForwardMember<C, E>::x_row(shape)),
@@ -236,81 +237,140 @@ class ForwardRun {
 
     // One step: products and pointwise mathematics, group by group.
     void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
+        if (active == 1 && !far_) return advance_row(t, chunk_row);
         for (ptrdiff_t b = blocks_.first; b < blocks_.last && active > 0; b += wide_) {
             const ptrdiff_t blocks = smaller(wide_, blocks_.last - b);
             for (ptrdiff_t r = 0; r < active; r += tall_) {
                 const ptrdiff_t rows = smaller(tall_, active - r);
                 const Grid<T> sums{member_.sums, rows * G * W, G * W};
-                const Grid<const T> bias{w_.bias + b * S::columns * W, S::columns * W, 0};
-                const Grid<const T> inputs =
-                    s_.folded ? bias
-                              : Grid<const T>{memory_.inputs + b * input_block_ + (chunk_row + r) * G * W, input_block_,
-                                              G * W};
-                product<E, G, Z>({.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
-                                  .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_),
-                                        s_.far(s_.blocks * w_.hidden_block(s_))},
-                                  .start = {inputs.data + Z * W, inputs.block, inputs.row},
-                                  .late = {bias.data + G * W, bias.block, bias.row},
-                                  .out = sums,
-                                  .x = contiguous_rows<E>(x_ + r * x_row_, x_row_, s_.folded ? s_.deep_inputs : 0),
-                                  .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}},
-                                 0, blocks, rows);
-                pointwise(t, b, blocks, r, rows, sums, inputs);
+                const Grid<const T> inputs = inputs_at(b, chunk_row + r);
+                product<E, G, Z>(product_at(b, r, inputs, sums), 0, blocks, rows);
+                const Units units(*this, t, b, r, inputs);
+                const auto unit = [&](ptrdiff_t j, ptrdiff_t i) __attribute__((always_inline)) {
+                    V sum[G];
+                    for (int g = 0; g < G; ++g) sum[g] = load<T>(sums.at(j, i) + g * W);
+                    units.advance(j, i, sum);
+                };
+                // The longer loop inside, so that constants are loaded less often.
+                if (rows < blocks)
+                    for (ptrdiff_t i = 0; i < rows; ++i)
+                        for (ptrdiff_t j = 0; j < blocks; ++j) unit(j, i);
+                else
+                    for (ptrdiff_t j = 0; j < blocks; ++j)
+                        for (ptrdiff_t i = 0; i < rows; ++i) unit(j, i);
             }
         }
     }
 
-    // What is read again and again is copied first: the compiler cannot know that storing vectors leaves it alone.
-    void pointwise(ptrdiff_t t, ptrdiff_t first_block, ptrdiff_t blocks, ptrdiff_t first_row, ptrdiff_t rows,
-                   Grid<T> sums, Grid<const T> inputs) const {
-        const SliceRows at(slice_);
-        const ptrdiff_t hidden = s_.hidden, y_row = s_.problem.y.row, h_row = this->h_row(), count = slice_.count;
-        const ptrdiff_t folded = s_.folded ? s_.deep_inputs : 0, x_row = x_row_;
-        const ptrdiff_t kept_block = s_.kept_block(t, slice_), kept_row = s_.kept_row(slice_);
-        const bool past_caches = past_caches_;
-        E* const y = static_cast<E*>(f_.y) + s_.y_at(direction_, t, 0);
-        T* const kept = f_.kept ? static_cast<T*>(f_.kept) + s_.kept_at(direction_, t, slice_) : nullptr;
-        const E *const x = x_ + first_row * x_row, *const wx = w_.wx + first_block * w_.input_block(s_);
-        const E* const now = now_ + first_row * h_row;
-        const T* const diagonals = w_.diagonal;
-        E* const next_h = next_ + first_row * h_row;
-        T* states[S::S]{};
-        for (int k = S::apart; k < S::S; ++k) states[k] = state(k, first_block, first_row);
-        const auto unit = [=](ptrdiff_t j, ptrdiff_t i) __attribute__((always_inline)) {
-            const ptrdiff_t b = first_block + j, r = first_row + i;
+    // One step of a single row, which waits for each step before it: sums stay in registers.
+    void advance_row(ptrdiff_t t, ptrdiff_t chunk_row) const {
+        const Grid<const T> inputs = inputs_at(blocks_.first, chunk_row);
+        const Product<E> products = product_at(blocks_.first, 0, inputs, {});
+        const Units units(*this, t, blocks_.first, 0, inputs);
+        const ptrdiff_t blocks = blocks_.count();
+        ptrdiff_t j = 0;
+        if constexpr (4 * G <= max_accumulators)
+            for (; j + 4 <= blocks; j += 4) advance_blocks<4>(products, units, j);
+        if constexpr (2 * G <= max_accumulators)
+            for (; j + 2 <= blocks; j += 2) advance_blocks<2>(products, units, j);
+        for (; j < blocks; ++j) advance_blocks<1>(products, units, j);
+    }
+
+    // What pointwise mathematics reads and writes in a step, from a block and a row on; copied, because the compiler
+    // cannot know that storing vectors leaves it alone.
+    class Units {
+      public:
+        Units(const ForwardRun& run, ptrdiff_t t, ptrdiff_t b, ptrdiff_t r, Grid<const T> inputs)
+            : at_(run.slice_),
+              first_block_(b),
+              first_row_(r),
+              hidden_(run.s_.hidden),
+              y_row_(run.s_.problem.y.row),
+              h_row_(run.h_row()),
+              x_row_(run.x_row_),
+              folded_(run.s_.folded ? run.s_.deep_inputs : 0),
+              count_(run.slice_.count),
+              kept_block_(run.s_.kept_block(t, run.slice_)),
+              kept_row_(run.s_.kept_row(run.slice_)),
+              past_caches_(run.past_caches_),
+              inputs_(inputs),
+              x_(run.x_ + r * run.x_row_),
+              wx_(run.w_.wx + b * run.w_.input_block(run.s_)),
+              now_(run.now_ + r * run.h_row()),
+              next_(run.next_ + r * run.h_row()),
+              y_(static_cast<E*>(run.f_.y) + run.s_.y_at(run.direction_, t, 0)),
+              diagonals_(run.w_.diagonal),
+              kept_(run.f_.kept ? static_cast<T*>(run.f_.kept) + run.s_.kept_at(run.direction_, t, run.slice_)
+                                : nullptr) {
+            for (int k = S::apart; k < S::S; ++k) states_[k] = run.state(k, b, r);
+        }
+
+        // Block j of row i, from the sums of its columns behind the separate ones.
+        THROUGHTIME_INLINE void advance(ptrdiff_t j, ptrdiff_t i, const V (&sum)[G]) const {
+            const ptrdiff_t b = first_block_ + j, r = first_row_ + i;
             V columns[S::columns], previous[S::S], next[S::S], keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)];
             // The input half of a gate whose halves come apart: from the projected chunk, or, folded, from the inputs
             // themselves.
             for (int c = 0; c < Z; ++c) {
-                columns[c] = load<T>(inputs.at(j, i) + c * W);
-                for (ptrdiff_t k = 0; k < folded; k += span<E>)
-                    columns[c] = multiply_add<E>(splat_operand(x + i * x_row + k),
-                                                 load_operand(wx + ((j * folded + k) * G + c * span<E>)*W), columns[c]);
+                columns[c] = load<T>(inputs_.at(j, i) + c * W);
+                for (ptrdiff_t k = 0; k < folded_; k += span<E>)
+                    columns[c] =
+                        multiply_add<E>(splat_operand(x_ + i * x_row_ + k),
+                                        load_operand(wx_ + ((j * folded_ + k) * G + c * span<E>)*W), columns[c]);
             }
-            for (int g = 0; g < G; ++g) columns[Z + g] = load<T>(sums.at(j, i) + g * W);
-            if (S::apart) previous[0] = load<E>(now + i * h_row + b * W);
-            for (int k = S::apart; k < S::S; ++k) previous[k] = load<T>(states[k] + (j * count + i) * W);
-            for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(diagonals + (b * S::D + d) * W);
+            for (int g = 0; g < G; ++g) columns[Z + g] = sum[g];
+            if (S::apart) previous[0] = load<E>(now_ + i * h_row_ + b * W);
+            for (int k = S::apart; k < S::S; ++k) previous[k] = load<T>(states_[k] + (j * count_ + i) * W);
+            for (int d = 0; d < S::D; ++d) diagonal[d] = load<T>(diagonals_ + (b * S::D + d) * W);
 
             C::template forward<V>(columns, diagonal, previous, next, keep);
 
-            store(next_h + i * h_row + b * W, next[0]);
-            if (past_caches)
-                store_past_caches(y + at.row(r) * y_row + b * W, next[0]);
+            store(next_ + i * h_row_ + b * W, next[0]);
+            if (past_caches_)
+                store_past_caches(y_ + at_.row(r) * y_row_ + b * W, next[0]);
             else
-                store_units(y + at.row(r) * y_row, hidden, b, next[0]);
-            for (int k = S::apart; k < S::S; ++k) store(states[k] + (j * count + i) * W, next[k]);
+                store_units(y_ + at_.row(r) * y_row_, hidden_, b, next[0]);
+            for (int k = S::apart; k < S::S; ++k) store(states_[k] + (j * count_ + i) * W, next[k]);
             for (int k = 1; k < S::S; ++k) keep[C::kept + k - 1] = next[k];
-            if (kept)
-                for (int k = 0; k < S::kept; ++k) store(kept + b * kept_block + r * kept_row + k * W, keep[k]);
-        };
-        // The longer loop inside, so that constants are loaded less often.
-        if (rows < blocks)
-            for (ptrdiff_t i = 0; i < rows; ++i)
-                for (ptrdiff_t j = 0; j < blocks; ++j) unit(j, i);
-        else
-            for (ptrdiff_t j = 0; j < blocks; ++j)
-                for (ptrdiff_t i = 0; i < rows; ++i) unit(j, i);
+            if (kept_)
+                for (int k = 0; k < S::kept; ++k) store(kept_ + b * kept_block_ + r * kept_row_ + k * W, keep[k]);
+        }
+
+      private:
+        const SliceRows at_;
+        const ptrdiff_t first_block_, first_row_, hidden_, y_row_, h_row_, x_row_, folded_, count_, kept_block_,
+            kept_row_;
+        const bool past_caches_;
+        const Grid<const T> inputs_;
+        const E *const x_, *const wx_, *const now_;
+        E *const next_, *const y_;
+        const T* const diagonals_;
+        T* const kept_;
+        T* states_[S::S]{};
+    };
+
+    template <int B>
+    THROUGHTIME_INLINE static void advance_blocks(const Product<E>& products, const Units& units, ptrdiff_t j) {
+        V sum[1][B][G];
+        sum_up<E, 1, B, G, Z, false>(sum, products, j, 0, nullptr);
+        THROUGHTIME_UNROLL for (int i = 0; i < B; ++i) units.advance(j + i, 0, sum[0][i]);
+    }
+
+    // What the sums of a block and row begin with, and the input halves of separate gates.
+    Grid<const T> inputs_at(ptrdiff_t b, ptrdiff_t chunk_row) const {
+        if (s_.folded) return {w_.bias + b * S::columns * W, S::columns * W, 0};
+        return {memory_.inputs + b * input_block_ + chunk_row * G * W, input_block_, G * W};
+    }
+
+    // The products of a step from a block and a row on.
+    Product<E> product_at(ptrdiff_t b, ptrdiff_t r, Grid<const T> inputs, Grid<T> sums) const {
+        return {.a = contiguous_rows<E>(now_ + r * h_row(), h_row(), s_.deep_hidden),
+                .w = {w_.wh + b * w_.hidden_block(s_), w_.hidden_block(s_), far_},
+                .start = {inputs.data + Z * W, inputs.block, inputs.row},
+                .late = {w_.bias + b * S::columns * W + G * W, S::columns * W, 0},
+                .out = sums,
+                .x = contiguous_rows<E>(x_ + r * x_row_, x_row_, s_.folded ? s_.deep_inputs : 0),
+                .wx = {w_.wx + b * w_.input_block(s_), w_.input_block(s_)}};
     }
 
     const S& s_;
@@ -322,6 +382,7 @@ class ForwardRun {
     const ForwardMember<C, E>& member_;
     const Range blocks_;
     const ptrdiff_t input_block_;
+    const bool far_;  // the weights
     const bool past_caches_;
     const bool in_place_;    // folded inputs are read where they stand, since rows follow each other
     const ptrdiff_t x_row_;  // from one row of them to the next

@@ -62,12 +62,13 @@ struct Product {
     Packed<E> wx;
 };
 
-// Where weights are `far`, fetches one vector from `ahead` on for each k.
+// The sums of R rows and B blocks, in registers. Where weights are `far`, one vector from `ahead` on is fetched for each
+// k.
 template <class E, int R, int B, int G, int Z, bool far>
-[[gnu::noinline]] void tile(const Product<E>& p, ptrdiff_t block, ptrdiff_t row, const E* ahead) {
+THROUGHTIME_INLINE void sum_up(Vec<E> (&sum)[R][B][G], const Product<E>& p, ptrdiff_t block, ptrdiff_t row,
+                               const E* ahead) {
     using V = Vec<E>;
     constexpr int W = lanes<E>, K = span<E>, operand = W * K;
-    V sum[R][B][G];
     THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
         THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) sum[r][b][g] = load(
             g < G - Z ? p.start.at(block + b, row + r) + g * W : p.late.at(block + b, row + r) + (g - (G - Z)) * W);
@@ -96,8 +97,14 @@ template <class E, int R, int B, int G, int Z, bool far>
             }
         }
     }
-    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
-        THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * W, sum[r][b][g]);
+}
+
+template <class E, int R, int B, int G, int Z, bool far>
+[[gnu::noinline]] void tile(const Product<E>& p, ptrdiff_t block, ptrdiff_t row, const E* ahead) {
+    Vec<E> sum[R][B][G];
+    sum_up<E, R, B, G, Z, far>(sum, p, block, row, ahead);
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (
+        int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * lanes<E>, sum[r][b][g]);
 }
 
 template <class E, int R, int B, int G, int Z, bool far>

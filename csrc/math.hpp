@@ -26,6 +26,15 @@ THROUGHTIME_INLINE V polynomial(V x, const Element<V> (&c)[N]) {
     return p;
 }
 
+// Likewise, where the square of x is there too: the even and the odd powers side by side take half as long.
+template <class V, int N>
+THROUGHTIME_INLINE V polynomial(V x, V square, const Element<V> (&c)[N]) {
+    V one = splat<V>(c[N - 1]), other = splat<V>(c[N - 2]);
+    for (int i = N - 3; i >= 0; i -= 2) one = fma(one, square, splat<V>(c[i]));
+    for (int i = N - 4; i >= 0; i -= 2) other = fma(other, square, splat<V>(c[i]));
+    return N % 2 == 1 ? fma(other, x, one) : fma(one, x, other);
+}
+
 // 2^n for the integer that `shifted` = n + magic carries in its low bits.
 THROUGHTIME_INLINE FloatVec power_of_two(FloatVec shifted) { return FloatVec((Int32Vec(shifted) + 127) << 23); }
 THROUGHTIME_INLINE DoubleVec power_of_two(DoubleVec shifted) { return DoubleVec((Int64Vec(shifted) + 1023) << 52); }
@@ -51,21 +60,32 @@ struct ExpConstants<double> {
                                    2.5000070758045937628e-8};
 };
 
-// The argument is held within [low, high], where neither overflow nor a subnormal arises.
+// exp(x) = (1 + rest) * power. The argument is held within [low, high], where neither overflow nor a subnormal arises.
+template <class V>
+struct Exponential {
+    V rest, power;
+
+    THROUGHTIME_INLINE explicit Exponential(V x) {
+        using K = ExpConstants<Element<V>>;
+        x = max(min(x, splat<V>(K::high)), splat<V>(K::low));
+        const V shifted = fma(x, splat<V>(Element<V>(1.4426950408889634074)), splat<V>(K::magic));
+        const V n = shifted - splat<V>(K::magic);
+        const V r = fma(n, splat<V>(-K::ln2_low), fma(n, splat<V>(-K::ln2_high), x)), square = r * r;
+        rest = fma(square, polynomial(r, square, K::q), r);
+        power = power_of_two(shifted);
+    }
+};
+
 template <class V>
 THROUGHTIME_INLINE V exp(V x) {
-    using K = ExpConstants<Element<V>>;
-    x = max(min(x, splat<V>(K::high)), splat<V>(K::low));
-    const V shifted = fma(x, splat<V>(Element<V>(1.4426950408889634074)), splat<V>(K::magic));
-    const V n = shifted - splat<V>(K::magic);
-    const V r = fma(n, splat<V>(-K::ln2_low), fma(n, splat<V>(-K::ln2_high), x));
-    const V p = fma(r * r, polynomial(r, K::q), r) + 1;
-    return p * power_of_two(shifted);
+    const Exponential<V> e(x);
+    return fma(e.rest, e.power, e.power);
 }
 
 template <class V>
 THROUGHTIME_INLINE V sigmoid(V x) {
-    return 1 / (1 + exp(-x));
+    const Exponential<V> e(-x);
+    return 1 / fma(e.rest, e.power, e.power + 1);
 }
 
 THROUGHTIME_INLINE FloatVec tanh(FloatVec x) {

@@ -194,7 +194,7 @@ class BackwardRun {
     void through_hidden(Grid<const T> later, ptrdiff_t count) const {
         const Grid<T> carry{memory_.carry, slice_.count * W, W};
         const Grid<const T> start{carry.data, carry.block, carry.row};
-        product<T, 1, 0>({.a = {later.data + Z * W, later.row, s_.blocks, G * W, later.block},
+        product<T, 1, 0, true>({.a = {later.data + Z * W, later.row, s_.blocks, G * W, later.block},
                           .w = {w_.wh, w_.depth(s_) * W, s_.far(s_.blocks * w_.depth(s_) * W)},
                           .start = start,
                           .late = start,

@@ -116,11 +116,34 @@ THROUGHTIME_INLINE void tile_of_height(const Product<E>& p, ptrdiff_t block, ptr
         tile_of_height<E, R - 1, B, G, Z, far>(p, block, row, height, ahead);
 }
 
+// A single row of B blocks with one column: each sum in several chains side by side, so that a multiply-add does not
+// wait for the one before it.
+template <class T, int B>
+[[gnu::noinline]] void row_in_chains(const Product<T>& p, ptrdiff_t block) {
+    constexpr int W = lanes<T>, chains = smaller(8 / B, W);  // whose number divides that of a run
+    Vec<T> sum[chains][B];
+    THROUGHTIME_UNROLL for (int c = 0; c < chains; ++c) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) sum[c][b] =
+        c == 0 ? load(p.start.at(block + b, 0)) : Vec<T>{};
+    const T* w = p.w.data + block * p.w.block;
+    for (ptrdiff_t run = 0; run < p.a.runs; ++run) {
+        const T* a = p.a.data + run * p.a.jump;
+        for (ptrdiff_t k = 0; k < p.a.run; k += chains, a += chains, w += chains * W)
+            THROUGHTIME_UNROLL for (int c = 0; c < chains; ++c) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+                sum[c][b] = fma(splat<Vec<T>>(a[c]), load(w + b * p.w.block + c * W), sum[c][b]);
+    }
+    THROUGHTIME_UNROLL for (int half = chains / 2; half > 0; half /= 2) THROUGHTIME_UNROLL for (int c = 0; c < half; ++c)
+        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) sum[c][b] += sum[c + half][b];
+    THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) store(p.out.at(block + b, 0), sum[0][b]);
+}
+
 // Rows [0, count) of B unit blocks, in tiles of nearly equal height.
-template <class E, int B, int G, int Z>
+template <class E, int B, int G, int Z, bool in_chains>
 void product_of_blocks(const Product<E>& p, ptrdiff_t block, ptrdiff_t count) {
     constexpr int rows = smaller(max_tile_rows, max_accumulators / (B * G));
-    if (count == 1 && !p.w.far) return tile<E, 1, B, G, Z, false>(p, block, 0, nullptr);
+    if (count == 1 && !p.w.far) {
+        if constexpr (in_chains) return row_in_chains<E, B>(p, block);
+        return tile<E, 1, B, G, Z, false>(p, block, 0, nullptr);
+    }
     const ptrdiff_t tiles = ceil_div(count, ptrdiff_t(rows));
     const ptrdiff_t height = count / tiles, taller = count % tiles;
     for (ptrdiff_t i = 0, row = 0; i < tiles; ++i) {
@@ -146,8 +169,9 @@ constexpr int tile_blocks(ptrdiff_t count) {
     return blocks;
 }
 
-// Rows [0, count) of the unit blocks [first, last).
-template <class E, int G, int Z>
+// Rows [0, count) of the unit blocks [first, last). Where it need not round as among others, a single row is summed up
+// in chains; it has no x then, and G is 1.
+template <class E, int G, int Z, bool in_chains = false>
 void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
     if (count == 0) return;
     const int wanted = tile_blocks<G>(count);
@@ -155,17 +179,17 @@ void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cou
         const ptrdiff_t left = last - block;
         if constexpr (4 * G <= max_accumulators)
             if (wanted >= 4 && left >= 4) {
-                product_of_blocks<E, 4, G, Z>(p, block, count);
+                product_of_blocks<E, 4, G, Z, in_chains>(p, block, count);
                 block += 4;
                 continue;
             }
         if constexpr (2 * G <= max_accumulators)
             if (wanted >= 2 && left >= 2) {
-                product_of_blocks<E, 2, G, Z>(p, block, count);
+                product_of_blocks<E, 2, G, Z, in_chains>(p, block, count);
                 block += 2;
                 continue;
             }
-        product_of_blocks<E, 1, G, Z>(p, block, count);
+        product_of_blocks<E, 1, G, Z, in_chains>(p, block, count);
         block += 1;
     }
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from throughtime import _kernels, _operator, _reference
 from throughtime._manner import Manner
@@ -88,21 +89,20 @@ def unfold(
         y, finals = unfold(cell, x.float(), _widened(state), _widened(weights), ragged, manner, reverse=reverse)
         return y.bfloat16(), tuple(final.bfloat16() for final in finals)
     if kernel is not None:
-        if torch.compiler.is_compiling():
+        tables = () if ragged is None else ragged.tables
+        if is_compiling():
             if _all_alike(x, weights):
-                tables = () if ragged is None else ragged.tables
                 options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
                 return _operator.unfold(kernel, x, state, weights, tables, **options)
-        elif torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights):
-            if kernel.accepts(x, weights):
-                call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
-                y, *finals = _apply(call, x, *state, *weights)
-                return y, tuple(finals)
         else:
-            tables = () if ragged is None else ragged.tables
-            found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), False)  # noqa: FBT003
+            learns = torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights)
+            found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns)
             if found is not None:
-                return found[0], found[1]
+                if not learns:
+                    return found[0], found[1]
+                call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
+                y, *finals = _apply(call, found, x, *state, *weights)
+                return y, tuple(finals)
     call = _Call(None, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
     (y,), finals = _reference_scan(call, x, state, weights)
     return y, finals
@@ -135,7 +135,7 @@ def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kern
         return route(cell, x.float(), _widened(weights), manner)
     if kernel is None:
         return None, reason
-    if _all_alike(x, weights) if torch.compiler.is_compiling() else kernel.accepts(x, weights):
+    if _all_alike(x, weights) if is_compiling() else kernel.accepts(x, weights):
         return kernel, ""
     return None, f"the kernel needs tensors of {_name(x.dtype)} on the CPU, none empty"
 
@@ -145,7 +145,7 @@ def _is_widened(kernel: Kernel | None, cell: Cell, given: Tensors, weights: Tens
     if not given[0].is_cpu:
         return False
     training = torch.is_grad_enabled() and _any_requires_grad(*given, *weights)
-    if kernel is not None and not training and not torch.compiler.is_compiling():
+    if kernel is not None and not training and not is_compiling():
         return False
     return _compiled(cell, torch.float32, weights, manner)[0] is not None
 
@@ -233,10 +233,9 @@ def _reference_scan(
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        x, state, weights = call.split(tensors)
-        tables = () if call.ragged is None else call.ragged.tables
-        y, finals, kept = call.kernel.forward(x, state, weights, tables, call.reverse, torch.get_num_threads(), True)  # noqa: FBT003
+    def forward(ctx: Any, call: _Call, found: tuple[Tensor, States, Tensor], *tensors: Tensor | None) -> States:
+        """Tell autograd what a call of the kernel has found: the outputs, the final states and what backward needs."""
+        y, finals, kept = found
         ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y, kept, *tensors)
@@ -246,13 +245,13 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *doutputs: Tensor | None) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
         y, kept, *tensors = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[1:]
+        wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled() or _any_batched(doutputs):
-            return None, *_reference_backward(call, tensors, doutputs, wanted)
+            return None, None, *_reference_backward(call, tensors, doutputs, wanted)
         x, state, weights = call.split(tensors)
         tables = () if call.ragged is None else call.ragged.tables
         options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
-        return None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
+        return None, None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
 
 
 # `_Scan.apply` without what it does for transforms of torch.func, none of which is at work where a kernel is found.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import nn
+from torch.compiler import is_compiling
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
@@ -313,7 +314,7 @@ class AbstractRecurrent(ShownInNotebooks):
 
     def _fields_of(self, layer: int) -> tuple[Any, ...]:
         """The fields of `Weights` for each direction of a layer, one after the other."""
-        if not torch.compiler.is_compiling():  # what traces cannot look into the getter
+        if not is_compiling():  # what traces cannot look into the getter
             try:
                 return self._fields[layer](self._parameters)
             except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute

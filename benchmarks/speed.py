@@ -28,7 +28,8 @@ TEXT = """# Speed
 Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
 {processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
 `python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds;
-the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone.
+the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone. Only rounds count during
+which the processor was whole, as far as there were any; a row with a question mark had none.
 
 ![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
 """
@@ -75,12 +76,13 @@ def table(title: str, rows: list[dict[str, Any]]) -> str:
     lines = [f"## {title}", "", f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
     for row in rows:
         shape = ", ".join(map(str, row["shape"])) if row["layer"] == "RNN" else ""
+        layer = row["layer"] + "?" * row["contended"]
         onednn = f"{row['onednn_ms']:.3g}" if "onednn_ms" in row else "–"
         times = (
             f"{row['torch_ms']:.3g} | {onednn} | {row['ours_ms']:.3g} | {row['ratio']:.2g} | {row['peak_share']:.0%}"
         )
         beside = "".join(f" {row['others'][o]:.2g} |" for o in others)
-        lines.append(f"| {shape} | {row['layer']} | {times} |{beside}")
+        lines.append(f"| {shape} | {layer} | {times} |{beside}")
     return "\n".join([*lines, ""])
 
 

@@ -195,13 +195,13 @@ class BackwardRun {
         const Grid<T> carry{memory_.carry, slice_.count * W, W};
         const Grid<const T> start{carry.data, carry.block, carry.row};
         product<T, 1, 0, true>({.a = {later.data + Z * W, later.row, s_.blocks, G * W, later.block},
-                          .w = {w_.wh, w_.depth(s_) * W, s_.far(s_.blocks * w_.depth(s_) * W)},
-                          .start = start,
-                          .late = start,
-                          .out = carry,
-                          .x = {},
-                          .wx = {}},
-                         blocks_.first, blocks_.last, count);
+                                .w = {w_.wh, w_.depth(s_) * W, s_.far(s_.blocks * w_.depth(s_) * W)},
+                                .start = start,
+                                .late = start,
+                                .out = carry,
+                                .x = {},
+                                .wx = {}},
+                               blocks_.first, blocks_.last, count);
     }
 
     // Clips the gradients of the states between the step that follows and this one.

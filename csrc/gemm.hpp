@@ -62,8 +62,8 @@ struct Product {
     Packed<E> wx;
 };
 
-// The sums of R rows and B blocks, in registers. Where weights are `far`, one vector from `ahead` on is fetched for each
-// k.
+// The sums of R rows and B blocks, in registers. Where weights are `far`, one vector from `ahead` on is fetched for
+// each k.
 template <class E, int R, int B, int G, int Z, bool far>
 THROUGHTIME_INLINE void sum_up(Vec<E> (&sum)[R][B][G], const Product<E>& p, ptrdiff_t block, ptrdiff_t row,
                                const E* ahead) {
@@ -103,8 +103,8 @@ template <class E, int R, int B, int G, int Z, bool far>
 [[gnu::noinline]] void tile(const Product<E>& p, ptrdiff_t block, ptrdiff_t row, const E* ahead) {
     Vec<E> sum[R][B][G];
     sum_up<E, R, B, G, Z, far>(sum, p, block, row, ahead);
-    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) THROUGHTIME_UNROLL for (
-        int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * lanes<E>, sum[r][b][g]);
+    THROUGHTIME_UNROLL for (int r = 0; r < R; ++r) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
+        THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * lanes<E>, sum[r][b][g]);
 }
 
 template <class E, int R, int B, int G, int Z, bool far>
@@ -131,8 +131,9 @@ template <class T, int B>
             THROUGHTIME_UNROLL for (int c = 0; c < chains; ++c) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b)
                 sum[c][b] = fma(splat<Vec<T>>(a[c]), load(w + b * p.w.block + c * W), sum[c][b]);
     }
-    THROUGHTIME_UNROLL for (int half = chains / 2; half > 0; half /= 2) THROUGHTIME_UNROLL for (int c = 0; c < half; ++c)
-        THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) sum[c][b] += sum[c + half][b];
+    THROUGHTIME_UNROLL for (int half = chains / 2; half > 0; half /= 2)
+        THROUGHTIME_UNROLL for (int c = 0; c < half; ++c) THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) sum[c][b] +=
+        sum[c + half][b];
     THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) store(p.out.at(block + b, 0), sum[0][b]);
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -10,12 +11,29 @@ import torch
 from tests.tolerances import assert_close
 
 from throughtime import nn
-from throughtime.app import bench
+from throughtime.app import bench, processor
 from throughtime.app.peers import peers
+from throughtime.app.processor import Processor
+
+
+class Steady(Processor):
+    """A processor that is as told in each of its moments, and whole after them."""
+
+    def __init__(self, *moments: bool) -> None:
+        self.moments = [*moments]
+        self.peak = 1e9
+
+    def is_whole(self) -> bool:
+        return self.moments.pop(0) if self.moments else True
+
+
+class Busy(Steady):
+    def is_whole(self) -> bool:
+        return False
 
 
 def test_a_row_compares_two_layers_that_compute_the_same() -> None:
-    row = bench.measure("GRU", (2, 3, 4, 5), "training", 0.0, peak=1e9)
+    row = bench.measure("GRU", (2, 3, 4, 5), "training", 0.0, Steady())
     work = 2 * 3 * 5 * (2 * (5 + 4) + 5) * 2 * 3  # forward, weights, and through the state
     assert row.torch_ms > 0
     assert row.peak_share == work / (row.ours_ms * 1e-3) / 1e9
@@ -27,7 +45,7 @@ def test_the_ratio_is_above_one_where_ours_is_faster(monkeypatch: pytest.MonkeyP
         return inputs[0], None
 
     monkeypatch.setattr(torch.nn.GRU, "forward", slow)
-    assert bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, peak=1e9).ratio > 2
+    assert bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady()).ratio > 2
 
 
 @pytest.mark.parametrize("layer", bench.LAYERS)
@@ -46,5 +64,34 @@ def test_peers_compute_what_the_layer_computes(layer: str) -> None:
 
 def test_a_peer_has_a_ratio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "peers", lambda *_: {"slow": lambda: time.sleep(0.02)})
-    row = bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, peak=1e9)
+    row = bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady())
     assert row.others["slow"] > row.ratio
+
+
+def test_rounds_count_only_where_the_processor_was_whole_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_SHORTEST", 0.0)
+    monkeypatch.setattr(bench, "_REST", 0.0)
+    monkeypatch.setattr(bench, "_time", lambda call, _: call())
+    calls = itertools.count()  # three to begin with, and two in each round, of which the second one is timed
+    times, contended = bench._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
+    assert not contended
+    assert times["ours"][:3] == [4, 10, 12]
+
+
+def test_a_row_that_was_never_measured_alone_says_so() -> None:
+    row = bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Busy())
+    assert row.contended
+    assert row.ratio > 0
+
+
+def test_a_processor_is_whole_where_it_gives_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "_PROBES", 1)
+    given = iter([100.0, 90.0, 50.0, 120.0, 90.0])
+    monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
+    ours = Processor(1, look=0.0)
+    assert [ours.is_whole() for _ in range(4)] == [True, False, True, False]
+    assert ours.peak == 120.0
+
+
+def test_the_peak_is_measured() -> None:
+    assert Processor(1, look=0.0).peak > 1e9

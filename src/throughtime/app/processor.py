@@ -1,0 +1,45 @@
+"""How fast the processor multiplies and adds at all, and whether it does so right now.
+
+On a machine that is shared, two threads have a core each at one moment and halves of one at the next, and nothing tells
+so but the processor's own speed.
+"""
+
+from __future__ import annotations
+
+import time
+
+from throughtime import _kernels
+
+_LOOK = 2.0  # seconds for finding the peak
+_REST = 0.05
+_PROBES = 3
+_WHOLE = 0.8  # of the peak
+
+
+class Processor:
+    """The speed of this processor with some threads.
+
+    Attributes:
+        threads: how many.
+        peak: the most operations per second that it has made in registers alone; 0 without compiled kernels.
+    """
+
+    def __init__(self, threads: int, look: float = _LOOK) -> None:
+        self.threads = threads
+        self.peak = 0.0
+        until = time.perf_counter() + look
+        self.is_whole()
+        while self.peak and time.perf_counter() < until:
+            time.sleep(_REST)
+            self.is_whole()
+
+    def is_whole(self) -> bool:
+        """Whether it gives about as much as ever; what is measured at another time says little."""
+        found = max(self._probe() for _ in range(_PROBES))
+        self.peak = max(self.peak, found)
+        return found >= _WHOLE * self.peak
+
+    def _probe(self) -> float:
+        started = time.perf_counter()
+        operations = _kernels.multiply_adds(self.threads)
+        return operations / (time.perf_counter() - started)

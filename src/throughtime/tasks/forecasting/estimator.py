@@ -420,8 +420,7 @@ def _check_counts(panel: Panel) -> None:
 
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
     """unique_id and ds of the steps behind the end of each series."""
-    stamps = [panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]
-    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": np.concatenate(stamps)}
+    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.stamps_behind(count)}
 
 
 def _checked_steps(name: str, value: Any) -> int:

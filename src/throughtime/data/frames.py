@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,11 +10,15 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.dates import parse_dates
+from throughtime.data.parquet import ParquetSeries
 from throughtime.data.series import Panel, Rows, panel
 
 if TYPE_CHECKING:
     import narwhals as nw
     from narwhals.typing import EagerAllowed, IntoDataFrame
+
+    Data = IntoDataFrame | ParquetSeries
+    """What is learned from: a frame, or files, of which a sample is."""
 
 
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -55,7 +59,7 @@ class FrameKind:
 
 
 def read_frame(
-    df: IntoDataFrame,
+    df: Data,
     *,
     freq: str | None = None,
     missing: str = "mask",
@@ -65,7 +69,7 @@ def read_frame(
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
     Args:
-        df: the frame.
+        df: the frame; or Parquet files, whose sample is read.
         freq: as for `panel`.
         missing: as for `panel`.
         covariates: more columns to read.
@@ -76,6 +80,11 @@ def read_frame(
     """
     import narwhals as nw
 
+    if isinstance(df, ParquetSeries):
+        names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
+        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known}
+        found, kind = read_frame(df.sampled(names), **options)
+        return replace(found, notes=[df.note, *found.notes]), kind
     frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
     y = frame["y"]
     if not y.dtype.is_numeric() and y.null_count() < len(y):
@@ -155,7 +164,12 @@ def _ids(frame: nw.DataFrame) -> np.ndarray:
     column = frame["unique_id"]
     if column.null_count():
         raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
-    return column.to_numpy() if column.dtype.is_integer() else np.array([str(v) for v in column.to_list()])
+    if column.dtype.is_integer():
+        return column.to_numpy()
+    # The rows of a series mostly lie together: one text for all of them.
+    heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
+    names = np.array([str(name) for name in column[heads.tolist()].to_list()])
+    return np.repeat(names, np.diff(heads, append=len(column)))
 
 
 def _stamps(ds: nw.Series) -> np.ndarray:

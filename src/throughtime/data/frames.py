@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import narwhals as nw
     from narwhals.typing import EagerAllowed, IntoDataFrame
 
+    from throughtime.data.frequency import Frequency
+
     Data = IntoDataFrame | ParquetSeries
     """What is learned from: a frame, or files, of which a sample is."""
 
@@ -65,6 +67,7 @@ def read_frame(
     missing: str = "mask",
     covariates: Covariates | None = None,
     known: Exogenous | None = None,
+    grid: Frequency | None = None,
 ) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
@@ -74,6 +77,7 @@ def read_frame(
         missing: as for `panel`.
         covariates: more columns to read.
         known: columns to read and to encode as in training, in place of `covariates`.
+        grid: as for `panel`.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
@@ -82,7 +86,7 @@ def read_frame(
 
     if isinstance(df, ParquetSeries):
         names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
-        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known}
+        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known, "grid": grid}
         found, kind = read_frame(df.sampled(names), **options)
         return replace(found, notes=[df.note, *found.notes]), kind
     frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
@@ -91,7 +95,7 @@ def read_frame(
         raise InputError(f"column y: expected numbers, got {y.dtype}")
     values = y.cast(nw.Float64).to_numpy().astype(np.float64)
     beside = _beside(frame, covariates or Covariates(), known)
-    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside)
+    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside, grid=grid)
     return found, _kind(frame)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Exogenous, Feature
-from throughtime.data.frequency import Frequency, infer
+from throughtime.data.frequency import Frequency, infer, parse
+from throughtime.data.irregular import on_grid, usual_grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ class Panel:
         frequency: the grid.
         notes: what was found and mended, in plain sentences.
         exogenous: what is known beside the values, on the same grid and perhaps beyond their end.
+        irregular: whether the rows came at dates that follow no frequency, and were put on a grid.
     """
 
     ids: list[Any]
@@ -47,6 +49,7 @@ class Panel:
     frequency: Frequency
     notes: list[str] = field(default_factory=list)
     exogenous: Exogenous = field(default_factory=Exogenous)
+    irregular: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -178,6 +181,10 @@ class Rows:
     def __bool__(self) -> bool:
         return bool(self.features or self.calendar)
 
+    def kept(self, rows: np.ndarray | slice) -> Self:
+        """Some of the rows, in a given order."""
+        return replace(self, cells=self.cells[rows]) if self else self
+
     def on_grid(self, name: Any, steps: np.ndarray, part: slice, length: int, notes: list[str]) -> np.ndarray:
         """The columns of a series on its grid, gaps of its first `length` steps filled from before: (T, C)."""
         grid = np.full((int(steps[-1]) + 1, len(self.features)), np.nan)
@@ -212,6 +219,7 @@ def panel(
     freq: str | None = None,
     missing: str = "mask",
     beside: Rows | None = None,
+    grid: Frequency | None = None,
 ) -> Panel:
     """Arrange rows of a long table.
 
@@ -223,6 +231,7 @@ def panel(
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
         beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
             series are its future.
+        grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
 
     Raises:
         InputError: for what cannot be mended.
@@ -234,18 +243,19 @@ def panel(
     names, codes = _coded(ids)
     notes: list[str] = []
     known = beside or Rows()
-    if not _in_order(codes, stamps):
-        order = np.lexsort((stamps, codes))
-        if _unsorted(codes, stamps):
-            notes.append("The rows were not in the order of time; they were sorted.")
-        codes, stamps, values = codes[order], stamps[order], values[order]
-        known = Rows(known.features, known.cells[order] if known else known.cells, known.calendar)
+    order = _order(codes, stamps, notes)
+    codes, stamps, values, known = codes[order], stamps[order], values[order], known.kept(order)
     values = values.astype(np.float64)
     _refuse_infinities(names, codes, stamps, values)
     _refuse_duplicates(names, codes, stamps)
+    grid = grid or _usual_grid(codes, stamps, freq)
+    if grid is not None:
+        kept, stamps, said = on_grid(codes, stamps, values, grid)
+        codes, values, known = codes[kept], values[kept], known.kept(kept)
+        notes.append(said)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
-    frequency = infer([stamps[part] for part in parts], freq)
+    frequency = grid or infer([stamps[part] for part in parts], freq)
     starts = stamps[bounds[:-1]]
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
@@ -255,12 +265,12 @@ def panel(
         lengths = np.where(last >= 0, last + 1, lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     past = steps < lengths[codes]
-    grid = np.full(offsets[-1], np.nan)
-    grid[offsets[codes][past] + steps[past]] = values[past]
+    filled = np.full(offsets[-1], np.nan)
+    filled[offsets[codes][past] + steps[past]] = values[past]
     rows = lengths - np.bincount(codes[past], minlength=len(names))
     empty = np.bincount(codes[past & np.isnan(values)], minlength=len(names))
-    for i in np.flatnonzero(rows + empty):
-        _note_missing(notes, names[i], rows[i], empty[i], missing)
+    for i in np.flatnonzero(empty if grid else rows + empty):
+        _note_missing(notes, names[i], 0 if grid else rows[i], empty[i], missing)
     exogenous = Exogenous()
     if known:
         calendar = known.calendar.at(frequency)
@@ -268,8 +278,9 @@ def panel(
         courses = [known.on_grid(name, steps[part], part, int(length), notes) for name, part, length in sizes]
         exogenous = Exogenous.of(known.features, courses, calendar)
     if missing == "ffill":
-        grid = np.concatenate([_filled(grid[a:b]) for a, b in pairwise(offsets)])
-    found = Panel(names.tolist(), grid, offsets, starts, frequency, _shortened(notes), exogenous)
+        filled = np.concatenate([_filled(filled[a:b]) for a, b in pairwise(offsets)])
+    notes = _shortened(notes)
+    found = Panel(names.tolist(), filled, offsets, starts, frequency, notes, exogenous, irregular=grid is not None)
     if not np.isfinite(found.values).any():
         raise InputError("data: every value is missing")
     return found
@@ -295,6 +306,13 @@ def _some(names: list[Any]) -> str:
     return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
 
 
+def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Frequency | None:
+    """The grid for stamps that follow no frequency: the one that was asked for, or a usual one."""
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    usual = usual_grid([stamps[a:b] for a, b in pairwise(bounds)])
+    return usual if usual is None or freq is None else parse(freq)
+
+
 def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The names in order, and which of them each row has; rows of a series that lie together cost one look."""
     heads = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
@@ -302,9 +320,13 @@ def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return names, np.repeat(codes, np.diff(heads, append=len(ids)))
 
 
-def _in_order(codes: np.ndarray, stamps: np.ndarray) -> bool:
-    """Whether rows come by series and time."""
-    return bool(((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] >= stamps[:-1]))).all())
+def _order(codes: np.ndarray, stamps: np.ndarray, notes: list[str]) -> np.ndarray | slice:
+    """The rows by series and time."""
+    if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] >= stamps[:-1]))).all():
+        return slice(None)
+    if _unsorted(codes, stamps):
+        notes.append("The rows were not in the order of time; they were sorted.")
+    return np.lexsort((stamps, codes))
 
 
 def _unsorted(codes: np.ndarray, stamps: np.ndarray) -> bool:

@@ -413,7 +413,8 @@ class Forecaster(BaseEstimator):
     def _read(self, df: Data) -> tuple[Panel, FrameKind]:
         """Fresh data for what was trained."""
         known = self.panel_.exogenous
-        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known)
+        grid = self.panel_.frequency if self.panel_.irregular else None
+        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known, grid=grid)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "

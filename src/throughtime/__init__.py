@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.data.covariates import Covariates as Covariates
+    from throughtime.data.parquet import ParquetSeries as ParquetSeries
     from throughtime.io.keras import from_keras as from_keras
     from throughtime.io.keras import to_keras as to_keras
     from throughtime.io.network import save as save
@@ -38,6 +39,7 @@ _HOMES = {
     "training": "throughtime.training",
     "datasets": "throughtime.data.datasets",
     "Covariates": "throughtime.data.covariates",
+    "ParquetSeries": "throughtime.data.parquet",
     "InputError": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",

@@ -94,7 +94,7 @@ def test_a_missing_file_is_refused_with_a_close_name(tmp_path: Path) -> None:
 
 def test_a_directory_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    refused("forecast", "data", "--horizon", 6, cwd=tmp_path, sentence="data is a directory")
+    refused("forecast", "data", "--horizon", 6, cwd=tmp_path, sentence="data: expected a folder of Parquet files")
 
 
 def test_binary_data_are_no_table(tmp_path: Path) -> None:

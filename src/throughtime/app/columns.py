@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,11 @@ class Columns:
         if self.target in rows.frame.columns:
             return [self.target]
         return [name.strip() for name in self.target.split(",") if name.strip()]
+
+    def with_series(self, rows: Rows) -> Columns:
+        """With the column that names series, found by its name alone: rows may begin with one long series."""
+        taken = {self.time, self.target, *self.beside}
+        return replace(self, series=self.series or _named(rows, _SERIES, taken))
 
 
 def named_covariates(

@@ -18,7 +18,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[Path, typer.Argument(help="CSV or Parquet file, one series or many.", show_default=False)]
+Data = Annotated[
+    Path,
+    typer.Argument(help="CSV or Parquet file, or a folder of Parquet files.", show_default=False),
+]
 Time = Annotated[str | None, typer.Option(help="Column of dates, or of whole numbers.", show_default="guessed")]
 Target = Annotated[
     str | None, typer.Option(help="Column to forecast; several with commas between them.", show_default="guessed")
@@ -56,6 +59,7 @@ Refit = Annotated[bool, typer.Option("--refit", help="Train anew before each win
 Out = Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")]
 Step = Annotated[int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")]
 BudgetEach = Annotated[str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")]
+Sample = Annotated[int, typer.Option(min=1, help="Series to learn from where DATA is a folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -93,6 +97,7 @@ def forecast(
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
     against: Against = None,
+    sample: Sample = 10_000,
     seed: Seed = 0,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -105,7 +110,8 @@ def forecast(
 
     place = Place.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
-    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    columns = Columns(time, target, series, () if covariates is None else covariates.names)
+    table = read_table(data, columns, sample=sample, seed=seed)
     table = table if future_data is None else with_future(table, future_data)
     # Torch comes after the data, so that their faults are told at once.
     from throughtime.app.forecast import Settings, forecast
@@ -309,7 +315,9 @@ def predict(
     series: Series = None,
     future_data: FutureData = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
-    out: Annotated[Path, typer.Option(help="CSV file to write; - for the screen.")] = Path("-"),
+    out: Annotated[
+        Path, typer.Option(help="CSV file to write, or a Parquet file for a folder; - for the screen.")
+    ] = Path("-"),
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:

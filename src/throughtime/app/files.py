@@ -16,11 +16,13 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.data.files import decoded, read_bytes
+from throughtime.data.parquet import files_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SEPARATORS = ",;\t|"
+_FIRST = 20_000  # rows of a folder
 _WANTED = "a table with a header, a column of dates and one of numbers"
 
 
@@ -63,6 +65,20 @@ def read_rows(path: Path) -> Rows:
     if not rows.frame.height:
         raise InputError(f"{path}: expected rows of data, got a header alone")
     return rows
+
+
+def first_rows(folder: Path) -> Rows:
+    """The first rows of the first Parquet file of a folder.
+
+    Raises:
+        InputError: where there is none, or it holds no table.
+    """
+    path = files_of(folder)[0]
+    try:
+        frame = pl.read_parquet(path, n_rows=_FIRST)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
+    return Rows(path, frame, pl.Series(range(1, frame.height + 1), dtype=pl.Int64), unit="row")
 
 
 def _parquet(path: Path, content: bytes) -> Rows:

@@ -62,12 +62,12 @@ def forecast(
     with place.building() as directory:
         backtest = _learn(forecaster, table, screen, against)
         forecaster.save(directory / "model")
-        write_csv(forecaster.predict(), directory / "forecast.csv")
+        write_forecast(forecaster, table, directory, screen)
         result = {}
         if backtest is not None:
             run = report.Run(forecaster, backtest, table, settings=vars(settings), command=_command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
-            result = _result(place.path, forecaster, backtest, time.monotonic() - started)
+            result = _result(place.path, table, forecaster, backtest, time.monotonic() - started)
         describe(directory, table, settings, result)
     if backtest is None:
         screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
@@ -101,6 +101,16 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen, against: Sequen
         return None
 
 
+def write_forecast(forecaster: Forecaster, table: Table, directory: Path, screen: Screen) -> None:
+    """Write the forecast of all series, also of those of a folder that were not learned from."""
+    path = directory / table.forecast
+    if table.source is None:
+        write_csv(forecaster.predict(), path)
+        return
+    with screen.counting("Forecast", len(table.source)) as told:
+        forecaster.predict_parquet(table.source, path, told=told)
+
+
 def check_future(table: Table, settings: Settings) -> None:
     """See that what is known in advance reaches as far as the forecast, before anything is learned.
 
@@ -132,13 +142,13 @@ def with_place(sentence: str, table: Table) -> str:
     return f"--{sentence}" if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 
-def _result(path: Path, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
+def _result(path: Path, table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
     scores = {name: {m: finite(v) for m, v in backtest.scores[name].items()} for name in _JSON_METHODS}
     return {
         "model": str(path / "model"),
-        "forecast": str(path / "forecast.csv"),
+        "forecast": str(path / table.forecast),
         "report": str(path / "report.html"),
-        "series": len(forecaster.series_),
+        "series": len(forecaster.series_) if table.source is None else len(table.source),
         "horizon": forecaster.horizon,
         "backtest": {"windows": backtest.windows, **scores},
         "verdict": backtest.verdict,

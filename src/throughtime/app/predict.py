@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.learn import write_whole
+from throughtime.app.learn import print_json, write_whole
 from throughtime.app.places import check_free, model_directory, read_run
 from throughtime.app.screen import Screen
 from throughtime.app.tables import read_table, with_future, write_csv
+from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,10 @@ def predict(
     directory = model_directory(model)
     screen = Screen()
     forecaster = throughtime.load(directory)
-    table = fresh_table(forecaster, directory, data, columns)
+    table = fresh_table(forecaster, directory, data, columns, sample=1)  # of a folder the columns alone are of use
+    if table.source is not None:
+        _predict_all(forecaster, directory, table, future, out, screen, as_json=as_json)
+        return
     table = table if future is None else with_future(table, future)
     screen.say(*table.notes)
     try:
@@ -69,14 +73,40 @@ def predict(
         sys.stdout.write(text.getvalue())
 
 
-def fresh_table(forecaster: Forecaster, directory: Path, data: Path, columns: Columns) -> Table:
+def _predict_all(
+    forecaster: Forecaster,
+    directory: Path,
+    table: Table,
+    future: Path | None,
+    out: Path,
+    screen: Screen,
+    *,
+    as_json: bool,
+) -> None:
+    """Forecast all series of a folder, into a Parquet file."""
+    if out.suffix != ".parquet":
+        raise InputError(f"--out: expected a Parquet file for forecasts of a folder, such as all.parquet, got {out}")
+    if future is not None:
+        raise InputError("--future-data: a folder tells of the future in rows of its own, with an empty target")
+    screen.say(*table.notes[:-1])
+    assert table.source is not None
+    with screen.counting("Forecast", len(table.source)) as told:
+        count = forecaster.predict_parquet(table.source, out, overwrite=True, told=told)
+    screen.say(f"Forecast: {out}")
+    if as_json:
+        print_json({"model": str(directory), "series": count, "horizon": forecaster.horizon, "forecast": str(out)})
+
+
+def fresh_table(
+    forecaster: Forecaster, directory: Path, data: Path, columns: Columns, *, sample: int = ParquetSeries.sample
+) -> Table:
     """Fresh rows for a model, with the covariates that it reads and the columns of its training.
 
     Raises:
         InputError: for whatever cannot be used.
     """
     names = () if forecaster.covariates is None else forecaster.covariates.names
-    return read_table(data, replace(remembered(columns, read_run(directory)), beside=names))
+    return read_table(data, replace(remembered(columns, read_run(directory)), beside=names), sample=sample)
 
 
 def remembered(columns: Columns, run: dict[str, Any]) -> Columns:

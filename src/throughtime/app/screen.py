@@ -52,6 +52,14 @@ class Screen:
             yield callback
         self.say(f"{title}: done in {duration(time.monotonic() - started)}")
 
+    @contextmanager
+    def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A callback for how many series are done, and then a line on how long it took."""
+        started = time.monotonic()
+        with self._errors.status(title) as status:
+            yield lambda done: status.update(f"{title}: {done:,} of {total:,} series")
+        self.say(f"{title}: {total:,} series in {duration(time.monotonic() - started)}")
+
     def scores(self, backtest: Backtest, cell: str) -> None:
         """The table of scores, the best of each column in bold."""
         table = Table(box=box.SIMPLE_HEAD, title=f"Backtest, held-out windows: {backtest.windows}")

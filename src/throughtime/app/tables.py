@@ -10,8 +10,9 @@ import polars as pl
 from throughtime._errors import InputError
 from throughtime.app.cells import read_numbers, read_times
 from throughtime.app.columns import Columns, choose, is_numeric
-from throughtime.app.files import Rows, read_rows
+from throughtime.app.files import Rows, first_rows, read_rows
 from throughtime.data.dates import is_in_utc
+from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ class Table:
         columns: what they are called in the file.
         notes: what was guessed, in plain sentences.
         targets: the columns that are forecast.
+        source: all series, where the frame is a sample of them.
     """
 
     path: Path
@@ -34,18 +36,28 @@ class Table:
     columns: Columns
     notes: list[str]
     targets: list[str] = field(default_factory=list)
+    source: ParquetSeries | None = None
+
+    @property
+    def forecast(self) -> str:
+        """What the file of its forecast is called."""
+        return "forecast.csv" if self.source is None else "forecast.parquet"
 
 
-def read_table(path: Path, wanted: Columns) -> Table:
-    """Read the series of a CSV or Parquet file.
+def read_table(path: Path, wanted: Columns, *, sample: int = ParquetSeries.sample, seed: int = 0) -> Table:
+    """Read the series of a CSV or Parquet file, or a sample of those of a folder of Parquet files.
 
     Args:
-        path: of the file.
+        path: of the file or folder.
         wanted: the columns that are known; the others are guessed.
+        sample: series to read of a folder.
+        seed: of the sample.
 
     Raises:
         InputError: for whatever cannot be used, with file, line and column.
     """
+    if path.is_dir():
+        return _sampled(path, wanted, sample, seed)
     rows = read_rows(path)
     columns, notes = choose(rows, wanted)
     targets = columns.targets(rows)
@@ -61,6 +73,21 @@ def read_table(path: Path, wanted: Columns) -> Table:
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
     return Table(path, frame, columns, notes, targets)
+
+
+def _sampled(path: Path, wanted: Columns, sample: int, seed: int) -> Table:
+    """A sample of a folder, whose columns are found in its first rows."""
+    rows = first_rows(path)
+    columns, notes = choose(rows, wanted.with_series(rows))
+    for option, name in (("--time", columns.time), ("--series", columns.series)):
+        if name is None:
+            raise InputError(f"{option}: name the column; the rows of a folder do not tell it ({rows.path})")
+    targets = columns.targets(rows)
+    if len(targets) != 1:
+        raise InputError(f"--target: expected one column of a folder, got {', '.join(targets)}")
+    source = ParquetSeries(path, columns.series or "", columns.time or "", targets[0], sample, seed)
+    frame = pl.DataFrame(source.sampled(columns.beside))
+    return Table(path, frame, columns, [*notes, source.note], targets, source)
 
 
 def with_future(table: Table, path: Path) -> Table:

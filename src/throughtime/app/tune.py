@@ -14,11 +14,10 @@ from rich.table import Table as Rows
 from throughtime import Forecaster, tune
 from throughtime._errors import InputError
 from throughtime.app import report
-from throughtime.app.forecast import check_future, describe, finite, with_place
+from throughtime.app.forecast import check_future, describe, finite, with_place, write_forecast
 from throughtime.app.learn import INTERRUPTED, command, csv_text, print_json
 from throughtime.app.scores import written
 from throughtime.app.screen import Screen
-from throughtime.app.tables import write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,12 +64,12 @@ def run(table: Table, settings: Settings, search: Search, place: Place, *, as_js
     with place.building() as directory:
         found = _search(table, settings, search, storage, screen)
         found.forecaster.save(directory / "model")
-        write_csv(found.forecaster.predict(), directory / "forecast.csv")
+        write_forecast(found.forecaster, table, directory, screen)
         (directory / "trials.csv").write_text(_csv(found), encoding="utf-8")
         shown = {**vars(settings), **_chosen(found)}
         page = report.Run(found.forecaster, found.later[found.kept], table, settings=shown, command=command())
         (directory / "report.html").write_text(report.page(page), encoding="utf-8")
-        result = {**_result(found, place.path), "seconds": round(time.monotonic() - started, 2)}
+        result = {**_result(found, place.path, table), "seconds": round(time.monotonic() - started, 2)}
         describe(directory, table, settings, result)
         if search.storage is None:
             os.replace(storage, directory / "trials.db")
@@ -120,11 +119,11 @@ def _chosen(found: Tuning) -> dict[str, Any]:
     return found.best.settings if found.kept == "best" else found.trials[0].settings
 
 
-def _result(found: Tuning, path: Path) -> dict[str, Any]:
+def _result(found: Tuning, path: Path, table: Table) -> dict[str, Any]:
     later = {name: {m: finite(v) for m, v in each.scores[_OURS].items()} for name, each in found.later.items()}
     return {
         "model": str(path / "model"),
-        "forecast": str(path / "forecast.csv"),
+        "forecast": str(path / table.forecast),
         "report": str(path / "report.html"),
         "trials": [_row(trial) for trial in found.trials],
         "best": _row(found.best),

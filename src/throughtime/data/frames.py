@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,11 +10,17 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.dates import parse_dates
+from throughtime.data.parquet import ParquetSeries
 from throughtime.data.series import Panel, Rows, panel
 
 if TYPE_CHECKING:
     import narwhals as nw
     from narwhals.typing import EagerAllowed, IntoDataFrame
+
+    from throughtime.data.frequency import Frequency
+
+    Data = IntoDataFrame | ParquetSeries
+    """What is learned from: a frame, or files, of which a sample is."""
 
 
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -55,34 +61,41 @@ class FrameKind:
 
 
 def read_frame(
-    df: IntoDataFrame,
+    df: Data,
     *,
     freq: str | None = None,
     missing: str = "mask",
     covariates: Covariates | None = None,
     known: Exogenous | None = None,
+    grid: Frequency | None = None,
 ) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
     Args:
-        df: the frame.
+        df: the frame; or Parquet files, whose sample is read.
         freq: as for `panel`.
         missing: as for `panel`.
         covariates: more columns to read.
         known: columns to read and to encode as in training, in place of `covariates`.
+        grid: as for `panel`.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
     """
     import narwhals as nw
 
+    if isinstance(df, ParquetSeries):
+        names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
+        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known, "grid": grid}
+        found, kind = read_frame(df.sampled(names), **options)
+        return replace(found, notes=[df.note, *found.notes]), kind
     frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
     y = frame["y"]
     if not y.dtype.is_numeric() and y.null_count() < len(y):
         raise InputError(f"column y: expected numbers, got {y.dtype}")
     values = y.cast(nw.Float64).to_numpy().astype(np.float64)
     beside = _beside(frame, covariates or Covariates(), known)
-    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside)
+    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside, grid=grid)
     return found, _kind(frame)
 
 
@@ -155,7 +168,12 @@ def _ids(frame: nw.DataFrame) -> np.ndarray:
     column = frame["unique_id"]
     if column.null_count():
         raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
-    return column.to_numpy() if column.dtype.is_integer() else np.array([str(v) for v in column.to_list()])
+    if column.dtype.is_integer():
+        return column.to_numpy()
+    # The rows of a series mostly lie together: one text for all of them.
+    heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
+    names = np.array([str(name) for name in column[heads.tolist()].to_list()])
+    return np.repeat(names, np.diff(heads, append=len(column)))
 
 
 def _stamps(ds: nw.Series) -> np.ndarray:

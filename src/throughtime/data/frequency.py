@@ -15,7 +15,8 @@ import numpy as np
 from throughtime._errors import InputError
 
 _DAY = 86_400_000_000  # in microseconds, the unit of all stamps here
-_UNITS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "D": _DAY, "W": 7 * _DAY}
+DURATIONS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "D": _DAY, "W": 7 * _DAY}
+"""Of the units that have one, in microseconds."""
 _MONTHS = {"MS": 1, "QS": 3, "YS": 12, "ME": 1, "QE": 3, "YE": 12}
 _ALIASES = {
     "M": "ME", "Q": "QE", "Y": "YE", "A": "YE", "AS": "YS", "H": "h", "T": "min", "S": "s", "d": "D", "w": "W",
@@ -69,7 +70,7 @@ class Frequency:
     def seasons(self) -> tuple[int, ...]:
         """Lengths of season that are usual at this frequency, in steps, the shortest first."""
         if self.unit in ("s", "min", "h"):
-            step = self.count * _UNITS[self.unit]
+            step = self.count * DURATIONS[self.unit]
             return tuple(season // step for season in (_DAY, 7 * _DAY) if season % step == 0 and season // step > 1)
         if self.unit in _MONTHS:
             return (12 // self.count,) if self.count < 12 and 12 % self.count == 0 else ()
@@ -84,14 +85,14 @@ class Frequency:
             return np.busday_count(origin.astype("M8[D]"), stamps.astype("M8[D]")) // self.count
         unit = "M" if self.unit in _MONTHS else "us"
         passed = (stamps.astype(f"M8[{unit}]") - origin.astype(f"M8[{unit}]")).astype(np.int64)
-        return passed // (self.count * (1 if unit == "M" else _UNITS[self.unit]))
+        return passed // (self.count * (1 if unit == "M" else DURATIONS[self.unit]))
 
     def stamps(self, origin: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Undo `steps`: datetime64[us], or int64 for whole numbers."""
         if self.unit == "int":
             return origin + steps * self.count
-        if self.unit in _UNITS:
-            return origin + steps * np.timedelta64(self.count * _UNITS[self.unit], "us")
+        if self.unit in DURATIONS:
+            return origin + steps * np.timedelta64(self.count * DURATIONS[self.unit], "us")
         day = origin.astype("M8[D]")
         if self.unit == "B":
             days = np.busday_offset(day, steps * self.count, roll="forward")
@@ -120,7 +121,7 @@ def parse(name: str) -> Frequency:
     count = int(match[1] or 1) if match else 0
     if unit in _MONTHS and count:
         return Frequency("M" + unit[1], _MONTHS[unit] * count)
-    if (unit in _UNITS or unit == "B") and count:
+    if (unit in DURATIONS or unit == "B") and count:
         return Frequency(unit, count)
     raise InputError(f"freq: expected a frequency such as h, 15min, D, B, W, MS, QS, YS or monthly, got {name!r}")
 
@@ -163,10 +164,10 @@ def _guess(series: list[np.ndarray]) -> Frequency:
                 return Frequency(unit, months)
     if usual == _DAY and sum(map(len, series)) > 5 and all(np.is_busday(s.astype("M8[D]")).all() for s in series):
         return Frequency("B")
-    unit = next((u for u in ("W", "D", "h", "min", "s") if usual % _UNITS[u] == 0), None)
+    unit = next((u for u in ("W", "D", "h", "min", "s") if usual % DURATIONS[u] == 0), None)
     if unit is None:
         raise InputError(f"dates: expected steps of whole seconds, got {usual} microseconds")
-    return Frequency(unit, usual // _UNITS[unit])
+    return Frequency(unit, usual // DURATIONS[unit])
 
 
 def _most(steps: list[np.ndarray]) -> int:

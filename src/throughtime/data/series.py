@@ -15,7 +15,8 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Exogenous, Feature
-from throughtime.data.frequency import Frequency, infer
+from throughtime.data.frequency import Frequency, infer, parse
+from throughtime.data.irregular import on_grid, usual_grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ class Panel:
         frequency: the grid.
         notes: what was found and mended, in plain sentences.
         exogenous: what is known beside the values, on the same grid and perhaps beyond their end.
+        irregular: whether the rows came at dates that follow no frequency, and were put on a grid.
     """
 
     ids: list[Any]
@@ -47,6 +49,7 @@ class Panel:
     frequency: Frequency
     notes: list[str] = field(default_factory=list)
     exogenous: Exogenous = field(default_factory=Exogenous)
+    irregular: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,6 +68,11 @@ class Panel:
     def stamps(self, i: int, first: int, count: int) -> np.ndarray:
         """Time stamps of `count` steps of a series from its step `first` on, which may lie behind its end."""
         return self.frequency.stamps(self.starts[i], np.arange(first, first + count))
+
+    def stamps_behind(self, count: int) -> np.ndarray:
+        """Time stamps of the `count` steps behind the end of every series: (n * count,)."""
+        steps = self.lengths[:, None] + np.arange(count)
+        return self.frequency.stamps(np.repeat(self.starts, count), steps.ravel())
 
     def without_last(self, steps: int) -> Self:
         """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
@@ -173,6 +181,10 @@ class Rows:
     def __bool__(self) -> bool:
         return bool(self.features or self.calendar)
 
+    def kept(self, rows: np.ndarray | slice) -> Self:
+        """Some of the rows, in a given order."""
+        return replace(self, cells=self.cells[rows]) if self else self
+
     def on_grid(self, name: Any, steps: np.ndarray, part: slice, length: int, notes: list[str]) -> np.ndarray:
         """The columns of a series on its grid, gaps of its first `length` steps filled from before: (T, C)."""
         grid = np.full((int(steps[-1]) + 1, len(self.features)), np.nan)
@@ -207,6 +219,7 @@ def panel(
     freq: str | None = None,
     missing: str = "mask",
     beside: Rows | None = None,
+    grid: Frequency | None = None,
 ) -> Panel:
     """Arrange rows of a long table.
 
@@ -218,6 +231,7 @@ def panel(
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
         beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
             series are its future.
+        grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
 
     Raises:
         InputError: for what cannot be mended.
@@ -226,54 +240,47 @@ def panel(
         raise InputError(f"missing: expected one of {', '.join(MISSING)}, got {missing!r}")
     if not len(values):
         raise InputError("data: expected at least one row, got none")
-    names, codes = np.unique(ids, return_inverse=True)
+    names, codes = _coded(ids)
     notes: list[str] = []
-    order = np.lexsort((stamps, codes))
-    if (order != np.arange(len(order))).any() and _unsorted(codes, stamps):
-        notes.append("The rows were not in the order of time; they were sorted.")
-    codes, stamps, values = codes[order], stamps[order], values[order].astype(np.float64)
-    known = Rows() if beside is None else Rows(beside.features, beside.cells[order], beside.calendar)
-    has_future = any(feature.role == "future" for feature in known.features)
+    known = beside or Rows()
+    order = _order(codes, stamps, notes)
+    codes, stamps, values, known = codes[order], stamps[order], values[order], known.kept(order)
+    values = values.astype(np.float64)
+    _refuse_infinities(names, codes, stamps, values)
+    _refuse_duplicates(names, codes, stamps)
+    grid = grid or _usual_grid(codes, stamps, freq)
+    if grid is not None:
+        kept, stamps, said = on_grid(codes, stamps, values, grid)
+        codes, values, known = codes[kept], values[kept], known.kept(kept)
+        notes.append(said)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
-    _refuse_infinities(names, codes, stamps, values)
-    for name, part in zip(names, parts, strict=True):
-        same = np.flatnonzero(stamps[part][1:] == stamps[part][:-1])
-        if len(same):
-            raise InputError(f"series {name}: two values for {show(stamps[part][same[0]])}; keep one row for each date")
-    frequency = infer([stamps[part] for part in parts], freq)
-    calendar = known.calendar.at(frequency)
-    arrays, courses, starts = [], [], []
-    for name, part in zip(names, parts, strict=True):
-        off = np.flatnonzero(frequency.off(stamps[part]))
-        if len(off):
-            raise InputError(
-                f"series {name}: {show(stamps[part][off[0]])} does not fit the frequency {frequency.name} "
-                f"({frequency.words}) that most dates have; mend the date, or give another frequency"
-            )
-        steps = frequency.steps(stamps[part][0], stamps[part])
-        starts.append(stamps[part][0])
-        if steps[-1] > _SPARSEST * len(steps):
-            widest = int(np.diff(steps).argmax())
-            raise InputError(
-                f"series {name}: {steps[widest + 1] - steps[widest] - 1} steps are missing behind "
-                f"{show(stamps[part][widest])}; is a date wrong? Steps are {frequency.words}"
-            )
-        grid = np.full(steps[-1] + 1, np.nan)
-        grid[steps] = values[part]
-        if has_future and np.isfinite(grid).any():
-            grid = grid[: int(np.flatnonzero(np.isfinite(grid))[-1]) + 1]
-        arrays.append(grid)
-        rows = int((steps < len(grid)).sum())
-        _note_missing(notes, name, len(grid) - rows, int(np.isnan(values[part][:rows]).sum()), missing)
-        courses.append(known.on_grid(name, steps, part, len(grid), notes))
+    frequency = grid or infer([stamps[part] for part in parts], freq)
+    starts = stamps[bounds[:-1]]
+    steps = frequency.steps(starts[codes], stamps)
+    _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
+    lengths = steps[bounds[1:] - 1] + 1
+    if any(feature.role == "future" for feature in known.features):
+        last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
+        lengths = np.where(last >= 0, last + 1, lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    past = steps < lengths[codes]
+    filled = np.full(offsets[-1], np.nan)
+    filled[offsets[codes][past] + steps[past]] = values[past]
+    rows = lengths - np.bincount(codes[past], minlength=len(names))
+    empty = np.bincount(codes[past & np.isnan(values)], minlength=len(names))
+    for i in np.flatnonzero(empty if grid else rows + empty):
+        _note_missing(notes, names[i], 0 if grid else rows[i], empty[i], missing)
+    exogenous = Exogenous()
+    if known:
+        calendar = known.calendar.at(frequency)
+        sizes = zip(names, parts, lengths, strict=True)
+        courses = [known.on_grid(name, steps[part], part, int(length), notes) for name, part, length in sizes]
+        exogenous = Exogenous.of(known.features, courses, calendar)
     if missing == "ffill":
-        arrays = [_filled(array) for array in arrays]
-    offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-    exogenous = Exogenous.of(known.features, courses, calendar) if known else Exogenous()
-    found = Panel(
-        names.tolist(), np.concatenate(arrays), offsets, np.array(starts), frequency, _shortened(notes), exogenous
-    )
+        filled = np.concatenate([_filled(filled[a:b]) for a, b in pairwise(offsets)])
+    notes = _shortened(notes)
+    found = Panel(names.tolist(), filled, offsets, starts, frequency, notes, exogenous, irregular=grid is not None)
     if not np.isfinite(found.values).any():
         raise InputError("data: every value is missing")
     return found
@@ -299,6 +306,29 @@ def _some(names: list[Any]) -> str:
     return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
 
 
+def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Frequency | None:
+    """The grid for stamps that follow no frequency: the one that was asked for, or a usual one."""
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    usual = usual_grid([stamps[a:b] for a, b in pairwise(bounds)])
+    return usual if usual is None or freq is None else parse(freq)
+
+
+def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The names in order, and which of them each row has; rows of a series that lie together cost one look."""
+    heads = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    names, codes = np.unique(ids[heads], return_inverse=True)
+    return names, np.repeat(codes, np.diff(heads, append=len(ids)))
+
+
+def _order(codes: np.ndarray, stamps: np.ndarray, notes: list[str]) -> np.ndarray | slice:
+    """The rows by series and time."""
+    if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] >= stamps[:-1]))).all():
+        return slice(None)
+    if _unsorted(codes, stamps):
+        notes.append("The rows were not in the order of time; they were sorted.")
+    return np.lexsort((stamps, codes))
+
+
 def _unsorted(codes: np.ndarray, stamps: np.ndarray) -> bool:
     together = np.argsort(codes, kind="stable")
     c, s = codes[together], stamps[together]
@@ -310,6 +340,35 @@ def _refuse_infinities(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray,
     if len(infinite):
         row = infinite[0]
         raise InputError(f"series {names[codes[row]]}: the value at {show(stamps[row])} is infinite; remove or mend it")
+
+
+def _refuse_duplicates(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray) -> None:
+    same = np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1]))
+    if len(same):
+        raise InputError(
+            f"series {names[codes[same[0]]]}: two values for {show(stamps[same[0]])}; keep one row for each date"
+        )
+
+
+def _refuse_dates_off_the_grid(
+    names: np.ndarray, codes: np.ndarray, stamps: np.ndarray, steps: np.ndarray, frequency: Frequency
+) -> None:
+    """Refuse dates between the steps of a frequency, and those so far from all others that they must be wrong."""
+    firsts = np.searchsorted(codes, np.arange(len(names)))
+    off = np.flatnonzero(frequency.stamps(stamps[firsts][codes], steps) != stamps)
+    if len(off):
+        raise InputError(
+            f"series {names[codes[off[0]]]}: {show(stamps[off[0]])} does not fit the frequency {frequency.name} "
+            f"({frequency.words}) that most dates have; mend the date, or give another frequency"
+        )
+    sparse = np.flatnonzero(np.maximum.reduceat(steps, firsts) > _SPARSEST * np.bincount(codes))
+    if len(sparse):
+        part = np.flatnonzero(codes == sparse[0])
+        widest = int(np.diff(steps[part]).argmax())
+        raise InputError(
+            f"series {names[sparse[0]]}: {steps[part][widest + 1] - steps[part][widest] - 1} steps are missing behind "
+            f"{show(stamps[part][widest])}; is a date wrong? Steps are {frequency.words}"
+        )
 
 
 def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: str) -> None:

@@ -35,6 +35,7 @@ def _contents(run: Run) -> dict[str, Any]:
     return {
         "name": run.views[0].name if single else run.table.path.stem,
         "count": len(forecaster.series_),
+        "file": run.table.forecast,
         "horizon": forecaster.horizon,
         "frequency": forecaster.panel_.frequency.words,
         "backtest": backtest,

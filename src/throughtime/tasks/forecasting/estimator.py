@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
 
+    from throughtime.data.frames import Data
+    from throughtime.data.parquet import ParquetSeries
     from throughtime.data.series import Panel
     from throughtime.tasks.forecasting.backtest import Backtest
 
@@ -115,9 +117,10 @@ class Forecaster(BaseEstimator):
         self.budget = budget
         self.random_state = random_state
 
-    def fit(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
+    def fit(self, df: Data, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
 
+        Of `ParquetSeries` it learns from the sample.
         With covariates that are known in advance, rows behind the last y of a series tell of its future.
 
         Raises:
@@ -192,6 +195,39 @@ class Forecaster(BaseEstimator):
             columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
         return kind.frame(columns)
 
+    def predict_parquet(
+        self,
+        source: ParquetSeries,
+        out: str | os.PathLike[str],
+        *,
+        level: Sequence[Level] | None = None,
+        horizon: int | None = None,
+        overwrite: bool = False,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Forecast all series of Parquet files into one, a part after the other: there may be more than memory holds.
+
+        Args:
+            source: the files; columns known in advance tell of the steps to forecast in rows with an empty target.
+            out: the file to write.
+            level: as for `predict`.
+            horizon: as for `predict`.
+            overwrite: whether a file of that name may be replaced.
+            told: called after each part with the number of series that were forecast by then.
+
+        Returns:
+            How many series were forecast.
+
+        Raises:
+            InputError: for series that cannot be forecast, by their file, and for a file that exists or cannot be
+                written.
+        """
+        from throughtime.tasks.forecasting.streaming import predict_parquet
+
+        self._check_fitted()
+        options = {"level": level, "horizon": horizon}
+        return predict_parquet(self, source, out, options=options, overwrite=overwrite, told=told)
+
     def sample(
         self,
         df: IntoDataFrame | None = None,
@@ -225,7 +261,7 @@ class Forecaster(BaseEstimator):
 
     def backtest(
         self,
-        df: IntoDataFrame | None = None,
+        df: Data | None = None,
         n_windows: int | None = None,
         step_size: int | None = None,
         *,
@@ -371,13 +407,14 @@ class Forecaster(BaseEstimator):
         panel.check_ahead(count)
         return panel, kind
 
-    def _panel(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
+    def _panel(self, df: Data) -> tuple[Panel, FrameKind]:
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
 
-    def _read(self, df: IntoDataFrame) -> tuple[Panel, FrameKind]:
+    def _read(self, df: Data) -> tuple[Panel, FrameKind]:
         """Fresh data for what was trained."""
         known = self.panel_.exogenous
-        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known)
+        grid = self.panel_.frequency if self.panel_.irregular else None
+        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known, grid=grid)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
@@ -420,8 +457,7 @@ def _check_counts(panel: Panel) -> None:
 
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
     """unique_id and ds of the steps behind the end of each series."""
-    stamps = [panel.stamps(i, len(panel[i]), count) for i in range(len(panel))]
-    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": np.concatenate(stamps)}
+    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.stamps_behind(count)}
 
 
 def _checked_steps(name: str, value: Any) -> int:

@@ -11,7 +11,7 @@ import torch
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
-from throughtime.data.frequency import Frequency
+from throughtime.data.frequency import DURATIONS, Frequency
 from throughtime.data.series import Panel
 from throughtime.io import checkpoint
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
@@ -45,6 +45,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "kind": asdict(forecaster.kind_),
         "ids": panel.ids,
         "data_notes": panel.notes,
+        "irregular": panel.irregular,
     }
     arrays = {
         "calibration.shape": calibration.shape,
@@ -137,7 +138,9 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     if not whole or offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any():
         raise ValueError("the series and their lengths do not fit together")
     exogenous = _exogenous(config, tensors, len(ids), frequency)
-    return Panel(ids, values, offsets, starts, frequency, list(config["data_notes"]), exogenous)
+    irregular = config.get("irregular", False) is True and frequency.unit in DURATIONS  # not in the first versions
+    notes = list(config["data_notes"])
+    return Panel(ids, values, offsets, starts, frequency, notes, exogenous, irregular=irregular)
 
 
 def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:

@@ -120,7 +120,7 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     expert, habitual = _best_expert(network, store, loss)
     series, ends = _origins(store, held_out)
     z, naive, numbers = _forecasts(network, store, series, ends)
-    weight = _weight(z, naive[expert], _targets(network, store, series, ends), horizons, loss)
+    weight = _weight(z, naive[expert], store.targets(series, ends, last=True), horizons, loss)
     blend = weight * z + (1 - weight) * naive[expert]
     residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
     return _conformal(weight, expert, residuals, habitual, horizons)
@@ -130,7 +130,7 @@ def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, 
     """The naive forecast that did best over the history, and its mean error by step, in scales: (F,)."""
     series, ends = _history(store)
     _, naive, numbers = _forecasts(network, store, series, ends)
-    targets = _targets(network, store, series, ends)
+    targets = store.targets(series, ends, last=True)
     expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     known = np.isfinite(residuals)
@@ -151,10 +151,6 @@ def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: st
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:
     return float(ForecastLoss(loss)(z.float().unsqueeze(1), targets))
-
-
-def _targets(network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Tensor:
-    return store.targets(series, ends, torch.tensor([network.plan.lookback]))
 
 
 def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, horizons: float) -> Calibration:

@@ -76,7 +76,7 @@ def teach(
         with _threads_for(network, schooling):
             return training.fit(
                 network,
-                Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
+                Windows(store, batches=batches, batch_size=schooling.batch_size),
                 loss=training_loss(network, loss),
                 optimizer=optimizer,
                 schedule=one_cycle(epochs * batches, schooling.seconds),
@@ -113,18 +113,10 @@ def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed:
     """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        series, ends = next(Windows(store, network.origins, batches=1, batch_size=256).places())
-        x, y = store.inputs(series, ends), store.targets(series, ends, network.origins)
+        series, ends = next(Windows(store, batches=1, batch_size=256).places())
+        x, y = store.inputs(series, ends), store.targets(series, ends)
         measure = ForecastLoss(loss)
-        steps = range(network.plan.horizon)
-        network.prefer(
-            torch.stack(
-                [
-                    torch.stack([measure(e[..., h : h + 1], y[:, :, h : h + 1]) for h in steps])
-                    for e in network.naive(x).values()
-                ]
-            )
-        )
+        network.prefer(torch.stack([measure.by_step(each, y) for each in network.naive(x).values()]))
         network.eval()
         network.explain_errors(x, *store.seen(series, ends, network.origins))
         network.train()

@@ -22,6 +22,7 @@ from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Likelihood
+from throughtime.tasks.randomness import Dropout, with_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ class SeasonNetwork(nn.Module):
         units = self.layer.hidden_size + (self.glance.hidden_size if self.glance else 0)
         ahead = any(feature.role in AHEAD for feature in features)
         self.effects = Effects(plan, features, units) if ahead else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
         self.correction = DECODERS[decoder](units, plan.horizon, cell, hidden_size)
@@ -144,7 +145,7 @@ class SeasonNetwork(nn.Module):
         if self.reading is not None:
             inputs = torch.cat([inputs, self.reading(covariates)], -1)
         if self.training and self.noise:
-            inputs = inputs + self.noise * torch.randn_like(inputs)
+            inputs = with_noise(inputs, self.noise)
         h, _ = self.layer(inputs)
         if self.glance is not None:
             h = torch.cat([h, self.glance(inputs)[0]], -1)

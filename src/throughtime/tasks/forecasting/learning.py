@@ -66,7 +66,7 @@ def teach(
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_AVERAGED))
 
     def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2)
+        made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2, fused=True)
         made.register_step_post_hook(lambda *_: averaged.update_parameters(network))
         return made
 

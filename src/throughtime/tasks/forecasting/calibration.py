@@ -40,7 +40,8 @@ _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
 _PATHS = 200  # held-out forecasts whose errors are kept step by step
-_WINDOWS = 4096  # most windows that are looked at
+_WINDOWS = 4096  # most windows in the held-out end that are looked at
+_PAST_WINDOWS = 2048  # … and most in the history before
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
@@ -180,7 +181,7 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
 
 def _history(store: Store) -> tuple[Tensor, Tensor]:
     """Series and ends spread over the whole history."""
-    each = max(1, min(64, _WINDOWS // len(store.lengths)))
+    each = max(1, min(64, _PAST_WINDOWS // len(store.lengths)))
     last = (store.lengths - store.plan.horizon).clamp(min=1)
     first = torch.minimum(torch.tensor(2 * store.plan.block), last)
     shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from throughtime import training
 from throughtime.tasks.forecasting.likelihoods import LikelihoodLoss
@@ -63,11 +64,12 @@ def teach(
     Raises:
         training.Interrupted: on Ctrl-C.
     """
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_AVERAGED))
+    averaged = copy.deepcopy(network)
+    weights, follow = (tuple(averaged.parameters()), tuple(network.parameters())), get_ema_multi_avg_fn(_AVERAGED)
 
     def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
         made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2, fused=True)
-        made.register_step_post_hook(lambda *_: averaged.update_parameters(network))
+        made.register_step_post_hook(lambda *_: follow(*weights, None))
         return made
 
     epochs = min(_EPOCHS, schooling.updates)
@@ -87,7 +89,7 @@ def teach(
                 seed=seed,
             )
     finally:
-        network.load_state_dict(averaged.module.state_dict())
+        network.load_state_dict(averaged.state_dict())
         network.eval()
 
 

@@ -133,8 +133,11 @@ def test_trials_of_a_round_do_not_know_of_each_other() -> None:
     ids=["tune", "compare", "backtest"],
 )
 def test_a_missing_package_and_unknown_workers_are_refused(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"workers: expected ray, or the address of a Ray cluster .* got 'dask'"):
-        job("dask")
+    for name in ("dask", "ray://host:10001"):
+        with pytest.raises(
+            InputError, match=rf"workers: expected ray, or the address of a Ray cluster .* got '{name}'"
+        ):
+            job(name)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"needs ray, which is not installed: pip install 'throughtime\[ray\]'"):
         job("ray")

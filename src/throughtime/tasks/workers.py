@@ -43,10 +43,9 @@ def check_workers(workers: str | None) -> None:
     """
     if workers is None:
         return
-    if workers not in (_LOCAL, "auto") and ":" not in workers:
+    if workers not in (_LOCAL, "auto") and (":" not in workers or "://" in workers):
         raise InputError(
-            f"workers: expected {_LOCAL}, or the address of a Ray cluster as auto, HOST:PORT or ray://HOST:PORT, got "
-            f"{workers!r}"
+            f"workers: expected {_LOCAL}, or the address of a Ray cluster as auto or HOST:PORT, got {workers!r}"
         )
     try:
         _ray()
@@ -97,7 +96,7 @@ def _join(ray: Any, workers: str) -> None:
 
 
 def _knock(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), _PATIENCE).close()
 
 

@@ -117,7 +117,7 @@ MUTATIONS = [
         "_reference.py", "torch.where(valid[t]", "torch.where(valid[0]", f"{PATHS}[torch.float32-lengths1-1-gru-tanh]"
     ),
     Mutation(
-        "_scan.py", "ctx.needs_input_grad[1:]", "ctx.needs_input_grad[:-1]", f"{PATHS}[torch.float32-None-2-lstm-tanh]"
+        "_scan.py", "ctx.needs_input_grad[2:]", "ctx.needs_input_grad[1:-1]", f"{PATHS}[torch.float32-None-2-lstm-tanh]"
     ),
     Mutation("_errors.py", "class Inp", "import throughtime.nn\n\n\nclass Inp", f"{DOWN}[throughtime._errors]"),
     Mutation(

@@ -54,6 +54,17 @@ def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan, decoder: s
             assert (gradient[0, :origin] != 0).any()
 
 
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_the_forecast_from_the_end_alone_is_the_last_of_those_from_every_origin(plan: Plan) -> None:
+    network = randomised(plan)
+    z = torch.randn(3, plan.lookback, dtype=torch.float64)
+    x = torch.stack([z, torch.ones_like(z)], -1)
+    every, alone = (network.forecast(x, last=last)[0] for last in (False, True))
+    torch.testing.assert_close(alone, every[:, -1:])
+    torch.testing.assert_close(network(x), alone)
+    assert network.train()(x).shape[1] == len(network.origins)
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_before_training_the_network_is_a_mixture_of_naive_forecasts(decoder: str) -> None:
     plan = PLANS[0]
@@ -80,7 +91,7 @@ def test_masked_values_do_not_reach_the_loss() -> None:
     df.loc[[20, 21, 40, 80], "y"] = np.nan
     plan = Plan(horizon=4, season=12, long_season=0, block=12, blocks=3)
     store = Store(read_frame(df)[0], plan)
-    (batch,) = Windows(store, torch.tensor([24, 36]), batches=1, batch_size=64)
+    (batch,) = Windows(store, batches=1, batch_size=64)
     value, weight = batch.y[..., 0], batch.y[..., 1]
     assert ((weight == 0) | (weight == 1)).all()
     assert (value[weight == 1] > 0).all()

@@ -17,6 +17,17 @@ def test_an_autoregression_goes_on_with_a_wave() -> None:
     assert (autoregression(both[:, :200], 11, 11) - both[:, 200:]).abs().max() < 0.3
 
 
+def test_an_autoregression_is_that_of_least_squares_over_all_lags() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 120, generator=generator, dtype=torch.float64).cumsum(1)
+    centred = values - values.mean(1, keepdim=True)
+    past, lags = centred[:, :-1].unfold(1, 13, 1), 13
+    ridge = 1e-3 * past.shape[1] * centred.square().mean(1)[:, None, None] * torch.eye(lags, dtype=torch.float64)
+    weights = torch.linalg.solve(past.mT @ past + ridge, past.mT @ centred[:, lags:, None])
+    wanted = (centred[:, None, -lags:] @ weights).squeeze(-1) + values.mean(1, keepdim=True)
+    torch.testing.assert_close(autoregression(values, 12, 1), wanted)
+
+
 def test_an_autoregression_does_not_explode() -> None:
     growth = 1.3 ** torch.arange(40, dtype=torch.float64)
     found = autoregression(growth[None], 1, 60)

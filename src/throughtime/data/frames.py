@@ -11,13 +11,14 @@ from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.dates import parse_dates
 from throughtime.data.parquet import ParquetSeries
-from throughtime.data.series import Panel, Rows, panel
+from throughtime.data.rows import Rows, panel
 
 if TYPE_CHECKING:
     import narwhals as nw
     from narwhals.typing import EagerAllowed, IntoDataFrame
 
     from throughtime.data.frequency import Frequency
+    from throughtime.data.series import Panel
 
     Data = IntoDataFrame | ParquetSeries
     """What is learned from: a frame, or files, of which a sample is."""

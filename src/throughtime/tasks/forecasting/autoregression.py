@@ -32,12 +32,28 @@ def autoregression(values: Float[Tensor, "N W"], season: int, horizon: int) -> F
     centred = values - mean
     low, high = centred.amin(1), centred.amax(1)
     width = high - low
-    past = centred[:, :-1].unfold(1, lags, 1)
-    penalty = _RIDGE * past.shape[1] * centred.square().mean(1).clamp(min=1e-12)
-    squares = past.mT @ past + penalty[:, None, None] * torch.eye(lags, dtype=values.dtype)
-    weights = torch.linalg.solve(squares, past.mT @ centred[:, lags:, None]).squeeze(-1)
+    penalty = _RIDGE * (values.shape[1] - lags) * centred.square().mean(1).clamp(min=1e-12)
+    products = _products(centred, lags)
+    squares = products[:, :-1, :-1] + penalty[:, None, None] * torch.eye(lags, dtype=values.dtype)
+    weights = torch.linalg.solve(squares, products[:, :-1, -1])
     found = centred[:, -lags:]
     for _ in range(horizon):
         ahead = (found[:, -lags:] * weights).sum(1).clamp(low - width, high + width)
         found = torch.cat([found, ahead.unsqueeze(1)], 1)
     return found[:, lags:] + mean
+
+
+def _products(x: Float[Tensor, "N W"], lags: int) -> Float[Tensor, "N L+1 L+1"]:
+    """Sums of x_{t+i} x_{t+j} over all t, for i and j up to the lags.
+
+    Each is the one before it on its diagonal, and a term at either end: only those of i = 0 are summed.
+    """
+    count = x.shape[1] - lags
+    head, tail = x[:, :lags, None], x[:, count:, None]
+    moved = tail * tail.mT - head * head.mT
+    found = x.new_empty(len(x), lags + 1, lags + 1)
+    found[:, 0] = torch.stack([(x[:, :count] * x[:, j : j + count]).sum(1) for j in range(lags + 1)], 1)
+    found[:, 1:, 0] = found[:, 0, 1:]
+    for i in range(lags):
+        torch.add(found[:, i, :-1], moved[:, i], out=found[:, i + 1, 1:])
+    return found

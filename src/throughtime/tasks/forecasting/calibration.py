@@ -40,7 +40,8 @@ _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
 _PATHS = 200  # held-out forecasts whose errors are kept step by step
-_WINDOWS = 4096  # most windows that are looked at
+_WINDOWS = 4096  # most windows in the held-out end that are looked at
+_PAST_WINDOWS = 2048  # … and most in the history before
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
@@ -120,7 +121,7 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     expert, habitual = _best_expert(network, store, loss)
     series, ends = _origins(store, held_out)
     z, naive, numbers = _forecasts(network, store, series, ends)
-    weight = _weight(z, naive[expert], _targets(network, store, series, ends), horizons, loss)
+    weight = _weight(z, naive[expert], store.targets(series, ends, last=True), horizons, loss)
     blend = weight * z + (1 - weight) * naive[expert]
     residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
     return _conformal(weight, expert, residuals, habitual, horizons)
@@ -130,7 +131,7 @@ def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, 
     """The naive forecast that did best over the history, and its mean error by step, in scales: (F,)."""
     series, ends = _history(store)
     _, naive, numbers = _forecasts(network, store, series, ends)
-    targets = _targets(network, store, series, ends)
+    targets = store.targets(series, ends, last=True)
     expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     known = np.isfinite(residuals)
@@ -151,10 +152,6 @@ def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: st
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:
     return float(ForecastLoss(loss)(z.float().unsqueeze(1), targets))
-
-
-def _targets(network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Tensor:
-    return store.targets(series, ends, torch.tensor([network.plan.lookback]))
 
 
 def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, horizons: float) -> Calibration:
@@ -184,7 +181,7 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
 
 def _history(store: Store) -> tuple[Tensor, Tensor]:
     """Series and ends spread over the whole history."""
-    each = max(1, min(64, _WINDOWS // len(store.lengths)))
+    each = max(1, min(64, _PAST_WINDOWS // len(store.lengths)))
     last = (store.lengths - store.plan.horizon).clamp(min=1)
     first = torch.minimum(torch.tensor(2 * store.plan.block), last)
     shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]

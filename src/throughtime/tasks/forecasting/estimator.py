@@ -386,7 +386,7 @@ class Forecaster(BaseEstimator):
         interruption = None
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
         learning.start_from_experts(network, known, loss=self.loss, seed=self.random_state)
-        watched = everything.held_out(held_out, 128, network.origins)
+        watched = everything.held_out(held_out, 64)
         try:
             history = learning.teach(network, known, first, held_out=watched, **options)
         except training.Interrupted as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
     from torch import Tensor
 
     from throughtime.tasks.forecasting.plan import Plan
@@ -19,32 +19,33 @@ if TYPE_CHECKING:
 _SEASONS_IN_MEAN = 7
 
 
-def experts(blocks: Float[Tensor, "N B s"], seen: Int[Tensor, "K"], plan: Plan) -> dict[str, Float[Tensor, "N K F"]]:
-    """Forecasts of F steps by name, each from the end of the first `seen` blocks, of which there are two or more."""
+def experts(blocks: Float[Tensor, "N B s"], plan: Plan, *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
+    """Forecasts of F steps by name, from the end of each block but the first, or with `last` of the last one alone."""
+    first = blocks.shape[1] - 1 if last else 1
     ahead = -(-plan.horizon // plan.block)  # blocks that F steps reach into
 
     def steps(pieces: Float[Tensor, "N K A s"]) -> Float[Tensor, "N K F"]:
         return pieces.flatten(2)[..., : plan.horizon]
 
-    last = blocks[:, seen - 1, -1:]
+    copy = blocks[:, first:]
     level = blocks.mean(-1)
-    now, before = level[:, seen - 1].unsqueeze(-1), level[:, seen - 2].unsqueeze(-1)
-    means = level.cumsum(1) / torch.arange(1, 1 + level.shape[1], device=level.device)
+    now, before = level[:, first:].unsqueeze(-1), level[:, first - 1 : -1].unsqueeze(-1)
+    means = _running_means(level, level.shape[1])[:, first:]
     passed = torch.arange(1, plan.horizon + 1, device=blocks.device)
     found = {
-        "naive": last.expand(-1, -1, plan.horizon),
+        "naive": copy[..., -1:].expand(-1, -1, plan.horizon),
         "level": now.expand(-1, -1, plan.horizon),
-        "mean": means[:, seen - 1].unsqueeze(-1).expand(-1, -1, plan.horizon),
-        "drift": last + (now - before) / plan.block * passed,
+        "mean": means.unsqueeze(-1).expand(-1, -1, plan.horizon),
+        "drift": copy[..., -1:] + (now - before) / plan.block * passed,
     }
     if plan.season > 1:
-        copy = blocks[:, seen - 1].unsqueeze(2)
+        copy, means = copy.unsqueeze(2), _running_means(blocks, _SEASONS_IN_MEAN)[:, first:].unsqueeze(2)
         growth = (now - before).unsqueeze(-1) * torch.arange(1, ahead + 1, device=blocks.device).unsqueeze(-1)
         found["seasonal_naive"] = steps(copy.expand(-1, -1, ahead, -1))
-        found["seasonal_mean"] = steps(_season_means(blocks)[:, seen - 1].unsqueeze(2).expand(-1, -1, ahead, -1))
+        found["seasonal_mean"] = steps(means.expand(-1, -1, ahead, -1))
         found["seasonal_drift"] = steps(copy + growth)
     if plan.long_season:
-        one, two = (_long_ago(blocks, level, seen, plan, times) for times in (1, 2))
+        one, two = (_long_ago(blocks, level, first, plan, times) for times in (1, 2))
         found["long_season"] = now + steps(one)
         found["long_season_mean"] = now + steps(one + two) / 2
     return found
@@ -52,26 +53,29 @@ def experts(blocks: Float[Tensor, "N B s"], seen: Int[Tensor, "K"], plan: Plan) 
 
 def names(plan: Plan) -> list[str]:
     """The naive forecasts that a plan has, in order."""
-    return list(experts(torch.zeros(1, plan.blocks, plan.block), torch.tensor([2]), plan))
+    return list(experts(torch.zeros(1, plan.blocks, plan.block), plan))
 
 
-def _season_means(blocks: Float[Tensor, "N B s"]) -> Float[Tensor, "N B s"]:
-    """Mean of up to seven blocks that end with each."""
-    sums = torch.cat([torch.zeros_like(blocks[:, :1]), blocks.cumsum(1)], 1)
-    end = torch.arange(1, blocks.shape[1] + 1, device=blocks.device)
-    start = (end - _SEASONS_IN_MEAN).clamp(min=0)
-    return (sums[:, end] - sums[:, start]) / (end - start).unsqueeze(-1)
+def _running_means(x: Float[Tensor, "N B ..."], most: int) -> Float[Tensor, "N B ..."]:
+    """Mean of up to so many that end with each."""
+    sums = x.cumsum(1)
+    count = torch.arange(1, 1 + x.shape[1], device=x.device).clamp(max=most)
+    sums = torch.cat([sums[:, :most], sums[:, most:] - sums[:, :-most]], 1)
+    return sums / count.view(-1, *(1,) * (x.dim() - 2))
 
 
 def _long_ago(
-    blocks: Float[Tensor, "N B s"], level: Float[Tensor, "N B"], seen: Tensor, plan: Plan, times: int
+    blocks: Float[Tensor, "N B s"], level: Float[Tensor, "N B"], first: int, plan: Plan, times: int
 ) -> Float[Tensor, "N K A s"]:
     """How the blocks that a forecast reaches into differed from the level before them, long seasons ago."""
     long = plan.long_season // plan.block
     ahead = torch.arange(-(-plan.horizon // plan.block), device=blocks.device)
     back = (ahead // long + times) * long
+    seen = torch.arange(first, blocks.shape[1], device=blocks.device) + 1
     then = seen.unsqueeze(-1) - back  # blocks that had been seen then
     usable = then >= 1
-    differences = blocks[:, torch.where(usable, then + ahead, 0)] - level[:, torch.where(usable, then - 1, 0), None]
-    nothing = (blocks[:, seen - 1, -1] - level[:, seen - 1])[:, :, None, None]
+    taken, before = (torch.where(usable, at, 0).flatten() for at in (then + ahead, then - 1))
+    differences = blocks.index_select(1, taken) - level.index_select(1, before).unsqueeze(-1)
+    differences = differences.unflatten(1, then.shape)
+    nothing = (blocks[:, first:, -1] - level[:, first:])[:, :, None, None]
     return torch.where(usable.unsqueeze(-1), differences, nothing)

@@ -24,10 +24,5 @@ def explain(model: Model, panel: Panel, *, loss: str, history: History) -> Diagn
     store = Store(panel, plan)
     longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
     ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
-    x, y = store.inputs(longest, ends), store.targets(longest, ends, network.origins)
-    measure = training_loss(network, loss)
-
-    def last(forecasts: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return measure(forecasts[:, -1:], target[:, -1:])
-
-    return doctor(network, x, y, loss=last, history=history)
+    x, y = store.inputs(longest, ends), store.targets(longest, ends, last=True)
+    return doctor(network, x, y, loss=training_loss(network, loss), history=history)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from throughtime import training
 from throughtime.tasks.forecasting.likelihoods import LikelihoodLoss
@@ -63,11 +64,12 @@ def teach(
     Raises:
         training.Interrupted: on Ctrl-C.
     """
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_AVERAGED))
+    averaged = copy.deepcopy(network)
+    weights, follow = (tuple(averaged.parameters()), tuple(network.parameters())), get_ema_multi_avg_fn(_AVERAGED)
 
     def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2)
-        made.register_step_post_hook(lambda *_: averaged.update_parameters(network))
+        made = torch.optim.AdamW(parameters, lr=schooling.learning_rate, weight_decay=1e-2, fused=True)
+        made.register_step_post_hook(lambda *_: follow(*weights, None))
         return made
 
     epochs = min(_EPOCHS, schooling.updates)
@@ -76,7 +78,7 @@ def teach(
         with _threads_for(network, schooling):
             return training.fit(
                 network,
-                Windows(store, network.origins, batches=batches, batch_size=schooling.batch_size),
+                Windows(store, batches=batches, batch_size=schooling.batch_size),
                 loss=training_loss(network, loss),
                 optimizer=optimizer,
                 schedule=one_cycle(epochs * batches, schooling.seconds),
@@ -87,7 +89,7 @@ def teach(
                 seed=seed,
             )
     finally:
-        network.load_state_dict(averaged.module.state_dict())
+        network.load_state_dict(averaged.state_dict())
         network.eval()
 
 
@@ -113,18 +115,10 @@ def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed:
     """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        series, ends = next(Windows(store, network.origins, batches=1, batch_size=256).places())
-        x, y = store.inputs(series, ends), store.targets(series, ends, network.origins)
+        series, ends = next(Windows(store, batches=1, batch_size=256).places())
+        x, y = store.inputs(series, ends), store.targets(series, ends)
         measure = ForecastLoss(loss)
-        steps = range(network.plan.horizon)
-        network.prefer(
-            torch.stack(
-                [
-                    torch.stack([measure(e[..., h : h + 1], y[:, :, h : h + 1]) for h in steps])
-                    for e in network.naive(x).values()
-                ]
-            )
-        )
+        network.prefer(torch.stack([measure.by_step(each, y) for each in network.naive(x).values()]))
         network.eval()
         network.explain_errors(x, *store.seen(series, ends, network.origins))
         network.train()

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from throughtime.tasks.forecasting.decoders import DECODERS, LAYERS
 from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Likelihood
+from throughtime.tasks.randomness import Dropout, with_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +75,7 @@ class SeasonNetwork(nn.Module):
         units = self.layer.hidden_size + (self.glance.hidden_size if self.glance else 0)
         ahead = any(feature.role in AHEAD for feature in features)
         self.effects = Effects(plan, features, units) if ahead else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
         self.correction = DECODERS[decoder](units, plan.horizon, cell, hidden_size)
@@ -114,13 +116,13 @@ class SeasonNetwork(nn.Module):
             self.effects.start(x[..., 2:], (seen - forecasts) / scale.unsqueeze(-1), known, self.origins)
 
     def forward(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N K F"] | Float[Tensor, "N K F 1+P"]:
-        """Forecast from every origin; with a likelihood, each forecast is followed by its numbers.
+        """Forecast, in training from every origin, else from the end; a likelihood's numbers follow each forecast.
 
         Args:
             x: values, and 1 where a value is real, 0 where it was filled in; with C covariates (N, W+F, 2+C), where
                 both are 0 behind the end.
         """
-        forecasts, scale, raw = self.distribution(x)
+        forecasts, scale, raw = self.distribution(x, last=not self.training)
         if raw is None:
             return forecasts
         numbers = self.likelihood.numbers(raw, scale.unsqueeze(-1))
@@ -143,7 +145,7 @@ class SeasonNetwork(nn.Module):
         if self.reading is not None:
             inputs = torch.cat([inputs, self.reading(covariates)], -1)
         if self.training and self.noise:
-            inputs = inputs + self.noise * torch.randn_like(inputs)
+            inputs = with_noise(inputs, self.noise)
         h, _ = self.layer(inputs)
         if self.glance is not None:
             h = torch.cat([h, self.glance(inputs)[0]], -1)
@@ -165,8 +167,7 @@ class SeasonNetwork(nn.Module):
 
     def naive(self, x: Float[Tensor, "N W 2"], *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
         """The naive forecasts by name, from every origin or the last one."""
-        seen = self.seen.to(x.device)
-        return experts(self._blocks(self.values(x)[..., 0]), seen[-1:] if last else seen, self.plan)
+        return experts(self._blocks(self.values(x)[..., 0]), self.plan, last=last)
 
     def _mix(self, naive: list[Float[Tensor, "N K F"]], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
         """Weigh by the softmax of preference + choice; one expert after the other, which the caches hold."""
@@ -193,20 +194,19 @@ class SeasonNetwork(nn.Module):
         scale = steps + 0.1 * spread + 1e-4
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]
         if plan.long_season:
-            ahead = self.origins.to(z.device)[:, None] + torch.arange(self.ahead, device=z.device)
-            for times in (1, 2):
-                position = ahead - times * plan.long_season
-                values = z[:, position.clamp(min=0)] - level[:, 1:, None]
-                parts.append(torch.where(position >= 0, values / scale[..., None], 0.0))
+            position = self.origins.to(z.device)[:, None] + torch.arange(self.ahead, device=z.device)
+            for back in (plan.long_season, 2 * plan.long_season):
+                then = pad(z, (back, 0)).unfold(1, self.ahead, plan.block)[:, 2 : plan.blocks + 1]
+                parts.append(torch.where(position >= back, (then - level[:, 1:, None]) / scale[..., None], 0.0))
         change = (level[:, 1:] - level[:, :-1]) / scale
         return asinh(torch.cat([*parts, change[..., None], scale.log()[..., None]], -1)), level[:, 1:], scale
 
 
 def asinh(x: Tensor) -> Tensor:
     """The inverse hyperbolic sine, of operations that torch vectorises: a third of the time of its own on a CPU."""
-    sign = torch.where(x < 0, -1.0, 1.0).to(x.dtype)
+    sign = torch.ones_like(x).copysign(x.detach())
     size = sign * x
-    return sign * (size + size * (size / (1 + (1 + size * size).sqrt()))).log1p()
+    return sign * torch.addcmul(size, size, size / (1 + (1 + size * size).sqrt())).log1p()
 
 
 def _running_mean(x: Float[Tensor, "N B s"], known: Float[Tensor, "N B s"]) -> Float[Tensor, "N B"]:

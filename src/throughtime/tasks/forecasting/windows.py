@@ -33,7 +33,8 @@ class Store:
         pad = plan.lookback + plan.horizon  # before and after every series, so that windows may hang over
         self.starts = torch.from_numpy(panel.offsets[:-1] + pad * np.arange(1, 2 * len(panel), 2))
         total = int(panel.offsets[-1]) + 2 * pad * len(panel)
-        values, z, real = (np.zeros(total, dtype=np.float64) for _ in range(3))
+        self._course = torch.zeros(3, total)  # z, whether it is real, and values in units
+        z, (seen, real, values) = np.zeros(total), self._course.numpy()
         self.positive = torch.zeros(len(panel), dtype=torch.float64)
         self.unit = torch.ones(len(panel), dtype=torch.float64)
         self.naive_error = torch.ones(len(panel), dtype=torch.float64)
@@ -45,20 +46,18 @@ class Store:
                 continue
             filled = _filled(series, known, plan.season)
             size = np.abs(series[known])
-            positive = bool((series[known] > 0).all() and series[known].min() > 1e-3 * np.median(size))
-            unit = float(np.median(size)) if positive else float(size.mean())
-            self.positive[i], self.unit[i] = positive, unit or 1.0
-            transformed = filled / float(self.unit[i])
+            middle = float(np.median(size))
+            positive = bool(series[known].min() > 1e-3 * middle)
+            unit = (middle if positive else float(size.mean())) or 1.0
+            self.positive[i], self.unit[i] = positive, unit
+            transformed = filled / unit
             transformed = np.log(transformed) if positive else transformed
-            values[part], z[part], real[part] = np.where(known, series, 0.0), transformed, known
+            z[part], real[part], values[part] = transformed, known, np.where(known, series / unit, 0.0)
             z[first - pad : first] = transformed[0]
             z[first + len(series) : first + len(series) + pad] = transformed[-1]
-            self.naive_error[i] = (
-                naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * float(self.unit[i])
-            )
-        self.values = torch.from_numpy(values)
+            self.naive_error[i] = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
+        seen[:] = z
         self.z = torch.from_numpy(z)
-        self.real = torch.from_numpy(real)
         self.covariates = self._covariates(panel, pad, total)
 
     def inputs(self, series: Tensor, ends: Tensor) -> Tensor:
@@ -67,13 +66,12 @@ class Store:
         The two are the values and whether they are real, both 0 behind the end.
         """
         plan = self.plan
-        first = (self.starts[series] + ends).unsqueeze(1)
-        window = first + torch.arange(-plan.lookback, 0)
-        x = torch.stack([self.z[window], self.real[window]], -1).float()
+        x = self._cut(self._course[:2], series, ends - plan.lookback, plan.lookback).movedim(0, -1)
         if not self.covariates.shape[1]:
             return x
         x = torch.nn.functional.pad(x, (0, 0, 0, plan.horizon))
-        return torch.cat([x, self.covariates[first + torch.arange(-plan.lookback, plan.horizon)]], -1)
+        steps = torch.arange(-plan.lookback, plan.horizon)
+        return torch.cat([x, self.covariates[(self.starts[series] + ends).unsqueeze(1) + steps]], -1)
 
     def seen(self, series: Tensor, ends: Tensor, origins: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What followed `ends` as the network would see it, and whether it is known: (N, F) each.
@@ -83,29 +81,34 @@ class Store:
         at = (self.starts[series] + ends).unsqueeze(1)
         at = at if origins is None else (at - self.plan.lookback + origins).unsqueeze(-1)
         at = at + torch.arange(self.plan.horizon)
-        return self.z[at], self.real[at] > 0
+        return self.z[at], self._course[1, at] > 0
 
-    def held_out(self, held_out: int, most: int, origins: Tensor) -> Batch | None:
-        """At most so many windows as a batch of which only what lies in the last `held_out` steps counts."""
+    def held_out(self, held_out: int, most: int) -> Batch | None:
+        """At most so many windows as a batch, with what follows their ends, a number of steps before the last."""
         series = torch.arange(len(self.lengths))[self.lengths > held_out + 2 * self.plan.block]
         if not len(series) or not held_out:
             return None
         series = series[torch.linspace(0, len(series) - 1, min(most, len(series))).long()]
         ends = self.lengths[series] - held_out
-        targets = self.targets(series, ends, origins)
-        targets[:, :-1, :, 1] = 0.0
-        return Batch(self.inputs(series, ends), targets)
+        return Batch(self.inputs(series, ends), self.targets(series, ends, last=True))
 
-    def targets(self, series: Tensor, ends: Tensor, origins: Tensor) -> Tensor:
-        """What followed each origin: (N, K, F, 5) of value, weight, 1 / naive error, positive, unit; in units."""
-        first = (self.starts[series] + ends - self.plan.lookback).unsqueeze(1) + origins
-        at = first.unsqueeze(-1) + torch.arange(self.plan.horizon)
+    def targets(self, series: Tensor, ends: Tensor, *, last: bool = False) -> Tensor:
+        """What followed each origin in the windows that end there, or with `last` the end alone: (N, K, F, 5).
+
+        The five are value, weight, 1 / naive error, positive and unit; in units.
+        """
+        plan = self.plan
+        passed = 0 if last else plan.lookback - 2 * plan.block  # steps from the first origin to the end
+        course = self._cut(self._course[1:], series, ends - passed, passed + plan.horizon)
+        real, value = course.unfold(-1, plan.horizon, plan.block)
         unit = self.unit[series]
-        constants = torch.stack([unit / self.naive_error[series], self.positive[series], unit], -1)
-        values = self.values[at] / unit[:, None, None]
-        return torch.cat(
-            [torch.stack([values, self.real[at]], -1), constants[:, None, None].expand(*at.shape, 3)], -1
-        ).float()
+        constants = torch.stack([unit / self.naive_error[series], self.positive[series], unit]).float()
+        # Channel by channel in memory, which is how a loss reads them.
+        return torch.stack([value, real, *constants[..., None, None].expand(-1, *value.shape)]).movedim(0, -1)
+
+    def _cut(self, course: Tensor, series: Tensor, first: Tensor, steps: int) -> Tensor:
+        """So many steps of channels (C, total), from step `first` of each series on: (C, N, steps)."""
+        return course.unfold(1, steps, 1)[:, self.starts[series] + first]
 
     def units(self, series: Tensor, dimensions: int) -> Units:
         """How to get from what the network sees of some series to their values; (N, 1, …) of so many dimensions."""
@@ -137,9 +140,8 @@ class Windows:
     A series is drawn as often as its length warrants, within a factor of ten.
     """
 
-    def __init__(self, store: Store, origins: Tensor, *, batches: int, batch_size: int) -> None:
+    def __init__(self, store: Store, *, batches: int, batch_size: int) -> None:
         self._store = store
-        self._origins = origins
         self._batches = batches
         self._batch_size = batch_size
         lengths = store.lengths.double().clamp(min=1)
@@ -147,7 +149,7 @@ class Windows:
 
     def __iter__(self) -> Iterator[Batch]:
         for series, ends in self.places():
-            yield Batch(self._store.inputs(series, ends), self._store.targets(series, ends, self._origins))
+            yield Batch(self._store.inputs(series, ends), self._store.targets(series, ends))
 
     def places(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Series and ends of the windows of each batch."""

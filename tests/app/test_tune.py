@@ -66,6 +66,13 @@ def test_what_cannot_be_searched_is_refused(data: Path, arguments: tuple[object,
     assert os.listdir(data) == ["data.csv"]
 
 
+@pytest.mark.parametrize("verb", ["tune", "compare", "backtest"])
+def test_unknown_workers_are_refused(data: Path, verb: str) -> None:
+    _, err = inside(verb, "data.csv", "--horizon", 6, "--workers", "dask", cwd=data, code=2)
+    assert "--workers: expected ray, or the address of a Ray cluster" in err
+    assert os.listdir(data) == ["data.csv"]
+
+
 def test_an_interrupted_search_leaves_its_trials_and_no_run(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from throughtime.tasks.forecasting import backtest, tuning
 

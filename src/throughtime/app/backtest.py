@@ -37,6 +37,7 @@ def backtest(
     *,
     refit: bool,
     against: Sequence[str],
+    workers: str | None,
     as_json: bool,
 ) -> None:
     """Run the job: a table, or one JSON object, and the forecasts into `out` where that is given.
@@ -48,9 +49,10 @@ def backtest(
     screen.say(*table.notes)
     check_against(against)
     forecaster = Forecaster(**vars(settings))
+    options = {"refit": refit, "against": against, "workers": workers}
     try:
         with screen.progress("Backtest") as callback:
-            found = forecaster.backtest(table.frame, windows, step, refit=refit, against=against, callbacks=[callback])
+            found = forecaster.backtest(table.frame, windows, step, **options, callbacks=[callback])
     except InputError as error:
         raise InputError(with_place(str(error), table)) from error
     if out is not None:

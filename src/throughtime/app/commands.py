@@ -59,6 +59,10 @@ Refit = Annotated[bool, typer.Option("--refit", help="Train anew before each win
 Out = Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")]
 Step = Annotated[int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")]
 BudgetEach = Annotated[str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")]
+Workers = Annotated[
+    str | None,
+    typer.Option(help="ray: trainings at once on this machine; or the address of a Ray cluster.", show_default="none"),
+]
 Sample = Annotated[int, typer.Option(min=1, help="Series to learn from where DATA is a folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
@@ -142,6 +146,7 @@ def backtest(
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     against: Against = None,
+    workers: Workers = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
     overwrite: Overwrite = False,
@@ -159,7 +164,8 @@ def backtest(
     from throughtime.app.forecast import Settings
 
     settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed)
-    backtest(table, settings, windows, step, out, refit=refit, against=parts(against), as_json=json)
+    options = {"refit": refit, "against": parts(against), "workers": workers, "as_json": json}
+    backtest(table, settings, windows, step, out, **options)
 
 
 @app.command()
@@ -185,6 +191,7 @@ def compare(
     missing: Missing = "mask",
     budget: BudgetEach = None,
     against: Against = None,
+    workers: Workers = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file for the leaderboard.", show_default="none")] = None,
     overwrite: Overwrite = False,
@@ -203,7 +210,8 @@ def compare(
 
     settings = Settings(horizon, "", "", "", freq, missing, covariates, random_state=seed, budget=budget)
     networks = forecasters(settings, parts(cell), parts(decoder), parts(preset))
-    run(table, networks, windows, step, out, seeds=seeds, refit=refit, against=parts(against), as_json=json)
+    options = {"refit": refit, "against": parts(against), "workers": workers, "as_json": json}
+    run(table, networks, windows, step, out, seeds=seeds, **options)
 
 
 @app.command()
@@ -241,6 +249,7 @@ def tune(
     likelihood: Likelihood = None,
     preset: PresetName = "balanced",
     budget: BudgetEach = None,
+    workers: Workers = None,
     seed: Seed = 0,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -262,7 +271,7 @@ def tune(
     from throughtime.app.tune import Search, run
 
     settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed, budget)
-    wanted = Search(trials, windows, parts(search), storage)
+    wanted = Search(trials, windows, parts(search), storage, workers)
     run(table, settings, wanted, place, as_json=json)
 
 

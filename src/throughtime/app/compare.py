@@ -50,6 +50,7 @@ def run(
     seeds: int,
     refit: bool,
     against: Sequence[str],
+    workers: str | None,
     as_json: bool,
 ) -> None:
     """Run the job: a table, or one JSON object, and the leaderboard into `out` where that is given.
@@ -60,7 +61,7 @@ def run(
     screen = Screen()
     screen.say(*table.notes)
     check_against(against)
-    options = {"seeds": seeds, "refit": refit, "against": against}
+    options = {"seeds": seeds, "refit": refit, "against": against, "workers": workers}
     try:
         with screen.progress("Comparison") as callback:
             found = compare(table.frame, networks, windows, step, **options, callbacks=[callback])

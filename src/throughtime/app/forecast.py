@@ -138,7 +138,7 @@ def check_against(names: Sequence[str]) -> None:
 
 def with_place(sentence: str, table: Table) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
-    options = Settings.__annotations__.keys() - {"covariates"}
+    options = Settings.__annotations__.keys() - {"covariates"} | {"workers"}
     return f"--{sentence}" if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 

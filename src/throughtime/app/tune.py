@@ -42,12 +42,14 @@ class Search:
         windows: to judge by, None for as many as the data allow.
         names: of the settings to vary, () for the usual ones.
         storage: file of the trials; None for one beside the run's directory, which moves into it in the end.
+        workers: where trials are done, as for `throughtime.tune`.
     """
 
     trials: int
     windows: int | None
     names: Sequence[str]
     storage: Path | None
+    workers: str | None = None
 
 
 def run(table: Table, settings: Settings, search: Search, place: Place, *, as_json: bool) -> None:
@@ -92,7 +94,8 @@ def _search(table: Table, settings: Settings, search: Search, storage: Path, scr
     try:
         with screen.progress("Tuning") as callback:
             given = (table.frame, forecaster, search.trials, search.windows)
-            return tune(*given, **options, storage=storage, told=told, callbacks=[callback])
+            options |= {"storage": storage, "workers": search.workers}
+            return tune(*given, **options, told=told, callbacks=[callback])
     except KeyboardInterrupt as error:
         screen.say(f"Interrupted: the finished trials are in {storage}, and the same command goes on with them.")
         raise typer.Exit(INTERRUPTED) from error
@@ -103,7 +106,13 @@ def _search(table: Table, settings: Settings, search: Search, storage: Path, scr
 def _with_option(sentence: str, table: Table) -> str:
     """What the search complains about is an option of the command line, or else the data."""
     name, colon, rest = sentence.partition(":")
-    options = {"n_windows": "--windows", "space": "--search", "storage": "--storage", "trials": "--trials"}
+    options = {
+        "n_windows": "--windows",
+        "space": "--search",
+        "storage": "--storage",
+        "trials": "--trials",
+        "workers": "--workers",
+    }
     if name == "tune":
         return sentence
     return f"{options[name]}{colon}{rest}" if name in options else with_place(sentence, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from throughtime.tasks.forecasting.baselines import BASELINES, baselines
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
 from throughtime.tasks.forecasting.skill import Skill, by_series
+from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,27 +80,40 @@ def run(
     callbacks: Sequence[Callable[[Progress], None]],
     memoryless: bool = True,
     against: Sequence[str] = (),
+    workers: str | None = None,
 ) -> Backtest:
     """Backtest a forecaster with its settings; what it has learned is not used.
 
     With `memoryless` a feed-forward network of about as many weights is trained and shown beside it, and so are the
-    models of other libraries that `against` names.
+    models of other libraries that `against` names. With `refit` each window is a job for the workers.
     """
     check_rivals(against)
-    horizon = forecaster.horizon
-    step = horizon if step_size is None else step_size
-    cuts = _cuts(panel, horizon, n_windows, step)
-    windows = []
-    trained: Forecaster | None = None
-    rival: Forecaster | None = None
-    for cut in cuts:
-        past = panel.without_last(cut)
-        if trained is None or refit:
-            settings = forecaster.get_params()
-            trained = type(forecaster)(**settings).fit_panel(past, callbacks)
-            rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
-        windows.append(_Window.of(trained, rival, panel, past, cut, against))
-    return _summary(windows, kind)
+    check_workers(workers)
+    step = forecaster.horizon if step_size is None else step_size
+    cuts = _cuts(panel, forecaster.horizon, n_windows, step)
+    fresh = type(forecaster)(**forecaster.get_params())
+    watching = callbacks if workers is None else ()
+    with ordered_map(workers) as each:
+        windows = each(
+            partial(_forecast, fresh, panel, memoryless, against, watching),
+            [[cut] for cut in cuts] if refit else [cuts],
+        )
+        return _summary([window for some in windows for window in some], kind)
+
+
+def _forecast(
+    forecaster: Forecaster,
+    panel: Panel,
+    memoryless: bool,
+    against: Sequence[str],
+    callbacks: Sequence[Callable[[Progress], None]],
+    cuts: list[int],
+) -> list[_Window]:
+    """Windows of a network that has learned from what lies before the first of them."""
+    settings, past = forecaster.get_params(), panel.without_last(cuts[0])
+    trained = type(forecaster)(**settings).fit_panel(past, callbacks)
+    rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
+    return [_Window.of(trained, rival, panel, panel.without_last(cut), cut, against) for cut in cuts]
 
 
 @dataclass(frozen=True)

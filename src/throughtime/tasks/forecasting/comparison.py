@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals
 from throughtime.tasks.forecasting.skill import Skill
 from throughtime.tasks.settings import check_whole
+from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +66,7 @@ def compare(
     seeds: int = 1,
     refit: bool = False,
     against: Sequence[str] = (),
+    workers: str | None = None,
     callbacks: Sequence[Callable[[training.Progress], None]] = (),
 ) -> Comparison:
     """Backtest forecasters over the same windows; what they have learned before is not used.
@@ -76,7 +79,8 @@ def compare(
         seeds: forecasters to train for each name, from its `random_state` on.
         refit: whether they are trained anew before each window.
         against: models of other libraries, as for `Forecaster.backtest`.
-        callbacks: as for `Forecaster.fit`.
+        workers: where the backtests are done, as for `tune`.
+        callbacks: as for `Forecaster.fit`, of trainings in this process.
 
     Raises:
         InputError: for settings or data that cannot be used, and for forecasters that do not forecast the same.
@@ -90,23 +94,27 @@ def compare(
     check_whole("seeds", seeds)
     check_rivals(against)
     _check(forecasters)
-    backtests: dict[str, list[Backtest]] = {}
-    for name, forecaster in forecasters.items():
-        # What stands beside is the same for all, and computed once.
-        beside = () if backtests else against
-        backtests[name] = [
-            _seeded(forecaster, seed).backtest(
-                df,
-                n_windows,
-                step_size,
-                refit=refit,
-                memoryless=False,
-                against=beside if seed == 0 else (),
-                callbacks=callbacks,
-            )
-            for seed in range(seeds)
-        ]
+    check_workers(workers)
+    options = {"refit": refit, "memoryless": False, "callbacks": callbacks if workers is None else ()}
+    seeded = [_seeded(forecaster, seed) for forecaster in forecasters.values() for seed in range(seeds)]
+    # What stands beside is the same for all, and computed once.
+    beside = [against, *[()] * (len(seeded) - 1)]
+    with ordered_map(workers) as each:
+        found = list(each(partial(_backtest, df, n_windows, step_size, options), zip(seeded, beside, strict=True)))
+    backtests = {name: found[i * seeds : (i + 1) * seeds] for i, name in enumerate(forecasters)}
     return leaderboard(backtests)
+
+
+def _backtest(
+    df: IntoDataFrame,
+    n_windows: int | None,
+    step_size: int | None,
+    options: dict[str, Any],
+    job: tuple[Forecaster, Sequence[str]],
+) -> Backtest:
+    """The backtest of a forecaster, beside the models that are named."""
+    forecaster, against = job
+    return forecaster.backtest(df, n_windows, step_size, against=against, **options)
 
 
 def leaderboard(backtests: dict[str, list[Backtest]]) -> Comparison:

@@ -268,6 +268,7 @@ class Forecaster(BaseEstimator):
         refit: bool = False,
         memoryless: bool = True,
         against: Sequence[str] = (),
+        workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Backtest:
         """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
@@ -279,10 +280,11 @@ class Forecaster(BaseEstimator):
             refit: whether a new forecaster is trained before each window and not only before the first.
             memoryless: whether a feed-forward network of about as many weights is tried too, without any memory.
             against: models of other libraries: 'auto_ets', 'auto_theta', 'auto_arima', 'lightgbm'; extra `baselines`.
-            callbacks: as for `fit`.
+            workers: where the windows of `refit` are forecast, as for `tune`.
+            callbacks: as for `fit`, of trainings in this process.
 
         Raises:
-            InputError: where the series are too short, or a package for `against` is not installed.
+            InputError: where the series are too short, or a package for `against` or `workers` is not installed.
         """
         self._check_settings()
         if df is None:
@@ -290,7 +292,8 @@ class Forecaster(BaseEstimator):
             panel, kind = self.panel_, self.kind_
         else:
             panel, kind = self._panel(df)
-        options = {"refit": refit, "memoryless": memoryless, "against": against, "callbacks": callbacks}
+        options = {"refit": refit, "memoryless": memoryless, "against": against}
+        options |= {"workers": workers, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
     def cross_validation(
@@ -301,12 +304,14 @@ class Forecaster(BaseEstimator):
         *,
         refit: bool = False,
         against: Sequence[str] = (),
+        workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Any:
         """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
         import narwhals as nw
 
-        options = {"refit": refit, "memoryless": False, "against": against, "callbacks": callbacks}
+        options = {"refit": refit, "memoryless": False, "against": against}
+        options |= {"workers": workers, "callbacks": callbacks}
         frame = nw.from_native(self.backtest(df, n_windows, step_size, **options).forecasts, eager_only=True)
         ours = [column for column in frame.columns if column.startswith("throughtime")]
         wanted = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]

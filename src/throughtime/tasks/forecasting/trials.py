@@ -1,8 +1,10 @@
 """The trials of a search, kept by optuna in memory or in an SQLite file, in which a search that was killed goes on.
 
-Each trial is drawn by a sampler of its own, seeded by the search's seed and the trial's number, from the trials that
-are finished. So nothing but those is needed to go on, and a search that was killed ends as if it had not been. One file
-holds many searches: each is called after a digest of its data and settings, and another one never goes on with it.
+Trials are drawn in rounds, whose trials do not know of each other and may run at once: the first at random, and each
+later round, a quarter as large as all before it, from what those have found. Each trial has a sampler of its own,
+seeded by the search's seed and the trial's number. So it changes nothing how many workers there are and which of them
+is done first, and a search that was killed ends as if it had not been. One file holds many searches: each is called
+after a digest of its data and settings, and another one never goes on with it.
 
 Source of the sampler: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization.
 """
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _SECONDS = "seconds"
 _SEEDS = 2**32
+_RANDOM = 10  # trials that are drawn at random
 
 
 @dataclass(frozen=True)
@@ -58,46 +61,34 @@ class Trials:
         self._given = given
         self._space = {name: _distribution(values) for name, values in space.items()}
         self._seed = seed
-        self._asked: Any = None
-        for trial in study.get_trials(deepcopy=False):
-            if not trial.state.is_finished():  # of a search that was killed meanwhile
-                study.tell(trial.number, state=_optuna().trial.TrialState.FAIL)
 
     @property
     def finished(self) -> list[Trial]:
         """Those with a score, in their order."""
-        state = _optuna().trial.TrialState
-        known = self._study.get_trials(deepcopy=False, states=(state.COMPLETE, state.PRUNED))
+        complete = _optuna().trial.TrialState.COMPLETE
         return [
             Trial(
                 i,
                 dict(t.params) if i else self._given,
-                t.value if t.state == state.COMPLETE else float("inf"),
+                t.value if t.state == complete else float("inf"),
                 t.user_attrs[_SECONDS],
             )
-            for i, t in enumerate(known)
+            for i, t in enumerate(self._known())
         ]
 
-    def draw(self) -> dict[str, Any]:
-        """Settings to try next: first those that were given."""
-        number = len(self.finished)
-        if not number:
-            return dict(self._given)
-        seed = (self._seed * 1_000_003 + number) % _SEEDS
-        self._study.sampler = _optuna().samplers.TPESampler(seed=seed, constant_liar=False)
-        self._asked = self._study.ask(self._space)
-        return dict(self._asked.params)
+    def draw(self, most: int) -> list[dict[str, Any]]:
+        """Settings of the trials that are left of a round: first those that were given; none after `most` trials."""
+        known = self._known()
+        number = len(known)
+        first, behind = _round(number)
+        return [self._drawn(known[:first], i) for i in range(number, min(behind, most))]
 
-    def tell(self, score: float, seconds: float) -> None:
-        """Note the score of the settings that were drawn last, infinite where the training failed."""
+    def tell(self, settings: dict[str, Any], score: float, seconds: float) -> None:
+        """Note the score of the next trial, infinite where the training failed."""
         states = _optuna().trial.TrialState
         state, value = (states.COMPLETE, score) if score < float("inf") else (states.PRUNED, None)
-        if self._asked is not None:
-            self._asked.set_user_attr(_SECONDS, seconds)
-            self._study.tell(self._asked, value, state=state)
-            return
         # The sampler learns from what was given where that lies in the space.
-        known = self._given if all(map(self._holds, self._given, self._given.values())) else {}
+        known = settings if all(map(self._holds, settings, settings.values())) else {}
         made = _optuna().trial.create_trial(
             params=known,
             distributions={name: self._space[name] for name in known},
@@ -107,10 +98,32 @@ class Trials:
         )
         self._study.add_trial(made)
 
+    def _known(self) -> list[Any]:
+        """Optuna's finished trials."""
+        states = _optuna().trial.TrialState
+        return self._study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+
+    def _drawn(self, known: list[Any], number: int) -> dict[str, Any]:
+        if not number:
+            return dict(self._given)
+        seed = (self._seed * 1_000_003 + number) % _SEEDS
+        sampler = _optuna().samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM, constant_liar=False)
+        study = _optuna().create_study(sampler=sampler)
+        study.add_trials(known)
+        return dict(study.ask(self._space).params)
+
     def _holds(self, name: str, value: Any) -> bool:
         distribution = self._space[name]
         choices = getattr(distribution, "choices", None)
         return value in choices if choices is not None else distribution.low <= value <= distribution.high
+
+
+def _round(number: int) -> tuple[int, int]:
+    """The first trial of the round of a trial, and the first behind it."""
+    first, behind = 0, _RANDOM
+    while number >= behind:
+        first, behind = behind, behind + behind // 4
+    return first, behind
 
 
 def check_optuna() -> None:

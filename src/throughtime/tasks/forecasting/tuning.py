@@ -11,6 +11,7 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.forecasting.skill import Skill
 from throughtime.tasks.forecasting.trials import Trial, check_optuna, opened
 from throughtime.tasks.settings import check_whole
+from throughtime.tasks.workers import check_workers, ordered_map
 from throughtime.training import NonFiniteLoss
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def tune(
     space: dict[str, Values] | Sequence[str] = SEARCHED,
     storage: str | os.PathLike[str] | None = None,
     told: Callable[[Trial], None] | None = None,
+    workers: str | None = None,
     callbacks: Sequence[Callable[[training.Progress], None]] = (),
 ) -> Tuning:
     """Search for settings that forecast better, and learn with them. Needs the extra `tune`.
@@ -100,10 +103,12 @@ def tune(
             number, between which positive ones are drawn on a logarithmic scale.
         storage: an SQLite file, in which a search of the same data and settings goes on where it was killed.
         told: called with each trial, also with those that are found in the file.
-        callbacks: as for `Forecaster.fit`.
+        workers: where trials are done: here, one after the other, if None; at once on a Ray cluster on this machine for
+            "ray", or on that of an address, such as "auto" or HOST:PORT. Finds the same. Needs the extra `ray`.
+        callbacks: as for `Forecaster.fit`, of trainings in this process.
 
     Raises:
-        InputError: for settings or data that cannot be used, and where optuna is not installed.
+        InputError: for settings or data that cannot be used, and where optuna or Ray is not installed.
         Interrupted: on Ctrl-C; finished trials are in the file.
 
     >>> import throughtime as tt
@@ -113,6 +118,7 @@ def tune(
     (True, 2)
     """
     check_optuna()
+    check_workers(workers)
     check_whole("trials", trials)
     forecaster._check_settings()  # noqa: SLF001 - before anything is learned
     panel, kind = read_frame(df, freq=forecaster.freq, missing=forecaster.missing, covariates=forecaster.covariates)
@@ -120,28 +126,27 @@ def tune(
     past = panel.without_last(windows * forecaster.horizon)
     values = _space(space, forecaster, past.without_last(windows * forecaster.horizon))
 
-    def judged(candidate: Forecaster, rows: Panel) -> Backtest:
-        options = {"refit": False, "memoryless": False, "callbacks": callbacks}
-        return backtest.run(candidate, rows, kind, windows, None, **options)
-
+    watching = callbacks if workers is None else ()
     name = _digest(panel, kind, forecaster, values, windows)
-    with opened(storage, name, values, _given(forecaster, values), forecaster.random_state) as search:
-        tell = told or _LOG.debug
+    tell = told or _LOG.debug
+    with (
+        opened(storage, name, values, _given(forecaster, values), forecaster.random_state) as search,
+        ordered_map(workers) as each,
+    ):
         for trial in search.finished[:trials]:
             tell(trial)
-        while len(search.finished) < trials:
-            candidate, started = _candidate(forecaster, search.draw()), time.monotonic()
-            try:
-                score = _error(judged(candidate, past))
-            except NonFiniteLoss:
-                score = float("inf")
-            search.tell(score, time.monotonic() - started)
-            tell(search.finished[-1])
+        while drawn := search.draw(trials):
+            results = each(partial(_tried, past, kind, windows, watching), [_candidate(forecaster, s) for s in drawn])
+            for settings, (score, seconds) in zip(drawn, results, strict=True):
+                search.tell(settings, score, seconds)
+                tell(search.finished[-1])
         found = search.finished[:trials]
-    best = min(found, key=lambda trial: trial.score)
-    later = {"default": judged(forecaster, panel)}
-    if best.number:
-        later["best"] = judged(_candidate(forecaster, best.settings), panel)
+        best = min(found, key=lambda trial: trial.score)
+        judged = {"default": _candidate(forecaster, {})}
+        if best.number:
+            judged["best"] = _candidate(forecaster, best.settings)
+        backtests = each(partial(_judged, panel, kind, windows, watching), judged.values())
+        later = dict(zip(judged, backtests, strict=True))
     kept = min(later, key=lambda name: _error(later[name]))
     skill = _skill(later["best"], later["default"]) if best.number else None
     chosen = _candidate(forecaster, best.settings if kept == "best" else found[0].settings)
@@ -155,6 +160,33 @@ def tune(
         forecaster=chosen.fit(df, callbacks=callbacks),
         verdict=_verdict(found, skill, kept, windows),
     )
+
+
+def _judged(
+    panel: Panel,
+    kind: FrameKind,
+    windows: int,
+    callbacks: Sequence[Callable[[training.Progress], None]],
+    candidate: Forecaster,
+) -> Backtest:
+    """A backtest on the last windows of a panel."""
+    return backtest.run(candidate, panel, kind, windows, None, refit=False, memoryless=False, callbacks=callbacks)
+
+
+def _tried(
+    panel: Panel,
+    kind: FrameKind,
+    windows: int,
+    callbacks: Sequence[Callable[[training.Progress], None]],
+    candidate: Forecaster,
+) -> tuple[float, float]:
+    """The error on the last windows of a panel, infinite where the training fails, and the seconds that it took."""
+    started = time.monotonic()
+    try:
+        score = _error(_judged(panel, kind, windows, callbacks, candidate))
+    except NonFiniteLoss:
+        score = float("inf")
+    return score, time.monotonic() - started
 
 
 def _windows(panel: Panel, horizon: int, n_windows: int | None) -> int:

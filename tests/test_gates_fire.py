@@ -54,8 +54,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/tuning.py",
-        "_error(judged(candidate, past))",
-        "_error(judged(candidate, panel))",
+        "partial(_tried, past,",
+        "partial(_tried, panel,",
         "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
     ),
     Mutation(

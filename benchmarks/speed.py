@@ -27,7 +27,7 @@ TEXT = """# Speed
 
 Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
 {processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
-`python -m benchmarks.speed` writes this page. Ratios are medians over pairs, times the best of all, in milliseconds;
+`python -m benchmarks.speed` writes this page. Ratios are medians over rounds, times the best of all, in milliseconds;
 the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone. Only rounds count during
 which the processor was whole, as far as there were any; a row with a question mark had none.
 

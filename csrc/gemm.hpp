@@ -5,6 +5,7 @@
 //
 // Every element of a product is one chain of fused multiply-adds over k in ascending order, whatever the tile around
 // it. That is why outputs do not depend on how rows are shared out between threads, nor on what else is in the batch.
+// The one exception, `row_in_chains`, is for gradients alone, which depend on both.
 #pragma once
 
 #include "simd.hpp"

@@ -20,9 +20,8 @@ from throughtime.tasks.workers import check_workers, ordered_map
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from narwhals.typing import IntoDataFrame
-
     from throughtime import training
+    from throughtime.data.frames import Data
     from throughtime.tasks.forecasting.backtest import Backtest
     from throughtime.tasks.forecasting.estimator import Forecaster
 
@@ -58,7 +57,7 @@ class Comparison:
 
 
 def compare(
-    df: IntoDataFrame,
+    df: Data,
     forecasters: dict[str, Forecaster],
     n_windows: int | None = None,
     step_size: int | None = None,
@@ -106,7 +105,7 @@ def compare(
 
 
 def _backtest(
-    df: IntoDataFrame,
+    df: Data,
     n_windows: int | None,
     step_size: int | None,
     options: dict[str, Any],

@@ -91,14 +91,9 @@ class SeasonNetwork(nn.Module):
                 self.spread.bias.copy_(torch.tensor(likelihood.start).repeat(plan.horizon))
 
     @property
-    def seen(self) -> Tensor:
-        """Blocks that each forecast has seen: all but the first have one after them."""
-        return torch.arange(2, self.plan.blocks + 1)
-
-    @property
     def origins(self) -> Tensor:
-        """Positions in the window from which forecasts are made."""
-        return self.seen * self.plan.block
+        """Positions in the window from which forecasts are made: the ends of all blocks but the first."""
+        return torch.arange(2, self.plan.blocks + 1) * self.plan.block
 
     @torch.no_grad()
     def prefer(self, errors: Float[Tensor, "E F"]) -> None:

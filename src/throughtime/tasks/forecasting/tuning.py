@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from narwhals.typing import IntoDataFrame
-
     from throughtime import training
+    from throughtime.data.frames import Data
     from throughtime.data.series import Panel
     from throughtime.tasks.forecasting.backtest import Backtest
     from throughtime.tasks.forecasting.estimator import Forecaster
@@ -78,7 +77,7 @@ class Tuning:
 
 
 def tune(
-    df: IntoDataFrame,
+    df: Data,
     forecaster: Forecaster,
     trials: int = 20,
     n_windows: int | None = None,

@@ -2,7 +2,7 @@
 
 Point forecasts are w * network + (1 - w) * the naive forecast that did best over the history, in what the network sees
 (logarithms); w is the one that did best on windows that the network had not been trained on, so that it does no harm
-where it learned nothing.
+where it learned nothing. Where those windows are few, w stays near what the history suggests.
 
 Intervals are conformal: the absolute errors on those windows, divided by the scale at the origin and by the typical
 error of their step, have a quantile for each level; an interval is that quantile, multiplied back. It is symmetric in
@@ -30,12 +30,10 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.windows import Store
 
 _WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
-_USUAL = 0.5  # weight of the network where nothing is known: forecasts that err differently are best mixed evenly
-_DOUBT = 8  # held-out horizons at which to leave that for 0 or 1 must save a quarter of the error
-_LEARNS_ON = (
-    0.5  # of the rest of the weight: what the network learns from the held-out end itself, where there are many
-)
-_MANY = 20  # held-out horizons
+_USUAL = 0.5  # weight of the network where nothing is held out: forecasts that err differently are best mixed evenly
+_CLEAR = 0.2  # of the naive forecast's error over the history, which a network must save there to have that weight
+_DOUBT = 8  # held-out horizons at which to go from one half to 0 or 1 must save a quarter of the error
+_MANY = 20  # held-out horizons, from which a network learns on enough to gain much of the rest of the weight
 _FADING = 0.9  # weight of a block's errors beside those of the next
 _TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
@@ -118,36 +116,41 @@ def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Ten
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
     """Learn from windows that end within the last `held_out` steps; with 0, from the history alone."""
     horizons = len(store.lengths) * held_out / network.plan.horizon  # those that do not overlap
-    expert, habitual = _best_expert(network, store, loss)
+    expert, habitual, usual = _history_tells(network, store, loss)
     series, ends = _origins(store, held_out)
     z, naive, numbers = _forecasts(network, store, series, ends)
-    weight = _weight(z, naive[expert], store.targets(series, ends, last=True), horizons, loss)
+    weight = _weight(z, naive[expert], store.targets(series, ends, last=True), usual, horizons, loss)
     blend = weight * z + (1 - weight) * naive[expert]
     residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
     return _conformal(weight, expert, residuals, habitual, horizons)
 
 
-def _best_expert(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray]:
-    """The naive forecast that did best over the history, and its mean error by step, in scales: (F,)."""
+def _history_tells(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray, float]:
+    """The naive forecast that did best over the history, its mean error by step, in scales, (F,), and a usual weight.
+
+    A network that hardly beats it even where it has learned will not beat it later: it gets little weight or none.
+    """
     series, ends = _history(store)
-    _, naive, numbers = _forecasts(network, store, series, ends)
+    z, naive, numbers = _forecasts(network, store, series, ends)
     targets = store.targets(series, ends, last=True)
-    expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
+    errors = {name: _error(forecast, targets, loss) for name, forecast in naive.items()}
+    expert = min(errors, key=errors.__getitem__)
+    saved = 1 - _error(z, targets, loss) / max(errors[expert], 1e-12)
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    return expert, mean if known.any() else np.ones_like(mean)
+    return expert, mean if known.any() else np.ones_like(mean), _USUAL * min(max(saved / _CLEAR, 0.0), 1.0)
 
 
-def _weight(z: Tensor, naive: Tensor, targets: Tensor, horizons: float, loss: str) -> float:
+def _weight(z: Tensor, naive: Tensor, targets: Tensor, usual: float, horizons: float, loss: str) -> float:
     """The weight that did best; where few horizons tell, one nearer to the usual must do clearly worse to be left.
 
     The network learns from those horizons afterwards, and will do better than it did there: it gets some of the rest.
     """
     errors = np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
-    distances = (np.array(_WEIGHTS) - _USUAL) ** 2
+    distances = (np.array(_WEIGHTS) - usual) ** 2
     best = _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
-    return best + (1 - best) * _LEARNS_ON * horizons / (horizons + _MANY)
+    return best + (1 - best) * usual * horizons / (horizons + _MANY)
 
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:

@@ -488,7 +488,7 @@ def _decisions(model: Model, panel: Panel) -> list[str]:
         shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
         notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
     if weight == 0:
-        notes.append(f"The network was no better than {expert} on the held-out end, so {expert} is the forecast.")
+        notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
     elif weight < 1:
         notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
     if not model.calibration.horizons:

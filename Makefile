@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench experiments docs sanitize neon clean
+.PHONY: help demo test test-all lint types bench experiments docs sanitize clang neon clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -39,19 +39,25 @@ docs: $(VENV)/.installed  ## Build the documentation in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+# The kernels in a program of their own, which runs them over many problems.
+define driver
+@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DTHROUGHTIME_DRIVER=ON \
+	-DTHROUGHTIME_WERROR=ON $(1) >/dev/null
+@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+endef
+
 sanitize: sanitize-address,undefined sanitize-thread  ## Run the kernels under the address, undefined and thread sanitizers
 
 sanitize-%: $(VENV)/.installed
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-		-DTHROUGHTIME_SANITIZE=$* -DTHROUGHTIME_WERROR=ON >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+	$(call driver,-DTHROUGHTIME_SANITIZE=$*)
+	./build/$@/driver
+
+clang: $(VENV)/.installed  ## Build the kernels with clang++, and run them
+	$(call driver,-DCMAKE_CXX_COMPILER=clang++)
 	./build/$@/driver
 
 neon: $(VENV)/.installed  ## Build the kernels for Arm with aarch64-linux-gnu-g++, and run them where QEMU is installed
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DCMAKE_SYSTEM_NAME=Linux \
-		-DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
-		-DTHROUGHTIME_DRIVER=ON -DTHROUGHTIME_WERROR=ON >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+	$(call driver,-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++)
 	@if command -v qemu-aarch64 >/dev/null; then qemu-aarch64 -L /usr/aarch64-linux-gnu build/$@/driver; \
 		else echo "qemu-aarch64 is not installed: built, and not run"; fi
 

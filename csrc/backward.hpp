@@ -236,53 +236,83 @@ class BackwardRun {
         memory_.barrier.wait(team_);
     }
 
-    // What a row's pointwise part reads besides the team's memory.
+    // The states of a row before a step, or null where they were zero; from index 1, blocks are `block` apart, or,
+    // where that is 0, units are in their order.
     struct RowBefore {
-        const T *h, *state[S::S];  // before the step, or null where it was zero; from index 1, (block) apart
-        ptrdiff_t state_block;     // 0: in the order of units
+        const T *h, *state[S::S];
+        ptrdiff_t block;
     };
 
-    // Where the states stood before step t of a row.
-    RowBefore before(ptrdiff_t t, ptrdiff_t r) const {
-        const ptrdiff_t n = slice_.row(r), earlier = backwards_ ? t + 1 : t - 1;
-        RowBefore found{};
-        if (t == (backwards_ ? slice_.length(r) - 1 : 0)) {
-            const ptrdiff_t from = s_.state_at(direction_, n);
-            for (int j = 0; j < S::S; ++j) {
-                const T* const given = static_cast<const T*>(f_.state_0[j]);
-                (j ? found.state[j] : found.h) = given ? given + from : nullptr;
-            }
-        } else {
-            found.h = static_cast<const T*>(f_.y) + s_.y_at(direction_, earlier, n);
-            found.state_block = s_.kept_block(earlier, slice_);
-            for (int j = 1; j < S::S; ++j)
-                found.state[j] = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, earlier, slice_) +
-                                 r * s_.kept_row(slice_) + (C::kept + j - 1) * W;
-        }
-        return found;
-    }
-
-    // Row by row; what is read again and again is copied first: the compiler cannot know that storing vectors leaves it
+    // Where the states stood before a step; copied, because the compiler cannot know that storing vectors leaves it
     // alone.
+    class StatesBefore {
+      public:
+        StatesBefore(const BackwardRun& run, ptrdiff_t t)
+            : slice_(run.slice_),
+              t_(t),
+              backwards_(run.backwards_),
+              hidden_(run.s_.hidden),
+              h_row_(run.s_.problem.y.row),
+              row_(run.s_.kept_row(run.slice_)) {
+            for (int j = 0; j < S::S; ++j)
+                if (run.f_.state_0[j])
+                    initial_[j] = static_cast<const T*>(run.f_.state_0[j]) + run.s_.state_at(run.direction_, 0);
+            const ptrdiff_t earlier = backwards_ ? t + 1 : t - 1;
+            if (earlier < 0 || earlier >= run.s_.problem.steps) return;
+            h_ = static_cast<const T*>(run.f_.y) + run.s_.y_at(run.direction_, earlier, 0);
+            block_ = run.s_.kept_block(earlier, run.slice_);
+            kept_ = static_cast<const T*>(run.f_.kept) + run.s_.kept_at(run.direction_, earlier, run.slice_);
+        }
+
+        // Row r of the slice, which is row n of the batch.
+        THROUGHTIME_INLINE RowBefore of(ptrdiff_t r, ptrdiff_t n) const {
+            RowBefore found{};
+            if (backwards_ ? t_ == slice_.length(r) - 1 : t_ == 0) {
+                for (int j = 0; j < S::S; ++j)
+                    (j ? found.state[j] : found.h) = initial_[j] ? initial_[j] + n * hidden_ : nullptr;
+            } else {
+                found.h = h_ + n * h_row_;
+                for (int j = 1; j < S::S; ++j) found.state[j] = kept_ + r * row_ + (C::kept + j - 1) * W;
+                found.block = block_;
+            }
+            return found;
+        }
+
+      private:
+        const Slice& slice_;
+        const ptrdiff_t t_;
+        const bool backwards_;
+        const ptrdiff_t hidden_, h_row_, row_;
+        const T *initial_[S::S]{}, *h_ = nullptr, *kept_ = nullptr;
+        ptrdiff_t block_ = 0;
+    };
+
+    // Row by row; what is read again and again is copied first, as above.
     void pointwise(ptrdiff_t t, ptrdiff_t active, ptrdiff_t first_chunk_row) const {
         const ptrdiff_t capacity = Memory::chunk_rows(s_, slice_.count), hidden = s_.hidden, count = slice_.count;
         const ptrdiff_t panel_block = Memory::panel_block(capacity), vector_block = Memory::vector_block(capacity);
         const ptrdiff_t kept_block = s_.kept_block(t, slice_), kept_row = s_.kept_row(slice_);
+        const ptrdiff_t y_row = s_.problem.y.row, dy_row = f_.dy_layout.row, x_row = s_.problem.x.row;
         const T* const kept_here = static_cast<const T*>(f_.kept) + s_.kept_at(direction_, t, slice_);
+        const T* const y_here = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, 0);
+        const T* const dy_here =
+            f_.dy ? static_cast<const T*>(f_.dy) + f_.dy_layout.at(t, 0) + direction_ * hidden : nullptr;
+        const ptrdiff_t x_here = s_.problem.x.at(t, 0);
+        const SliceRows rows(slice_);
+        const StatesBefore states(*this, t);
         const Range blocks = blocks_;
         T *const panel = memory_.panel + first_chunk_row * columns * W, *const carry = memory_.carry;
         T *const hiddens = memory_.hidden + first_chunk_row * W, *const ddiagonals = memory_.ddiagonal;
         const T* const diagonals = w_.diagonal;
+        ptrdiff_t* const x_at = member_.x_at + first_chunk_row;
         T* dstates[S::S]{};
         for (int j = 1; j < S::S; ++j) dstates[j] = memory_.dstate[j];
         for (ptrdiff_t r = 0; r < active; ++r) {
-            const ptrdiff_t n = slice_.row(r);
-            const RowBefore before = this->before(t, r);
-            const T* const y = static_cast<const T*>(f_.y) + s_.y_at(direction_, t, n);
-            const T* const dy =
-                f_.dy ? static_cast<const T*>(f_.dy) + f_.dy_layout.at(t, n) + direction_ * hidden : nullptr;
+            const ptrdiff_t n = rows.row(r);
+            const RowBefore before = states.of(r, n);
+            const T *const y = y_here + n * y_row, *const dy = dy_here ? dy_here + n * dy_row : nullptr;
             const T* const kept = kept_here + r * kept_row;
-            member_.x_at[first_chunk_row + r] = s_.problem.x.at(t, n);
+            x_at[r] = x_here + n * x_row;
             for (ptrdiff_t b = blocks.first; b < blocks.last; ++b) {
                 V keep[larger(S::kept, 1)], diagonal[larger(S::D, 1)], ddiagonal[larger(S::D, 1)], previous[S::S],
                     next[S::S], dstate[S::S], dcolumns[columns];
@@ -296,9 +326,9 @@ class BackwardRun {
                 for (int j = 1; j < S::S; ++j) {
                     next[j] = keep[C::kept + j - 1];
                     dstate[j] = load<T>(dstates[j] + at);
-                    previous[j] = !before.state[j]     ? V{}
-                                  : before.state_block ? load<T>(before.state[j] + b * before.state_block)
-                                                       : load_units(before.state[j], hidden, b);
+                    previous[j] = !before.state[j] ? V{}
+                                  : before.block   ? load<T>(before.state[j] + b * before.block)
+                                                   : load_units(before.state[j], hidden, b);
                 }
 
                 C::template backward<V>(keep, diagonal, previous, next, dstate, dcolumns, ddiagonal);
@@ -355,26 +385,39 @@ class BackwardRun {
         }
     }
 
+    // Adds to vector c the sum over rows of factor(row) times column c of a panel, in chains side by side where columns
+    // are few, so that a sum does not wait for the one before it.
+    template <int N, class Factor>
+    static void add_columns(T* to, ptrdiff_t to_column, const T* panel, ptrdiff_t rows, Factor factor) {
+        constexpr int chains = ceil_div(4, N);
+        V sum[chains][N]{};
+        const auto add = [&](ptrdiff_t r, int chain) __attribute__((always_inline)) {
+            const V scale = factor(r);
+            for (int c = 0; c < N; ++c)
+                sum[chain][c] = fma(scale, load<T>(panel + (r * columns + c) * W), sum[chain][c]);
+        };
+        ptrdiff_t r = 0;
+        for (; r + chains <= rows; r += chains)
+            THROUGHTIME_UNROLL for (int chain = 0; chain < chains; ++chain) add(r + chain, chain);
+        for (; r < rows; ++r) add(r, 0);
+        for (int c = 0; c < N; ++c) {
+            V total = load<T>(to + c * to_column);
+            for (int chain = 0; chain < chains; ++chain) total += sum[chain][c];
+            store(to + c * to_column, total);
+        }
+    }
+
     void bias(const T* panel, ptrdiff_t b, ptrdiff_t rows) const {
-        V sum[columns];
-        for (int c = 0; c < columns; ++c) sum[c] = load<T>(memory_.dbias + (b * columns + c) * W);
-        for (ptrdiff_t r = 0; r < rows; ++r)
-            for (int c = 0; c < columns; ++c) sum[c] += load<T>(panel + (r * columns + c) * W);
-        for (int c = 0; c < columns; ++c) store(memory_.dbias + (b * columns + c) * W, sum[c]);
+        add_columns<columns>(memory_.dbias + b * columns * W, W, panel, rows, [](ptrdiff_t) { return splat<V>(T(1)); });
     }
 
     // Few inputs: vectors of units times single inputs, as [G][I][W].
     void narrow_weights(const T* panel, ptrdiff_t b, ptrdiff_t rows) const {
-        for (ptrdiff_t i = 0; i < s_.inputs; ++i) {
-            V sum[G]{};
-            for (ptrdiff_t r = 0; r < rows; ++r) {
-                const V x = splat<V>(memory_.inputs[r * s_.inputs + i]);
-                for (int c = 0; c < G; ++c) sum[c] = fma(x, load<T>(panel + (r * columns + c) * W), sum[c]);
-            }
-            for (int c = 0; c < G; ++c) {
-                T* const to = memory_.dw_ih + ((b * G + c) * s_.inputs + i) * W;
-                store(to, load<T>(to) + sum[c]);
-            }
+        const ptrdiff_t count = s_.inputs;
+        for (ptrdiff_t i = 0; i < count; ++i) {
+            const T* const x = memory_.inputs + i;
+            add_columns<G>(memory_.dw_ih + (b * G * count + i) * W, count * W, panel, rows,
+                           [=](ptrdiff_t r) { return splat<V>(x[r * count]); });
         }
     }
 

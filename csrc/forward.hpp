@@ -267,13 +267,12 @@ class ForwardRun {
         const Grid<const T> inputs = inputs_at(blocks_.first, chunk_row);
         const Product<E> products = product_at(blocks_.first, 0, inputs, {});
         const Units units(*this, t, blocks_.first, 0, inputs);
-        const ptrdiff_t blocks = blocks_.count();
-        ptrdiff_t j = 0;
-        if constexpr (4 * G <= max_accumulators)
-            for (; j + 4 <= blocks; j += 4) advance_blocks<4>(products, units, j);
-        if constexpr (2 * G <= max_accumulators)
-            for (; j + 2 <= blocks; j += 2) advance_blocks<2>(products, units, j);
-        for (; j < blocks; ++j) advance_blocks<1>(products, units, j);
+        in_tiles<G>(0, blocks_.count(), 1, [&](auto blocks, ptrdiff_t j) __attribute__((always_inline)) {
+            constexpr int B = decltype(blocks)::count;
+            V sum[1][B][G];
+            sum_up<E, 1, B, G, Z, false>(sum, products, j, 0, nullptr);
+            THROUGHTIME_UNROLL for (int i = 0; i < B; ++i) units.advance(j + i, 0, sum[0][i]);
+        });
     }
 
     // What pointwise mathematics reads and writes in a step, from a block and a row on; copied, because the compiler
@@ -348,13 +347,6 @@ class ForwardRun {
         T* const kept_;
         T* states_[S::S]{};
     };
-
-    template <int B>
-    THROUGHTIME_INLINE static void advance_blocks(const Product<E>& products, const Units& units, ptrdiff_t j) {
-        V sum[1][B][G];
-        sum_up<E, 1, B, G, Z, false>(sum, products, j, 0, nullptr);
-        THROUGHTIME_UNROLL for (int i = 0; i < B; ++i) units.advance(j + i, 0, sum[0][i]);
-    }
 
     // What the sums of a block and row begin with, and the input halves of separate gates.
     Grid<const T> inputs_at(ptrdiff_t b, ptrdiff_t chunk_row) const {

@@ -171,29 +171,32 @@ constexpr int tile_blocks(ptrdiff_t count) {
     return blocks;
 }
 
+template <int B>
+struct Blocks {
+    static constexpr int count = B;
+};
+
+// Calls body(Blocks<B>(), block) for the unit blocks [first, last), as many of them at a time as a tile of so many rows
+// takes.
+template <int G, class Body>
+THROUGHTIME_INLINE void in_tiles(ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows, Body&& body) {
+    const int wanted = tile_blocks<G>(rows);
+    ptrdiff_t block = first;
+    if constexpr (4 * G <= max_accumulators)
+        for (; wanted >= 4 && block + 4 <= last; block += 4) body(Blocks<4>(), block);
+    if constexpr (2 * G <= max_accumulators)
+        for (; wanted >= 2 && block + 2 <= last; block += 2) body(Blocks<2>(), block);
+    for (; block < last; ++block) body(Blocks<1>(), block);
+}
+
 // Rows [0, count) of the unit blocks [first, last). Where it need not round as among others, a single row is summed up
 // in chains; it has no x then, and G is 1.
 template <class E, int G, int Z, bool in_chains = false>
 void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
     if (count == 0) return;
-    const int wanted = tile_blocks<G>(count);
-    for (ptrdiff_t block = first; block < last;) {
-        const ptrdiff_t left = last - block;
-        if constexpr (4 * G <= max_accumulators)
-            if (wanted >= 4 && left >= 4) {
-                product_of_blocks<E, 4, G, Z, in_chains>(p, block, count);
-                block += 4;
-                continue;
-            }
-        if constexpr (2 * G <= max_accumulators)
-            if (wanted >= 2 && left >= 2) {
-                product_of_blocks<E, 2, G, Z, in_chains>(p, block, count);
-                block += 2;
-                continue;
-            }
-        product_of_blocks<E, 1, G, Z, in_chains>(p, block, count);
-        block += 1;
-    }
+    in_tiles<G>(first, last, count, [&](auto blocks, ptrdiff_t block) __attribute__((always_inline)) {
+        product_of_blocks<E, decltype(blocks)::count, G, Z, in_chains>(p, block, count);
+    });
 }
 
 // out[i][c] += sum_f a[f][i] b[f][c] for M scalars i side by side and N vectors c, block by block. Where `fresh`, what

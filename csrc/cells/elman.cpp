@@ -7,7 +7,7 @@ template <class F>
 struct Elman {
     static constexpr const char *name = "rnn", *activation = F::name;
     static constexpr int gates = 1, states = 1, kept = 0, diagonals = 0;
-    static constexpr bool separate[] = {false};
+    static constexpr bool separate[gates] = {false};
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V*, V* next, V*) {

@@ -8,7 +8,7 @@ template <class F>
 struct Gru {
     static constexpr const char *name = "gru", *activation = F::name;
     static constexpr int gates = 3, states = 1, kept = 4, diagonals = 0;
-    static constexpr bool separate[] = {false, false, true};  // r z n
+    static constexpr bool separate[gates] = {false, false, true};  // r z n
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V* previous, V* next, V* keep) {

@@ -8,7 +8,7 @@ template <class F>
 struct Lstm {
     static constexpr const char *name = "lstm", *activation = F::name;
     static constexpr int gates = 4, states = 2, kept = 4, diagonals = 0;
-    static constexpr bool separate[] = {false, false, false, false};  // i f g o
+    static constexpr bool separate[gates] = {false, false, false, false};  // i f g o
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V* previous, V* next, V* keep) {

@@ -1,7 +1,8 @@
 // Runs every kernel that this processor can run, forward and backward, on problems of every kind; `make sanitize`
-// builds it under a sanitizer, `make neon` for another processor. Buffers have exactly the size that the kernels are
-// promised, so that a step outside is caught. Threads must not change outputs: they are compared bit for bit. With an
-// argument it prints a line of sums for each problem of that instruction set, to be compared with another build's.
+// builds it under a sanitizer, `make clang` by another compiler, `make neon` for another processor. Buffers have
+// exactly the size that the kernels are promised, so that a step outside is caught. Threads must not change outputs:
+// they are compared bit for bit. With an argument it prints a line of sums for each problem of that instruction set, to
+// be compared with another build's.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

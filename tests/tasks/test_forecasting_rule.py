@@ -75,6 +75,18 @@ def test_before_training_the_network_is_a_mixture_of_naive_forecasts(decoder: st
     torch.testing.assert_close(forecast[:, 0], naive.mean(0))
 
 
+def test_what_lies_before_the_beginning_of_a_series_has_no_part_in_a_mean() -> None:
+    plan = Plan(horizon=3, season=3, long_season=0, block=3, blocks=12)
+    z, real = torch.randn(2, 12, 3, dtype=torch.float64), torch.ones(2, 12, 3, dtype=torch.float64)
+    real[:, :7] = 0
+    real[:, 7, :2] = 0  # the first season is not a whole one
+    naive = SeasonNetwork(plan).naive(torch.stack([z.flatten(1), real.flatten(1)], -1))
+    for k, blocks in enumerate(range(2, 13)):  # those seen by then
+        known = z[:, 7:blocks] if blocks > 7 else z[:, blocks - 1 : blocks]
+        torch.testing.assert_close(naive["mean"][:, k], known.mean((1, 2)).unsqueeze(1).expand(2, 3))
+        torch.testing.assert_close(naive["seasonal_mean"][:, k], known[:, -7:].mean(1))
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_forecasts_move_with_the_level_and_the_unit_of_a_series(decoder: str) -> None:
     plan = PLANS[0]

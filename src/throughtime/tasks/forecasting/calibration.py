@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
 _USUAL = 0.5  # weight of the network where nothing is held out: forecasts that err differently are best mixed evenly
-_CLEAR = 0.2  # of the naive forecast's error over the history, which a network must save there to have that weight
+_CLEAR = 0.1  # of the naive forecast's error over the history, which a mixture must save there to have that weight
 _DOUBT = 8  # held-out horizons at which to go from one half to 0 or 1 must save a quarter of the error
 _MANY = 20  # held-out horizons, from which a network learns on enough to gain much of the rest of the weight
 _FADING = 0.9  # weight of a block's errors beside those of the next
@@ -128,18 +128,18 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
 def _history_tells(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray, float]:
     """The naive forecast that did best over the history, its mean error by step, in scales, (F,), and a usual weight.
 
-    A network that hardly beats it even where it has learned will not beat it later: it gets little weight or none.
+    A network that hardly improves on it even where it has learned will not later: it gets little weight or none.
     """
     series, ends = _history(store)
     z, naive, numbers = _forecasts(network, store, series, ends)
     targets = store.targets(series, ends, last=True)
-    errors = {name: _error(forecast, targets, loss) for name, forecast in naive.items()}
-    expert = min(errors, key=errors.__getitem__)
-    saved = 1 - _error(z, targets, loss) / max(errors[expert], 1e-12)
+    expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
+    errors = _blended_errors(z, naive[expert], targets, loss)
+    saved = 1 - float(errors.min()) / max(float(errors[-1]), 1e-12)
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    return expert, mean if known.any() else np.ones_like(mean), _USUAL * min(max(saved / _CLEAR, 0.0), 1.0)
+    return expert, mean if known.any() else np.ones_like(mean), _USUAL * min(saved / _CLEAR, 1.0)
 
 
 def _weight(z: Tensor, naive: Tensor, targets: Tensor, usual: float, horizons: float, loss: str) -> float:
@@ -147,10 +147,15 @@ def _weight(z: Tensor, naive: Tensor, targets: Tensor, usual: float, horizons: f
 
     The network learns from those horizons afterwards, and will do better than it did there: it gets some of the rest.
     """
-    errors = np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
+    errors = _blended_errors(z, naive, targets, loss)
     distances = (np.array(_WEIGHTS) - usual) ** 2
     best = _WEIGHTS[int((errors / max(errors.min(), 1e-12) + _DOUBT / max(horizons, 0.5) * distances).argmin())]
     return best + (1 - best) * usual * horizons / (horizons + _MANY)
+
+
+def _blended_errors(z: Tensor, naive: Tensor, targets: Tensor, loss: str) -> np.ndarray:
+    """The error for each weight."""
+    return np.array([_error(w * z + (1 - w) * naive, targets, loss) for w in _WEIGHTS])
 
 
 def _error(z: Tensor, targets: Tensor, loss: str) -> float:
@@ -183,10 +188,10 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
 
 
 def _history(store: Store) -> tuple[Tensor, Tensor]:
-    """Series and ends spread over the whole history."""
+    """Series and ends spread over the history, where as much of it lies before them as before half of all steps."""
     each = max(1, min(64, _PAST_WINDOWS // len(store.lengths)))
     last = (store.lengths - store.plan.horizon).clamp(min=1)
-    first = torch.minimum(torch.tensor(2 * store.plan.block), last)
+    first = torch.minimum(store.least(store.lengths), last)
     shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]
     ends = first.unsqueeze(1) + ((last - first).unsqueeze(1) * shares).long()
     return torch.arange(len(store.lengths)).repeat_interleave(each), ends.ravel()

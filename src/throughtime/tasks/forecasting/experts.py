@@ -1,7 +1,8 @@
 """Naive forecasts from the end of each block of a window, as tensors: what the network mixes.
 
 A block is a season where there is one, so that all of them are whole blocks, their means or changes. A forecast that
-would look back further than the window reaches repeats the last value instead.
+would look back further than the window reaches repeats the last value instead, and what lies before the beginning of a
+series has no part in a mean.
 """
 
 from __future__ import annotations
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
 _SEASONS_IN_MEAN = 7
 
 
-def experts(blocks: Float[Tensor, "N B s"], plan: Plan, *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
-    """Forecasts of F steps by name, from the end of each block but the first, or with `last` of the last one alone."""
+def experts(
+    blocks: Float[Tensor, "N B s"], real: Float[Tensor, "N B"], plan: Plan, *, last: bool = False
+) -> dict[str, Float[Tensor, "N K F"]]:
+    """Forecasts of F steps by name, from the end of each block but the first, or with `last` of the last one alone.
+
+    Args:
+        blocks: values, gaps filled.
+        real: 1 for blocks in which a value is known, 0 for others.
+        plan: sizes.
+        last: as above.
+    """
     first = blocks.shape[1] - 1 if last else 1
     ahead = -(-plan.horizon // plan.block)  # blocks that F steps reach into
 
@@ -30,7 +40,7 @@ def experts(blocks: Float[Tensor, "N B s"], plan: Plan, *, last: bool = False) -
     copy = blocks[:, first:]
     level = blocks.mean(-1)
     now, before = level[:, first:].unsqueeze(-1), level[:, first - 1 : -1].unsqueeze(-1)
-    means = _running_means(level, level.shape[1])[:, first:]
+    means = _running_means(level, real, level.shape[1])[:, first:]
     passed = torch.arange(1, plan.horizon + 1, device=blocks.device)
     found = {
         "naive": copy[..., -1:].expand(-1, -1, plan.horizon),
@@ -39,7 +49,7 @@ def experts(blocks: Float[Tensor, "N B s"], plan: Plan, *, last: bool = False) -
         "drift": copy[..., -1:] + (now - before) / plan.block * passed,
     }
     if plan.season > 1:
-        copy, means = copy.unsqueeze(2), _running_means(blocks, _SEASONS_IN_MEAN)[:, first:].unsqueeze(2)
+        copy, means = copy.unsqueeze(2), _running_means(blocks, real, _SEASONS_IN_MEAN)[:, first:].unsqueeze(2)
         growth = (now - before).unsqueeze(-1) * torch.arange(1, ahead + 1, device=blocks.device).unsqueeze(-1)
         found["seasonal_naive"] = steps(copy.expand(-1, -1, ahead, -1))
         found["seasonal_mean"] = steps(means.expand(-1, -1, ahead, -1))
@@ -53,15 +63,19 @@ def experts(blocks: Float[Tensor, "N B s"], plan: Plan, *, last: bool = False) -
 
 def names(plan: Plan) -> list[str]:
     """The naive forecasts that a plan has, in order."""
-    return list(experts(torch.zeros(1, plan.blocks, plan.block), plan))
+    return list(experts(torch.zeros(1, plan.blocks, plan.block), torch.ones(1, plan.blocks), plan))
 
 
-def _running_means(x: Float[Tensor, "N B ..."], most: int) -> Float[Tensor, "N B ..."]:
-    """Mean of up to so many that end with each."""
-    sums = x.cumsum(1)
-    count = torch.arange(1, 1 + x.shape[1], device=x.device).clamp(max=most)
-    sums = torch.cat([sums[:, :most], sums[:, most:] - sums[:, :-most]], 1)
-    return sums / count.view(-1, *(1,) * (x.dim() - 2))
+def _running_means(x: Float[Tensor, "N B ..."], real: Float[Tensor, "N B"], most: int) -> Float[Tensor, "N B ..."]:
+    """Mean of the real ones of up to so many that end with each; where none is real, that one."""
+    real = real.reshape(*real.shape, *(1,) * (x.dim() - 2))
+
+    def sums(values: Tensor) -> Tensor:
+        sums = values.cumsum(1)
+        return torch.cat([sums[:, :most], sums[:, most:] - sums[:, :-most]], 1)
+
+    count = sums(real)
+    return torch.where(count > 0, sums(x * real) / count.clamp(min=1), x)
 
 
 def _long_ago(

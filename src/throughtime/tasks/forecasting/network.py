@@ -162,7 +162,8 @@ class SeasonNetwork(nn.Module):
 
     def naive(self, x: Float[Tensor, "N W 2"], *, last: bool = False) -> dict[str, Float[Tensor, "N K F"]]:
         """The naive forecasts by name, from every origin or the last one."""
-        return experts(self._blocks(self.values(x)[..., 0]), self.plan, last=last)
+        blocks, masks = (self._blocks(part) for part in self.values(x).unbind(-1))
+        return experts(blocks, masks.amax(-1), self.plan, last=last)
 
     def _mix(self, naive: list[Float[Tensor, "N K F"]], choice: Float[Tensor, "N K E"]) -> Float[Tensor, "N K F"]:
         """Weigh by the softmax of preference + choice; one expert after the other, which the caches hold."""

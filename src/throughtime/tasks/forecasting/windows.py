@@ -83,6 +83,10 @@ class Store:
         at = at + torch.arange(self.plan.horizon)
         return self.z[at], self._course[1, at] > 0
 
+    def least(self, lengths: Tensor) -> Tensor:
+        """Steps of which windows end behind: they are full where a series allows it, and else hold half of it."""
+        return torch.minimum(lengths // 2, torch.tensor(self.plan.lookback)).clamp(min=2 * self.plan.block)
+
     def held_out(self, held_out: int, most: int) -> Batch | None:
         """At most so many windows as a batch, with what follows their ends, a number of steps before the last."""
         series = torch.arange(len(self.lengths))[self.lengths > held_out + 2 * self.plan.block]
@@ -153,12 +157,10 @@ class Windows:
 
     def places(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Series and ends of the windows of each batch."""
-        shortest = 2 * self._store.plan.block
         for _ in range(self._batches):
             series = torch.multinomial(self._weights, self._batch_size, replacement=True)
-            # Windows are full where a series allows it, and end anywhere: what is not known has no weight.
             lengths = self._store.lengths[series]
-            least = torch.minimum(lengths // 2, torch.tensor(self._store.plan.lookback)).clamp(min=shortest)
+            least = self._store.least(lengths)
             ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
             yield series, ends
 

@@ -6,19 +6,16 @@ process that imports the copy.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import throughtime
+from tests.copies import run
 from throughtime import _kernels
 
-TESTS = Path(__file__).parent
 PATHS = "oracle/test_kernels_agree_with_the_reference.py::test_kernels_and_reference_agree"
 DOWN = "meta/test_imports_point_down.py::test_a_module_imports_nothing_from_above"
 BARE = "meta/test_bare_environment.py"
@@ -249,12 +246,6 @@ MUTATIONS = [
     ),
 ]
 
-# An editable installation comes through a finder that precedes the path: the copy has to win.
-SITECUSTOMIZE = """
-import sys
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildRedirectingFinder"]
-"""
-
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -264,13 +255,12 @@ def copy(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     shutil.copytree(Path(throughtime.__file__).parent, package, ignore=ignored)
     shutil.copy(_kernels._engine.__file__, package / "_kernels")
-    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return package
 
 
 def test_the_tests_named_pass_on_the_copy_as_it_is(copy: Path) -> None:
     done = run(copy, sorted({mutation.test for mutation in MUTATIONS}))
-    assert done.returncode == 0, done.stdout
+    assert done.code == pytest.ExitCode.OK, done.output
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.old}")
@@ -280,11 +270,4 @@ def test_a_fault_turns_its_test_red(mutation: Mutation, copy: Path) -> None:
     assert mutation.old in text, f"{mutation.file} no longer holds {mutation.old!r}: write the row anew"
     changed.write_text(text.replace(mutation.old, mutation.new, 1), encoding="utf-8")
     done = run(copy, [mutation.test])
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
-
-
-def run(package: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run tests in a process that imports the package from there."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, check=False)
+    assert done.code == pytest.ExitCode.TESTS_FAILED, done.output

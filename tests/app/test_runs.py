@@ -91,12 +91,12 @@ def test_default_names_are_fresh_and_overwrite_replaces_a_former_run(tmp_path: P
     inside("forecast", "data.csv", *FAST, cwd=tmp_path)
     fresh = tmp_path / "throughtime-data-2"
     (fresh / "report.html").unlink()
-    done = throughtime("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
+    out, err = inside("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
     assert (fresh / "report.html").is_file()
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "throughtime-data", "throughtime-data-2"]
-    assert "network (GRU)" in done.stdout
-    assert "seasonal naive" in done.stdout
-    assert "\x1b" not in done.stdout + done.stderr
+    assert "network (GRU)" in out
+    assert "seasonal naive" in out
+    assert "\x1b" not in out + err
 
 
 def test_a_constant_series_is_forecast_as_constant(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from tests.app.process import inside, throughtime, write
+from tests.app.process import inside, write
 
 import throughtime as tt
 from throughtime.app import train
@@ -35,10 +35,10 @@ def moods(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     directory = tmp_path_factory.mktemp("classify")
     write(directory / "moods.tsv", TABLE)
     write(directory / "test.tsv", TABLE[:21])
-    done = throughtime(
+    out, _ = inside(
         "train", "classify", "moods.tsv", "--test", "test.tsv", *FAST, "--out", "run", "--json", cwd=directory
     )
-    return directory, json.loads(done.stdout)
+    return directory, json.loads(out)
 
 
 @pytest.fixture(scope="module")

@@ -37,14 +37,14 @@ def test_keras_begins_with_a_forget_bias_of_one_and_an_orthogonal_recurrence() -
 
 
 def test_chrono_spreads_memory_over_the_times_asked_for() -> None:
-    module = nn.LSTM(2, 4000, initialization=nn.Chrono(longest=100))
-    i, f, _, _ = module.bias_ih_l0.detach().view(4, 4000)
+    module = nn.LSTM(2, 1000, initialization=nn.Chrono(longest=100))
+    i, f, _, _ = module.bias_ih_l0.detach().view(4, 1000)
     times = f.exp()
     assert 1 <= times.min() < 3
     assert 97 < times.max() <= 99
     assert abs(float(times.mean()) - 50) < 3
     assert_close(i, -f, "exact")
-    update = nn.GRU(2, 4000, initialization=nn.Chrono(longest=100)).bias_ih_l0.detach().view(3, 4000)[1]
+    update = nn.GRU(2, 1000, initialization=nn.Chrono(longest=100)).bias_ih_l0.detach().view(3, 1000)[1]
     assert abs(float(update.exp().mean()) - 50) < 3
 
 

@@ -83,19 +83,21 @@ def fitted() -> tt.Forecaster:
 
 
 def pulses(series: int = 8, steps: int = 160) -> pd.DataFrame:
-    """A pulse at random, and its echo that halves with every step: no naive forecast knows that."""
+    """A pulse at random, and its echo, which changes sign with every step: no mixture of naive forecasts does."""
     random = np.random.default_rng(0)
     y = np.where(random.random((series, steps)) < 0.1, 10.0, 0.0)
     for t in range(1, steps):
-        y[:, t] += 0.5 * y[:, t - 1] * (y[:, t] == 0)
+        y[:, t] -= 0.8 * y[:, t - 1] * (y[:, t] == 0)
     ids = np.repeat([f"s{i}" for i in range(series)], steps)
     return pd.DataFrame({"unique_id": ids, "ds": np.tile(np.arange(steps), series), "y": y.ravel()})
 
 
 def test_it_learns_what_no_naive_forecast_knows() -> None:
-    found = tt.Forecaster(4, preset="fast", decoder="autoregressive").backtest(pulses(), 3, memoryless=False).scores
+    forecaster = tt.Forecaster(4, preset="fast", hidden_size=8, season=1, decoder="autoregressive")
+    found = forecaster.backtest(pulses(), 2, memoryless=False).scores
     naive = min(found[name]["mase"] for name in ("naive", "seasonal_naive", "seasonal_mean", "drift"))
-    assert found["throughtime"]["mase"] < 0.8 * naive
+    # 0.57; without its corrections 0.85, and 0.68 where they come in the wrong order.
+    assert found["throughtime"]["mase"] < 0.65 * naive
 
 
 def test_forecasts_intervals_and_courses_come_from_it(fitted: tt.Forecaster) -> None:

@@ -333,14 +333,17 @@ def predict(
     """Use a model that was trained before: forecast what follows fresh rows, classify or tag fresh sequences."""
     from throughtime.app.columns import Columns
     from throughtime.app.places import model_directory
-    from throughtime.app.predict import predict
     from throughtime.app.train import TASKS, Job, module_of, task_of
 
-    task = task_of(model_directory(model))
+    directory = model_directory(model)
+    task = task_of(directory)
     if task in TASKS:
-        job = Job(model_directory(model), data, {"text": text}, out, overwrite=overwrite, as_json=json)
+        job = Job(directory, data, {"text": text}, out, overwrite=overwrite, as_json=json)
         module_of(task).predict(job)
         return
+    # Torch comes after the model's name, so that a wrong one is told at once.
+    from throughtime.app.predict import predict
+
     predict(model, data, Columns(time, target, series), future_data, out, overwrite=overwrite, as_json=json)
 
 

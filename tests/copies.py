@@ -1,0 +1,60 @@
+"""Tests run against a copy of the package, each time in a fresh process.
+
+The processes are forks of one that has loaded the libraries, whose import takes longer than most tests do, and nothing
+of the package: what runs in them comes from the copy. They load this module first, so it leaves the package alone too.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+TESTS = Path(__file__).parent
+LIBRARIES = ["numpy", "torch", "torch.distributed.tensor", "pandas", "polars", "sklearn.base", "jaxtyping", "pytest"]
+SECONDS = 300  # after which a process counts as hung
+
+# An editable installation comes through a finder that precedes the path: the copy has to win.
+SITECUSTOMIZE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildRedirectingFinder"]
+"""
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(LIBRARIES)
+
+
+class Outcome(NamedTuple):
+    code: int | None  # pytest's; below 0 where a signal ended the process, None where it hung
+    output: str
+
+
+def run(package: Path, tests: list[str]) -> Outcome:
+    """Run tests in a process that imports the package from there."""
+    log = package.parent / "output.txt"
+    process = _forks.Process(target=_run, args=(package.parent, tests, log))
+    process.start()
+    process.join(SECONDS)
+    code = process.exitcode
+    process.kill()
+    return Outcome(code, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _run(path: Path, tests: list[str], log: Path) -> None:
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    gc.freeze()  # pytest collects garbage several times, and need not look for it in the libraries
+    exec(SITECUSTOMIZE)
+    sys.path.insert(0, str(path))
+    sys.dont_write_bytecode = True
+    # The same for processes that a test starts. Plugins of pytest are slow to load, and no test needs one.
+    (path / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    os.environ |= {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.chdir(TESTS)
+    sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))

@@ -17,6 +17,7 @@ from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
 from throughtime.app.tables import Table, write_csv
 from throughtime.data.frames import read_frame
+from throughtime.tasks.forecasting.backtest import check_length
 from throughtime.tasks.forecasting.rivals import check_rivals
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def forecast(
     screen = Screen()
     screen.say(*table.notes)
     forecaster = Forecaster(**vars(settings))
-    check_future(table, settings)
+    check_data(table, settings)
     check_against(against)
     with place.building() as directory:
         backtest = _learn(forecaster, table, screen, against)
@@ -111,15 +112,17 @@ def write_forecast(forecaster: Forecaster, table: Table, directory: Path, screen
         forecaster.predict_parquet(table.source, path, told=told)
 
 
-def check_future(table: Table, settings: Settings) -> None:
-    """See that what is known in advance reaches as far as the forecast, before anything is learned.
+def check_data(table: Table, settings: Settings) -> None:
+    """See before anything is learned that series are long enough, and that what is known in advance reaches far enough.
 
     Raises:
-        InputError: where it does not, and for data that cannot be used.
+        InputError: where they are not, and for data that cannot be used.
     """
     try:
+        Forecaster(**vars(settings))._check_settings()  # noqa: SLF001 - as it does itself, and sooner
         panel, _ = read_frame(table.frame, freq=settings.freq, missing=settings.missing, covariates=settings.covariates)
         panel.check_ahead(settings.horizon)
+        check_length(panel, settings.horizon)
     except InputError as error:
         raise InputError(with_place(str(error), table)) from error
 

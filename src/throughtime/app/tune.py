@@ -14,7 +14,7 @@ from rich.table import Table as Rows
 from throughtime import Forecaster, tune
 from throughtime._errors import InputError
 from throughtime.app import report
-from throughtime.app.forecast import check_future, describe, finite, with_place, write_forecast
+from throughtime.app.forecast import check_data, describe, finite, with_place, write_forecast
 from throughtime.app.learn import INTERRUPTED, command, csv_text, print_json
 from throughtime.app.scores import written
 from throughtime.app.screen import Screen
@@ -61,7 +61,7 @@ def run(table: Table, settings: Settings, search: Search, place: Place, *, as_js
     """
     started, screen = time.monotonic(), Screen()
     screen.say(*table.notes)
-    check_future(table, settings)
+    check_data(table, settings)
     storage = search.storage or place.path.with_name(f"{place.path.name}.trials.db")
     with place.building() as directory:
         found = _search(table, settings, search, storage, screen)

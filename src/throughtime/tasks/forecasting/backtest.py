@@ -165,6 +165,15 @@ class _Window:
         )
 
 
+def check_length(panel: Panel, horizon: int) -> None:
+    """See that a backtest of a panel can have a window, before anything is learned.
+
+    Raises:
+        InputError: where it cannot.
+    """
+    _cuts(panel, horizon, None, horizon)
+
+
 def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:
     """How many steps are cut off for each window, the oldest first."""
     for name, value in (("n_windows", n_windows), ("step_size", step)):

@@ -9,7 +9,7 @@ struct CoupledLstm {
     static constexpr const char* name = peephole ? "coupled_peephole_lstm" : "coupled_lstm";
     static constexpr const char* activation = F::name;
     static constexpr int gates = 3, states = 2, kept = 3, diagonals = peephole ? 2 : 0;  // p_i p_o
-    static constexpr bool separate[gates] = {false, false, false};                            // i g o
+    static constexpr bool separate[gates] = {false, false, false};                       // i g o
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V* p, const V* previous, V* next, V* keep) {

@@ -7,8 +7,8 @@ namespace throughtime::THROUGHTIME_ISA {
 template <class F>
 struct PeepholeLstm {
     static constexpr const char *name = "peephole_lstm", *activation = F::name;
-    static constexpr int gates = 4, states = 2, kept = 4, diagonals = 3;  // p_i p_f p_o
-    static constexpr bool separate[gates] = {false, false, false, false};      // i f g o
+    static constexpr int gates = 4, states = 2, kept = 4, diagonals = 3;   // p_i p_f p_o
+    static constexpr bool separate[gates] = {false, false, false, false};  // i f g o
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V* p, const V* previous, V* next, V* keep) {

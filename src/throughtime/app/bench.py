@@ -44,7 +44,7 @@ LAYERS = ("RNN", "GRU", "LSTM")
 _OURS, _TORCH = "ours", "torch.nn"
 _CONTENDED = ", on a processor that was busy otherwise"
 _SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever
-_REST = 0.02  # seconds before it, for threads of the one before wait so long for more work, and would be in the way
+_REST = 0.1  # seconds before it: threads of the one before spin that long for more work (ONNX Runtime's half of it)
 _ROUNDS = 5  # at least
 _PATIENCE = 5  # times as long as asked for, where the processor is not whole
 

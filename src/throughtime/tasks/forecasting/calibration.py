@@ -188,7 +188,7 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
 
 
 def _history(store: Store) -> tuple[Tensor, Tensor]:
-    """Series and ends spread over the history, where as much of it lies before them as before half of all steps."""
+    """Series and ends spread over the history, as far as windows that end there are as full as those learned from."""
     each = max(1, min(64, _PAST_WINDOWS // len(store.lengths)))
     last = (store.lengths - store.plan.horizon).clamp(min=1)
     first = torch.minimum(store.least(store.lengths), last)

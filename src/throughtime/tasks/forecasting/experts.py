@@ -71,8 +71,8 @@ def _running_means(x: Float[Tensor, "N B ..."], real: Float[Tensor, "N B"], most
     real = real.reshape(*real.shape, *(1,) * (x.dim() - 2))
 
     def sums(values: Tensor) -> Tensor:
-        sums = values.cumsum(1)
-        return torch.cat([sums[:, :most], sums[:, most:] - sums[:, :-most]], 1)
+        passed = values.cumsum(1)
+        return torch.cat([passed[:, :most], passed[:, most:] - passed[:, :-most]], 1)
 
     count = sums(real)
     return torch.where(count > 0, sums(x * real) / count.clamp(min=1), x)

@@ -84,7 +84,7 @@ class Store:
         return self.z[at], self._course[1, at] > 0
 
     def least(self, lengths: Tensor) -> Tensor:
-        """Steps of which windows end behind: they are full where a series allows it, and else hold half of it."""
+        """Steps before the first end of windows to learn from: a whole window, or half of a series that is short."""
         return torch.minimum(lengths // 2, torch.tensor(self.plan.lookback)).clamp(min=2 * self.plan.block)
 
     def held_out(self, held_out: int, most: int) -> Batch | None:

@@ -268,7 +268,7 @@ class ForwardRun {
         const Product<E> products = product_at(blocks_.first, 0, inputs, {});
         const Units units(*this, t, blocks_.first, 0, inputs);
         in_tiles<G>(0, blocks_.count(), 1, [&](auto blocks, ptrdiff_t j) __attribute__((always_inline)) {
-            constexpr int B = decltype(blocks)::count;
+            constexpr int B = blocks.value;
             V sum[1][B][G];
             sum_up<E, 1, B, G, Z, false>(sum, products, j, 0, nullptr);
             THROUGHTIME_UNROLL for (int i = 0; i < B; ++i) units.advance(j + i, 0, sum[0][i]);

@@ -8,6 +8,8 @@
 // The one exception, `row_in_chains`, is for gradients alone, which depend on both.
 #pragma once
 
+#include <type_traits>
+
 #include "simd.hpp"
 
 #define THROUGHTIME_UNROLL _Pragma("GCC unroll 16")
@@ -171,22 +173,17 @@ constexpr int tile_blocks(ptrdiff_t count) {
     return blocks;
 }
 
-template <int B>
-struct Blocks {
-    static constexpr int count = B;
-};
-
-// Calls body(Blocks<B>(), block) for the unit blocks [first, last), as many of them at a time as a tile of so many rows
-// takes.
+// Calls body(B, block) for the unit blocks [first, last), B of them at a time, as a tile of so many rows takes; B is a
+// std::integral_constant.
 template <int G, class Body>
 THROUGHTIME_INLINE void in_tiles(ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows, Body&& body) {
     const int wanted = tile_blocks<G>(rows);
     ptrdiff_t block = first;
     if constexpr (4 * G <= max_accumulators)
-        for (; wanted >= 4 && block + 4 <= last; block += 4) body(Blocks<4>(), block);
+        for (; wanted >= 4 && block + 4 <= last; block += 4) body(std::integral_constant<int, 4>(), block);
     if constexpr (2 * G <= max_accumulators)
-        for (; wanted >= 2 && block + 2 <= last; block += 2) body(Blocks<2>(), block);
-    for (; block < last; ++block) body(Blocks<1>(), block);
+        for (; wanted >= 2 && block + 2 <= last; block += 2) body(std::integral_constant<int, 2>(), block);
+    for (; block < last; ++block) body(std::integral_constant<int, 1>(), block);
 }
 
 // Rows [0, count) of the unit blocks [first, last). Where it need not round as among others, a single row is summed up
@@ -195,7 +192,7 @@ template <class E, int G, int Z, bool in_chains = false>
 void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
     if (count == 0) return;
     in_tiles<G>(first, last, count, [&](auto blocks, ptrdiff_t block) __attribute__((always_inline)) {
-        product_of_blocks<E, decltype(blocks)::count, G, Z, in_chains>(p, block, count);
+        product_of_blocks<E, blocks.value, G, Z, in_chains>(p, block, count);
     });
 }
 

@@ -59,7 +59,7 @@ PROCESSES = {"an output directory that exists", "horizon 0"}
 
 
 def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) -> None:
-    """Require one sentence on stderr, after the notes, and nothing left behind."""
+    """Require one sentence on stderr, after the notes and before anything is learned, and nothing left behind."""
     before = sorted(os.listdir(cwd))
     if process:
         done = throughtime(*arguments, cwd=cwd, code=2)
@@ -69,6 +69,7 @@ def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) 
     last = err.rstrip("\n").rpartition("\n")[2]
     assert last.startswith("throughtime: "), err
     assert sentence in last
+    assert "Learning" not in err
     assert out == ""
     assert sorted(os.listdir(cwd)) == before
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = tuple(i / 20 for i in range(20, -1, -1))
 _USUAL = 0.5  # weight of the network where nothing is held out: forecasts that err differently are best mixed evenly
-_CLEAR = 0.1  # of the naive forecast's error over the history, which a mixture must save there to have that weight
+_CLEAR = 0.1  # of the naive forecast's error over the history: what a mixture must save there for that weight
 _DOUBT = 8  # held-out horizons at which to go from one half to 0 or 1 must save a quarter of the error
 _MANY = 20  # held-out horizons, from which a network learns on enough to gain much of the rest of the weight
 _FADING = 0.9  # weight of a block's errors beside those of the next

@@ -144,8 +144,10 @@ class ForwardRun {
 
   private:
     // Whether outputs go past the caches: where other threads write what stands beside them in every step, they would
-    // fetch each other's lines ahead all the time.
+    // fetch each other's lines ahead all the time. Not where the backward pass will find all that it reads in the
+    // second-level cache.
     bool lets_outputs_pass() const {
+        if (f_.kept && !s_.far(s_.kept_rows() * s_.problem.directions * s_.units * (S::kept + 1))) return false;
         const Layout& y = s_.problem.y;
         const ptrdiff_t line = vector_bytes / ptrdiff_t(sizeof(E));
         const bool aligned = reinterpret_cast<uintptr_t>(f_.y) % vector_bytes == 0 && s_.hidden % line == 0 &&

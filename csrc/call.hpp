@@ -32,6 +32,12 @@ inline bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
     return Reader(kernel.bits).look(x, weights, given);
 }
 
+// Whether the input has the dimensions of sequences, and as many features as the weights have inputs.
+inline bool fits(const Given& given, nb::tuple ragged) {
+    const bool packed = ragged.size() != 0 && !ragged[2].is_none();
+    return given.x.dimensions == (packed ? 2 : 3) && given.weights[0].size(-1) == given.inputs();
+}
+
 // `ragged` is (lengths, order, offsets), each may be None, or empty where all sequences have all steps; see Problem.
 inline Problem problem_of(const Given& given, const Tensor& x, nb::tuple ragged, bool reverse, int threads) {
     Problem p{};
@@ -78,7 +84,7 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
                           bool reverse, int threads, bool keep) {
     Reader reader(kernel.bits);
     Given given;
-    if (!reader.look(x, weights, given)) return nb::none();
+    if (!reader.look(x, weights, given) || !fits(given, ragged)) return nb::none();
     if (keep && !kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     const Tensor inputs = reader.sequence(x, given.x);
     Forward f{};
@@ -108,18 +114,30 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
     return nb::make_tuple(y.object, finals, kept.object);
 }
 
-// Returns the gradients of x, of each state and of each weight, in this order, None where `wanted` is False. `doutputs`
-// are those of y and of each final state, None for zero. `clip` is (limit, whether of the norm); see Clip.
-inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb::handle kept, nb::tuple doutputs,
-                           nb::tuple state_0, nb::tuple weights, nb::tuple wanted, nb::tuple ragged, bool reverse,
-                           int threads, nb::tuple clip) {
+// `saved` is what the call went forward with and what came of it: y, what was kept, x, `states` initial states and the
+// weights. Returns the gradients of x and of all behind it, None where `wanted` is False; what `wanted` says of more
+// than these in front of them gets None. `doutputs` are the gradients of y and of each final state, None for zero.
+// `clip` is (limit, whether of the norm); see Clip. None instead of all that where a gradient cannot be looked at.
+inline nb::object backward(const Kernel& kernel, nb::tuple saved, nb::tuple doutputs, nb::tuple wanted, size_t states,
+                           nb::tuple ragged, bool reverse, int threads, nb::tuple clip) {
     Reader reader(kernel.bits);
     Given given;
     if (!kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
+    constexpr size_t at_x = 2;
+    if (saved.size() < at_x + 1 + states || doutputs.size() != 1 + size_t(kernel.states))
+        throw std::invalid_argument("expected what went forward, and a gradient for each output");
+    const nb::handle y = saved[0], kept = saved[1], x = saved[at_x];
+    const auto part = [&](size_t first, size_t last) {
+        return nb::steal<nb::tuple>(PyTuple_GetSlice(saved.ptr(), Py_ssize_t(first), Py_ssize_t(last)));
+    };
+    const nb::tuple state_0 = part(at_x + 1, at_x + 1 + states), weights = part(at_x + 1 + states, saved.size());
     if (!reader.look(x, weights, given)) throw std::invalid_argument("expected the tensors that went forward");
-    if (wanted.size() != 1 + state_0.size() + weights.size() || doutputs.size() != 1 + size_t(kernel.states))
-        throw std::invalid_argument("expected a word about each tensor, and a gradient for each output");
-    const auto wants = [&](size_t i) { return wanted[i].ptr() == Py_True; };
+    for (const nb::handle gradient : doutputs)
+        if (!gradient.is_none() && !Reader::is_open(gradient)) return nb::none();
+    const size_t count = 1 + states + weights.size();
+    if (wanted.size() < count) throw std::invalid_argument("expected a word about each tensor");
+    const size_t skipped = wanted.size() - count;
+    const auto wants = [&](size_t i) { return wanted[skipped + i].ptr() == Py_True; };
     Tensor inputs = reader.sequence(x, given.x);
     const Tensor outputs = reader.sequence(y);
     Backward f{};
@@ -158,9 +176,10 @@ inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb:
 
     nb::object gradients = nb::steal(PyTuple_New(Py_ssize_t(wanted.size())));
     const auto give = [&](size_t i, nb::object gradient) {
-        NB_TUPLE_SET_ITEM(gradients.ptr(), i, gradient.release().ptr());
+        NB_TUPLE_SET_ITEM(gradients.ptr(), skipped + i, gradient.release().ptr());
     };
-    for (size_t j = 0; j < state_0.size(); ++j) {
+    for (size_t i = 0; i < skipped; ++i) NB_TUPLE_SET_ITEM(gradients.ptr(), i, nb::none().release().ptr());
+    for (size_t j = 0; j < states; ++j) {
         if (!wants(1 + j)) {
             give(1 + j, nb::none());
             continue;
@@ -170,7 +189,7 @@ inline nb::object backward(const Kernel& kernel, nb::handle x, nb::handle y, nb:
         give(1 + j, std::move(made.object));
     }
     for (size_t i = 0; i < weights.size(); ++i) {
-        const size_t at = 1 + state_0.size() + i;
+        const size_t at = 1 + states + i;
         if (!wants(at) || !given.weights[i].data) {
             give(at, nb::none());
             continue;

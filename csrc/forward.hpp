@@ -269,7 +269,7 @@ class ForwardRun {
         const Grid<const T> inputs = inputs_at(blocks_.first, chunk_row);
         const Product<E> products = product_at(blocks_.first, 0, inputs, {});
         const Units units(*this, t, blocks_.first, 0, inputs);
-        in_tiles<G>(0, blocks_.count(), 1, [&](auto blocks, ptrdiff_t j) __attribute__((always_inline)) {
+        in_tiles<G>(0, blocks_.count(), row_blocks<G>, [&](auto blocks, ptrdiff_t j) __attribute__((always_inline)) {
             constexpr int B = blocks.value;
             V sum[1][B][G];
             sum_up<E, 1, B, G, Z, false>(sum, products, j, 0, nullptr);

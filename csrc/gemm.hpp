@@ -173,11 +173,15 @@ constexpr int tile_blocks(ptrdiff_t count) {
     return blocks;
 }
 
-// Calls body(B, block) for the unit blocks [first, last), B of them at a time, as a tile of so many rows takes; B is a
-// std::integral_constant.
+// How many a single row takes whose sums are used at once: the fewest that leave no multiplier waiting for the sum
+// before. So the products of the next blocks begin while the mathematics of these still waits for itself.
+template <int G>
+inline constexpr int row_blocks = G >= 4 ? 1 : G >= 2 ? 2 : 4;
+
+// Calls body(B, block) for the unit blocks [first, last), `wanted` of them at a time, and fewer where these do not fit;
+// B is a std::integral_constant.
 template <int G, class Body>
-THROUGHTIME_INLINE void in_tiles(ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows, Body&& body) {
-    const int wanted = tile_blocks<G>(rows);
+THROUGHTIME_INLINE void in_tiles(ptrdiff_t first, ptrdiff_t last, int wanted, Body&& body) {
     ptrdiff_t block = first;
     if constexpr (4 * G <= max_accumulators)
         for (; wanted >= 4 && block + 4 <= last; block += 4) body(std::integral_constant<int, 4>(), block);
@@ -191,7 +195,7 @@ THROUGHTIME_INLINE void in_tiles(ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows
 template <class E, int G, int Z, bool in_chains = false>
 void product(const Product<E>& p, ptrdiff_t first, ptrdiff_t last, ptrdiff_t count) {
     if (count == 0) return;
-    in_tiles<G>(first, last, count, [&](auto blocks, ptrdiff_t block) __attribute__((always_inline)) {
+    in_tiles<G>(first, last, tile_blocks<G>(count), [&](auto blocks, ptrdiff_t block) __attribute__((always_inline)) {
         product_of_blocks<E, blocks.value, G, Z, in_chains>(p, block, count);
     });
 }

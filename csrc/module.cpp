@@ -190,8 +190,8 @@ NB_MODULE(_engine, m) {
         .def("accepts", &accepts, "x"_a, "weights"_a,
              "Whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "ragged"_a, "reverse"_a, "threads"_a, "keep"_a)
-        .def("backward", &backward, "x"_a, "y"_a, "kept"_a, "doutputs"_a, "state_0"_a, "weights"_a, "wanted"_a,
-             "ragged"_a, "reverse"_a, "threads"_a, "clip"_a = nb::make_tuple(0.0, false));
+        .def("backward", &backward, "saved"_a, "doutputs"_a, "wanted"_a, "states"_a, "ragged"_a, "reverse"_a,
+             "threads"_a, "clip"_a);
     nb::class_<Learner>(m, "Learner", "Whole updates of small networks, for one element type and one instruction set.")
         .def_ro("isa", &Learner::isa)
         .def_ro("is_double", &Learner::is_double)

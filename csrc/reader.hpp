@@ -153,6 +153,14 @@ class Reader {
         return tensor;
     }
 
+    // Whether a tensor shows its elements: one that stands for many at once, as while a vmap is going on, does not.
+    static bool is_open(nb::handle object) {
+        Tensor tensor;
+        if (!Exchange::of(object).view(object.ptr(), &tensor)) return true;
+        PyErr_Clear();
+        return false;
+    }
+
   private:
     bool look(nb::handle object, Tensor& to) const {
         if (Exchange::of(object).view(object.ptr(), &to)) {

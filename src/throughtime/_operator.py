@@ -134,12 +134,12 @@ def _scan_backward(
     of_norm: bool,
 ) -> list[torch.Tensor]:
     y, kept = outputs
-    wanted = (True,) * (1 + len(state) + len(present))
-    gradients = _kernel(kernel).backward(
-        *(x, y, kept, tuple(doutputs)),
-        *(tuple(state), _spread(weights, present), wanted),
-        *(_spread(ragged, kinds) if ragged else (), reverse, torch.get_num_threads(), (limit, of_norm)),
-    )
+    saved = y, kept, x, *state, *_spread(weights, present)
+    wanted = (True,) * (len(saved) - 2)
+    tables = _spread(ragged, kinds) if ragged else ()
+    options = tables, reverse, torch.get_num_threads(), (limit, of_norm)
+    gradients = _kernel(kernel).backward(saved, tuple(doutputs), wanted, len(state), *options)
+    assert gradients is not None
     return [gradient for gradient in gradients if gradient is not None]
 
 

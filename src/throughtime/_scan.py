@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch._C import _functorch, _is_any_autocast_enabled  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
@@ -89,22 +89,55 @@ def unfold(
         y, finals = unfold(cell, x.float(), _widened(state), _widened(weights), ragged, manner, reverse=reverse)
         return y.bfloat16(), tuple(final.bfloat16() for final in finals)
     if kernel is not None:
-        tables = () if ragged is None else ragged.tables
         if is_compiling():
             if _all_alike(x, weights):
+                tables = () if ragged is None else ragged.tables
                 options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
                 return _operator.unfold(kernel, x, state, weights, tables, **options)
         else:
-            learns = torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights)
-            found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns)
+            found = _run(kernel, cell, x, state, weights, ragged, manner, reverse=reverse)
             if found is not None:
-                if not learns:
-                    return found[0], found[1]
-                call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
-                y, *finals = _apply(call, found, x, *state, *weights)
-                return y, tuple(finals)
+                return found
     call = _Call(None, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
     (y,), finals = _reference_scan(call, x, state, weights)
+    return y, finals
+
+
+def unfold_plain(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Tensor, States] | None:
+    """`unfold` from zero states for x (T, N, I), where a kernel takes it as it is; None elsewhere, whatever the reason.
+
+    Nothing needs to be checked before: a kernel takes no x that does not fit. So this is the cheapest way to call one.
+    """
+    if _is_any_autocast_enabled() or is_compiling():
+        return None
+    kernel, _ = _compiled(cell, x.dtype, weights, manner)
+    if kernel is None or kernel.bits == 16:
+        return None
+    return _run(kernel, cell, x, (), weights, None, manner, reverse=False)
+
+
+def _run(
+    kernel: Kernel,
+    cell: Cell,
+    x: Tensor,
+    state: States,
+    weights: Tensors,
+    ragged: Ragged | None,
+    manner: Manner,
+    *,
+    reverse: bool,
+) -> tuple[Tensor, States] | None:
+    """Call a kernel, and tell autograd; None where it does not take the tensors."""
+    tables = () if ragged is None else ragged.tables
+    learns = torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights)
+    found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns)
+    if found is None:
+        return None
+    y, finals, _ = found
+    if learns:
+        call = _Call(kernel, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
+        y, *finals = _apply(call, found, x, *state, *weights)
+        return y, tuple(finals)
     return y, finals
 
 
@@ -244,26 +277,18 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *doutputs: Tensor | None) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
-        y, kept, *tensors = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled() or _any_batched(doutputs):
-            return None, None, *_reference_backward(call, tensors, doutputs, wanted)
-        x, state, weights = call.split(tensors)
-        tables = () if call.ragged is None else call.ragged.tables
-        options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
-        return None, None, *call.kernel.backward(x, y, kept, doutputs, state, weights, wanted, *options)
+        saved, wanted = ctx.saved_tensors, ctx.needs_input_grad
+        if not torch.is_grad_enabled():
+            tables = () if call.ragged is None else call.ragged.tables
+            options = tables, call.reverse, torch.get_num_threads(), call.manner.clip
+            found = call.kernel.backward(saved, doutputs, wanted, call.given_states, *options)
+            if found is not None:
+                return found
+        return None, None, *_reference_backward(call, saved[2:], doutputs, wanted[2:])
 
 
 # `_Scan.apply` without what it does for transforms of torch.func, none of which is at work where a kernel is found.
 _apply: Any = super(torch.autograd.Function, _Scan).apply  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _any_batched(tensors: Sequence[Tensor | None]) -> bool:
-    """Whether a vmap is going on over the backward pass."""
-    for tensor in tensors:
-        if tensor is not None and (_functorch.is_batchedtensor(tensor) or _functorch.is_legacy_batchedtensor(tensor)):
-            return True
-    return False
 
 
 def _reference_backward(

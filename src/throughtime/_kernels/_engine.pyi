@@ -39,27 +39,28 @@ class Kernel:
     ) -> tuple[Any, tuple[Any, ...], Any | None] | None:
         """Make the outputs, the final states and what backward needs, if that is to be kept.
 
-        Returns None for tensors that `accepts` refuses.
+        Returns None for tensors that `accepts` refuses, and for an x that has not the dimensions or the features.
         """
 
     def backward(
         self,
-        x: Any,
-        y: Any,
-        kept: Any,
+        saved: tuple[Any, ...],
         doutputs: tuple[Any, ...],
-        state_0: tuple[Any, ...],
-        weights: tuple[Any, ...],
         wanted: tuple[bool, ...],
+        states: int,
         ragged: tuple[Any, ...],
         reverse: bool,
         threads: int,
-        clip: tuple[float, bool] = ...,
-    ) -> tuple[Any | None, ...]:
+        clip: tuple[float, bool],
+    ) -> tuple[Any | None, ...] | None:
         """Make the gradients of x, the states and the weights, in this order, None where none is wanted.
 
-        `doutputs` are those of y and of each final state, None for zero. `clip` is a limit for the gradients of states
-        from step to step, 0 for none, and whether it is one of the norm. There is no backward pass for bfloat16.
+        `saved` are y, what was kept, x, as many initial states as `states` says, and the weights. What `wanted` says of
+        more tensors in front of these is passed over: None comes back for them. `doutputs` are the gradients of y and
+        of each final state, None for zero. `clip` is a limit for the gradients of states from step to step, 0 for none,
+        and whether it is one of the norm. There is no backward pass for bfloat16.
+
+        Returns None where a gradient is not to be looked at, since it stands for many, as while a vmap is going on.
         """
 
 class Learner:

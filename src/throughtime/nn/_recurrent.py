@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime._extras import Norm
 from throughtime._manner import Manner
 from throughtime._reference import name_of
-from throughtime._scan import route, unfold, unfold_noting
+from throughtime._scan import route, unfold, unfold_noting, unfold_plain
 from throughtime._shapes import Ragged, Weights
 from throughtime.nn._checks import check_arguments, check_input, read_state
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
@@ -179,6 +179,11 @@ class AbstractRecurrent(ShownInNotebooks):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
+        if self._is_single and type(input) is torch.Tensor and hx is lengths is mask is reset is None:
+            if not (self.batch_first or return_all_states):
+                found = unfold_plain(self.cell, input, self._fields_of(0), self.manner)
+                if found is not None:
+                    return found[0], unwrapped(found[1])
         if isinstance(input, PackedSequence):
             if mask is not None or reset is not None or return_all_states:
                 raise ValueError(

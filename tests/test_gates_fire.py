@@ -80,6 +80,12 @@ MUTATIONS = [
         "oracle/test_tools_over_all_configurations.py::test_second_gradients_agree_with_finite_differences",
     ),
     Mutation(
+        "_scan.py",
+        "call.given_states, *options)\n            if found is not None:",
+        "call.given_states, *options)\n            if True:",
+        "oracle/test_tracing.py::test_gradients_of_many_outputs_at_once[RNN]",
+    ),
+    Mutation(
         "tasks/forecasting/effects.py",
         "then[:, origins + steps]",
         "then[:, origins + steps - 1]",

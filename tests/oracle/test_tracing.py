@@ -124,6 +124,18 @@ def test_functional_gradients_are_those_of_autograd(layer: str) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
+def test_gradients_of_many_outputs_at_once(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5), sequence(4).requires_grad_()
+    y, wanted = module(x)[0], [x, *module.parameters()]
+    many = torch.randn(6, *y.shape)
+    found = torch.autograd.grad(y, wanted, many, is_grads_batched=True, retain_graph=True)
+    each = [torch.autograd.grad(y, wanted, dy, retain_graph=True) for dy in many]
+    assert_close(list(found), [torch.stack(gradients) for gradients in zip(*each, strict=True)], "gradient")
+    mapped = vmap(lambda dy: torch.autograd.grad(y, wanted, dy, retain_graph=True))(many)
+    assert_close(list(mapped), list(found), "gradient")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_mapped_over_a_dimension(layer: str) -> None:
     module, many = getattr(nn, layer)(3, 5), torch.randn(3, 4, 2, 3)
     assert_close(vmap(lambda x: module(x)[0])(many), torch.stack([module(x)[0] for x in many]), "forward")

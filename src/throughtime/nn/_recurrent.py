@@ -179,11 +179,11 @@ class AbstractRecurrent(ShownInNotebooks):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
-        if self._is_single and type(input) is torch.Tensor and hx is lengths is mask is reset is None:
-            if not (self.batch_first or return_all_states):
-                found = unfold_plain(self.cell, input, self._fields_of(0), self.manner)
-                if found is not None:
-                    return found[0], unwrapped(found[1])
+        alone = hx is lengths is mask is reset is None and not return_all_states and type(input) is torch.Tensor
+        if alone and self._is_single and not self.batch_first:
+            found = unfold_plain(self.cell, input, self._fields_of(0), self.manner)
+            if found is not None:
+                return found[0], unwrapped(found[1])
         if isinstance(input, PackedSequence):
             if mask is not None or reset is not None or return_all_states:
                 raise ValueError(

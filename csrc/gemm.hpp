@@ -173,10 +173,10 @@ constexpr int tile_blocks(ptrdiff_t count) {
     return blocks;
 }
 
-// How many a single row takes whose sums are used at once: the fewest that leave no multiplier waiting for the sum
-// before. So the products of the next blocks begin while the mathematics of these still waits for itself.
+// How many a single row takes whose sums are used at once: the fewest that have as many chains as a multiply-add has
+// cycles. So the products of the next blocks begin while the mathematics of these still waits for itself.
 template <int G>
-inline constexpr int row_blocks = G >= 4 ? 1 : G >= 2 ? 2 : 4;
+inline constexpr int row_blocks = ceil_div(4, G);
 
 // Calls body(B, block) for the unit blocks [first, last), `wanted` of them at a time, and fewer where these do not fit;
 // B is a std::integral_constant.

@@ -179,11 +179,14 @@ class AbstractRecurrent(ShownInNotebooks):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
-        alone = hx is lengths is mask is reset is None and not return_all_states and type(input) is torch.Tensor
-        if alone and self._is_single and not self.batch_first:
-            found = unfold_plain(self.cell, input, self._fields_of(0), self.manner)
+        alone = hx is lengths is mask is reset is None and not return_all_states
+        if alone and self._is_single and type(input) is torch.Tensor:
+            turned = self.batch_first and input.dim() == 3
+            x = input.transpose(0, 1) if turned else input
+            found = unfold_plain(self.cell, x, self._fields_of(0), self.manner)
             if found is not None:
-                return found[0], unwrapped(found[1])
+                y, finals = found
+                return y.transpose(0, 1) if turned else y, unwrapped(finals)
         if isinstance(input, PackedSequence):
             if mask is not None or reset is not None or return_all_states:
                 raise ValueError(

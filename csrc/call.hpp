@@ -32,10 +32,20 @@ inline bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
     return Reader(kernel.bits).look(x, weights, given);
 }
 
-// Whether the input has the dimensions of sequences, and as many features as the weights have inputs.
-inline bool fits(const Given& given, nb::tuple ragged) {
+// Whether the input has the dimensions of sequences and as many features as the weights have inputs, and the initial
+// states, all or none, are (D, N, H) each.
+inline bool fits(const Reader& reader, const Kernel& kernel, const Given& given, nb::tuple state_0, nb::tuple ragged) {
     const bool packed = ragged.size() != 0 && !ragged[2].is_none();
-    return given.x.dimensions == (packed ? 2 : 3) && given.weights[0].size(-1) == given.inputs();
+    if (given.x.dimensions != (packed ? 2 : 3) || given.weights[0].size(-1) != given.inputs()) return false;
+    if (state_0.size() != 0 && state_0.size() != size_t(kernel.states)) return false;
+    const int64_t batch = packed ? view(ragged[0]).size(0) : given.x.size(1);
+    for (const nb::handle state : state_0) {
+        Tensor s;
+        if (!reader.look(state, s) || s.dimensions != 3 || s.size(0) != given.directions || s.size(1) != batch ||
+            s.size(2) != given.hidden())
+            return false;
+    }
+    return true;
 }
 
 // `ragged` is (lengths, order, offsets), each may be None, or empty where all sequences have all steps; see Problem.
@@ -84,7 +94,7 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
                           bool reverse, int threads, bool keep) {
     Reader reader(kernel.bits);
     Given given;
-    if (!reader.look(x, weights, given) || !fits(given, ragged)) return nb::none();
+    if (!reader.look(x, weights, given) || !fits(reader, kernel, given, state_0, ragged)) return nb::none();
     if (keep && !kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
     const Tensor inputs = reader.sequence(x, given.x);
     Forward f{};

@@ -51,6 +51,16 @@ class Reader {
         return true;
     }
 
+    // Likewise for one tensor.
+    bool look(nb::handle object, Tensor& to) const {
+        return view_of(object, to) && to.on_cpu(code_, bits_) && to.count() > 0;
+    }
+    // Whether a tensor shows its elements: one that stands for many at once, as while a vmap is going on, does not.
+    static bool is_open(nb::handle object) {
+        Tensor tensor;
+        return view_of(object, tensor);
+    }
+
     // The address of a tensor of `count` elements, null for None. What is not contiguous is copied, and the copy lives
     // as long as the reader.
     void* address(nb::handle object, int64_t count) {
@@ -153,21 +163,11 @@ class Reader {
         return tensor;
     }
 
-    // Whether a tensor shows its elements: one that stands for many at once, as while a vmap is going on, does not.
-    static bool is_open(nb::handle object) {
-        Tensor tensor;
-        if (!Exchange::of(object).view(object.ptr(), &tensor)) return true;
+  private:
+    static bool view_of(nb::handle object, Tensor& to) {
+        if (!Exchange::of(object).view(object.ptr(), &to)) return true;
         PyErr_Clear();
         return false;
-    }
-
-  private:
-    bool look(nb::handle object, Tensor& to) const {
-        if (Exchange::of(object).view(object.ptr(), &to)) {
-            PyErr_Clear();
-            return false;
-        }
-        return to.on_cpu(code_, bits_) && to.count() > 0;
     }
 
     uint8_t code_;

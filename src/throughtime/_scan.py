@@ -103,17 +103,20 @@ def unfold(
     return y, finals
 
 
-def unfold_plain(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Tensor, States] | None:
-    """`unfold` from zero states for x (T, N, I), where a kernel takes it as it is; None elsewhere, whatever the reason.
+def unfold_plain(
+    cell: Cell, x: Tensor, state: States, weights: Tensors, manner: Manner
+) -> tuple[Tensor, States] | None:
+    """`unfold` for x (T, N, I) where a kernel takes it as it is; None elsewhere, whatever the reason.
 
-    Nothing needs to be checked before: a kernel takes no x that does not fit. So this is the cheapest way to call one.
+    Nothing needs to be checked before: a kernel takes nothing that does not fit. So this is the cheapest way to call
+    one.
     """
     if _is_any_autocast_enabled() or is_compiling():
         return None
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
     if kernel is None or kernel.bits == 16:
         return None
-    return _run(kernel, cell, x, (), weights, None, manner, reverse=False)
+    return _run(kernel, cell, x, state, weights, None, manner, reverse=False)
 
 
 def _run(

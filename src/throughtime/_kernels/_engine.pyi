@@ -39,7 +39,7 @@ class Kernel:
     ) -> tuple[Any, tuple[Any, ...], Any | None] | None:
         """Make the outputs, the final states and what backward needs, if that is to be kept.
 
-        Returns None for tensors that `accepts` refuses, and for an x that has not the dimensions or the features.
+        Returns None for tensors that `accepts` refuses, and for an x and states whose sizes do not fit.
         """
 
     def backward(

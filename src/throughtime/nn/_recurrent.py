@@ -179,11 +179,12 @@ class AbstractRecurrent(ShownInNotebooks):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
-        alone = hx is lengths is mask is reset is None and not return_all_states
+        alone = lengths is mask is reset is None and not return_all_states
         if alone and self._is_single and type(input) is torch.Tensor:
             turned = self.batch_first and input.dim() == 3
             x = input.transpose(0, 1) if turned else input
-            found = unfold_plain(self.cell, x, self._fields_of(0), self.manner)
+            state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)
+            found = unfold_plain(self.cell, x, state, self._fields_of(0), self.manner)
             if found is not None:
                 y, finals = found
                 return y.transpose(0, 1) if turned else y, unwrapped(finals)

@@ -71,11 +71,17 @@ def test_a_peer_has_a_ratio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rounds_count_only_where_the_processor_was_whole_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "_SHORTEST", 0.0)
     monkeypatch.setattr(bench, "_REST", 0.0)
+    monkeypatch.setattr(bench, "_SETTLING", 0.0)
     monkeypatch.setattr(bench, "_time", lambda call, _: call())
-    calls = itertools.count()  # three to begin with, and two in each round, of which the second one is timed
+    calls = itertools.count(1)  # one to begin with, and two in each round, of which the second one is timed
     times, contended = bench._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
     assert not contended
-    assert times["ours"][:3] == [4, 10, 12]
+    assert times["ours"][:3] == [3, 9, 11]
+
+
+def test_calls_settle_before_they_are_measured() -> None:
+    waits = iter([0.01])  # the threads of the first call wake on one core
+    assert bench._settle(lambda: time.sleep(next(waits, 0.001))) < 0.01
 
 
 def test_a_row_that_was_never_measured_alone_says_so() -> None:
@@ -85,12 +91,18 @@ def test_a_row_that_was_never_measured_alone_says_so() -> None:
 
 
 def test_a_processor_is_whole_where_it_gives_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "_PROBES", 1)
+    monkeypatch.setattr(processor, "_SETTLING", 0.0)
     given = iter([100.0, 90.0, 50.0, 120.0, 90.0])
     monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
     ours = Processor(1, look=0.0)
     assert [ours.is_whole() for _ in range(4)] == [True, False, True, False]
     assert ours.peak == 120.0
+
+
+def test_a_processor_is_given_time_to_become_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = iter([100.0, 50.0, 50.0, 95.0])
+    monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
+    assert Processor(1, look=0.0).is_whole()
 
 
 def test_the_peak_is_measured() -> None:

@@ -47,6 +47,7 @@ class AbstractRecurrent(ShownInNotebooks):
 
     _variants: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
     _autocasts = False  # to the type of torch.autocast; torch keeps GRU in float32 there
+    _asks_first = True  # a plain call asks the kernel before anything else; not while `trace` watches
 
     def __init__(
         self,
@@ -180,7 +181,7 @@ class AbstractRecurrent(ShownInNotebooks):
             RuntimeError: if sizes do not fit.
         """
         alone = lengths is mask is reset is None and not return_all_states
-        if alone and self._is_single and type(input) is torch.Tensor:
+        if alone and self._is_single and self._asks_first and type(input) is torch.Tensor:
             turned = self.batch_first and input.dim() == 3
             x = input.transpose(0, 1) if turned else input
             state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)

@@ -91,11 +91,12 @@ def watched(model: nn.Module, *, probes: bool = False) -> Iterator[list[LayerTra
     layers = {name: module for name, module in model.named_modules() if isinstance(module, AbstractRecurrent)}
     for name, layer in layers.items():
         layer._run = _Watcher(layer, name or "layer", seen, probes=probes)  # noqa: SLF001  the seam made for this
+        layer._asks_first = False  # noqa: SLF001
     try:
         yield seen
     finally:
         for layer in layers.values():
-            del layer._run  # noqa: SLF001  the class has its own
+            del layer._run, layer._asks_first  # noqa: SLF001  the class has its own
 
 
 class _Watcher:

@@ -114,7 +114,7 @@ def unfold_plain(
     if _is_any_autocast_enabled() or is_compiling():
         return None
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
-    if kernel is None or kernel.bits == 16:
+    if kernel is None or (kernel.bits == 16 and torch.is_grad_enabled()):  # bfloat16 is for inference alone
         return None
     return _run(kernel, cell, x, state, weights, None, manner, reverse=False)
 

@@ -1,6 +1,6 @@
 """The page of speed, docs/speed.md, and its picture, from what `throughtime bench --json` has measured.
 
-throughtime bench --json > speed.json
+throughtime bench --json --seconds 1 > speed.json
 python -m benchmarks.speed speed.json [--processor "AMD EPYC 9004"] [--onednn what benchmarks/onednn.cpp has printed]
 """
 
@@ -26,8 +26,8 @@ TICKS = (1, 2, 5, 10, 20, 50, 100)
 TEXT = """# Speed
 
 Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
-{processor}, kernels for {isa}, torch {torch}, float32. `throughtime bench --json` measures, and
-`python -m benchmarks.speed` writes this page. Ratios are medians over rounds, times the best of all, in milliseconds;
+{processor}, kernels for {isa}, torch {torch}, float32.
+`throughtime bench --json --seconds 1` measures, and `python -m benchmarks.speed` writes this page. Ratios are medians over rounds, times the best of all, in milliseconds;
 the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone. Only rounds count during
 which the processor was whole, as far as there were any; a row with a question mark had none.
 

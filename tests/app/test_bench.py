@@ -71,7 +71,7 @@ def test_a_peer_has_a_ratio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rounds_count_only_where_the_processor_was_whole_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "_SHORTEST", 0.0)
     monkeypatch.setattr(bench, "_REST", 0.0)
-    monkeypatch.setattr(bench, "_SETTLING", 0.0)
+    monkeypatch.setattr(bench, "SETTLING", 0.0)
     monkeypatch.setattr(bench, "_time", lambda call, _: call())
     calls = itertools.count(1)  # one to begin with, and two in each round, of which the second one is timed
     times, contended = bench._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
@@ -91,7 +91,7 @@ def test_a_row_that_was_never_measured_alone_says_so() -> None:
 
 
 def test_a_processor_is_whole_where_it_gives_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "_SETTLING", 0.0)
+    monkeypatch.setattr(processor, "SETTLING", 0.0)
     given = iter([100.0, 90.0, 50.0, 120.0, 90.0])
     monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
     ours = Processor(1, look=0.0)

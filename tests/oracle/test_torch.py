@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any, NamedTuple
 
 import pytest
@@ -153,3 +154,25 @@ def test_weights_load_both_ways_and_the_same_seed_draws_the_same(layer: str) -> 
 def test_a_weight_of_another_layer_is_refused() -> None:
     with pytest.raises(RuntimeError, match="size mismatch"):
         nn.GRU(2, 5).load_state_dict(torch.nn.RNN(2, 5).state_dict())
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("state", [(1, 3, 5), (2, 2, 5), (1, 2, 6), (1, 5, 2), (2, 5)])
+def test_a_state_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, state: tuple[int, ...]) -> None:
+    h = torch.zeros(state)
+    given = torch.randn(4, 2, 3), ((h, h) if layer == "LSTM" else h)
+    for learns in (True, False):
+        with torch.set_grad_enabled(learns):
+            with pytest.raises(RuntimeError) as expected:
+                getattr(torch.nn, layer)(3, 5)(*given)
+            with pytest.raises(RuntimeError, match=re.escape(str(expected.value))):
+                getattr(nn, layer)(3, 5)(*given)
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("x", [(4, 2, 7), (4, 7)])
+def test_an_input_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, x: tuple[int, ...]) -> None:
+    with pytest.raises(RuntimeError) as expected:
+        getattr(torch.nn, layer)(3, 5)(torch.zeros(x))
+    with pytest.raises(RuntimeError, match=re.escape(str(expected.value))):
+        getattr(nn, layer)(3, 5)(torch.zeros(x))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from throughtime import _kernels, nn
 from throughtime.app.peers import peers
-from throughtime.app.processor import Processor
+from throughtime.app.processor import SETTLING, Processor
 from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ _OURS, _TORCH = "ours", "torch.nn"
 _CONTENDED = ", on a processor that was busy otherwise"
 _SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever
 _REST = 0.1  # seconds before it: threads of the one before spin that long for more work (ONNX Runtime's half of it)
-_SETTLING = 0.02  # seconds of calls before it counts: threads that slept wake on one core, and take some turns to part
 _ROUNDS = 5  # at least
 _PATIENCE = 5  # times as long as asked for, where the processor is not whole
 
@@ -167,7 +166,7 @@ def _call(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor | None) -> 
 
 def _settle(call: Callable[[], object]) -> float:
     """Call until threads, code and data are where they stay; the seconds of the fastest call."""
-    until = time.perf_counter() + _SETTLING
+    until = time.perf_counter() + SETTLING
     fastest = _time(call, 1)
     while time.perf_counter() < until:
         fastest = min(fastest, _time(call, 1))

@@ -10,9 +10,11 @@ import time
 
 from throughtime import _kernels
 
+SETTLING = 0.03
+"""Seconds of work before it counts: threads that slept wake on one core, and take some turns to part."""
+
 _LOOK = 2.0  # seconds for finding the peak
 _REST = 0.05
-_SETTLING = 0.03  # seconds: threads that slept wake on one core, and take some turns to part
 _WHOLE = 0.8  # of the peak
 
 
@@ -35,7 +37,7 @@ class Processor:
 
     def is_whole(self) -> bool:
         """Whether it gives about as much as ever; what is measured at another time says little."""
-        until = time.perf_counter() + _SETTLING
+        until = time.perf_counter() + SETTLING
         found = self._probe()
         while found < _WHOLE * self.peak and time.perf_counter() < until:
             found = max(found, self._probe())

@@ -27,9 +27,10 @@ TEXT = """# Speed
 
 Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
 {processor}, kernels for {isa}, torch {torch}, float32.
-`throughtime bench --json --seconds 1` measures, and `python -m benchmarks.speed` writes this page. Ratios are medians over rounds, times the best of all, in milliseconds;
-the share is that of the {peak:.0f} GFLOP/s that this processor reaches in registers alone. Only rounds count during
-which the processor was whole, as far as there were any; a row with a question mark had none.
+`throughtime bench --json --seconds 1` measures, and `python -m benchmarks.speed` writes this page. Ratios are medians
+over rounds, times the best of all, in milliseconds; the share is that of the {peak:.0f} GFLOP/s that this processor
+reaches in registers alone. Only rounds count during which the processor was whole, as far as there were any; a row with
+a question mark had none.
 
 ![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
 """

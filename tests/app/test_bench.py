@@ -36,7 +36,7 @@ def test_a_row_compares_two_layers_that_compute_the_same() -> None:
     row = bench.measure("GRU", (2, 3, 4, 5), "training", 0.0, Steady())
     work = 2 * 3 * 5 * (2 * (5 + 4) + 5) * 2 * 3  # forward, weights, and through the state
     assert row.torch_ms > 0
-    assert row.peak_share == work / (row.ours_ms * 1e-3) / 1e9
+    assert row.peak_share == pytest.approx(work / (row.ours_ms * 1e-3) / 1e9)
 
 
 def test_the_ratio_is_above_one_where_ours_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.app.process import inside, month, monthly, seasonal, throughtime, write
 
+import throughtime as tt
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -114,6 +116,33 @@ def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_what_is_called_parquet_and_is_not_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "data.parquet", GOOD)
     refused("forecast", "data.parquet", "--horizon", 6, cwd=tmp_path, sentence="expected a Parquet file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["forcast", "data.csv"], "No such command 'forcast'. Did you mean 'forecast'?; see throughtime --help"),
+        (["forecast"], "Missing argument 'data'; see throughtime forecast --help"),
+        (["forecast", "data.csv"], "Missing option '--horizon'; see throughtime forecast --help"),
+        (["forecast", "data.csv", "--horizn", 3], "No such option: --horizn (Possible options: --horizon)"),
+        (["forecast", "data.csv", "--horizon", "six"], "Invalid value for '--horizon'"),
+        (["forecast", "data.csv", "--horizon"], "Option '--horizon' requires an argument; see throughtime --help"),
+        (["backtest", "data.csv", "--horizon", 6, "--windows", 0], "--windows: expected a whole number of 1 or more"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_cannot_be_read_is_one_sentence(
+    arguments: list[object], sentence: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "data.csv", GOOD)
+    refused(*arguments, cwd=tmp_path, sentence=sentence, process=False)
+
+
+def test_without_a_command_it_shows_its_help(tmp_path: Path) -> None:
+    out, err = inside(cwd=tmp_path, code=2)
+    assert "Usage: throughtime" in out + err
+    assert "throughtime: " not in err
+    assert inside("--version", cwd=tmp_path)[0] == f"throughtime {tt.__version__}\n"
 
 
 @pytest.mark.parametrize(

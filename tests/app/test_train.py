@@ -167,7 +167,20 @@ def test_misread_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path
 REFUSED = {
     "an unknown task": (
         ["train", "clasify", "moods.tsv"],
-        "expected one of classify, tag, generate, translate, got 'clasify'; did you mean classify",
+        "expected one of forecast, classify, tag, generate, translate, got 'clasify'; did you mean classify",
+    ),
+    "an option of another task": (
+        ["train", "classify", "moods.tsv", "--horizon", 6],
+        "--horizon: of no use to classify; leave it out",
+    ),
+    "a forecast without horizon": (["train", "forecast", "moods.tsv"], "--horizon: say how many steps to forecast"),
+    "a forecast with a test file": (
+        ["train", "forecast", "moods.tsv", "--horizon", 6, "--test", "one.tsv"],
+        "for later rows there is throughtime evaluate",
+    ),
+    "a wrong setting of a forecaster": (
+        ["train", "forecast", "moods.tsv", "--horizon", 6, "--set", "hidden_size=0"],
+        "--hidden_size: expected a whole number of 1 or more, got 0",
     ),
     "an unknown setting": (
         ["train", "classify", "moods.tsv", "--set", "size=3"],
@@ -184,7 +197,7 @@ REFUSED = {
     "broken CoNLL": (["train", "tag", "broken.conll"], "broken.conll, line 2: expected a word and its tag, got 'left'"),
     "a test file without cases": (["train", "tag", "good.conll", "--test", "empty.conll"], "empty.conll is empty"),
     "a single sentence": (["train", "tag", "broken.ts.conll"], "expected two sentences or more, got 1"),
-    "a model that is none": (["evaluate", ".", "moods.tsv"], "expected a model for one of"),
+    "a model that is none": (["evaluate", ".", "moods.tsv"], ".: expected a model directory with config.json"),
 }
 
 

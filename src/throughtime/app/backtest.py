@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table as Rows
 
-from throughtime import Forecaster
 from throughtime._errors import InputError
 from throughtime.app.forecast import check_against, with_place
+from throughtime.app.learn import print_json
 from throughtime.app.scores import intervals, label, written
 from throughtime.app.screen import Screen
 from throughtime.app.tables import write_csv
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from throughtime.app.forecast import Settings
+    from throughtime import Forecaster
     from throughtime.app.tables import Table
     from throughtime.tasks.forecasting import Backtest
 
@@ -30,7 +28,7 @@ _MOST_ROWS = 10  # series and steps that are shown
 
 def backtest(
     table: Table,
-    settings: Settings,
+    forecaster: Forecaster,
     windows: int | None,
     step: int | None,
     out: Path | None,
@@ -48,26 +46,30 @@ def backtest(
     screen = Screen()
     screen.say(*table.notes)
     check_against(against)
-    forecaster = Forecaster(**vars(settings))
     options = {"refit": refit, "against": against, "workers": workers}
     try:
         with screen.progress("Backtest") as callback:
             found = forecaster.backtest(table.frame, windows, step, **options, callbacks=[callback])
     except InputError as error:
-        raise InputError(with_place(str(error), table)) from error
+        raise InputError(with_place(str(error), table, forecaster)) from error
     if out is not None:
         write_csv(found.forecasts, out)
     if as_json:
-        sys.stdout.write(json.dumps(_finite(_result(found, out)), ensure_ascii=False, allow_nan=False) + "\n")
+        print_json({**as_object(found), "forecasts": None if out is None else str(out)})
         return
-    screen.scores(found, forecaster.cell)
-    screen.table(_steps(found, forecaster.cell))
+    show(screen, found, forecaster.cell)
+    if out is not None:
+        screen.show(f"\nForecasts  {out}")
+
+
+def show(screen: Screen, found: Backtest, cell: str) -> None:
+    """Print all scores as tables, and what to think of them."""
+    screen.scores(found, cell)
+    screen.table(_steps(found, cell))
     if len(found.by_series) > 1:
         screen.table(_series(found))
     screen.show(intervals(found))
     screen.show(f"{found.verdict} Skill against {label(found.skill.against, '')}: {found.skill}.", style="bold")
-    if out is not None:
-        screen.show(f"\nForecasts  {out}")
 
 
 def _steps(found: Backtest, cell: str) -> Rows:
@@ -95,8 +97,9 @@ def _series(found: Backtest) -> Rows:
     return rows
 
 
-def _result(found: Backtest, out: Path | None) -> dict[str, Any]:
-    return {
+def as_object(found: Backtest) -> dict[str, Any]:
+    """All scores, as JSON can hold them."""
+    scores = {
         "windows": found.windows,
         "scores": found.scores,
         "by_step": found.by_step,
@@ -107,8 +110,8 @@ def _result(found: Backtest, out: Path | None) -> dict[str, Any]:
         "pinball": {f"{share:g}": loss for share, loss in found.pinball.items()},
         "crps": found.crps,
         "verdict": found.verdict,
-        "forecasts": None if out is None else str(out),
     }
+    return _finite(scores)
 
 
 def _finite(value: Any) -> Any:

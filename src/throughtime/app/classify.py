@@ -12,7 +12,6 @@ import throughtime
 from throughtime import SequenceClassifier
 from throughtime._errors import InputError
 from throughtime.app import learn
-from throughtime.app.places import check_free
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.labelled import read_labelled
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from throughtime.app.train import Job, Order
     from throughtime.tasks.evaluation import Evaluation
 
+OPTIONS = ("text", "label")
 _SETTINGS = list(SequenceClassifier().get_params())
 _SET_ASIDE = 0.2  # of the data, to judge by, where no test file is given
 
@@ -63,7 +63,7 @@ def train(order: Order) -> int:
     """
     started = time.monotonic()
     screen = Screen()
-    cases = read_cases(order.data, order.columns)
+    cases = read_cases(order.data, order.options)
     screen.say(*cases.notes)
     classifier = learn.estimator_of(SequenceClassifier, order.settings, _SETTINGS)
     known, unseen, note = _parted(order, cases, seed=order.settings.get("random_state", 0))
@@ -103,19 +103,18 @@ _FILES = {"model": "model", "report": "report.html", "predictions": "predictions
 
 def predict(job: Job) -> None:
     """Name the class of each sequence of a file, with the probability of each class."""
-    check_free(job.out, overwrite=job.overwrite)
-    cases = read_cases(job.data, job.columns, need_labels=False)
+    cases = read_cases(job.data, job.options, need_labels=False)
     classifier = throughtime.load(job.model)
     screen = Screen()
     screen.say(*cases.notes[:1])
     names, *rows = _table(classifier, Cases(cases.X, None), job.data)
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    learn.deliver(job, learn.csv_text(names, rows), records, screen)
+    learn.deliver(job, learn.csv_text(names, rows), screen, "predictions", records, {"count": len(records)})
 
 
 def evaluate(job: Job) -> None:
     """Score a classifier on a file with known classes."""
-    cases = read_cases(job.data, job.columns)
+    cases = read_cases(job.data, job.options)
     classifier = throughtime.load(job.model)
     evaluation = _evaluated(classifier, cases, job.data)
     if job.as_json:
@@ -139,7 +138,7 @@ def scores(evaluation: Evaluation) -> dict[str, Any]:
 def _parted(order: Order, cases: Cases, seed: int) -> tuple[Cases, Cases, str]:
     """Sequences to learn from, and to judge by."""
     if order.test is not None:
-        return cases, read_cases(order.test, order.columns), f"Judged by {order.test}, which it has not seen."
+        return cases, read_cases(order.test, order.options), f"Judged by {order.test}, which it has not seen."
     assert cases.y is not None
     y, random = np.array(cases.y), np.random.default_rng(seed)
     chosen: list[int] = []

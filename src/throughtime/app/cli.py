@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from throughtime._errors import InputError
 
@@ -17,12 +18,13 @@ def main() -> None:
     try:
         from throughtime.app.commands import app
 
-        app(prog_name="throughtime")
+        sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:
         if isinstance(error, SystemExit) or os.environ.get("THROUGHTIME_DEBUG"):
             raise
         code, sentence = _fault(error)
-        sys.stderr.write(f"throughtime: {' '.join(sentence.split())}\n")
+        if sentence:
+            sys.stderr.write(f"throughtime: {' '.join(sentence.split())}\n")
         sys.exit(code)
 
 
@@ -33,7 +35,16 @@ def _fault(error: BaseException) -> tuple[int, str]:
             return 130, "interrupted; nothing was written"
         case InputError():
             return 2, str(error)
+        case _ if hasattr(error, "format_message"):  # of a command line that typer cannot read
+            return 2, _misread(error)
         case ModuleNotFoundError():
             return 2, f"{error.name} is not installed: pip install 'throughtime[all]'"
         case _:
             return 1, f"{type(error).__name__}: {error}; set THROUGHTIME_DEBUG=1 to see where"
+
+
+def _misread(error: Any) -> str:
+    """What is wrong with a command line, and whose help tells more; nothing where it is empty and help was shown."""
+    asked = getattr(error.ctx, "command_path", "throughtime")
+    said = error.format_message().removesuffix(".")
+    return said and f"{said}; see {asked} --help"

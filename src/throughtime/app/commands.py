@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from throughtime import __version__
+from throughtime._errors import InputError
+
 app = typer.Typer(
     help="Recurrent networks, trained through time.",
     no_args_is_help=True,
@@ -17,6 +20,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def counted(option: typer.CallbackParam, value: int | None) -> int | None:
+    """A number of steps, windows or the like, which is 1 or more where it is given.
+
+    Raises:
+        InputError: where it is less.
+    """
+    if value is not None and value < 1:
+        raise InputError(f"--{option.name}: expected a whole number of 1 or more, got {value}")
+    return value
+
 
 Data = Annotated[
     Path,
@@ -47,23 +62,26 @@ Against = Annotated[
 Likelihood = Annotated[
     str | None, typer.Option(help="normal, student_t, or negative_binomial for counts.", show_default="none")
 ]
-Horizon = Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)]
+Horizon = Annotated[int, typer.Option(callback=counted, help="Steps to forecast.", show_default=False)]
 Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
 Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
 Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
 Decoder = Annotated[str, typer.Option(help="direct: all steps at once. autoregressive: one fed back into the next.")]
 PresetName = Annotated[str, typer.Option(help="Work put into learning: fast, balanced or best.")]
 Seed = Annotated[int, typer.Option(help="Makes the run reproducible.")]
-Windows = Annotated[int | None, typer.Option(min=1, help="Held-out windows.", show_default="at most 5")]
+Windows = Annotated[int | None, typer.Option(callback=counted, help="Held-out windows.", show_default="at most 5")]
 Refit = Annotated[bool, typer.Option("--refit", help="Train anew before each window, not only the first.")]
 Out = Annotated[Path | None, typer.Option(help="Directory to write.", show_default="throughtime-DATA")]
-Step = Annotated[int | None, typer.Option(min=1, help="Steps from one window to the next.", show_default="the horizon")]
+Step = Annotated[
+    int | None,
+    typer.Option(callback=counted, help="Steps from one window to the next.", show_default="the horizon"),
+]
 BudgetEach = Annotated[str | None, typer.Option(help="Time for each network, such as 90s or 5m.", show_default="none")]
 Workers = Annotated[
     str | None,
     typer.Option(help="ray: trainings at once on this machine; or the address of a Ray cluster.", show_default="none"),
 ]
-Sample = Annotated[int, typer.Option(min=1, help="Series to learn from where DATA is a folder.")]
+Sample = Annotated[int, typer.Option(callback=counted, help="Series to learn from where DATA is a folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what a former run has written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -73,8 +91,19 @@ def parts(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
+def told(asked: bool) -> None:
+    """Print the version where it is asked for, and nothing else."""
+    if asked:
+        typer.echo(f"throughtime {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def verbs() -> None:
+def verbs(
+    version: Annotated[
+        bool, typer.Option("--version", callback=told, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Recurrent networks, trained through time."""
 
 
@@ -118,10 +147,12 @@ def forecast(
     table = read_table(data, columns, sample=sample, seed=seed)
     table = table if future_data is None else with_future(table, future_data)
     # Torch comes after the data, so that their faults are told at once.
-    from throughtime.app.forecast import Settings, forecast
+    from throughtime import Forecaster
+    from throughtime.app.forecast import forecast
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed, budget)
-    raise typer.Exit(forecast(table, settings, place, against=parts(against), as_json=json))
+    settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
+    settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
+    raise typer.Exit(forecast(table, Forecaster(horizon, **settings), place, against=parts(against), as_json=json))
 
 
 @app.command()
@@ -160,12 +191,13 @@ def backtest(
     check_free(out, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    from throughtime import Forecaster
     from throughtime.app.backtest import backtest
-    from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed)
+    settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood}
+    settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
     options = {"refit": refit, "against": parts(against), "workers": workers, "as_json": json}
-    backtest(table, settings, windows, step, out, **options)
+    backtest(table, Forecaster(horizon, **settings), windows, step, out, **options)
 
 
 @app.command()
@@ -175,7 +207,7 @@ def compare(
     cell: Annotated[str, typer.Option(help="Cells with commas between them.")] = "rnn,gru,lstm",
     decoder: Annotated[str, typer.Option(help="Decoders likewise: direct, autoregressive.")] = "direct",
     preset: Annotated[str, typer.Option(help="Presets likewise: fast, balanced, best.")] = "balanced",
-    seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds from --seed on.")] = 1,
+    seeds: Annotated[int, typer.Option(callback=counted, help="Networks of each kind, with seeds from --seed on.")] = 1,
     windows: Windows = None,
     step: Step = None,
     refit: Refit = False,
@@ -205,11 +237,11 @@ def compare(
     check_free(out, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    from throughtime import Forecaster
     from throughtime.app.compare import forecasters, run
-    from throughtime.app.forecast import Settings
 
-    settings = Settings(horizon, "", "", "", freq, missing, covariates, random_state=seed, budget=budget)
-    networks = forecasters(settings, parts(cell), parts(decoder), parts(preset))
+    settings = {"freq": freq, "missing": missing, "covariates": covariates, "budget": budget, "random_state": seed}
+    networks = forecasters(Forecaster(horizon, **settings), parts(cell), parts(decoder), parts(preset))
     options = {"refit": refit, "against": parts(against), "workers": workers, "as_json": json}
     run(table, networks, windows, step, out, seeds=seeds, **options)
 
@@ -218,7 +250,7 @@ def compare(
 def tune(
     data: Data,
     horizon: Horizon,
-    trials: Annotated[int, typer.Option(min=1, help="Settings to try.")] = 20,
+    trials: Annotated[int, typer.Option(callback=counted, help="Settings to try.")] = 20,
     search: Annotated[
         str | None,
         typer.Option(
@@ -227,7 +259,8 @@ def tune(
         ),
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(min=1, help="Windows to search with; as many later ones judge.", show_default="1 or 2")
+        int | None,
+        typer.Option(callback=counted, help="Windows to search with; as many later ones judge.", show_default="1 or 2"),
     ] = None,
     storage: Annotated[
         Path | None,
@@ -267,24 +300,31 @@ def tune(
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     table = table if future_data is None else with_future(table, future_data)
-    from throughtime.app.forecast import Settings
+    from throughtime import Forecaster
     from throughtime.app.tune import Search, run
 
-    settings = Settings(horizon, cell, decoder, preset, freq, missing, covariates, likelihood, seed, budget)
+    settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
+    settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
     wanted = Search(trials, windows, parts(search), storage, workers)
-    run(table, settings, wanted, place, as_json=json)
+    run(table, Forecaster(horizon, **settings), wanted, place, as_json=json)
 
 
 @app.command()
 def train(
     task: Annotated[
-        str, typer.Argument(help="What to learn: classify, tag, generate or translate.", show_default=False)
+        str, typer.Argument(help="What to learn: forecast, classify, tag, generate or translate.", show_default=False)
     ],
     data: Annotated[Path, typer.Argument(help="File to learn from: see below.", show_default=False)],
     test: Annotated[Path | None, typer.Option(help="File to judge by.", show_default="a part of DATA")] = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
     column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(callback=counted, help="Steps to forecast.", show_default=False)
+    ] = None,
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
     cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm.", show_default="by task")] = None,
     preset: PresetName = "balanced",
     budget: Annotated[
@@ -300,19 +340,22 @@ def train(
 ) -> None:
     """Train a model for a task, judge it by unseen sequences, and write a report.
 
+    forecast: a table as for throughtime forecast, which this is with any other setting.
     classify: a TSV, CSV, Parquet or JSON lines file of texts and labels, or a UCR/UEA .ts file.
     tag: a CoNLL or CoNLL-U file.
     generate: a text file, a JSON file of pieces, or a directory of MIDI files.
     translate: a table of two columns, or of lines split by a tab.
     """
     from throughtime.app.places import Place
-    from throughtime.app.train import Order, module_of, settings_of
+    from throughtime.app.train import Order, module_of, options_of, settings_of
+    from throughtime.data.files import check_there
 
-    given = {"cell": cell, "preset": preset, "budget": budget, "random_state": seed}
-    settings = settings_of(given, more or [])
-    columns = {"text": text, "label": label, "column": column}
+    check_there(data)
     place = Place.chosen(out, data, overwrite=overwrite)
-    raise typer.Exit(module_of(task).train(Order(data, test, columns, settings, place, as_json=json)))
+    settings = settings_of({"cell": cell, "preset": preset, "budget": budget, "random_state": seed}, more or [])
+    given = {"text": text, "label": label, "column": column, "horizon": horizon}
+    options = options_of(task, given | {"time": time, "target": target, "series": series})
+    raise typer.Exit(module_of(task).train(Order(data, test, options, settings, place, as_json=json)))
 
 
 @app.command()
@@ -331,20 +374,16 @@ def predict(
     json: Json = False,
 ) -> None:
     """Use a model that was trained before: forecast what follows fresh rows, classify or tag fresh sequences."""
-    from throughtime.app.columns import Columns
-    from throughtime.app.places import model_directory
-    from throughtime.app.train import TASKS, Job, module_of, task_of
+    from throughtime.app.places import check_free, model_directory
+    from throughtime.app.train import Job, options_of, trained
+    from throughtime.data.files import check_there
 
     directory = model_directory(model)
-    task = task_of(directory)
-    if task in TASKS:
-        job = Job(directory, data, {"text": text}, out, overwrite=overwrite, as_json=json)
-        module_of(task).predict(job)
-        return
-    # Torch comes after the model's name, so that a wrong one is told at once.
-    from throughtime.app.predict import predict
-
-    predict(model, data, Columns(time, target, series), future_data, out, overwrite=overwrite, as_json=json)
+    check_there(data)
+    check_free(out, overwrite=overwrite)
+    task, module = trained(directory)
+    given = {"time": time, "target": target, "series": series, "future_data": future_data, "text": text}
+    module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
 
 
 @app.command()
@@ -357,35 +396,51 @@ def explain(
     target: Target = None,
     series: Series = None,
     season: Annotated[
-        int | None, typer.Option(min=1, help="Values that it should reach back.", show_default="found in training")
+        int | None,
+        typer.Option(callback=counted, help="Values that it should reach back.", show_default="found in training"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Picture to write: .svg, .png or .pdf.", show_default="none")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Tell how far back a trained network learns, and what to do if that is too short."""
-    from throughtime.app.columns import Columns
+    from throughtime.app.places import check_free, model_directory
+
+    directory = model_directory(model)
+    check_free(out, overwrite=overwrite)
+    # Torch comes after the names, so that a wrong one is told at once.
     from throughtime.app.explain import explain
 
-    explain(model, data, Columns(time, target, series), season, out, overwrite=overwrite, as_json=json)
+    explain(directory, data, {"time": time, "target": target, "series": series}, season, out, as_json=json)
 
 
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)],
-    data: Annotated[Path, typer.Argument(help="File with known classes or tags.", show_default=False)],
+    data: Annotated[
+        Path, typer.Argument(help="File that it has not seen: known classes or tags, later rows.", show_default=False)
+    ],
+    time: Time = None,
+    target: Target = None,
+    series: Series = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
     column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
     json: Json = False,
 ) -> None:
-    """Score a trained classifier or tagger on a file that it has not seen."""
+    """Score a trained model on a file that it has not seen.
+
+    What is judged of a forecaster is what it forecasts of rows behind those that it has learned from.
+    """
     from throughtime.app.places import model_directory
-    from throughtime.app.train import Job, evaluable
+    from throughtime.app.train import Job, options_of, trained
+    from throughtime.data.files import check_there
 
     directory = model_directory(model)
-    columns = {"text": text, "label": label, "column": column}
-    evaluable(directory).evaluate(Job(directory, data, columns, as_json=json))
+    check_there(data)
+    task, module = trained(directory)
+    given = {"time": time, "target": target, "series": series, "text": text, "label": label, "column": column}
+    module.evaluate(Job(directory, data, options_of(task, given), as_json=json))
 
 
 @app.command()
@@ -394,7 +449,9 @@ def generate(
     prompt: Annotated[
         str | None, typer.Option(help="Text, or notes such as '60' or '60,64 62'.", show_default="none")
     ] = None,
-    length: Annotated[int, typer.Option(help="Steps: characters, bytes, words, or steps of music.")] = 200,
+    length: Annotated[
+        int, typer.Option(callback=counted, help="Steps: characters, bytes, words, or steps of music.")
+    ] = 200,
     temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 more surprising.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Only the k likeliest.", show_default="all")] = None,
     top_p: Annotated[float | None, typer.Option(help="Only the likeliest up to this probability.")] = None,
@@ -404,9 +461,13 @@ def generate(
     json: Json = False,
 ) -> None:
     """Write new text or music, with a model that was trained before."""
+    from throughtime.app.places import check_free, model_directory
+
+    directory = model_directory(model)
+    check_free(out, overwrite=overwrite)
     from throughtime.app.generate import Wish, generate
 
-    generate(model, Wish(prompt, length, temperature, top_k, top_p, seed), out, overwrite=overwrite, as_json=json)
+    generate(directory, Wish(prompt, length, temperature, top_k, top_p, seed), out, as_json=json)
 
 
 @app.command()
@@ -418,9 +479,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a layer or a layout for other runtimes."""
+    from throughtime.app.places import check_free, model_directory
+
+    file = Path(f"{model.resolve().name}.onnx") if out is None else out
+    directory = model_directory(model)
+    check_free(file, overwrite=overwrite)
     from throughtime.app.export import export
 
-    export(model, to, out, overwrite=overwrite, as_json=json)
+    export(directory, to, file, as_json=json)
 
 
 @app.command()

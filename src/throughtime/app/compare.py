@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table as Rows
 
-from throughtime import Forecaster, compare
+from throughtime import compare
 from throughtime._errors import InputError
 from throughtime.app.forecast import check_against, with_place
 from throughtime.app.learn import csv_text, print_json, write_whole
@@ -21,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from throughtime.app.forecast import Settings
+    from throughtime import Forecaster
     from throughtime.app.tables import Table
     from throughtime.tasks.forecasting import Comparison
 
 
 def forecasters(
-    settings: Settings, cells: Sequence[str], decoders: Sequence[str], presets: Sequence[str]
+    forecaster: Forecaster, cells: Sequence[str], decoders: Sequence[str], presets: Sequence[str]
 ) -> dict[str, Forecaster]:
-    """One forecaster for each cell, decoder and preset, named after what tells them apart."""
+    """A forecaster for each cell, decoder and preset, with the settings of one, named after what tells them apart."""
     choices = {"cell": cells, "decoder": decoders, "preset": presets}
     varied = [name for name, values in choices.items() if len(values) > 1] or ["cell"]
     found = {}
     for values in product(*map(dict.fromkeys, choices.values())):
         chosen = dict(zip(choices, values, strict=True))
         words = [chosen[name].upper() if name == "cell" else chosen[name] for name in varied]
-        found[" ".join(words)] = Forecaster(**vars(replace(settings, **chosen)))
+        found[" ".join(words)] = type(forecaster)(**{**forecaster.get_params(), **chosen})
     return found
 
 
@@ -66,7 +65,7 @@ def run(
         with screen.progress("Comparison") as callback:
             found = compare(table.frame, networks, windows, step, **options, callbacks=[callback])
     except InputError as error:
-        raise InputError(with_place(str(error), table)) from error
+        raise InputError(with_place(str(error), table, next(iter(networks.values())))) from error
     if out is not None:
         rows = _rows(found)
         write_whole(out, csv_text([*rows[0]], [[*row.values()] for row in rows]))

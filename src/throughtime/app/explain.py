@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import throughtime
+from throughtime import Forecaster
 from throughtime._errors import InputError
-from throughtime.app.places import check_free, model_directory
-from throughtime.app.predict import fresh_table
+from throughtime.app.forecasting import fresh_table
 from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
-    from throughtime import Forecaster
-    from throughtime.app.columns import Columns
     from throughtime.training import Diagnosis
 
 _PICTURES = (".svg", ".png", ".pdf")
@@ -27,39 +25,38 @@ _PICTURES = (".svg", ".png", ".pdf")
 def explain(
     model: Path,
     data: Path | None,
-    columns: Columns,
+    columns: dict[str, str | None],
     season: int | None,
     out: Path | None,
     *,
-    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Run the job.
 
     Args:
-        model: directory of a run, or of its model.
+        model: its directory.
         data: table to look at; the training data if None.
-        columns: of the table; those of the training where they are not given.
+        columns: of the table, by option; those of the training where they are not given.
         season: values of the series that the network should reach back; what the training found if None.
         out: picture to write.
-        overwrite: whether a picture of that name is replaced.
         as_json: print one JSON object instead of text.
 
     Raises:
         InputError: for whatever a user can mend.
     """
-    if out is not None:
-        _check_picture(out, overwrite=overwrite)
-    directory = model_directory(model)
+    if out is not None and out.suffix.lower() not in _PICTURES:
+        raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
     screen = Screen()
-    forecaster: Forecaster = throughtime.load(directory)
-    found = _diagnosis(forecaster, directory, data, columns, screen)
+    forecaster = throughtime.load(model)
+    if not isinstance(forecaster, Forecaster):
+        raise InputError(f"{model}: expected a forecaster, got a {type(forecaster).__name__}")
+    found = _diagnosis(forecaster, model, data, columns, screen)
     steps = _steps(forecaster, season)
     if out is not None:
         _draw(found, steps, out)
         screen.say(f"Picture: {out}")
     if as_json:
-        sys.stdout.write(json.dumps(_plain(_result(forecaster, found, directory, steps)), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_plain(_result(forecaster, found, model, steps)), ensure_ascii=False) + "\n")
         return
     screen.show(_heading(forecaster))
     for line in found.text(season=steps).splitlines():
@@ -67,7 +64,7 @@ def explain(
 
 
 def _diagnosis(
-    forecaster: Forecaster, directory: Path, data: Path | None, columns: Columns, screen: Screen
+    forecaster: Forecaster, directory: Path, data: Path | None, columns: dict[str, str | None], screen: Screen
 ) -> Diagnosis:
     if data is None:
         return forecaster.explain()
@@ -113,12 +110,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _check_picture(out: Path, *, overwrite: bool) -> None:
-    if out.suffix.lower() not in _PICTURES:
-        raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
-    check_free(out, overwrite=overwrite)
 
 
 def _draw(found: Diagnosis, steps: int | None, out: Path) -> None:

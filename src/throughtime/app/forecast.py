@@ -7,10 +7,10 @@ import math
 import shlex
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from throughtime import Covariates, Forecaster, __version__
+from throughtime import __version__
 from throughtime._errors import InputError
 from throughtime.app import report
 from throughtime.app.places import RUN, Place
@@ -24,32 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from throughtime import Forecaster
     from throughtime.tasks.forecasting import Backtest
 
 _INTERRUPTED = 130
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a user may set; see `Forecaster`."""
-
-    horizon: int
-    cell: str = "gru"
-    decoder: str = "direct"
-    preset: str = "balanced"
-    freq: str | None = None
-    missing: str = "mask"
-    covariates: Covariates | None = None
-    likelihood: str | None = None
-    random_state: int = 0
-    budget: str | None = None
-
-
 def forecast(
-    table: Table, settings: Settings, place: Place, *, against: Sequence[str] = (), as_json: bool = False
+    table: Table, forecaster: Forecaster, place: Place, *, against: Sequence[str] = (), as_json: bool = False
 ) -> int:
-    """Run the job. Returns the exit code: 0, or 130 after Ctrl-C.
+    """Run the job with a forecaster that has learned nothing yet. Returns the exit code: 0, or 130 after Ctrl-C.
 
     Raises:
         InputError: for whatever a user can mend.
@@ -57,8 +42,7 @@ def forecast(
     started = time.monotonic()
     screen = Screen()
     screen.say(*table.notes)
-    forecaster = Forecaster(**vars(settings))
-    check_data(table, settings)
+    check_data(table, forecaster)
     check_against(against)
     with place.building() as directory:
         backtest = _learn(forecaster, table, screen, against)
@@ -66,17 +50,17 @@ def forecast(
         write_forecast(forecaster, table, directory, screen)
         result = {}
         if backtest is not None:
-            run = report.Run(forecaster, backtest, table, settings=vars(settings), command=_command())
+            run = report.Run(forecaster, backtest, table, settings=forecaster.get_params(), command=_command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
             result = _result(place.path, table, forecaster, backtest, time.monotonic() - started)
-        describe(directory, table, settings, result)
+        describe(directory, table, forecaster, result)
     if backtest is None:
         screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
         return _INTERRUPTED
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
         return 0
-    screen.scores(backtest, settings.cell)
+    screen.scores(backtest, forecaster.cell)
     screen.show(backtest.verdict, style="bold")
     screen.show(f"\nForecast  {result['forecast']}\nModel     {result['model']}\nReport    {result['report']}")
     return 0
@@ -95,7 +79,7 @@ def _learn(forecaster: Forecaster, table: Table, screen: Screen, against: Sequen
         with screen.progress("Backtest") as callback:
             return forecaster.backtest(against=against, callbacks=[callback])
     except InputError as error:
-        raise InputError(with_place(str(error), table)) from error
+        raise InputError(with_place(str(error), table, forecaster)) from error
     except KeyboardInterrupt:
         if not forecaster.__sklearn_is_fitted__():
             raise
@@ -112,19 +96,20 @@ def write_forecast(forecaster: Forecaster, table: Table, directory: Path, screen
         forecaster.predict_parquet(table.source, path, told=told)
 
 
-def check_data(table: Table, settings: Settings) -> None:
+def check_data(table: Table, forecaster: Forecaster) -> None:
     """See before anything is learned that series are long enough, and that what is known in advance reaches far enough.
 
     Raises:
         InputError: where they are not, and for data that cannot be used.
     """
     try:
-        Forecaster(**vars(settings))._check_settings()  # noqa: SLF001 - as it does itself, and sooner
-        panel, _ = read_frame(table.frame, freq=settings.freq, missing=settings.missing, covariates=settings.covariates)
-        panel.check_ahead(settings.horizon)
-        check_length(panel, settings.horizon)
+        forecaster.check_settings()
+        options = {name: getattr(forecaster, name) for name in ("freq", "missing", "covariates")}
+        panel, _ = read_frame(table.frame, **options)
+        panel.check_ahead(forecaster.horizon)
+        check_length(panel, forecaster.horizon)
     except InputError as error:
-        raise InputError(with_place(str(error), table)) from error
+        raise InputError(with_place(str(error), table, forecaster)) from error
 
 
 def check_against(names: Sequence[str]) -> None:
@@ -139,9 +124,9 @@ def check_against(names: Sequence[str]) -> None:
         raise InputError(f"--{error}") from error
 
 
-def with_place(sentence: str, table: Table) -> str:
+def with_place(sentence: str, table: Table, forecaster: Forecaster) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
-    options = Settings.__annotations__.keys() - {"covariates"} | {"workers"}
+    options = forecaster.get_params().keys() - {"covariates"} | {"workers"}
     return f"--{sentence}" if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 
@@ -159,17 +144,17 @@ def _result(path: Path, table: Table, forecaster: Forecaster, backtest: Backtest
     }
 
 
-def describe(directory: Path, table: Table, settings: Settings, result: dict[str, Any]) -> None:
+def describe(directory: Path, table: Table, forecaster: Forecaster, result: dict[str, Any]) -> None:
     """Note how the run was made: `predict` finds the columns here, and `--overwrite` knows the directory by it."""
     run = {
         "throughtime": __version__,
         "command": _command(),
         "data": str(table.path),
         "columns": asdict(table.columns),
-        "settings": asdict(settings),
+        "settings": forecaster.get_params(),
         "result": result,
     }
-    (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False, default=asdict) + "\n", encoding="utf-8")
 
 
 def _command() -> str:

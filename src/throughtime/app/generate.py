@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.places import check_free, model_directory
 from throughtime.app.screen import Screen
 from throughtime.data.midi import write_midi
 from throughtime.data.stream import UNITS
@@ -48,19 +47,18 @@ class Wish:
     seed: int | None = None
 
 
-def generate(model: Path, wish: Wish, out: Path, *, overwrite: bool, as_json: bool) -> None:
+def generate(model: Path, wish: Wish, out: Path, *, as_json: bool) -> None:
     """Write something new: text to the screen as it comes, or a file; music as a MIDI file, a picture or JSON.
 
     Raises:
         InputError: for whatever a user can mend.
     """
-    generator = throughtime.load(model_directory(model))
+    generator = throughtime.load(model)
     if not isinstance(generator, SequenceGenerator):
         raise InputError(f"{model}: expected a model that generates; this one has another task")
     music = generator.unit_ not in UNITS
     if not music and out.suffix.lower() in MIDI | _PICTURES:
         raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
-    check_free(out, overwrite=overwrite)
     prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
     options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
     if str(out) == _STDOUT and not music and not as_json:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from throughtime.app.train import Job, Order
     from throughtime.tasks.generation import Scores
 
+OPTIONS = ()
 _SETTINGS = list(SequenceGenerator().get_params())
 _FILES = {True: "sample.txt", False: "sample.mid"}  # of text, of music
 _HELD_OUT = 0.1  # share of the data that the result is judged by, where they name no test part

@@ -71,7 +71,7 @@ def describe(directory: Path, order: Order, task: str, result: dict[str, Any]) -
         "task": task,
         "data": str(order.data),
         "test": None if order.test is None else str(order.test),
-        "columns": order.columns,
+        "options": order.options,
         "settings": order.settings,
         "result": result,
     }
@@ -93,15 +93,24 @@ def print_json(result: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def deliver(job: Job, text: str, rows: list[dict[str, Any]], screen: Screen) -> None:
-    """Write predictions to the file that was asked for, or to the screen."""
+def deliver(job: Job, text: str, screen: Screen, name: str, rows: list[Any], size: dict[str, int]) -> None:
+    """Write what was predicted to the file that was asked for, or to the screen.
+
+    Args:
+        job: says where to, and whether as JSON.
+        text: what is written.
+        screen: tells where it is.
+        name: what it is called, such as 'predictions'.
+        rows: the same for JSON.
+        size: what JSON tells beside them.
+    """
     to_screen = job.out is None or str(job.out) == "-"
     if not to_screen:
         assert job.out is not None
         write_whole(job.out, text)
-        screen.say(f"Predictions: {job.out}")
+        screen.say(f"{name.capitalize()}: {job.out}")
     if job.as_json:
-        print_json({"model": str(job.model), "count": len(rows), "predictions": rows if to_screen else str(job.out)})
+        print_json({"model": str(job.model), **size, name: rows if to_screen else str(job.out)})
     elif to_screen:
         sys.stdout.write(text)
 

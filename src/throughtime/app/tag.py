@@ -11,7 +11,6 @@ import throughtime
 from throughtime import SequenceTagger
 from throughtime._errors import InputError
 from throughtime.app import learn
-from throughtime.app.places import check_free
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.conll import read_conll
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from throughtime.app.train import Job, Order
     from throughtime.tasks.tagging import TagEvaluation
 
+OPTIONS = ("column",)
 _SETTINGS = list(SequenceTagger().get_params())
 _SET_ASIDE = 0.1  # of the sentences, to judge by, where no test file is given
 _FILES = {"model": "model", "report": "report.html", "predictions": "predictions.conll"}
@@ -36,7 +36,7 @@ def train(order: Order) -> int:
     """
     started = time.monotonic()
     screen = Screen()
-    column = order.columns.get("column")
+    column = order.options.get("column")
     sentences, tags = read_conll(order.data, column)
     tagger = learn.estimator_of(SequenceTagger, order.settings, _SETTINGS)
     if order.test is not None:
@@ -75,17 +75,16 @@ def train(order: Order) -> int:
 
 def predict(job: Job) -> None:
     """Tag the words of a CoNLL file, or of a text with a sentence a line and white space between words."""
-    check_free(job.out, overwrite=job.overwrite)
-    sentences = read_sentences(job.data, job.columns.get("column"))
+    sentences = read_sentences(job.data, job.options.get("column"))
     tagger = throughtime.load(job.model)
     tags = tagger.predict(sentences)
     rows = [{"words": words, "tags": its_tags} for words, its_tags in zip(sentences, tags, strict=True)]
-    learn.deliver(job, _conll(sentences, tags), rows, Screen())
+    learn.deliver(job, _conll(sentences, tags), Screen(), "predictions", rows, {"count": len(rows)})
 
 
 def evaluate(job: Job) -> None:
     """Score a tagger on a file with known tags."""
-    sentences, tags = read_conll(job.data, job.columns.get("column"))
+    sentences, tags = read_conll(job.data, job.options.get("column"))
     evaluation = throughtime.load(job.model).evaluate(sentences, tags)
     if job.as_json:
         words = evaluation.words

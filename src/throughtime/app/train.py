@@ -1,7 +1,8 @@
 """`throughtime train TASK DATA`, and which module knows how to train, predict and evaluate for each task.
 
-A task is a module with three functions: `train(order)`, `predict(job)` and `evaluate(job)`. It is imported when it is
-asked for. To add a task, add its line to `TASKS` and to `throughtime.tasks.loading`.
+A task is a module with three functions, `train(order)`, `predict(job)` and `evaluate(job)`, and `OPTIONS`, the names of
+the options of the command line that these look at. It is imported when it is asked for. To add a task, add its line to
+`TASKS` and to `throughtime.tasks.loading`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from throughtime.app.places import Place
 
 TASKS = {
+    "forecast": "throughtime.app.forecasting",
     "classify": "throughtime.app.classify",
     "tag": "throughtime.app.tag",
     "generate": "throughtime.app.generation",
     "translate": "throughtime.app.translation",
 }
-"""The module of each task that `train` knows."""
+"""The module of each task."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Order:
     Attributes:
         data: file to learn from.
         test: file to judge by; a part of the data if None.
-        columns: by option, those that were named: 'text', 'label', 'column'.
+        options: of the task, by name, those that were given.
         settings: of the estimator, by name.
         place: where the run is written.
         as_json: whether the result is printed as one JSON object.
@@ -45,7 +47,7 @@ class Order:
 
     data: Path
     test: Path | None
-    columns: dict[str, str | None]
+    options: dict[str, Any]
     settings: dict[str, Any]
     place: Place
     as_json: bool
@@ -58,17 +60,15 @@ class Job:
     Attributes:
         model: its directory.
         data: file to read.
-        columns: as for `Order`.
+        options: as for `Order`.
         out: file to write; '-' for the screen.
-        overwrite: whether it may be replaced.
         as_json: whether the result is printed as JSON.
     """
 
     model: Path
     data: Path
-    columns: dict[str, str | None] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     out: Path | None = None
-    overwrite: bool = False
     as_json: bool = False
 
 
@@ -94,18 +94,32 @@ def task_of(model: Path) -> str:
     return task if isinstance(task, str) else ""
 
 
-def evaluable(model: Path) -> Any:
-    """The module that evaluates a model.
+def trained(model: Path) -> tuple[str, Any]:
+    """The task of a model, and its module.
 
     Raises:
-        InputError: for a model of a task that is judged otherwise.
+        InputError: for a directory that is no model's, and for a model of something else, as a layer.
     """
     task = task_of(model)
-    if task == "forecast":
-        raise InputError(f"{model}: a forecast is judged by its backtest, which stands in the report of its run")
+    if not task:
+        importlib.import_module("throughtime").load(model)  # which says what is wrong
     if task not in TASKS:
         raise InputError(f"{model}: expected a model for one of {', '.join(TASKS)}, got {task or 'none'!r}")
-    return module_of(task)
+    return task, module_of(task)
+
+
+def options_of(task: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, by name.
+
+    Raises:
+        InputError: for one that the task does not look at.
+    """
+    known = module_of(task).OPTIONS
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"--{name.replace('_', '-')}: of no use to {task}; leave it out")
+    return chosen
 
 
 def settings_of(options: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import throughtime
 from throughtime import SequenceTranslator
 from throughtime._errors import InputError
 from throughtime.app import learn
-from throughtime.app.places import check_free
 from throughtime.app.report import writers as report
 from throughtime.app.screen import Screen
 from throughtime.data.stream import read_text
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     Pairs = tuple[list[str], list[str]]
 
+OPTIONS = ()
 _FILES = {"model": "model", "translations": "translations.csv", "report": "report.html"}
 _VOCABULARY = {"vocabulary_size": "size", "lowercase": "lowercase", "subwords": "kind"}
 _HELD_OUT = 0.05  # share of the pairs that the result is judged by
@@ -75,11 +75,10 @@ def train(order: Order) -> int:
 
 def predict(job: Job) -> None:
     """Translate each line of a file."""
-    check_free(job.out, overwrite=job.overwrite)
     sources = read_text(job.data).splitlines()
     found = throughtime.load(job.model).predict(sources)
     rows = [{"source": source, "translation": translation} for source, translation in zip(sources, found, strict=True)]
-    learn.deliver(job, "".join(f"{line}\n" for line in found), rows, Screen())
+    learn.deliver(job, "".join(f"{line}\n" for line in found), Screen(), "predictions", rows, {"count": len(rows)})
 
 
 def evaluate(job: Job) -> None:

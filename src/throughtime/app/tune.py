@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table as Rows
 
-from throughtime import Forecaster, tune
+from throughtime import tune
 from throughtime._errors import InputError
 from throughtime.app import report
 from throughtime.app.forecast import check_data, describe, finite, with_place, write_forecast
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from throughtime.app.forecast import Settings
+    from throughtime import Forecaster
     from throughtime.app.places import Place
     from throughtime.app.tables import Table
     from throughtime.tasks.forecasting import Tuning
@@ -52,7 +52,7 @@ class Search:
     workers: str | None = None
 
 
-def run(table: Table, settings: Settings, search: Search, place: Place, *, as_json: bool) -> None:
+def run(table: Table, forecaster: Forecaster, search: Search, place: Place, *, as_json: bool) -> None:
     """Run the job.
 
     Raises:
@@ -61,18 +61,18 @@ def run(table: Table, settings: Settings, search: Search, place: Place, *, as_js
     """
     started, screen = time.monotonic(), Screen()
     screen.say(*table.notes)
-    check_data(table, settings)
+    check_data(table, forecaster)
     storage = search.storage or place.path.with_name(f"{place.path.name}.trials.db")
     with place.building() as directory:
-        found = _search(table, settings, search, storage, screen)
+        found = _search(table, forecaster, search, storage, screen)
         found.forecaster.save(directory / "model")
         write_forecast(found.forecaster, table, directory, screen)
         (directory / "trials.csv").write_text(_csv(found), encoding="utf-8")
-        shown = {**vars(settings), **_chosen(found)}
+        shown = {**forecaster.get_params(), **_chosen(found)}
         page = report.Run(found.forecaster, found.later[found.kept], table, settings=shown, command=command())
         (directory / "report.html").write_text(report.page(page), encoding="utf-8")
         result = {**_result(found, place.path, table), "seconds": round(time.monotonic() - started, 2)}
-        describe(directory, table, settings, result)
+        describe(directory, table, forecaster, result)
         if search.storage is None:
             os.replace(storage, directory / "trials.db")
     if as_json:
@@ -83,9 +83,8 @@ def run(table: Table, settings: Settings, search: Search, place: Place, *, as_js
     screen.show("\n" + "\n".join(f"{name.capitalize():9} {result[name]}" for name in ("forecast", "model", "report")))
 
 
-def _search(table: Table, settings: Settings, search: Search, storage: Path, screen: Screen) -> Tuning:
+def _search(table: Table, forecaster: Forecaster, search: Search, storage: Path, screen: Screen) -> Tuning:
     """The search; Ctrl-C ends the command and leaves the finished trials."""
-    forecaster = Forecaster(**vars(settings))
     options: dict[str, Any] = {"space": search.names} if search.names else {}
 
     def told(trial: Trial) -> None:
@@ -100,10 +99,10 @@ def _search(table: Table, settings: Settings, search: Search, storage: Path, scr
         screen.say(f"Interrupted: the finished trials are in {storage}, and the same command goes on with them.")
         raise typer.Exit(INTERRUPTED) from error
     except InputError as error:
-        raise InputError(_with_option(str(error), table)) from error
+        raise InputError(_with_option(str(error), table, forecaster)) from error
 
 
-def _with_option(sentence: str, table: Table) -> str:
+def _with_option(sentence: str, table: Table, forecaster: Forecaster) -> str:
     """What the search complains about is an option of the command line, or else the data."""
     name, colon, rest = sentence.partition(":")
     options = {
@@ -115,7 +114,7 @@ def _with_option(sentence: str, table: Table) -> str:
     }
     if name == "tune":
         return sentence
-    return f"{options[name]}{colon}{rest}" if name in options else with_place(sentence, table)
+    return f"{options[name]}{colon}{rest}" if name in options else with_place(sentence, table, forecaster)
 
 
 def _words(trial: Trial) -> str:

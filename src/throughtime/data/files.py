@@ -21,6 +21,16 @@ _FOREIGN = {
 """How files begin that are often taken for tables."""
 
 
+def check_there(path: Path) -> None:
+    """See that there is a file or a directory of that name.
+
+    Raises:
+        InputError: where there is none; names a similar one.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file{_similar(path)}")
+
+
 def read_bytes(path: Path, wanted: str, kind: str) -> bytes:
     """The content of a file, unpacked where it is gzipped.
 
@@ -32,14 +42,13 @@ def read_bytes(path: Path, wanted: str, kind: str) -> bytes:
     Raises:
         InputError: where there is no such file, or it is empty.
     """
+    check_there(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: name the {kind} file in it")
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file{_similar(path)}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not content.strip():

@@ -11,7 +11,7 @@ from throughtime._errors import InputError
 from throughtime.data.covariates import Exogenous
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from throughtime.data.frequency import Frequency
 
@@ -67,6 +67,19 @@ class Panel:
         """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
         kept = [i for i in range(len(self)) if len(self[i]) > steps]
         return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
+
+    def some(self, kept: Sequence[int]) -> Self:
+        """The panel of some of its series, by their numbers."""
+        return self._of(list(kept), [self[i] for i in kept])
+
+    def steps_behind(self, former: Panel) -> np.ndarray:
+        """Steps of each series behind the end that it has in a former panel; all of a series that is not in it."""
+        ends = np.zeros(len(self), dtype=np.int64)
+        for i, name in enumerate(self.ids):
+            place = former._place(name)
+            if place is not None:
+                ends[i] = self.frequency.steps(self.starts[i], former.starts[place]) + former.lengths[place]
+        return self.lengths - ends
 
     def updated(self, newer: Panel) -> Self:
         """The panel with the rows of another one of the same frequency and columns, which count where both have one."""

@@ -90,7 +90,7 @@ def run(
     check_rivals(against)
     check_workers(workers)
     step = forecaster.horizon if step_size is None else step_size
-    cuts = _cuts(panel, forecaster.horizon, n_windows, step)
+    cuts = _held_out(panel, forecaster.horizon, n_windows, step)
     fresh = type(forecaster)(**forecaster.get_params())
     watching = callbacks if workers is None else ()
     with ordered_map(workers) as each:
@@ -99,6 +99,25 @@ def run(
             [[cut] for cut in cuts] if refit else [cuts],
         )
         return _summary([window for some in windows for window in some], kind)
+
+
+def evaluate(
+    forecaster: Forecaster, panel: Panel, kind: FrameKind, n_windows: int | None, step_size: int | None
+) -> Backtest:
+    """Score a forecaster as it is, over windows of what lies behind the rows that it has learned from."""
+    horizon = forecaster.horizon
+    step = horizon if step_size is None else step_size
+    fresh = panel.steps_behind(forecaster.panel_)
+    fresh -= np.where(fresh == panel.lengths, _least(horizon), 0)  # a series that is new needs a past too
+    most = int(fresh.max())
+    if most < horizon:
+        raise InputError(
+            f"evaluate: expected {horizon} rows or more of a series behind those that the forecaster has learned from, "
+            f"got {max(0, most)}"
+        )
+    cuts = _cuts(horizon, n_windows, step, rows=most, usual=most)
+    parts = [(cut, panel.some(np.flatnonzero(fresh >= cut).tolist())) for cut in cuts]
+    return _summary([_Window.of(forecaster, None, part, part.without_last(cut), cut) for cut, part in parts], kind)
 
 
 def _forecast(
@@ -171,26 +190,35 @@ def check_length(panel: Panel, horizon: int) -> None:
     Raises:
         InputError: where it cannot.
     """
-    _cuts(panel, horizon, None, horizon)
+    _held_out(panel, horizon, None, horizon)
 
 
-def _cuts(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:
-    """How many steps are cut off for each window, the oldest first."""
-    for name, value in (("n_windows", n_windows), ("step_size", step)):
-        if value is not None and value < 1:
-            raise InputError(f"{name}: expected 1 or more, got {value}")
-    longest = int(panel.lengths.max())
-    least = max(2 * horizon, 3)  # steps that must be left to learn from
-    allowed = (longest - least - horizon) // step + 1
-    if allowed < 1:
+def _held_out(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:
+    """The cuts of a backtest: by default at most a third of the history is given to windows."""
+    longest, least = int(panel.lengths.max()), _least(horizon)
+    if longest < least + horizon:
         raise InputError(
             f"backtest: expected at least one series of {least + horizon} steps for a horizon of {horizon}, got "
             f"{longest}; take a shorter horizon"
         )
-    # By default at most a third of the history is given to windows.
-    count = min(_MOST_WINDOWS, allowed, max(1, longest // 3 // step)) if n_windows is None else n_windows
+    usual = min(_MOST_WINDOWS * step, longest // 3)
+    return _cuts(horizon, n_windows, step, rows=longest - least, usual=usual)
+
+
+def _least(horizon: int) -> int:
+    """Steps that must be left before a window."""
+    return max(2 * horizon, 3)
+
+
+def _cuts(horizon: int, n_windows: int | None, step: int, *, rows: int, usual: int) -> list[int]:
+    """How many steps are cut off for each window, the oldest first: of the last `rows`, and of `usual` by default."""
+    for name, value in (("n_windows", n_windows), ("step_size", step)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}: expected 1 or more, got {value}")
+    allowed = (rows - horizon) // step + 1
+    count = min(allowed, max(1, usual // step)) if n_windows is None else n_windows
     if count > allowed:
-        raise InputError(f"n_windows: expected at most {allowed} for series of {longest} steps, got {count}")
+        raise InputError(f"n_windows: expected at most {allowed} for {rows} rows to hold out, got {count}")
     return [horizon + i * step for i in reversed(range(count))]
 
 

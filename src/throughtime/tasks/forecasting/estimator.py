@@ -127,7 +127,7 @@ class Forecaster(BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
         """
-        self._check_settings()
+        self.check_settings()
         panel, self.kind_ = self._panel(df)
         return self.fit_panel(panel, callbacks)
 
@@ -286,7 +286,7 @@ class Forecaster(BaseEstimator):
         Raises:
             InputError: where the series are too short, or a package for `against` or `workers` is not installed.
         """
-        self._check_settings()
+        self.check_settings()
         if df is None:
             self._check_fitted()
             panel, kind = self.panel_, self.kind_
@@ -295,6 +295,23 @@ class Forecaster(BaseEstimator):
         options = {"refit": refit, "memoryless": memoryless, "against": against}
         options |= {"workers": workers, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
+
+    def evaluate(self, df: IntoDataFrame, n_windows: int | None = None, step_size: int | None = None) -> Backtest:
+        """Score the forecaster as it is on rows behind those that it has learned from, beside the naive forecasts.
+
+        Args:
+            df: as for `predict`: later rows of the series, alone or with those of the training, and series that may be
+                new. A row that the forecaster has learned from is never scored.
+            n_windows: windows, the last ones; as many as the later rows allow if None.
+            step_size: steps from one window to the next; the horizon if None.
+
+        Raises:
+            InputError: for data that cannot be used, and where no series has a horizon of later rows.
+        """
+        self._check_fitted()
+        newer, kind = self._read(df)
+        panel = self.panel_.updated(newer)
+        return backtest.evaluate(self, panel, kind, n_windows, step_size)
 
     def cross_validation(
         self,
@@ -427,7 +444,12 @@ class Forecaster(BaseEstimator):
             )
         return panel, kind
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
+        """Refuse settings that cannot be used.
+
+        Raises:
+            InputError: names the first.
+        """
         for name in ("horizon", "hidden_size"):
             _checked_steps(name, getattr(self, name))
         for name in ("lookback", "season"):
@@ -444,6 +466,7 @@ class Forecaster(BaseEstimator):
         if self.covariates is not None and not isinstance(self.covariates, Covariates):
             raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
         _checked_levels(self.levels)
+        seconds_of(self.budget)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

@@ -72,7 +72,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     """
     config, tensors = found.config, found.tensors
     forecaster = Forecaster(**_values(config["settings"]))
-    forecaster._check_settings()  # noqa: SLF001 - the directory may have been written by anyone
+    forecaster.check_settings()
     panel = _panel(config, tensors)
     network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
     calibration = Calibration(

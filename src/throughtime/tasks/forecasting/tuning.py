@@ -119,7 +119,7 @@ def tune(
     check_optuna()
     check_workers(workers)
     check_whole("trials", trials)
-    forecaster._check_settings()  # noqa: SLF001 - before anything is learned
+    forecaster.check_settings()
     panel, kind = read_frame(df, freq=forecaster.freq, missing=forecaster.missing, covariates=forecaster.covariates)
     windows = _windows(panel, forecaster.horizon, n_windows)
     past = panel.without_last(windows * forecaster.horizon)
@@ -229,7 +229,7 @@ def _space(space: dict[str, Values] | Sequence[str], forecaster: Forecaster, pas
                 f"{each!r}"
             )
         for value in each:
-            _candidate(forecaster, {name: value})._check_settings()  # noqa: SLF001 - before anything is learned
+            _candidate(forecaster, {name: value}).check_settings()
     if not values:
         raise InputError("space: expected one setting or more to vary")
     return dict(values)

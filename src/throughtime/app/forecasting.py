@@ -1,0 +1,132 @@
+"""`throughtime train forecast`, and what a trained forecaster can do with fresh rows."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import throughtime
+from throughtime import Forecaster
+from throughtime._errors import InputError
+from throughtime.app import learn
+from throughtime.app.backtest import as_object, show
+from throughtime.app.columns import Columns
+from throughtime.app.forecast import forecast
+from throughtime.app.places import read_run
+from throughtime.app.screen import Screen
+from throughtime.app.tables import read_table, with_future, write_csv
+from throughtime.data.parquet import ParquetSeries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from throughtime.app.tables import Table
+    from throughtime.app.train import Job, Order
+
+OPTIONS = ("horizon", "time", "target", "series", "future_data")
+_COLUMNS = ("time", "target", "series")
+_SETTINGS = [name for name in Forecaster(1).get_params() if name != "covariates"]
+
+
+def train(order: Order) -> int:
+    """The job of `throughtime forecast`, with any setting of the forecaster.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    if order.test is not None:
+        raise InputError(
+            "--test: a forecast is judged by the end of DATA; for later rows there is throughtime evaluate"
+        )
+    settings = {name: order.options[name] for name in ("horizon",) if name in order.options} | order.settings
+    if "horizon" not in settings:
+        raise InputError("--horizon: say how many steps to forecast, such as --horizon 24")
+    forecaster = learn.estimator_of(Forecaster, settings, _SETTINGS)
+    time, target, series = map(order.options.get, _COLUMNS)
+    table = read_table(order.data, Columns(time, target, series))
+    return forecast(table, forecaster, order.place, as_json=order.as_json)
+
+
+def predict(job: Job) -> None:
+    """Forecast what follows fresh rows; columns that are not given are those of the training, where that is known.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    screen = Screen()
+    forecaster = throughtime.load(job.model)
+    table = fresh_table(forecaster, job.model, job.data, job.options, sample=1)  # of a folder the columns alone count
+    if table.source is not None:
+        _predict_all(forecaster, table, job, screen)
+        return
+    future = job.options.get("future_data")
+    table = table if future is None else with_future(table, future)
+    screen.say(*table.notes)
+    try:
+        found = forecaster.predict(table.frame)
+    except InputError as error:
+        raise InputError(f"{job.data}: {error}") from error
+    text = io.StringIO()
+    write_csv(found, text)
+    rows = json.loads(found.with_columns(found["ds"].cast(str)).write_json())
+    size = {"series": found["unique_id"].n_unique(), "horizon": forecaster.horizon}
+    learn.deliver(job, text.getvalue(), screen, "forecast", rows, size)
+
+
+def evaluate(job: Job) -> None:
+    """Score a forecaster as it is on rows behind those that it has learned from.
+
+    Raises:
+        InputError: for whatever a user can mend.
+    """
+    forecaster = throughtime.load(job.model)
+    table = fresh_table(forecaster, job.model, job.data, job.options)
+    screen = Screen()
+    screen.say(*table.notes)
+    try:
+        found = forecaster.evaluate(table.frame)
+    except InputError as error:
+        raise InputError(f"{job.data}: {error}") from error
+    if job.as_json:
+        learn.print_json({"model": str(job.model), **as_object(found)})
+    else:
+        show(screen, found, forecaster.cell)
+
+
+def _predict_all(forecaster: Forecaster, table: Table, job: Job, screen: Screen) -> None:
+    """Forecast all series of a folder, into a Parquet file."""
+    if job.out is None or job.out.suffix != ".parquet":
+        raise InputError(
+            f"--out: expected a Parquet file for forecasts of a folder, such as all.parquet, got {job.out}"
+        )
+    if "future_data" in job.options:
+        raise InputError("--future-data: a folder tells of the future in rows of its own, with an empty target")
+    screen.say(*table.notes[:-1])
+    assert table.source is not None
+    with screen.counting("Forecast", len(table.source)) as told:
+        count = forecaster.predict_parquet(table.source, job.out, overwrite=True, told=told)
+    screen.say(f"Forecast: {job.out}")
+    if job.as_json:
+        size = {"series": count, "horizon": forecaster.horizon}
+        learn.print_json({"model": str(job.model), **size, "forecast": str(job.out)})
+
+
+def fresh_table(
+    forecaster: Forecaster,
+    directory: Path,
+    data: Path,
+    options: dict[str, Any],
+    *,
+    sample: int = ParquetSeries.sample,
+) -> Table:
+    """Fresh rows for a model, with the covariates that it reads and the columns of its training.
+
+    Raises:
+        InputError: for whatever cannot be used.
+    """
+    names = () if forecaster.covariates is None else forecaster.covariates.names
+    known = read_run(directory).get("columns")
+    former = known if isinstance(known, dict) else {}
+    time, target, series = (options.get(name) or former.get(name) for name in _COLUMNS)
+    return read_table(data, Columns(time, target, series, names), sample=sample)

@@ -50,6 +50,30 @@ MUTATIONS = [
         "tasks/test_likelihoods.py::test_a_likelihood_is_that_of_its_distribution[negative_binomial]",
     ),
     Mutation(
+        "tasks/forecasting/calibration.py",
+        "_USUAL * min(saved / _CLEAR, 1.0)",
+        "_USUAL",
+        "tasks/test_calibration.py::test_what_never_beat_the_last_value_gets_next_to_no_weight",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
+        "1 - float(errors.min())",
+        "0 * float(errors.min())",
+        "tasks/test_calibration.py::test_what_adds_to_the_best_naive_forecast_has_a_part_where_little_is_held_out",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "part.without_last(cut), cut) for cut",
+        "part, cut) for cut",
+        "tasks/test_later_rows.py::test_forecasts_are_those_of_predict_before_each_window",
+    ),
+    Mutation(
+        "data/series.py",
+        "former.starts[place]) + former.lengths[place]",
+        "former.starts[place])",
+        "tasks/test_later_rows.py::test_windows_fill_the_later_rows_and_no_row_that_was_learned_from_is_scored",
+    ),
+    Mutation(
         "tasks/forecasting/tuning.py",
         "partial(_tried, past,",
         "partial(_tried, panel,",

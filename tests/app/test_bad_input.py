@@ -44,7 +44,7 @@ OPTIONS = {
     "horizon below 0": (["--horizon=-3"], "--horizon: expected a whole number of 1 or more, got -3"),
     "no such column": (["--target", "salse"], "--target: data.csv has no column salse; did you mean sales?"),
     "no such cell": (["--cell", "grub"], "--cell: expected one of rnn, gru, lstm, got 'grub'"),
-    "no such likelihood": (["--likelihood", "poisson"], "--likelihood: expected one of None, normal, student_t"),
+    "no such likelihood": (["--likelihood", "poisson"], "--likelihood: expected one of normal, student_t"),
     "another frequency": (["--freq", "h"], "--freq: 'h' was asked for"),
     "no such frequency": (["--freq", "often"], "--freq: expected a frequency such as"),
     "missing values, where none are wanted": (["--missing", "error"], "series sales: 1 missing value"),

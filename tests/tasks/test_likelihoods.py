@@ -145,7 +145,7 @@ def test_a_loaded_forecaster_has_the_same_distribution(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "df", "message"),
     [
-        ({"likelihood": "poisson"}, counts(1, 60), "likelihood: expected one of None, normal, student_t, negative_bin"),
+        ({"likelihood": "poisson"}, counts(1, 60), "likelihood: expected one of normal, student_t, negative_bin"),
         (
             {"likelihood": "negative_binomial"},
             seasonal(1, 60),

@@ -13,19 +13,17 @@ from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError
-from throughtime.data.covariates import Covariates
 from throughtime.data.frames import FrameKind, read_frame, read_future
-from throughtime.tasks.forecasting import backtest, learning
+from throughtime.tasks.forecasting import backtest, checks, learning
 from throughtime.tasks.forecasting.calibration import calibrate
-from throughtime.tasks.forecasting.decoders import DECODERS
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.model import Model
-from throughtime.tasks.forecasting.network import CELLS, SeasonNetwork
+from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.forecasting.windows import Store
 from throughtime.tasks.schedules import seconds_of
+from throughtime.tasks.settings import check_whole
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
 
+    from throughtime.data.covariates import Covariates
     from throughtime.data.frames import Data
     from throughtime.data.parquet import ParquetSeries
     from throughtime.data.series import Panel
@@ -153,7 +152,7 @@ class Forecaster(BaseEstimator):
         store = Store(panel, model.plan)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
-        self.take(model, panel, self.history_, [*panel.notes, *_decisions(model, panel)])
+        self.take(model, panel, self.history_, [*panel.notes, *model.decisions(panel)])
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
         schooling = learning.Schooling(updates, gently, seconds=seconds_of(self.budget))
@@ -185,9 +184,10 @@ class Forecaster(BaseEstimator):
             InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
         self._check_fitted()
-        count = self.horizon if horizon is None else _checked_steps("horizon", horizon)
+        count = self.horizon if horizon is None else horizon
+        check_whole("horizon", count)
         panel, kind = self._known(df, future, count)
-        levels = _checked_levels(self.levels if level is None else level)
+        levels = checks.levels_of(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels, count)
         columns = {**_keys(panel, count), "throughtime": forecasts.point.ravel()}
         for each in levels:
@@ -248,7 +248,7 @@ class Forecaster(BaseEstimator):
             A frame of the kind that was given: unique_id, ds, path (from 0 on), throughtime.
         """
         self._check_fitted()
-        paths = _checked_steps("paths", paths)
+        check_whole("paths", paths)
         panel, kind = self._known(df, future, self.horizon)
         courses = self.model_.sample(panel, paths, random_state)
         keys = {
@@ -386,7 +386,7 @@ class Forecaster(BaseEstimator):
         if panel.lengths.max() < 2:
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
         if self.likelihood == "negative_binomial":
-            _check_counts(panel)
+            checks.check_counts(panel)
         started, seconds, preset = time.monotonic(), seconds_of(self.budget), Preset.of(self.preset)
         plan = Plan.of(panel, self.horizon, season=self.season, lookback=self.lookback)
         held_out = plan.held_out(panel)
@@ -409,7 +409,7 @@ class Forecaster(BaseEstimator):
         except training.Interrupted as error:
             history, interruption = error.history, error
         model = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self.take(model, panel, history, [*panel.notes, *_decisions(model, panel)])
+        self.take(model, panel, history, [*panel.notes, *model.decisions(panel)])
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
@@ -450,70 +450,13 @@ class Forecaster(BaseEstimator):
         Raises:
             InputError: names the first.
         """
-        for name in ("horizon", "hidden_size"):
-            _checked_steps(name, getattr(self, name))
-        for name in ("lookback", "season"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
-                raise InputError(f"{name}: expected a whole number of 1 or more or None, got {value!r}")
-        for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES)):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.likelihood not in LIKELIHOODS:
-            known = ", ".join(map(str, LIKELIHOODS))
-            raise InputError(f"likelihood: expected one of {known}, got {self.likelihood!r}")
-        Preset.of(self.preset)
-        if self.covariates is not None and not isinstance(self.covariates, Covariates):
-            raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {self.covariates!r}")
-        _checked_levels(self.levels)
-        seconds_of(self.budget)
+        checks.check(self)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
 
 
-def _check_counts(panel: Panel) -> None:
-    for name, values in zip(panel.ids, panel, strict=True):
-        odd = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
-        if len(odd):
-            raise InputError(
-                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
-                "take another one"
-            )
-
-
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
     """unique_id and ds of the steps behind the end of each series."""
     return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.stamps_behind(count)}
-
-
-def _checked_steps(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
-    return int(value)
-
-
-def _checked_levels(levels: Sequence[Level]) -> list[Level]:
-    found = sorted(set(levels))
-    for level in found:
-        if not 0 < level < 100:
-            raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
-    return found
-
-
-def _decisions(model: Model, panel: Panel) -> list[str]:
-    """What was decided about the data, in plain sentences."""
-    short = [panel.ids[i] for i in np.flatnonzero(model.too_short(panel))]
-    weight, expert = model.calibration.weight, model.calibration.expert.replace("_", " ")
-    notes = []
-    if short:
-        shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
-        notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
-    if weight == 0:
-        notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
-    elif weight < 1:
-        notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
-    if not model.calibration.horizons:
-        notes.append("The data are too short to calibrate the intervals: they are a guess.")
-    return notes

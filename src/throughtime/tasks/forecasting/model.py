@@ -76,6 +76,22 @@ class Model:
     network: SeasonNetwork
     calibration: Calibration
 
+    def decisions(self, panel: Panel) -> list[str]:
+        """What was decided about the data, in plain sentences."""
+        short = [panel.ids[i] for i in np.flatnonzero(self.too_short(panel))]
+        weight, expert = self.calibration.weight, self.calibration.expert.replace("_", " ")
+        notes = []
+        if short:
+            shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
+            notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
+        if weight == 0:
+            notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
+        elif weight < 1:
+            notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
+        if not self.calibration.horizons:
+            notes.append("The data are too short to calibrate the intervals: they are a guess.")
+        return notes
+
     def too_short(self, panel: Panel) -> np.ndarray:
         """Which series know too little for the network: less than two of its steps."""
         return np.array([np.isfinite(values).sum() < 2 * self.plan.block for values in panel])

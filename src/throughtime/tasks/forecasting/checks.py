@@ -1,0 +1,76 @@
+"""What a forecaster refuses before it learns: settings that cannot be used, and values that do not fit them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from throughtime._errors import InputError
+from throughtime.data.covariates import Covariates
+from throughtime.tasks.forecasting.decoders import DECODERS
+from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
+from throughtime.tasks.forecasting.losses import LOSSES
+from throughtime.tasks.forecasting.network import CELLS
+from throughtime.tasks.forecasting.settings import Preset
+from throughtime.tasks.schedules import seconds_of
+from throughtime.tasks.settings import check_choice, check_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.estimator import Forecaster
+
+
+def check(forecaster: Forecaster) -> None:
+    """Refuse settings that cannot be used.
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in ("horizon", "hidden_size"):
+        check_whole(name, getattr(forecaster, name))
+    for name in ("lookback", "season"):
+        if getattr(forecaster, name) is not None:
+            check_whole(name, getattr(forecaster, name))
+    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES)):
+        check_choice(name, getattr(forecaster, name), known)
+    if forecaster.likelihood is not None:
+        check_choice("likelihood", forecaster.likelihood, [name for name in LIKELIHOODS if name is not None])
+    Preset.of(forecaster.preset)
+    if forecaster.covariates is not None and not isinstance(forecaster.covariates, Covariates):
+        raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {forecaster.covariates!r}")
+    levels_of(forecaster.levels)
+    seconds_of(forecaster.budget)
+
+
+def levels_of(levels: Sequence[int | float]) -> list[int | float]:
+    """Levels of intervals in order, each once.
+
+    Raises:
+        InputError: for what is no percentage.
+    """
+    try:
+        found = sorted(set(levels))
+    except TypeError:
+        raise InputError(f"levels: expected percentages such as [80, 95], got {levels!r}") from None
+    for level in found:
+        if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 100:
+            raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
+    return found
+
+
+def check_counts(panel: Panel) -> None:
+    """Refuse values that are no counts.
+
+    Raises:
+        InputError: names the first and its series.
+    """
+    for name, values in zip(panel.ids, panel, strict=True):
+        odd = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
+        if len(odd):
+            raise InputError(
+                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
+                "take another one"
+            )

@@ -57,8 +57,8 @@ def generate(model: Path, wish: Wish, out: Path, *, as_json: bool) -> None:
     if not isinstance(generator, SequenceGenerator):
         raise InputError(f"{model}: expected a model that generates; this one has another task")
     music = generator.unit_ not in UNITS
-    if not music and out.suffix.lower() in MIDI | _PICTURES:
-        raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
+    if str(out) != _STDOUT:
+        _check_kind(out, music=music)
     prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
     options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
     if str(out) == _STDOUT and not music and not as_json:
@@ -79,7 +79,7 @@ def write(out: Path, made: Any, *, given: int = 0) -> None:
     """Write a text or a piece as a file, whole or not at all: what kind of file, its name says.
 
     Raises:
-        InputError: where it cannot be written, or is no kind of file for a piece.
+        InputError: where it cannot be written.
     """
     if not out.absolute().parent.is_dir():
         raise InputError(f"--out: {out} cannot be written: there is no such directory")
@@ -91,11 +91,17 @@ def write(out: Path, made: Any, *, given: int = 0) -> None:
             write_midi(fresh, made)
         elif out.suffix.lower() in _PICTURES:
             plot_piano_roll(made, given=given).savefig(fresh)
-        elif out.suffix.lower() == ".json":
-            fresh.write_text(json.dumps(made) + "\n", encoding="utf-8")
         else:
-            raise InputError(f"--out: {out}: expected a name that ends in .mid, .png, .svg, .pdf or .json for music")
+            fresh.write_text(json.dumps(made) + "\n", encoding="utf-8")
         os.replace(fresh, out)
+
+
+def _check_kind(out: Path, *, music: bool) -> None:
+    kind = out.suffix.lower()
+    if music and kind not in MIDI | _PICTURES | {".json"}:
+        raise InputError(f"--out: {out}: expected a name that ends in .mid, .png, .svg, .pdf or .json for music")
+    if not music and kind in MIDI | _PICTURES:
+        raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
 
 
 def _show(pieces: Iterator[str]) -> None:

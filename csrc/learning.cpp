@@ -46,6 +46,7 @@ class SliceRun {
 
     // The state to go on from, of the weights before the update.
     void carry(const Window& w) const {
+        if (w.carry == w.start) return;
         for (int i = 0; i < l_.depth; ++i) {
             const Layer& layer = l_.layers[i];
             const ptrdiff_t values = rows_.count() * layer.hidden, t = w.carry - w.start - 1;

@@ -132,7 +132,7 @@ int64_t learn(const Learner& learner, nb::list layers, nb::tuple output, const s
         throw std::invalid_argument("expected windows (n, 4), and reports (n, 2) for each batch");
     for (ptrdiff_t i = 0; i < l.window_count; ++i) {
         const Window& w = l.windows[i];
-        if (w.start < 0 || w.loss < w.start || w.loss >= w.stop || w.stop > l.steps || w.carry <= w.start ||
+        if (w.start < 0 || w.loss < w.start || w.loss >= w.stop || w.stop > l.steps || w.carry < w.start ||
             w.carry > w.stop)
             throw std::invalid_argument("expected windows within the sequence");
     }

@@ -33,7 +33,8 @@ class Reader {
     // 16 bits are those of bfloat16.
     explicit Reader(int bits) : code_(bits == 16 ? Tensor::bfloat : Tensor::floating), bits_(bits) {}
 
-    // False where one of them is not what kernels read: of another element type, on another device, or empty.
+    // False where one of them is not what kernels read: of another element type, on another device, empty, or a
+    // stand-in without memory.
     bool look(nb::handle x, nb::tuple weights, Given& to) const {
         if (weights.size() != weights_each && weights.size() != max_directions * weights_each)
             throw std::invalid_argument("expected the weights of one or two directions");
@@ -53,8 +54,9 @@ class Reader {
 
     // Likewise for one tensor.
     bool look(nb::handle object, Tensor& to) const {
-        return view_of(object, to) && to.on_cpu(code_, bits_) && to.count() > 0;
+        return view_of(object, to) && to.data && to.on_cpu(code_, bits_) && to.count() > 0;
     }
+
     // Whether a tensor shows its elements: one that stands for many at once, as while a vmap is going on, does not.
     static bool is_open(nb::handle object) {
         Tensor tensor;
@@ -158,7 +160,9 @@ class Reader {
         for (int64_t i = 0; i < tensor.size(0); ++i)
             for (int64_t j = 0; j < (alone ? 1 : tensor.size(1)); ++j) {
                 const int64_t value = tensor.at<int64_t>()[i * tensor.stride(0) + (alone ? 0 : j * tensor.stride(1))];
-                if (value < 0 || value >= count) throw std::out_of_range("expected class numbers below the outputs");
+                if (value < 0 || value >= count)
+                    throw std::out_of_range("targets: expected class numbers from 0 to " + std::to_string(count - 1) +
+                                            ", got " + std::to_string(value));
             }
         return tensor;
     }

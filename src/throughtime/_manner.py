@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from throughtime._reference import name_of
+from throughtime._reference import ACTIVATIONS, name_of
 
 if TYPE_CHECKING:
     from throughtime._extras import Extras
@@ -31,7 +31,15 @@ class Manner(NamedTuple):
 
     @classmethod
     def of(cls, activation: str | Activation, gate_activation: str | Activation) -> Manner:
-        """That of a scan whose steps are those of its cell alone."""
+        """That of a scan whose steps are those of its cell alone.
+
+        Raises:
+            ValueError: for the name of an activation that there is not.
+        """
+        for what, given in (("activation", activation), ("gate_activation", gate_activation)):
+            if isinstance(given, str) and given not in ACTIVATIONS:
+                known = ", ".join(ACTIVATIONS)
+                raise ValueError(f"{what}: expected one of {known} or a function of a tensor, got {given!r}")
         refused = ""
         if not isinstance(activation, str):
             refused = f"activation {name_of(activation)} is not compiled"

@@ -24,7 +24,7 @@ _NO_TABLES = [False, False, False]  # torch would miss the gradient of an empty 
 
 
 def unfold(
-    kernel: Kernel,
+    name: str,
     x: Tensor,
     state: Sequence[Tensor],
     weights: Sequence[Tensor | None],
@@ -34,20 +34,20 @@ def unfold(
     directions: int,
     clip: tuple[float, bool],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and final states; the arguments are those of `Kernel.forward`, and what backward clips."""
+    """Outputs and final states of a kernel, by its `key`; the arguments are its own, and what backward clips."""
     given = [w for w in weights if w is not None]
     present = [w is not None for w in weights]
     ragged = [t for t in tables if t is not None]
     kinds = [t is not None for t in tables] or _NO_TABLES
     y, *finals, _ = torch.ops.throughtime.scan(
-        x.contiguous(), list(state), given, ragged, key(kernel), present, kinds, reverse, directions, *clip
+        x.contiguous(), list(state), given, ragged, name, present, kinds, reverse, directions, *clip
     )
     return y, tuple(finals)
 
 
-def key(kernel: Kernel) -> str:
-    """Name of a kernel, as an operator can take it."""
-    return f"{kernel.cell} {kernel.activation} {kernel.bits}"
+def key(cell: str, activation: str, bits: int) -> str:
+    """Name of a kernel, as an operator can take it, and as a tracer can make it that cannot look into kernels."""
+    return f"{cell} {activation} {bits}"
 
 
 def _kernel(name: str) -> Kernel:

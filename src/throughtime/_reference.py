@@ -113,6 +113,8 @@ def run(
     gates = len(cell.gates)
     diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
     gain_ih, gain_hh = (None, None) if extras.norm is None else extras.norm[:2]
+    if valid is not None:  # nothing that stands behind the end of a sequence reaches a gradient, not even NaN
+        x = x.masked_fill(~valid.unsqueeze(-1), 0.0)
     x_halves = half(cell, x, weights.weight_ih, weights.bias_ih, gain_ih)
     functions = *activations, extras.squash(activations[0])
 

@@ -10,10 +10,14 @@ are any, and for each direction the fields of `Weights`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
-from torch._C import _functorch, _is_any_autocast_enabled  # pyright: ignore[reportAttributeAccessIssue]
+from torch._C import (
+    _functorch,  # pyright: ignore[reportAttributeAccessIssue]
+    _is_any_autocast_enabled,
+    _len_torch_dispatch_stack,
+)
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
@@ -89,11 +93,12 @@ def unfold(
         y, finals = unfold(cell, x.float(), _widened(state), _widened(weights), ragged, manner, reverse=reverse)
         return y.bfloat16(), tuple(final.bfloat16() for final in finals)
     if kernel is not None:
-        if is_compiling():
+        if _is_traced():
             if _all_alike(x, weights):
                 tables = () if ragged is None else ragged.tables
                 options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
-                return _operator.unfold(kernel, x, state, weights, tables, **options)
+                name = _operator.key(cell.name, cast("str", manner.activation), _BITS[x.dtype])
+                return _operator.unfold(name, x, state, weights, tables, **options)
         else:
             found = _run(kernel, cell, x, state, weights, ragged, manner, reverse=reverse)
             if found is not None:
@@ -111,7 +116,7 @@ def unfold_plain(
     Nothing needs to be checked before: a kernel takes nothing that does not fit. So this is the cheapest way to call
     one.
     """
-    if _is_any_autocast_enabled() or is_compiling():
+    if _is_any_autocast_enabled() or _is_traced():
         return None
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
     if kernel is None or (kernel.bits == 16 and torch.is_grad_enabled()):  # bfloat16 is for inference alone
@@ -171,9 +176,14 @@ def route(cell: Cell, x: Tensor, weights: Tensors, manner: Manner) -> tuple[Kern
         return route(cell, x.float(), _widened(weights), manner)
     if kernel is None:
         return None, reason
-    if _all_alike(x, weights) if is_compiling() else kernel.accepts(x, weights):
+    if _all_alike(x, weights) if _is_traced() else kernel.accepts(x, weights):
         return kernel, ""
     return None, f"the kernel needs tensors of {_name(x.dtype)} on the CPU, none empty"
+
+
+def _is_traced() -> bool:
+    """Whether torch looks at the operators of a call rather than, or besides, at what they compute."""
+    return is_compiling() or _len_torch_dispatch_stack() > 0
 
 
 def _is_widened(kernel: Kernel | None, cell: Cell, given: Tensors, weights: Tensors, manner: Manner) -> bool:
@@ -181,7 +191,7 @@ def _is_widened(kernel: Kernel | None, cell: Cell, given: Tensors, weights: Tens
     if not given[0].is_cpu:
         return False
     training = torch.is_grad_enabled() and _any_requires_grad(*given, *weights)
-    if kernel is not None and not training and not is_compiling():
+    if kernel is not None and not training and not _is_traced():
         return False
     return _compiled(cell, torch.float32, weights, manner)[0] is not None
 
@@ -193,7 +203,8 @@ def _widened(tensors: Tensors) -> Tensors:
 
 def _compiled(cell: Cell, dtype: torch.dtype, weights: Tensors, manner: Manner) -> tuple[Kernel | None, str]:
     """The kernel of a call in an element type, whatever its tensors, or None and the reason."""
-    if _functorch.peek_interpreter_stack() is not None:
+    # Not `is not None`: torch.compile would take that for true.
+    if isinstance(_functorch.peek_interpreter_stack(), _functorch.CInterpreter):
         return None, "a torch.func transform is at work"
     if forward_ad._current_level >= 0:
         return None, "forward-mode differentiation is at work"

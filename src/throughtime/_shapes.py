@@ -58,7 +58,8 @@ class Ragged:
                 f"lengths: expected one whole number for each of the {batch} rows, got {values.dtype} of shape "
                 f"{tuple(values.shape)}"
             )
-        values = values.to(torch.int64).contiguous()
+        # A copy: what a user does to lengths between forward and backward is no business of the gradient.
+        values = values.to(torch.int64, copy=True, memory_format=torch.contiguous_format)
         if torch.compiler.is_compiling():  # nothing may depend on what the lengths are
             return cls(values, values.argsort(descending=True, stable=True))
         if batch and not (int(values.min()) >= 0 and int(values.max()) <= steps):

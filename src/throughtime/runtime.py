@@ -10,6 +10,7 @@ many came before. The state is carried from call to call.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,9 @@ class Stream:
     def step(self, x: ArrayLike) -> np.ndarray:
         """Advance by one step, from x (I) to y (O); a layer without an output layer gives h (H)."""
         y = np.empty(self.output_size, self._dtype)
-        if not (type(x) is np.ndarray and x.dtype is self._dtype and x.shape == (self._inputs,)):
+        if not (
+            type(x) is np.ndarray and x.dtype is self._dtype and x.shape == (self._inputs,) and x.flags.c_contiguous
+        ):
             x = self._read(x, (self._inputs,))
         self._engine.step(x, y)
         return y
@@ -121,7 +124,7 @@ class Stream:
 
     def _read(self, x: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
         given = np.ascontiguousarray(x, self._dtype)
-        if given.shape != shape and given.size != 1:
+        if given.shape != shape and not given.size == math.prod(shape) == 1:
             raise InputError(f"x: expected the shape {shape}, got {given.shape}")
         return given
 

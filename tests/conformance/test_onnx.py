@@ -200,7 +200,7 @@ def test_the_command_line_exports_a_saved_model(tmp_path: Path) -> None:
     given = inputs_of(model.layer, 7, 4, states=False)
     assert_close(in_runtime(tmp_path / "model.onnx", given), ours(model, given), "forward")
     _, said = inside("export", "model", "--to", "onnx", cwd=tmp_path, code=2)
-    assert "exists already" in said
+    assert "model.onnx exists" in said
     _, said = inside("export", "model", "--to", "tflite", cwd=tmp_path, code=2)
     assert "--to: expected onnx, got 'tflite'" in said
 

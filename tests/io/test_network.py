@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from tests.tolerances import assert_close
 
 import throughtime as tt
@@ -119,3 +120,33 @@ def test_what_cannot_be_streamed_or_saved_is_refused(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(tt.InputError, match="damaged"):
         runtime.load(tmp_path / "good")
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    pruned = nn.GRU(3, 5)
+    torch.nn.utils.prune.l1_unstructured(pruned, "weight_hh_l0", 0.5)
+    with pytest.raises(tt.InputError, match="expected the weights of a plain GRU, and weight_hh_l0 is missing"):
+        tt.save(pruned, tmp_path / "pruned")
+    with pytest.raises(tt.InputError, match="expected weights of float32, float64, bfloat16, got float16"):
+        tt.save(nn.GRU(3, 5).half(), tmp_path / "half")
+    with pytest.raises(tt.InputError, match="got a model on the meta device"):
+        tt.save(nn.GRU(3, 5, device="meta"), tmp_path / "meta")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_shared_are_written(tmp_path: Path) -> None:
+    model = nn.GRU(5, 5, num_layers=2)
+    model.weight_hh_l1 = model.weight_hh_l0
+    tt.save(model, tmp_path / "model")
+    x = torch.randn(4, 2, 5)
+    assert_close(tt.load(tmp_path / "model")(x)[0], model(x)[0], "exact")
+
+
+def test_a_stream_takes_vectors_of_any_stride_and_refuses_other_sizes(tmp_path: Path) -> None:
+    tt.save(nn.GRU(3, 5), tmp_path / "model")
+    wide = np.random.default_rng(0).normal(size=(3, 9)).astype(np.float32)
+    one, other = (runtime.load(tmp_path / "model") for _ in range(2))
+    np.testing.assert_array_equal(one.step(wide[:, 0]), other.step(wide[:, 0].copy()))
+    for odd in (1.0, np.ones(1), np.ones((3, 1))):
+        with pytest.raises(tt.InputError, match=r"x: expected the shape \(3,\), got"):
+            one.step(odd)

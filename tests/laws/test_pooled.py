@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from tests.tolerances import assert_close
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import throughtime as tt
 from throughtime import InputError, nn, runtime, training
@@ -60,3 +61,35 @@ def test_what_is_pooled_is_trained_saved_and_where_it_cannot_be_refused(pooling:
         runtime.load(tmp_path / "model")
     with pytest.raises(InputError, match="export: expected pooling 'final'"):
         tt.export(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_sequence_of_no_steps_spoils_nothing(pooling: str) -> None:
+    model = nn.ManyToOne(nn.GRU(3, 5), 2, pooling=pooling)
+    x = torch.randn(4, 2, 3, requires_grad=True)
+    y, _ = model(x, lengths=[4, 0])
+    assert_close(y[1], model.output.bias, "exact")
+    y.sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in (x, *model.parameters()))
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("make", ["many", "final", "mean", "decoder"])
+def test_layouts_take_packed_sequences(make: str, batch_first: bool) -> None:
+    layer = nn.GRU(3, 4, batch_first=batch_first)
+    lengths = torch.tensor([2, 5, 4])
+    x = torch.randn((3, 5, 3) if batch_first else (5, 3, 3))
+    packed = pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
+    if make == "many":
+        model: torch.nn.Module = nn.ManyToMany(layer, 2)
+        y, _ = pad_packed_sequence(model(packed)[0], batch_first=batch_first)
+        real = torch.arange(5).unsqueeze(1) < lengths
+        real = real.T if batch_first else real
+        assert_close(y[real], model(x, lengths=lengths)[0][real], "exact")
+    elif make == "decoder":
+        decoder = nn.GRU(2, 4, batch_first=batch_first)
+        model = nn.EncoderDecoder(layer, decoder, 2, attention="dot")
+        assert_close(model(packed, steps=3), model(x, steps=3, lengths=lengths), "forward")
+    else:
+        model = nn.ManyToOne(layer, 2, pooling=make)
+        assert_close(model(packed)[0], model(x, lengths=lengths)[0], "forward")

@@ -194,3 +194,30 @@ def test_memory_is_bounded_while_lengths_vary(layer: str) -> None:
 
     first = pages_after(2)
     assert pages_after(3) - first < 4096  # 16 MiB
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("as_array", [False, True])
+def test_lengths_that_change_behind_a_call_change_no_gradient(layer: str, as_array: bool) -> None:
+    module, x = getattr(nn, layer)(3, 5), torch.randn(6, 4, 3, requires_grad=True)
+    lengths = torch.tensor([5, 3, 2, 1])
+    (expected,) = torch.autograd.grad(module(x, lengths=[5, 3, 2, 1])[0].sum(), x)
+    y, _ = module(x, lengths=lengths.numpy() if as_array else lengths)
+    lengths -= 1
+    assert_close(torch.autograd.grad(y.sum(), x)[0], expected, "exact")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"layer_norm": True}, {"zoneout": 0.1}, {"activation": torch.sin}], ids="".join
+)
+@pytest.mark.parametrize("layer", ["GRU", "LSTM"])
+def test_no_gradient_comes_from_padding_that_is_no_number(layer: str, options: dict[str, Any]) -> None:
+    module, x = getattr(nn, layer)(3, 5, **options), torch.randn(4, 2, 3)
+    x[2:, 1] = float("nan")
+    x.requires_grad_()
+    y, _ = module(x, lengths=[4, 2])
+    wanted = [x, *module.parameters()]
+    first = torch.autograd.grad(y.square().sum(), wanted, create_graph=True)
+    assert all(bool(g.isfinite().all()) for g in first)
+    second = torch.autograd.grad(sum(g.square().sum() for g in first[1:]), list(module.parameters()))
+    assert all(bool(g.isfinite().all()) for g in second)

@@ -33,7 +33,7 @@ def test_torch_finds_no_fault_in_the_operators(
     state = [drawn(directions, 2, 5) for _ in cell.states if given]
     ragged = [] if lengths is None else [torch.tensor(lengths), torch.tensor(lengths).argsort(descending=True)]
     kinds = [True, True, False] if ragged else [False, False, False]
-    arguments = _operator.key(kernel), present, kinds, False, directions, 0.1, True
+    arguments = _operator.key(kernel.cell, kernel.activation, kernel.bits), present, kinds, False, directions, 0.1, True
     x = drawn(4, 2, 3)
     # What is kept behind the end of a sequence is undefined, so that two calls cannot be compared there.
     checks = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")

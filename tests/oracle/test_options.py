@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from tests.tolerances import assert_close
 
 from throughtime import nn
@@ -95,3 +96,43 @@ def test_a_layer_by_itself_is_replaced_by_a_new_one() -> None:
     ours = nn.replace(layer)
     assert isinstance(ours, nn.GRU)
     assert_close(ours(torch.ones(2, 1, 3)), layer(torch.ones(2, 1, 3)), "forward")
+
+
+def test_layers_of_computed_weights_stay_what_they_are_and_tied_ones_and_hooks_are_kept() -> None:
+    x, heard = torch.randn(4, 2, 5), []
+    tied = torch.nn.Sequential(torch.nn.GRU(5, 5, 2))
+    tied[0].weight_hh_l1 = tied[0].weight_hh_l0
+    tied[0].register_forward_hook(lambda *_: heard.append(1))
+    pruned = torch.nn.Sequential(torch.nn.GRU(5, 5))
+    torch.nn.utils.prune.l1_unstructured(pruned[0], "weight_hh_l0", 0.5)
+    for model, kind in ((tied, nn.GRU), (pruned, torch.nn.GRU)):
+        before = model(x)[0]
+        assert type(nn.replace(model)[0]) is kind
+        assert_close(model(x)[0], before, "forward")
+    assert tied[0].weight_hh_l1 is tied[0].weight_hh_l0
+    assert len(heard) == 2
+
+
+def test_an_activation_may_be_set_at_any_time() -> None:
+    for make, x in ((nn.GRU, torch.randn(4, 2, 3)), (nn.GRUCell, torch.randn(2, 3))):
+        module, other = make(3, 5), make(3, 5, activation="relu")
+        other.load_state_dict(module.state_dict())
+        module.activation = "relu"
+        assert_close(module(x), other(x), "exact")
+        with pytest.raises(ValueError, match="activation: expected one of tanh, relu, sigmoid or a function"):
+            module.activation = "gelu"
+        assert_close(module(x), other(x), "exact")
+        module.activation = torch.sin
+        assert not torch.equal(module(x)[0], other(x)[0])
+        with pytest.raises(ValueError, match="gate_activation: expected one of tanh, relu, sigmoid"):
+            make(3, 5, gate_activation="step")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["orthogonal", "keras", "chrono", "identity"])
+def test_every_initialisation_fills_short_types(name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    short = nn.GRU(3, 8, dtype=dtype, initialization=name)
+    torch.manual_seed(0)
+    plain = nn.GRU(3, 8, initialization=name)
+    torch.testing.assert_close(short.weight_hh_l0.float(), plain.weight_hh_l0, rtol=0, atol=0.01)

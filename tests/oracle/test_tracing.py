@@ -10,7 +10,9 @@ import pytest
 import torch
 import torch.nn.utils.prune
 from tests.tolerances import assert_close
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.func import functional_call, grad, jvp, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from throughtime import nn
 
@@ -28,6 +30,52 @@ def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, **options: An
     finals = finals if isinstance(finals, tuple) else (finals,)
     loss = y.square().sum() + sum(s.sum() for s in finals)
     return [y, *finals, *torch.autograd.grad(loss, [x, *module.parameters()])]
+
+
+def auto(module: Any, x: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return module(x)[0]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    ("options", "call", "scans"),
+    [
+        ({}, lambda module, x: module(x)[0], 1),
+        (STACKED, lambda module, x: module(x.transpose(0, 1))[0], 2),
+        ({}, lambda module, x: module(x, lengths=[2, 1])[0], 1),
+        ({}, lambda module, x: module.step(x[0])[0], 1),
+        ({}, auto, 1),
+    ],
+    ids=["plain", "stacked", "ragged", "step", "autocast"],
+)
+def test_what_is_compiled_is_the_kernel_and_once_for_all_lengths(
+    layer: str, options: dict[str, Any], call: Any, scans: int
+) -> None:
+    torch._dynamo.reset()
+    graphs: list[int] = []
+
+    def note(graph: torch.fx.GraphModule, _: Any) -> Any:
+        graphs.append(sum(str(node.target) == "throughtime.scan" for node in graph.graph.nodes))
+        return graph.forward
+
+    module = getattr(nn, layer)(3, 5, **options)
+    compiled = torch.compile(lambda x: call(module, x), fullgraph=True, dynamic=True, backend=note)
+    for steps in range(4, 14):
+        x = sequence(steps)
+        assert torch.equal(compiled(x), call(module, x)) or call is auto
+    assert graphs == [scans]
+
+
+def test_tensors_that_stand_for_others_are_not_read() -> None:
+    module, x = nn.GRU(3, 5), sequence(4)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        y, _ = module(torch.empty(4, 2, 3))
+    assert (y.shape, type(y)) == ((4, 2, 5), FakeTensor)
+    graph = make_fx(lambda x: module(x)[0])(x)
+    assert torch.equal(graph(2 * x), module(2 * x)[0])
+    with FakeTensorMode():
+        assert nn.LSTM(3, 5)(torch.empty(4, 2, 3))[0].shape == (4, 2, 5)
 
 
 def test_compiled_whole() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -109,7 +110,7 @@ def test_windows_of_any_length_agree_with_plain_loops(layer: str, k1: int, k2: i
     )
     optimizer = torch.optim.SGD(rival.parameters(), lr=0.1)
     for _ in range(2):
-        start, state, covered = 0, None, max(0, min(k2, steps) - k1)
+        start, state, covered = 0, None, k2 - k1
         while covered < steps:
             stop = min(start + k2, steps)
             h, s, first = [], state, None
@@ -142,11 +143,24 @@ def test_one_window_over_everything_is_full_bptt() -> None:
 def test_every_step_from_the_first_loss_on_is_trained_on_once(k1: int, k2: int, steps: int) -> None:
     windows = list(training.TruncatedBPTT(k1, k2).windows(steps))
     covered = [t for window in windows for t in range(window.loss, window.stop)]
-    assert covered == list(range(windows[0].loss, steps))
-    assert windows[0].loss == max(0, min(k2, steps) - k1)
-    for window, following in pairwise(windows):
-        assert window.stop - window.start <= k2
-        assert following.start == window.carry
+    assert covered == list(range(k2 - k1, steps))
+    assert all(window.start == max(0, window.loss + k1 - k2) for window in windows)
+    check_they_hang_together(windows, k2, steps)
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(1, 1), (1, 4), (3, 4), (4, 4), (5, 20)])
+@pytest.mark.parametrize("steps", [1, 4, 11, 25])
+def test_a_piece_that_goes_on_is_trained_on_from_its_first_step(k1: int, k2: int, steps: int) -> None:
+    windows = list(training.TruncatedBPTT(k1, k2).windows(steps, goes_on=True))
+    assert [t for window in windows for t in range(window.loss, window.stop)] == list(range(steps))
+    assert all(window.start == max(0, window.loss + k1 - k2) for window in windows)
+    check_they_hang_together(windows, k2, steps)
+
+
+def check_they_hang_together(windows: list[Any], k2: int, steps: int) -> None:
+    assert all(0 < window.stop - window.start <= k2 for window in windows)
+    assert all(following.start == window.carry for window, following in pairwise(windows))
+    assert all(window.carry == window.stop == steps for window in windows[-1:])
 
 
 def test_impossible_windows_are_refused() -> None:

@@ -62,6 +62,8 @@ def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str 
             f"expected the weights of {len(wanted)} layers and directions of {len(layer.cell.gates)} gates, "
             f"found {len(groups)}: {found}. Choose by name="
         )
+    if not all(weight is None or isinstance(weight, torch.nn.Parameter) for weights in wanted for weight in weights):
+        raise InputError("from_keras: expected a layer of plain weights; remove what prunes or parametrises them first")
     with torch.no_grad():
         for weights, (path, group) in zip(wanted, groups.items(), strict=True):
             for parameter, value in _torch_values(layer, weights, group, path or "from_keras"):
@@ -105,8 +107,8 @@ def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
 def _check(layer: AbstractRecurrent) -> None:
     if not layer.cell.keras_gates:
         raise InputError(f"cell {layer.cell.name!r}: expected one that Keras has: SimpleRNN, GRU or LSTM")
-    if layer.proj_size or layer.options.layer_norm:
-        name = "proj_size" if layer.proj_size else "layer_norm"
+    odd = [name for name in ("layer_norm", "zoneout") if name in layer.options.given()]
+    for name in ["proj_size"] * bool(layer.proj_size) + odd:
         raise InputError(f"{name}: expected a layer without it, since Keras's layers have none")
 
 

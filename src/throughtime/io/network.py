@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
 
 TASK = "network"
+_TYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 _LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 _LAYOUTS = {"OneToOne": nn.OneToOne, "ManyToMany": nn.ManyToMany, "ManyToOne": nn.ManyToOne}
 _OPTIONS = (
@@ -44,10 +45,34 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
         overwrite: replace a model directory of that name.
 
     Raises:
-        InputError: for another model, for activations without a name, or where the directory cannot be written.
+        InputError: for another model, for activations without a name, for weights that such a model does not have (as
+            pruned ones), or where the directory cannot be written.
     """
-    found = checkpoint.Checkpoint({"task": TASK, "network": describe(model)}, dict(model.state_dict()))
+    description = describe(model)
+    # Weights that two layers share are written twice.
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    _check_weights(description, weights)
+    found = checkpoint.Checkpoint({"task": TASK, "network": description}, weights)
     checkpoint.write(directory, found, overwrite=overwrite)
+
+
+def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """Refuse what could not be read again.
+
+    Raises:
+        InputError: names what is missing or too much, or the element type.
+    """
+    if description["dtype"] not in _TYPES:
+        raise InputError(f"save: expected weights of {', '.join(_TYPES)}, got {description['dtype']}")
+    if any(value.is_meta for value in weights.values()):
+        raise InputError("save: expected weights in memory, got a model on the meta device")
+    expected = _made(description).state_dict().keys()
+    odd = sorted(expected ^ weights.keys())
+    if odd:
+        raise InputError(
+            f"save: expected the weights of a plain {description['layer']}, and {odd[0]} is "
+            f"{'missing' if odd[0] in expected else 'none of them'}; remove what prunes or parametrises weights first"
+        )
 
 
 def describe(model: torch.nn.Module) -> dict[str, Any]:
@@ -97,8 +122,14 @@ def stream_of(model: torch.nn.Module) -> Stream:
 
 def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
     """The module that `save` wrote. Sizes are checked against the weights before anything is allocated."""
-    description = found.config["network"]
-    dtype = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}[description["dtype"]]
+    model = _made(found.config["network"])
+    model.load_state_dict(found.tensors, strict=True, assign=True)
+    return model.requires_grad_(requires_grad=True)
+
+
+def _made(description: dict[str, Any]) -> Any:
+    """A network as it is described, without memory."""
+    dtype = _TYPES[description["dtype"]]
     with torch.device("meta"):
         options = dict(description["options"])
         if isinstance(options.get("zoneout"), list):
@@ -108,8 +139,7 @@ def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
             names = ("output_activation", "pooling")
             given = {name: description[name] for name in names if name in description}
             model = _LAYOUTS[description["layout"]](model, description["outputs"], **given)
-    model.load_state_dict(found.tensors, strict=True, assign=True)
-    return model.requires_grad_(requires_grad=True)
+    return model
 
 
 def _name_of(module: torch.nn.Module, known: dict[str, Any]) -> str | None:

@@ -43,7 +43,8 @@ def run_in_time(
 ) -> tuple[Any, ...]:
     """Run a stack of layers on (T, N, I), and give back what `forward` gives, in the form of its input."""
     steps, batch, _ = x.shape
-    mask, reset, every = wanted
+    mask, reset = (flags if flags is None else torch.as_tensor(flags) for flags in wanted[:2])
+    every = wanted.every
     ragged = None if lengths is None else Ragged.padded(lengths, steps, batch)
     if reset is not None and batched and reset.dim() == 1:
         rows = _checked("reset", reset, (batch,)).to(x.device).unsqueeze(-1)

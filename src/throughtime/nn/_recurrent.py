@@ -17,13 +17,12 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from throughtime._extras import Norm
-from throughtime._manner import Manner
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting, unfold_plain
 from throughtime._shapes import Ragged, Weights
+from throughtime.nn._activated import Activated
 from throughtime.nn._checks import check_arguments, check_input, read_state
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
-from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._cell import Cell
+    from throughtime._manner import Manner
     from throughtime.nn.initialization import Initialization
 
     Activation = str | Callable[[Tensor], Tensor]
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
-class AbstractRecurrent(ShownInNotebooks):
+class AbstractRecurrent(Activated):
     """A stack of recurrent layers; torch.nn's constructor arguments, parameter names, layouts and errors."""
 
     _variants: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
@@ -81,8 +81,7 @@ class AbstractRecurrent(ShownInNotebooks):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self.activation: Activation = cell.activations[0] if activation is None else activation
-        self.gate_activation: Activation = gate_activation
+        self.activate(cell.activations[0] if activation is None else activation, gate_activation)
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
         self.options = options
@@ -90,7 +89,6 @@ class AbstractRecurrent(ShownInNotebooks):
         options.check(cell)
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
-        self.manner = Manner.of(self.activation, self.gate_activation)
         self._is_plain = options == Options()
         self._is_single = num_layers == 1 and self._is_plain
         self.register_parameter(_MISSING, None)

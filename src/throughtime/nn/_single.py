@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from throughtime._manner import Manner
 from throughtime._scan import unfold
 from throughtime._shapes import Weights
+from throughtime.nn._activated import Activated
 from throughtime.nn._in_time import unwrapped
-from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn.initialization import initialization_of
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from throughtime.nn.initialization import Initialization
 
 
-class AbstractSingle(ShownInNotebooks):
+class AbstractSingle(Activated):
     """One step of a cell; torch.nn's arguments, parameter names and errors."""
 
     _autocasts = False
@@ -44,9 +43,7 @@ class AbstractSingle(ShownInNotebooks):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        self.activation: Activation = cell.activations[0] if activation is None else activation
-        self.gate_activation: Activation = gate_activation
-        self._manner = Manner.of(self.activation, self.gate_activation)
+        self.activate(cell.activations[0] if activation is None else activation, gate_activation)
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
         shapes = cell.parameter_shapes(input_size, hidden_size, bias=bias, recurrent_bias=recurrent_bias)
@@ -96,7 +93,7 @@ class AbstractSingle(ShownInNotebooks):
             dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
             weights = tuple(w if w is None else w.to(dtype) for w in weights)
-        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self._manner)
+        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self.manner)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return unwrapped(finals)
 

@@ -56,7 +56,7 @@ class Orthogonal:
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
         for gate in weights.weight_hh.chunk(len(cell.gates)):
-            nn.init.orthogonal_(gate)
+            _orthogonal(gate)
         for gate in weights.weight_ih.chunk(len(cell.gates)):
             nn.init.xavier_uniform_(gate)
         _clear_biases(weights)
@@ -70,7 +70,7 @@ class Keras:
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
         nn.init.xavier_uniform_(weights.weight_ih)
-        nn.init.orthogonal_(weights.weight_hh)
+        _orthogonal(weights.weight_hh)
         _clear_biases(weights)
         _set_bias(cell, weights, "f", 1.0)
 
@@ -167,6 +167,14 @@ def initialization_of(initialization: str | Initialization) -> Initialization:
             f"got {initialization!r}"
         )
     return INITIALIZATIONS[initialization]
+
+
+def _orthogonal(weight: Tensor) -> None:
+    """Fill a matrix; in a type in which there is no QR decomposition, with what it is in float32."""
+    if weight.is_meta or weight.dtype not in (torch.bfloat16, torch.float16):
+        nn.init.orthogonal_(weight)
+    else:
+        weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, dtype=torch.float32)))
 
 
 def _given(weights: Weights) -> Iterator[Tensor]:

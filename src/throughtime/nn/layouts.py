@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from throughtime._reference import ACTIVATIONS
 from throughtime.nn._notebook import ShownInNotebooks
@@ -80,10 +81,12 @@ class ManyToMany(AbstractLayout):
     """
 
     def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
-    ) -> tuple[Tensor, Any]:
-        """Map (T, N, I) and a state to (T, N, output_size) and the final state."""
+        self, x: Tensor | PackedSequence, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
+    ) -> tuple[Any, Any]:
+        """Map (T, N, I) and a state to (T, N, output_size) and the final state; a `PackedSequence` to another."""
         h, state = self.layer(x, state, lengths=lengths)
+        if isinstance(h, PackedSequence):
+            return PackedSequence(self.output(h.data), *h[1:]), state
         return self.output(h), state
 
 
@@ -115,9 +118,9 @@ class ManyToOne(AbstractLayout):
         self.pooling = Pooling(layer, pooling)
 
     def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
+        self, x: Tensor | PackedSequence, state: Any = None, *, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, Any]:
-        """Map (T, N, I) and a state to (N, output_size) and the final state."""
+        """Map (T, N, I), or a `PackedSequence`, and a state to (N, output_size) and the final state."""
         h, state = self.layer(x, state, lengths=lengths)
         return self.output(self.pooling(h, state, lengths=lengths)), state
 
@@ -264,7 +267,7 @@ class EncoderDecoder(ShownInNotebooks):
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PackedSequence,
         inputs: Tensor | None = None,
         *,
         steps: int | None = None,
@@ -274,12 +277,14 @@ class EncoderDecoder(ShownInNotebooks):
         """Map (T, N, I) to (F, N, output_size) and the decoder's final state.
 
         Args:
-            x: what the encoder reads.
+            x: what the encoder reads; a `PackedSequence` has its own lengths.
             inputs: what the decoder reads at each of F steps (teacher forcing), or None: its own outputs, zeros first.
             steps: F, where `inputs` is None.
             lengths: valid steps of each row of x.
             forcing: share of `inputs` that are read; the others give way to the decoder's own outputs, see `forced`.
         """
+        if isinstance(x, PackedSequence):
+            x, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
         memory, state = self.encode(x, lengths=lengths)
         if inputs is not None:
             inputs = self.forced(inputs, memory, state, lengths=lengths, share=forcing)

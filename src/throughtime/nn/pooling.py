@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +66,19 @@ class Pooling(nn.Module):
         """Name the kind."""
         return self.kind
 
-    def forward(self, h: Tensor, state: Any, *, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+    def forward(
+        self, h: Tensor | PackedSequence, state: Any, *, lengths: Tensor | Sequence[int] | None = None
+    ) -> Tensor:
         """Map outputs (T, N, D*H), (N, T, D*H) where the layer has its batch first, and the state to (N, D*H).
 
-        Those of a single sequence, (T, D*H), become (D*H,).
+        Those of a single sequence, (T, D*H), become (D*H,). A sequence of no steps becomes zeros, but for 'final'. A
+        `PackedSequence` has its own lengths.
         """
         (layer,) = self._layer
         if self.kind == "final":
             return last_hidden(layer, state)
+        if isinstance(h, PackedSequence):
+            h, lengths = pad_packed_sequence(h, batch_first=layer.batch_first)
         if h.dim() == 2:
             rows = 0 if layer.batch_first else 1
             return self(h.unsqueeze(rows), state, lengths=lengths).squeeze(0)
@@ -81,8 +87,8 @@ class Pooling(nn.Module):
         ends = torch.full((len(h),), h.shape[1]) if lengths is None else torch.as_tensor(lengths)
         behind = (steps >= ends.to(h.device).unsqueeze(1)).unsqueeze(-1)
         if self.kind == "max":
-            return h.masked_fill(behind, -torch.inf).amax(1)
+            return h.masked_fill(behind, -torch.inf).amax(1).masked_fill(behind.all(1), 0.0)
         if self.kind == "mean":
-            return h.masked_fill(behind, 0.0).sum(1) / (~behind).sum(1)
-        weights = self.score(h).masked_fill(behind, -torch.inf).softmax(1)
+            return h.masked_fill(behind, 0.0).sum(1) / (~behind).sum(1).clamp(min=1)
+        weights = self.score(h).masked_fill(behind, -torch.inf).softmax(1).masked_fill(behind, 0.0)
         return (weights * h).sum(1)

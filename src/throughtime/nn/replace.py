@@ -26,7 +26,10 @@ _OURS: dict[type[nn.Module], tuple[Callable[..., nn.Module], tuple[str, ...]]] =
 
 
 def replace(model: nn.Module) -> nn.Module:
-    """Swap every recurrent layer of torch.nn in a model for ours; parameters stay the same objects.
+    """Swap every recurrent layer of torch.nn in a model for ours; parameters stay the same objects, and so do hooks.
+
+    Layers whose weights are computed from other parameters (pruned, normed or otherwise parametrised) stay what they
+    are.
 
     Args:
         model: is changed in place. A layer that stands in it twice stays one layer.
@@ -44,7 +47,7 @@ def replace(model: nn.Module) -> nn.Module:
 
     def ours(module: nn.Module) -> nn.Module:
         if type(module) in _OURS and module not in made:
-            made[module] = _copy(module)
+            made[module] = _copy(module) or module
         return made.get(module, module)
 
     for path, module in list(model.named_modules(remove_duplicate=False)):
@@ -54,11 +57,17 @@ def replace(model: nn.Module) -> nn.Module:
     return ours(model)
 
 
-def _copy(layer: nn.Module) -> nn.Module:
-    """Our layer with the settings, the parameters and the mode of torch's."""
+def _copy(layer: nn.Module) -> nn.Module | None:
+    """Our layer with the settings, the parameters, the hooks and the mode of torch's; None where it has others."""
     make, names = _OURS[type(layer)]
     settings: dict[str, Any] = {name: getattr(layer, name) for name in names}
     copy = make(**settings, device="meta")
-    for name, parameter in layer.named_parameters():
+    parameters = dict(layer.named_parameters(remove_duplicate=False))
+    if parameters.keys() != {name for name, _ in copy.named_parameters()}:
+        return None
+    for name, parameter in parameters.items():
         setattr(copy, name, parameter)
+    for name, hooks in vars(layer).items():
+        if "_hooks" in name and hooks:
+            setattr(copy, name, hooks)
     return copy.train(layer.training)

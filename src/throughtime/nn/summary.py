@@ -115,17 +115,18 @@ def summary(model: nn.Module, x: Tensor | None = None, **options: Any) -> Summar
     outputs: dict[nn.Module, tuple[int, ...]] = {}
     paths: dict[nn.Module, str] = {}
 
-    def note(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def note(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         first = output[0] if isinstance(output, tuple) else output
         if isinstance(first, Tensor):
             outputs[layer] = tuple(first.shape)
-        if isinstance(layer, AbstractRecurrent) and isinstance(inputs[0], Tensor):
-            paths[layer] = which_path(layer, inputs[0])
+        given = inputs[0] if inputs else named.get("input")
+        if isinstance(layer, AbstractRecurrent) and isinstance(given, Tensor):
+            paths[layer] = which_path(layer, given)
 
     if x is not None:
         with ExitStack() as hooks, torch.no_grad():
             for layer in layers.values():
-                hooks.enter_context(layer.register_forward_hook(note))
+                hooks.enter_context(layer.register_forward_hook(note, with_kwargs=True))
             model(x, **options)
     counted: set[Tensor] = set()
     rows = []

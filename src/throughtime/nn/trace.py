@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch.nn.functional import dropout
 
 from throughtime import _reference
 from throughtime._extras import PLAIN
@@ -136,6 +137,8 @@ class _Watcher:
             x = joined[0]
             if noted is not None:
                 noted.append(joined)
+            if self.layer.dropout and number < self.layer.num_layers - 1:
+                x = dropout(x, self.layer.dropout, self.layer.training)
         return x, tuple(torch.stack(states) for states in zip(*finals, strict=True))
 
     def _zeros(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -109,8 +109,10 @@ class TruncatedBPTT:
     t = 0 … n-k run k steps from h_t, take the error at t+k, backpropagate through the k copies, update, carry h_{t+1}.
     And (k, k) cuts the sequence into chunks, (T, T) equals `FullBPTT`.
 
-    Targets before step k2-k1, which no window of full length ends in, are not trained on; a rest of fewer than k1
-    steps at the end is, by a shorter window, so that every later target is in the loss of exactly one update.
+    Targets before step k2-k1, which no window of full length ends in, are not trained on; so a sequence of that length
+    or shorter makes no update. A rest of fewer than k1 steps at the end is trained on, by a shorter window, so that
+    every later target is in the loss of exactly one update. Where a batch goes on from the one before (`Batch.reset`),
+    windows reach back to its beginning at most, and all of its targets are trained on.
 
     Keeps k2·N·H scalars for each layer and kept vector of its cell. Source: Williams and Peng 1990, An Efficient
     Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories. Their original keeps the
@@ -128,10 +130,16 @@ class TruncatedBPTT:
         if not 1 <= self.k1 <= self.k2:
             raise ValueError(f"TruncatedBPTT: expected 1 <= k1 <= k2, got k1={self.k1}, k2={self.k2}")
 
-    def windows(self, steps: int) -> Iterator[Window]:
-        """Windows that end at k2, k2+k1, …, and at the end of the sequence."""
-        start, loss, stop = 0, max(0, min(self.k2, steps) - self.k1), min(self.k2, steps)
-        while stop < steps:
-            yield Window(start, stop, loss, start + self.k1)
-            start, loss, stop = start + self.k1, stop, min(stop + self.k1, steps)
-        yield Window(start, stop, loss, stop)
+    def windows(self, steps: int, *, goes_on: bool = False) -> Iterator[Window]:
+        """Windows that end at k2, k2+k1, …, and at the end of the sequence.
+
+        Args:
+            steps: of the sequence, or of a piece of it.
+            goes_on: whether another piece came before; then shorter windows come first, which end at k1, 2*k1, ….
+        """
+        loss = 0 if goes_on else self.k2 - self.k1
+        while loss < steps:
+            stop = loss + self.k1
+            carry = max(0, stop + self.k1 - self.k2) if stop < steps else steps
+            yield Window(max(0, stop - self.k2), min(stop, steps), loss, carry)
+            loss = stop

@@ -14,8 +14,20 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from throughtime.nn.pooling import Pooling
-from throughtime.training._losses import is_mean
-from throughtime.training._unfold import are_masked, call, detached, targets_in, tensors_of, time_of, valid, within
+from throughtime.training._losses import IGNORED, is_mean
+from throughtime.training._unfold import (
+    are_masked,
+    call,
+    changed,
+    check_one_direction,
+    detached,
+    judged,
+    leading,
+    runs_along,
+    tensors_of,
+    time_of,
+    within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +76,8 @@ class _Sweep:
         self.outputs: list[Tensor] = []
         self.dy: Tensor | None = None
         self.per_step = False
+        # Targets that are ignored lie in some segments and not in others.
+        self.in_parts = is_mean(loss) and (batch.y.is_floating_point() or not bool((batch.y == IGNORED).any()))
 
     def run(self, state: Any) -> Found:
         final = self._forward(state)
@@ -86,7 +100,7 @@ class _Sweep:
                 y, state = self._piece(start, state)
                 if number == 0:
                     self.per_step = self._has_steps(y, self._inputs(start))
-                if self.per_step and not is_mean(self.loss):
+                if self.per_step and not self.in_parts:
                     self.outputs.append(y)
         return state
 
@@ -115,25 +129,24 @@ class _Sweep:
             stop = self._stop(start)
             target = target.narrow(self.time, start, stop - start)
             share = (stop - start) / self.steps
-            if lengths is not None and are_masked(y, target):
+            if lengths is not None and are_masked(y, target, self._inputs(start)):
                 whole, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
                 share = int(lengths.sum()) / max(whole, 1)
         elif start != self.starts[-1]:
             return None
-        y, target = valid(y, target, lengths, self.model)
-        if not target.shape[0]:
+        y, target, count = judged(y, target, self._inputs(start), lengths, self.model)
+        if not count:
             return None
         loss = self.loss(y, target)
         self.total = self.total + share * loss.detach()
-        self.targets += targets_in(y, target)
+        self.targets += count
         return loss, torch.full_like(loss, share)
 
     def _whole_loss(self) -> None:
         """The loss of all outputs, and its gradient with respect to them."""
         y = torch.cat(self.outputs, self.time).requires_grad_()
         self.outputs = [y.detach()]
-        outputs, target = valid(y, self.batch.y, self.batch.lengths, self.model)
-        self.targets = targets_in(outputs, target)
+        outputs, target, self.targets = judged(y, self.batch.y, self.batch.x, self.batch.lengths, self.model)
         self.dy = torch.zeros_like(y)
         if self.targets:
             loss = self.loss(outputs, target)
@@ -156,15 +169,13 @@ class _Sweep:
 
     def _has_steps(self, y: Tensor, x: Tensor) -> bool:
         """Whether there are an output and a target for each step, rather than one for each sequence."""
-        leading = x.dim() - 1
-        whole = self.batch.x.shape[:leading]
-        return y.shape[:leading] == x.shape[:leading] and self.batch.y.shape[:leading] == whole
+        whole = leading(self.batch.x)
+        return runs_along(y, x) and self.batch.y.shape[: len(whole)] == whole
 
 
 def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
     """Steps of a segment; what a step keeps is seen where a budget asks for it."""
-    if any(getattr(module, "bidirectional", False) for module in model.modules()):
-        raise ValueError("CheckpointedBPTT: expected layers in one direction, got a bidirectional one; use FullBPTT()")
+    check_one_direction(model, "CheckpointedBPTT")
     if any(isinstance(module, Pooling) and module.kind != "final" for module in model.modules()):
         raise ValueError("CheckpointedBPTT: expected no pooling over all steps, which no state carries; use FullBPTT()")
     steps = batch.x.shape[time_of(model, batch.x)]
@@ -199,8 +210,7 @@ def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
 
 def _leaf(state: Any) -> Any:
     """A state whose gradient is wanted."""
-    leaves = tuple(s.detach().requires_grad_() for s in tensors_of(state))
-    return leaves if isinstance(state, tuple) else leaves[0] if leaves else None
+    return changed(state, lambda s: s.detach().requires_grad_())
 
 
 def _random_state(x: Tensor) -> tuple[Tensor, ...]:

@@ -13,13 +13,15 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch.nn.modules.module import _has_any_global_hook  # pyright: ignore[reportPrivateUsage]
 
 from throughtime import _kernels
 from throughtime._scan import route
-from throughtime.nn.layouts import ManyToMany, ManyToOne
+from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn.layouts import ManyToMany, ManyToOne, Output
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._general import Updates
-from throughtime.training._losses import LOSSES
+from throughtime.training._losses import IGNORED, LOSSES
 from throughtime.training._precision import Mixed
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _RULES: dict[type, tuple[str, tuple[str, str]]] = {
     torch.optim.AdamW: ("adamw", ("exp_avg", "exp_avg_sq")),
 }
 _REFUSED = ("amsgrad", "maximize", "nesterov", "dampening", "differentiable", "capturable")
+_LOSSES = (("mse", LOSSES["mse"]), ("mse", torch.nn.functional.mse_loss), ("cross_entropy", LOSSES["cross_entropy"]))
 _MOST_LAYERS = 8
 _MOST_WORK = 3_000_000  # products in the output layer of a batch, above which the general path is as fast
 _SECONDS = 0.02  # after which the engine comes back, to listen to Ctrl-C and to tell callbacks
@@ -53,10 +56,11 @@ class Compiled:
         self._model = model
         self._loss = loss
         self._optimizer = optimizer
-        self._rule, self._moments = _RULES[type(optimizer)]
+        rule, self._moments = _RULES[type(optimizer)]
+        self._rule = "adamw" if optimizer.param_groups[0].get("decoupled_weight_decay") else rule
         self.pace = 1  # updates that fit into a moment
         self._bound: _Bound | None = None
-        self._known: dict[tuple[Any, ...], bool] = {}  # whether batches like the last one are covered
+        self._known: dict[tuple[Any, ...], str] = {}  # why batches like the last one are not covered, '' if they are
         self._table: tuple[list[Window], Tensor] | None = None  # the last windows, and as a table
 
     @classmethod
@@ -67,7 +71,7 @@ class Compiled:
         name = _name_of(loss)
         if name is None:
             return None, "the loss is neither 'mse' nor 'cross_entropy'"
-        reason = _refused_optimizer(optimizer) or _refused_model(model, optimizer)
+        reason = refused(model, optimizer)
         if reason:
             return None, reason
         layer: Any = model.layer
@@ -82,14 +86,15 @@ class Compiled:
         assert learner is not None
         return cls(learner, kernels, model, name, optimizer), ""
 
-    def covers(self, batch: Batch) -> bool:
-        """Whether a batch is of the plain kind: as many steps in each row, the weights' element type, small."""
-        x, y = batch.x, batch.y
-        if batch.lengths is not None or x.requires_grad:
-            return False
+    def refuses(self, batch: Batch) -> str:
+        """Why a batch is not of the plain kind (as many steps in each row, the weights' element type, small), or ''."""
+        special = self._special(batch)
+        if special:
+            return special
         kind = _kind(batch)
         if kind not in self._known:
-            self._known = {kind: self._covers(x, y)}
+            plain = self._covers(batch.x, batch.y)
+            self._known = {kind: "" if plain else "a batch is large, or has a shape or type that is not compiled"}
             self.pace = 1
         return self._known[kind]
 
@@ -97,8 +102,20 @@ class Compiled:
         """Whether one batch may be trained on in one go with another, that is covered and begins without a state."""
         if other is batch:
             return True
-        plain = other.lengths is None and other.reset is None and not other.x.requires_grad
-        return plain and _kind(other) == _kind(batch)
+        return other.reset is None and _kind(other) == _kind(batch) and not self._special(other)
+
+    def _special(self, batch: Batch) -> str:
+        if batch.lengths is not None:
+            return "sequences have different lengths"
+        if batch.x.requires_grad:
+            return "inputs want a gradient"
+        if self._loss == "cross_entropy" and bool((batch.y == IGNORED).any()):
+            return "some targets are ignored"
+        return ""
+
+    def bind_again(self) -> None:
+        """Look for the weights and what the optimizer keeps anew: somebody may have put others in their place."""
+        self._bound = None
 
     def _covers(self, x: Tensor, y: Tensor) -> bool:
         weight = self._model.output.weight
@@ -239,9 +256,14 @@ def _kind(batch: Batch) -> tuple[Any, ...]:
 def _name_of(loss: Loss) -> str | None:
     """The objective that the engine knows a loss by."""
     if isinstance(loss, torch.nn.MSELoss):
-        return "mse" if loss.reduction == "mean" else None
-    known = {LOSSES["mse"]: "mse", torch.nn.functional.mse_loss: "mse", LOSSES["cross_entropy"]: "cross_entropy"}
-    return known.get(loss)
+        plain = type(loss) is torch.nn.MSELoss and loss.reduction == "mean" and not _is_changed(loss)
+        return "mse" if plain else None
+    return next((name for name, known in _LOSSES if loss is known), None)
+
+
+def refused(model: nn.Module, optimizer: Optimizer) -> str:
+    """Why a model or an optimizer, as they are now, cannot be trained in the engine, or ''."""
+    return _refused_optimizer(optimizer) or _refused_model(model, optimizer)
 
 
 def _refused_optimizer(optimizer: Optimizer) -> str:
@@ -257,33 +279,53 @@ def _refused_optimizer(optimizer: Optimizer) -> str:
 def _refused_model(model: nn.Module, optimizer: Optimizer) -> str:
     if isinstance(model, Mixed):
         return "products are made in another type than that of the weights"
-    if not isinstance(model, ManyToMany | ManyToOne):
+    if type(model) is not ManyToMany and type(model) is not ManyToOne:
         return "the model is neither ManyToMany nor ManyToOne"
     layer, output = model.layer, model.output
-    if layer.bidirectional or layer.proj_size or layer.num_layers > _MOST_LAYERS:
-        return "the layer is bidirectional, projected or too deep"
-    if {layer.all_weights[0][0].dtype, output.weight.dtype} not in ({torch.float32}, {torch.float64}):
-        return "the weights are neither all float32 nor all float64"
-    if layer.dropout and layer.num_layers > 1:
-        return "there is dropout"
-    if layer.options.given():
-        return "the layer has options that are not compiled"
+    if type(layer).forward is not AbstractRecurrent.forward or type(output) is not Output:
+        return "a layer of the model has a forward of its own"
     if isinstance(model, ManyToOne) and model.pooling.kind != "final":
         return "the outputs of all steps are pooled"
     if output.activation != "identity":
         return "the output has an activation"
-    if any(_has_hooks(module) for module in (model, layer, output)):
+    if _has_any_global_hook() or any(_is_changed(module) for module in (model, layer, output)):
         return "the model has hooks"
+    return _refused_layer(layer) or _refused_parameters(layer, output, optimizer.param_groups[0]["params"])
+
+
+def _refused_layer(layer: AbstractRecurrent) -> str:
+    if layer.bidirectional or layer.proj_size or layer.num_layers > _MOST_LAYERS:
+        return "the layer is bidirectional, projected or too deep"
+    if layer.dropout and layer.num_layers > 1:
+        return "there is dropout"
+    if layer.options.given():
+        return "the layer has options that are not compiled"
+    return ""
+
+
+def _refused_parameters(layer: AbstractRecurrent, output: Output, given: list[nn.Parameter]) -> str:
     own = [*layer.parameters(), *output.parameters()]
-    used = [*(w for number in range(layer.num_layers) for w in layer.weights(number)[0]), output.weight, output.bias]
-    given = optimizer.param_groups[0]["params"]
-    if not {id(w) for w in used if w is not None} == {id(p) for p in own} == {id(p) for p in given}:
+    fields = [*(w for number in range(layer.num_layers) for w in layer.weights(number)[0]), output.weight, output.bias]
+    used = [id(w) for w in fields if w is not None]
+    if not {*used} == {id(p) for p in own} == {id(p) for p in given}:
         return "not all parameters, or others, are trained"
-    if any(not p.requires_grad or not p.is_contiguous() or p._backward_hooks for p in own):  # noqa: SLF001
+    if len({*used}) < len(used):
+        return "a parameter is shared"
+    if {layer.all_weights[0][0].dtype, output.weight.dtype} not in ({torch.float32}, {torch.float64}):
+        return "the weights are neither all float32 nor all float64"
+    if any(not p.requires_grad or not p.is_contiguous() or _is_watched(p) for p in own):
         return "a parameter is frozen, has hooks or is not contiguous"
     return ""
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    # Torch tells of them nowhere else.
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)  # noqa: SLF001
+# Torch tells of hooks nowhere else than in what is not public.
+
+
+def _is_watched(parameter: nn.Parameter) -> bool:
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)  # noqa: SLF001
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Whether a module has hooks, or a forward of its own beside that of its class."""
+    hooks = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+    return "forward" in vars(module) or any(getattr(module, name) for name in hooks)

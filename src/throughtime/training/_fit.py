@@ -12,13 +12,16 @@ import math
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime.data.sequences import Batch
-from throughtime.training._bptt import CheckpointedBPTT, FullBPTT
-from throughtime.training._compiled import Compiled
+from throughtime._shapes import Ragged
+from throughtime.data.sequences import Batch, Batches
+from throughtime.nn.layouts import ManyToOne
+from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
+from throughtime.training._checkpoints import Checkpoints
+from throughtime.training._compiled import Compiled, refused
 from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
@@ -27,7 +30,7 @@ from throughtime.training._precision import Mixed
 from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
 from throughtime.training._team import join
-from throughtime.training._unfold import call, started_from, targets_in, time_of, valid
+from throughtime.training._unfold import call, check_one_direction, judged, leading, started_from, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
     from throughtime.training._bptt import BPTT, Window
-    from throughtime.training._checkpoints import Checkpoints
     from throughtime.training._losses import Loss
     from throughtime.training._stop import Stop
     from throughtime.training._team import Team
@@ -57,7 +59,7 @@ _CALLBACK_SECONDS = 0.1  # within an epoch, callbacks hear no more often than th
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss or a gradient is no number. The model holds the weights of before the update."""
+    """The loss or a gradient is no number. The model holds the best weights so far, or those of before the update."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -90,7 +92,8 @@ def fit(
     Args:
         model: maps (x, state) to (y, state), as the layouts of `throughtime.nn` do; with `FullBPTT` any module that
             maps x to y. Where batches have lengths it is called with `lengths=`.
-        data: (x, y), (x, y, lengths), or anything that gives a `Batch` after the other and can be walked again.
+        data: (x, y), (x, y, lengths), or anything that gives one of these or a `Batch` after the other and can be
+            walked again, as a list or a DataLoader.
         loss: 'mse', 'mae', 'cross_entropy', 'binary_cross_entropy' (of logits), or a function of (y, target).
         bptt: how sequences are cut and how far back gradients reach; `FullBPTT()` if None.
         optimizer: 'sgd', 'adam', 'adamw', 'rmsprop', or a function of the parameters.
@@ -111,6 +114,7 @@ def fit(
 
     Raises:
         ValueError: if data and strategy do not fit, or a name is not known.
+        TypeError: for an optimizer or a schedule that asks for more than gradients, and for what are no checkpoints.
         NonFiniteLoss: at the first loss or gradient that is no number.
         Interrupted: on Ctrl-C.
         ProcessLost: if one of several processes that train together has ended.
@@ -122,12 +126,28 @@ def fit(
     else:
         made = optimizer(model.parameters())
     scheduler = schedule and schedule(made)
+    _check(made, scheduler, clip, checkpoints)
     called = model if precision is None else Mixed(model, precision)
     training = Training(
         model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
     )
     with _seeded(seed):
         return training.run(_batches(data), None if validation is None else _batches(validation), checkpoints)
+
+
+def _check(optimizer: Optimizer, scheduler: LRScheduler | None, clip: float | None, checkpoints: Any) -> None:
+    """Refuse what would fail only later, or do harm without a word."""
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise TypeError("optimizer: expected one that takes a step from one gradient, got LBFGS, which asks for more")
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise TypeError(
+            "schedule: expected one that takes a step after each update, got ReduceLROnPlateau; let a callback lower "
+            "optimizer.param_groups[0]['lr'] by Progress.validation_loss"
+        )
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip: expected a norm above 0 or None, got {clip}")
+    if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
+        raise TypeError(f"checkpoints: expected Checkpoints(directory) or None, got {checkpoints!r}")
 
 
 def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float:
@@ -148,13 +168,15 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
             for batch in _batches(data):
                 state = started_from(state, batch.reset)
                 y, state = call(model, batch.x, state, batch.lengths)
-                y, target = valid(y, batch.y, batch.lengths, model)
-                weight = targets_in(y, target)
-                total += float(function(y, target)) * weight
-                count += weight
+                y, target, weight = judged(y, batch.y, batch.x, batch.lengths, model)
+                if weight:
+                    total += float(function(y, target)) * weight
+                    count += weight
     finally:
         model.train(was_training)
-    return total / max(count, 1)
+    if not count:
+        raise ValueError("data: expected at least one target to evaluate on, got none")
+    return total / count
 
 
 class Training:
@@ -185,10 +207,10 @@ class Training:
         self.callbacks = [] if team.rank else callbacks
         self.team = team
         self.general = General(called, loss, optimizer, bptt, self.clip, team)
-        self.compiled, reason = None, "several processes train together"
+        self.compiled, self.reason = None, "several processes train together"
         if team.size == 1:
-            self.compiled, reason = Compiled.of(called, loss, optimizer, bptt)
-        self.history = History(path=f"general: {reason}" if reason else "compiled")
+            self.compiled, self.reason = Compiled.of(called, loss, optimizer, bptt)
+        self.history = History(path=f"general: {self.reason}" if self.reason else "compiled")
         self.updates = 0
         self.started = self.told = 0.0
         self.best: dict[str, Tensor] | None = None
@@ -206,11 +228,11 @@ class Training:
         try:
             while not self._finished(self._progress(0.0, 0.0)):
                 self._epoch(data, validation)
+            self.keeper.save()
         except KeyboardInterrupt:
             self._restore()
             self.history.stopped = "interrupted"
             raise Interrupted(self.history) from None
-        self.keeper.save()
         self._restore()
         _log.info("stopped after %d epochs: %s", len(self.history), self.history.stopped)
         return self.history
@@ -235,9 +257,9 @@ class Training:
         loss, targets, norms, clipped = now.totals
         done = self.updates - now.updates
         if not done:
-            raise ValueError("data: expected at least one batch of at least one step, got nothing to train on")
+            raise ValueError(f"data: expected at least one batch with a target for {self.bptt}, got none to train on")
         if validation is not None:
-            self.validation_loss = evaluate(self.called, validation, loss=self.loss)
+            self._validate(validation)
         record = Record(
             epoch=len(self.history) + 1,
             updates=self.updates,
@@ -245,7 +267,7 @@ class Training:
             validation_loss=self.validation_loss,
             gradient_norm=norms / done,
             clipped=clipped / done,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             seconds=self.seconds(),
         )
         if validation is not None and (self.history.best is None or record.score < self.history.best.score):
@@ -254,43 +276,68 @@ class Training:
         self.epoch = Epoch()
         self._tell(record.loss, record.gradient_norm, at_once=True)
 
+    def _validate(self, validation: Iterable[Batch]) -> None:
+        try:
+            self.validation_loss = evaluate(self.called, validation, loss=self.loss)
+        except ValueError as error:
+            raise ValueError(f"validation: {error}") from error
+        if not math.isfinite(self.validation_loss):
+            self._restore()
+            raise NonFiniteLoss(
+                f"the validation loss is {self.validation_loss} after epoch {len(self.history) + 1}: {self._held()}. "
+                "Is there a missing value in the validation data?"
+            )
+
     def _windows(self, batch: Batch) -> Iterator[Window]:
-        steps = batch.x.shape[time_of(self.model, batch.x)]
-        windows = self.bptt.windows(steps)
-        if not isinstance(self.bptt, FullBPTT | CheckpointedBPTT):
-            time = time_of(self.model, batch.x)
-            if batch.y.dim() <= time or batch.y.shape[time] != steps:
-                raise ValueError(
-                    f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
-                    f"{tuple(batch.y.shape)}; with one target for each sequence use FullBPTT()"
-                )
-        return windows
+        time = time_of(self.model, batch.x)
+        steps = batch.x.shape[time]
+        if batch.lengths is not None:
+            Ragged.padded(batch.lengths, steps, batch.x.shape[1 - time])  # refuses what are no lengths
+        if isinstance(self.bptt, FullBPTT | CheckpointedBPTT):
+            return self.bptt.windows(steps)
+        whole = leading(batch.x)
+        if batch.y.shape[: len(whole)] != whole or isinstance(self.model, ManyToOne):
+            raise ValueError(
+                f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
+                f"{tuple(batch.y.shape)} for a {type(self.model).__name__}; with one target for each sequence use "
+                "FullBPTT()"
+            )
+        check_one_direction(self.model, self.bptt)
+        if isinstance(self.bptt, TruncatedBPTT):
+            return self.bptt.windows(steps, goes_on=batch.reset is not None and not bool(batch.reset.all()))
+        return self.bptt.windows(steps)
 
     def _updates(self, run: Run, mine: Batch | None, state: Any) -> Iterator[Updates]:
         """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
         windows = self._windows(max(run.batches, key=lambda batch: batch.x.shape[time_of(self.model, batch.x)]))
-        compiled = self._compiled_for(run.batches[0])
-        if compiled is None:
-            own = iter(()) if mine is None else self._windows(mine)
-            for window in windows:
-                done = self.general.update(mine, next(own, None), state)
-                self._check(done, run, [window])
-                if done.targets[0]:
-                    self.updates += 1
-                    if self.scheduler is not None:
-                        self.scheduler.step()
-                state = done.state
-                yield done
-            return
-        while some := list(islice(windows, self._room() if len(run.batches) == 1 else None)):
+        while (compiled := self._compiled_for(run.batches[0])) is not None:
+            some = list(islice(windows, self._room() if len(run.batches) == 1 else None))
+            if not some:
+                return
             done = compiled.updates(run.batches, some, state, scheduler=self.scheduler, clip=self.clip)
             self._check(done, run, some)
             self.updates += len(done.losses)
             state = done.state
             yield done
+        if self.history.path == "compiled":
+            self.history.path = f"general: {self._refused(run.batches[0])}"
+        own = windows if self.team.size == 1 else iter(()) if mine is None else self._windows(mine)
+        for window in windows:
+            done = self.general.update(mine, window if own is windows else next(own, None), state)
+            self._check(done, run, [window])
+            if done.targets[0]:
+                self.updates += 1
+                if self.scheduler is not None:
+                    self.scheduler.step()
+            state = done.state
+            yield done
 
     def _compiled_for(self, batch: Batch) -> Compiled | None:
-        return self.compiled if self.compiled is not None and self.compiled.covers(batch) else None
+        return None if self._refused(batch) else self.compiled
+
+    def _refused(self, batch: Batch) -> str:
+        """Why a batch is not trained on in the engine, or ''."""
+        return self.reason if self.compiled is None else self.compiled.refuses(batch)
 
     def _most(self, batch: Batch) -> int:
         """How many batches like this one may be trained on in one go."""
@@ -299,7 +346,7 @@ class Training:
         if self._compiled_for(batch) is None:
             return self.team.size
         room = self._room()
-        return max(1, room // sum(1 for _ in islice(self._windows(batch), room)))
+        return max(1, room // max(1, sum(1 for _ in islice(self._windows(batch), room))))
 
     def _follow(self, batch: Batch, other: Batch) -> bool:
         return other.reset is None and (self.compiled is None or self.compiled.follows(batch, other))
@@ -324,9 +371,14 @@ class Training:
         self.updates += made
         raise NonFiniteLoss(
             f"the {what} in epoch {len(self.history) + 1}, batch {batch + 1}, "
-            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: the weights from "
-            "before it are kept. A smaller learning rate, clip= or scaled inputs may help"
+            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: {self._held()}. A smaller learning "
+            "rate, clip= or scaled inputs may help"
         )
+
+    def _held(self) -> str:
+        """Which weights the model holds after a failure, in words."""
+        best = None if self.best is None else self.history.best
+        return "the weights from before it are kept" if best is None else f"those of epoch {best.epoch} are kept"
 
     def seconds(self) -> float:
         return self.team.clock() - self.started
@@ -356,6 +408,16 @@ class Training:
             progress = self._progress(loss, norm)
             for callback in self.callbacks:
                 callback(progress)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """See what callbacks have done to the model and its optimizer."""
+        if self.compiled is None:
+            return
+        self.compiled.bind_again()
+        reason = refused(self.called, self.optimizer)
+        if reason:
+            self.compiled, self.reason = None, reason
 
     def _finished(self, now: Progress, criteria: Sequence[Stop] | None = None) -> bool:
         for criterion in self.stop if criteria is None else criteria:
@@ -373,13 +435,37 @@ def _one(_: Batch) -> int:
 
 
 def _batches(data: Data) -> Iterable[Batch]:
-    if isinstance(data, Batch):
-        return [data]
-    if isinstance(data, tuple):
-        return [Batch(*cast("tuple[Tensor, Tensor]", data))]
+    """Data as batches that can be walked again and again."""
+    if isinstance(data, Batch) or (isinstance(data, tuple) and not any(isinstance(part, Batch) for part in data)):
+        return [_batch(data)]
+    if isinstance(data, list | tuple):
+        return [_batch(each) for each in data]
+    if not hasattr(data, "__iter__"):
+        raise ValueError(f"data: expected (x, y), (x, y, lengths) or batches, got {type(data).__name__}")
     if iter(data) is data:
         raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
-    return data
+    return data if isinstance(data, Batches) else _Reading(data)
+
+
+class _Reading:
+    """Batches of a reader of the user's."""
+
+    def __init__(self, data: Iterable[Any]) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(_batch, self._data)
+
+
+def _batch(given: Any) -> Batch:
+    """What a reader gives as a `Batch` of tensors."""
+    if isinstance(given, Batch) and all(part is None or isinstance(part, torch.Tensor) for part in given):
+        return given
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= len(Batch._fields):
+        what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
+        raise ValueError(f"data: expected batches (x, y), (x, y, lengths) or Batch(…), got {what}")
+    x, y, *more = given
+    return Batch(torch.as_tensor(x), torch.as_tensor(y), *(m if m is None else torch.as_tensor(m) for m in more))
 
 
 @contextmanager

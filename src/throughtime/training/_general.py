@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._checkpointed import Found, backpropagate
-from throughtime.training._unfold import call, detached, targets_in, time_of, valid, within
+from throughtime.training._unfold import call, detached, judged, time_of, within
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -80,22 +80,21 @@ class General:
         if isinstance(self._bptt, CheckpointedBPTT):
             found = backpropagate(self._model, batch, state, self._loss, self._bptt)
             return found if batch.reset is not None else found._replace(state=None)
-        y, target, carried = self._unfold(batch, window, state)
-        if target.shape[0] == 0:
+        (y, target, count), carried = self._unfold(batch, window, state)
+        if not count:
             return Found(self._nothing(), 0, carried)
         loss = self._loss(y, target)
         loss.backward()
-        return Found(loss, targets_in(y, target), carried)
+        return Found(loss, count, carried)
 
-    def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Outputs and targets of the loss, and the state to carry on, detached, of the present weights."""
+    def _unfold(self, batch: Batch, window: Window, state: Any) -> tuple[tuple[Tensor, Tensor, int], Any]:
+        """What the loss is taken of, and the state to carry on, detached, of the present weights."""
         x, y, lengths, flags = batch
         model, time = self._model, time_of(self._model, batch.x)
         start, stop, first, carry = window
         if stop - start == x.shape[time] and first == start:
             outputs, state = call(model, x, state, lengths)
-            outputs, targets = valid(outputs, y, lengths, model)
-            return outputs, targets, detached(state) if flags is not None else None
+            return judged(outputs, y, x, lengths, model), detached(state) if flags is not None else None
         pieces, carried = [], None
         for a, b in ((start, carry), (carry, stop)):
             if a < b:
@@ -105,5 +104,5 @@ class General:
         outputs = pieces[-1] if first >= carry < stop else torch.cat(pieces, time)
         kept = stop - first
         outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
-        outputs, targets = valid(outputs, y.narrow(time, first, kept), within(lengths, first, stop), model)
-        return outputs, targets, carried
+        part = y.narrow(time, first, kept), x.narrow(time, first, kept), within(lengths, first, stop)
+        return judged(outputs, *part, model), carried

@@ -80,6 +80,11 @@ class Keeper:
         self.checkpoints = checkpoints
         self.saved = training.team.clock()
 
+    @property
+    def directory(self) -> Any:
+        """Where the checkpoint lies."""
+        return None if self.checkpoints is None else self.checkpoints.directory
+
     def save_if_due(self) -> None:
         if self.checkpoints is not None and self.training.team.clock() - self.saved >= self.checkpoints.seconds:
             self.save()
@@ -95,6 +100,7 @@ class Keeper:
         whole = {
             "model": dict(training.model.state_dict()),
             "optimizer": training.optimizer.state_dict(),
+            "rule": type(training.optimizer).__name__,
             "scheduler": None if training.scheduler is None else _plain(training.scheduler.state_dict()),
             "best": training.best,
             "updates": training.updates,
@@ -122,17 +128,19 @@ class Keeper:
         whole, lines = found
         if len(whole["processes"]) != training.team.size:
             raise InputError(
-                f"{self.checkpoints.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
+                f"{self.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
                 f"expected as many, got {training.team.size}"
             )
+        self._check(whole)
         try:
             training.model.load_state_dict(whole["model"])
             training.optimizer.load_state_dict(whole["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError(f"{self.checkpoints.directory}: the checkpoint of another model: {error}") from error
+            raise InputError(f"{self.directory}: the checkpoint of another model: {error}") from error
         if training.scheduler is not None:
             training.scheduler.load_state_dict(whole["scheduler"])
-        training.history = History.from_lines(lines.splitlines(), whole)
+        # Why the former run ended is for this one's criteria to say again.
+        training.history = History.from_lines(lines.splitlines(), {**whole, "stopped": ""})
         training.best, training.updates = whole["best"], whole["updates"]
         training.validation_loss = whole["validation_loss"]
         training.started = training.team.clock() - whole["seconds"]
@@ -143,6 +151,17 @@ class Keeper:
         else:
             now.resumed = whole["random"]
         _log.info("going on from %s after %d updates", self.checkpoints, training.updates)
+
+    def _check(self, whole: dict[str, Any]) -> None:
+        """Refuse the checkpoint of a training with another optimizer or schedule."""
+        training, rule = self.training, type(self.training.optimizer).__name__
+        found = whole.get("rule", rule)
+        if found != rule:
+            raise InputError(f"{self.directory}: the checkpoint of a training with {found}; expected that, got {rule}")
+        if (training.scheduler is None) != (whole["scheduler"] is None):
+            with_one, without = "a training with a schedule", "one without"
+            has, wanted = (without, with_one) if training.scheduler is not None else (with_one, without)
+            raise InputError(f"{self.directory}: the checkpoint of {has}, and this is {wanted}")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
             f"cross_entropy: expected class numbers of shape {tuple(y.shape[:-1])} for outputs {tuple(y.shape)}, got "
             f"{target.dtype} of shape {tuple(target.shape)}"
         )
-    return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1))
+    return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1), ignore_index=IGNORED)
 
 
 def _binary_cross_entropy(y: Tensor, target: Tensor) -> Tensor:
@@ -40,6 +40,9 @@ def _same_shape(y: Tensor, target: Tensor) -> Tensor:
         raise ValueError(f"targets: expected the shape {tuple(y.shape)} of the outputs, got {tuple(target.shape)}")
     return target
 
+
+IGNORED = -100
+"""The class number of a target that says nothing, as torch has it."""
 
 LOSSES: dict[str, Loss] = {
     "mse": _mse,
@@ -60,4 +63,4 @@ def loss_of(loss: str | Loss) -> Loss:
 
 def is_mean(loss: Loss) -> bool:
     """Whether a loss is known to be a mean over targets that weigh alike, so that it may be taken in parts."""
-    return loss in LOSSES.values()
+    return any(loss is known for known in LOSSES.values())

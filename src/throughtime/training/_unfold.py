@@ -6,13 +6,44 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from throughtime.training._losses import IGNORED
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
 
 def time_of(model: nn.Module, x: Tensor) -> int:
     """The dimension of time."""
-    return 1 if getattr(model, "batch_first", False) and x.dim() > 2 else 0
+    return 1 if getattr(model, "batch_first", False) and len(leading(x)) == 2 else 0
+
+
+def leading(x: Tensor) -> torch.Size:
+    """Steps and rows of inputs, in their order; the steps alone of a single sequence (T, I).
+
+    Whole numbers are tokens, which have no dimension of features.
+    """
+    return x.shape[:2] if x.dim() > 2 or (x.dim() == 2 and not x.is_floating_point()) else x.shape[:1]
+
+
+def runs_along(y: Tensor, x: Tensor) -> bool:
+    """Whether there is an output for each row and step of the inputs, rather than others of the same number.
+
+    Outputs (n, n) of n steps of n rows are n numbers for each row.
+    """
+    steps = leading(x)
+    return y.shape[: len(steps)] == steps and (y.dim() > len(steps) or len({*steps}) > 1)
+
+
+def check_one_direction(model: nn.Module, strategy: object) -> None:
+    """Refuse to cut sequences where a layer reads them from both ends.
+
+    Raises:
+        ValueError: names the strategy.
+    """
+    if any(getattr(module, "bidirectional", False) for module in model.modules()):
+        raise ValueError(f"{strategy}: expected layers in one direction, got a bidirectional one; use FullBPTT()")
 
 
 def call(model: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
@@ -27,40 +58,55 @@ def within(lengths: Tensor | None, start: int, stop: int) -> Tensor | None:
     return None if lengths is None else (lengths - start).clamp(0, stop - start)
 
 
-def valid(y: Tensor, target: Tensor, lengths: Tensor | None, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Outputs and targets without the steps behind the end of a sequence, where there is one for each step."""
-    time = time_of(model, y)
-    if lengths is None or not are_masked(y, target):
-        return y, target
-    steps = torch.arange(y.shape[time], device=y.device)
-    lengths = lengths.to(y.device)
-    real = steps < lengths.unsqueeze(1) if time else steps.unsqueeze(1) < lengths
-    return y[real], target[real]
+def judged(
+    y: Tensor, target: Tensor, x: Tensor, lengths: Tensor | None, model: nn.Module
+) -> tuple[Tensor, Tensor, int]:
+    """Outputs and targets without the steps behind the end of a sequence, and how many targets there are.
 
-
-def are_masked(y: Tensor, target: Tensor) -> bool:
-    """Whether lengths say which of the outputs count: there is a target for each row and step."""
-    return y.dim() > 2 and target.shape[:2] == y.shape[:2]
-
-
-def targets_in(y: Tensor, target: Tensor) -> int:
-    """How many targets there are: one for each row and step, or one for each row, or for each of those that are valid.
-
-    This is what losses are weighed by, in whatever order rows and steps come.
+    There is one for each row and step, or one for each row. By their number losses are weighed, in whatever order rows
+    and steps come. Where outputs do not run along the inputs, `lengths` say nothing about them.
     """
+    if lengths is not None and are_masked(y, target, x):
+        time = time_of(model, x)
+        steps = torch.arange(x.shape[time], device=y.device)
+        lengths = lengths.to(y.device)
+        real = steps < lengths.unsqueeze(1) if time else steps.unsqueeze(1) < lengths
+        y, target = y[real], target[real]
+        return y, target, _heeded(target, target.shape[0])
     if not target.dim():
-        return 1
-    return target.shape[0] * target.shape[1] if are_masked(y, target) else target.shape[0]
+        return y, target, 1
+    for_steps = (y.dim() > 2 or are_masked(y, target, x)) and target.shape[:2] == y.shape[:2]
+    count = target.shape[0] * target.shape[1] if for_steps else target.shape[0]
+    return y, target, _heeded(target, count)
+
+
+def are_masked(y: Tensor, target: Tensor, x: Tensor) -> bool:
+    """Whether lengths can say which outputs count: there are an output and a target for each row and step."""
+    return len(leading(x)) == 2 and runs_along(y, x) and target.shape[:2] == y.shape[:2]
+
+
+def _heeded(target: Tensor, count: int) -> int:
+    """How many of so many targets are not ignored, where they are class numbers."""
+    return count if target.is_floating_point() else count - int((target == IGNORED).sum())
+
+
+def changed(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A state, which may hold states of several layers, with another tensor in place of each."""
+    if state is None:
+        return None
+    return tuple(changed(s, change) for s in state) if isinstance(state, tuple) else change(state)
 
 
 def detached(state: Any) -> Any:
     """The state without its history."""
-    return tuple(s.detach() for s in state) if isinstance(state, tuple) else None if state is None else state.detach()
+    return changed(state, torch.Tensor.detach)
 
 
 def tensors_of(state: Any) -> tuple[Tensor, ...]:
     """The tensors of a state, in their order."""
-    return () if state is None else state if isinstance(state, tuple) else (state,)
+    if isinstance(state, tuple):
+        return tuple(tensor for s in state for tensor in tensors_of(s))
+    return () if state is None else (state,)
 
 
 def started_from(state: Any, reset: Tensor | None) -> Any:
@@ -74,5 +120,4 @@ def started_from(state: Any, reset: Tensor | None) -> Any:
             f"reset: expected one boolean for each of the {rows} rows, got {reset.dtype} of shape {tuple(reset.shape)}"
         )
     keep = ~reset.to(before[0].device).unsqueeze(-1)
-    zeroed = tuple(torch.where(keep, s, 0.0) for s in before)
-    return zeroed if isinstance(state, tuple) else zeroed[0]
+    return changed(state, lambda s: torch.where(keep, s, 0.0))

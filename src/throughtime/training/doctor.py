@@ -17,6 +17,7 @@ from torch.func import jacrev, vmap
 
 from throughtime.nn.trace import watched
 from throughtime.training._losses import loss_of
+from throughtime.training._unfold import judged, runs_along, time_of
 from throughtime.training.verdict import Reach, verdict
 
 if TYPE_CHECKING:
@@ -112,19 +113,34 @@ def doctor(
         history: of the training, for the share of clipped updates.
         options: further arguments of the model, such as `lengths`.
     """
+    lengths = options.get("lengths")
     with torch.enable_grad(), watched(model, probes=True) as seen:
         result = model(x, **options)
         outputs = result[0] if isinstance(result, tuple) else result
         if y is None:
-            time = 1 if getattr(model, "batch_first", False) else 0
-            objective = (outputs.select(time, -1) if outputs.dim() > 2 else outputs).mean()
+            objective = _last(model, x, outputs, lengths).mean()
         else:
-            objective = loss_of(loss)(outputs, y)
+            objective = loss_of(loss)(*judged(outputs, y, x, _tensor(lengths), model)[:2])
         probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
-        gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True) if probes else ()
     pairs = zip(gradients[::2], gradients[1::2], strict=True)
-    layers = [_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
+    layers = [_health(layer, dh, dhidden, _tensor(lengths)) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
     return Diagnosis(layers, None if history is None else clipped_share(history))
+
+
+def _last(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Any) -> Tensor:
+    """The outputs of the last step of each sequence; all, where they do not run along the inputs."""
+    if not runs_along(outputs, x):
+        return outputs
+    time = time_of(model, x)
+    if lengths is None:
+        return outputs.select(time, -1)
+    ends = _tensor(lengths).clamp(min=1) - 1
+    return outputs.transpose(0, time)[ends, torch.arange(len(ends))]
+
+
+def _tensor(lengths: Any) -> Any:
+    return None if lengths is None else torch.as_tensor(lengths)
 
 
 def half_life(norms: np.ndarray) -> float:
@@ -146,13 +162,13 @@ def clipped_share(history: History) -> float | None:
 
 
 @torch.no_grad()
-def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
+def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor, lengths: Tensor | None) -> LayerHealth:
     h = layer.states["h"]
     # In the order of computation: the state before each step, and lag 0 for the step computed last.
-    order = _order(layer)
+    order, late = _order(layer), _late(layer, lengths)
     before = torch.cat([layer.h_0.unsqueeze(0), order(h)[:-1]])
-    shares = torch.einsum("tng,tnh->tgh", order(dhidden), before).flatten(1).norm(dim=1)
-    norms = order(dh).norm(dim=-1).mean(-1)
+    shares = torch.einsum("tng,tnh->tgh", late(order(dhidden)), late(before)).flatten(1).norm(dim=1)
+    norms = _mean_of_those(late(order(dh)).norm(dim=-1), lengths)
     states = norms.flip(0).double().tolist()
     saturation = {
         name: float(((gate < _SATURATED) | (gate > 1 - _SATURATED)).double().mean())
@@ -190,6 +206,27 @@ def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
     radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
     steps = order(torch.arange(len(x)))[chosen].tolist()
     return dict(sorted(zip(steps, radii.tolist(), strict=True)))
+
+
+def _late(layer: LayerTrace, lengths: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """From the order of computation to one in which all sequences end together: lag k is lag k in each."""
+    if lengths is None or layer.name.endswith("reverse"):  # backwards in time they do end together
+        return lambda t: t
+
+    def moved(t: Tensor) -> Tensor:
+        steps = torch.arange(len(t)).unsqueeze(1) - (len(t) - lengths)
+        found = t[steps.clamp(min=0), torch.arange(t.shape[1])]
+        return found * (steps >= 0).unsqueeze(-1)
+
+    return moved
+
+
+def _mean_of_those(norms: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean by step over the sequences that are so long: (T, N) to (T,)."""
+    if lengths is None:
+        return norms.mean(-1)
+    there = (lengths.unsqueeze(0) > torch.arange(len(norms)).flip(0).unsqueeze(1)).sum(1)
+    return norms.sum(-1) / there.clamp(min=1)
 
 
 def _order(layer: LayerTrace) -> Callable[[Tensor], Tensor]:

@@ -105,7 +105,7 @@ class Compiled:
         return other.reset is None and _kind(other) == _kind(batch) and not self._special(other)
 
     def _special(self, batch: Batch) -> str:
-        if batch.lengths is not None:
+        if batch.lengths is not None and bool((batch.lengths < batch.x.shape[self._time]).any()):
             return "sequences have different lengths"
         if batch.x.requires_grad:
             return "inputs want a gradient"

@@ -83,6 +83,8 @@ def _whole(rows: Rows, name: str, counted: pl.Series) -> pl.Series:
     whole = counted.cast(pl.Int64)
     if whole.is_between(1_000_01_01, 3_000_12_31).all():  # 20240131
         return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)(..)$", "$1-$2-$3"))
+    if whole.is_between(1_800_01, 2_200_12).all() and (whole % 100).is_between(1, 12).all():  # 202401
+        return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)$", "$1-$2"))
     for units, unit in _UNIX:
         if whole.is_between(units * _FIRST, units * _LAST).all():
             return pl.Series(whole.to_numpy().astype(f"datetime64[{unit}]").astype("datetime64[us]"))

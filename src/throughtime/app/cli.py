@@ -13,6 +13,10 @@ from typing import Any
 from throughtime._errors import InputError
 
 
+class Stopped(Exception):
+    """Ctrl-C before there was anything to keep: typer would end a verb that is interrupted without a word."""
+
+
 def main() -> None:
     """Run the command line and end the process."""
     try:
@@ -31,7 +35,7 @@ def main() -> None:
 def _fault(error: BaseException) -> tuple[int, str]:
     """The exit code of a fault and what to say about it."""
     match error:
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | Stopped():
             return 130, "interrupted; nothing was written"
         case InputError():
             return 2, str(error)

@@ -6,14 +6,29 @@ What a verb does is imported when it runs, so that help is instant.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from throughtime import __version__
 from throughtime._errors import InputError
+from throughtime.app.cli import Stopped
+
+
+class Verbs(TyperGroup):
+    """The verbs."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Stopped from error
+
 
 app = typer.Typer(
+    cls=Verbs,
     help="Recurrent networks, trained through time.",
     no_args_is_help=True,
     add_completion=False,
@@ -188,7 +203,7 @@ def backtest(
     from throughtime.app.places import check_free
     from throughtime.app.tables import read_table
 
-    check_free(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime import Forecaster
@@ -234,7 +249,7 @@ def compare(
     from throughtime.app.places import check_free
     from throughtime.app.tables import read_table
 
-    check_free(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
     from throughtime import Forecaster

@@ -30,6 +30,9 @@ def forecasters(
 ) -> dict[str, Forecaster]:
     """A forecaster for each cell, decoder and preset, with the settings of one, named after what tells them apart."""
     choices = {"cell": cells, "decoder": decoders, "preset": presets}
+    for name, values in choices.items():
+        if not values:
+            raise InputError(f"--{name}: expected at least one, got none")
     varied = [name for name, values in choices.items() if len(values) > 1] or ["cell"]
     found = {}
     for values in product(*map(dict.fromkeys, choices.values())):
@@ -103,7 +106,8 @@ def _leaderboard(found: Comparison) -> Rows:
     for name, score in found.scores.items():
         spread = [f"{found.spread[name]:.1g}" if name in found.spread else ""] if found.spread else []
         skill = found.skills.get(name)
-        saved = "" if skill is None else f"{skill.value:.0%} ({skill.low:.0%} to {skill.high:.0%})"
+        sure = "" if skill is None or not math.isfinite(skill.low) else f" ({skill.low:.0%} to {skill.high:.0%})"
+        saved = "" if skill is None else f"{skill.value:.0%}{sure}"
         table.add_row(label(name, ""), *(written(score[m]) for m in MEASURES), *spread, saved)
     return table
 

@@ -90,6 +90,7 @@ def _parquet(path: Path, content: bytes) -> Rows:
 
 
 def _csv(path: Path, text: str) -> Rows:
+    text = text if "\n" in text else text.replace("\r", "\n")
     # Lines before the header that are blank are dropped, but keep their number.
     body = text.lstrip("\r\n")
     first = 1 + text[: len(text) - len(body)].count("\n")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime import __version__
 from throughtime._errors import InputError
 from throughtime.app import report
+from throughtime.app.learn import as_option
 from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
 from throughtime.app.tables import Table, write_csv
@@ -127,7 +128,7 @@ def check_against(names: Sequence[str]) -> None:
 def with_place(sentence: str, table: Table, forecaster: Forecaster) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
     options = forecaster.get_params().keys() - {"covariates"} | {"workers"}
-    return f"--{sentence}" if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
+    return as_option(sentence) if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 
 def _result(path: Path, table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:

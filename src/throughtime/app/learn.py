@@ -39,8 +39,14 @@ def estimator_of(made: Callable[..., Any], settings: dict[str, Any], known: list
     try:
         estimator.check_settings()
     except InputError as error:
-        raise InputError(f"--{error}") from error
+        raise InputError(as_option(str(error))) from error
     return estimator
+
+
+def as_option(sentence: str) -> str:
+    """What is wrong with a setting as what is wrong with an option."""
+    name, colon, rest = sentence.partition(":")
+    return f"--{'seed' if name == 'random_state' else name}{colon}{rest}"
 
 
 def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> bool:
@@ -54,7 +60,7 @@ def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> b
             estimator.fit(*given, callbacks=[callback])
     except InputError as error:
         setting = str(error).partition(":")[0]
-        raise InputError(f"--{error}" if setting in estimator.get_params() else f"{path}: {error}") from error
+        raise InputError(as_option(str(error)) if setting in estimator.get_params() else f"{path}: {error}") from error
     except KeyboardInterrupt:
         if not estimator.__sklearn_is_fitted__():
             raise

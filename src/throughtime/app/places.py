@@ -96,15 +96,24 @@ def model_directory(path: Path) -> Path:
     return path / "model" if (path / RUN).is_file() else path
 
 
-def check_free(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse a file that exists, unless it may be replaced. None and '-', the screen, are always free.
+def check_free(out: Path | None, *, overwrite: bool, screen: bool = True) -> None:
+    """Refuse a file that exists, unless it may be replaced, and one in a directory that does not.
+
+    Args:
+        out: the file; None for none, '-' for the screen, which are always free.
+        overwrite: whether it may be replaced.
+        screen: whether there may be '-'.
 
     Raises:
-        InputError: where it is not free.
+        InputError: where it cannot be written.
     """
-    if out is None or str(out) == "-" or not os.path.lexists(out):
+    if out is None or (str(out) == "-" and screen):
         return
-    if not (overwrite and out.is_file()):
+    if str(out) == "-":
+        raise InputError("--out: expected the name of a file, got -, since the screen is for the table")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"--out: {out} cannot be written: there is no directory {out.parent}")
+    if os.path.lexists(out) and not (overwrite and out.is_file()):
         raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
 
 

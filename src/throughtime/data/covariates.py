@@ -8,7 +8,7 @@ in units of how they usually change, or codes of words; and `Exogenous` holds al
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -56,6 +56,8 @@ class Covariates:
         again = [name for i, name in enumerate(self.names) if name in self.names[:i]]
         if again:
             raise InputError(f"covariates: {again[0]} is named twice; a column is either future, past or static")
+        if not isinstance(self.holidays, str):
+            raise InputError(f"covariates: expected a country such as 'DE' as holidays, got {self.holidays!r}")
         if not isinstance(self.calendar, bool):
             raise InputError(f"covariates: expected True or False as calendar, got {self.calendar!r}")
         if self.holidays:
@@ -122,6 +124,20 @@ class Feature:
         order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
         return cls(name, role, categories=tuple(words[order].tolist()))
 
+    def again(self, codes: np.ndarray) -> tuple[Self, np.ndarray]:
+        """What would have been learned of a part of the column, as it was encoded, and new codes for the old ones."""
+        known = codes[np.isfinite(codes)]
+        if not self.categories:
+            flag = self.flag if not len(known) else bool(np.isin(known, (0.0, 1.0)).all())
+            mean, scale = (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
+            return replace(self, flag=flag, mean=mean, scale=scale), np.zeros(0)
+        counts = np.bincount(known.astype(int), minlength=len(self.categories) + 1)[1:]
+        words = np.array(self.categories)
+        order = np.lexsort((words, -counts))[: int((counts > 0).sum())]
+        table = np.zeros(len(words) + 1)
+        table[order + 1] = np.arange(len(order)) + 1
+        return replace(self, categories=tuple(words[order].tolist()) or ("",)), table
+
     def encode(self, cells: list[Any]) -> np.ndarray:
         """Numbers as they are, words as codes from 1 on, 0 for a word never seen in training; NaN where empty.
 
@@ -176,6 +192,24 @@ class Exogenous:
     def all_features(self) -> list[Feature]:
         """The features of columns, and those of the calendar."""
         return [*self.features, *(Feature(name, "future", flag=True) for name in self.calendar.names)]
+
+    def learned_before(self, lengths: np.ndarray, ahead: int) -> Self:
+        """The columns as they would have been learned from some steps of each series.
+
+        Args:
+            lengths: how many steps.
+            ahead: how many more of those that are known in advance.
+        """
+        features, values = [], self.values.copy()
+        for c, feature in enumerate(self.features):
+            more = ahead if feature.role == "future" else 0
+            seen = [self[i][: length + more, c] for i, length in enumerate(lengths)]
+            learned, table = feature.again(np.concatenate(seen))
+            features.append(learned)
+            if len(table):
+                known = np.isfinite(values[:, c])
+                values[known, c] = table[values[known, c].astype(int)]
+        return replace(self, features=features, values=values)
 
     def kept(self, series: list[int]) -> Self:
         """Those of some series alone."""

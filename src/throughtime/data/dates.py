@@ -19,7 +19,7 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _MONTHS = ("%b %Y", "%B %Y", "%b-%Y", "%Y-%b", "%b-%y", "%m/%Y", "%Y/%m")
 _FORMS = ("%Y-%m-%d %H:%M:%S", *(day + time for time in _TIMES for day in _DAYS), *_MONTHS, "%G-W%V-%u")
 _QUARTER = re.compile(r"(\d{4})[-/ ]?Q([1-4])|Q([1-4])[-/ ]?(\d{4})", re.IGNORECASE)
-_OFFSET = re.compile(r"(.*\d:\d\d(?:[:.]\d+)*) ?([+-]\d\d):?(\d\d)")
+_OFFSET = re.compile(r"(.*\d:\d\d(?:[:.]\d+)*) ?([+-]\d\d)(?::?(\d\d))?")
 _WEEK = re.compile(r"(\d{4})[-/ ]?W(\d{1,2})", re.IGNORECASE)
 
 
@@ -81,7 +81,7 @@ def _without_periods(text: str) -> str:
 
 def _minutes(offset: re.Match[str]) -> int:
     """From UTC to the time of the place."""
-    hours, minutes = int(offset[2]), int(offset[3])
+    hours, minutes = int(offset[2]), int(offset[3] or 0)
     return 60 * hours + (-minutes if offset[2].startswith("-") else minutes)
 
 

@@ -14,6 +14,8 @@ from throughtime.data.parquet import ParquetSeries
 from throughtime.data.rows import Rows, panel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import narwhals as nw
     from narwhals.typing import EagerAllowed, IntoDataFrame
 
@@ -36,11 +38,14 @@ class FrameKind:
         backend: 'pandas', 'polars' or 'pyarrow'.
         dates: 'date', 'datetime' or 'integer'.
         timezone: of the dates, '' for none.
+        in_utc: whether dates with a time zone are read as instants, which shifts them to UTC; else as the days of the
+            place, of 23 to 25 hours.
     """
 
     backend: str = "pandas"
     dates: str = "datetime"
     timezone: str = ""
+    in_utc: bool = False
 
     def __post_init__(self) -> None:
         if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
@@ -56,7 +61,10 @@ class FrameKind:
                 continue
             if self.dates == "date" and self.backend != "pandas":
                 frame = frame.with_columns(nw.col(name).cast(nw.Date))
-            if self.timezone:
+            if self.timezone and self.in_utc:
+                utc = nw.col(name).dt.replace_time_zone("UTC")
+                frame = frame.with_columns(utc.dt.convert_time_zone(self.timezone))
+            elif self.timezone:
                 frame = frame.with_columns(nw.col(name).dt.replace_time_zone(self.timezone))
         return frame.to_native()
 
@@ -69,6 +77,7 @@ def read_frame(
     covariates: Covariates | None = None,
     known: Exogenous | None = None,
     grid: Frequency | None = None,
+    ids: Sequence[Any] = (0,),
 ) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
@@ -79,6 +88,8 @@ def read_frame(
         covariates: more columns to read.
         known: columns to read and to encode as in training, in place of `covariates`.
         grid: as for `panel`.
+        ids: what series are called that are known already: whole numbers and their texts are the same, and a frame
+            without names is the only one of them.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
@@ -87,7 +98,7 @@ def read_frame(
 
     if isinstance(df, ParquetSeries):
         names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
-        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known, "grid": grid}
+        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known, "grid": grid, "ids": ids}
         found, kind = read_frame(df.sampled(names), **options)
         return replace(found, notes=[df.note, *found.notes]), kind
     frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
@@ -96,8 +107,10 @@ def read_frame(
         raise InputError(f"column y: expected numbers, got {y.dtype}")
     values = y.cast(nw.Float64).to_numpy().astype(np.float64)
     beside = _beside(frame, covariates or Covariates(), known)
-    found = panel(_ids(frame), _stamps(frame["ds"]), values, freq=freq, missing=missing, beside=beside, grid=grid)
-    return found, _kind(frame)
+    kind = _kind(frame)
+    stamps = _stamps(frame["ds"], in_utc=kind.in_utc)
+    found = panel(_ids(frame, ids), stamps, values, freq=freq, missing=missing, beside=beside, grid=grid)
+    return found, kind
 
 
 def read_future(df: IntoDataFrame, past: Panel) -> Panel:
@@ -115,8 +128,8 @@ def read_future(df: IntoDataFrame, past: Panel) -> Panel:
     for c, feature in enumerate(features):
         if feature.role == "future":
             cells[:, c] = feature.encode(frame[feature.name].to_list())
-    ids = _ids(frame) if "unique_id" in frame.columns else np.repeat(np.array(past.ids[:1]), len(frame))
-    return past.with_future(ids, _stamps(frame["ds"]), cells)
+    kind = _kind(frame)
+    return past.with_future(_ids(frame, past.ids), _stamps(frame["ds"], in_utc=kind.in_utc), cells)
 
 
 def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.DataFrame:
@@ -159,25 +172,33 @@ def _kind(frame: nw.DataFrame) -> FrameKind:
     ds = frame["ds"].dtype
     dates = "integer" if ds.is_numeric() else "date" if ds == nw.Date else "datetime"
     timezone = ds.time_zone if isinstance(ds, nw.Datetime) else None
-    return FrameKind(frame.implementation.value, dates, timezone or "")
+    in_utc = False
+    if timezone:
+        local = frame["ds"].drop_nulls().dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+        in_utc = bool((local != local.astype("datetime64[D]")).any())
+    return FrameKind(frame.implementation.value, dates, timezone or "", in_utc)
 
 
-def _ids(frame: nw.DataFrame) -> np.ndarray:
-    """The series of each row: whole numbers stay such, all else is text."""
+def _ids(frame: nw.DataFrame, known: Sequence[Any] = (0,)) -> np.ndarray:
+    """The series of each row: whole numbers stay such, all else is text, unless they are known as the other."""
     if "unique_id" not in frame.columns:
-        return np.zeros(len(frame), dtype=np.int64)
+        return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
     column = frame["unique_id"]
     if column.null_count():
         raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
+    as_texts = all(isinstance(name, str) for name in known)
     if column.dtype.is_integer():
-        return column.to_numpy()
+        numbers = column.to_numpy()
+        return numbers.astype(str) if as_texts else numbers
     # The rows of a series mostly lie together: one text for all of them.
     heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
     names = np.array([str(name) for name in column[heads.tolist()].to_list()])
+    if not as_texts and {*map(str, known)} & {*names.tolist()} and all(name.isdecimal() for name in names):
+        names = names.astype(np.int64)
     return np.repeat(names, np.diff(heads, append=len(column)))
 
 
-def _stamps(ds: nw.Series) -> np.ndarray:
+def _stamps(ds: nw.Series, *, in_utc: bool = False) -> np.ndarray:
     import narwhals as nw
 
     if ds.null_count():
@@ -191,5 +212,6 @@ def _stamps(ds: nw.Series) -> np.ndarray:
     if not ds.dtype.is_temporal():
         return parse_dates(ds.to_list())
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
+        ds = ds.dt.convert_time_zone("UTC") if in_utc else ds
         ds = ds.dt.replace_time_zone(None)
     return ds.to_numpy().astype("datetime64[us]")

@@ -114,12 +114,10 @@ class ParquetSeries:
             if drawn[first : last + 1].any()
             for batch, runs in self._numbered(file, group, first, beside)
         ]
-        return pa.Table.from_batches(found).combine_chunks()
+        return _joined(found)
 
     def parts(self, beside: Sequence[str] = ()) -> Iterator[Part]:
         """All rows, some whole series at a time."""
-        import pyarrow as pa
-
         assert len(self)  # the series lie together
         waiting, where, wanted = [], self.files[0], _PART
         for file in self.files:
@@ -128,14 +126,14 @@ class ParquetSeries:
                 waiting.append(batch)
                 if sum(map(len, waiting)) < wanted:
                     continue
-                table = pa.Table.from_batches(waiting).combine_chunks()
+                table = _joined(waiting)
                 last = int(np.flatnonzero(_heads(table.column(0), None)[0])[-1])
                 wanted = 2 * len(table) if not last else _PART  # a series longer than a part
                 if last:
                     yield Part(table.slice(0, last), where, file)
                     waiting, where = table.slice(last).to_batches(), file
         if waiting:
-            yield Part(pa.Table.from_batches(waiting).combine_chunks(), where, self.files[-1])
+            yield Part(_joined(waiting), where, self.files[-1])
 
     @cached_property
     def _chosen(self) -> np.ndarray:
@@ -266,3 +264,11 @@ def _arrow() -> Any:
             "ParquetSeries: needs pyarrow, which is not installed: pip install 'throughtime[parquet]'"
         ) from error
     return pa
+
+
+def _joined(batches: list[Any]) -> Any:
+    """Batches as one table; whole numbers become others where a file has such."""
+    import pyarrow as pa
+
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()

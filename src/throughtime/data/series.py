@@ -63,6 +63,22 @@ class Panel:
         steps = self.lengths[:, None] + np.arange(count)
         return self.frequency.stamps(np.repeat(self.starts, count), steps.ravel())
 
+    def learned_before(self, steps: int, ahead: int) -> Self:
+        """The panel with its columns as they were learned `steps` steps ago, with those known `ahead` in advance."""
+        if not self.exogenous.features:
+            return self
+        return replace(self, exogenous=self.exogenous.learned_before(np.maximum(self.lengths - steps, 0), ahead))
+
+    def at_pace(self, frequency: Frequency) -> Self:
+        """The panel with another frequency, where that gives its steps the same dates: both count months."""
+        if {frequency.unit, self.frequency.unit} != {"MS", "ME"} or frequency.count != self.frequency.count:
+            return self
+        for start, length in zip(self.starts, self.lengths, strict=True):
+            ours, theirs = (each.stamps(start, np.arange(length)) for each in (self.frequency, frequency))
+            if not np.array_equal(ours, theirs):
+                return self
+        return replace(self, frequency=frequency)
+
     def without_last(self, steps: int) -> Self:
         """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
         kept = [i for i in range(len(self)) if len(self[i]) > steps]
@@ -91,6 +107,8 @@ class Panel:
             start = min(panel.starts[i] for panel, i in parts)
             starts.append(start)
             shifts = [int(self.frequency.steps(start, panel.starts[i])) for panel, i in parts]
+            for (panel, i), shift in zip(parts, shifts, strict=True):
+                self._check_date(name, start, shift, panel.starts[i])
             values.append(_overlaid([panel[i][:, None] for panel, i in parts], shifts)[:, 0])
             if self.exogenous.features:
                 courses.append(_overlaid([panel.exogenous[i] for panel, i in parts], shifts))
@@ -99,6 +117,13 @@ class Panel:
             exogenous = exogenous.of(exogenous.features, courses, exogenous.calendar)
         merged = replace(self, ids=ids, starts=np.array(starts), exogenous=exogenous, notes=[*newer.notes])
         return merged._of(list(range(len(ids))), values)  # noqa: SLF001 - a panel of its own making
+
+    def _check_date(self, name: Any, start: Any, shift: int, stamp: Any) -> None:
+        if self.frequency.stamps(start, np.array([shift]))[0] != stamp:
+            raise InputError(
+                f"df, series {name}: {show(stamp)} is not one of its dates, which come {self.frequency.words} from "
+                f"{show(start)} on"
+            )
 
     def _place(self, name: Any) -> int | None:
         return self.ids.index(name) if name in self.ids else None

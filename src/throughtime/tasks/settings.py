@@ -18,6 +18,19 @@ def check_whole(name: str, value: Any, least: int = 1) -> None:
         raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
 
 
+def check_seed(value: Any) -> None:
+    """Refuse what is no seed."""
+    check_whole("random_state", value, 0)
+    if value >= 2**63:
+        raise InputError(f"random_state: expected a whole number below 2**63, got {value}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name}: expected True or False, got {value!r}")
+
+
 def check_share(name: str, value: Any) -> None:
     """Refuse what is no number from 0 up to, but without, 1."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:

@@ -14,6 +14,7 @@ from throughtime.tasks.forecasting.baselines import BASELINES, baselines
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
 from throughtime.tasks.forecasting.skill import Skill, by_series
+from throughtime.tasks.settings import check_whole
 from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _forecast(
     cuts: list[int],
 ) -> list[_Window]:
     """Windows of a network that has learned from what lies before the first of them."""
+    # What is known beside the values is learned from the past too: no code of a word tells of what came later.
+    panel = panel.learned_before(cuts[0], forecaster.horizon)
     settings, past = forecaster.get_params(), panel.without_last(cuts[0])
     trained = type(forecaster)(**settings).fit_panel(past, callbacks)
     rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
@@ -213,8 +216,8 @@ def _least(horizon: int) -> int:
 def _cuts(horizon: int, n_windows: int | None, step: int, *, rows: int, usual: int) -> list[int]:
     """How many steps are cut off for each window, the oldest first: of the last `rows`, and of `usual` by default."""
     for name, value in (("n_windows", n_windows), ("step_size", step)):
-        if value is not None and value < 1:
-            raise InputError(f"{name}: expected 1 or more, got {value}")
+        if value is not None:
+            check_whole(name, value)
     allowed = (rows - horizon) // step + 1
     count = min(allowed, max(1, usual // step)) if n_windows is None else n_windows
     if count > allowed:
@@ -246,7 +249,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     places = np.stack([np.unique(ids, return_inverse=True)[1], codes], 1)
     skills = {name: Skill.of(errors[_OURS], errors[name], name, places) for name in {rival, "naive"}}
     known = np.isfinite(y)
-    coverage = {level: float(((y >= lo) & (y <= hi))[known].mean()) for level, (lo, hi) in bounds.items()}
+    coverage = {level: _mean(((y >= lo) & (y <= hi))[known]) for level, (lo, hi) in bounds.items()}
     msis = {b: _mean(metrics.interval_score(y, low, high, b) / scale[:, 0]) for b, (low, high) in bounds.items()}
     pinball = {
         share: _mean(np.concatenate([w.pinball[share] for w in windows]) / scale[:, 0]) for share in windows[0].pinball
@@ -285,6 +288,8 @@ def _verdict(scores: dict[str, dict[str, float]], windows: int, skills: dict[str
     errors = {name: score[measure] for name, score in scores.items()}
     best = min((name for name in BASELINES), key=lambda name: errors[name])
     held_out = f"on {windows} held-out window{'s' if windows > 1 else ''}"
+    if not np.isfinite(errors[best]):
+        return f"No value is known {held_out}: nothing can be said of the network."
     if not errors[best] > 0:
         return f"{BASELINES[best].capitalize()} is exact {held_out}: nothing is left for a network to learn."
     gains = {name: 1 - errors[_OURS] / errors[name] for name in ("seasonal_naive", best)}

@@ -14,7 +14,7 @@ from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.network import CELLS
 from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_whole
+from throughtime.tasks.settings import check_choice, check_seed, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,9 @@ def check(forecaster: Forecaster) -> None:
     Preset.of(forecaster.preset)
     if forecaster.covariates is not None and not isinstance(forecaster.covariates, Covariates):
         raise InputError(f"covariates: expected Covariates(future=[…], …) or None, got {forecaster.covariates!r}")
+    if forecaster.freq is not None and not isinstance(forecaster.freq, str):
+        raise InputError(f"freq: expected a name such as 'h' or None, got {forecaster.freq!r}")
+    check_seed(forecaster.random_state)
     levels_of(forecaster.levels)
     seconds_of(forecaster.budget)
 

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     Level = int | float
 
 
+_LEARNED = ("horizon", "cell", "hidden_size", "decoder", "likelihood", "covariates")
+"""Settings that a fitted network has the shape of."""
+
+
 class Forecaster(BaseEstimator):
     """Forecast many series with one recurrent network that starts as a mixture of naive forecasts.
 
@@ -377,6 +381,7 @@ class Forecaster(BaseEstimator):
         self.network_ = model.network
         self.freq_, self.season_, self.series_ = panel.frequency.name, model.plan.season, list(panel.ids)
         self.block_ = model.plan.block
+        self.learned_ = {name: getattr(self, name) for name in _LEARNED}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -436,7 +441,9 @@ class Forecaster(BaseEstimator):
         """Fresh data for what was trained."""
         known = self.panel_.exogenous
         grid = self.panel_.frequency if self.panel_.irregular else None
-        panel, kind = read_frame(df, freq=self.freq, missing=self.missing, known=known, grid=grid)
+        options = {"freq": self.freq, "missing": self.missing, "known": known, "grid": grid}
+        panel, kind = read_frame(df, **options, ids=self.panel_.ids)
+        panel = panel.at_pace(self.panel_.frequency)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
@@ -455,6 +462,11 @@ class Forecaster(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
+        for name, value in self.learned_.items():
+            if getattr(self, name) != value:
+                raise InputError(
+                    f"{name}: was {value!r} when it learned and is {getattr(self, name)!r}: call fit again"
+                )
 
 
 def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:

@@ -16,8 +16,8 @@ class Skill:
     Attributes:
         against: name of the other forecast.
         value: 1 - error / error of the other, over all series and windows.
-        low: lower end of the interval.
-        high: upper end of the interval.
+        low: lower end of the interval; minus infinity where one series in one window tells nothing of it.
+        high: upper end of the interval; infinity likewise.
     """
 
     against: str
@@ -38,6 +38,9 @@ class Skill:
         errors, others, places = errors[known], others[known], places[known]
         if not others.sum() > 0:
             return cls(against, np.nan, np.nan, np.nan)
+        value = float(1 - errors.sum() / others.sum())
+        if all(len(np.unique(codes)) == 1 for codes in places.T):
+            return cls(against, value, -np.inf, np.inf)
         random, weights = np.random.default_rng(0), np.ones((1, 1))
         for codes in places.T:
             names, at = np.unique(codes, return_inverse=True)
@@ -45,9 +48,11 @@ class Skill:
         sums = weights @ others
         shares = 1 - weights @ errors / np.where(sums > 0, sums, np.nan)
         low, high = np.nanpercentile(shares, [2.5, 97.5])
-        return cls(against, float(1 - errors.sum() / others.sum()), float(low), float(high))
+        return cls(against, value, float(low), float(high))
 
     def __str__(self) -> str:
+        if not np.isfinite(self.low):
+            return f"{self.value:.0%} (one series in one window does not tell how sure that is)"
         return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%} with 95 % probability)"
 
 

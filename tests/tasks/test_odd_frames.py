@@ -1,0 +1,140 @@
+"""Frames as the world has them: other phases, names, zones and months, words that appear late, windows of nothing."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import throughtime as tt
+from throughtime import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def rows(count: int, start: str, freq: str) -> pd.DataFrame:
+    return pd.DataFrame({"ds": pd.date_range(start, periods=count, freq=freq), "y": 50 + 10 * np.sin(np.arange(count))})
+
+
+def quick(horizon: int = 4, **settings: Any) -> tt.Forecaster:
+    return tt.Forecaster(horizon, **{"preset": "fast", "hidden_size": 8, "budget": 0.3, **settings})
+
+
+@pytest.mark.parametrize(("late", "role"), [("aaa", "past"), (2.0, "past"), ("aaa", "future")])
+def test_a_backtest_knows_no_word_and_no_number_that_comes_later(late: Any, role: str) -> None:
+    random, count = np.random.default_rng(0), 120
+    word = (
+        random.choice(["x", "y", "z"], count) if isinstance(late, str) else random.integers(0, 2, count).astype(float)
+    )
+    y = 100 + np.cumsum(random.normal(0, 0.3, count))
+    y[1:] += 20 * (word[:-1] == word[0])
+    df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=count), "y": y, "word": word})
+    other = df.copy()
+    behind = 117 if role == "past" else 114  # of what is known in advance, a horizon is
+    if role == "past":
+        other.loc[behind:, "word"] = late
+    forecaster = quick(3, budget=None, covariates=tt.Covariates(**{role: ["word"]}))
+    windows: dict[str, Any] = {"n_windows": 1} if role == "past" else {"n_windows": 2, "step_size": 3}
+    found = [forecaster.backtest(each, **windows).forecasts for each in (df, other)]
+    np.testing.assert_array_equal(found[0]["throughtime"], found[1]["throughtime"])
+
+
+def test_rows_between_the_dates_of_a_series_are_refused() -> None:
+    forecaster = quick().fit(rows(60, "2023-01-02", "W-MON"))
+    thursdays = rows(8, "2024-02-29", "W-THU")
+    for call in (forecaster.evaluate, forecaster.update):
+        with pytest.raises(InputError, match="2024-02-29 is not one of its dates, which come every week from 2023-01"):
+            call(thursdays)
+
+
+@pytest.mark.parametrize(
+    ("start", "freq", "first"),
+    [("2019-01-31", "ME", 15), ("2019-04-30", "ME", 3), ("2009-03-31", "QE", 1), ("1950-12-31", "YE", 7)],
+)
+def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first: int) -> None:
+    df = rows(60, start, freq)
+    forecaster = quick().fit(df)
+    found = forecaster.predict(df.iloc[first:])
+    assert found["ds"].tolist() == forecaster.predict()["ds"].tolist()
+    assert (found["ds"] == found["ds"] + pd.offsets.MonthEnd(0)).all()
+
+
+@pytest.mark.parametrize(("trained", "given"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
+def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: Any) -> None:
+    df = rows(60, "2024-01-01", "D")
+    forecaster = quick().fit(df.assign(unique_id=trained))
+    fresh = df if given is None else df.assign(unique_id=given)
+    with pytest.raises(InputError, match="rows or more of a series behind those that the forecaster has learned"):
+        forecaster.evaluate(fresh)
+    assert forecaster.predict(fresh)["unique_id"].unique().tolist() == [trained]
+    assert forecaster.update(fresh).series_ == [trained]
+
+
+@pytest.mark.parametrize("convert", [lambda df: df, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize(("start", "end"), [("2024-03-20", "2024-03-30 23:00"), ("2024-10-20", "2024-11-02")])
+def test_hours_of_a_place_pass_through_the_change_of_clocks(start: str, end: str, convert: Any) -> None:
+    ds = pd.date_range(start, end, freq="h", tz="Europe/Berlin")
+    df = pd.DataFrame({"ds": ds, "y": np.arange(len(ds)) % 24 + 1.0})
+    found = quick(24).fit(convert(df)).predict()
+    stamps = pd.to_datetime(found["ds"].to_list(), utc=True)
+    assert (stamps == pd.date_range(ds[-1], periods=25, freq="h")[1:]).all()
+    assert "Berlin" in str(found["ds"].dtype)
+
+
+def test_days_of_a_place_stay_days() -> None:
+    ds = pd.date_range("2024-03-01", periods=30, freq="D", tz="Europe/Berlin")
+    found = quick(4).fit(pd.DataFrame({"ds": ds, "y": np.arange(30.0)})).predict()
+    assert found["ds"].tolist() == list(pd.date_range("2024-03-31", periods=4, freq="D", tz="Europe/Berlin"))
+
+
+def test_windows_without_any_value_are_not_called_exact() -> None:
+    df = rows(80, "2024-01-01", "D")
+    df.loc[60:, "y"] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = quick().backtest(df)
+    assert found.verdict == "No value is known on 5 held-out windows: nothing can be said of the network."
+
+
+def test_one_window_of_one_series_is_not_sure_of_anything() -> None:
+    found = quick().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
+    assert not np.isfinite(found.skill.low)
+    assert "does not tell how sure that is" in str(found.skill)
+    compared = tt.compare(rows(80, "2024-01-01", "D"), {"GRU": quick()}, 1)
+    assert "surely" not in compared.verdict
+
+
+@pytest.mark.parametrize("setting", [{"horizon": 7}, {"hidden_size": 32}, {"cell": "rnn"}])
+def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
+    setting: dict[str, Any], tmp_path: Path
+) -> None:
+    df = rows(60, "2024-01-01", "D")
+    forecaster = quick().fit(df).set_params(**setting)
+    for call in (forecaster.predict, lambda: forecaster.save(tmp_path / "model"), lambda: forecaster.evaluate(df)):
+        with pytest.raises(InputError, match=r"when it learned and is .*: call fit again"):
+            call()
+    assert forecaster.fit(df).predict() is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"random_state": None}, "random_state: expected a whole number of 0 or more, got None"),
+        ({"random_state": -1}, "random_state: expected a whole number of 0 or more, got -1"),
+        ({"freq": 5}, "freq: expected a name such as 'h' or None, got 5"),
+        ({"levels": 80}, r"levels: expected percentages such as \[80, 95\], got 80"),
+        ({"cell": ["gru"]}, "cell: expected one of rnn, gru, lstm"),
+    ],
+)
+def test_settings_of_other_types_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        quick(**settings).fit(rows(60, "2024-01-01", "D"))
+    with pytest.raises(InputError, match="holidays, got"):
+        tt.Covariates(holidays=["DE"])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"n_windows: expected a whole number of 1 or more, got 2\.0"):
+        quick().backtest(rows(60, "2024-01-01", "D"), 2.0)  # type: ignore[arg-type]

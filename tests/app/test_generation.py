@@ -106,7 +106,7 @@ def test_one_note_becomes_a_midi_file(music_run: Path, tmp_path: Path) -> None:
         (("--prompt", "19"), "prompt, step 1: expected notes of a piano"),
         (("--temperature", -1), "temperature: expected a number of 0 or more"),
         (("--out", "tune.wav"), "--out: tune.wav: expected a name that ends in .mid"),
-        (("--out", "absent/tune.mid"), "there is no such directory"),
+        (("--out", "absent/tune.mid"), "there is no directory absent"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_one_sentence(

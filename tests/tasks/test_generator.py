@@ -63,7 +63,7 @@ def test_scores_are_those_of_one_long_reading(writer: tt.SequenceGenerator) -> N
     assert scores.steps == len(text) - 1
     assert scores.nats == pytest.approx(nats, rel=1e-3)
     assert scores.perplexity == pytest.approx(math.exp(scores.nats))
-    assert scores.bits_per_character == pytest.approx(scores.nats * scores.steps / len(text) / math.log(2))
+    assert scores.bits_per_character == pytest.approx(scores.nats / math.log(2))
     assert writer.score(text) == -scores.nats
 
 
@@ -240,7 +240,7 @@ def test_a_budget_ends_the_training() -> None:
         ({"hidden_size": 0}, "hidden_size: expected a whole number of 1 or more, got 0"),
         ({"num_layers": None}, "num_layers"),
         ({"epochs": 1.5}, "epochs"),
-        ({"dropout": 1}, "dropout: expected a probability"),
+        ({"dropout": 1}, "dropout: expected a number of 0 or more"),
         ({"learning_rate": -1}, "learning_rate: expected a number above 0"),
         ({"budget": "soon"}, "budget: expected a time"),
     ],

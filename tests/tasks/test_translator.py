@@ -176,10 +176,10 @@ def test_pairs_that_cannot_be_learned_are_refused(sources: object, targets: obje
     ("settings", "message"),
     [
         ({"cell": "x"}, "cell: expected one of rnn, gru, lstm"),
-        ({"attention": "self"}, "attention: expected one of None, dot, general, additive, got 'self'"),
+        ({"attention": "self"}, "attention: expected one of dot, general, additive, got 'self'"),
         ({"hidden_size": 7}, "hidden_size: expected an even number"),
         ({"epochs": 0}, "epochs: expected a whole number"),
-        ({"dropout": 1.0}, "dropout: expected a share"),
+        ({"dropout": 1.0}, "dropout: expected a number of 0 or more"),
         ({"teacher_forcing": TeacherForcing(2.0)}, "teacher_forcing: expected shares"),
         ({"budget": "soon"}, "budget: expected a time"),
     ],

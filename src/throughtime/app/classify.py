@@ -12,6 +12,7 @@ import throughtime
 from throughtime import SequenceClassifier
 from throughtime._errors import InputError
 from throughtime.app import learn
+from throughtime.app.places import read_run
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.labelled import read_labelled
@@ -41,7 +42,7 @@ class Cases:
         return Cases([self.X[i] for i in rows], None if self.y is None else [self.y[i] for i in rows])
 
 
-def read_cases(path: Path, columns: dict[str, str | None], *, need_labels: bool = True) -> Cases:
+def read_cases(path: Path, columns: dict[str, Any], *, need_labels: bool = True) -> Cases:
     """Read a `.ts` file, or a table of texts."""
     if ".ts" in path.suffixes:
         X, y = read_ts(path)
@@ -49,10 +50,17 @@ def read_cases(path: Path, columns: dict[str, str | None], *, need_labels: bool 
             raise InputError(f"{path}: expected a class at the end of each line and @classLabel true, got none")
         return Cases(X, y if any(y) else None)
     names = {name: columns.get(name) for name in ("text", "label")}
-    found = read_labelled(path, **names, need_labels=need_labels)
+    found = read_labelled(path, **names, need_labels=need_labels, former=columns.get("former") or (None, None))
     if need_labels or found.labels is None or all(found.labels):
         return Cases(found.texts, found.labels, found.notes)
     return Cases(found.texts, None, found.notes)
+
+
+def _remembered(job: Job) -> dict[str, Any]:
+    """The options of a job, and the columns of the training."""
+    known = read_run(job.model).get("options")
+    former = known if isinstance(known, dict) else {}
+    return {**job.options, "former": (former.get("text"), former.get("label"))}
 
 
 def train(order: Order) -> int:
@@ -103,7 +111,7 @@ _FILES = {"model": "model", "report": "report.html", "predictions": "predictions
 
 def predict(job: Job) -> None:
     """Name the class of each sequence of a file, with the probability of each class."""
-    cases = read_cases(job.data, job.options, need_labels=False)
+    cases = read_cases(job.data, _remembered(job), need_labels=False)
     classifier = throughtime.load(job.model)
     screen = Screen()
     screen.say(*cases.notes[:1])
@@ -114,7 +122,8 @@ def predict(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Score a classifier on a file with known classes."""
-    cases = read_cases(job.data, job.options)
+    cases = read_cases(job.data, _remembered(job))
+    Screen().say(*cases.notes)
     classifier = throughtime.load(job.model)
     evaluation = _evaluated(classifier, cases, job.data)
     if job.as_json:
@@ -138,7 +147,11 @@ def scores(evaluation: Evaluation) -> dict[str, Any]:
 def _parted(order: Order, cases: Cases, seed: int) -> tuple[Cases, Cases, str]:
     """Sequences to learn from, and to judge by."""
     if order.test is not None:
-        return cases, read_cases(order.test, order.options), f"Judged by {order.test}, which it has not seen."
+        unseen = read_cases(order.test, order.options)
+        odd = [label for label in unseen.y or [] if label not in set(cases.y or [])]
+        if odd:
+            raise InputError(f"{order.test}: the class {odd[0]!r} does not occur in {order.data}")
+        return cases, unseen, f"Judged by {order.test}, which it has not seen."
     assert cases.y is not None
     y, random = np.array(cases.y), np.random.default_rng(seed)
     chosen: list[int] = []

@@ -41,6 +41,8 @@ def train(order: Order) -> int:
     generator = learn.estimator_of(SequenceGenerator, order.settings, _SETTINGS)
     known, validation, unseen, note = _parts(order)
     screen.say(note)
+    if isinstance(known, str) and order.settings.get("unit") in (None, "characters"):
+        unseen = _familiar(unseen, known + (validation or ""), screen)
     with order.place.building() as directory:
         interrupted = learn.fit(generator, (known, validation), order.data, screen)
         generator.save(directory / "model")
@@ -98,6 +100,16 @@ def _parts(order: Order) -> tuple[Any, Any, Any, str]:
         return known, validation, known, "Judged by what it has learned from: there is no more."
     note = f"The last {aside:,} {'characters' if isinstance(known, str) else 'pieces'} were set aside to judge by"
     return known[:-aside], validation, known[-aside:], f"{note} (another file with --test)."
+
+
+def _familiar(text: str, known: str, screen: Screen) -> str:
+    """A text without the characters that do not occur in what is learned from: nothing can be said of them."""
+    strange = sorted({*text} - {*known})
+    if strange:
+        shown = ", ".join(map(repr, strange[:5])) + (", …" if len(strange) > 5 else "")
+        count = sum(map(text.count, strange))
+        screen.say(f"Not judged: {count:,} characters that do not occur in what is learned from ({shown}).")
+    return text.translate(dict.fromkeys(map(ord, strange)))
 
 
 def _read(data: Path, *, music: bool, part: str | None = "test") -> Any:

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime import __version__
@@ -17,7 +18,6 @@ from throughtime.app.report.learned import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from throughtime.app.screen import Screen
     from throughtime.app.train import Job, Order
@@ -128,9 +128,10 @@ def write_whole(path: Path, text: str) -> None:
         InputError: where it cannot be written.
     """
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as work:
-            work.write(text)
-        os.replace(work.name, path)
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}-") as work:
+            fresh = Path(work) / path.name
+            fresh.write_text(text, encoding="utf-8")
+            os.replace(fresh, path)
     except OSError as error:
         raise InputError(f"--out: {path} cannot be written: {error.strerror}") from error
 

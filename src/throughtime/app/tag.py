@@ -14,7 +14,7 @@ from throughtime.app import learn
 from throughtime.app.report import sequences as report
 from throughtime.app.screen import Screen
 from throughtime.data.conll import read_conll
-from throughtime.data.files import read_text
+from throughtime.data.files import lines_of, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,10 +96,18 @@ def evaluate(job: Job) -> None:
 
 def read_sentences(path: Path, column: str | None = None) -> list[list[str]]:
     """The words of each sentence of a CoNLL file, or of a text."""
-    if {".conll", ".conllu"} & set(path.suffixes):
+    if {".conll", ".conllu"} & set(path.suffixes) or _has_columns(path):
         return read_conll(path, column)[0]
-    lines = read_text(path, "a sentence a line", "text").splitlines()
+    lines = lines_of(read_text(path, "a sentence a line", "text"))
     return [line.split() for line in lines if line.strip()]
+
+
+def _has_columns(path: Path) -> bool:
+    """Whether a file of another name is in columns: as many tabs in each line that holds anything."""
+    lines = lines_of(read_text(path, "a sentence a line", "text"))
+    return {line.count("\t") for line in lines if line.strip() and not line.startswith("#")} - {0} != set() and (
+        len({line.count("\t") for line in lines if line.strip() and not line.startswith("#")}) == 1
+    )
 
 
 def scores(evaluation: TagEvaluation) -> dict[str, Any]:

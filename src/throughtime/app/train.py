@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from throughtime.app.places import Place
 
+_PYTHON = {"True": True, "False": False, "None": None}
+
 TASKS = {
     "forecast": "throughtime.app.forecasting",
     "classify": "throughtime.app.classify",
@@ -89,7 +91,7 @@ def task_of(model: Path) -> str:
     """The task that a model directory says it is for; '' where it says none, of which whoever loads it complains."""
     try:
         task = json.loads((model / CONFIG).read_text(encoding="utf-8"))["task"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
     return task if isinstance(task, str) else ""
 
@@ -134,7 +136,7 @@ def settings_of(options: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise InputError(f"--set: expected NAME=VALUE, such as dropout=0.3, got {pair!r}")
         try:
-            value = json.loads(text)
+            value = _PYTHON[text] if text in _PYTHON else json.loads(text)
         except ValueError:
             value = text
         settings[name.strip().replace("-", "_")] = value

@@ -11,6 +11,7 @@ from throughtime._errors import InputError
 from throughtime.app import learn
 from throughtime.app.report import writers as report
 from throughtime.app.screen import Screen
+from throughtime.data.files import lines_of
 from throughtime.data.stream import read_text
 from throughtime.tasks.translation import SubwordSettings
 
@@ -75,7 +76,7 @@ def train(order: Order) -> int:
 
 def predict(job: Job) -> None:
     """Translate each line of a file."""
-    sources = read_text(job.data).splitlines()
+    sources = lines_of(read_text(job.data))
     found = throughtime.load(job.model).predict(sources)
     rows = [{"source": source, "translation": translation} for source, translation in zip(sources, found, strict=True)]
     learn.deliver(job, "".join(f"{line}\n" for line in found), Screen(), "predictions", rows, {"count": len(rows)})
@@ -98,7 +99,7 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
         InputError: for a line that is no pair, named by its number.
     """
     sources, targets = [], []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         if not line.strip():
             continue
         cells = line.split("\t")

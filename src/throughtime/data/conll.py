@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from throughtime._errors import InputError
-from throughtime.data.files import read_text
+from throughtime.data.files import lines_of, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def read_conll(path: Path, column: str | None = None) -> tuple[Sentences, Senten
     Raises:
         InputError: names the first line that cannot be used.
     """
-    lines = read_text(path, _WANTED, "CoNLL").splitlines()
+    lines = lines_of(read_text(path, _WANTED, "CoNLL"))
     universal = ".conllu" in path.name or any(re.match(r"1\t.*(\t[^\t]*){8}$", line) for line in lines[:50])
     if column is not None and not universal:
         raise InputError(f"{path}: expected a CoNLL-U file to take the column {column} from, got another kind of CoNLL")

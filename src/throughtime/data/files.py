@@ -61,6 +61,11 @@ def read_text(path: Path, wanted: str, kind: str) -> str:
     return decoded(path, read_bytes(path, wanted, kind), kind)
 
 
+def lines_of(text: str) -> list[str]:
+    """Lines as editors and other programs count them: what Unicode takes for the end of one may stand within a line."""
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
 def decoded(path: Path, content: bytes, kind: str) -> str:
     """The content of a file as text.
 

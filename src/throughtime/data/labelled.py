@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
-from throughtime.data.files import decoded, read_bytes
+from throughtime.data.files import decoded, lines_of, read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,12 @@ class Labelled:
 
 
 def read_labelled(
-    path: Path, *, text: str | None = None, label: str | None = None, need_labels: bool = True
+    path: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    need_labels: bool = True,
+    former: tuple[str | None, str | None] = (None, None),
 ) -> Labelled:
     """Read texts and, where there are any, their labels.
 
@@ -53,6 +58,7 @@ def read_labelled(
         text: column of the texts, guessed if None.
         label: column of the labels, guessed if None.
         need_labels: whether a file without labels is refused.
+        former: columns of texts and of labels that come before what is guessed, where the file has them.
 
     Raises:
         InputError: for a file that cannot be used; names the first row without a text or a label.
@@ -64,6 +70,9 @@ def read_labelled(
             hint = f"did you mean {close[0]}?" if close else f"its columns are {', '.join(columns)}"
             raise InputError(f"{option}: {path} has no column {name}; {hint}")
     notes: list[str] = []
+    text, label = (
+        given or (name if name in columns else None) for given, name in zip((text, label), former, strict=True)
+    )
     label = label or _guessed_label(columns, text)
     if label is None and need_labels:
         raise InputError(f"{path}: expected {_WANTED}, got the columns {', '.join(columns)}; name it with --label")
@@ -105,7 +114,7 @@ def _parquet(path: Path, content: bytes) -> dict[str, list[Any]]:
 
 def _json_lines(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if not line.strip():
             continue
         try:
@@ -123,8 +132,13 @@ def _table(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     separator = max("\t,;", key=head.count)
     rows = _without_quotes(text) if separator == "\t" else None
     if rows is None:
-        reader = csv.reader(io.StringIO(text), delimiter=separator)
-        rows = [(reader.line_num, cells) for cells in reader if cells]
+        text = text if "\n" in text else text.replace("\r", "\n")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+        try:
+            rows = [(reader.line_num, cells) for cells in reader if cells]
+        except csv.Error as error:
+            raise InputError(f"{path}, line {reader.line_num + 1}: cannot be read as CSV: {error}") from error
     (_, names), *rows = rows
     names = [name.strip() for name in names]
     for line, cells in rows:

@@ -39,6 +39,8 @@ class SubwordSettings:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"kind of subwords: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not isinstance(self.lowercase, bool):
+            raise InputError(f"lowercase: expected True or False, got {self.lowercase!r}")
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size <= len(SPECIAL):
             raise InputError(f"size of the vocabulary: expected more than {len(SPECIAL)}, got {self.size!r}")
 
@@ -72,9 +74,23 @@ class Subwords:
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_str(self.content)
+            found = Tokenizer.from_str(self.content)
         except Exception as error:  # the library raises nothing more precise
             raise ValueError(f"no vocabulary: {error}") from error
+        found.encode_special_tokens = True  # <s> in a text is a text
+        return found
+
+    def check(self) -> None:
+        """Refuse a vocabulary that `learned` has not made.
+
+        Raises:
+            ValueError: says what is odd.
+        """
+        names = self.tokenizer.get_vocab()
+        if sorted(names.values()) != list(range(len(names))) or [names.get(name) for name in SPECIAL] != [0, 1, 2, 3]:
+            raise ValueError("the numbers of the vocabulary are not those of its subwords")
+        if self.tokenizer.post_processor is not None or self.tokenizer.padding is not None:
+            raise ValueError("the vocabulary adds to sentences what is not in them")
 
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()

@@ -72,11 +72,16 @@ class Vocabulary:
         """
         tokens, merges = plain["tokens"], [tuple(pair) for pair in plain["merges"]]
         words = [*tokens, *(part for pair in merges for part in pair)]
-        if plain["kind"] not in TOKENS or not all(isinstance(word, str) for word in words):
+        if tokens[:1] != [UNKNOWN] or plain["kind"] not in TOKENS or not all(isinstance(word, str) for word in words):
             raise ValueError("the vocabulary is none")
         if len(set(tokens)) != len(tokens) or len(tokens) < 2 or any(len(pair) != 2 for pair in merges):
             raise ValueError("the vocabulary is none")
-        return cls(plain["kind"], tokens, merges)
+        found = cls(plain["kind"], tokens, merges)
+        try:
+            found.encode(["a"])
+        except Exception as error:  # the library raises nothing more precise
+            raise ValueError(f"the vocabulary is none: {error}") from error
+        return found
 
     def plain(self) -> dict[str, Any]:
         """What JSON can hold."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime._errors import InputError
-from throughtime.data.files import read_text
+from throughtime.data.files import lines_of, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
     header: dict[str, list[str]] = {}
     sequences: list[np.ndarray] = []
     labels: list[str] = []
-    for number, line in enumerate(map(str.strip, read_text(path, _WANTED, ".ts").splitlines()), 1):
+    for number, line in enumerate(map(str.strip, lines_of(read_text(path, _WANTED, ".ts"))), 1):
         if not line or line.startswith("#"):
             continue
         where = f"{path}, line {number}"
@@ -52,7 +52,7 @@ def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
 def _read_header(line: str, header: dict[str, list[str]], where: str) -> None:
     if not line.startswith("@"):
         raise InputError(f"{where}: expected a header line that begins with @ before @data, got {line[:40]!r}")
-    name, *values = line[1:].split()
+    name, *values = line[1:].split() or [""]
     header[name.lower()] = values
     if name.lower() == "timestamps" and values[:1] == ["true"]:
         raise InputError(f"{where}: expected values without time stamps; write the file with @timeStamps false")

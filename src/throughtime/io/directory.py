@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from throughtime._errors import InputError
 
 SCHEMA = 1
@@ -91,12 +93,12 @@ def _files(contents: Contents) -> dict[str, bytes]:
     found = {WEIGHTS: contents.weights, HISTORY: contents.history}
     sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in found.items()}
     config = {"schema": SCHEMA, **contents.config, "files": sums}
-    return found | {CONFIG: (json.dumps({**config, "sha256": _sum(config)}, indent=1) + "\n").encode()}
+    return found | {CONFIG: (json.dumps({**config, "sha256": _sum(config)}, indent=1, default=_plain) + "\n").encode()}
 
 
 def _sum(config: dict[str, Any]) -> str:
     """The sha256 of a configuration in one fixed spelling."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _read_config(target: Path) -> dict[str, Any]:
@@ -163,3 +165,12 @@ def _restore_old(target: Path) -> None:
     """Bring back what a replacement that was cut short has left under its second name."""
     if not os.path.lexists(target) and _is_model(_old(target)):
         os.replace(_old(target), target)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a setting: a number for one of numpy's, nothing for a generator of random numbers."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState):
+        return None
+    raise TypeError(f"expected what JSON can hold, got {type(value).__name__}")

@@ -31,7 +31,7 @@ from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Si
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.learning import Work, preset, teach
 from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_share, check_whole
+from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
 
 if TYPE_CHECKING:
     import os
@@ -242,6 +242,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """
         for name in ("hidden_size", "num_layers"):
             check_whole(name, getattr(self, name))
+        check_flag("bidirectional", self.bidirectional)
         for name in ("dropout", "validation_fraction"):
             check_share(name, getattr(self, name))
         for name, known in (("cell", LAYERS), ("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):

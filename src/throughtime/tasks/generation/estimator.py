@@ -20,6 +20,7 @@ from throughtime.tasks.generation.network import CELLS, GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
 from throughtime.tasks.generation.sampling import Sampling, draw
 from throughtime.tasks.schedules import PRESETS, seconds_of
+from throughtime.tasks.settings import check_choice, check_positive, check_seed, check_share, check_whole
 
 if TYPE_CHECKING:
     import os
@@ -224,8 +225,8 @@ class SequenceGenerator(BaseEstimator):
         return {
             "width": width,
             "cell": self.cell,
-            "hidden_size": recipe.hidden_size,
-            "num_layers": self.num_layers,
+            "hidden_size": int(recipe.hidden_size),
+            "num_layers": int(self.num_layers),
             "embedding_size": recipe.embedding_size,
             "dropout": recipe.dropout,
             "input_dropout": min(recipe.input_dropout, recipe.dropout),
@@ -237,21 +238,20 @@ class SequenceGenerator(BaseEstimator):
         Raises:
             InputError: for those.
         """
-        for name, known in (("unit", (None, *RECIPES)), ("cell", CELLS), ("preset", PRESETS)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name}: expected one of {', '.join(filter(None, known))}, got {getattr(self, name)!r}"
-                )
-        for name in ("hidden_size", "num_layers", "steps", "batch_size", "epochs"):
-            value = getattr(self, name)
-            if name != "num_layers" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: expected a probability of 0 or more and below 1, got {self.dropout!r}")
-        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"learning_rate: expected a number above 0, got {self.learning_rate!r}")
+        if self.unit is not None:
+            check_choice("unit", self.unit, RECIPES)
+        check_choice("cell", self.cell, CELLS)
+        check_choice("preset", self.preset, PRESETS)
+        check_whole("num_layers", self.num_layers)
+        for name in ("hidden_size", "steps", "batch_size", "epochs"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        if self.dropout is not None:
+            check_share("dropout", self.dropout)
+        if self.learning_rate is not None:
+            check_positive("learning_rate", self.learning_rate)
+        check_seed(self.random_state)
+        seconds_of(self.budget)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")

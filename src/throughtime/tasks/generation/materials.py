@@ -139,12 +139,13 @@ class TextSymbols:
             if part.any():
                 nats += float(functional.cross_entropy(logits[part], y_part[part], reduction="sum"))
         per_step = nats / steps
-        bits = nats / math.log(2) / len(data)
+        bits = nats / math.log(2) / (len(data) * steps / len(numbers))  # the first symbol is not scored
         return Scores(steps, per_step, math.exp(min(per_step, 700.0)), bits)
 
     def prompt(self, given: str | None) -> np.ndarray:
         """The symbols of a text, or the one behind which texts begin."""
-        return self.vocabulary.encode(given) if given else np.array([self.vocabulary.start])
+        found = self.vocabulary.encode(given) if given else np.zeros(0)
+        return found if len(found) else np.array([self.vocabulary.start])
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
         """The number of a symbol."""

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from throughtime._errors import InputError
 from throughtime.io.network import stream_of
+from throughtime.tasks.settings import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +39,11 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.temperature, int | float) and 0 <= self.temperature < math.inf):
+        if not (isinstance(self.temperature, int | float | np.number) and 0 <= self.temperature < math.inf):
             raise InputError(f"temperature: expected a number of 0 or more, got {self.temperature!r}")
-        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
-            raise InputError(f"top_k: expected a whole number of 1 or more, got {self.top_k!r}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        if self.top_k is not None:
+            check_whole("top_k", self.top_k)
+        if self.top_p is not None and not (isinstance(self.top_p, int | float | np.number) and 0 < self.top_p <= 1):
             raise InputError(f"top_p: expected a number above 0 and at most 1, got {self.top_p!r}")
 
     def symbol(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> int:

@@ -17,7 +17,7 @@ from throughtime.data.ragged import Buckets, Ragged
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.learning import Work, preset, teach
 from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_share, check_whole
+from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, known_tags
 from throughtime.tasks.tagging.network import LAYERS, Sizes, TaggingNetwork
@@ -243,6 +243,7 @@ class SequenceTagger(BaseEstimator):
         """
         for name in ("hidden_size", "num_layers"):
             check_whole(name, getattr(self, name))
+        check_flag("bidirectional", self.bidirectional)
         for name in ("dropout", "validation_fraction"):
             check_share(name, getattr(self, name))
         for name, known in (("cell", LAYERS), ("preset", PRESETS)):

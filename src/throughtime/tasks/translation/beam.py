@@ -29,9 +29,14 @@ def search(
         source: padded.
         beams: beginnings of each sentence that are kept.
         length_penalty: a beginning of n symbols is ranked by its log-likelihood / n ** length_penalty.
+
+    A sentence is done when none of its beginnings can become better than the best that has ended, or at 2 T + 10
+    symbols: whatever stands beside it in the batch.
     """
     memory, state, lengths = network.encode(source)
-    rows = source.shape[1]
+    rows, limits = source.shape[1], _LONGER * lengths + _MORE
+    found: list[list[int]] = [[] for _ in range(rows)]
+    is_open = torch.ones(rows, dtype=torch.bool)
     spread = torch.arange(rows).repeat_interleave(beams)
     memory, lengths = memory[:, spread], lengths[spread]
     state = _picked(state, spread)
@@ -40,7 +45,7 @@ def search(
     total[:, 0] = 0.0  # all beams are alike in the beginning: one goes on
     sizes = torch.zeros(rows, beams)
     ended = torch.zeros(rows, beams, dtype=torch.bool)
-    for _ in range(_LONGER * len(source) + _MORE):
+    for step in range(1, int(limits.max()) + 1):
         h, state, _ = network.decode(words[-1:], memory, state, lengths)
         logits = network.layers.decoder.output(h[0])
         logits[:, [PAD, UNKNOWN, BEGIN]] = _NEVER
@@ -59,10 +64,16 @@ def search(
         order = (parent + torch.arange(rows).unsqueeze(1) * beams).flatten()
         words = torch.cat([words[:, order], word.view(1, -1)])
         state = _picked(state, order)
-        if ended[:, 0].all():
+        ranked = total / sizes**length_penalty
+        best = ranked.masked_fill(~ended, _NEVER).amax(1)
+        hope = (total / limits.unsqueeze(1) ** length_penalty).masked_fill(ended, _NEVER).amax(1)
+        done = is_open & ((best >= hope) | (step >= limits))
+        for row in done.nonzero().flatten().tolist():
+            found[row] = _until_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
+        is_open &= ~done
+        if not is_open.any():
             break
-    best = (total / sizes**length_penalty).argmax(1) + torch.arange(rows) * beams
-    return [_until_end(row) for row in words[1:, best].T.tolist()]
+    return found
 
 
 def _picked(state: Any, rows: Tensor) -> Any:

@@ -14,6 +14,7 @@ from throughtime._errors import InputError
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
 from throughtime.tasks.schedules import PRESETS, seconds_of
+from throughtime.tasks.settings import check_choice, check_seed, check_share, check_whole
 from throughtime.tasks.translation import learning
 from throughtime.tasks.translation.beam import search
 from throughtime.tasks.translation.learning import Pairs, TeacherForcing, padded
@@ -170,8 +171,7 @@ class SequenceTranslator(BaseEstimator):
             InputError: for anything but sentences.
         """
         self._check_fitted()
-        if beams < 1:
-            raise InputError(f"beams: expected 1 or more, got {beams}")
+        check_whole("beams", beams)
         numbers = self.source_.encode(_sentences(sources, "sources"))
         order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
         found: list[list[int]] = [[] for _ in numbers]
@@ -235,6 +235,7 @@ class SequenceTranslator(BaseEstimator):
         """Of the network."""
         names = ("cell", "hidden_size", "num_layers", "attention", "dropout")
         chosen = {name: getattr(self, name) for name in names}
+        chosen |= {name: int(chosen[name]) for name in ("hidden_size", "num_layers")}
         return {"source_size": len(self.source_), "target_size": len(self.target_), **chosen}
 
     def check_settings(self) -> None:
@@ -243,22 +244,26 @@ class SequenceTranslator(BaseEstimator):
         Raises:
             InputError: for those.
         """
-        for name, known in (("cell", CELLS), ("attention", (None, *KINDS)), ("preset", PRESETS)):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name}: expected one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
-        for name in ("hidden_size", "num_layers", "batch_size", "epochs"):
-            value = getattr(self, name)
-            if name == "epochs" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise InputError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        check_choice("cell", self.cell, CELLS)
+        check_choice("preset", self.preset, PRESETS)
+        if self.attention is not None:
+            check_choice("attention", self.attention, KINDS)
+        for name in ("hidden_size", "num_layers", "batch_size"):
+            check_whole(name, getattr(self, name))
+        if self.epochs is not None:
+            check_whole("epochs", self.epochs)
         if self.hidden_size % 2:
             raise InputError(f"hidden_size: expected an even number, half for each direction, got {self.hidden_size}")
         for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name}: expected a share of 0 or more and below 1, got {getattr(self, name)!r}")
+            check_share(name, getattr(self, name))
+        if not isinstance(self.teacher_forcing, TeacherForcing):
+            raise InputError(f"teacher_forcing: expected TeacherForcing(start, end), got {self.teacher_forcing!r}")
         if not (0 <= self.teacher_forcing.start <= 1 and 0 <= self.teacher_forcing.end <= 1):
             raise InputError(f"teacher_forcing: expected shares from 0 to 1, got {self.teacher_forcing}")
+        if not isinstance(self.vocabulary, SubwordSettings):
+            raise InputError(f"vocabulary: expected SubwordSettings(size, …), got {self.vocabulary!r}")
+        check_seed(self.random_state)
+        seconds_of(self.budget)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")

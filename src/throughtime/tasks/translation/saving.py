@@ -43,6 +43,8 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     translator = SequenceTranslator(**settings | {name: make(**settings[name]) for name, make in _VALUES.items()})
     translator.check_settings()
     translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
+    translator.source_.check()
+    translator.target_.check()
     translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
     translator.history_, translator.notes_ = restore_history(found), restore_notes(found)
     return translator

@@ -1,0 +1,216 @@
+"""What users bring to classifiers, taggers, generators and translators that their authors did not think of."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.app.process import inside, write
+
+import throughtime as tt
+from throughtime import InputError
+from throughtime.data.subwords import Subwords, SubwordSettings
+from throughtime.io.directory import CONFIG
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXTS, MOODS = ["good film", "bad film"] * 10, ["+", "-"] * 10
+ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+GERMAN = ["eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht", "neun", "zehn"]
+
+
+def pairs(count: int, longest: int = 6) -> list[list[str]]:
+    chance = random.Random(0)
+    rows = [[chance.randrange(10) for _ in range(chance.randint(1, longest))] for _ in range(count)]
+    return [[" ".join(words[i] for i in row) for row in rows] for words in (ENGLISH, GERMAN)]
+
+
+@pytest.fixture(scope="module")
+def translator() -> tt.SequenceTranslator:
+    return tt.SequenceTranslator(vocabulary=SubwordSettings(60), hidden_size=32, epochs=20).fit(*pairs(300))
+
+
+@pytest.mark.parametrize("beams", [1, 2, 5])
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+def test_a_translation_does_not_depend_on_its_neighbours(
+    translator: tt.SequenceTranslator, beams: int, length_penalty: float
+) -> None:
+    sources = pairs(40, 9)[0]
+    options: dict[str, Any] = {"beams": beams, "length_penalty": length_penalty}
+    together = translator.predict(sources, **options)
+    assert [translator.predict([source], **options)[0] for source in sources] == together
+
+
+def test_marks_of_the_vocabulary_are_words_of_a_text_like_any_other(translator: tt.SequenceTranslator) -> None:
+    found = translator.align("one <pad> two </s> three")
+    assert found.weights.shape[1] == len(found.source)
+    np.testing.assert_allclose(found.weights.sum(1), 1, rtol=1e-5)
+    learned = Subwords.learned(["a <s> b", "a b"], SubwordSettings(30))
+    assert learned.decode(learned.encode(["a <s> b"])) == ["a <s> b"]
+
+
+def classifier(**settings: Any) -> tt.SequenceClassifier:
+    return tt.SequenceClassifier(**{"preset": "fast", "hidden_size": 4, **settings})
+
+
+@pytest.mark.parametrize(
+    ("make", "data"),
+    [
+        (
+            lambda: tt.SequenceClassifier(preset="fast", hidden_size=np.int64(4), dropout=np.float32(0.1)),
+            (TEXTS, MOODS),
+        ),
+        (lambda: tt.SequenceClassifier(preset="fast", hidden_size=4, bidirectional=np.bool_(0)), (TEXTS, MOODS)),
+        (
+            lambda: tt.SequenceClassifier(
+                preset="fast", hidden_size=4, class_weight={np.int64(0): 1.0, np.int64(1): 2}
+            ),
+            (TEXTS, [0, 1] * 10),
+        ),
+        (
+            lambda: tt.SequenceClassifier(preset="fast", hidden_size=4, random_state=np.random.RandomState(0)),
+            (TEXTS, MOODS),
+        ),
+        (lambda: tt.SequenceTagger(preset="fast", hidden_size=np.int64(4)), ([["a", "b"]] * 20, [["X", "Y"]] * 20)),
+        (lambda: tt.SequenceGenerator(hidden_size=np.int64(8), epochs=np.int64(1)), ("abcd " * 50,)),
+        (
+            lambda: tt.SequenceTranslator(hidden_size=np.int64(8), epochs=1, vocabulary=SubwordSettings(40)),
+            tuple(pairs(40)),
+        ),
+    ],
+)
+def test_settings_may_be_numbers_of_numpy(make: Any, data: tuple[Any, ...], tmp_path: Path) -> None:
+    made = make().fit(*data)
+    made.save(tmp_path / "model")
+    loaded = tt.load(tmp_path / "model")
+    assert loaded.hidden_size == made.hidden_size
+    if not isinstance(made, tt.SequenceGenerator):
+        np.testing.assert_array_equal(loaded.predict(data[0][:3]), made.predict(data[0][:3]))
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "message"),
+    [
+        (lambda: tt.SequenceClassifier(bidirectional="False"), (TEXTS, MOODS), "bidirectional: expected True or False"),
+        (lambda: tt.SequenceTagger(bidirectional="no"), ([["a"]] * 9, [["X"]] * 9), "bidirectional: expected True"),
+        (lambda: SubwordSettings(40, lowercase="False"), None, "lowercase: expected True or False, got 'False'"),  # type: ignore[arg-type]
+        (lambda: tt.SequenceGenerator(dropout="a"), ("abcd " * 50,), "dropout: expected a number of 0 or more"),
+        (lambda: tt.SequenceGenerator(learning_rate="a"), ("abcd " * 50,), "learning_rate: expected a number above 0"),
+        (lambda: tt.SequenceGenerator(random_state=None), ("abcd " * 50,), "random_state: expected a whole number"),
+        (lambda: tt.SequenceGenerator(preset=["a"]), ("abcd " * 50,), "preset: expected one of"),
+        (lambda: tt.SequenceTranslator(label_smoothing="a"), pairs(9), "label_smoothing: expected a number of 0 or"),
+        (lambda: tt.SequenceTranslator(teacher_forcing=0.5), pairs(9), "teacher_forcing: expected TeacherForcing"),
+        (lambda: tt.SequenceTranslator(vocabulary=100), pairs(9), "vocabulary: expected SubwordSettings"),
+        (lambda: tt.SequenceTranslator(random_state=-1), pairs(9), "random_state: expected a whole number of 0"),
+    ],
+)
+def test_settings_of_other_types_are_refused(make: Any, data: Any, message: str) -> None:
+    def attempt() -> None:
+        made = make()
+        made.fit(*data)
+
+    with pytest.raises(InputError, match=message):
+        attempt()
+
+
+def test_the_first_symbol_counts_in_no_score() -> None:
+    writer = tt.SequenceGenerator(hidden_size=8, epochs=1).fit("abcd " * 50)
+    scores = writer.evaluate("ab")
+    assert scores.bits_per_character == pytest.approx(scores.nats / np.log(2))
+    assert writer.sample(3, top_k=np.int64(2), random_state=0)
+    for options in ({"top_p": "0.5"}, {"top_k": 1.5}, {"temperature": "1"}):
+        with pytest.raises(InputError, match=f"{next(iter(options))}: expected"):
+            writer.sample(3, **options)  # type: ignore[arg-type]
+    words = tt.SequenceGenerator(hidden_size=8, epochs=1, unit="words").fit("the cat sat on the mat . " * 30)
+    assert words.sample(3, " ", random_state=0).startswith(" ")
+
+
+@pytest.mark.parametrize("change", ["an unknown merge", "no token for what is unknown", "a token of half a character"])
+def test_a_vocabulary_that_is_none_is_refused(change: str, tmp_path: Path) -> None:
+    tt.SequenceClassifier(preset="fast", hidden_size=4, tokens="subword").fit(TEXTS, MOODS).save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / CONFIG).read_text())
+    words = json.dumps(config["encoder"])
+    (inner,) = [part for part in (config["encoder"], *config["encoder"].values()) if "merges" in (part or ())]
+    if change == "an unknown merge":
+        inner["merges"].append(["qq", "zz"])
+    else:
+        inner["tokens"][0] = "\ud800" if "half" in change else "first"
+    assert json.dumps(config["encoder"]) != words
+    del config["sha256"]
+    from throughtime.io import directory
+
+    config["sha256"] = directory._sum(config)
+    (tmp_path / "model" / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(InputError, match="does not describe a usable model"):
+        tt.load(tmp_path / "model").predict(TEXTS[:2])
+
+
+# -- on the command line
+
+FAST = ("--preset", "fast", "--set", "hidden_size=4")
+
+
+def test_a_text_whose_end_has_characters_of_its_own_is_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("the cat sat on the mat\n" * 60 + "café and cake\n" * 2, encoding="utf-8")
+    _, err = inside("train", "generate", "book.txt", *FAST, "--set", "epochs=1", "--out", "run", cwd=tmp_path)
+    assert "characters that do not occur in what is learned from ('d', 'f', 'k', 'é')" in err
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_class_that_is_never_learned_is_told_before_anything_is(tmp_path: Path) -> None:
+    write(tmp_path / "data.tsv", ["label\ttext", *(f"{m}\t{t}" for m, t in zip(MOODS, TEXTS, strict=True))])
+    write(tmp_path / "test.tsv", ["label\ttext", "?\tgood film"])
+    _, err = inside("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, cwd=tmp_path, code=2)
+    assert "test.tsv: the class '?' does not occur in data.tsv" in err
+    assert "Learning" not in err
+
+
+@pytest.mark.parametrize("value", ["False", "false"])
+def test_a_flag_is_read_as_one(value: str, tmp_path: Path) -> None:
+    write(tmp_path / "data.tsv", ["label\ttext", *(f"{m}\t{t}" for m, t in zip(MOODS, TEXTS, strict=True))])
+    inside("train", "classify", "data.tsv", *FAST, "--set", f"bidirectional={value}", "--out", "run", cwd=tmp_path)
+    assert tt.load(tmp_path / "run" / "model").bidirectional is False
+
+
+@pytest.mark.parametrize("kind", ["long", "returns", "separators"])
+def test_tables_of_texts_are_read_whatever_stands_in_them(kind: str, tmp_path: Path) -> None:
+    rows = [f"{t},{m}" for m, t in zip(MOODS, TEXTS, strict=True)]
+    if kind == "separators":
+        lines = [json.dumps({"text": f"{t}\u2028x", "label": m}, ensure_ascii=False) for m, t in zip(MOODS, TEXTS)]  # noqa: B905
+        name, content = "data.jsonl", "\n".join(lines)
+    else:
+        end = "\r" if kind == "returns" else "\n"
+        more = ["good " * 30_000 + ",+"] if kind == "long" else []
+        name, content = "data.csv", end.join(["text,label", *rows, *more])
+    (tmp_path / name).write_bytes(content.encode())
+    inside("train", "classify", name, *FAST, "--budget", "2s", "--out", "run", cwd=tmp_path)
+
+
+def test_a_classifier_remembers_its_columns(tmp_path: Path) -> None:
+    rows = [f"{t},nothing,{m}" for m, t in zip(MOODS, TEXTS, strict=True)]
+    write(tmp_path / "data.csv", ["summary,text,label", *rows])
+    inside("train", "classify", "data.csv", "--text", "summary", *FAST, "--out", "run", cwd=tmp_path)
+    given, _ = inside("evaluate", "run", "data.csv", "--text", "summary", "--json", cwd=tmp_path)
+    found, err = inside("evaluate", "run", "data.csv", "--json", cwd=tmp_path)
+    assert json.loads(found) == json.loads(given)
+    assert "Texts: column summary" in err
+    write(tmp_path / "other.csv", ["text", "good film"])
+    assert "good film" in inside("predict", "run", "other.csv", cwd=tmp_path)[0]
+
+
+def test_words_in_columns_are_words_whatever_the_file_is_called(tmp_path: Path) -> None:
+    write(tmp_path / "data.bio", ["Ann\tB-person", "left\tO", "", "Oslo\tB-place", "rained\tO", ""] * 20)
+    inside("train", "tag", "data.bio", *FAST, "--out", "run", cwd=tmp_path)
+    out, _ = inside("predict", "run", "data.bio", cwd=tmp_path)
+    assert [line.split("\t")[0] for line in out.splitlines()[:5]] == ["Ann", "left", "", "Oslo", "rained"]
+
+
+def test_each_line_has_a_translation(tmp_path: Path, translator: tt.SequenceTranslator) -> None:
+    translator.save(tmp_path / "model")
+    (tmp_path / "lines.txt").write_bytes("one\u2028two\nthree\x0cfour\r\n\nfive\n".encode())
+    out, _ = inside("predict", "model", "lines.txt", cwd=tmp_path)
+    assert out.count("\n") == 4

@@ -148,6 +148,24 @@ def test_operators_of_other_programs_become_layers(
     assert_close(ours(found["y"], {"x": x})[0], expected[:, 0], "forward")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "names", "message"),
+    [(["x", "w"], ["one"], "expected the weights R, got none"), (["x", "w", "r"], ["one", "one"], "are called one")],
+)
+def test_operators_without_weights_or_names_of_their_own_are_refused(
+    inputs: list[str], names: list[str], message: str, tmp_path: Path
+) -> None:
+    w, r = (onnx.numpy_helper.from_array(np.zeros((1, 5, n), np.float32), name) for n, name in ((3, "w"), (5, "r")))
+    nodes = [onnx.helper.make_node("RNN", inputs, [f"y{i}"], hidden_size=5, name=name) for i, name in enumerate(names)]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes, "odd", [value("x", 1, ["T", "N", 3])], [value("y0", 1, ["T", 1, "N", 5])], [w, r]
+    )
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "odd.onnx")
+    with pytest.raises(tt.InputError, match=message):
+        tt.from_onnx(tmp_path / "odd.onnx")
+
+
 def test_what_onnx_cannot_say_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     refused: list[tuple[torch.nn.Module, str]] = [

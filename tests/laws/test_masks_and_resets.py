@@ -193,3 +193,13 @@ def test_what_does_not_fit_is_refused() -> None:
         module(packed, return_all_states=True)
     with pytest.raises(ValueError, match="trace: expected a padded input"):
         nn.trace(module, x, mask=torch.ones(3, STEPS, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_masks_and_resets_may_be_lists_and_arrays(layer: str) -> None:
+    module, x = getattr(nn, layer)(3, 5), torch.randn(4, 2, 3)
+    mask = torch.tensor([[True, False], [True, True], [False, True], [True, True]])
+    for form in (mask.tolist(), mask.numpy()):
+        assert_close(module(x, mask=form), module(x, mask=mask), "exact")
+        assert_close(module(x, reset=form), module(x, reset=mask), "exact")
+    assert_close(module(x, reset=[True, False]), module(x, reset=torch.tensor([True, False])), "exact")

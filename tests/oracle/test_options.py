@@ -137,3 +137,24 @@ def test_every_initialisation_fills_short_types(name: str, dtype: torch.dtype) -
     torch.manual_seed(0)
     plain = nn.GRU(3, 8, initialization=name)
     torch.testing.assert_close(short.weight_hh_l0.float(), plain.weight_hh_l0, rtol=0, atol=0.01)
+
+
+def test_a_trace_draws_the_dropout_between_layers_too() -> None:
+    module, x = nn.LSTM(3, 5, num_layers=2, dropout=0.9), torch.randn(6, 2, 3)
+    torch.manual_seed(3)
+    y, _ = module(x)
+    torch.manual_seed(3)
+    assert_close(nn.trace(module, x)[-1].states["h"], y, "forward")
+
+
+def test_a_summary_takes_inputs_by_their_name() -> None:
+    class Named(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.GRU(3, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(input=x)[0]
+
+    (row,) = nn.summary(Named(), torch.randn(4, 2, 3)).rows
+    assert (row.output, row.path.split(":")[0]) == ((4, 2, 5), "kernel")

@@ -90,7 +90,11 @@ def from_onnx(file: str | os.PathLike[str]) -> dict[str, AbstractRecurrent]:
     nodes = [node for node in model.graph.node if node.op_type in OPERATORS]
     if not nodes:
         raise InputError(f"{path}: expected one of the operators {', '.join(OPERATORS)}, found none")
-    return {n.name or next(filter(None, n.output)): _layer(onnx, n, weights, f"{path}: {n.op_type}") for n in nodes}
+    names = [n.name or next(filter(None, n.output)) for n in nodes]
+    if len({*names}) < len(names):
+        again = next(name for i, name in enumerate(names) if name in names[:i])
+        raise InputError(f"{path}: two operators are called {again}: give each a name of its own")
+    return {name: _layer(onnx, n, weights, f"{path}: {n.op_type}") for name, n in zip(names, nodes, strict=True)}
 
 
 def _floats(stored: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -117,6 +121,9 @@ def _layer(onnx: Any, node: Any, weights: dict[str, Tensor], where: str) -> Abst
     for name, value in found.items():
         if value is None:
             raise InputError(f"{where}: expected the weights {name} in the file, but they come from elsewhere")
+    for name in "WR":
+        if name not in found:
+            raise InputError(f"{where}: expected the weights {name}, got none")
     w, r = found["W"], found["R"]
     directions = 2 if direction == "bidirectional" else 1
     gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[node.op_type]

@@ -195,6 +195,8 @@ class Training:
         callbacks: Sequence[Callback],
         team: Team,
     ) -> None:
+        if not isinstance(bptt, FullBPTT | CheckpointedBPTT):
+            check_one_direction(model, bptt)
         self.model = model
         self.called = called  # the model, perhaps in another precision
         self.loss = loss
@@ -302,7 +304,6 @@ class Training:
                 f"{tuple(batch.y.shape)} for a {type(self.model).__name__}; with one target for each sequence use "
                 "FullBPTT()"
             )
-        check_one_direction(self.model, self.bptt)
         if isinstance(self.bptt, TruncatedBPTT):
             return self.bptt.windows(steps, goes_on=batch.reset is not None and not bool(batch.reset.all()))
         return self.bptt.windows(steps)

@@ -137,9 +137,14 @@ class TruncatedBPTT:
             steps: of the sequence, or of a piece of it.
             goes_on: whether another piece came before; then shorter windows come first, which end at k1, 2*k1, ….
         """
-        loss = 0 if goes_on else self.k2 - self.k1
-        while loss < steps:
-            stop = loss + self.k1
-            carry = max(0, stop + self.k1 - self.k2) if stop < steps else steps
-            yield Window(max(0, stop - self.k2), min(stop, steps), loss, carry)
-            loss = stop
+        k1, k2 = self.k1, self.k2
+        loss, stop = (0, k1) if goes_on else (k2 - k1, k2)
+        while stop < min(k2, steps):  # of a piece that goes on: windows that still grow
+            yield Window(0, stop, loss, max(0, stop + k1 - k2))
+            loss, stop = stop, stop + k1
+        start = max(0, stop - k2)
+        while stop < steps:
+            yield Window(start, stop, loss, start + k1)
+            start, loss, stop = start + k1, stop, stop + k1
+        if loss < steps:
+            yield Window(start, steps, loss, steps)

@@ -37,6 +37,8 @@ def test_offsets_of_hours_alone_are_offsets(tmp_path: Path) -> None:
         assert "Warning" not in err
         found.append(pl.read_csv(tmp_path / name / "forecast.csv"))
     assert found[0]["ds"].to_list() == found[1]["ds"].to_list()
+    rows = json.loads(inside("predict", "short", "short.csv", "--json", cwd=tmp_path)[0])["forecast"]
+    assert [row["ds"] for row in rows] == found[0]["ds"].to_list()
 
 
 def test_lines_that_end_in_carriage_returns_are_lines(tmp_path: Path) -> None:

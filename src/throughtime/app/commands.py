@@ -496,12 +496,14 @@ def export(
     """Write a layer or a layout for other runtimes."""
     from throughtime.app.places import check_free, model_directory
 
+    if to != "onnx":
+        raise InputError(f"--to: expected onnx, got {to!r}")
     file = Path(f"{model.resolve().name}.onnx") if out is None else out
     directory = model_directory(model)
     check_free(file, overwrite=overwrite)
     from throughtime.app.export import export
 
-    export(directory, to, file, as_json=json)
+    export(directory, file, as_json=json)
 
 
 @app.command()

@@ -14,23 +14,18 @@ from throughtime._errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FORMATS = ("onnx",)
 
-
-def export(model: Path, to: str, file: Path, *, as_json: bool) -> None:
+def export(model: Path, file: Path, *, as_json: bool) -> None:
     """Run the job.
 
     Args:
         model: directory that `throughtime.save` has written.
-        to: the format.
         file: to write; one of that name is replaced.
         as_json: print one JSON object instead of text.
 
     Raises:
         InputError: for whatever a user can mend.
     """
-    if to not in _FORMATS:
-        raise InputError(f"--to: expected {' or '.join(_FORMATS)}, got {to!r}")
     found: Any = throughtime.load(model)
     if not isinstance(found, torch.nn.Module):
         raise InputError(
@@ -38,6 +33,6 @@ def export(model: Path, to: str, file: Path, *, as_json: bool) -> None:
             "which is more than its network"
         )
     throughtime.export(found, file, overwrite=True)
-    result = {"model": str(model), "format": to, "file": str(file), "bytes": file.stat().st_size}
+    result = {"model": str(model), "format": "onnx", "file": str(file), "bytes": file.stat().st_size}
     text = json.dumps(result) if as_json else f"Written: {file} ({result['bytes']:,} bytes)"
     sys.stdout.write(text + "\n")

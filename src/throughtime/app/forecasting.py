@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import throughtime
@@ -15,7 +14,7 @@ from throughtime.app.columns import Columns
 from throughtime.app.forecast import forecast
 from throughtime.app.places import read_run
 from throughtime.app.screen import Screen
-from throughtime.app.tables import read_table, with_future, write_csv
+from throughtime.app.tables import as_rows, read_table, with_future, write_csv
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -69,9 +68,8 @@ def predict(job: Job) -> None:
         raise InputError(f"{job.data}: {error}") from error
     text = io.StringIO()
     write_csv(found, text)
-    rows = json.loads(found.with_columns(found["ds"].cast(str)).write_json())
     size = {"series": found["unique_id"].n_unique(), "horizon": forecaster.horizon}
-    learn.deliver(job, text.getvalue(), screen, "forecast", rows, size)
+    learn.deliver(job, text.getvalue(), screen, "forecast", as_rows(found), size)
 
 
 def evaluate(job: Job) -> None:

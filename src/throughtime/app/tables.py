@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,6 +17,9 @@ from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,14 @@ def with_future(table: Table, path: Path) -> Table:
 
 def write_csv(frame: pl.DataFrame, target: Path | IO[str]) -> None:
     """Write forecasts; dates as 2024-01-31, or 2024-01-31 12:00:00."""
-    frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M:%S")
+    frame.write_csv(target, datetime_format=_TIME)
+
+
+def as_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Forecasts as JSON can hold them, dates as in `write_csv`."""
+    ds = frame["ds"]
+    texts = ds.dt.strftime(_TIME) if isinstance(ds.dtype, pl.Datetime) else ds.cast(pl.String)
+    return json.loads(frame.with_columns(texts.alias("ds")).write_json())
 
 
 def _frame(rows: Rows, columns: Columns, target: str, targets: list[str]) -> pl.DataFrame:

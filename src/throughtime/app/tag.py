@@ -95,19 +95,19 @@ def evaluate(job: Job) -> None:
 
 
 def read_sentences(path: Path, column: str | None = None) -> list[list[str]]:
-    """The words of each sentence of a CoNLL file, or of a text."""
-    if {".conll", ".conllu"} & set(path.suffixes) or _has_columns(path):
+    """The words of each sentence of a CoNLL file, whatever it is called, or of a text."""
+    if {".conll", ".conllu"} & set(path.suffixes):
         return read_conll(path, column)[0]
     lines = lines_of(read_text(path, "a sentence a line", "text"))
+    if _are_columns(lines):
+        return read_conll(path, column)[0]
     return [line.split() for line in lines if line.strip()]
 
 
-def _has_columns(path: Path) -> bool:
-    """Whether a file of another name is in columns: as many tabs in each line that holds anything."""
-    lines = lines_of(read_text(path, "a sentence a line", "text"))
-    return {line.count("\t") for line in lines if line.strip() and not line.startswith("#")} - {0} != set() and (
-        len({line.count("\t") for line in lines if line.strip() and not line.startswith("#")}) == 1
-    )
+def _are_columns(lines: list[str]) -> bool:
+    """Whether there are as many tabs, one or more, in each line that holds anything."""
+    counts = {line.count("\t") for line in lines if line.strip() and not line.startswith("#")}
+    return len(counts) == 1 and 0 not in counts
 
 
 def scores(evaluation: TagEvaluation) -> dict[str, Any]:

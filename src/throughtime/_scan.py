@@ -226,7 +226,11 @@ def _name(dtype: torch.dtype) -> str:
 
 def _all_alike(x: Tensor, weights: Tensors) -> bool:
     """What `Kernel.accepts` says, of tensors that have no memory while they are traced."""
-    return x.is_cpu and all(w is None or (w.dtype is x.dtype and w.is_cpu) for w in weights)
+    return (
+        x.is_cpu
+        and (is_compiling() or x.numel() > 0)
+        and all(w is None or (w.dtype is x.dtype and w.is_cpu) for w in weights)
+    )
 
 
 def which_path(layer: Any, x: Tensor, *, return_all_states: bool = False) -> str:

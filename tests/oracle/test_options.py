@@ -103,6 +103,7 @@ def test_layers_of_computed_weights_stay_what_they_are_and_tied_ones_and_hooks_a
     tied = torch.nn.Sequential(torch.nn.GRU(5, 5, 2))
     tied[0].weight_hh_l1 = tied[0].weight_hh_l0
     tied[0].register_forward_hook(lambda *_: heard.append(1))
+    tied[0].register_full_backward_hook(lambda *_: heard.append(2))
     pruned = torch.nn.Sequential(torch.nn.GRU(5, 5))
     torch.nn.utils.prune.l1_unstructured(pruned[0], "weight_hh_l0", 0.5)
     for model, kind in ((tied, nn.GRU), (pruned, torch.nn.GRU)):
@@ -111,7 +112,8 @@ def test_layers_of_computed_weights_stay_what_they_are_and_tied_ones_and_hooks_a
         assert type(model[0]) is kind
         assert_close(model(x)[0], before, "forward")
     assert tied[0].weight_hh_l1 is tied[0].weight_hh_l0
-    assert len(heard) == 2
+    tied(x.requires_grad_())[0].sum().backward()
+    assert heard == [1, 1, 1, 2]
 
 
 def test_an_activation_may_be_set_at_any_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -138,3 +139,63 @@ def test_settings_of_other_types_are_refused(settings: dict[str, Any], message: 
         tt.Covariates(holidays=["DE"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"n_windows: expected a whole number of 1 or more, got 2\.0"):
         quick().backtest(rows(60, "2024-01-01", "D"), 2.0)  # type: ignore[arg-type]
+
+
+def test_names_of_series_are_taken_as_they_come() -> None:
+    df = rows(60, "2024-01-01", "D")
+
+    def named(names: list[Any], data: pd.DataFrame = df) -> pd.DataFrame:
+        return pd.concat([data.assign(unique_id=name) for name in names])
+
+    assert quick().fit(named(["0", "00", "007"])).series_ == ["0", "00", "007"]
+    assert quick().fit(named(["0", "9" * 20])).series_ == ["0", "9" * 20]
+    numbered = quick().fit(named([1, 7]))
+    assert numbered.predict(named(["1", "8"]))["unique_id"].unique().tolist() == [1, 8]
+    for odd in ("new", "007"):
+        with pytest.raises(InputError, match=f"expected whole numbers, by which series are known, got '{odd}'"):
+            numbered.evaluate(named(["1", odd], rows(80, "2024-01-01", "D")))
+    assert numbered.predict(named(["a", "b"]))["unique_id"].unique().tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("freq", ["D", "B", "6h"])
+def test_times_of_the_days_of_a_place_stay_such(freq: str) -> None:
+    start = "2024-01-01" if freq == "6h" else "2024-01-01 16:00"
+    local = pd.date_range(start, periods=500 if freq == "6h" else 120, freq=freq)
+    df = pd.DataFrame({"ds": local.tz_localize("Europe/London"), "y": np.arange(len(local)) % 5 + 1.0})
+    found = quick().fit(df).predict()["ds"]
+    assert found.tolist() == pd.date_range(local[-1], periods=5, freq=freq)[1:].tz_localize("Europe/London").tolist()
+
+
+def test_holidays_and_hours_are_those_of_the_place() -> None:
+    from throughtime.data.frames import read_frame
+
+    ds = pd.date_range("2023-12-20", periods=720, freq="h", tz="Asia/Tokyo")
+    df = pd.DataFrame({"ds": ds, "y": np.arange(720) % 24 + 1.0})
+    panel, kind = read_frame(df, covariates=tt.Covariates(holidays="JP", calendar=True))
+    assert kind.in_utc
+    course, names = panel.course(0, 720), panel.exogenous.calendar.names
+    free = ds[course[:, names.index("holiday")] > 0]
+    assert (free[0], free[-1]) == (pd.Timestamp("2024-01-01", tz="Asia/Tokyo"), ds[ds < "2024-01-09"][-1])
+    np.testing.assert_allclose(course[0, [names.index("day_sin_1"), names.index("day_cos_1")]], (0, 1), atol=1e-9)
+
+
+def test_later_frames_are_read_as_the_first_one(tmp_path: Path) -> None:
+    ds = pd.date_range("2024-01-01", periods=480, freq="h", tz="Europe/Berlin")
+    forecaster = quick(24).fit(pd.DataFrame({"ds": ds, "y": np.arange(480) % 24 + 1.0}))
+    forecaster.save(tmp_path / "model")
+    for each in (forecaster, tt.load(tmp_path / "model")):
+        each.update(pd.DataFrame({"ds": [ds[-1] + pd.Timedelta("1h")], "y": [1.0]}))
+        assert each.panel_.values[-3:].tolist() == [23.0, 24.0, 1.0]
+        assert str(each.predict()["ds"].dt.tz) == "Europe/Berlin"
+        with pytest.raises(InputError, match="expected dates with a time zone, as in training"):
+            each.evaluate(pd.DataFrame({"ds": ds.tz_localize(None), "y": 1.0}))
+
+
+def test_a_backtest_needs_nothing_that_was_learned_and_older_pickles_work() -> None:
+    df = rows(60, "2024-01-01", "D")
+    forecaster = quick(hidden_size=np.int64(8), lookback=np.int64(14), season=np.int64(7)).fit(df)
+    assert forecaster.set_params(hidden_size=4).backtest(n_windows=1).windows == 1
+    forecaster.set_params(hidden_size=8)
+    del forecaster.learned_
+    assert len(pickle.loads(pickle.dumps(forecaster)).predict()) == 4
+    assert forecaster.evaluate(rows(70, "2024-01-01", "D"), step_size=6).windows == 2

@@ -45,6 +45,27 @@ def test_a_translation_does_not_depend_on_its_neighbours(
     assert [translator.predict([source], **options)[0] for source in sources] == together
 
 
+def test_a_penalty_below_zero_is_refused(translator: tt.SequenceTranslator) -> None:
+    with pytest.raises(InputError, match=r"length_penalty: expected a number of 0 or more, got -1\.0"):
+        translator.predict(["one"], length_penalty=-1.0)
+
+
+@pytest.mark.parametrize("kind", ["pairs.tsv", "words.conll", "cases.ts"])
+def test_lines_of_old_macs_are_lines(kind: str, tmp_path: Path) -> None:
+    from throughtime.app.translation import read_pairs
+    from throughtime.data.conll import read_conll
+    from throughtime.data.ts import read_ts
+
+    content = {
+        "pairs.tsv": ["a b\tx y"] * 4,
+        "words.conll": ["Ann\tX", ""] * 4,
+        "cases.ts": ["@classLabel true a b", "@data", *["1,2:a"] * 4],
+    }[kind]
+    (tmp_path / kind).write_bytes("\r".join(content).encode())
+    reader: Any = {"pairs.tsv": read_pairs, "words.conll": read_conll, "cases.ts": read_ts}[kind]
+    assert len(reader(tmp_path / kind)[0]) == 4
+
+
 def test_marks_of_the_vocabulary_are_words_of_a_text_like_any_other(translator: tt.SequenceTranslator) -> None:
     found = translator.align("one <pad> two </s> three")
     assert found.weights.shape[1] == len(found.source)

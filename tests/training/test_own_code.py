@@ -117,6 +117,22 @@ def test_what_a_callback_freezes_stays() -> None:
     assert history.path == "general: a parameter is frozen, has hooks or is not contiguous"
 
 
+def test_an_activation_that_a_callback_sets_is_trained() -> None:
+    losses = []
+    for loss in ("mse", mean_square):
+        torch.manual_seed(0)
+        model = nn.ManyToMany(nn.RNN(2, 6), 1)
+
+        def change(now: training.Progress, model: nn.ManyToMany = model) -> None:
+            if now.epoch == 3:
+                model.layer.activation = "relu"
+
+        torch.manual_seed(1)
+        history = training.fit(model, data(), loss=loss, learning_rate=0.05, callbacks=[change], stop=FIVE)
+        losses.append([record.loss for record in history.records])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
 @pytest.mark.parametrize("rule", [torch.optim.Adam, torch.optim.AdamW])
 def test_weight_decay_is_decoupled_where_it_is_asked_for(rule: Any) -> None:
     one, x_y = model_of(), data()
@@ -205,6 +221,69 @@ def test_lengths_of_inputs_say_nothing_of_outputs_of_another_length_and_all_of_t
     assert seen == [(3, 4, 1), (12,)]
 
 
+def test_as_many_outputs_as_steps_are_not_outputs_of_steps() -> None:
+    model = nn.ManyToOne(nn.GRU(2, 6, batch_first=True), 12)
+    x, y, lengths = torch.randn(8, 12, 2), torch.randn(8, 12), torch.tensor([12, *[3] * 7])
+    with torch.no_grad():
+        expected = float(mean_square(model(x, lengths=lengths)[0], y))
+    assert training.evaluate(model, (x, y, lengths)) == pytest.approx(expected, rel=1e-6)
+    assert training.fit(model, (x, y, lengths), stop=ONE).records[0].loss == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bptt", [training.CheckpointedBPTT(), training.FullBPTT(), training.TruncatedBPTT(4, 4)], ids=str
+)
+def test_square_pieces_are_pieces_of_their_batch(bptt: Any) -> None:
+    class Numbers(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model_of()
+
+        def forward(self, x: torch.Tensor, state: Any = None, lengths: Any = None) -> Any:
+            y, state = self.inner(x, state, lengths=lengths)
+            return y.squeeze(-1), state
+
+    x, y, lengths = torch.randn(16, 4, 2), torch.randn(16, 4), torch.tensor([16, 10, 4, 4])
+    model = Numbers()
+    expected = training.evaluate(model, (x, y, lengths))
+    found = training.fit(model, (x, y, lengths), bptt=bptt, learning_rate=0.0, stop=ONE).records[0].loss
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_ignored_targets_of_torchs_own_layout_are_ignored() -> None:
+    class Tagger(torch.nn.Module):
+        batch_first = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.ManyToMany(nn.GRU(2, 6, batch_first=True), 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)[0].transpose(1, 2)
+
+    model, x, y = Tagger(), torch.randn(4, 10, 2), torch.randint(0, 3, (4, 10))
+    for ignored in (1, 2, 9):
+        y[:, -ignored:] = -100
+        expected = float(torch.nn.functional.cross_entropy(model(x), y).detach())
+        options: dict[str, Any] = {"loss": torch.nn.functional.cross_entropy, "learning_rate": 0.0, "stop": ONE}
+        assert training.fit(model, (x, y), **options).records[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_lengths_of_a_module_of_ones_own_are_its_own_business() -> None:
+    class Last(torch.nn.Module):  # the batch first, and no attribute that says so
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.output = torch.nn.GRU(2, 6, batch_first=True), torch.nn.Linear(6, 3)
+
+        def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return self.output(self.layer(x)[0][torch.arange(len(x)), lengths - 1])
+
+    given = torch.randn(8, 12, 2), torch.randint(0, 3, (8,)), torch.randint(1, 13, (8,))
+    assert len(training.fit(Last(), given, loss="cross_entropy", stop=ONE)) == 1
+    single = torch.randn(12, 2), torch.randn(12, 1), torch.tensor([12])
+    assert len(training.fit(nn.ManyToMany(nn.GRU(2, 6), 1), single[:2], stop=ONE)) == 1
+
+
 @pytest.mark.parametrize("bptt", [training.TruncatedBPTT(1, 20), training.TruncatedBPTT(50, 100)], ids=str)
 @pytest.mark.parametrize("steps", [20, 130, 500])
 def test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once(
@@ -227,11 +306,37 @@ def test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside() -> None:
     s = torch.randn(391, 1)
     one = nn.ManyToMany(nn.LSTM(1, 5), 1)
     other = copy.deepcopy(one)
-    options: dict[str, Any] = {"bptt": training.TruncatedBPTT(2, 7), "optimizer": "sgd", "stop": ONE}
+    options: dict[str, Any] = {
+        "bptt": training.TruncatedBPTT(2, 7),
+        "optimizer": "sgd",
+        "learning_rate": 0.3,
+        "stop": ONE,
+    }
     streams = training.Streams([(s[:-1], s[1:])] * 2, rows=2, steps=30)
     assert training.fit(one, streams, **options).path == "compiled"
     training.fit(other, streams, loss=mean_square, **options)
     assert_close(dict(one.named_parameters()), dict(other.named_parameters()), "update")
+
+
+class Spy(nn.ManyToMany):
+    """Notes each stretch that it runs over: its first input, its steps, and whether a state was given."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.GRU(1, 3), 1)
+        self.seen: list[tuple[int, int, bool]] = []
+
+    def forward(self, x: Any, state: Any = None, *, lengths: Any = None) -> Any:
+        self.seen.append((int(x[0, 0, 0]), len(x), state is not None))
+        return super().forward(x, state, lengths=lengths)
+
+
+def test_a_first_piece_that_is_too_short_is_remembered() -> None:
+    s = torch.arange(41.0).unsqueeze(1)
+    model = Spy()
+    streams = training.Streams([(s[:-1], s[1:])], steps=10)
+    training.fit(model, streams, bptt=training.TruncatedBPTT(5, 20), learning_rate=0.0, stop=ONE)
+    assert model.seen[:2] == [(0, 10, False), (10, 5, True)]
+    assert all(had_state for _, _, had_state in model.seen[1:])
 
 
 def test_a_sequence_shorter_than_the_window_makes_no_update() -> None:
@@ -439,6 +544,14 @@ def test_the_doctor_counts_from_the_last_step_of_each_sequence() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     single = training.doctor(model, x[:, 0]).layers[0].state_gradients
     np.testing.assert_allclose(single, long, rtol=1e-4)
+
+
+def test_the_doctor_looks_at_a_decoder_by_its_own_steps() -> None:
+    model, x = nn.EncoderDecoder(nn.GRU(2, 4), nn.GRU(1, 4), 1), torch.randn(10, 3, 2)
+    for steps in (4, 14):
+        found = training.doctor(model, x, lengths=[10, 6, 3], inputs=torch.randn(steps, 3, 1))
+        assert [len(layer.state_gradients) for layer in found.layers] == [10, steps]
+        assert found.layers[1].state_gradients[0] > 0
 
 
 def test_the_doctor_finds_nothing_where_there_is_nothing() -> None:

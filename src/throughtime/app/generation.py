@@ -43,6 +43,8 @@ def train(order: Order) -> int:
     screen.say(note)
     if isinstance(known, str) and order.settings.get("unit") in (None, "characters"):
         unseen = _familiar(unseen, known + (validation or ""), screen)
+        if len(unseen) < 2:
+            raise InputError(f"{order.test or order.data}: expected two characters or more to judge by, got {unseen!r}")
     with order.place.building() as directory:
         interrupted = learn.fit(generator, (known, validation), order.data, screen)
         generator.save(directory / "model")

@@ -7,8 +7,11 @@ steps and that more than one of its steps tells apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -36,6 +39,7 @@ class Calendar:
     Attributes:
         country: whose public holidays are known, such as 'DE' or 'US-CA'; '' for none.
         cycles: of which the place of a date is known, of `CYCLES`.
+        zone: of the place whose days these are, where dates are in UTC; '' where they are those of the place.
 
     >>> Calendar(cycles=("day",)).names
     ('day_sin_1', 'day_cos_1', 'day_sin_2', 'day_cos_2')
@@ -43,10 +47,11 @@ class Calendar:
 
     country: str = ""
     cycles: tuple[str, ...] = ()
+    zone: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cycles", tuple(self.cycles))
-        if not isinstance(self.country, str) or not set(self.cycles) <= set(CYCLES):
+        if not isinstance(self.country, str) or not set(self.cycles) <= set(CYCLES) or not is_zone(self.zone or "UTC"):
             raise ValueError(f"calendar: impossible: {self}")
 
     def __bool__(self) -> bool:
@@ -61,7 +66,7 @@ class Calendar:
         if self and frequency.unit == "int":
             needs = "holidays need" if self.country else "the calendar needs"
             raise InputError(f"covariates: {needs} dates, but the steps of the series are whole numbers")
-        return type(self)(self.country, tuple(cycle for cycle in self.cycles if cycle in _cycles(frequency)))
+        return replace(self, cycles=tuple(cycle for cycle in self.cycles if cycle in _cycles(frequency)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,12 +81,35 @@ class Calendar:
 
     def course(self, stamps: np.ndarray) -> np.ndarray:
         """Numbers for each date: (T, C)."""
+        stamps = _local(stamps, self.zone) if self.zone else stamps
         parts = [holidays(self.country, stamps)] if self.country else []
         for cycle in self.cycles:
             harmonics = np.arange(1, 1 + _HARMONICS[cycle])
             angles = 2 * np.pi * _PLACES[cycle](stamps)[:, None] * harmonics
             parts.append(np.stack([np.sin(angles), np.cos(angles)], -1).reshape(len(stamps), -1))
         return np.concatenate(parts, 1)
+
+
+def is_zone(name: Any) -> bool:
+    """Whether there is a time zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, TypeError, OSError, KeyError):
+        return False
+    return True
+
+
+def _local(stamps: np.ndarray, zone: str) -> np.ndarray:
+    """Dates in UTC as the time of a place."""
+    hours, at = np.unique(stamps.astype("M8[h]").astype(np.int64), return_inverse=True)
+    return stamps + np.array([_offset(zone, hour) for hour in hours.tolist()], "m8[s]")[at]
+
+
+@lru_cache(maxsize=1 << 17)
+def _offset(zone: str, hour: int) -> int:
+    """Seconds from UTC to the time of a place, in an hour since 1970."""
+    offset = datetime.fromtimestamp(hour * 3600, ZoneInfo(zone)).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
 
 
 def _cycles(frequency: Frequency) -> tuple[str, ...]:

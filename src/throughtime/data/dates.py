@@ -38,14 +38,14 @@ def parse_dates(texts: Sequence[object]) -> np.ndarray:
     if written and all(offsets):
         local = parse_dates([found[1] for found in offsets if found])
         utc = local - np.array([_minutes(found) for found in offsets if found], dtype="timedelta64[m]")
-        return min(local, utc, key=lambda stamps: (-len(np.unique(stamps)), _unevenness(stamps)))
+        return min(local, utc, key=lambda stamps: (-len(np.unique(stamps)), unevenness(stamps)))
     try:
         return np.array([text.removesuffix("Z") for text in written], dtype="datetime64[us]")
     except ValueError:
         pass
     fitting = [stamps for form in _FORMS if (stamps := _read(written, form)) is not None]
     if fitting:
-        return min(fitting, key=_unevenness)
+        return min(fitting, key=unevenness)
     for row, text in enumerate(texts):
         if not is_date(str(text)):
             raise InputError(f"column ds: row {row + 1} is no date: {text!r}; write dates as 2024-01-31")
@@ -92,7 +92,7 @@ def _read(texts: list[str], form: str) -> np.ndarray | None:
         return None
 
 
-def _unevenness(stamps: np.ndarray) -> float:
+def unevenness(stamps: np.ndarray) -> float:
     """The widest gap between neighbouring dates over the narrowest."""
     gaps = np.diff(np.unique(stamps)).astype(np.int64)
     return float(gaps.max() / gaps.min()) if len(gaps) else 1.0

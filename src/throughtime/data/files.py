@@ -63,6 +63,7 @@ def read_text(path: Path, wanted: str, kind: str) -> str:
 
 def lines_of(text: str) -> list[str]:
     """Lines as editors and other programs count them: what Unicode takes for the end of one may stand within a line."""
+    text = text if "\n" in text else text.replace("\r", "\n")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 

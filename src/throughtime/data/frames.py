@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
-from throughtime.data.dates import parse_dates
+from throughtime.data.dates import parse_dates, unevenness
 from throughtime.data.parquet import ParquetSeries
 from throughtime.data.rows import Rows, panel
 
@@ -51,6 +52,11 @@ class FrameKind:
         if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
             raise ValueError(f"frame: expected one of {', '.join(_BACKENDS)} and of {', '.join(_DATES)}, got {self}")
 
+    @property
+    def zone(self) -> str:
+        """The time zone of dates that are read in UTC, '' where they are not."""
+        return self.timezone if self.in_utc else ""
+
     def frame(self, columns: dict[str, np.ndarray]) -> Any:
         """Columns as a frame of this kind."""
         import narwhals as nw
@@ -77,7 +83,8 @@ def read_frame(
     covariates: Covariates | None = None,
     known: Exogenous | None = None,
     grid: Frequency | None = None,
-    ids: Sequence[Any] = (0,),
+    ids: Sequence[Any] = (),
+    like: FrameKind | None = None,
 ) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
@@ -90,6 +97,7 @@ def read_frame(
         grid: as for `panel`.
         ids: what series are called that are known already: whole numbers and their texts are the same, and a frame
             without names is the only one of them.
+        like: how the dates of an earlier frame were read.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
@@ -98,7 +106,15 @@ def read_frame(
 
     if isinstance(df, ParquetSeries):
         names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
-        options = {"freq": freq, "missing": missing, "covariates": covariates, "known": known, "grid": grid, "ids": ids}
+        options = {
+            "freq": freq,
+            "missing": missing,
+            "covariates": covariates,
+            "known": known,
+            "grid": grid,
+            "ids": ids,
+            "like": like,
+        }
         found, kind = read_frame(df.sampled(names), **options)
         return replace(found, notes=[df.note, *found.notes]), kind
     frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
@@ -106,14 +122,14 @@ def read_frame(
     if not y.dtype.is_numeric() and y.null_count() < len(y):
         raise InputError(f"column y: expected numbers, got {y.dtype}")
     values = y.cast(nw.Float64).to_numpy().astype(np.float64)
-    beside = _beside(frame, covariates or Covariates(), known)
-    kind = _kind(frame)
+    kind = _kind(frame, like)
+    beside = _beside(frame, covariates or Covariates(), known, kind.zone)
     stamps = _stamps(frame["ds"], in_utc=kind.in_utc)
     found = panel(_ids(frame, ids), stamps, values, freq=freq, missing=missing, beside=beside, grid=grid)
     return found, kind
 
 
-def read_future(df: IntoDataFrame, past: Panel) -> Panel:
+def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -> Panel:
     """A panel, with what a frame of unique_id, ds and columns tells of its future.
 
     Raises:
@@ -128,8 +144,8 @@ def read_future(df: IntoDataFrame, past: Panel) -> Panel:
     for c, feature in enumerate(features):
         if feature.role == "future":
             cells[:, c] = feature.encode(frame[feature.name].to_list())
-    kind = _kind(frame)
-    return past.with_future(_ids(frame, past.ids), _stamps(frame["ds"], in_utc=kind.in_utc), cells)
+    stamps = _stamps(frame["ds"], in_utc=_kind(frame, like).in_utc)
+    return past.with_future(_ids(frame, past.ids), stamps, cells)
 
 
 def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.DataFrame:
@@ -147,7 +163,7 @@ def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.Data
     return frame
 
 
-def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None) -> Rows:
+def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None, zone: str) -> Rows:
     """The columns that were asked for, encoded; learned from these rows where nothing is known yet."""
     names = covariates.names if known is None else [feature.name for feature in known.features]
     for name in names:
@@ -159,43 +175,77 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
     cells = {name: frame[name].to_list() for name in names}
     if known is None:
         features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
-        calendar = covariates.dates
+        calendar = replace(covariates.dates, zone=zone)
     else:
         features, calendar = known.features, known.calendar
     encoded = [feature.encode(cells[feature.name]) for feature in features]
     return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
 
 
-def _kind(frame: nw.DataFrame) -> FrameKind:
+def _kind(frame: nw.DataFrame, like: FrameKind | None = None) -> FrameKind:
+    """What a frame looks like; its dates are read as those of an earlier one were.
+
+    Raises:
+        InputError: where they have no time zone, and those had one.
+    """
     import narwhals as nw
 
     ds = frame["ds"].dtype
     dates = "integer" if ds.is_numeric() else "date" if ds == nw.Date else "datetime"
-    timezone = ds.time_zone if isinstance(ds, nw.Datetime) else None
-    in_utc = False
-    if timezone:
-        local = frame["ds"].drop_nulls().dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-        in_utc = bool((local != local.astype("datetime64[D]")).any())
-    return FrameKind(frame.implementation.value, dates, timezone or "", in_utc)
+    zone = (ds.time_zone if isinstance(ds, nw.Datetime) else None) or ""
+    if like is not None and like.in_utc and not zone:
+        raise InputError(f"df: expected dates with a time zone, as in training ({like.timezone}), got {ds}")
+    in_utc = bool(zone) and (like.in_utc if like is not None else _are_instants(frame["ds"].drop_nulls(), zone))
+    return FrameKind(frame.implementation.value, dates, zone, in_utc)
 
 
-def _ids(frame: nw.DataFrame, known: Sequence[Any] = (0,)) -> np.ndarray:
-    """The series of each row: whole numbers stay such, all else is text, unless they are known as the other."""
+def _are_instants(ds: nw.Series, zone: str) -> bool:
+    """Whether dates of a place are hours that follow one another, rather than times of its days.
+
+    They come at more than one time of day, and no less evenly in UTC than by the clocks of the place.
+    """
+    if not is_zone(zone):
+        return False
+    utc, local = (
+        each.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+        for each in (ds.dt.convert_time_zone("UTC"), ds)
+    )
+    if len(np.unique(local - local.astype("datetime64[D]"))) < 2:
+        return False
+    return len(np.unique(utc)) > len(np.unique(local)) or unevenness(utc) <= unevenness(local)
+
+
+def _ids(frame: nw.DataFrame, known: Sequence[Any] = ()) -> np.ndarray:
+    """The series of each row: whole numbers stay such, all else is text, unless they are known as the other.
+
+    Raises:
+        InputError: for an empty name, and for one that is no whole number among such.
+    """
     if "unique_id" not in frame.columns:
         return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
     column = frame["unique_id"]
     if column.null_count():
         raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
-    as_texts = all(isinstance(name, str) for name in known)
+    texts = [isinstance(name, str) for name in known]
     if column.dtype.is_integer():
         numbers = column.to_numpy()
-        return numbers.astype(str) if as_texts else numbers
+        return numbers.astype(str) if texts and all(texts) else numbers
     # The rows of a series mostly lie together: one text for all of them.
     heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
     names = np.array([str(name) for name in column[heads.tolist()].to_list()])
-    if not as_texts and {*map(str, known)} & {*names.tolist()} and all(name.isdecimal() for name in names):
-        names = names.astype(np.int64)
+    if texts and not any(texts):
+        names = _as_numbers(names, {*map(str, known)})
     return np.repeat(names, np.diff(heads, append=len(column)))
+
+
+def _as_numbers(names: np.ndarray, known: set[str]) -> np.ndarray:
+    """Texts of whole numbers as such, where series are known by those."""
+    odd = [name for name in names.tolist() if len(name) > 18 or not name.isdecimal() or str(int(name)) != name]
+    if not odd:
+        return names.astype(np.int64)
+    if known & {*names.tolist()}:
+        raise InputError(f"column unique_id: expected whole numbers, by which series are known, got {odd[0]!r}")
+    return names
 
 
 def _stamps(ds: nw.Series, *, in_utc: bool = False) -> np.ndarray:

@@ -30,5 +30,9 @@ class Activated(ShownInNotebooks):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in {"activation", "gate_activation"} and "gate_activation" in {*vars(self), *self._modules}:
             both = {"activation": self.activation, "gate_activation": self.gate_activation, name: value}
-            self.manner = Manner.of(**both)
-        super().__setattr__(name, value)
+            manner = Manner.of(**both)
+            self._modules.pop(name, None)
+            super().__setattr__(name, value)
+            self.manner = manner
+        else:
+            super().__setattr__(name, value)

@@ -68,6 +68,6 @@ def _copy(layer: nn.Module) -> nn.Module | None:
     for name, parameter in parameters.items():
         setattr(copy, name, parameter)
     for name, hooks in vars(layer).items():
-        if "_hooks" in name and hooks:
+        if "_hook" in name and hooks:
             setattr(copy, name, hooks)
     return copy.train(layer.training)

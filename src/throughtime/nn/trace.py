@@ -16,7 +16,7 @@ from throughtime.nn._recurrent import AbstractRecurrent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
     from torch import Tensor, nn
 
     from throughtime._cell import Cell
@@ -36,6 +36,7 @@ class LayerTrace:
         probes: see `_reference.Probes`, where gradients are wanted.
         cell: its description.
         step: the steps themselves, for those who want to know how one state depends on the one before.
+        lengths: valid steps of each row; None where all have T.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LayerTrace:
     probes: _reference.Probes | None
     cell: Cell
     step: Step
+    lengths: Int[Tensor, "N"] | None = None
 
 
 class Step(NamedTuple):
@@ -192,6 +194,7 @@ class _Watcher:
                 probes,
                 cell,
                 Step(advance, x.detach(), state),
+                None if valid is None else valid.sum(0),
             )
         )
         return found.states, final

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from throughtime.nn.layouts import ManyToOne
 from throughtime.nn.pooling import Pooling
 from throughtime.training._losses import IGNORED, is_mean
 from throughtime.training._unfold import (
-    are_masked,
     call,
     changed,
     check_one_direction,
     detached,
     judged,
     leading,
-    runs_along,
+    plain,
     tensors_of,
     time_of,
     within,
@@ -129,12 +129,12 @@ class _Sweep:
             stop = self._stop(start)
             target = target.narrow(self.time, start, stop - start)
             share = (stop - start) / self.steps
-            if lengths is not None and are_masked(y, target, self._inputs(start)):
+            if lengths is not None and len(leading(self.batch.x)) == 2:
                 whole, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
                 share = int(lengths.sum()) / max(whole, 1)
         elif start != self.starts[-1]:
             return None
-        y, target, count = judged(y, target, self._inputs(start), lengths, self.model)
+        y, target, count = judged(y, target, self._inputs(start), lengths, self.model, along=self.per_step)
         if not count:
             return None
         loss = self.loss(y, target)
@@ -146,7 +146,9 @@ class _Sweep:
         """The loss of all outputs, and its gradient with respect to them."""
         y = torch.cat(self.outputs, self.time).requires_grad_()
         self.outputs = [y.detach()]
-        outputs, target, self.targets = judged(y, self.batch.y, self.batch.x, self.batch.lengths, self.model)
+        outputs, target, self.targets = judged(
+            y, self.batch.y, self.batch.x, self.batch.lengths, self.model, along=self.per_step
+        )
         self.dy = torch.zeros_like(y)
         if self.targets:
             loss = self.loss(outputs, target)
@@ -169,8 +171,12 @@ class _Sweep:
 
     def _has_steps(self, y: Tensor, x: Tensor) -> bool:
         """Whether there are an output and a target for each step, rather than one for each sequence."""
-        whole = leading(self.batch.x)
-        return runs_along(y, x) and self.batch.y.shape[: len(whole)] == whole
+        whole, piece = leading(self.batch.x), leading(x)
+        if y.shape[: len(piece)] != piece or self.batch.y.shape[: len(whole)] != whole:
+            return False
+        if isinstance(plain(self.model), ManyToOne):
+            return False
+        return y.dim() > len(piece) or (len({*whole}) == 2 and self.time == 0)
 
 
 def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:

@@ -21,7 +21,7 @@ from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToMany, ManyToOne, Output
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._general import Updates
-from throughtime.training._losses import IGNORED, LOSSES
+from throughtime.training._losses import LOSSES
 from throughtime.training._precision import Mixed
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Compiled:
         name = _name_of(loss)
         if name is None:
             return None, "the loss is neither 'mse' nor 'cross_entropy'"
-        reason = refused(model, optimizer)
+        reason = _refused_optimizer(optimizer) or _refused_model(model, optimizer)
         if reason:
             return None, reason
         layer: Any = model.layer
@@ -109,13 +109,10 @@ class Compiled:
             return "sequences have different lengths"
         if batch.x.requires_grad:
             return "inputs want a gradient"
-        if self._loss == "cross_entropy" and bool((batch.y == IGNORED).any()):
+        y = batch.y
+        if self._loss == "cross_entropy" and y.numel() and not y.is_floating_point() and int(y.min()) < 0:
             return "some targets are ignored"
         return ""
-
-    def bind_again(self) -> None:
-        """Look for the weights and what the optimizer keeps anew: somebody may have put others in their place."""
-        self._bound = None
 
     def _covers(self, x: Tensor, y: Tensor) -> bool:
         weight = self._model.output.weight
@@ -259,11 +256,6 @@ def _name_of(loss: Loss) -> str | None:
         plain = type(loss) is torch.nn.MSELoss and loss.reduction == "mean" and not _is_changed(loss)
         return "mse" if plain else None
     return next((name for name, known in _LOSSES if loss is known), None)
-
-
-def refused(model: nn.Module, optimizer: Optimizer) -> str:
-    """Why a model or an optimizer, as they are now, cannot be trained in the engine, or ''."""
-    return _refused_optimizer(optimizer) or _refused_model(model, optimizer)
 
 
 def _refused_optimizer(optimizer: Optimizer) -> str:

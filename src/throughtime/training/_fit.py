@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,7 @@ from throughtime.data.sequences import Batch, Batches
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints
-from throughtime.training._compiled import Compiled, refused
+from throughtime.training._compiled import Compiled
 from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
@@ -290,14 +290,17 @@ class Training:
                 "Is there a missing value in the validation data?"
             )
 
-    def _windows(self, batch: Batch) -> Iterator[Window]:
+    def _windows(self, batch: Batch, *, goes_on: bool = False) -> Iterator[Window]:
         time = time_of(self.model, batch.x)
-        steps = batch.x.shape[time]
-        if batch.lengths is not None:
-            Ragged.padded(batch.lengths, steps, batch.x.shape[1 - time])  # refuses what are no lengths
-        if isinstance(self.bptt, FullBPTT | CheckpointedBPTT):
+        whole, steps = leading(batch.x), batch.x.shape[time]
+        if isinstance(self.bptt, FullBPTT):
             return self.bptt.windows(steps)
-        whole = leading(batch.x)
+        if batch.lengths is not None:
+            Ragged.padded(
+                batch.lengths, steps, whole[1 - time] if len(whole) == 2 else 1
+            )  # refuses what are no lengths
+        if isinstance(self.bptt, CheckpointedBPTT):
+            return self.bptt.windows(steps)
         if batch.y.shape[: len(whole)] != whole or isinstance(self.model, ManyToOne):
             raise ValueError(
                 f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
@@ -305,12 +308,20 @@ class Training:
                 "FullBPTT()"
             )
         if isinstance(self.bptt, TruncatedBPTT):
-            return self.bptt.windows(steps, goes_on=batch.reset is not None and not bool(batch.reset.all()))
+            return self.bptt.windows(steps, goes_on=goes_on)
         return self.bptt.windows(steps)
 
     def _updates(self, run: Run, mine: Batch | None, state: Any) -> Iterator[Updates]:
         """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
-        windows = self._windows(max(run.batches, key=lambda batch: batch.x.shape[time_of(self.model, batch.x)]))
+        goes_on = _goes_on(run.batches[0])  # of all processes alike
+        longest = max(run.batches, key=lambda batch: batch.x.shape[time_of(self.model, batch.x)])
+        windows = self._windows(longest, goes_on=goes_on)
+        first = next(windows, None)
+        if first is None:  # too short to learn from, but not to remember
+            if mine is not None and mine.reset is not None:
+                self.epoch.state = self.general.run_over(mine, state)
+            return
+        windows = chain([first], windows)
         while (compiled := self._compiled_for(run.batches[0])) is not None:
             some = list(islice(windows, self._room() if len(run.batches) == 1 else None))
             if not some:
@@ -322,7 +333,7 @@ class Training:
             yield done
         if self.history.path == "compiled":
             self.history.path = f"general: {self._refused(run.batches[0])}"
-        own = windows if self.team.size == 1 else iter(()) if mine is None else self._windows(mine)
+        own = windows if self.team.size == 1 else iter(()) if mine is None else self._windows(mine, goes_on=goes_on)
         for window in windows:
             done = self.general.update(mine, window if own is windows else next(own, None), state)
             self._check(done, run, [window])
@@ -415,10 +426,10 @@ class Training:
         """See what callbacks have done to the model and its optimizer."""
         if self.compiled is None:
             return
-        self.compiled.bind_again()
-        reason = refused(self.called, self.optimizer)
-        if reason:
-            self.compiled, self.reason = None, reason
+        found, self.reason = Compiled.of(self.called, self.loss, self.optimizer, self.bptt)
+        if found is not None:
+            found.pace = self.compiled.pace
+        self.compiled = found
 
     def _finished(self, now: Progress, criteria: Sequence[Stop] | None = None) -> bool:
         for criterion in self.stop if criteria is None else criteria:
@@ -433,6 +444,11 @@ class Training:
 
 def _one(_: Batch) -> int:
     return 1
+
+
+def _goes_on(batch: Batch) -> bool:
+    """Whether some row of a batch goes on from the one before."""
+    return batch.reset is not None and not bool(batch.reset.all())
 
 
 def _batches(data: Data) -> Iterable[Batch]:

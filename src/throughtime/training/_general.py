@@ -95,7 +95,7 @@ class General:
         if stop - start == x.shape[time] and first == start:
             outputs, state = call(model, x, state, lengths)
             return judged(outputs, y, x, lengths, model), detached(state) if flags is not None else None
-        pieces, carried = [], None
+        pieces, carried = [], state
         for a, b in ((start, carry), (carry, stop)):
             if a < b:
                 piece, state = call(model, x.narrow(time, a, b - a), state, within(lengths, a, b))
@@ -105,4 +105,9 @@ class General:
         kept = stop - first
         outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
         part = y.narrow(time, first, kept), x.narrow(time, first, kept), within(lengths, first, stop)
-        return judged(outputs, *part, model), carried
+        return judged(outputs, *part, model, along=True), carried
+
+    def run_over(self, batch: Batch, state: Any) -> Any:
+        """The state behind a batch that nothing is learned from."""
+        with torch.no_grad():
+            return detached(call(self._model, batch.x, state, batch.lengths)[1])

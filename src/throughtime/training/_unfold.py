@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from throughtime.nn.layouts import ManyToOne
 from throughtime.training._losses import IGNORED
+from throughtime.training._precision import Mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +29,21 @@ def leading(x: Tensor) -> torch.Size:
     return x.shape[:2] if x.dim() > 2 or (x.dim() == 2 and not x.is_floating_point()) else x.shape[:1]
 
 
-def runs_along(y: Tensor, x: Tensor) -> bool:
+def runs_along(y: Tensor, x: Tensor, model: nn.Module) -> bool:
     """Whether there is an output for each row and step of the inputs, rather than others of the same number.
 
-    Outputs (n, n) of n steps of n rows are n numbers for each row.
+    Outputs of two dimensions are such where time comes first and there are not as many steps as rows: (N, K) are K
+    numbers for each row.
     """
     steps = leading(x)
-    return y.shape[: len(steps)] == steps and (y.dim() > len(steps) or len({*steps}) > 1)
+    if y.shape[: len(steps)] != steps or isinstance(plain(model), ManyToOne):
+        return False
+    return y.dim() > len(steps) or (len({*steps}) == 2 and time_of(model, x) == 0)
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """A model without what only changes its precision."""
+    return model.model if isinstance(model, Mixed) else model
 
 
 def check_one_direction(model: nn.Module, strategy: object) -> None:
@@ -59,14 +69,17 @@ def within(lengths: Tensor | None, start: int, stop: int) -> Tensor | None:
 
 
 def judged(
-    y: Tensor, target: Tensor, x: Tensor, lengths: Tensor | None, model: nn.Module
+    y: Tensor, target: Tensor, x: Tensor, lengths: Tensor | None, model: nn.Module, *, along: bool | None = None
 ) -> tuple[Tensor, Tensor, int]:
     """Outputs and targets without the steps behind the end of a sequence, and how many targets there are.
 
     There is one for each row and step, or one for each row. By their number losses are weighed, in whatever order rows
-    and steps come. Where outputs do not run along the inputs, `lengths` say nothing about them.
+    and steps come. Where outputs do not run along the inputs, `lengths` say nothing about them; `along` says whether
+    they do, where that is known.
     """
-    if lengths is not None and are_masked(y, target, x):
+    along = runs_along(y, x, model) if along is None else along
+    along = along and len(leading(x)) == 2 and target.shape[:2] == y.shape[:2]
+    if lengths is not None and along:
         time = time_of(model, x)
         steps = torch.arange(x.shape[time], device=y.device)
         lengths = lengths.to(y.device)
@@ -75,19 +88,17 @@ def judged(
         return y, target, _heeded(target, target.shape[0])
     if not target.dim():
         return y, target, 1
-    for_steps = (y.dim() > 2 or are_masked(y, target, x)) and target.shape[:2] == y.shape[:2]
+    for_steps = along or (y.dim() > 2 and target.shape[:2] == y.shape[:2])
     count = target.shape[0] * target.shape[1] if for_steps else target.shape[0]
     return y, target, _heeded(target, count)
 
 
-def are_masked(y: Tensor, target: Tensor, x: Tensor) -> bool:
-    """Whether lengths can say which outputs count: there are an output and a target for each row and step."""
-    return len(leading(x)) == 2 and runs_along(y, x) and target.shape[:2] == y.shape[:2]
-
-
 def _heeded(target: Tensor, count: int) -> int:
-    """How many of so many targets are not ignored, where they are class numbers."""
-    return count if target.is_floating_point() else count - int((target == IGNORED).sum())
+    """How many of so many targets are not ignored, where they are class numbers, one for each."""
+    if target.is_floating_point():
+        return count
+    ignored = int((target == IGNORED).sum())
+    return count - ignored if target.numel() == count else count * (ignored < target.numel())
 
 
 def changed(state: Any, change: Callable[[Tensor], Tensor]) -> Any:

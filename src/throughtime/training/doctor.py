@@ -124,17 +124,16 @@ def doctor(
         probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
         gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True) if probes else ()
     pairs = zip(gradients[::2], gradients[1::2], strict=True)
-    layers = [_health(layer, dh, dhidden, _tensor(lengths)) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
+    layers = [_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
     return Diagnosis(layers, None if history is None else clipped_share(history))
 
 
 def _last(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Any) -> Tensor:
-    """The outputs of the last step of each sequence; all, where they do not run along the inputs."""
-    if not runs_along(outputs, x):
-        return outputs
+    """The outputs of the last step of each sequence; all, where there are none for steps."""
     time = time_of(model, x)
-    if lengths is None:
-        return outputs.select(time, -1)
+    along = runs_along(outputs, x, model)
+    if not along or lengths is None:
+        return outputs.select(time, -1) if along or outputs.dim() > 2 else outputs
     ends = _tensor(lengths).clamp(min=1) - 1
     return outputs.transpose(0, time)[ends, torch.arange(len(ends))]
 
@@ -162,8 +161,8 @@ def clipped_share(history: History) -> float | None:
 
 
 @torch.no_grad()
-def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor, lengths: Tensor | None) -> LayerHealth:
-    h = layer.states["h"]
+def _health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
+    h, lengths = layer.states["h"], layer.lengths
     # In the order of computation: the state before each step, and lag 0 for the step computed last.
     order, late = _order(layer), _late(layer, lengths)
     before = torch.cat([layer.h_0.unsqueeze(0), order(h)[:-1]])

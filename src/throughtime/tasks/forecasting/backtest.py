@@ -116,7 +116,7 @@ def evaluate(
             f"evaluate: expected {horizon} rows or more of a series behind those that the forecaster has learned from, "
             f"got {max(0, most)}"
         )
-    cuts = _cuts(horizon, n_windows, step, rows=most, usual=most)
+    cuts = _cuts(horizon, n_windows, step, rows=most)
     parts = [(cut, panel.some(np.flatnonzero(fresh >= cut).tolist())) for cut in cuts]
     return _summary([_Window.of(forecaster, None, part, part.without_last(cut), cut) for cut, part in parts], kind)
 
@@ -213,13 +213,14 @@ def _least(horizon: int) -> int:
     return max(2 * horizon, 3)
 
 
-def _cuts(horizon: int, n_windows: int | None, step: int, *, rows: int, usual: int) -> list[int]:
+def _cuts(horizon: int, n_windows: int | None, step: int, *, rows: int, usual: int | None = None) -> list[int]:
     """How many steps are cut off for each window, the oldest first: of the last `rows`, and of `usual` by default."""
     for name, value in (("n_windows", n_windows), ("step_size", step)):
         if value is not None:
             check_whole(name, value)
     allowed = (rows - horizon) // step + 1
-    count = min(allowed, max(1, usual // step)) if n_windows is None else n_windows
+    most = allowed if usual is None else min(allowed, max(1, usual // step))
+    count = most if n_windows is None else n_windows
     if count > allowed:
         raise InputError(f"n_windows: expected at most {allowed} for {rows} rows to hold out, got {count}")
     return [horizon + i * step for i in reversed(range(count))]

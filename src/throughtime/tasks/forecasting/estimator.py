@@ -292,7 +292,7 @@ class Forecaster(BaseEstimator):
         """
         self.check_settings()
         if df is None:
-            self._check_fitted()
+            self._check_fitted(as_it_is=False)
             panel, kind = self.panel_, self.kind_
         else:
             panel, kind = self._panel(df)
@@ -393,12 +393,13 @@ class Forecaster(BaseEstimator):
         if self.likelihood == "negative_binomial":
             checks.check_counts(panel)
         started, seconds, preset = time.monotonic(), seconds_of(self.budget), Preset.of(self.preset)
-        plan = Plan.of(panel, self.horizon, season=self.season, lookback=self.lookback)
+        season, lookback = (None if each is None else int(each) for each in (self.season, self.lookback))
+        plan = Plan.of(panel, int(self.horizon), season=season, lookback=lookback)
         held_out = plan.held_out(panel)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             features = panel.exogenous.all_features
-            sizes = {"cell": self.cell, "hidden_size": self.hidden_size, "decoder": self.decoder}
+            sizes = {"cell": self.cell, "hidden_size": int(self.hidden_size), "decoder": self.decoder}
             options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}
             network = SeasonNetwork(plan, **sizes, **options, features=features)
         updates = self._updates(panel, plan)
@@ -430,7 +431,7 @@ class Forecaster(BaseEstimator):
         """What `count` steps are forecast from."""
         panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
         if future is not None:
-            panel = read_future(future, panel)
+            panel = read_future(future, panel, self.kind_)
         panel.check_ahead(count)
         return panel, kind
 
@@ -442,7 +443,7 @@ class Forecaster(BaseEstimator):
         known = self.panel_.exogenous
         grid = self.panel_.frequency if self.panel_.irregular else None
         options = {"freq": self.freq, "missing": self.missing, "known": known, "grid": grid}
-        panel, kind = read_frame(df, **options, ids=self.panel_.ids)
+        panel, kind = read_frame(df, **options, ids=self.panel_.ids, like=self.kind_)
         panel = panel.at_pace(self.panel_.frequency)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
@@ -459,10 +460,12 @@ class Forecaster(BaseEstimator):
         """
         checks.check(self)
 
-    def _check_fitted(self) -> None:
+    def _check_fitted(self, *, as_it_is: bool = True) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
-        for name, value in self.learned_.items():
+        if not as_it_is:
+            return
+        for name, value in getattr(self, "learned_", {}).items():
             if getattr(self, name) != value:
                 raise InputError(
                     f"{name}: was {value!r} when it learned and is {getattr(self, name)!r}: call fit again"

@@ -172,6 +172,12 @@ class SequenceTranslator(BaseEstimator):
         """
         self._check_fitted()
         check_whole("beams", beams)
+        if (
+            isinstance(length_penalty, bool)
+            or not isinstance(length_penalty, int | float | np.number)
+            or (not 0 <= length_penalty < float("inf"))
+        ):
+            raise InputError(f"length_penalty: expected a number of 0 or more, got {length_penalty!r}")
         numbers = self.source_.encode(_sentences(sources, "sources"))
         order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
         found: list[list[int]] = [[] for _ in numbers]
@@ -285,7 +291,7 @@ class SequenceTranslator(BaseEstimator):
 
     def _pairs(self, sides: tuple[list[str], list[str]], *, shuffle: bool) -> Pairs:
         sources, targets = self.source_.encode(sides[0]), self.target_.encode(sides[1])
-        return Pairs(sources, targets, self.batch_size, shuffle=shuffle)
+        return Pairs(sources, targets, int(self.batch_size), shuffle=shuffle)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "history_"):

@@ -80,6 +80,18 @@ MUTATIONS = [
         "oracle/test_tracing.py::test_what_is_compiled_is_the_kernel_and_once_for_all_lengths[plain-GRU]",
     ),
     Mutation(
+        "training/_general.py",
+        "pieces, carried = [], state",
+        "pieces, carried = [], None",
+        "training/test_own_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
+    ),
+    Mutation(
+        "data/frames.py",
+        "like.in_utc if like is not None else",
+        "False if like is not None else",
+        "tasks/test_odd_frames.py::test_later_frames_are_read_as_the_first_one",
+    ),
+    Mutation(
         "training/_compiled.py",
         "len({*used}) < len(used)",
         "len({*used}) < 0",
@@ -87,8 +99,8 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_fit.py",
-        "goes_on=batch.reset is not None",
-        "goes_on=False and batch.reset is not None",
+        "return batch.reset is not None and not bool(batch.reset.all())",
+        "return False",
         "training/test_own_code.py::test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once",
     ),
     Mutation(

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from throughtime._shapes import Ragged
-from throughtime.data.sequences import Batch, Batches
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints
@@ -27,6 +26,7 @@ from throughtime.training._history import History, Progress, Record
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
 from throughtime.training._precision import Mixed
+from throughtime.training._reading import batches_of
 from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
 from throughtime.training._team import join
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
+    from throughtime.data.sequences import Batch
     from throughtime.training._bptt import BPTT, Window
     from throughtime.training._losses import Loss
+    from throughtime.training._reading import Data
     from throughtime.training._stop import Stop
     from throughtime.training._team import Team
 
-    Data = tuple[Tensor, ...] | Iterable[Batch]
     Callback = Callable[[Progress], None]
 
 _log = logging.getLogger("throughtime.training")
@@ -132,7 +133,7 @@ def fit(
         model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
     )
     with _seeded(seed):
-        return training.run(_batches(data), None if validation is None else _batches(validation), checkpoints)
+        return training.run(batches_of(data), None if validation is None else batches_of(validation), checkpoints)
 
 
 def _check(optimizer: Optimizer, scheduler: LRScheduler | None, clip: float | None, checkpoints: Any) -> None:
@@ -165,7 +166,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float
     try:
         with torch.no_grad():
             state: Any = None
-            for batch in _batches(data):
+            for batch in batches_of(data):
                 state = started_from(state, batch.reset)
                 y, state = call(model, batch.x, state, batch.lengths)
                 y, target, weight = judged(y, batch.y, batch.x, batch.lengths, model)
@@ -449,40 +450,6 @@ def _one(_: Batch) -> int:
 def _goes_on(batch: Batch) -> bool:
     """Whether some row of a batch goes on from the one before."""
     return batch.reset is not None and not bool(batch.reset.all())
-
-
-def _batches(data: Data) -> Iterable[Batch]:
-    """Data as batches that can be walked again and again."""
-    if isinstance(data, Batch) or (isinstance(data, tuple) and not any(isinstance(part, Batch) for part in data)):
-        return [_batch(data)]
-    if isinstance(data, list | tuple):
-        return [_batch(each) for each in data]
-    if not hasattr(data, "__iter__"):
-        raise ValueError(f"data: expected (x, y), (x, y, lengths) or batches, got {type(data).__name__}")
-    if iter(data) is data:
-        raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
-    return data if isinstance(data, Batches) else _Reading(data)
-
-
-class _Reading:
-    """Batches of a reader of the user's."""
-
-    def __init__(self, data: Iterable[Any]) -> None:
-        self._data = data
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(_batch, self._data)
-
-
-def _batch(given: Any) -> Batch:
-    """What a reader gives as a `Batch` of tensors."""
-    if isinstance(given, Batch) and all(part is None or isinstance(part, torch.Tensor) for part in given):
-        return given
-    if not isinstance(given, tuple | list) or not 2 <= len(given) <= len(Batch._fields):
-        what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
-        raise ValueError(f"data: expected batches (x, y), (x, y, lengths) or Batch(…), got {what}")
-    x, y, *more = given
-    return Batch(torch.as_tensor(x), torch.as_tensor(y), *(m if m is None else torch.as_tensor(m) for m in more))
 
 
 @contextmanager

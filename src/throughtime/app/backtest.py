@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -98,8 +97,8 @@ def _series(found: Backtest) -> Rows:
 
 
 def as_object(found: Backtest) -> dict[str, Any]:
-    """All scores, as JSON can hold them."""
-    scores = {
+    """All scores by name, for JSON."""
+    return {
         "windows": found.windows,
         "scores": found.scores,
         "by_step": found.by_step,
@@ -111,13 +110,3 @@ def as_object(found: Backtest) -> dict[str, Any]:
         "crps": found.crps,
         "verdict": found.verdict,
     }
-    return _finite(scores)
-
-
-def _finite(value: Any) -> Any:
-    """The same without numbers that JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -148,9 +148,10 @@ def _parted(order: Order, cases: Cases, seed: int) -> tuple[Cases, Cases, str]:
     """Sequences to learn from, and to judge by."""
     if order.test is not None:
         unseen = read_cases(order.test, order.options)
-        odd = [label for label in unseen.y or [] if label not in set(cases.y or [])]
-        if odd:
-            raise InputError(f"{order.test}: the class {odd[0]!r} does not occur in {order.data}")
+        known = {*(cases.y or [])}
+        odd = next((label for label in unseen.y or [] if label not in known), None)
+        if odd is not None:
+            raise InputError(f"{order.test}: the class {odd!r} does not occur in {order.data}")
         return cases, unseen, f"Judged by {order.test}, which it has not seen."
     assert cases.y is not None
     y, random = np.array(cases.y), np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from rich.table import Table as Rows
 from throughtime import compare
 from throughtime._errors import InputError
 from throughtime.app.forecast import check_against, with_place
-from throughtime.app.learn import csv_text, print_json, write_whole
+from throughtime.app.learn import csv_text, plain, print_json, write_whole
 from throughtime.app.scores import MEASURES, label, written
 from throughtime.app.screen import Screen
 
@@ -90,7 +90,7 @@ def _rows(found: Comparison) -> list[dict[str, Any]]:
         interval = [None] * 3 if skill is None else [skill.value, skill.low, skill.high]
         numbers = {**score, "mase_spread": found.spread.get(name)}
         numbers |= dict(zip(("best_saves", "best_saves_low", "best_saves_high"), interval, strict=True))
-        rows.append({"forecast": name, **{key: _finite(value) for key, value in numbers.items()}})
+        rows.append({"forecast": name, **plain(numbers)})
     return rows
 
 
@@ -110,7 +110,3 @@ def _leaderboard(found: Comparison) -> Rows:
         saved = "" if skill is None else f"{skill.value:.0%}{sure}"
         table.add_row(label(name, ""), *(written(score[m]) for m in MEASURES), *spread, saved)
     return table
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import throughtime
 from throughtime import Forecaster
 from throughtime._errors import InputError
 from throughtime.app.forecasting import fresh_table
+from throughtime.app.learn import print_json
 from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def explain(
         _draw(found, steps, out)
         screen.say(f"Picture: {out}")
     if as_json:
-        sys.stdout.write(json.dumps(_plain(_result(forecaster, found, model, steps)), ensure_ascii=False) + "\n")
+        print_json(_result(forecaster, found, model, steps))
         return
     screen.show(_heading(forecaster))
     for line in found.text(season=steps).splitlines():
@@ -101,15 +100,6 @@ def _result(forecaster: Forecaster, found: Diagnosis, directory: Path, steps: in
         **found.as_dict(),
         "verdict": found.verdict(season=steps),
     }
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say: infinity is null there."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _draw(found: Diagnosis, steps: int | None, out: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import shlex
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime import __version__
 from throughtime._errors import InputError
 from throughtime.app import report
-from throughtime.app.learn import as_option
+from throughtime.app.learn import INTERRUPTED, as_option, command, plain, print_json
 from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
 from throughtime.app.tables import Table, write_csv
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from throughtime import Forecaster
     from throughtime.tasks.forecasting import Backtest
 
-_INTERRUPTED = 130
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
 
@@ -51,15 +47,15 @@ def forecast(
         write_forecast(forecaster, table, directory, screen)
         result = {}
         if backtest is not None:
-            run = report.Run(forecaster, backtest, table, settings=forecaster.get_params(), command=_command())
+            run = report.Run(forecaster, backtest, table, settings=forecaster.get_params(), command=command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
             result = _result(place.path, table, forecaster, backtest, time.monotonic() - started)
         describe(directory, table, forecaster, result)
     if backtest is None:
         screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
-        return _INTERRUPTED
+        return INTERRUPTED
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+        print_json(result)
         return 0
     screen.scores(backtest, forecaster.cell)
     screen.show(backtest.verdict, style="bold")
@@ -132,7 +128,7 @@ def with_place(sentence: str, table: Table, forecaster: Forecaster) -> str:
 
 
 def _result(path: Path, table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
-    scores = {name: {m: finite(v) for m, v in backtest.scores[name].items()} for name in _JSON_METHODS}
+    scores = {name: plain(backtest.scores[name]) for name in _JSON_METHODS}
     return {
         "model": str(path / "model"),
         "forecast": str(path / table.forecast),
@@ -149,19 +145,10 @@ def describe(directory: Path, table: Table, forecaster: Forecaster, result: dict
     """Note how the run was made: `predict` finds the columns here, and `--overwrite` knows the directory by it."""
     run = {
         "throughtime": __version__,
-        "command": _command(),
+        "command": command(),
         "data": str(table.path),
         "columns": asdict(table.columns),
         "settings": forecaster.get_params(),
         "result": result,
     }
     (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False, default=asdict) + "\n", encoding="utf-8")
-
-
-def _command() -> str:
-    return shlex.join(["throughtime", *sys.argv[1:]])
-
-
-def finite(value: float) -> float | None:
-    """None where a score is no number, which JSON does not know."""
-    return value if math.isfinite(value) else None

@@ -38,8 +38,8 @@ def train(order: Order) -> int:
         raise InputError(
             "--test: a forecast is judged by the end of DATA; for later rows there is throughtime evaluate"
         )
-    settings = {name: order.options[name] for name in ("horizon",) if name in order.options} | order.settings
-    if "horizon" not in settings:
+    settings = {"horizon": order.options.get("horizon"), **order.settings}
+    if settings["horizon"] is None:
         raise InputError("--horizon: say how many steps to forecast, such as --horizon 24")
     forecaster = learn.estimator_of(Forecaster, settings, _SETTINGS)
     time, target, series = map(order.options.get, _COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import shlex
 import sys
@@ -96,7 +97,16 @@ def command() -> str:
 
 def print_json(result: dict[str, Any]) -> None:
     """The result as one object in one line."""
-    sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(plain(result), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """The same without numbers that JSON does not know: null stands for infinity and for what is no number."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def deliver(job: Job, text: str, screen: Screen, name: str, rows: list[Any], size: dict[str, int]) -> None:

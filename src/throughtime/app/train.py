@@ -104,7 +104,9 @@ def trained(model: Path) -> tuple[str, Any]:
     """
     task = task_of(model)
     if not task:
-        importlib.import_module("throughtime").load(model)  # which says what is wrong
+        from throughtime import load  # with torch, which comes after what needs none
+
+        load(model)  # which says what is wrong
     if task not in TASKS:
         raise InputError(f"{model}: expected a model for one of {', '.join(TASKS)}, got {task or 'none'!r}")
     return task, module_of(task)

@@ -14,8 +14,8 @@ from rich.table import Table as Rows
 from throughtime import tune
 from throughtime._errors import InputError
 from throughtime.app import report
-from throughtime.app.forecast import check_data, describe, finite, with_place, write_forecast
-from throughtime.app.learn import INTERRUPTED, command, csv_text, print_json
+from throughtime.app.forecast import check_data, describe, with_place, write_forecast
+from throughtime.app.learn import INTERRUPTED, command, csv_text, plain, print_json
 from throughtime.app.scores import written
 from throughtime.app.screen import Screen
 
@@ -128,7 +128,7 @@ def _chosen(found: Tuning) -> dict[str, Any]:
 
 
 def _result(found: Tuning, path: Path, table: Table) -> dict[str, Any]:
-    later = {name: {m: finite(v) for m, v in each.scores[_OURS].items()} for name, each in found.later.items()}
+    later = {name: plain(each.scores[_OURS]) for name, each in found.later.items()}
     return {
         "model": str(path / "model"),
         "forecast": str(path / table.forecast),
@@ -143,7 +143,7 @@ def _result(found: Tuning, path: Path, table: Table) -> dict[str, Any]:
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    numbers = {"mase": finite(trial.score), "seconds": round(trial.seconds, 2)}
+    numbers = {"mase": plain(trial.score), "seconds": round(trial.seconds, 2)}
     return {"trial": trial.number + 1, **trial.settings, **numbers}
 
 

@@ -104,20 +104,12 @@ def read_frame(
     """
     import narwhals as nw
 
+    given: Any = df
+    notes: list[str] = []
     if isinstance(df, ParquetSeries):
         names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
-        options = {
-            "freq": freq,
-            "missing": missing,
-            "covariates": covariates,
-            "known": known,
-            "grid": grid,
-            "ids": ids,
-            "like": like,
-        }
-        found, kind = read_frame(df.sampled(names), **options)
-        return replace(found, notes=[df.note, *found.notes]), kind
-    frame = _narwhals(df, ("ds", "y"), "columns unique_id, ds and y")
+        notes, given = [df.note], df.sampled(names)
+    frame = _narwhals(given, ("ds", "y"), "columns unique_id, ds and y")
     y = frame["y"]
     if not y.dtype.is_numeric() and y.null_count() < len(y):
         raise InputError(f"column y: expected numbers, got {y.dtype}")
@@ -126,7 +118,7 @@ def read_frame(
     beside = _beside(frame, covariates or Covariates(), known, kind.zone)
     stamps = _stamps(frame["ds"], in_utc=kind.in_utc)
     found = panel(_ids(frame, ids), stamps, values, freq=freq, missing=missing, beside=beside, grid=grid)
-    return found, kind
+    return replace(found, notes=[*notes, *found.notes]), kind
 
 
 def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -> Panel:

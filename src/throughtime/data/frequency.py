@@ -159,7 +159,7 @@ def _guess(series: list[np.ndarray]) -> Frequency:
     usual = _most([np.diff(s).astype(np.int64) for s in series])
     if usual >= 28 * _DAY:
         months = _most([np.diff(s.astype("M8[M]")).astype(np.int64) for s in series])
-        for unit in ("ME", "MS"):
+        for unit in ("ME", "MS"):  # in this order: months from the 31st of January on are both
             if months and not any(Frequency(unit, months).off(s).any() for s in series):
                 return Frequency(unit, months)
     if usual == _DAY and sum(map(len, series)) > 5 and all(np.is_busday(s.astype("M8[D]")).all() for s in series):

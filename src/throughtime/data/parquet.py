@@ -268,7 +268,6 @@ def _arrow() -> Any:
 
 def _joined(batches: list[Any]) -> Any:
     """Batches as one table; whole numbers become others where a file has such."""
-    import pyarrow as pa
-
+    pa = _arrow()
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()

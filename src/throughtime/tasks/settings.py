@@ -38,6 +38,12 @@ def check_positive(name: str, value: Any) -> None:
         raise InputError(f"{name}: expected a number above 0, got {value!r}")
 
 
+def check_not_negative(name: str, value: Any) -> None:
+    """Refuse what is no number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
+        raise InputError(f"{name}: expected a number of 0 or more, got {value!r}")
+
+
 def check_share(name: str, value: Any) -> None:
     """Refuse what is no number from 0 up to, but without, 1."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:

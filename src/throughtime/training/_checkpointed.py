@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from throughtime.nn.layouts import ManyToOne
 from throughtime.nn.pooling import Pooling
 from throughtime.training._losses import IGNORED, is_mean
 from throughtime.training._unfold import (
@@ -23,7 +22,7 @@ from throughtime.training._unfold import (
     detached,
     judged,
     leading,
-    plain,
+    runs_along,
     tensors_of,
     time_of,
     within,
@@ -171,12 +170,8 @@ class _Sweep:
 
     def _has_steps(self, y: Tensor, x: Tensor) -> bool:
         """Whether there are an output and a target for each step, rather than one for each sequence."""
-        whole, piece = leading(self.batch.x), leading(x)
-        if y.shape[: len(piece)] != piece or self.batch.y.shape[: len(whole)] != whole:
-            return False
-        if isinstance(plain(self.model), ManyToOne):
-            return False
-        return y.dim() > len(piece) or (len({*whole}) == 2 and self.time == 0)
+        whole = leading(self.batch.x)
+        return self.batch.y.shape[: len(whole)] == whole and runs_along(y, x, self.model, whole=self.batch.x)
 
 
 def _segment(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:

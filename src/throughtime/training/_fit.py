@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime._shapes import Ragged
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints
@@ -30,7 +29,15 @@ from throughtime.training._reading import batches_of
 from throughtime.training._runs import Run, at_hand, runs
 from throughtime.training._stop import Epochs
 from throughtime.training._team import join
-from throughtime.training._unfold import call, check_one_direction, judged, leading, started_from, time_of
+from throughtime.training._unfold import (
+    call,
+    check_lengths,
+    check_one_direction,
+    judged,
+    leading,
+    started_from,
+    time_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -292,14 +299,10 @@ class Training:
             )
 
     def _windows(self, batch: Batch, *, goes_on: bool = False) -> Iterator[Window]:
-        time = time_of(self.model, batch.x)
-        whole, steps = leading(batch.x), batch.x.shape[time]
+        whole, steps = leading(batch.x), batch.x.shape[time_of(self.model, batch.x)]
         if isinstance(self.bptt, FullBPTT):
             return self.bptt.windows(steps)
-        if batch.lengths is not None:
-            Ragged.padded(
-                batch.lengths, steps, whole[1 - time] if len(whole) == 2 else 1
-            )  # refuses what are no lengths
+        check_lengths(batch.lengths, batch.x, self.model)
         if isinstance(self.bptt, CheckpointedBPTT):
             return self.bptt.windows(steps)
         if batch.y.shape[: len(whole)] != whole or isinstance(self.model, ManyToOne):

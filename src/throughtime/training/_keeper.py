@@ -158,10 +158,10 @@ class Keeper:
         found = whole.get("rule", rule)
         if found != rule:
             raise InputError(f"{self.directory}: the checkpoint of a training with {found}; expected that, got {rule}")
-        if (training.scheduler is None) != (whole["scheduler"] is None):
-            with_one, without = "a training with a schedule", "one without"
-            has, wanted = (without, with_one) if training.scheduler is not None else (with_one, without)
-            raise InputError(f"{self.directory}: the checkpoint of {has}, and this is {wanted}")
+        words = {False: "a training with a schedule", True: "one without"}
+        theirs, ours = whole["scheduler"] is None, training.scheduler is None
+        if theirs != ours:
+            raise InputError(f"{self.directory}: the checkpoint of {words[theirs]}, and this is {words[ours]}")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

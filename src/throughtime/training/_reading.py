@@ -30,7 +30,7 @@ def batches_of(data: Data) -> Iterable[Batch]:
         raise ValueError(f"data: expected (x, y), (x, y, lengths) or batches, got {type(data).__name__}")
     if iter(data) is data:
         raise ValueError("data: expected something that can be walked again in the next epoch, got an iterator")
-    return data if isinstance(data, Batches) else _Reading(data)
+    return data if isinstance(data, Batches | _Reading) else _Reading(data)
 
 
 class _Reading:

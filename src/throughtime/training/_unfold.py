@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from throughtime._shapes import Ragged
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._losses import IGNORED
 from throughtime.training._precision import Mixed
@@ -29,21 +30,29 @@ def leading(x: Tensor) -> torch.Size:
     return x.shape[:2] if x.dim() > 2 or (x.dim() == 2 and not x.is_floating_point()) else x.shape[:1]
 
 
-def runs_along(y: Tensor, x: Tensor, model: nn.Module) -> bool:
+def runs_along(y: Tensor, x: Tensor, model: nn.Module, *, whole: Tensor | None = None) -> bool:
     """Whether there is an output for each row and step of the inputs, rather than others of the same number.
 
     Outputs of two dimensions are such where time comes first and there are not as many steps as rows: (N, K) are K
-    numbers for each row.
+    numbers for each row. Where x is a piece, the number of steps is that of the `whole`.
     """
     steps = leading(x)
-    if y.shape[: len(steps)] != steps or isinstance(plain(model), ManyToOne):
+    inner = model.model if isinstance(model, Mixed) else model
+    if y.shape[: len(steps)] != steps or isinstance(inner, ManyToOne):
         return False
-    return y.dim() > len(steps) or (len({*steps}) == 2 and time_of(model, x) == 0)
+    shape = steps if whole is None else leading(whole)
+    return y.dim() > len(steps) or (len({*shape}) == 2 and time_of(model, x) == 0)
 
 
-def plain(model: nn.Module) -> nn.Module:
-    """A model without what only changes its precision."""
-    return model.model if isinstance(model, Mixed) else model
+def check_lengths(lengths: Tensor | None, x: Tensor, model: nn.Module) -> None:
+    """Refuse what are no lengths of a batch.
+
+    Raises:
+        ValueError: names the first row.
+    """
+    if lengths is not None:
+        time, shape = time_of(model, x), leading(x)
+        Ragged.padded(lengths, shape[time], shape[1 - time] if len(shape) == 2 else 1)
 
 
 def check_one_direction(model: nn.Module, strategy: object) -> None:

@@ -113,14 +113,14 @@ def doctor(
         history: of the training, for the share of clipped updates.
         options: further arguments of the model, such as `lengths`.
     """
-    lengths = options.get("lengths")
+    lengths = None if options.get("lengths") is None else torch.as_tensor(options["lengths"])
     with torch.enable_grad(), watched(model, probes=True) as seen:
         result = model(x, **options)
         outputs = result[0] if isinstance(result, tuple) else result
         if y is None:
             objective = _last(model, x, outputs, lengths).mean()
         else:
-            objective = loss_of(loss)(*judged(outputs, y, x, _tensor(lengths), model)[:2])
+            objective = loss_of(loss)(*judged(outputs, y, x, lengths, model)[:2])
         probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
         gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True) if probes else ()
     pairs = zip(gradients[::2], gradients[1::2], strict=True)
@@ -128,18 +128,14 @@ def doctor(
     return Diagnosis(layers, None if history is None else clipped_share(history))
 
 
-def _last(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Any) -> Tensor:
+def _last(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Tensor | None) -> Tensor:
     """The outputs of the last step of each sequence; all, where there are none for steps."""
     time = time_of(model, x)
     along = runs_along(outputs, x, model)
     if not along or lengths is None:
         return outputs.select(time, -1) if along or outputs.dim() > 2 else outputs
-    ends = _tensor(lengths).clamp(min=1) - 1
+    ends = lengths.clamp(min=1) - 1
     return outputs.transpose(0, time)[ends, torch.arange(len(ends))]
-
-
-def _tensor(lengths: Any) -> Any:
-    return None if lengths is None else torch.as_tensor(lengths)
 
 
 def half_life(norms: np.ndarray) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from scipy.special import expit
 
 from throughtime._errors import InputError
 from throughtime.io.network import stream_of
-from throughtime.tasks.settings import check_whole
+from throughtime.tasks.settings import check_not_negative, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +38,7 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.temperature, int | float | np.number) and 0 <= self.temperature < math.inf):
-            raise InputError(f"temperature: expected a number of 0 or more, got {self.temperature!r}")
+        check_not_negative("temperature", self.temperature)
         if self.top_k is not None:
             check_whole("top_k", self.top_k)
         if self.top_p is not None and not (isinstance(self.top_p, int | float | np.number) and 0 < self.top_p <= 1):

@@ -14,7 +14,7 @@ from throughtime._errors import InputError
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
 from throughtime.tasks.schedules import PRESETS, seconds_of
-from throughtime.tasks.settings import check_choice, check_seed, check_share, check_whole
+from throughtime.tasks.settings import check_choice, check_not_negative, check_seed, check_share, check_whole
 from throughtime.tasks.translation import learning
 from throughtime.tasks.translation.beam import search
 from throughtime.tasks.translation.learning import Pairs, TeacherForcing, padded
@@ -172,12 +172,7 @@ class SequenceTranslator(BaseEstimator):
         """
         self._check_fitted()
         check_whole("beams", beams)
-        if (
-            isinstance(length_penalty, bool)
-            or not isinstance(length_penalty, int | float | np.number)
-            or (not 0 <= length_penalty < float("inf"))
-        ):
-            raise InputError(f"length_penalty: expected a number of 0 or more, got {length_penalty!r}")
+        check_not_negative("length_penalty", length_penalty)
         numbers = self.source_.encode(_sentences(sources, "sources"))
         order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
         found: list[list[int]] = [[] for _ in numbers]

@@ -1,0 +1,84 @@
+"""Mutations of the core and the runtime."""
+
+from __future__ import annotations
+
+from tests.mutations import Mutation
+
+PATHS = "oracle/test_kernels_agree_with_the_reference.py::test_kernels_and_reference_agree"
+DOWN = "meta/test_imports_point_down.py::test_a_module_imports_nothing_from_above"
+BARE = "meta/test_bare_environment.py"
+NAMES = "meta/test_public_names.py"
+OPTIONS = "oracle/test_state_options.py"
+ONE_MASK = "test_recurrent_dropout_has_one_mask_for_each_sequence_at_all_steps"
+NORMALIZED = "test_layer_normalization_is_that_of_its_source"
+ZONEOUT = "test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation"
+MASKS = "laws/test_masks_and_resets.py"
+PIECES = f"{MASKS}::test_a_row_with_gaps_and_resets_is_its_pieces"
+
+MUTATIONS = [
+    Mutation(
+        "_scan.py",
+        "if isinstance(_functorch.peek_interpreter_stack(), _functorch.CInterpreter):",
+        "if _functorch.peek_interpreter_stack() is not None:",
+        "oracle/test_tracing.py::test_what_is_compiled_is_the_kernel_and_once_for_all_lengths[plain-GRU]",
+    ),
+    Mutation(
+        "_scan.py",
+        "if not torch.is_grad_enabled():",
+        "if True:",
+        "oracle/test_tools_over_all_configurations.py::test_second_gradients_agree_with_finite_differences",
+    ),
+    Mutation(
+        "_scan.py",
+        "call.given_states, *options)\n            if found is not None:",
+        "call.given_states, *options)\n            if True:",
+        "oracle/test_tracing.py::test_gradients_of_many_outputs_at_once[RNN]",
+    ),
+    Mutation("_reference.py", "if reverse else", "if not reverse else", f"{PATHS}[torch.float32-None-2-rnn-tanh]"),
+    Mutation(
+        "_reference.py", "torch.where(valid[t]", "torch.where(valid[0]", f"{PATHS}[torch.float32-lengths1-1-gru-tanh]"
+    ),
+    Mutation(
+        "_scan.py",
+        "ctx.saved_tensors, ctx.needs_input_grad",
+        "ctx.saved_tensors, (False, *ctx.needs_input_grad[:-1])",
+        f"{PATHS}[torch.float32-None-2-lstm-tanh]",
+    ),
+    Mutation("_errors.py", "class Inp", "import throughtime.nn\n\n\nclass Inp", f"{DOWN}[throughtime._errors]"),
+    Mutation(
+        "_cell.py",
+        "import annotations",
+        "import annotations\nimport scipy",
+        f"{BARE}::test_the_core_learns_where_the_jobs_libraries_are_missing[layers]",
+    ),
+    Mutation(
+        "__init__.py",
+        "import importlib",
+        "import importlib\nimport torch",
+        f"{BARE}::test_the_package_alone_loads_nothing_heavy[torch]",
+    ),
+    Mutation("_kernels/_engine.pyi", "release_threads", "end_threads", "meta/test_engine_stub.py"),
+    Mutation(
+        "__init__.py",
+        '"throughtime._errors"',
+        '"throughtime._error"',
+        f"{NAMES}::test_a_name_of_the_root_can_be_imported[InputError]",
+    ),
+    Mutation(
+        "__init__.py",
+        '__version__ = "',
+        '__version__ = "1',
+        "meta/test_pages.py::test_the_version_is_the_same_everywhere",
+    ),
+    Mutation("_segments.py", "untouched, last", "untouched, first", f"{PIECES}[kernel-False-True-GRU]"),
+    Mutation("_segments.py", "reset.T.cumsum(1)", "0 * reset.T", f"{PIECES}[reference-False-False-LSTM]"),
+    Mutation("_reference.py", "h * extras.factor", "h", f"{OPTIONS}::{ONE_MASK}"),
+    Mutation(
+        "_extras.py",
+        "dx.clamp(-clip, clip)",
+        "dx",
+        "oracle/test_tracing.py::test_tangents_are_not_clipped_and_gradients_are",
+    ),
+    Mutation("_extras.py", "if norm is None or norm.gain_state is None", "if True", f"{OPTIONS}::{NORMALIZED}[LSTM]"),
+    Mutation("_extras.py", "rand_like(new) < prob", "rand_like(new) > prob", f"{OPTIONS}::{ZONEOUT}[GRU]"),
+]

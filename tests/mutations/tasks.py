@@ -1,0 +1,76 @@
+"""Mutations of the tasks."""
+
+from __future__ import annotations
+
+from tests.mutations import Mutation
+
+KNOWN = "tasks/test_covariates.py"
+
+MUTATIONS = [
+    Mutation(
+        "tasks/forecasting/likelihoods.py",
+        "count * torch.log1p(size / mean)",
+        "count * torch.log1p(mean / size)",
+        "tasks/test_likelihoods.py::test_a_likelihood_is_that_of_its_distribution[negative_binomial]",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
+        "_USUAL * min(saved / _CLEAR, 1.0)",
+        "_USUAL",
+        "tasks/test_calibration.py::test_what_never_beat_the_last_value_gets_next_to_no_weight",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
+        "1 - float(errors.min())",
+        "0 * float(errors.min())",
+        "tasks/test_calibration.py::test_what_adds_to_the_best_naive_forecast_has_a_part_where_little_is_held_out",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "part.without_last(cut), cut) for cut",
+        "part, cut) for cut",
+        "tasks/test_later_rows.py::test_forecasts_are_those_of_predict_before_each_window",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "panel = panel.learned_before(cuts[0], forecaster.horizon)",
+        "pass",
+        "tasks/test_odd_frames.py::test_a_backtest_knows_no_word_and_no_number_that_comes_later[aaa-past]",
+    ),
+    Mutation(
+        "tasks/forecasting/tuning.py",
+        "partial(_tried, past,",
+        "partial(_tried, panel,",
+        "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
+    ),
+    Mutation(
+        "tasks/forecasting/effects.py",
+        "then[:, origins + steps]",
+        "then[:, origins + steps - 1]",
+        f"{KNOWN}::test_a_step_of_the_forecast_knows_what_was_announced_for_it",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "**rivals(past, trained",
+        "**rivals(panel, trained",
+        "tasks/test_rivals.py::test_a_rival_sees_the_past_alone",
+    ),
+    Mutation(
+        "tasks/forecasting/comparison.py",
+        "Skill.of(errors[order[0]], errors[name], name, first",
+        "Skill.of(errors[name], errors[order[0]], name, first",
+        "tasks/test_comparison.py::test_the_best_comes_first_and_baselines_stand_beside",
+    ),
+    Mutation(
+        "tasks/tagging/entities.py",
+        "and now == kind",
+        "",
+        "tasks/test_tagger.py::test_entities_are_those_of_conlleval[B-a I-b-expected4]",
+    ),
+    Mutation(
+        "tasks/generation/sampling.py",
+        "before < self.top_p",
+        "before <= 1",
+        "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
+    ),
+]

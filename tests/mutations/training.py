@@ -1,0 +1,50 @@
+"""Mutations of training."""
+
+from __future__ import annotations
+
+from tests.mutations import Mutation
+
+MUTATIONS = [
+    Mutation(
+        "training/_general.py",
+        "pieces, carried = [], state",
+        "pieces, carried = [], None",
+        "training/test_own_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
+    ),
+    Mutation(
+        "training/_compiled.py",
+        "len({*used}) < len(used)",
+        "len({*used}) < 0",
+        "training/test_own_code.py::test_weights_that_are_shared_are_updated_once",
+    ),
+    Mutation(
+        "training/_fit.py",
+        "return batch.reset is not None and not bool(batch.reset.all())",
+        "return False",
+        "training/test_own_code.py::test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once",
+    ),
+    Mutation(
+        "training/_keeper.py",
+        "number == done - 1",
+        "number == done",
+        "training/test_resume.py::test_batches_drawn_anew_are_drawn_again[6-general]",
+    ),
+    Mutation(
+        "training/_runs.py",
+        "list | tuple | Batches",
+        "object",
+        "training/test_runs.py::test_only_batches_at_hand_are_asked_for_beforehand",
+    ),
+    Mutation(
+        "training/_unfold.py",
+        "target.shape[0] * target.shape[1] if",
+        "target.shape[0] if",
+        "training/test_fit.py::test_every_target_weighs_alike_in_a_loss[FullBPTT()-general-False]",
+    ),
+    Mutation(
+        "training/_team.py",
+        "except RuntimeError as error",
+        "except OSError as error",
+        "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
+    ),
+]

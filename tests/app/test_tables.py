@@ -35,13 +35,13 @@ def test_a_decimal_comma_is_understood_where_commas_separate_nothing(tmp_path: P
     ("written", "value"),
     [
         ('"1,234,567.5"', 1234567.5),
-        ('"-1,234"', -1234.0),
+        ('"-1,234,000"', -1234000.0),
         ("1 234.5", 1234.5),
         ("1'234'567", 1234567.0),
         ("1.234.567,5;", 1234567.5),
         ("1.234,5;", 1234.5),
         ("1\u202f234,5;", 1234.5),
-        ("1.234;", 1.234),
+        ("1.234,50 €;", 1234.5),
     ],
 )
 def test_marks_between_thousands_are_understood(written: str, value: float, tmp_path: Path) -> None:
@@ -90,8 +90,12 @@ def test_rows_without_dates_are_numbered(tmp_path: Path) -> None:
     assert any("numbered" in note for note in table.notes)
 
 
-def test_the_last_column_of_numbers_is_the_target_unless_a_name_says_more(tmp_path: Path) -> None:
-    assert read(tmp_path, ["date,a,b", "2024-01-01,1,2", "2024-01-02,3,4"]).columns.target == "b"
+def test_the_target_is_the_only_column_of_numbers_or_the_one_that_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 columns hold numbers \(a, b\); name the one to forecast with --target"):
+        read(tmp_path, ["date,a,b", "2024-01-01,1,2", "2024-01-02,3,4"])
+    with pytest.raises(InputError, match=r"2 columns hold numbers \(y, value\)"):
+        read(tmp_path, ["date,y,value", "2024-01-01,1,2", "2024-01-02,3,4"])
+    assert read(tmp_path, ["date,a", "2024-01-01,1", "2024-01-02,3"]).columns.target == "a"
     assert read(tmp_path, ["date,value,b", "2024-01-01,1,2", "2024-01-02,3,4"]).columns.target == "value"
 
 

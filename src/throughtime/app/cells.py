@@ -2,60 +2,181 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.data.dates import is_date, parse_dates
+from throughtime.data.numbers import (
+    AmbiguousNumberError,
+    ContradictoryNumberError,
+    NumberCells,
+    NumberFormat,
+    infer_number_format,
+    parse_numbers,
+    share_of_numbers,
+)
 
 if TYPE_CHECKING:
     from throughtime.app.files import Rows
 
-MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?", ".")
-"""Cells that say that there is no value, in lower case."""
-
-_SPACED = r"^[-+]?\d{1,3}([\s'’]\d{3})+([.,]\d+)?$"
-_BY_COMMAS = r"^[-+]?\d{1,3}(,\d{3})+(\.\d*)?$"
-_BY_POINTS = r"^[-+]?\d{1,3}(\.\d{3})+,\d+$|^[-+]?\d{1,3}(\.\d{3}){2,}$"  # 1.234 alone may be a fraction
+_INFINITE = re.compile(r"[-+]?(?:inf(?:inity)?|∞)", re.IGNORECASE)
+_SAMPLE = 1000  # cells that a guess looks at
 _UNIX = ((1, "s"), (10**3, "ms"), (10**6, "us"), (10**9, "ns"))
 _FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds
 
 
-def numbers(cells: pl.Series, *, decimal_comma: bool) -> pl.Series | None:
-    """Cells as numbers, null where there is no number; None where the type of the column has none."""
-    if cells.dtype == pl.String:
-        text = _ungrouped(cells.str.strip_chars(), decimal_comma=decimal_comma)
-        missing = text.str.to_lowercase().is_in(MISSING)
-        return text.set(missing, None).cast(pl.Float64, strict=False)
-    return cells.cast(pl.Float64).fill_nan(None) if cells.dtype.is_numeric() else None
+def numbers(cells: pl.Series) -> pl.Series | None:
+    """Cells as numbers, null where there is no number; None where the type of the column has none, or its text is open.
+
+    For guesses and for whole numbers; `read_numbers` reads values.
+    """
+    if cells.dtype != pl.String:
+        return cells.cast(pl.Float64).fill_nan(None) if cells.dtype.is_numeric() else None
+    parts = NumberCells.of(cells)
+    try:
+        return parse_numbers(parts, infer_number_format(parts))
+    except ValueError:
+        return None
 
 
-def _ungrouped(text: pl.Series, *, decimal_comma: bool) -> pl.Series:
-    """Numbers without marks between thousands, as 1,234.5 or 1 234,5 has, and with a decimal point."""
-    spaced, marked = text.str.contains(_SPACED), text.str.contains(_BY_POINTS if decimal_comma else _BY_COMMAS)
-    text = text.str.replace_all(r"[\s'’]", "").zip_with(spaced, text)
-    text = text.str.replace_all("." if decimal_comma else ",", "", literal=True).zip_with(marked, text)
-    return text.str.replace(r"^([-+]?\d+),(\d+)$", "$1.$2") if decimal_comma else text
+def is_numeric(cells: pl.Series) -> bool:
+    """Whether most cells that hold anything are numbers; a few that are not are for the reader to refuse."""
+    if cells.dtype != pl.String:
+        return cells.dtype.is_numeric()
+    filled = cells.drop_nulls()
+    return share_of_numbers(filled.gather_every(max(1, len(filled) // _SAMPLE))) > 0.5
 
 
-def read_numbers(rows: Rows, name: str) -> pl.Series:
-    """A column of numbers, null where a value is missing.
+def read_numbers(
+    rows: Rows, name: str, known: NumberFormat | None = None
+) -> tuple[pl.Series, NumberFormat | None, list[str]]:
+    """Read a column of numbers, null where a value is missing.
+
+    Args:
+        rows: of the table.
+        name: of the column.
+        known: how the column was written in training.
+
+    Returns:
+        The numbers; how they are written, None for a typed column; and what is to be reported, in plain sentences.
 
     Raises:
-        InputError: names the first cell that is neither, and the first that is infinite.
+        InputError: names the first cell that is not a number, is infinite, or contradicts another one; and the options
+            that decide where two readings are possible.
     """
     cells = rows.frame[name]
-    values = numbers(cells, decimal_comma=rows.decimal_comma)
-    if values is None:
-        raise InputError(f"{rows.path}, column {name}: expected numbers, got {cells.dtype}")
-    if cells.dtype == pl.String:
-        empty = cells.str.strip_chars().str.to_lowercase().is_in(MISSING).fill_null(value=True)
-        for row in (values.is_null() & ~empty).arg_true().head(1):
-            raise InputError(f"{rows.at(row, name)}: {cells[row]!r} is no number; mend it, or leave the cell empty")
+    if cells.dtype != pl.String:
+        if not cells.dtype.is_numeric() and cells.dtype != pl.Null:
+            raise InputError(f"{rows.path}, column {name}: expected numbers, got {cells.dtype}")
+        values, form, notes = cells.cast(pl.Float64).fill_nan(None), None, []
+    else:
+        parts = NumberCells.of(cells)
+        form = _format(rows, name, parts, known)
+        values = parse_numbers(parts, form)
+        _refuse_text(rows, name, parts, values, form)
+        notes = _notes(name, parts, values, form) if known is None else []
     for row in values.is_infinite().fill_null(value=False).arg_true().head(1):
-        raise InputError(f"{rows.at(row, name)}: the value is infinite; mend it, or leave the cell empty")
-    return values
+        raise InputError(f"{rows.at(row, name)}: the value is infinite; correct it, or leave the cell empty")
+    return values, form, notes
+
+
+def _format(rows: Rows, name: str, parts: NumberCells, known: NumberFormat | None) -> NumberFormat:
+    """How a column is written, by its cells, by what is known of it and by the options of the user."""
+    options = rows.options
+    origin = "the training data" if known is not None else ""
+    if options.decimal is not None or options.thousands is not None:
+        origin = "--decimal and --thousands"
+        known = NumberFormat(options.decimal or "", options.thousands or "")
+    try:
+        try:
+            form = infer_number_format(parts, known)
+        except AmbiguousNumberError as error:
+            if options.thousands != "":
+                raise
+            form = infer_number_format(parts, NumberFormat(decimal=error.mark))
+    except AmbiguousNumberError as error:
+        raise InputError(_ambiguity(rows, name, error)) from error
+    except ContradictoryNumberError as error:
+        raise InputError(_contradiction(rows, name, error, origin)) from error
+    if options.thousands == "" and form.thousands:
+        row = parts.bodies.str.contains(form.thousands, literal=True).arg_max() or 0
+        raise InputError(
+            f"{rows.at(row, name)}: {rows.frame[name][row]!r} has a mark between thousands, but --thousands is none"
+        )
+    if known is not None and origin == "the training data" and form.percent != known.percent:
+        row = int((parts.bodies.is_not_null() & parts.percent).arg_max() or 0)
+        raise InputError(f"{rows.at(row, name)}: {rows.frame[name][row]!r} has a percent sign, {origin} have none")
+    return form
+
+
+def _ambiguity(rows: Rows, name: str, error: AmbiguousNumberError) -> str:
+    cell = rows.frame[name][error.row]
+    word = "point" if error.mark == "." else "comma"
+    fraction, whole = cell.replace(",", "."), cell.replace(error.mark, "")
+    return (
+        f"{rows.at(error.row, name)}: {cell!r} may be {fraction} or {whole}, and no cell of the column decides; "
+        f"add --decimal {word} for {fraction}, or --thousands {word} for {whole}"
+    )
+
+
+def _contradiction(rows: Rows, name: str, error: ContradictoryNumberError, origin: str) -> str:
+    cells = rows.frame[name]
+    if error.other is None:
+        return f"{rows.at(error.row, name)}: {cells[error.row]!r} does not fit {origin}: {error.reason}"
+    return (
+        f"{rows.path}, column {name}: {cells[error.row]!r} in {rows.unit} {rows.lines[error.row]} and "
+        f"{cells[error.other]!r} in {rows.unit} {rows.lines[error.other]} contradict each other: {error.reason}; "
+        "write all cells of the column alike"
+    )
+
+
+def _refuse_text(rows: Rows, name: str, parts: NumberCells, values: pl.Series, form: NumberFormat) -> None:
+    for row in (values.is_null() & ~parts.missing).arg_true().head(1):
+        cell = rows.frame[name][row]
+        if _INFINITE.fullmatch(cell):
+            raise InputError(f"{rows.at(row, name)}: the value is infinite; correct it, or leave the cell empty")
+        marks = [
+            f"{each} {word}"
+            for each, word in ((form.decimal, "before decimals"), (form.thousands, "between thousands"))
+            if each
+        ]
+        hint = f" (the column has {' and '.join(marks)})" if marks and share_of_numbers(pl.Series([cell])) else ""
+        raise InputError(f"{rows.at(row, name)}: {cell!r} is not a number{hint}; correct it, or leave the cell empty")
+
+
+def _notes(name: str, parts: NumberCells, values: pl.Series, form: NumberFormat) -> list[str]:
+    """What was decided on a column that is not written in plain digits with a point."""
+    notes = []
+    marked = {"decimals": form.decimal if form.decimal == "," else "", "thousands": form.thousands}
+    for role, mark in marked.items():
+        rows = parts.bodies.str.contains(mark, literal=True).arg_true() if mark else []
+        for row in rows[:1]:
+            option = f"--decimal {'point' if mark == ',' else 'comma'}" if role == "decimals" else "--thousands none"
+            place = "before decimals" if role == "decimals" else "between thousands"
+            notes.append(
+                f"Numbers: column {name} has {mark!r} {place}: {parts.text[row]!r} is {_shown(values[row])} "
+                f"(otherwise with {option})."
+            )
+    if form.percent:
+        notes.append(f"Numbers: percent signs of column {name} are dropped: 45% is 45.")
+    below = (parts.below & values.is_not_null()).arg_true()
+    if len(below):
+        row = int(below[0])
+        notes.append(
+            f"Numbers: {len(below)} cells of column {name} such as {parts.text[row]!r} are limits; half of it is "
+            f"taken, {_shown(values[row])}."
+        )
+    words = parts.text.filter(parts.missing & parts.text.is_not_null() & (parts.text != ""))
+    if len(words):
+        notes.append(f"Numbers: {len(words)} cells of column {name} such as {words[0]!r} hold no value.")
+    return notes
+
+
+def _shown(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def read_times(rows: Rows, name: str) -> pl.Series:
@@ -69,7 +190,7 @@ def read_times(rows: Rows, name: str) -> pl.Series:
         raise InputError(f"{rows.at(row, name)}: there is no date; write one, or remove the {rows.unit}")
     if cells.dtype.is_temporal():
         return cells
-    counted = numbers(cells, decimal_comma=rows.decimal_comma)
+    counted = numbers(cells)
     if counted is not None and not counted.is_null().any():
         return _whole(rows, name, counted)
     if cells.dtype != pl.String:

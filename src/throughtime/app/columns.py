@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.app.cells import numbers
+from throughtime.app.cells import is_numeric
+from throughtime.app.grid import NO_NAME
 from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
@@ -21,6 +24,10 @@ _TIME = ("ds", "date", "datetime", "time", "timestamp", "month", "year", "day", 
 _TARGET = ("y", "value", "target")
 _SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
 _SAMPLE = 50  # cells that a guess looks at
+_MOST_NAMES = 8  # columns that are tried as parts of the names of series
+
+ALL = "all"
+"""The target that stands for all columns of numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +36,37 @@ class Columns:
 
     Attributes:
         time: of the dates.
-        target: of the values to forecast; several are separated by commas.
-        series: of the names of series.
+        target: of the values to forecast; several are separated by commas; 'all' for all columns of numbers.
+        series: of the names of series; several that name them together are separated by commas.
         beside: covariates.
     """
 
     time: str | None = None
-    target: str | None = None
-    series: str | None = None
+    target: str | tuple[str, ...] | None = None
+    series: str | tuple[str, ...] | None = None
     beside: tuple[str, ...] = ()
 
     def targets(self, rows: Rows) -> list[str]:
         """The columns that `target` names; a comma may be part of a name."""
         assert self.target is not None
-        if self.target in rows.frame.columns:
-            return [self.target]
-        return [name.strip() for name in self.target.split(",") if name.strip()]
+        if self.is_all and self.target not in rows.frame.columns:
+            taken = {self.time, *self.series_columns(rows), *self.beside}
+            return [name for name in _numeric(rows) if name not in taken]
+        return _split(self.target, rows)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether all columns of numbers are to be forecast."""
+        return isinstance(self.target, str) and self.target.lower() == ALL
+
+    def series_columns(self, rows: Rows) -> list[str]:
+        """The columns that `series` names."""
+        return [] if self.series is None else _split(self.series, rows)
 
     def with_series(self, rows: Rows) -> Columns:
         """With the column that names series, found by its name alone: rows may begin with one long series."""
-        taken = {self.time, self.target, *self.beside}
-        return replace(self, series=self.series or _named(rows, _SERIES, taken))
+        taken = {self.time, *self.beside}
+        return replace(self, series=self.series or _named(rows, _SERIES[:1], taken))
 
 
 def named_covariates(
@@ -76,19 +93,33 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     """
     named = [("--target", name) for name in wanted.targets(rows)] if wanted.target else []
     named += [("--future, --past or --static", name) for name in wanted.beside]
-    for option, name in (("--time", wanted.time), *named, ("--series", wanted.series)):
+    named += [("--series", name) for name in wanted.series_columns(rows)]
+    for option, name in (("--time", wanted.time), *named):
         if name is not None:
             _check(rows, option, name)
     notes: list[str] = []
-    beside = {*wanted.beside, wanted.target}
-    time = wanted.time or _time(rows, {*beside, wanted.series}, notes)
+    beside = {*wanted.beside, *(wanted.targets(rows) if wanted.target and not wanted.is_all else ())}
+    time = wanted.time or _time(rows, {*beside, *wanted.series_columns(rows)}, notes)
     series = wanted.series or _named(rows, _SERIES[:1], {*beside, time})
-    target = wanted.target or _target(rows, {*wanted.beside, time, series}, notes)
     if series is None and time is not None:
-        series = _series(rows, time, {*wanted.beside, target})
+        series = _series(rows, time, beside)
+    chosen = replace(wanted, time=time, series=series)
+    if wanted.target is None:
+        chosen = replace(chosen, target=_target(rows, {*wanted.beside, time, *chosen.series_columns(rows)}, notes))
+    if not chosen.targets(rows):
+        raise InputError(f"--target: {rows.path} has no column of numbers next to {time or series or 'the others'}")
     if series is not None and wanted.series is None:
         notes.append(f"Series: told apart by column {series} (another one with --series).")
-    return Columns(time, target, series, wanted.beside), notes
+    return chosen, notes
+
+
+def _split(names: str | tuple[str, ...], rows: Rows) -> list[str]:
+    """Names of columns, perhaps written with commas; a comma may be part of the only one."""
+    if not isinstance(names, str):
+        return [*names]
+    if names in rows.frame.columns:
+        return [names]
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _check(rows: Rows, option: str, name: str) -> None:
@@ -118,40 +149,68 @@ def _dated(rows: Rows, name: str) -> bool:
     cells = rows.frame[name].drop_nulls().head(_SAMPLE)
     if cells.dtype != pl.String or not len(cells):
         return False
-    return all(re.search(r"\D", text.strip()) and is_date(text) for text in cells) and not is_numeric(rows, name)
+    return all(re.search(r"\D", text.strip()) and is_date(text) for text in cells) and not is_numeric(rows.frame[name])
+
+
+def _numeric(rows: Rows) -> list[str]:
+    """The columns of numbers, without one that only counts the rows and has no name."""
+    found = [name for name in rows.frame.columns if is_numeric(rows.frame[name])]
+    return [name for name in found if not (name == NO_NAME and _counts_rows(rows.frame[name]))]
+
+
+def _counts_rows(cells: pl.Series) -> bool:
+    numbers = cells.cast(pl.Int64, strict=False)
+    return numbers.null_count() == 0 and bool((numbers.diff().drop_nulls() == 1).all()) and numbers[0] in {0, 1}
 
 
 def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
-    found = [name for name in rows.frame.columns if name not in taken and is_numeric(rows, name)]
+    """The only column of numbers, or the only one with a usual name.
+
+    Raises:
+        InputError: where there is none, and where several would do; names them.
+    """
+    found = [name for name in _numeric(rows) if name not in taken]
     if not found:
         firsts = ((name, rows.frame[name].drop_nulls().head(1).to_list()) for name in rows.frame.columns)
         shown = ", ".join(f"{name} ({', '.join(map(repr, first)) or 'empty'})" for name, first in firsts)
         raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {shown}")
-    named = next((name for wanted in _TARGET for name in found if name.lower() == wanted), None)
-    target = named or found[-1]
-    which = "" if len(found) == 1 else f", {'by its name' if named else 'the last'} of {len(found)} columns of numbers"
+    named = [name for name in found if name.lower() in _TARGET]
+    if len(found) > 1 and len(named) != 1:
+        shown = ", ".join(found[:12]) + (", …" if len(found) > 12 else "")
+        raise InputError(
+            f"{rows.path}: {len(found)} columns hold numbers ({shown}); name the one to forecast with --target, "
+            f"such as --target {shlex.quote((named or found)[-1])}, or forecast all of them with --target all"
+        )
+    target = (named or found)[0]
+    which = "" if len(found) == 1 else f", by its name, of {len(found)} columns of numbers"
     notes.append(f"Target: column {target}{which} (another one with --target).")
     return target
 
 
-def is_numeric(rows: Rows, name: str) -> bool:
-    """Whether most cells that hold anything are numbers; a few that are not are for the reader to mend."""
-    cells = rows.frame[name].drop_nulls()
-    values = numbers(cells, decimal_comma=rows.decimal_comma)
-    return values is not None and values.is_not_null().sum() > 0.5 * len(cells)
-
-
-def _series(rows: Rows, time: str, taken: set[str | None]) -> str | None:
+def _series(rows: Rows, time: str, taken: set[str]) -> str | None:
     """Where dates come more than once, the column that tells the rows of a date apart."""
     frame = rows.frame
     if frame[time].n_unique() == frame.height:
         return None
-    text = [name for name in frame.columns if name not in {time, *taken} and not is_numeric(rows, name)]
-    named = _named(rows, _SERIES, {time, *taken})
-    for name in [named, *text] if named else text:
-        if frame.select(time, name).n_unique() == frame.height:
+    free = [name for name in frame.columns if name not in {time, *taken} and name.lower() not in _TARGET]
+    text = [name for name in free if not is_numeric(frame[name])]
+    named = [name for usual in _SERIES for name in free if name.lower() == usual]
+    for name in [*named, *text]:
+        if frame[name].n_unique() < frame.height and frame.select(time, name).n_unique() == frame.height:
             return name
     return None
+
+
+def suggest_series(rows: Rows, time: str, taken: set[str]) -> list[str]:
+    """The fewest columns of text that together tell the rows of a date apart, [] where none do."""
+    free = [name for name in rows.frame.columns if name not in {time, *taken}]
+    text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES][:_MOST_NAMES]
+    for count in (1, 2, 3):
+        for names in combinations(text, count):
+            keys = rows.frame.select(time, *names).n_unique()
+            if keys == rows.frame.height > rows.frame.select(names).n_unique():
+                return [*names]
+    return []
 
 
 def _named(rows: Rows, names: tuple[str, ...], taken: set[str | None]) -> str | None:

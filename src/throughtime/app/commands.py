@@ -50,13 +50,30 @@ def counted(option: typer.CallbackParam, value: int | None) -> int | None:
 
 Data = Annotated[
     Path,
-    typer.Argument(help="CSV or Parquet file, or a folder of Parquet files.", show_default=False),
+    typer.Argument(help="CSV, Excel or Parquet file, or a folder of Parquet files.", show_default=False),
 ]
 Time = Annotated[str | None, typer.Option(help="Column of dates, or of whole numbers.", show_default="guessed")]
 Target = Annotated[
-    str | None, typer.Option(help="Column to forecast; several with commas between them.", show_default="guessed")
+    str | None,
+    typer.Option(help="Column to forecast; several with commas between them; or all.", show_default="guessed"),
 ]
-Series = Annotated[str | None, typer.Option(help="Column that tells series apart.", show_default="guessed")]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Column that tells series apart; several with commas between them.", show_default="guessed"),
+]
+Decimal = Annotated[str | None, typer.Option(help="Mark before decimals: point or comma.", show_default="by the cells")]
+Thousands = Annotated[
+    str | None,
+    typer.Option(help="Mark between thousands: point, comma, space, apostrophe or none.", show_default="by the cells"),
+]
+Encoding = Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16.", show_default="recognised")]
+Sheet = Annotated[
+    str | None, typer.Option(help="Sheet of an Excel file, by name or number.", show_default="the only one")
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(help="long, columns (a series a column) or rows (a series a row).", show_default="recognised"),
+]
 Future = Annotated[
     str | None, typer.Option(help="Columns known in advance, for rows with an empty target too.", show_default="none")
 ]
@@ -129,6 +146,11 @@ def forecast(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     future: Future = None,
     future_data: FutureData = None,
     past: Past = None,
@@ -154,13 +176,15 @@ def forecast(
     """Train a network on a table, backtest it, forecast, and write a report."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import Place
+    from throughtime.app.reading import ReadOptions
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
-    table = read_table(data, columns, sample=sample, seed=seed)
-    table = table if future_data is None else with_future(table, future_data)
+    options = ReadOptions.of(encoding, sheet, decimal, thousands, layout)
+    table = read_table(data, columns, options, sample=sample, seed=seed)
+    table = table if future_data is None else with_future(table, future_data, options)
     # Torch comes after the data, so that their faults are told at once.
     from throughtime import Forecaster
     from throughtime.app.forecast import forecast
@@ -180,6 +204,11 @@ def backtest(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     future: Future = None,
     past: Past = None,
     static: Static = None,
@@ -201,11 +230,13 @@ def backtest(
     """Tell how a network would have forecast the past of a table, beside simple forecasts, by step and by series."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import check_free
+    from throughtime.app.reading import ReadOptions
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
-    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    columns = Columns(time, target, series, () if covariates is None else covariates.names)
+    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, layout))
     from throughtime import Forecaster
     from throughtime.app.backtest import backtest
 
@@ -229,6 +260,11 @@ def compare(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     future: Future = None,
     past: Past = None,
     static: Static = None,
@@ -247,11 +283,13 @@ def compare(
     """Train several kinds of network on a table, backtest all over the same windows, and tell which is best."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import check_free
+    from throughtime.app.reading import ReadOptions
     from throughtime.app.tables import read_table
 
     check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
-    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
+    columns = Columns(time, target, series, () if covariates is None else covariates.names)
+    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, layout))
     from throughtime import Forecaster
     from throughtime.app.compare import forecasters, run
 
@@ -284,6 +322,11 @@ def tune(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     future: Future = None,
     future_data: FutureData = None,
     past: Past = None,
@@ -309,12 +352,15 @@ def tune(
     """
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import Place
+    from throughtime.app.reading import ReadOptions
     from throughtime.app.tables import read_table, with_future
 
     place = Place.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
-    table = read_table(data, Columns(time, target, series, () if covariates is None else covariates.names))
-    table = table if future_data is None else with_future(table, future_data)
+    columns = Columns(time, target, series, () if covariates is None else covariates.names)
+    options = ReadOptions.of(encoding, sheet, decimal, thousands, layout)
+    table = read_table(data, columns, options)
+    table = table if future_data is None else with_future(table, future_data, options)
     from throughtime import Forecaster
     from throughtime.app.tune import Search, run
 
@@ -340,6 +386,11 @@ def train(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm.", show_default="by task")] = None,
     preset: PresetName = "balanced",
     budget: Annotated[
@@ -369,7 +420,9 @@ def train(
     place = Place.chosen(out, data, overwrite=overwrite)
     settings = settings_of({"cell": cell, "preset": preset, "budget": budget, "random_state": seed}, more or [])
     given = {"text": text, "label": label, "column": column, "horizon": horizon}
-    options = options_of(task, given | {"time": time, "target": target, "series": series})
+    given |= {"time": time, "target": target, "series": series}
+    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    options = options_of(task, given)
     raise typer.Exit(module_of(task).train(Order(data, test, options, settings, place, as_json=json)))
 
 
@@ -380,6 +433,11 @@ def predict(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     future_data: FutureData = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[
@@ -398,6 +456,7 @@ def predict(
     check_free(out, overwrite=overwrite)
     task, module = trained(directory)
     given = {"time": time, "target": target, "series": series, "future_data": future_data, "text": text}
+    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
     module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
 
 
@@ -410,6 +469,11 @@ def explain(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     season: Annotated[
         int | None,
         typer.Option(callback=counted, help="Values that it should reach back.", show_default="found in training"),
@@ -426,7 +490,9 @@ def explain(
     # Torch comes after the names, so that a wrong one is told at once.
     from throughtime.app.explain import explain
 
-    explain(directory, data, {"time": time, "target": target, "series": series}, season, out, as_json=json)
+    columns = {"time": time, "target": target, "series": series}
+    columns |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    explain(directory, data, columns, season, out, as_json=json)
 
 
 @app.command()
@@ -438,6 +504,11 @@ def evaluate(
     time: Time = None,
     target: Target = None,
     series: Series = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    layout: Layout = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="guessed")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="guessed")] = None,
     column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
@@ -455,6 +526,7 @@ def evaluate(
     check_there(data)
     task, module = trained(directory)
     given = {"time": time, "target": target, "series": series, "text": text, "label": label, "column": column}
+    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
     module.evaluate(Job(directory, data, options_of(task, given), as_json=json))
 
 

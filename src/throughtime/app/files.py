@@ -1,29 +1,27 @@
-"""Rows of a CSV or Parquet file, each with the line that it stands in, so that a complaint can name the line.
-
-A CSV file is read as text and converted later: only then can a wrong cell be shown as it was written. The separator is
-found in the first line, and a first line of numbers is no header.
-"""
+"""Rows of a CSV, Excel or Parquet file, each with the line that it stands in, so that a message can name the line."""
 
 from __future__ import annotations
 
-import csv
 import io
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.data.files import decoded, read_bytes
+from throughtime.app.delimited import MOST_COLUMNS, read_delimited
+from throughtime.app.excel import is_workbook, read_sheet
+from throughtime.app.reading import ReadOptions
+from throughtime.data.encodings import decode_table
+from throughtime.data.files import read_bytes
 from throughtime.data.parquet import files_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SEPARATORS = ",;\t|"
 _FIRST = 20_000  # rows of a folder
 _WANTED = "a table with a header, a column of dates and one of numbers"
+_KIND = "CSV, Excel or Parquet"
 
 
 @dataclass(frozen=True)
@@ -32,36 +30,45 @@ class Rows:
 
     Attributes:
         path: the file.
-        frame: text for CSV, typed columns for Parquet.
+        frame: text for CSV, typed columns for Parquet and Excel.
         lines: the line of each row; for Parquet the number of the row, from 1.
         unit: 'line' or 'row'.
-        decimal_comma: whether numbers may be written as 1,5.
+        notes: how the file was read, in plain sentences.
+        options: what a user said of it.
+        origin: the column of each value, where the file has a row for each series.
     """
 
     path: Path
     frame: pl.DataFrame
     lines: pl.Series
     unit: str = "line"
-    decimal_comma: bool = False
+    notes: list[str] = field(default_factory=list)
+    options: ReadOptions = field(default_factory=ReadOptions)
+    origin: pl.Series | None = None
 
     def at(self, row: int, column: str) -> str:
         """Where a cell is, in words."""
+        column = column if self.origin is None else self.origin[row]
         return f"{self.path}, {self.unit} {self.lines[row]}, column {column}"
 
 
-def read_rows(path: Path) -> Rows:
-    """Read a CSV file (separated by comma, semicolon, tab or bar; perhaps gzipped) or a Parquet file.
+def read_rows(path: Path, options: ReadOptions | None = None) -> Rows:
+    """Read a CSV file (of whatever separator and encoding; perhaps gzipped), an Excel file or a Parquet file.
 
     Raises:
         InputError: where there is no such file, or it holds no table.
     """
-    content = read_bytes(path, _WANTED, "CSV or Parquet")
+    options = options or ReadOptions()
+    content = read_bytes(path, _WANTED, _KIND)
     if content[:4] == b"PAR1":
-        rows = _parquet(path, content)
+        rows = Rows(*_parquet(path, content), options=options)
     elif path.suffix in {".parquet", ".pq"}:
         raise InputError(f"{path}: expected a Parquet file as its name says, but it does not begin like one")
+    elif is_workbook(path, content):
+        grid = read_sheet(path, content, options.sheet)
+        rows = Rows(path, grid.frame, grid.lines, "row", grid.notes, options)
     else:
-        rows = _csv(path, decoded(path, content, "CSV or Parquet"))
+        rows = _text(path, content, options)
     if not rows.frame.height:
         raise InputError(f"{path}: expected rows of data, got a header alone")
     return rows
@@ -78,50 +85,27 @@ def first_rows(folder: Path) -> Rows:
         frame = pl.read_parquet(path, n_rows=_FIRST)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
-    return Rows(path, frame, pl.Series(range(1, frame.height + 1), dtype=pl.Int64), unit="row")
+    return Rows(path, frame, _numbers(frame), unit="row")
 
 
-def _parquet(path: Path, content: bytes) -> Rows:
+def _text(path: Path, content: bytes, options: ReadOptions) -> Rows:
+    if options.sheet is not None:
+        raise InputError(f"--sheet: {path} is not an Excel file; leave it out")
+    text, encoding = decode_table(path, content, _KIND, options.encoding, options.fallback_encoding)
+    grid = read_delimited(path, text)
+    notes = [f"Encoding: {encoding} (another one with --encoding)."] if encoding else []
+    return Rows(path, grid.frame, grid.lines, notes=[*notes, *grid.notes], options=options)
+
+
+def _parquet(path: Path, content: bytes) -> tuple[Path, pl.DataFrame, pl.Series, str]:
     try:
         frame = pl.read_parquet(io.BytesIO(content))
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
-    return Rows(path, frame, pl.Series(range(1, frame.height + 1), dtype=pl.Int64), unit="row")
+    if frame.width > MOST_COLUMNS:
+        raise InputError(f"{path}: {frame.width:,} columns; the limit is {MOST_COLUMNS:,}")
+    return path, frame, _numbers(frame), "row"
 
 
-def _csv(path: Path, text: str) -> Rows:
-    text = text if "\n" in text else text.replace("\r", "\n")
-    # Lines before the header that are blank are dropped, but keep their number.
-    body = text.lstrip("\r\n")
-    first = 1 + text[: len(text) - len(body)].count("\n")
-    head = body.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", head).count)
-    named = _is_header(next(csv.reader([head], delimiter=separator)))
-    try:
-        frame = pl.read_csv(body.encode(), separator=separator, has_header=named, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise _ragged(path, body, separator, first) or InputError(
-            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}"
-        ) from error
-    frame = frame.rename(lambda name: name.strip() or "(no name)")
-    lines = pl.Series(range(first + named, first + named + frame.height), dtype=pl.Int64)
-    filled = ~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()  # blank lines hold no row
-    return Rows(path, frame.filter(filled), lines.filter(filled), decimal_comma=separator != ",")
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Whether the first line names the columns: not where it holds numbers, unless they just count the columns."""
-    numbers = [cell for cell in cells if re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?(e[-+]?\d+)?\s*", cell, re.IGNORECASE)]
-    counted = [[str(i) for i in range(start, start + len(cells))] for start in (0, 1)]
-    return not numbers or (len(cells) > 1 and [cell.strip() for cell in cells] in counted)
-
-
-def _ragged(path: Path, text: str, separator: str, first: int) -> InputError | None:
-    """An error that names the first line with more cells than the header, if there is one."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    expected = len(next(reader))
-    for cells in reader:
-        if len(cells) > expected:
-            line = first + reader.line_num - 1
-            return InputError(f"{path}, line {line}: expected {expected} cells as in the first line, got {len(cells)}")
-    return None
+def _numbers(frame: pl.DataFrame) -> pl.Series:
+    return pl.Series(range(1, frame.height + 1), dtype=pl.Int64)

@@ -13,7 +13,7 @@ from throughtime.app import report
 from throughtime.app.learn import INTERRUPTED, as_option, command, plain, print_json
 from throughtime.app.places import RUN, Place
 from throughtime.app.screen import Screen
-from throughtime.app.tables import Table, write_csv
+from throughtime.app.tables import Table, with_series_columns, write_csv
 from throughtime.data.frames import read_frame
 from throughtime.tasks.forecasting.backtest import check_length
 from throughtime.tasks.forecasting.rivals import check_rivals
@@ -43,6 +43,7 @@ def forecast(
     check_against(against)
     with place.building() as directory:
         backtest = _learn(forecaster, table, screen, against)
+        forecaster.table_format_ = table.format.to_json()
         forecaster.save(directory / "model")
         write_forecast(forecaster, table, directory, screen)
         result = {}
@@ -87,7 +88,7 @@ def write_forecast(forecaster: Forecaster, table: Table, directory: Path, screen
     """Write the forecast of all series, also of those of a folder that were not learned from."""
     path = directory / table.forecast
     if table.source is None:
-        write_csv(forecaster.predict(), path)
+        write_csv(with_series_columns(forecaster.predict(), table.format), path)
         return
     with screen.counting("Forecast", len(table.source)) as told:
         forecaster.predict_parquet(table.source, path, told=told)

@@ -13,8 +13,10 @@ from throughtime.app.backtest import as_object, show
 from throughtime.app.columns import Columns
 from throughtime.app.forecast import forecast
 from throughtime.app.places import read_run
+from throughtime.app.reading import READING, ReadOptions, reading_options
 from throughtime.app.screen import Screen
-from throughtime.app.tables import as_rows, read_table, with_future, write_csv
+from throughtime.app.table_format import TableFormat
+from throughtime.app.tables import as_rows, read_table, with_future, with_series_columns, write_csv
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from throughtime.app.tables import Table
     from throughtime.app.train import Job, Order
 
-OPTIONS = ("horizon", "time", "target", "series", "future_data")
+OPTIONS = ("horizon", "time", "target", "series", *READING, "future_data")
 _COLUMNS = ("time", "target", "series")
 _SETTINGS = [name for name in Forecaster(1).get_params() if name != "covariates"]
 
@@ -43,7 +45,7 @@ def train(order: Order) -> int:
         raise InputError("--horizon: say how many steps to forecast, such as --horizon 24")
     forecaster = learn.estimator_of(Forecaster, settings, _SETTINGS)
     time, target, series = map(order.options.get, _COLUMNS)
-    table = read_table(order.data, Columns(time, target, series))
+    table = read_table(order.data, Columns(time, target, series), ReadOptions.of(**reading_options(order.options)))
     return forecast(table, forecaster, order.place, as_json=order.as_json)
 
 
@@ -59,13 +61,14 @@ def predict(job: Job) -> None:
     if table.source is not None:
         _predict_all(forecaster, table, job, screen)
         return
-    future = job.options.get("future_data")
-    table = table if future is None else with_future(table, future)
+    future, reading = job.options.get("future_data"), ReadOptions.of(**reading_options(job.options))
+    table = table if future is None else with_future(table, future, reading)
     screen.say(*table.notes)
     try:
         found = forecaster.predict(table.frame)
     except InputError as error:
         raise InputError(f"{job.data}: {error}") from error
+    found = with_series_columns(found, table.format)
     text = io.StringIO()
     write_csv(found, text)
     size = {"series": found["unique_id"].n_unique(), "horizon": forecaster.horizon}
@@ -124,7 +127,13 @@ def fresh_table(
         InputError: for whatever cannot be used.
     """
     names = () if forecaster.covariates is None else forecaster.covariates.names
-    known = read_run(directory).get("columns")
+    reading = ReadOptions.of(**reading_options(options))
+    given = {name: options.get(name) for name in _COLUMNS}
+    stored = forecaster.table_format_
+    if stored is not None:
+        form = TableFormat.from_json(stored)
+        return read_table(data, Columns(**given, beside=names), reading, known=form, sample=sample)
+    known = read_run(directory).get("columns")  # of models that store nothing of their table
     former = known if isinstance(known, dict) else {}
-    time, target, series = (options.get(name) or former.get(name) for name in _COLUMNS)
-    return read_table(data, Columns(time, target, series, names), sample=sample)
+    columns = {name: own or former.get(name) for name, own in given.items()}
+    return read_table(data, Columns(**columns, beside=names), reading, sample=sample)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.app.cells import read_numbers, read_times
-from throughtime.app.columns import Columns, choose, is_numeric
+from throughtime.app.cells import is_numeric, read_numbers, read_times
+from throughtime.app.columns import Columns, choose, suggest_series
 from throughtime.app.files import Rows, first_rows, read_rows
+from throughtime.app.footer import without_footer
+from throughtime.app.reading import ReadOptions
+from throughtime.app.table_format import TableFormat
+from throughtime.app.wide import as_long
 from throughtime.data.dates import is_in_utc
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from throughtime.data.numbers import NumberFormat
 
 
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -31,7 +39,7 @@ class Table:
         frame: unique_id, ds, y and covariates.
         columns: what they are called in the file.
         notes: what was guessed, in plain sentences.
-        targets: the columns that are forecast.
+        format: what was decided about the file, for later ones.
         source: all series, where the frame is a sample of them.
     """
 
@@ -39,7 +47,7 @@ class Table:
     frame: pl.DataFrame
     columns: Columns
     notes: list[str]
-    targets: list[str] = field(default_factory=list)
+    format: TableFormat = field(default_factory=TableFormat)
     source: ParquetSeries | None = None
 
     @property
@@ -48,35 +56,46 @@ class Table:
         return "forecast.csv" if self.source is None else "forecast.parquet"
 
 
-def read_table(path: Path, wanted: Columns, *, sample: int = ParquetSeries.sample, seed: int = 0) -> Table:
-    """Read the series of a CSV or Parquet file, or a sample of those of a folder of Parquet files.
+def read_table(
+    path: Path,
+    wanted: Columns,
+    options: ReadOptions | None = None,
+    *,
+    known: TableFormat | None = None,
+    sample: int = ParquetSeries.sample,
+    seed: int = 0,
+) -> Table:
+    """Read the series of a CSV, Excel or Parquet file, or a sample of those of a folder of Parquet files.
 
     Args:
         path: of the file or folder.
         wanted: the columns that are known; the others are guessed.
+        options: what a user said of the file.
+        known: how the training data were read; the file is read alike.
         sample: series to read of a folder.
         seed: of the sample.
 
     Raises:
         InputError: for whatever cannot be used, with file, line and column.
     """
+    options = options or ReadOptions()
     if path.is_dir():
-        return _sampled(path, wanted, sample, seed)
-    rows = read_rows(path)
+        return _sampled(path, wanted if known is None else known.columns(wanted), sample, seed)
+    if known is not None:
+        options, wanted = known.options(path, options), known.columns(wanted)
+    rows, wanted = as_long(without_footer(read_rows(path, options)), wanted)
+    if options.layout == "columns":
+        wanted = replace(wanted, target=wanted.target or "all")
     columns, notes = choose(rows, wanted)
-    targets = columns.targets(rows)
-    frames = [_frame(rows, columns, target, targets) for target in targets]
-    frame = pl.concat(
-        each.insert_column(2, read_numbers(rows, target).alias("y"))
-        for each, target in zip(frames, targets, strict=True)
-    )
+    reader = _TableReader(rows, columns, known)
+    frame = reader.frame()
     if _is_shifted(rows, columns.time, frame):
         notes.append(
             f"Time: column {columns.time} has offsets from UTC; dates are read, and forecasts written, in UTC."
         )
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
-    return Table(path, frame, columns, notes, targets)
+    return Table(path, frame, columns, [*rows.notes, *notes, *reader.notes], reader.format())
 
 
 def _sampled(path: Path, wanted: Columns, sample: int, seed: int) -> Table:
@@ -86,37 +105,53 @@ def _sampled(path: Path, wanted: Columns, sample: int, seed: int) -> Table:
     for option, name in (("--time", columns.time), ("--series", columns.series)):
         if name is None:
             raise InputError(f"{option}: name the column; the rows of a folder do not tell it ({rows.path})")
-    targets = columns.targets(rows)
-    if len(targets) != 1:
-        raise InputError(f"--target: expected one column of a folder, got {', '.join(targets)}")
-    source = ParquetSeries(path, columns.series or "", columns.time or "", targets[0], sample, seed)
+    targets, series = columns.targets(rows), columns.series_columns(rows)
+    for option, names in (("--target", targets), ("--series", series)):
+        if len(names) != 1:
+            raise InputError(f"{option}: expected one column of a folder, got {', '.join(names)}")
+    source = ParquetSeries(path, series[0], columns.time or "", targets[0], sample, seed)
     frame = pl.DataFrame(source.sampled(columns.beside))
-    return Table(path, frame, columns, [*notes, source.note], targets, source)
+    form = TableFormat(columns.time, tuple(targets), tuple(series))
+    return Table(path, frame, columns, [*notes, source.note], form, source)
 
 
-def with_future(table: Table, path: Path) -> Table:
-    """A table, and behind it what a second file knows in advance, whose columns are named as in the first.
+def with_future(table: Table, path: Path, options: ReadOptions | None = None) -> Table:
+    """A table, followed by what a second file knows in advance, whose columns are named and written as in the first.
 
     Raises:
         InputError: for whatever cannot be used, with file, line and column.
     """
-    rows = read_rows(path)
-    if table.columns.time is None:
+    form = table.format
+    rows = without_footer(read_rows(path, form.options(path, options or ReadOptions())))
+    if form.time is None:
         raise InputError(f"{path}: expected dates, since {table.path} has none that say which rows follow it")
-    for name in (table.columns.time, table.columns.series):
-        if name is not None and name not in rows.frame.columns:
+    for name in (form.time, *form.series):
+        if name not in rows.frame.columns:
             raise InputError(
                 f"{path}: expected a column {name} as in {table.path}, got {', '.join(rows.frame.columns)}"
             )
     known = tuple(name for name in table.columns.beside if name in rows.frame.columns)
-    columns = replace(table.columns, beside=known)
-    future = pl.concat([_frame(rows, columns, target, table.targets) for target in table.targets])
+    columns = replace(table.columns, target=form.targets, series=form.series or None, beside=known)
+    future = _TableReader(rows, columns, form).frame(values=False)
     return replace(table, frame=pl.concat([table.frame, future], how="diagonal_relaxed"))
 
 
 def write_csv(frame: pl.DataFrame, target: Path | IO[str]) -> None:
     """Write forecasts; dates as 2024-01-31, or 2024-01-31 12:00:00."""
     frame.write_csv(target, datetime_format=_TIME)
+
+
+def with_series_columns(frame: pl.DataFrame, form: TableFormat) -> pl.DataFrame:
+    """Forecasts with the columns that together name their series, where several do."""
+    names = [name for name in form.series if name not in frame.columns]
+    if len(form.series) < 2 or not names:
+        return frame
+    ids = frame["unique_id"].unique(maintain_order=True)
+    parts = [split_name(str(name))[: len(form.series)] for name in ids]
+    columns = {name: [part[i] for part in parts] for i, name in enumerate(form.series) if name in names}
+    return frame.join(pl.DataFrame({"unique_id": ids, **columns}), on="unique_id", how="left").select(
+        "unique_id", *names, pl.all().exclude("unique_id", *names)
+    )
 
 
 def as_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -126,19 +161,72 @@ def as_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return json.loads(frame.with_columns(texts.alias("ds")).write_json())
 
 
-def _frame(rows: Rows, columns: Columns, target: str, targets: list[str]) -> pl.DataFrame:
-    """unique_id, ds and covariates of a target: its series are named by their column, by the target, or by both."""
-    ids = pl.Series([target]).new_from_index(0, rows.frame.height)
-    if columns.series is not None:
-        named = _ids(rows, columns.series)
-        ids = named if len(targets) == 1 else named.cast(pl.String) + "/" + ids
-    ds = pl.Series(range(len(ids))) if columns.time is None else read_times(rows, columns.time)
-    frame = pl.DataFrame({"unique_id": ids, "ds": ds})
-    if columns.time is not None:
-        _refuse_duplicates(rows, frame, columns)
-    elif columns.series is not None:
-        frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
-    return frame.with_columns(_beside(rows, name) for name in columns.beside)
+def join_name(parts: Sequence[str]) -> str:
+    """The name of a series of several parts; a backslash precedes slashes within them."""
+    return "/".join(part.replace("\\", "\\\\").replace("/", "\\/") for part in parts)
+
+
+def split_name(name: str) -> list[str]:
+    """Undo `join_name`."""
+    return [re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"(?:\\.|[^\\/])+|(?<=/)(?=/|$)|^(?=/)", name)]
+
+
+class _TableReader:
+    """Columns of rows, read one after the other, with what was decided on the way."""
+
+    def __init__(self, rows: Rows, columns: Columns, known: TableFormat | None) -> None:
+        self.rows, self.columns, self.known = rows, columns, known
+        self.targets, self.series = columns.targets(rows), columns.series_columns(rows)
+        self.numbers: dict[str, NumberFormat] = {}
+        self.notes: list[str] = []
+
+    def format(self) -> TableFormat:
+        """What was decided."""
+        options, wide = self.rows.options, self.rows.origin is not None
+        names = (self.columns.time, tuple(self.targets), tuple(self.series))
+        return TableFormat(*names, self.numbers, "rows" if wide else "long", options.encoding, options.sheet)
+
+    def frame(self, *, values: bool = True) -> pl.DataFrame:
+        """unique_id, ds, y and covariates: the series are named by their column, by the target, or by both."""
+        rows = self.rows
+        ids = None if not self.series else _ids(rows, self.series)
+        base = self._dated(ids)
+        parts = []
+        for target in self.targets:
+            name = pl.lit(target)
+            if ids is not None and len(self.targets) > 1:
+                name = ids.cast(pl.String) + "/" + join_name([target])
+            elif ids is not None:
+                name = ids
+            part = base.with_columns(unique_id=name)
+            parts.append(part.insert_column(2, self._numbers(target).alias("y")) if values else part)
+        return pl.concat(parts)
+
+    def _dated(self, ids: pl.Series | None) -> pl.DataFrame:
+        """unique_id, ds and covariates of all rows."""
+        rows, columns = self.rows, self.columns
+        ds = pl.Series(range(rows.frame.height)) if columns.time is None else read_times(rows, columns.time)
+        frame = pl.DataFrame(
+            {"unique_id": pl.repeat("", rows.frame.height, eager=True) if ids is None else ids, "ds": ds}
+        )
+        if columns.time is not None:
+            _refuse_duplicates(rows, frame, columns)
+        elif ids is not None:
+            frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
+        return frame.with_columns(self._covariate(name) for name in columns.beside)
+
+    def _numbers(self, name: str) -> pl.Series:
+        known = None if self.known is None else self.known.numbers.get(name)
+        values, form, notes = read_numbers(self.rows, name, known)
+        self.notes += [note for note in notes if note not in self.notes]
+        if form is not None:
+            self.numbers[name] = form
+        return values
+
+    def _covariate(self, name: str) -> pl.Series:
+        """Numbers where most cells are such, else words."""
+        cells = self.rows.frame[name]
+        return (self._numbers(name) if is_numeric(cells) else cells.cast(pl.String).str.strip_chars()).alias(name)
 
 
 def _is_shifted(rows: Rows, time: str | None, frame: pl.DataFrame) -> bool:
@@ -148,17 +236,17 @@ def _is_shifted(rows: Rows, time: str | None, frame: pl.DataFrame) -> bool:
     return is_in_utc(str(rows.frame[0, time]), frame["ds"].head(1).cast(pl.Datetime).to_numpy()[0])
 
 
-def _beside(rows: Rows, name: str) -> pl.Series:
-    """A covariate: numbers where most cells are such, else words."""
-    values = read_numbers(rows, name) if is_numeric(rows, name) else rows.frame[name].cast(pl.String).str.strip_chars()
-    return values.alias(name)
-
-
-def _ids(rows: Rows, name: str) -> pl.Series:
-    cells = rows.frame[name]
-    for row in cells.is_null().arg_true().head(1):
-        raise InputError(f"{rows.at(row, name)}: the cell is empty; name the series, or remove the {rows.unit}")
-    return cells if cells.dtype.is_integer() else cells.cast(pl.String)
+def _ids(rows: Rows, names: list[str]) -> pl.Series:
+    """The series of each row; whole numbers stay such where one column names them."""
+    for name in names:
+        for row in rows.frame[name].is_null().arg_true().head(1):
+            raise InputError(f"{rows.at(row, name)}: the cell is empty; name the series, or remove the {rows.unit}")
+    if len(names) == 1:
+        cells = rows.frame[names[0]]
+        return cells if cells.dtype.is_integer() else cells.cast(pl.String)
+    keys = rows.frame.select(pl.col(names).cast(pl.String))
+    unique = keys.unique(maintain_order=True)
+    return keys.join(unique.with_columns(id=pl.Series(map(join_name, unique.rows()))), on=names, how="left")["id"]
 
 
 def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns) -> None:
@@ -167,8 +255,14 @@ def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns) -> Non
         key = frame[row, "unique_id"], frame[row, "ds"]
         first = frame.select((pl.col("unique_id") == key[0]) & (pl.col("ds") == key[1])).to_series().arg_true()[0]
         known = f" of series {key[0]}" if columns.series else ""
-        hint = "" if columns.series else ", or name the column that tells the series apart with --series"
         assert columns.time is not None
+        names = suggest_series(rows, columns.time, {*columns.targets(rows), *columns.beside})
+        example = f", such as --series {','.join(names)}" if names else ""
+        hint = (
+            f", or name the columns that tell series apart with --series{example}"
+            if names or not columns.series
+            else ""
+        )
         raise InputError(
             f"{rows.at(row, columns.time)}: a second value for {key[1]}{known}, the first stands in {rows.unit} "
             f"{rows.lines[first]}; keep one of them{hint}"

@@ -65,6 +65,7 @@ def run(table: Table, forecaster: Forecaster, search: Search, place: Place, *, a
     storage = search.storage or place.path.with_name(f"{place.path.name}.trials.db")
     with place.building() as directory:
         found = _search(table, forecaster, search, storage, screen)
+        found.forecaster.table_format_ = table.format.to_json()
         found.forecaster.save(directory / "model")
         write_forecast(found.forecaster, table, directory, screen)
         (directory / "trials.csv").write_text(_csv(found), encoding="utf-8")

@@ -82,7 +82,7 @@ def panel(
     beside: Rows | None = None,
     grid: Frequency | None = None,
 ) -> Panel:
-    """Arrange rows of a long table.
+    """Arrange rows of a long table. Those after the last value of a series are its future, which is to be forecast.
 
     Args:
         ids: the series of each row.
@@ -90,8 +90,7 @@ def panel(
         values: its value, NaN where missing.
         freq: the frequency, if it is not to be inferred.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
-        beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
-            series are its future.
+        beside: what else is known in each row.
         grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
 
     Raises:
@@ -121,9 +120,10 @@ def panel(
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
     lengths = steps[bounds[1:] - 1] + 1
-    if any(feature.role == "future" for feature in known.features):
-        last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
-        lengths = np.where(last >= 0, last + 1, lengths)
+    last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
+    rows_ahead = np.bincount(codes[steps > last[codes]], minlength=len(names)) * (last >= 0)
+    lengths = np.where(last >= 0, last + 1, lengths)
+    _note_ahead(notes, int(rows_ahead.sum()), int((rows_ahead > 0).sum()))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     past = steps < lengths[codes]
     filled = np.full(offsets[-1], np.nan)
@@ -223,6 +223,12 @@ def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: 
     if missing == "error":
         raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
     notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
+
+
+def _note_ahead(notes: list[str], rows: int, series: int) -> None:
+    if rows:
+        which = "" if series == 1 else f" of {series} series"
+        notes.append(f"Rows to be forecast: {rows} rows{which} follow the last value; forecasts begin there.")
 
 
 def _shortened(notes: list[str], most: int = 12) -> list[str]:

@@ -78,12 +78,15 @@ class Forecaster(BaseEstimator):
         notes_: what was found in the data and decided about it, in plain sentences.
         history_: of the training.
         network_: the torch module.
+        table_format_: how the command line read the table that was learned from, as JSON; None for frames.
 
     >>> import throughtime as tt
     >>> forecaster = tt.Forecaster(horizon=11, preset="fast").fit(tt.datasets.load("sunspots"))
     >>> forecaster.predict().shape
     (11, 7)
     """
+
+    table_format_: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -132,6 +135,7 @@ class Forecaster(BaseEstimator):
         """
         self.check_settings()
         panel, self.kind_ = self._panel(df)
+        self.table_format_ = None
         return self.fit_panel(panel, callbacks)
 
     def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:

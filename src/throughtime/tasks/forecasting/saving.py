@@ -46,6 +46,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "ids": panel.ids,
         "data_notes": panel.notes,
         "irregular": panel.irregular,
+        "table_format": forecaster.table_format_,
     }
     arrays = {
         "calibration.shape": calibration.shape,
@@ -86,6 +87,10 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     if calibration.expert not in (*network.expert_names, AUTOREGRESSION) or not 0 <= calibration.weight <= 1:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
     forecaster.kind_ = FrameKind(**config["kind"])
+    form = config.get("table_format")  # not in the first versions
+    if not isinstance(form, dict | None):
+        raise TypeError(f"the table format is not an object but {type(form).__name__}")
+    forecaster.table_format_ = form
     history = restore_history(found)
     forecaster.take(Model(network.plan, network, calibration), panel, history, restore_notes(found))
     return forecaster

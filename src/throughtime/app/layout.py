@@ -1,0 +1,202 @@
+"""Where a table begins within its lines: what precedes the header, the header, and a row of units after it.
+
+The columns of values show it. Most cells of such a column are numbers or dates; the first line of which that holds
+begins the data, and the header is the line before it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from throughtime._errors import InputError
+from throughtime.data.numbers import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MONTH = (
+    r"(?:jan|fe[bv]|f[ée]v|mar|mär|mrz|apr|avr|abr|ene|ma[iyjg]|jun|jui|giu|jul|lug|aug|ao[uû]|ago|sep|set|o[kc]t|ott|"
+    r"out|nov|de[czs]|déc|dic|gen)\w{0,7}\.?"
+)
+_NUMBER = (
+    r"[<(]?\s*[-+−–]?\s*(?:[A-Z]{3}|[A-Z]{0,2}[^\w\s\-.,:/#]|kr\.?)?\s*[-(]?\s*[.,]?\d[\d.,\s'’]*(?:e[-+]?\d+)?\s*"
+    r"(?:[A-Z]{3}|[^\w\s:/]|kr\.?|zł|Kč|Ft)?\s*[)\-]?"
+)
+_DATES = (
+    r"\d{1,4}[-/. ]\s?\d{1,2}(?:[-/. ]\s?\d{1,4})?\.?(?:[T, ]+\d{1,2}:\d\d.*|[T ]\d\d)?",  # 31.12.2024 10:00
+    r"\d{1,2}[:h]\d\d(?::\d\d)?(?:\s?[ap]m)?",
+    r"\d{4}[-/ ]?[QWM]-?\d{1,2}(?:-\d)?|[QW]\d{1,2}[-/ ]?\d{2,4}",  # 2024Q1
+    rf"(?:\d{{1,2}}\.?[-/ ]+)?{_MONTH}[-/, ]+(?:\d{{1,2}},?[-/ ]+)?\d{{2,4}}(?:[, ].*)?",  # 5 Jan 2024
+    rf"\d{{2,4}}[-/ ]{_MONTH}(?:[-/ ]\d{{1,2}})?",
+)
+_DATE = re.compile("|".join(_DATES), re.IGNORECASE)
+_VALUE = re.compile("|".join([*_DATES, _NUMBER]), re.IGNORECASE)
+_YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
+_UNIT = re.compile(
+    r"[\[(].{0,20}[\])]|[%‰°$€£¥].{0,3}|[A-Z]{3}|.{0,4}(?:€|\$|°C|°F|²|³)|[kMGT]?W(?:h|att)?|[kmcµ]?[gmsl]|"
+    r"(?:km|m|mi)/[hs]|[hk]?Pa|mbar|kWh|MWh|pcs|Stk\.?|units?|count|EUR|USD|index|days?|hours?|",
+    re.IGNORECASE,
+)
+_SHARE = 0.8  # of the cells of a column of values that are values
+
+
+@dataclass(frozen=True)
+class Record:
+    """Cells of one row.
+
+    Attributes:
+        line: line or row that it begins in.
+        cells: without spaces around them.
+        after_blank: whether a blank line precedes it.
+    """
+
+    line: int
+    cells: Sequence[str]
+    after_blank: bool = False
+
+    @property
+    def filled(self) -> int:
+        """How many cells hold anything."""
+        return sum(cell != "" for cell in self.cells)
+
+    @property
+    def is_comment(self) -> bool:
+        """Whether the line begins with # and goes on."""
+        return self.cells[0].startswith("#") and len(self.cells[0]) > 1 and not _is_empty(self.cells[0])
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a table.
+
+    Attributes:
+        names: of the columns; None where the first row is data already.
+        first: number of the record in which the data begin.
+        skipped: lines before the header that hold something.
+        units: line of a row of units after the header, None for none.
+    """
+
+    names: list[str] | None
+    first: int
+    skipped: list[int]
+    units: int | None = None
+
+
+def is_value(cell: str) -> bool:
+    """Whether a cell looks like a number or a date."""
+    return bool(_VALUE.fullmatch(cell))
+
+
+def find_header(records: Sequence[Record], place: str, unit: str) -> Header:
+    """Find the header among the first records of a table.
+
+    Args:
+        records: those that hold anything.
+        place: the file, in words.
+        unit: 'line' or 'row'.
+
+    Raises:
+        InputError: where two rows may be the header.
+    """
+    width = table_width(records)
+    values = _value_columns(records, width)
+    first = _first_data(records, values)
+    above = [i for i in range(first) if not records[i].is_comment]
+    widest = max((records[i].filled for i in above), default=0)
+    if first < len(records) and records[first].filled > widest and _is_sequence(records[first].cells):
+        return Header([*records[first].cells], first + 1, [record.line for record in records[:first]])
+    if not above:
+        skipped = [record.line for record in records[:first]]
+        if first and len(records[first - 1].cells) == width:  # a header behind a #
+            return Header(
+                [records[first - 1].cells[0].lstrip("# "), *records[first - 1].cells[1:]], first, skipped[:-1]
+            )
+        return Header(None, first, skipped)
+    header = _chosen(records, above, widest)
+    skipped = [record.line for record in records[:header]]
+    rest = [i for i in above if i > header]
+    data = next((i for i in rest if _is_data(records[i], values)), first)
+    rest = [i for i in rest if i < data]
+    if not rest:
+        return Header([*records[header].cells], data, skipped)
+    if len(rest) == 1 and all(_UNIT.fullmatch(cell) for cell in records[rest[0]].cells):
+        return Header([*records[header].cells], data, skipped, records[rest[0]].line)
+    one, other = records[header].line, records[rest[0]].line
+    raise InputError(f"{place}: {unit}s {one} and {other} may both be the header; remove one of them")
+
+
+def table_width(records: Sequence[Record]) -> int:
+    """How many cells most rows have."""
+    widths = [len(record.cells) for record in records]
+    return max(sorted(set(widths), reverse=True), key=widths.count)
+
+
+def _is_empty(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def _value_columns(records: Sequence[Record], width: int) -> list[int]:
+    """Columns whose cells are numbers and dates in the later half of the records."""
+    later = [record.cells for record in records[len(records) // 2 :] if len(record.cells) == width]
+    found = []
+    for column in range(width):
+        cells = [cells[column] for cells in later if not _is_empty(cells[column])]
+        if cells and sum(map(is_value, cells)) >= _SHARE * len(cells):
+            found.append(column)
+    return found
+
+
+def _cells(record: Record, values: list[int]) -> list[str]:
+    """What a record holds in the columns of values."""
+    return [cell for c, cell in enumerate(record.cells) if c in values and cell]
+
+
+def _first_data(records: Sequence[Record], values: list[int]) -> int:
+    """The first record that has values, and nothing else, where others have values; 1 where no column shows it."""
+    for i, record in enumerate(records):
+        cells = _cells(record, values)
+        if any(map(is_value, cells)) and all(is_value(cell) or _is_empty(cell) for cell in cells):
+            return i
+    return 1
+
+
+def _is_data(record: Record, values: list[int]) -> bool:
+    """Whether a record after the header is one of data, perhaps with a fault or with nothing but missing values."""
+    cells = _cells(record, values)
+    return 2 * sum(is_value(cell) or _is_empty(cell) for cell in cells) >= len(cells) and not (
+        not cells and all(_UNIT.fullmatch(cell) for cell in record.cells)
+    )
+
+
+def _is_sequence(cells: Sequence[str]) -> bool:
+    """Whether numbers of a row count its columns, or name its columns by years or dates that follow one another."""
+    if len(cells) > 1 and [*cells] in ([str(i) for i in range(start, start + len(cells))] for start in (0, 1)):
+        return True
+    names = [cell for cell in cells if is_value(cell)]
+    if not 2 <= len(names) < len(cells):
+        return False
+    if all(_YEAR.fullmatch(name) for name in names):
+        return all(int(b) == int(a) + 1 for a, b in pairwise(names))
+    return len(names) == len(set(names)) >= 3 and all(_DATE.fullmatch(name) for name in names)
+
+
+def _chosen(records: Sequence[Record], above: list[int], widest: int) -> int:
+    """Which of the records before the data is the header: the fullest, after the last blank line."""
+    full = [i for i in above if records[i].filled == widest]
+    if widest == 1:
+        return full[-1]
+    separate = [i for i in full if records[i].after_blank]
+    return next(i for i in full if i >= (separate or full)[-1 if separate else 0])
+
+
+def date_name(name: str) -> str | None:
+    """The date or year that a column is named by, None for another name.
+
+    R writes X2019 for 2019, and the World Bank 2019 [YR2019].
+    """
+    text = re.sub(r"^X(?=\d)| \[YR\d{4}\]$", "", name)
+    dated = _YEAR.fullmatch(text) or _DATE.fullmatch(text) or re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])", text)
+    return text if dated else None

@@ -1,0 +1,80 @@
+"""Tables with a row for each series and dates in the header, as long tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from throughtime._errors import InputError
+from throughtime.app.cells import is_numeric
+from throughtime.app.layout import date_name
+
+if TYPE_CHECKING:
+    from throughtime.app.columns import Columns
+    from throughtime.app.files import Rows
+
+DATE, VALUE = "date", "value"
+"""What the columns of a long table are called that was made of a wide one."""
+
+_FEWEST = 3  # columns named by dates
+_STEP = re.compile(r"[A-Za-z]{0,10}[ _]?(\d{1,6})")
+
+
+def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
+    """Turn a table with a row for each series into a long one; others stay as they are.
+
+    It is one where at least three columns of numbers are named by dates or years, or where all columns but the first
+    are numbered on, and no column was named that contradicts it.
+
+    Raises:
+        InputError: where the layout was asked for and does not fit.
+    """
+    asked = rows.options.layout
+    if asked in {"long", "columns"} or (asked is None and (wanted.time or wanted.target or wanted.beside)):
+        return rows, wanted
+    frame = rows.frame
+    dated = [name for name in frame.columns if date_name(name) is not None]
+    counted = _counted(frame.columns)
+    steps = dated if len(dated) >= _FEWEST else counted
+    names = [name for name in frame.columns if name not in steps]
+    fits = len(steps) >= _FEWEST and all(is_numeric(frame[name]) or frame[name].is_null().all() for name in steps)
+    certain = fits and bool(names) and not any(is_numeric(frame[name]) for name in names)
+    if asked is None and not (certain and (steps is dated or names == frame.columns[:1])):
+        return rows, wanted
+    if not fits or not names:
+        raise InputError(
+            f"--layout rows: {rows.path}: expected columns that name series and columns of numbers named by dates, "
+            f"got {', '.join(frame.columns[:8])}{', …' if frame.width > 8 else ''}"
+        )
+    return _long(rows, wanted, names, steps, dated=steps is dated)
+
+
+def _counted(columns: list[str]) -> list[str]:
+    """All columns but the first, where they are numbered on, as V2, V3, V4 after V1."""
+    found = [_STEP.fullmatch(name) for name in columns[1:]]
+    numbers = [int(match[1]) for match in found if match]
+    if len(numbers) < len(columns) - 1 or len({name.rstrip("0123456789") for name in columns[1:]}) != 1:
+        return []
+    return columns[1:] if numbers == list(range(numbers[0], numbers[0] + len(numbers))) else []
+
+
+def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, dated: bool) -> tuple[Rows, Columns]:
+    frame = rows.frame.select(pl.col(names), pl.col(steps).cast(pl.String))
+    varying = [name for name in names if frame[name].n_unique() > 1] or names[:1]
+    series = next(([name] for name in varying if frame[name].n_unique() == frame.height), varying)
+    frame = frame.select(series + steps).with_columns(rows.lines.alias("(line)"))
+    long = frame.unpivot(steps, index=["(line)", *series], variable_name=DATE, value_name=VALUE)
+    order = pl.Series(range(len(steps)), dtype=pl.Int64)
+    step = pl.col(DATE).replace_strict(pl.Series(steps), order)
+    first = pl.when(pl.col(VALUE).is_not_null()).then(step).min().over("(line)")
+    long = long.filter(step >= first).sort("(line)", step, maintain_order=True)
+    dates = pl.col(DATE).replace_strict(pl.Series(steps), pl.Series([date_name(name) or name for name in steps]))
+    text = long.with_columns(dates)
+    note = (
+        f"Layout: a row for each series, {len(steps)} columns from {steps[0]} to {steps[-1]} (otherwise --layout long)."
+    )
+    fresh = replace(rows, frame=text.drop("(line)"), lines=long["(line)"], notes=[*rows.notes, note], origin=long[DATE])
+    return fresh, replace(wanted, time=DATE if dated else None, target=VALUE, series=wanted.series or tuple(series))

@@ -109,7 +109,7 @@ def test_binary_data_are_no_table(tmp_path: Path) -> None:
 
 
 def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
-    write(tmp_path / "data.csv", [*GOOD, "2003-01-01,7 łóż"], encoding="iso8859_2")
+    write(tmp_path / "data.csv", [*GOOD, "2003-01-01,7 łóżko"], encoding="iso8859_2")
     sentence = "line 38: byte 0xb3 is not valid UTF-8, and the encoding cannot be recognised; name it with --encoding"
     refused("forecast", "data.csv", "--horizon", 6, cwd=tmp_path, sentence=sentence, process=False)
 

@@ -150,29 +150,29 @@ def _refuse_text(rows: Rows, name: str, parts: NumberCells, values: pl.Series, f
 def _notes(name: str, parts: NumberCells, values: pl.Series, form: NumberFormat) -> list[str]:
     """What was decided on a column that is not written in plain digits with a point."""
     notes = []
-    marked = {"decimals": form.decimal if form.decimal == "," else "", "thousands": form.thousands}
-    for role, mark in marked.items():
-        rows = parts.bodies.str.contains(mark, literal=True).arg_true() if mark else []
-        for row in rows[:1]:
-            option = f"--decimal {'point' if mark == ',' else 'comma'}" if role == "decimals" else "--thousands none"
-            place = "before decimals" if role == "decimals" else "between thousands"
-            notes.append(
-                f"Numbers: column {name} has {mark!r} {place}: {parts.text[row]!r} is {_shown(values[row])} "
-                f"(otherwise with {option})."
-            )
+    marks = "".join(re.escape(mark) for mark in (form.thousands, form.decimal.replace(".", "")) if mark)
+    for row in parts.bodies.str.contains(f"[{marks}]").arg_true()[:1] if marks else ():
+        value = _shown(values[row])
+        notes.append(
+            f"Numbers: {parts.text[row]!r} of column {name} is {value} (otherwise with --decimal and --thousands)."
+        )
     if form.percent:
         notes.append(f"Numbers: percent signs of column {name} are dropped: 45% is 45.")
     below = (parts.below & values.is_not_null()).arg_true()
     if len(below):
         row = int(below[0])
         notes.append(
-            f"Numbers: {len(below)} cells of column {name} such as {parts.text[row]!r} are limits; half of it is "
-            f"taken, {_shown(values[row])}."
+            f"Numbers: {_count(len(below))} of column {name} such as {parts.text[row]!r} are limits; half of the limit "
+            f"is taken, {_shown(values[row])}."
         )
     words = parts.text.filter(parts.missing & parts.text.is_not_null() & (parts.text != ""))
     if len(words):
-        notes.append(f"Numbers: {len(words)} cells of column {name} such as {words[0]!r} hold no value.")
+        notes.append(f"Numbers: {_count(len(words))} of column {name} without a value, such as {words[0]!r}.")
     return notes
+
+
+def _count(cells: int) -> str:
+    return f"{cells} cell{'s' if cells != 1 else ''}"
 
 
 def _shown(value: float) -> str:

@@ -150,7 +150,7 @@ def _cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.
         frame = pl.read_csv(text.encode(), **options)
     except pl.exceptions.PolarsError as error:
         raise _ragged(path, text, separator, width, first) or InputError(
-            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}"
+            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}; is a quotation mark open?"
         ) from error
     longest = frame.select(pl.max_horizontal(pl.all().str.len_bytes())).to_series()
     for row in (longest > LONGEST_CELL).arg_true().head(1):

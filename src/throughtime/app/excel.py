@@ -166,7 +166,15 @@ def _column(cells: list[Any]) -> pl.Series:
         days = all(cell is None or cell.time() == time() for cell in dates)
         series = pl.Series(dates, dtype=pl.Datetime("us"))
         return series.cast(pl.Date) if days else series
-    return pl.Series([None if cell is None else _text(cell) for cell in cells], dtype=pl.String)
+    texts = [None if cell is None else _text(cell) for cell in cells]
+    return pl.Series(
+        [_definite(text) if isinstance(cell, float) else text for text, cell in zip(texts, cells, strict=True)]
+    )
+
+
+def _definite(text: str | None) -> str | None:
+    """A number as text whose point cannot be taken for a mark between thousands: 20.125 as 20.1250."""
+    return None if text is None else re.sub(r"(\.\d{3})$", r"\g<1>0", text)
 
 
 def _datetime(cell: Any) -> datetime:

@@ -42,7 +42,8 @@ class Grid:
             count = int(rows.sum())
             if count:
                 words = f"{count} {what}{'s' if count > 1 else ''}"
-                notes.append(f"Rows: {words} left out, in {unit} {_list(lines.filter(rows).to_list())}.")
+                where = f"{unit}{'s' if count > 1 else ''} {_list(lines.filter(rows).to_list())}"
+                notes.append(f"Rows: {words} left out, {where}.")
                 filled &= ~rows
         assert len(first) == len(lines)
         frame, lines = frame.filter(filled), lines.filter(filled)
@@ -89,7 +90,8 @@ def _repeated_headers(frame: pl.DataFrame, names: list[str]) -> pl.Series:
 def _notes(header: Header, unit: str) -> list[str]:
     notes = []
     if header.skipped:
-        notes.append(f"Header: what precedes it was left out, {unit} {_list(header.skipped)}.")
+        plural = "s" if len(header.skipped) > 1 else ""
+        notes.append(f"Header: what precedes it was left out, {unit}{plural} {_list(header.skipped)}.")
     if header.units is not None:
         notes.append(f"Units: the row of units after the header was left out, {unit} {header.units}.")
     return notes

@@ -37,7 +37,7 @@ _VALUE = re.compile("|".join([*_DATES, _NUMBER]), re.IGNORECASE)
 _YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
 _UNIT = re.compile(
     r"[\[(].{0,20}[\])]|[%‰°$€£¥].{0,3}|[A-Z]{3}|.{0,4}(?:€|\$|°C|°F|²|³)|[kMGT]?W(?:h|att)?|[kmcµ]?[gmsl]|"
-    r"(?:km|m|mi)/[hs]|[hk]?Pa|mbar|kWh|MWh|pcs|Stk\.?|units?|count|EUR|USD|index|days?|hours?|",
+    r"(?:km|m|mi)/[hs]|[hk]?Pa|mbar|kWh|MWh|pcs|Stk\.?|units?|count|EUR|USD|index|days?|hours?|-|",
     re.IGNORECASE,
 )
 _SHARE = 0.8  # of the cells of a column of values that are values
@@ -117,13 +117,12 @@ def find_header(records: Sequence[Record], place: str, unit: str) -> Header:
         return Header(None, first, skipped)
     header = _chosen(records, above, widest)
     skipped = [record.line for record in records[:header]]
-    rest = [i for i in above if i > header]
-    data = next((i for i in rest if _is_data(records[i], values)), first)
-    rest = [i for i in rest if i < data]
-    if not rest:
-        return Header([*records[header].cells], data, skipped)
-    if len(rest) == 1 and all(_UNIT.fullmatch(cell) for cell in records[rest[0]].cells):
-        return Header([*records[header].cells], data, skipped, records[rest[0]].line)
+    names, start, units = [*records[header].cells], header + 1, None
+    if start < first and _is_units(records[start], values):
+        start, units = start + 1, records[start].line
+    rest = [i for i in above if i >= start]
+    if not rest or _is_data(records[rest[0]], values):
+        return Header(names, min(rest, default=first), skipped, units)
     one, other = records[header].line, records[rest[0]].line
     raise InputError(f"{place}: {unit}s {one} and {other} may both be the header; remove one of them")
 
@@ -166,9 +165,12 @@ def _first_data(records: Sequence[Record], values: list[int]) -> int:
 def _is_data(record: Record, values: list[int]) -> bool:
     """Whether a record after the header is one of data, perhaps with a fault or with nothing but missing values."""
     cells = _cells(record, values)
-    return 2 * sum(is_value(cell) or _is_empty(cell) for cell in cells) >= len(cells) and not (
-        not cells and all(_UNIT.fullmatch(cell) for cell in record.cells)
-    )
+    return 2 * sum(is_value(cell) or _is_empty(cell) for cell in cells) >= len(cells)
+
+
+def _is_units(record: Record, values: list[int]) -> bool:
+    """Whether a row holds units, one of them in a column of values, and nothing else."""
+    return all(_UNIT.fullmatch(cell) for cell in record.cells) and not all(map(_is_empty, _cells(record, values)))
 
 
 def _is_sequence(cells: Sequence[str]) -> bool:
@@ -187,7 +189,7 @@ def _chosen(records: Sequence[Record], above: list[int], widest: int) -> int:
     """Which of the records before the data is the header: the fullest, after the last blank line."""
     full = [i for i in above if records[i].filled == widest]
     if widest == 1:
-        return full[-1]
+        return next((i for i in reversed(full) if not any(map(_is_empty, filter(None, records[i].cells)))), full[-1])
     separate = [i for i in full if records[i].after_blank]
     return next(i for i in full if i >= (separate or full)[-1 if separate else 0])
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
-from throughtime.app.layout import date_name
+from throughtime.app.layout import date_name, is_value
 
 if TYPE_CHECKING:
     from throughtime.app.columns import Columns
@@ -20,6 +20,7 @@ DATE, VALUE = "date", "value"
 """What the columns of a long table are called that was made of a wide one."""
 
 _FEWEST = 3  # columns named by dates
+_SAMPLE = 200  # cells that a guess looks at
 _STEP = re.compile(r"[A-Za-z]{0,10}[ _]?(\d{1,6})")
 
 
@@ -41,7 +42,7 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
     steps = dated if len(dated) >= _FEWEST else counted
     names = [name for name in frame.columns if name not in steps]
     fits = len(steps) >= _FEWEST and all(is_numeric(frame[name]) or frame[name].is_null().all() for name in steps)
-    certain = fits and bool(names) and not any(is_numeric(frame[name]) for name in names)
+    certain = fits and bool(names) and not any(_holds_values(frame[name]) for name in names)
     if asked is None and not (certain and (steps is dated or names == frame.columns[:1])):
         return rows, wanted
     if not fits or not names:
@@ -50,6 +51,14 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
             f"got {', '.join(frame.columns[:8])}{', …' if frame.width > 8 else ''}"
         )
     return _long(rows, wanted, names, steps, dated=steps is dated)
+
+
+def _holds_values(cells: pl.Series) -> bool:
+    """Whether cells are numbers or dates, which name no series."""
+    if cells.dtype != pl.String:
+        return cells.dtype.is_numeric() or cells.dtype.is_temporal()
+    filled = cells.drop_nulls().head(_SAMPLE).to_list()
+    return 2 * sum(map(is_value, filled)) > len(filled)
 
 
 def _counted(columns: list[str]) -> list[str]:
@@ -62,7 +71,13 @@ def _counted(columns: list[str]) -> list[str]:
 
 
 def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, dated: bool) -> tuple[Rows, Columns]:
-    frame = rows.frame.select(pl.col(names), pl.col(steps).cast(pl.String))
+    frame = rows.frame
+    typed = [name for name in steps if rows.frame[name].dtype.is_numeric()]
+    cells = pl.col(steps).cast(pl.Float64)
+    if len(typed) < len(steps):  # numbers as text, with a point that cannot be taken for a mark between thousands
+        cells = pl.col(steps).cast(pl.String)
+        frame = frame.with_columns(pl.col(typed).cast(pl.String).str.replace(r"(\.\d{3})$", "${1}0"))
+    frame = frame.select(pl.col(names), cells)
     varying = [name for name in names if frame[name].n_unique() > 1] or names[:1]
     series = next(([name] for name in varying if frame[name].n_unique() == frame.height), varying)
     frame = frame.select(series + steps).with_columns(rows.lines.alias("(line)"))
@@ -71,10 +86,13 @@ def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, da
     step = pl.col(DATE).replace_strict(pl.Series(steps), order)
     first = pl.when(pl.col(VALUE).is_not_null()).then(step).min().over("(line)")
     long = long.filter(step >= first).sort("(line)", step, maintain_order=True)
-    dates = pl.col(DATE).replace_strict(pl.Series(steps), pl.Series([date_name(name) or name for name in steps]))
-    text = long.with_columns(dates)
+    if dated:
+        dates = pl.Series([date_name(name) or name for name in steps])
+        table = long.with_columns(pl.col(DATE).replace_strict(pl.Series(steps), dates)).drop("(line)")
+    else:
+        table = long.drop("(line)", DATE)
     note = (
         f"Layout: a row for each series, {len(steps)} columns from {steps[0]} to {steps[-1]} (otherwise --layout long)."
     )
-    fresh = replace(rows, frame=text.drop("(line)"), lines=long["(line)"], notes=[*rows.notes, note], origin=long[DATE])
+    fresh = replace(rows, frame=table, lines=long["(line)"], notes=[*rows.notes, note], origin=long[DATE])
     return fresh, replace(wanted, time=DATE if dated else None, target=VALUE, series=wanted.series or tuple(series))

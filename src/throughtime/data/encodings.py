@@ -23,13 +23,14 @@ _NAMES = {
     "utf-32": "UTF-32",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
-    "cp1252": "Windows-1252",
+    "cp1252": "Windows-1252, which contains Latin-1",
 }
 _LATIN = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿŠšŽžŒœŸ"
 _UNLIKELY = (
     re.compile(rf"[{_LATIN}]{{3}}"),  # letters of another alphabet
     re.compile(r"[a-zß-ÿ][À-ÖØ-ÞŠŽŒŸ]"),  # a capital within a word
     re.compile(rf"[A-Za-z{_LATIN}][^\w\s\x00-\x7f’‘´·–—-][A-Za-z{_LATIN}]"),  # a sign within a word
+    re.compile(rf"[³²¹¼½¾¶®©±÷×£¥][a-zà-ÿ]|[a-zA-Z{_LATIN}][¿¡]"),  # signs that no word has there
     re.compile(r"[\x00-\x08\x0e-\x1f\x7f¤¦¨¬¯¸ƒˆ‡‰‹›˜]"),
 )
 """What text of Western Europe does not hold: it is in another encoding."""

@@ -111,7 +111,8 @@ def _check_western(path: Path, content: bytes, text: str) -> None:
     for pattern in _UNLIKELY:
         found = pattern.search(text)
         if found:
-            raise InputError(_unrecognised(path, content, found.start() + len(found[0]) - 1, None))
+            place = next((i for i, character in enumerate(found[0]) if character > "\x7f"), 0)
+            raise InputError(_unrecognised(path, content, found.start() + place, None))
 
 
 def _unrecognised(path: Path, content: bytes, start: int, encoding: str | None) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import numbers
+from throughtime.app.time_columns import find_time_columns, named_columns
 from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
@@ -76,16 +77,18 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     """
     named = [("--target", name) for name in wanted.targets(rows)] if wanted.target else []
     named += [("--future, --past or --static", name) for name in wanted.beside]
-    for option, name in (("--time", wanted.time), *named, ("--series", wanted.series)):
+    named += [("--time", name) for name in named_columns(rows, wanted.time or "")]
+    for option, name in (*named, ("--series", wanted.series)):
         if name is not None:
             _check(rows, option, name)
     notes: list[str] = []
     beside = {*wanted.beside, wanted.target}
-    time = wanted.time or _time(rows, {*beside, wanted.series}, notes)
-    series = wanted.series or _named(rows, _SERIES[:1], {*beside, time})
-    target = wanted.target or _target(rows, {*wanted.beside, time, series}, notes)
-    if series is None and time is not None:
-        series = _series(rows, time, {*wanted.beside, target})
+    time = wanted.time or _times(rows, {*beside, wanted.series}, notes) or _time(rows, {*beside, wanted.series}, notes)
+    times = named_columns(rows, time or "")
+    series = wanted.series or _named(rows, _SERIES[:1], {*beside, *times})
+    target = wanted.target or _target(rows, {*wanted.beside, *times, series}, notes)
+    if series is None and times:
+        series = _series(rows, times, {*wanted.beside, target})
     if series is not None and wanted.series is None:
         notes.append(f"Series: told apart by column {series} (another one with --series).")
     return Columns(time, target, series, wanted.beside), notes
@@ -99,6 +102,15 @@ def _check(rows: Rows, option: str, name: str) -> None:
     hint = next((f"; did you mean {each}?" for each in names if close and each.lower() == close[0]), "")
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     raise InputError(f"{option}: {rows.path} has no column {name}{hint or f'; its columns are {shown}'}")
+
+
+def _times(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
+    """Several columns that together are the date, as `--time` names them."""
+    found = find_time_columns(rows, taken)
+    if not found:
+        return None
+    notes.append(f"Time: columns {' and '.join(found)} together (other ones with --time).")
+    return ",".join(found)
 
 
 def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
@@ -141,15 +153,15 @@ def is_numeric(rows: Rows, name: str) -> bool:
     return values is not None and values.is_not_null().sum() > 0.5 * len(cells)
 
 
-def _series(rows: Rows, time: str, taken: set[str | None]) -> str | None:
+def _series(rows: Rows, times: tuple[str, ...], taken: set[str | None]) -> str | None:
     """Where dates come more than once, the column that tells the rows of a date apart."""
     frame = rows.frame
-    if frame[time].n_unique() == frame.height:
+    if frame.select(times).n_unique() == frame.height:
         return None
-    text = [name for name in frame.columns if name not in {time, *taken} and not is_numeric(rows, name)]
-    named = _named(rows, _SERIES, {time, *taken})
+    text = [name for name in frame.columns if name not in {*times, *taken} and not is_numeric(rows, name)]
+    named = _named(rows, _SERIES, {*times, *taken})
     for name in [named, *text] if named else text:
-        if frame.select(time, name).n_unique() == frame.height:
+        if frame.select(*times, name).n_unique() == frame.height:
             return name
     return None
 

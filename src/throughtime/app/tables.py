@@ -9,10 +9,12 @@ from typing import IO, TYPE_CHECKING, Any
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.app.cells import read_numbers, read_times
+from throughtime.app.cells import read_numbers
 from throughtime.app.columns import Columns, choose, is_numeric
 from throughtime.app.files import Rows, first_rows, read_rows
-from throughtime.data.dates import is_in_utc
+from throughtime.app.time_columns import named_columns
+from throughtime.app.times import read_times
+from throughtime.data.dates import DateFormat
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Table:
         notes: what was guessed, in plain sentences.
         targets: the columns that are forecast.
         source: all series, where the frame is a sample of them.
+        date_format: by which the dates were read.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Table:
     notes: list[str]
     targets: list[str] = field(default_factory=list)
     source: ParquetSeries | None = None
+    date_format: DateFormat = field(default_factory=DateFormat)
 
     @property
     def forecast(self) -> str:
@@ -48,7 +52,14 @@ class Table:
         return "forecast.csv" if self.source is None else "forecast.parquet"
 
 
-def read_table(path: Path, wanted: Columns, *, sample: int = ParquetSeries.sample, seed: int = 0) -> Table:
+def read_table(
+    path: Path,
+    wanted: Columns,
+    *,
+    sample: int = ParquetSeries.sample,
+    seed: int = 0,
+    date_format: DateFormat | None = None,
+) -> Table:
     """Read the series of a CSV or Parquet file, or a sample of those of a folder of Parquet files.
 
     Args:
@@ -56,6 +67,7 @@ def read_table(path: Path, wanted: Columns, *, sample: int = ParquetSeries.sampl
         wanted: the columns that are known; the others are guessed.
         sample: series to read of a folder.
         seed: of the sample.
+        date_format: what is known about how dates are written.
 
     Raises:
         InputError: for whatever cannot be used, with file, line and column.
@@ -65,18 +77,19 @@ def read_table(path: Path, wanted: Columns, *, sample: int = ParquetSeries.sampl
     rows = read_rows(path)
     columns, notes = choose(rows, wanted)
     targets = columns.targets(rows)
-    frames = [_frame(rows, columns, target, targets) for target in targets]
+    ds, date_format = _times(rows, columns, date_format)
+    frames = [_frame(rows, columns, target, targets, ds) for target in targets]
     frame = pl.concat(
         each.insert_column(2, read_numbers(rows, target).alias("y"))
         for each, target in zip(frames, targets, strict=True)
     )
-    if _is_shifted(rows, columns.time, frame):
+    if date_format.offset == "utc":
         notes.append(
             f"Time: column {columns.time} has offsets from UTC; dates are read, and forecasts written, in UTC."
         )
     if frame.height < 2:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
-    return Table(path, frame, columns, notes, targets)
+    return Table(path, frame, columns, notes, targets, date_format=date_format)
 
 
 def _sampled(path: Path, wanted: Columns, sample: int, seed: int) -> Table:
@@ -103,14 +116,15 @@ def with_future(table: Table, path: Path) -> Table:
     rows = read_rows(path)
     if table.columns.time is None:
         raise InputError(f"{path}: expected dates, since {table.path} has none that say which rows follow it")
-    for name in (table.columns.time, table.columns.series):
+    for name in (*named_columns(rows, table.columns.time), table.columns.series):
         if name is not None and name not in rows.frame.columns:
             raise InputError(
                 f"{path}: expected a column {name} as in {table.path}, got {', '.join(rows.frame.columns)}"
             )
     known = tuple(name for name in table.columns.beside if name in rows.frame.columns)
     columns = replace(table.columns, beside=known)
-    future = pl.concat([_frame(rows, columns, target, table.targets) for target in table.targets])
+    ds, _ = _times(rows, columns, table.date_format)
+    future = pl.concat([_frame(rows, columns, target, table.targets, ds) for target in table.targets])
     return replace(table, frame=pl.concat([table.frame, future], how="diagonal_relaxed"))
 
 
@@ -126,26 +140,25 @@ def as_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return json.loads(frame.with_columns(texts.alias("ds")).write_json())
 
 
-def _frame(rows: Rows, columns: Columns, target: str, targets: list[str]) -> pl.DataFrame:
+def _times(rows: Rows, columns: Columns, known: DateFormat | None) -> tuple[pl.Series, DateFormat]:
+    """The dates of the rows, or their numbers where no column holds dates; and how they were read."""
+    if columns.time is None:
+        return pl.Series(range(rows.frame.height)), known or DateFormat()
+    return read_times(rows, named_columns(rows, columns.time), known)
+
+
+def _frame(rows: Rows, columns: Columns, target: str, targets: list[str], ds: pl.Series) -> pl.DataFrame:
     """unique_id, ds and covariates of a target: its series are named by their column, by the target, or by both."""
     ids = pl.Series([target]).new_from_index(0, rows.frame.height)
     if columns.series is not None:
         named = _ids(rows, columns.series)
         ids = named if len(targets) == 1 else named.cast(pl.String) + "/" + ids
-    ds = pl.Series(range(len(ids))) if columns.time is None else read_times(rows, columns.time)
     frame = pl.DataFrame({"unique_id": ids, "ds": ds})
     if columns.time is not None:
         _refuse_duplicates(rows, frame, columns)
     elif columns.series is not None:
         frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
     return frame.with_columns(_beside(rows, name) for name in columns.beside)
-
-
-def _is_shifted(rows: Rows, time: str | None, frame: pl.DataFrame) -> bool:
-    """Whether dates were written as the time of a place, and were read in UTC."""
-    if time is None or rows.frame[time].dtype != pl.String or not frame["ds"].dtype.is_temporal():
-        return False
-    return is_in_utc(str(rows.frame[0, time]), frame["ds"].head(1).cast(pl.Datetime).to_numpy()[0])
 
 
 def _beside(rows: Rows, name: str) -> pl.Series:

@@ -81,6 +81,7 @@ def panel(
     missing: str = "mask",
     beside: Rows | None = None,
     grid: Frequency | None = None,
+    former: Frequency | None = None,
 ) -> Panel:
     """Arrange rows of a long table.
 
@@ -93,6 +94,7 @@ def panel(
         beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
             series are its future.
         grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
+        former: the frequency of earlier rows, which is taken where the dates agree with it.
 
     Raises:
         InputError: for what cannot be mended.
@@ -116,7 +118,7 @@ def panel(
         notes.append(said)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
-    frequency = grid or infer([stamps[part] for part in parts], freq)
+    frequency = grid or infer([stamps[part] for part in parts], freq, former)
     starts = stamps[bounds[:-1]]
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)

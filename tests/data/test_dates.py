@@ -34,7 +34,7 @@ def test_dates_are_read_from_text(texts: list[str], first: str) -> None:
 
 
 def test_text_that_is_no_date_is_named() -> None:
-    with pytest.raises(InputError, match="row 2 is no date: 'soon'"):
+    with pytest.raises(InputError, match="row 2: 'soon' is not a date"):
         parse_dates(["2024-01-01", "soon"])
 
 

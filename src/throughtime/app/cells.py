@@ -1,4 +1,4 @@
-"""Cells of a table as numbers and dates."""
+"""Cells of a table as numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.data.dates import is_date, parse_dates
 from throughtime.data.numbers import (
     AmbiguousNumberError,
     ContradictoryNumberError,
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 _INFINITE = re.compile(r"[-+]?(?:inf(?:inity)?|∞)", re.IGNORECASE)
 _SAMPLE = 1000  # cells that a guess looks at
-_UNIX = ((1, "s"), (10**3, "ms"), (10**6, "us"), (10**9, "ns"))
-_FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds
 
 
 def numbers(cells: pl.Series) -> pl.Series | None:
@@ -177,50 +174,3 @@ def _count(cells: int) -> str:
 
 def _shown(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
-
-
-def read_times(rows: Rows, name: str) -> pl.Series:
-    """A column of dates, or of whole numbers such as years.
-
-    Raises:
-        InputError: names the first cell that is neither.
-    """
-    cells = rows.frame[name]
-    for row in cells.is_null().arg_true().head(1):
-        raise InputError(f"{rows.at(row, name)}: there is no date; write one, or remove the {rows.unit}")
-    if cells.dtype.is_temporal():
-        return cells
-    counted = numbers(cells)
-    if counted is not None and not counted.is_null().any():
-        return _whole(rows, name, counted)
-    if cells.dtype != pl.String:
-        raise InputError(f"{rows.path}, column {name}: expected dates or whole numbers, got {cells.dtype}")
-    return _dates(rows, name, cells.str.strip_chars())
-
-
-def _whole(rows: Rows, name: str, counted: pl.Series) -> pl.Series:
-    for row in (counted != counted.round()).arg_true().head(1):
-        raise InputError(f"{rows.at(row, name)}: {counted[row]} is neither a date nor a whole number")
-    whole = counted.cast(pl.Int64)
-    if whole.is_between(1_000_01_01, 3_000_12_31).all():  # 20240131
-        return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)(..)$", "$1-$2-$3"))
-    if whole.is_between(1_800_01, 2_200_12).all() and (whole % 100).is_between(1, 12).all():  # 202401
-        return _dates(rows, name, whole.cast(pl.String).str.replace(r"^(....)(..)$", "$1-$2"))
-    for units, unit in _UNIX:
-        if whole.is_between(units * _FIRST, units * _LAST).all():
-            return pl.Series(whole.to_numpy().astype(f"datetime64[{unit}]").astype("datetime64[us]"))
-    return whole
-
-
-def _dates(rows: Rows, name: str, texts: pl.Series) -> pl.Series:
-    try:
-        stamps = pl.Series(parse_dates(texts.to_list()))
-    except InputError:
-        for row, text in enumerate(texts):
-            if not is_date(text):
-                raise InputError(f"{rows.at(row, name)}: {text!r} is no date; write dates as 2024-01-31") from None
-        raise InputError(
-            f"{rows.path}, column {name}: dates are written in different forms; write all as 2024-01-31"
-        ) from None
-    days = stamps.cast(pl.Date)
-    return days if (days.cast(stamps.dtype) == stamps).all() else stamps

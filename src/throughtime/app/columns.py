@@ -14,6 +14,7 @@ import polars as pl
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
 from throughtime.app.grid import NO_NAME
+from throughtime.app.time_columns import find_time_columns, named_columns
 from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Columns:
         """The columns that `target` names; a comma may be part of a name."""
         assert self.target is not None
         if self.is_all and self.target not in rows.frame.columns:
-            taken = {self.time, *self.series_columns(rows), *self.beside}
+            taken = {*named_columns(rows, self.time or ""), *self.series_columns(rows), *self.beside}
             return [name for name in _numeric(rows) if name not in taken]
         return _split(self.target, rows)
 
@@ -94,18 +95,20 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     named = [("--target", name) for name in wanted.targets(rows)] if wanted.target else []
     named += [("--future, --past or --static", name) for name in wanted.beside]
     named += [("--series", name) for name in wanted.series_columns(rows)]
-    for option, name in (("--time", wanted.time), *named):
-        if name is not None:
-            _check(rows, option, name)
+    named += [("--time", name) for name in named_columns(rows, wanted.time or "")]
+    for option, name in named:
+        _check(rows, option, name)
     notes: list[str] = []
     beside = {*wanted.beside, *(wanted.targets(rows) if wanted.target and not wanted.is_all else ())}
-    time = wanted.time or _time(rows, {*beside, *wanted.series_columns(rows)}, notes)
-    series = wanted.series or _named(rows, _SERIES[:1], {*beside, time})
-    if series is None and time is not None:
-        series = _series(rows, time, beside)
+    taken: set[str | None] = {*beside, *wanted.series_columns(rows)}
+    time = wanted.time or _times(rows, taken, notes) or _time(rows, taken, notes)
+    times = named_columns(rows, time or "")
+    series = wanted.series or _named(rows, _SERIES[:1], {*beside, *times})
+    if series is None and times:
+        series = _series(rows, times, beside)
     chosen = replace(wanted, time=time, series=series)
     if wanted.target is None:
-        chosen = replace(chosen, target=_target(rows, {*wanted.beside, time, *chosen.series_columns(rows)}, notes))
+        chosen = replace(chosen, target=_target(rows, {*wanted.beside, *times, *chosen.series_columns(rows)}, notes))
     if not chosen.targets(rows):
         raise InputError(f"--target: {rows.path} has no column of numbers next to {time or series or 'the others'}")
     if series is not None and wanted.series is None:
@@ -130,6 +133,15 @@ def _check(rows: Rows, option: str, name: str) -> None:
     hint = next((f"; did you mean {each}?" for each in names if close and each.lower() == close[0]), "")
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     raise InputError(f"{option}: {rows.path} has no column {name}{hint or f'; its columns are {shown}'}")
+
+
+def _times(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
+    """Several columns that together are the date, as `--time` names them."""
+    found = find_time_columns(rows, taken)
+    if not found:
+        return None
+    notes.append(f"Time: columns {' and '.join(found)} together (other ones with --time).")
+    return ",".join(found)
 
 
 def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
@@ -187,27 +199,27 @@ def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
     return target
 
 
-def _series(rows: Rows, time: str, taken: set[str]) -> str | None:
+def _series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> str | None:
     """Where dates come more than once, the column that tells the rows of a date apart."""
     frame = rows.frame
-    if frame[time].n_unique() == frame.height:
+    if frame.select(times).n_unique() == frame.height:
         return None
-    free = [name for name in frame.columns if name not in {time, *taken} and name.lower() not in _TARGET]
+    free = [name for name in frame.columns if name not in {*times, *taken} and name.lower() not in _TARGET]
     text = [name for name in free if not is_numeric(frame[name])]
     named = [name for usual in _SERIES for name in free if name.lower() == usual]
     for name in [*named, *text]:
-        if frame[name].n_unique() < frame.height and frame.select(time, name).n_unique() == frame.height:
+        if frame[name].n_unique() < frame.height and frame.select(*times, name).n_unique() == frame.height:
             return name
     return None
 
 
-def suggest_series(rows: Rows, time: str, taken: set[str]) -> list[str]:
+def suggest_series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> list[str]:
     """The fewest columns of text that together tell the rows of a date apart, [] where none do."""
-    free = [name for name in rows.frame.columns if name not in {time, *taken}]
+    free = [name for name in rows.frame.columns if name not in {*times, *taken}]
     text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES][:_MOST_NAMES]
     for count in (1, 2, 3):
         for names in combinations(text, count):
-            keys = rows.frame.select(time, *names).n_unique()
+            keys = rows.frame.select(*times, *names).n_unique()
             if keys == rows.frame.height > rows.frame.select(names).n_unique():
                 return [*names]
     return []

@@ -66,6 +66,9 @@ Thousands = Annotated[
     str | None,
     typer.Option(help="Mark between thousands: point, comma, space, apostrophe or none.", show_default="by the cells"),
 ]
+DateForm = Annotated[
+    str | None, typer.Option(help="Such as day-first, mm/dd/yyyy, yyyymm.", show_default="by the cells")
+]
 Encoding = Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16.", show_default="recognised")]
 Sheet = Annotated[
     str | None, typer.Option(help="Sheet of an Excel file, by name or number.", show_default="the only one")
@@ -148,6 +151,7 @@ def forecast(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -182,7 +186,7 @@ def forecast(
     place = Place.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
-    options = ReadOptions.of(encoding, sheet, decimal, thousands, layout)
+    options = ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout)
     table = read_table(data, columns, options, sample=sample, seed=seed)
     table = table if future_data is None else with_future(table, future_data, options)
     # Torch comes after the data, so that their faults are told at once.
@@ -206,6 +210,7 @@ def backtest(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -236,7 +241,7 @@ def backtest(
     check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
-    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, layout))
+    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout))
     from throughtime import Forecaster
     from throughtime.app.backtest import backtest
 
@@ -262,6 +267,7 @@ def compare(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -289,7 +295,7 @@ def compare(
     check_free(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
-    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, layout))
+    table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout))
     from throughtime import Forecaster
     from throughtime.app.compare import forecasters, run
 
@@ -324,6 +330,7 @@ def tune(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -358,7 +365,7 @@ def tune(
     place = Place.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
-    options = ReadOptions.of(encoding, sheet, decimal, thousands, layout)
+    options = ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout)
     table = read_table(data, columns, options)
     table = table if future_data is None else with_future(table, future_data, options)
     from throughtime import Forecaster
@@ -388,6 +395,7 @@ def train(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -421,7 +429,14 @@ def train(
     settings = settings_of({"cell": cell, "preset": preset, "budget": budget, "random_state": seed}, more or [])
     given = {"text": text, "label": label, "column": column, "horizon": horizon}
     given |= {"time": time, "target": target, "series": series}
-    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    given |= {
+        "decimal": decimal,
+        "thousands": thousands,
+        "date_format": date_format,
+        "encoding": encoding,
+        "sheet": sheet,
+        "layout": layout,
+    }
     options = options_of(task, given)
     raise typer.Exit(module_of(task).train(Order(data, test, options, settings, place, as_json=json)))
 
@@ -435,6 +450,7 @@ def predict(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -456,7 +472,14 @@ def predict(
     check_free(out, overwrite=overwrite)
     task, module = trained(directory)
     given = {"time": time, "target": target, "series": series, "future_data": future_data, "text": text}
-    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    given |= {
+        "decimal": decimal,
+        "thousands": thousands,
+        "date_format": date_format,
+        "encoding": encoding,
+        "sheet": sheet,
+        "layout": layout,
+    }
     module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
 
 
@@ -471,6 +494,7 @@ def explain(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -491,7 +515,14 @@ def explain(
     from throughtime.app.explain import explain
 
     columns = {"time": time, "target": target, "series": series}
-    columns |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    columns |= {
+        "decimal": decimal,
+        "thousands": thousands,
+        "date_format": date_format,
+        "encoding": encoding,
+        "sheet": sheet,
+        "layout": layout,
+    }
     explain(directory, data, columns, season, out, as_json=json)
 
 
@@ -506,6 +537,7 @@ def evaluate(
     series: Series = None,
     decimal: Decimal = None,
     thousands: Thousands = None,
+    date_format: DateForm = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
     layout: Layout = None,
@@ -526,7 +558,14 @@ def evaluate(
     check_there(data)
     task, module = trained(directory)
     given = {"time": time, "target": target, "series": series, "text": text, "label": label, "column": column}
-    given |= {"decimal": decimal, "thousands": thousands, "encoding": encoding, "sheet": sheet, "layout": layout}
+    given |= {
+        "decimal": decimal,
+        "thousands": thousands,
+        "date_format": date_format,
+        "encoding": encoding,
+        "sheet": sheet,
+        "layout": layout,
+    }
     module.evaluate(Job(directory, data, options_of(task, given), as_json=json))
 
 

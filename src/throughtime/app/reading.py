@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from throughtime._errors import InputError
+from throughtime.data.dates import DateFormat
 
 LAYOUTS = ("long", "columns", "rows")
 """A row for each date and series; a column for each series; a row for each series, with dates in the header."""
 
-READING = ("encoding", "sheet", "decimal", "thousands", "layout")
+READING = ("encoding", "sheet", "decimal", "thousands", "date_format", "layout")
 """Names of the options of the command line."""
 
 _DECIMALS = {"point": ".", ".": ".", "comma": ",", ",": ","}
@@ -26,6 +27,7 @@ class ReadOptions:
         sheet: of an Excel file, by name or by number from 1.
         decimal: mark before decimals: '.' or ','.
         thousands: mark between thousands: '.', ',', ' ' or "'"; '' where no mark separates thousands.
+        dates: how dates are written.
         layout: one of `LAYOUTS`.
         fallback_encoding: of text that is not in UTF-8, as that of the training data was.
     """
@@ -34,6 +36,7 @@ class ReadOptions:
     sheet: str | None = None
     decimal: str | None = None
     thousands: str | None = None
+    dates: DateFormat | None = None
     layout: str | None = None
     fallback_encoding: str | None = None
 
@@ -44,6 +47,7 @@ class ReadOptions:
         sheet: str | None = None,
         decimal: str | None = None,
         thousands: str | None = None,
+        date_format: str | None = None,
         layout: str | None = None,
     ) -> Self:
         """Check the words of the command line.
@@ -56,7 +60,8 @@ class ReadOptions:
         begins, separates = _mark("decimal", decimal, _DECIMALS), _mark("thousands", thousands, _THOUSANDS)
         if begins is not None and begins == separates:
             raise InputError(f"--thousands: expected another mark than --decimal, got {thousands!r} for both")
-        return cls(encoding, sheet, begins, separates, layout)
+        dates = None if date_format is None else DateFormat.of(date_format)
+        return cls(encoding, sheet, begins, separates, dates, layout)
 
 
 def _mark(option: str, word: str | None, marks: dict[str, str]) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from throughtime._errors import InputError
 from throughtime.app.reading import LAYOUTS, ReadOptions
+from throughtime.data.dates import DateFormat
 from throughtime.data.numbers import NumberFormat
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ class TableFormat:
     """What was decided on the training data.
 
     Attributes:
-        time: column of dates; None where rows follow one another.
+        time: column of dates, or several with commas; None where rows follow one another.
         targets: columns of the values.
         series: columns that together name a series.
         numbers: how the columns of numbers are written that are text.
+        dates: how dates are written.
         layout: 'rows' for a table with a row for each series, else 'long'.
         encoding: that a user named.
         sheet: of an Excel file, that a user named.
@@ -33,6 +35,7 @@ class TableFormat:
     targets: tuple[str, ...] = ()
     series: tuple[str, ...] = ()
     numbers: dict[str, NumberFormat] = field(default_factory=dict)
+    dates: DateFormat = field(default_factory=DateFormat)
     layout: str = "long"
     encoding: str | None = None
     sheet: str | None = None
@@ -50,7 +53,8 @@ class TableFormat:
         """
         try:
             numbers = {str(name): NumberFormat.from_json(form) for name, form in fields.get("numbers", {}).items()}
-            found = cls(**{**fields, "numbers": numbers})
+            dates = DateFormat(**fields.get("dates", {}))
+            found = cls(**{**fields, "numbers": numbers, "dates": dates})
             texts = [found.time, found.encoding, found.sheet]
             names = [*found.targets, *found.series]
             if not all(isinstance(each, str | None) for each in texts) or not all(

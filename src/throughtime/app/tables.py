@@ -10,14 +10,16 @@ from typing import IO, TYPE_CHECKING, Any
 import polars as pl
 
 from throughtime._errors import InputError
-from throughtime.app.cells import is_numeric, read_numbers, read_times
+from throughtime.app.cells import is_numeric, read_numbers
 from throughtime.app.columns import Columns, choose, suggest_series
 from throughtime.app.files import Rows, first_rows, read_rows
 from throughtime.app.footer import without_footer
 from throughtime.app.reading import ReadOptions
 from throughtime.app.table_format import TableFormat
+from throughtime.app.time_columns import named_columns
+from throughtime.app.times import read_times
 from throughtime.app.wide import as_long
-from throughtime.data.dates import is_in_utc
+from throughtime.data.dates import DateFormat
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def read_table(
     columns, notes = choose(rows, wanted)
     reader = _TableReader(rows, columns, known)
     frame = reader.frame()
-    if _is_shifted(rows, columns.time, frame):
+    if reader.dates.offset == "utc":
         notes.append(
             f"Time: column {columns.time} has offsets from UTC; dates are read, and forecasts written, in UTC."
         )
@@ -125,7 +127,7 @@ def with_future(table: Table, path: Path, options: ReadOptions | None = None) ->
     rows = without_footer(read_rows(path, form.options(path, options or ReadOptions())))
     if form.time is None:
         raise InputError(f"{path}: expected dates, since {table.path} has none that say which rows follow it")
-    for name in (form.time, *form.series):
+    for name in (*named_columns(rows, form.time), *form.series):
         if name not in rows.frame.columns:
             raise InputError(
                 f"{path}: expected a column {name} as in {table.path}, got {', '.join(rows.frame.columns)}"
@@ -177,14 +179,18 @@ class _TableReader:
     def __init__(self, rows: Rows, columns: Columns, known: TableFormat | None) -> None:
         self.rows, self.columns, self.known = rows, columns, known
         self.targets, self.series = columns.targets(rows), columns.series_columns(rows)
+        self.times = named_columns(rows, columns.time or "")
         self.numbers: dict[str, NumberFormat] = {}
+        self.dates = DateFormat() if known is None else known.dates
         self.notes: list[str] = []
 
     def format(self) -> TableFormat:
         """What was decided."""
         options, wide = self.rows.options, self.rows.origin is not None
         names = (self.columns.time, tuple(self.targets), tuple(self.series))
-        return TableFormat(*names, self.numbers, "rows" if wide else "long", options.encoding, options.sheet)
+        return TableFormat(
+            *names, self.numbers, self.dates, "rows" if wide else "long", options.encoding, options.sheet
+        )
 
     def frame(self, *, values: bool = True) -> pl.DataFrame:
         """unique_id, ds, y and covariates: the series are named by their column, by the target, or by both."""
@@ -205,12 +211,16 @@ class _TableReader:
     def _dated(self, ids: pl.Series | None) -> pl.DataFrame:
         """unique_id, ds and covariates of all rows."""
         rows, columns = self.rows, self.columns
-        ds = pl.Series(range(rows.frame.height)) if columns.time is None else read_times(rows, columns.time)
+        ds = pl.Series(range(rows.frame.height))
+        if self.times:
+            given = rows.options.dates
+            known = given if given is not None else self.known and self.known.dates
+            ds, self.dates = read_times(rows, self.times, known)
         frame = pl.DataFrame(
             {"unique_id": pl.repeat("", rows.frame.height, eager=True) if ids is None else ids, "ds": ds}
         )
         if columns.time is not None:
-            _refuse_duplicates(rows, frame, columns)
+            _refuse_duplicates(rows, frame, columns, self.times)
         elif ids is not None:
             frame = frame.with_columns(ds=pl.int_range(pl.len()).over("unique_id"))
         return frame.with_columns(self._covariate(name) for name in columns.beside)
@@ -229,13 +239,6 @@ class _TableReader:
         return (self._numbers(name) if is_numeric(cells) else cells.cast(pl.String).str.strip_chars()).alias(name)
 
 
-def _is_shifted(rows: Rows, time: str | None, frame: pl.DataFrame) -> bool:
-    """Whether dates were written as the time of a place, and were read in UTC."""
-    if time is None or rows.frame[time].dtype != pl.String or not frame["ds"].dtype.is_temporal():
-        return False
-    return is_in_utc(str(rows.frame[0, time]), frame["ds"].head(1).cast(pl.Datetime).to_numpy()[0])
-
-
 def _ids(rows: Rows, names: list[str]) -> pl.Series:
     """The series of each row; whole numbers stay such where one column names them."""
     for name in names:
@@ -249,14 +252,13 @@ def _ids(rows: Rows, names: list[str]) -> pl.Series:
     return keys.join(unique.with_columns(id=pl.Series(map(join_name, unique.rows()))), on=names, how="left")["id"]
 
 
-def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns) -> None:
+def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns, times: tuple[str, ...]) -> None:
     again = frame.select(~pl.struct("unique_id", "ds").is_first_distinct()).to_series().arg_true().head(1)
     for row in again:
         key = frame[row, "unique_id"], frame[row, "ds"]
         first = frame.select((pl.col("unique_id") == key[0]) & (pl.col("ds") == key[1])).to_series().arg_true()[0]
         known = f" of series {key[0]}" if columns.series else ""
-        assert columns.time is not None
-        names = suggest_series(rows, columns.time, {*columns.targets(rows), *columns.beside})
+        names = suggest_series(rows, times, {*columns.targets(rows), *columns.beside})
         example = f", such as --series {','.join(names)}" if names else ""
         hint = (
             f", or name the columns that tell series apart with --series{example}"
@@ -264,6 +266,6 @@ def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns) -> Non
             else ""
         )
         raise InputError(
-            f"{rows.at(row, columns.time)}: a second value for {key[1]}{known}, the first stands in {rows.unit} "
+            f"{rows.at(row, ' and '.join(times))}: a second value for {key[1]}{known}, the first stands in {rows.unit} "
             f"{rows.lines[first]}; keep one of them{hint}"
         )

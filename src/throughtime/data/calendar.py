@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.frequency import MONTHLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ _HARMONICS = {"day": 2, "week": 3, "month": 2, "year": 2}
 CYCLES = tuple(_HARMONICS)
 """Of which the place of a date may be known."""
 
-_OF_UNIT = {"D": ("week", "month", "year"), "B": ("week", "month", "year"), "W": ("year",)}
+_OF_UNIT = {"D": ("week", "month", "year"), "B": ("week", "month", "year"), "C": ("week", "month", "year"),
+            "W": ("year",), "SMS": ("month", "year"), "SME": ("month", "year")}  # fmt: skip
 _WITHIN_A_DAY = ("day", "week", "year")
 _MONTHS_OF_A_YEAR = 12
 _HOLIDAYS = ("holiday", "near_holiday")
@@ -113,7 +115,7 @@ def _offset(zone: str, hour: int) -> int:
 
 
 def _cycles(frequency: Frequency) -> tuple[str, ...]:
-    if frequency.unit in ("MS", "ME"):
+    if frequency.unit in MONTHLY:
         return ("year",) if frequency.count < _MONTHS_OF_A_YEAR else ()
     return _OF_UNIT.get(frequency.unit, _WITHIN_A_DAY)
 

@@ -1,98 +1,365 @@
-"""Dates that were written as text, in the forms that tables of the world hold."""
+"""Dates that were written as text or as whole numbers, in the forms that tables of the world hold them.
+
+A column has one form. What its cells leave open (which of two numbers is the day, the century of two digits, what whole
+numbers count, whether an offset from UTC is taken off) is decided once, from all cells and how evenly the dates then
+follow one another, and is kept as a `DateFormat`, by which later columns are read.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data import periods
+from throughtime.data.date_evidence import century_of, likeliest, unevenness
+from throughtime.data.date_texts import ORDERS, DateParts, split_date
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_DAYS = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
-         "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y%m%d")  # fmt: skip
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_MONTHS = ("%b %Y", "%B %Y", "%b-%Y", "%Y-%b", "%b-%y", "%m/%Y", "%Y/%m")
-_FORMS = ("%Y-%m-%d %H:%M:%S", *(day + time for time in _TIMES for day in _DAYS), *_MONTHS, "%G-W%V-%u")
-_QUARTER = re.compile(r"(\d{4})[-/ ]?Q([1-4])|Q([1-4])[-/ ]?(\d{4})", re.IGNORECASE)
-_OFFSET = re.compile(r"(.*\d:\d\d(?:[:.]\d+)*) ?([+-]\d\d)(?::?(\d\d))?")
-_WEEK = re.compile(r"(\d{4})[-/ ]?W(\d{1,2})", re.IGNORECASE)
+DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "ydm": "year-day-month"}
+"""Orders of day, month and year, and the options that name them."""
+OFFSETS = ("", "zero", "utc", "local")
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
+_WORDS = {"d": "day", "m": "month", "y": "year"}
+_UNPADDED = re.compile(r"(\d{4})\.(\d)")
+
+
+@dataclass(frozen=True)
+class DateFormat:
+    """What a column of dates leaves open, decided.
+
+    Attributes:
+        order: of day, month and year where their texts do not show it: 'dmy', 'mdy', 'ymd' or 'ydm'; '' where they do.
+        century: first of the hundred years that years of two digits lie in; 0 where years have four.
+        calendar: of whole numbers, one of `periods.CALENDARS`; '' where dates are text.
+        offset: how offsets from UTC are read: '' where there are none, 'zero' where all are zero, 'utc' where they
+            are taken off, 'local' where the dates stay those of the place.
+    """
+
+    order: str = ""
+    century: int = 0
+    calendar: str = ""
+    offset: str = ""
+
+    def __post_init__(self) -> None:
+        known = self.order in ("", *DAY_ORDERS) and self.calendar in ("", *periods.CALENDARS) and self.offset in OFFSETS
+        if not known or type(self.century) is not int or not (self.century == 0 or 1000 <= self.century <= 2900):
+            raise ValueError(f"date format: impossible: {self}")
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The format that a user names: day-first, dd/mm/yyyy, %d/%m/%Y, yyyymm, unix-s, excel, steps.
+
+        Raises:
+            InputError: for a name that is none.
+        """
+        name = text.strip().lower()
+        order = {option: order for order, option in DAY_ORDERS.items()}.get(name)
+        if order is not None:
+            return cls(order=order)
+        if name in periods.CALENDARS:
+            return cls(calendar=name)
+        plain = re.sub(r"[ t]?(%h|hh?\b|%i).*", "", text.strip().replace("%Y", "yyyy").lower())
+        century = re.search(r"(19|20)(?:%y|yy)(?!y)", plain)
+        letters = "".join(dict.fromkeys(re.sub(r"[^dmywj]", "", plain.replace("%b", "m").replace("%v", "w"))))
+        digits = re.sub(r"[^a-z]", "", plain) if "%" not in plain else ""
+        code = {
+            "yyyymm": "month",
+            "yyyyww": "week",
+            "yyyyq": "quarter",
+            "yyyymmdd": "day",
+            **{c: c for c in periods.CODES},
+        }
+        if plain.isalnum() and digits in code and digits == plain:
+            return cls(calendar=code[digits])
+        if letters in ("dmy", "mdy", "ymd", "ydm", "ym", "my"):
+            return cls(order=letters if letters in DAY_ORDERS else "", century=100 * int(century[1]) if century else 0)
+        raise InputError(
+            f"--date-format: expected a format such as day-first, month-first, dd/mm/yyyy, %d/%m/%Y, yyyymm or excel, "
+            f"got {text!r}"
+        )
+
+    def parse(self, texts: Sequence[object]) -> np.ndarray:
+        """Dates as datetime64[us], or steps as int64.
+
+        Raises:
+            InputError: names the first that this format does not fit.
+        """
+        return read_dates(texts, self)[0]
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """Where dates stand, for messages about them.
+
+    Attributes:
+        name: of the column, which may settle what it holds.
+        at: where a row stands, in words.
+        whole: where the column stands, in words.
+        remedy: what a user can do about an order that is open; the readings take the place of {}.
+    """
+
+    name: str = "ds"
+    at: Callable[[int], str] = lambda row: f"column ds, row {row + 1}"
+    whole: str = "column ds"
+    remedy: str = "convert the column before, as pandas.to_datetime(ds, format=...) does"
 
 
 def parse_dates(texts: Sequence[object]) -> np.ndarray:
-    """Dates as datetime64[us]: ISO 8601 (also 1949-01), quarters (2024Q1), weeks (2024-W05), and other common forms.
+    """Dates of texts as `read_dates` reads them, where nothing is known of their format."""
+    return read_dates(texts)[0]
 
-    Of several forms that fit all texts, as of 01/02/2024, the one is taken in which the dates are most evenly spaced.
-    So hours with offsets from UTC, as of 2024-03-31T03:00+02:00, are read as UTC where the offset changes between them,
-    and days, which then are no longer of 24 hours, as the time of the place.
+
+def infer_date_format(texts: Sequence[object], known: DateFormat | None = None) -> DateFormat:
+    """The format of a column of dates; `known` is what was decided before.
 
     Raises:
-        InputError: names the first that fits none.
+        InputError: for texts that are not dates, or whose format is open.
     """
-    written = [_without_periods(str(text).strip()) for text in texts]
-    offsets = [_OFFSET.fullmatch(text) for text in written]
-    if written and all(offsets):
-        local = parse_dates([found[1] for found in offsets if found])
-        utc = local - np.array([_minutes(found) for found in offsets if found], dtype="timedelta64[m]")
-        return min(local, utc, key=lambda stamps: (-len(np.unique(stamps)), unevenness(stamps)))
-    try:
-        return np.array([text.removesuffix("Z") for text in written], dtype="datetime64[us]")
-    except ValueError:
-        pass
-    fitting = [stamps for form in _FORMS if (stamps := _read(written, form)) is not None]
-    if fitting:
-        return min(fitting, key=unevenness)
-    for row, text in enumerate(texts):
-        if not is_date(str(text)):
-            raise InputError(f"column ds: row {row + 1} is no date: {text!r}; write dates as 2024-01-31")
-    raise InputError(f"column ds: dates are written in different forms, such as {texts[0]!r}; write them as 2024-01-31")
-
-
-def is_in_utc(text: str, stamp: np.datetime64) -> bool:
-    """Whether `parse_dates` took the offset of a text away, rather than keep the time of the place."""
-    offset = _OFFSET.fullmatch(text.strip())
-    return offset is not None and parse_dates([offset[1]])[0] - np.timedelta64(_minutes(offset), "m") == stamp
+    return read_dates(texts, known)[1]
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a date in one of the forms that are understood."""
-    written = _without_periods(text.strip())
-    written = found[1] if (found := _OFFSET.fullmatch(written)) else written
-    try:
-        np.datetime64(written.removesuffix("Z"))
-    except ValueError:
-        return any(_read([written], form) is not None for form in _FORMS)
-    return True
+    """Whether a text is a date in one of the forms that are understood, in some order of its numbers."""
+    parts = split_date(text)
+    if parts is None:
+        return bool(re.fullmatch(r"\d{4}|\d{6}|\d{8}", text.strip()))
+    return bool(_readings([parts], DateFormat(century=1970)))
 
 
-def _without_periods(text: str) -> str:
-    """A quarter as its first month, a week as its Monday; other texts as they are."""
-    if found := _QUARTER.fullmatch(text):
-        year, quarter = found[1] or found[4], int(found[2] or found[3])
-        return f"{year}-{3 * quarter - 2:02}"
-    if found := _WEEK.fullmatch(text):
-        return f"{found[1]}-W{int(found[2]):02}-1"
-    return text
+def read_dates(
+    texts: Sequence[object], known: DateFormat | None = None, column: DateColumn | None = None
+) -> tuple[np.ndarray, DateFormat]:
+    """Read a column of dates: datetime64[us], or int64 where whole numbers are steps; and its format.
+
+    Args:
+        texts: the cells, none of them empty.
+        known: what was decided before: in training, or by a user.
+        column: where the cells stand.
+
+    Raises:
+        InputError: for the first cell that is not a date or that contradicts the others or what is known, and where the
+            cells leave their format open.
+    """
+    known, column = known or DateFormat(), column or DateColumn()
+    rows: dict[str, int] = {}
+    codes = np.array([rows.setdefault(str(text).strip(), len(rows)) for text in texts], dtype=np.int64)
+    distinct = list(rows)
+    _, first = np.unique(codes, return_index=True)
+    if distinct and all(map(_NUMBER.fullmatch, distinct)) and not _are_months_with_point(distinct):
+        numbers = np.array([float(text) if re.search(r"[.e]", text, re.IGNORECASE) else int(text) for text in distinct])
+        stamps, date_format = _numbers(numbers, known, column, first)
+        return stamps[codes], date_format
+    parts = _split(_months_with_point(distinct), column, first)
+    _refuse_mixed(parts, distinct, column, first)
+    stamps, date_format = _dates(parts, distinct, known, column, first)
+    return _with_offsets(stamps, parts, codes, known, column, date_format)
 
 
-def _minutes(offset: re.Match[str]) -> int:
-    """From UTC to the time of the place."""
-    hours, minutes = int(offset[2]), int(offset[3] or 0)
-    return 60 * hours + (-minutes if offset[2].startswith("-") else minutes)
+def read_whole_numbers(
+    numbers: np.ndarray, known: DateFormat | None = None, column: DateColumn | None = None
+) -> tuple[np.ndarray, DateFormat]:
+    """Read a column of whole numbers as `read_dates` reads their texts."""
+    distinct, first, codes = np.unique(numbers, return_index=True, return_inverse=True)
+    stamps, date_format = _numbers(distinct, known or DateFormat(), column or DateColumn(), first)
+    return stamps[codes], date_format
 
 
-def _read(texts: list[str], form: str) -> np.ndarray | None:
-    try:
-        return np.array([datetime.strptime(text, form) for text in texts], dtype="datetime64[us]")  # noqa: DTZ007
-    except ValueError:
-        return None
+def _numbers(
+    numbers: np.ndarray, known: DateFormat, column: DateColumn, first: np.ndarray
+) -> tuple[np.ndarray, DateFormat]:
+    calendars = [known.calendar] if known.calendar else periods.calendars_of(numbers, column.name)
+    calendar = calendars[0]
+    if len(calendars) > 1:
+        raise InputError(
+            f"{column.at(int(first[0]))}: {_number(numbers[0])} may be of the calendar {' or '.join(calendars)}; "
+            f"{column.remedy.format(' or '.join(calendars))}"
+        )
+    if calendar != periods.EXCEL:
+        for row in np.flatnonzero(numbers != np.round(numbers))[:1]:
+            raise InputError(f"{column.at(int(first[row]))}: {numbers[row]} is neither a date nor a whole number")
+        numbers = numbers.astype(np.int64)
+    if calendar == periods.STEPS:
+        return numbers, replace(known, calendar=calendar)
+    century = known.century or periods.century_for(numbers, calendar)
+    if century is None:
+        raise InputError(f"{column.whole}: the century of the years is open; write years with four digits")
+    stamps, exist = periods.decode(numbers, calendar, century)
+    for row in np.flatnonzero(~exist)[:1]:
+        raise InputError(
+            f"{column.at(int(first[row]))}: {_number(numbers[row])} is not a date of the calendar {calendar}, such as "
+            f"{periods.encode(np.array(['2024-01-15'], dtype='M8[us]'), calendar)[0]}, of which the others are"
+        )
+    return stamps, replace(known, calendar=calendar, century=century)
 
 
-def unevenness(stamps: np.ndarray) -> float:
-    """The widest gap between neighbouring dates over the narrowest."""
-    gaps = np.diff(np.unique(stamps)).astype(np.int64)
-    return float(gaps.max() / gaps.min()) if len(gaps) else 1.0
+def _number(number: Any) -> str:
+    return f"{number:.15g}"
+
+
+def _are_months_with_point(texts: list[str]) -> bool:
+    """Whether all are years and months, as 2024.01: a number has no zero at its end."""
+    return all(re.fullmatch(r"\d{4}\.\d\d?", text) for text in texts) and any(text[-2] == "0" for text in texts)
+
+
+def _months_with_point(texts: list[str]) -> list[str]:
+    """Years and months whose October has lost its zero, as numbers do, with it."""
+    if not _are_months_with_point(texts):
+        return texts
+    return [text + "0" if _UNPADDED.fullmatch(text) else text for text in texts]
+
+
+def _split(texts: list[str], column: DateColumn, first: np.ndarray) -> list[DateParts]:
+    found = []
+    for row, text in enumerate(texts):
+        parts = split_date(text)
+        if parts is None:
+            raise InputError(f"{column.at(int(first[row]))}: {text!r} is not a date; write dates as 2024-01-31")
+        found.append(parts)
+    return found
+
+
+def _refuse_mixed(parts: list[DateParts], texts: list[str], column: DateColumn, first: np.ndarray) -> None:
+    """Refuse dates of two forms, or of which some have an offset from UTC."""
+    for row, each in enumerate(parts):
+        same_offset = (each.offset is None) == (parts[0].offset is None) or each.time is None or parts[0].time is None
+        if each.shape != parts[0].shape or not same_offset:
+            raise InputError(
+                f"{column.at(int(first[row]))}: {texts[row]!r} is written in another form than {texts[0]!r} "
+                f"({column.at(int(first[0]))}); write all dates in one form, such as 2024-01-31"
+            )
+
+
+def _readings(parts: list[DateParts], known: DateFormat) -> dict[str, tuple[np.ndarray, int]]:
+    """The dates of each order of fields that fits all parts, and their century; -1 for one that is open."""
+    numbers = np.array([each.numbers for each in parts], dtype=np.int64)
+    times = np.array([each.time or 0 for each in parts], dtype="m8[us]")
+    weekdays = np.array([-1 if each.weekday is None else each.weekday for each in parts])
+    fields, found = parts[0].fields, {}
+    letters = [letter for letter in fields if letter in "nYNb"]
+    for order in ORDERS[fields]:
+        named = {name: numbers[:, at] for at, name in enumerate(order)}
+        century = 0
+        if letters[order.index("y")] == "n":
+            open_century = century_of(named["y"])
+            century = known.century or (-1 if open_century is None else open_century)
+            named["y"] = periods.in_century(named["y"], century if century > 0 else 1970)
+        stamps, exist = periods.stamps_of(named)
+        days = stamps.astype("M8[D]").astype(np.int64)
+        if exist.all() and ((weekdays < 0) | (weekdays == (days + 3) % 7)).all():
+            found[order] = stamps + times, century
+    return found
+
+
+def _dates(
+    parts: list[DateParts], texts: list[str], known: DateFormat, column: DateColumn, first: np.ndarray
+) -> tuple[np.ndarray, DateFormat]:
+    readings = _readings(parts, known)
+    if not readings:
+        _refuse_impossible(parts, texts, known, column, first)
+    orders = ORDERS[parts[0].fields]
+    order = _order(readings, parts, texts, known, column, first)
+    stamps, century = readings[order]
+    if century < 0 or (parts[0].fields == "bn" and not known.century and _has_no_year(stamps)):
+        raise InputError(
+            f"{column.at(int(first[0]))}: the year of {texts[0]!r} is open; write years with four digits, or name the "
+            "century with --date-format, as dd/mm/19yy"
+        )
+    decided = order if len(orders) > 1 and order != ("ymd" if parts[0].fields == "Ynn" else "") else known.order
+    if len({reading.tobytes() for reading, _ in readings.values()}) == 1 and len(readings) > 1:
+        decided = known.order  # both are the same: later dates may show which it is
+    return stamps, replace(known, order=decided, century=century or known.century)
+
+
+def _order(
+    readings: dict[str, tuple[np.ndarray, int]],
+    parts: list[DateParts],
+    texts: list[str],
+    known: DateFormat,
+    column: DateColumn,
+    first: np.ndarray,
+) -> str:
+    """The order of the fields: what is known, or what the dates settle."""
+    usual = next(iter(readings))
+    if known.order in ORDERS[parts[0].fields] and (known.order != "ymd" or parts[0].fields != "nbn"):
+        if known.order not in readings:
+            _refuse_impossible(parts, texts, known, column, first)
+        return known.order
+    conventional = parts[0].fields in ("Ynn", "nbn") or parts[0].shape.startswith("n.n.")
+    stamps = {order: reading for order, (reading, _) in readings.items()}
+    if conventional or len({reading.tobytes() for reading in stamps.values()}) == 1:
+        return usual
+    order = likeliest(stamps, column.name)
+    if order is not None:
+        return order
+    row = next(row for row in range(len(texts)) if len({reading[row] for reading in stamps.values()}) > 1)
+    meanings = " or ".join(
+        f"{np.datetime_as_string(reading[row], 'D')} ({'/'.join(_WORDS[letter] for letter in order)})"
+        for order, reading in stamps.items()
+    )
+    options = " or ".join(DAY_ORDERS[order] for order in stamps)
+    raise InputError(f"{column.at(int(first[row]))}: {texts[row]!r} may be {meanings}; {column.remedy.format(options)}")
+
+
+def _refuse_impossible(
+    parts: list[DateParts], texts: list[str], known: DateFormat, column: DateColumn, first: np.ndarray
+) -> None:
+    """Name the first date that does not exist, or else the first that contradicts the order of the others."""
+    row = next((row for row, each in enumerate(parts) if not _readings([each], replace(known, century=1970))), None)
+    if row is not None:
+        raise InputError(f"{column.at(int(first[row]))}: {texts[row]!r} is not a date; write dates as 2024-01-31")
+    orders = [known.order] if known.order in ORDERS[parts[0].fields] else list(ORDERS[parts[0].fields])
+    for end in range(1, len(parts) + 1):
+        left = [order for order in orders if order in _readings([parts[end - 1]], replace(known, century=1970))]
+        if not left:
+            order = "/".join(_WORDS[letter] for letter in orders[0])
+            why = "in which the model or --date-format reads dates" if known.order else "in which others are written"
+            raise InputError(
+                f"{column.at(int(first[end - 1]))}: {texts[end - 1]!r} is not a date in the order {order}, {why}"
+            )
+        orders = left
+    raise InputError(f"{column.whole}: the dates fit no order of day, month and year; write them as 2024-01-31")
+
+
+def _has_no_year(stamps: np.ndarray) -> bool:
+    """Whether months with a number are days of a month rather than months of years."""
+    months = stamps.astype("M8[M]").astype(np.int64) % 12
+    return len(np.unique(stamps)) > 1 and len(np.unique(months)) == 1
+
+
+def _with_offsets(
+    stamps: np.ndarray,
+    parts: list[DateParts],
+    codes: np.ndarray,
+    known: DateFormat,
+    column: DateColumn,
+    date_format: DateFormat,
+) -> tuple[np.ndarray, DateFormat]:
+    """Dates with their offsets from UTC taken off, or as those of the place.
+
+    Hours are read in UTC where the offset changes between them, and days, which then are not of 24 hours, as those of
+    the place.
+    """
+    offsets = np.array([each.offset or 0 for each in parts], dtype="m8[m]")
+    local, utc = stamps[codes], (stamps - offsets)[codes]
+    if all(each.offset is None for each in parts):
+        if known.offset == "utc":
+            raise InputError(
+                f"{column.whole}: the dates of the training have offsets from UTC, as 2024-03-31T03:00+02:00, and "
+                "these have none; write them too"
+            )
+        return local, date_format
+    if known.offset:
+        treatment = "local" if known.offset == "local" else "utc"
+    elif not offsets.any():
+        treatment = "zero"
+    else:
+        both = {"local": local, "utc": utc}
+        treatment = min(both, key=lambda name: (-len(np.unique(both[name])), unevenness(both[name])))
+    return (local if treatment == "local" else utc), replace(date_format, offset=known.offset or treatment)

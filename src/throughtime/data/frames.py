@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
-from throughtime.data.dates import parse_dates, unevenness
+from throughtime.data.date_evidence import unevenness
+from throughtime.data.dates import DateFormat, read_dates, read_whole_numbers
 from throughtime.data.parquet import ParquetSeries
+from throughtime.data.periods import STEPS, encode
 from throughtime.data.rows import Rows, panel
 
 if TYPE_CHECKING:
@@ -41,14 +43,18 @@ class FrameKind:
         timezone: of the dates, '' for none.
         in_utc: whether dates with a time zone are read as instants, which shifts them to UTC; else as the days of the
             place, of 23 to 25 hours.
+        date_format: by which dates of text and whole numbers are read.
     """
 
     backend: str = "pandas"
     dates: str = "datetime"
     timezone: str = ""
     in_utc: bool = False
+    date_format: DateFormat = field(default_factory=DateFormat)
 
     def __post_init__(self) -> None:
+        if isinstance(self.date_format, dict):  # of a saved model
+            object.__setattr__(self, "date_format", DateFormat(**self.date_format))
         if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
             raise ValueError(f"frame: expected one of {', '.join(_BACKENDS)} and of {', '.join(_DATES)}, got {self}")
 
@@ -61,7 +67,8 @@ class FrameKind:
         """Columns as a frame of this kind."""
         import narwhals as nw
 
-        frame = nw.from_dict(dict(columns), backend=cast("EagerAllowed", self.backend))
+        columns = {name: self._dates(name, column) for name, column in columns.items()}
+        frame = nw.from_dict(columns, backend=cast("EagerAllowed", self.backend))
         for name in ("ds", "cutoff"):
             if name not in columns:
                 continue
@@ -74,6 +81,12 @@ class FrameKind:
                 frame = frame.with_columns(nw.col(name).dt.replace_time_zone(self.timezone))
         return frame.to_native()
 
+    def _dates(self, name: str, column: np.ndarray) -> np.ndarray:
+        """A column, whose dates are whole numbers of a calendar where they came as such."""
+        if name not in ("ds", "cutoff") or self.dates != "integer" or column.dtype.kind != "M":
+            return column
+        return encode(column, self.date_format.calendar)
+
 
 def read_frame(
     df: Data,
@@ -85,6 +98,7 @@ def read_frame(
     grid: Frequency | None = None,
     ids: Sequence[Any] = (),
     like: FrameKind | None = None,
+    former: Frequency | None = None,
 ) -> tuple[Panel, FrameKind]:
     """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
 
@@ -98,6 +112,7 @@ def read_frame(
         ids: what series are called that are known already: whole numbers and their texts are the same, and a frame
             without names is the only one of them.
         like: how the dates of an earlier frame were read.
+        former: as for `panel`.
 
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
@@ -116,8 +131,10 @@ def read_frame(
     values = y.cast(nw.Float64).to_numpy().astype(np.float64)
     kind = _kind(frame, like)
     beside = _beside(frame, covariates or Covariates(), known, kind.zone)
-    stamps = _stamps(frame["ds"], in_utc=kind.in_utc)
-    found = panel(_ids(frame, ids), stamps, values, freq=freq, missing=missing, beside=beside, grid=grid)
+    stamps, date_format = _stamps(frame["ds"], kind)
+    kind = replace(kind, date_format=date_format)
+    options = {"freq": freq, "missing": missing, "beside": beside, "grid": grid, "former": former}
+    found = panel(_ids(frame, ids), stamps, values, **options)
     return replace(found, notes=[*notes, *found.notes]), kind
 
 
@@ -136,7 +153,7 @@ def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -
     for c, feature in enumerate(features):
         if feature.role == "future":
             cells[:, c] = feature.encode(frame[feature.name].to_list())
-    stamps = _stamps(frame["ds"], in_utc=_kind(frame, like).in_utc)
+    stamps, _ = _stamps(frame["ds"], _kind(frame, like))
     return past.with_future(_ids(frame, past.ids), stamps, cells)
 
 
@@ -188,7 +205,10 @@ def _kind(frame: nw.DataFrame, like: FrameKind | None = None) -> FrameKind:
     if like is not None and like.in_utc and not zone:
         raise InputError(f"df: expected dates with a time zone, as in training ({like.timezone}), got {ds}")
     in_utc = bool(zone) and (like.in_utc if like is not None else _are_instants(frame["ds"].drop_nulls(), zone))
-    return FrameKind(frame.implementation.value, dates, zone, in_utc)
+    date_format = DateFormat() if like is None else like.date_format
+    if like is not None and like.dates == "integer" and not date_format.calendar:
+        date_format = replace(date_format, calendar=STEPS)  # of a model that was saved before there were calendars
+    return FrameKind(frame.implementation.value, dates, zone, in_utc, date_format)
 
 
 def _are_instants(ds: nw.Series, zone: str) -> bool:
@@ -240,20 +260,17 @@ def _as_numbers(names: np.ndarray, known: set[str]) -> np.ndarray:
     return names
 
 
-def _stamps(ds: nw.Series, *, in_utc: bool = False) -> np.ndarray:
+def _stamps(ds: nw.Series, kind: FrameKind) -> tuple[np.ndarray, DateFormat]:
+    """The dates of a frame, datetime64[us] or steps, and the format that they were read by."""
     import narwhals as nw
 
     if ds.null_count():
         raise InputError(f"column ds: row {int(ds.is_null().arg_true()[0]) + 1} has no date")
     if ds.dtype.is_numeric():
-        numbers = ds.to_numpy()
-        odd = np.flatnonzero(numbers != np.round(numbers))
-        if len(odd):
-            raise InputError(f"column ds: expected dates or whole numbers, got {numbers[odd[0]]} in row {odd[0] + 1}")
-        return numbers.astype(np.int64)
+        return read_whole_numbers(ds.to_numpy(), kind.date_format)
     if not ds.dtype.is_temporal():
-        return parse_dates(ds.to_list())
+        return read_dates(ds.to_list(), kind.date_format)
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
-        ds = ds.dt.convert_time_zone("UTC") if in_utc else ds
+        ds = ds.dt.convert_time_zone("UTC") if kind.in_utc else ds
         ds = ds.dt.replace_time_zone(None)
-    return ds.to_numpy().astype("datetime64[us]")
+    return ds.to_numpy().astype("datetime64[us]"), kind.date_format

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from throughtime._errors import InputError
-from throughtime.data.frequency import DURATIONS, Frequency
+from throughtime.data.frequency import DURATIONS, Frequency, calendar_frequency
 
 _REGULAR = 1 / 3  # of all distances must be one for dates to have a frequency
 _ENOUGH = 10  # distances, to say that they follow none
@@ -27,7 +27,7 @@ def usual_grid(series: list[np.ndarray]) -> Frequency | None:
     gaps = np.concatenate([np.diff(stamps) for stamps in series]).astype(np.int64)
     if series[0].dtype.kind != "M" or len(gaps) < _ENOUGH:
         return None
-    if np.unique(gaps, return_counts=True)[1].max() >= _REGULAR * len(gaps):
+    if np.unique(gaps, return_counts=True)[1].max() >= _REGULAR * len(gaps) or calendar_frequency(series) is not None:
         return None
     fitting = [each for each in _USUAL if each[1] * DURATIONS[each[0]] <= np.median(gaps)]
     return Frequency(*(fitting or _USUAL)[-1 if fitting else 0])

@@ -81,6 +81,7 @@ def panel(
     missing: str = "mask",
     beside: Rows | None = None,
     grid: Frequency | None = None,
+    former: Frequency | None = None,
 ) -> Panel:
     """Arrange rows of a long table. Those after the last value of a series are its future, which is to be forecast.
 
@@ -92,6 +93,7 @@ def panel(
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
         beside: what else is known in each row.
         grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
+        former: the frequency of earlier rows, which is taken where the dates agree with it.
 
     Raises:
         InputError: for what cannot be mended.
@@ -115,7 +117,7 @@ def panel(
         notes.append(said)
     bounds = np.searchsorted(codes, np.arange(len(names) + 1))
     parts = [slice(a, b) for a, b in pairwise(bounds)]
-    frequency = grid or infer([stamps[part] for part in parts], freq)
+    frequency = grid or infer([stamps[part] for part in parts], freq, former)
     starts = stamps[bounds[:-1]]
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)

@@ -69,16 +69,6 @@ class Panel:
             return self
         return replace(self, exogenous=self.exogenous.learned_before(np.maximum(self.lengths - steps, 0), ahead))
 
-    def at_pace(self, frequency: Frequency) -> Self:
-        """The panel with another frequency, where that gives its steps the same dates: both count months."""
-        if {frequency.unit, self.frequency.unit} != {"MS", "ME"} or frequency.count != self.frequency.count:
-            return self
-        for start, length in zip(self.starts, self.lengths, strict=True):
-            ours, theirs = (each.stamps(start, np.arange(length)) for each in (self.frequency, frequency))
-            if not np.array_equal(ours, theirs):
-                return self
-        return replace(self, frequency=frequency)
-
     def without_last(self, steps: int) -> Self:
         """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
         kept = [i for i in range(len(self)) if len(self[i]) > steps]

@@ -447,8 +447,8 @@ class Forecaster(BaseEstimator):
         known = self.panel_.exogenous
         grid = self.panel_.frequency if self.panel_.irregular else None
         options = {"freq": self.freq, "missing": self.missing, "known": known, "grid": grid}
-        panel, kind = read_frame(df, **options, ids=self.panel_.ids, like=self.kind_)
-        panel = panel.at_pace(self.panel_.frequency)
+        options |= {"ids": self.panel_.ids, "like": self.kind_, "former": self.panel_.frequency}
+        panel, kind = read_frame(df, **options)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
                 f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "

@@ -1,0 +1,181 @@
+"""Several columns that together are a date: a year and a month, a date and a time of day.
+
+They are taken together where the rows of a date are then told apart, and follow one another evenly; never where another
+column, which names the series, tells them apart already.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from throughtime._errors import InputError
+from throughtime.data.date_evidence import density
+from throughtime.data.date_texts import split_date
+from throughtime.data.dates import read_dates
+
+if TYPE_CHECKING:
+    from throughtime.app.files import Rows
+
+_NAMES = {
+    "year": "year yr yyyy jahr ano annee anno jaar year_id",
+    "month": "month mnth mon mm monat mois mes mese maand month_id month_name",
+    "day": "day dd dom day_of_month dayofmonth tag jour dia giorno dag mday",
+    "hour": "hour hr hh stunde heure hora ora uur hour_of_day he hour_ending",
+    "minute": "minute min minuten",
+    "week": "week weeknum week_of_year isoweek iso_week wk woche kw kalenderwoche semaine semana settimana week_id",
+    "quarter": "quarter qtr quartal trimestre trimester kwartaal quarter_id",
+    "day-of-year": "day_of_year dayofyear doy yday julian_day",
+}
+_ROLE_OF = {name: role for role, names in _NAMES.items() for name in names.split()}
+_RANGES = {"year": (1000, 2999), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "week": (1, 53),
+           "quarter": (1, 4), "day-of-year": (1, 366)}  # fmt: skip
+_CLOCK = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[ap]\.?m\.?)?(\s*[-\u2013]\s*\d{1,2}:\d{2}.*)?", re.IGNORECASE
+)
+_SETS = (
+    ("date", "time"), ("date", "hour", "minute"), ("date", "hour"), ("year", "month", "day", "time"),
+    ("year", "month", "day", "hour", "minute"), ("year", "month", "day", "hour"), ("year", "month", "day"),
+    ("year", "day-of-year", "hour"), ("year", "day-of-year"), ("year", "week"), ("year", "month"), ("year", "quarter"),
+)  # fmt: skip
+_DENSE = 0.5  # of the steps have a row, where columns are taken together unasked
+_SAMPLE = 50  # cells that a role is found by
+
+
+def named_columns(rows: Rows, option: str) -> tuple[str, ...]:
+    """The columns that an option names; a comma may be part of a name."""
+    if option in rows.frame.columns:
+        return (option,)
+    return tuple(name.strip() for name in option.split(",") if name.strip())
+
+
+def find_time_columns(rows: Rows, taken: set[str | None]) -> tuple[str, ...]:
+    """Columns of `rows` that only together are its dates; none where one column is, or where that is open.
+
+    Args:
+        rows: the table.
+        taken: columns that are something else, the names of series among them.
+    """
+    frame = rows.frame
+    roles: dict[str, str] = {}
+    for name in frame.columns:
+        role = None if name in taken else _role(frame[name], name)
+        if role is not None:
+            roles.setdefault(role, name)
+    if "date" in roles and frame[roles["date"]].n_unique() == frame.height:
+        return ()
+    for wanted in _SETS:
+        if not all(role in roles for role in wanted) or ("date" in roles and wanted[0] != "date"):
+            continue
+        columns = tuple(roles[role] for role in wanted)
+        if _is_needed(rows, columns) and _is_even(rows, columns):
+            return columns
+    return ()
+
+
+def joined_texts(rows: Rows, columns: tuple[str, ...]) -> list[str]:
+    """The dates of columns that hold their parts, as texts.
+
+    Raises:
+        InputError: where the columns are not the parts of a date.
+    """
+    cells: dict[str, list[str]] = {}
+    for name in columns:
+        role = _role(rows.frame[name], name) or ("date" if not cells else "time")
+        cells[role] = _texts(rows.frame[name])
+    if not any(set(cells) == set(wanted) for wanted in _SETS):
+        shown = ", ".join(f"{name} ({role})" for name, role in zip(columns, cells, strict=False))
+        raise InputError(
+            f"--time: {rows.path}: expected a date and a time of day, or a year with a month, quarter, week or day, "
+            f"got {shown}"
+        )
+    return [_joined(dict(zip(cells, row, strict=True))) for row in zip(*cells.values(), strict=True)]
+
+
+def _joined(part: dict[str, str]) -> str:
+    """One date of its parts."""
+    if "date" in part:
+        day = part["date"]
+    elif "month" in part:
+        month, last = part["month"], part.get("day")
+        if month.isdecimal():
+            day = "-".join([part["year"], month.zfill(2), *([] if last is None else [last.zfill(2)])])
+        else:
+            day = f"{last or ''} {month} {part['year']}".strip()
+    elif "quarter" in part:
+        day = f"{part['year']}Q{part['quarter'].lstrip('Qq')}"
+    elif "week" in part:
+        day = f"{part['year']}-W{part['week'].lstrip('KWkw').zfill(2)}"
+    else:
+        day = f"{part['year']}-{part['day-of-year'].zfill(3)}"
+    if "time" in part:
+        return f"{day} {_clock(part['time'])}"
+    return f"{day} {part['hour']}:{part.get('minute', '0').zfill(2)}" if "hour" in part else day
+
+
+def _clock(text: str) -> str:
+    """A time of day; of a span its beginning, and of a number such as 930 its hours and minutes."""
+    start = re.split(r"\s*[-\u2013]\s*", text)[0]
+    if not start.isdecimal():
+        return start
+    return f"{start}:00" if len(start) <= 2 else f"{start[:-2]}:{start[-2:]}"
+
+
+def _texts(cells: pl.Series) -> list[str]:
+    """Cells as text, whole numbers without a point."""
+    if cells.dtype.is_float():
+        whole = cells.cast(pl.Int64, strict=False)
+        cells = whole if whole.cast(pl.Float64).eq_missing(cells).all() else cells
+    return cells.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0*$", "$1").to_list()
+
+
+def _role(cells: pl.Series, name: str) -> str | None:
+    """The part of a date that a column holds, by its name and its cells; None for none."""
+    if cells.dtype == pl.Date:
+        return "date"
+    if cells.dtype == pl.Time:
+        return "time"
+    if cells.null_count() or not len(cells):
+        return None
+    sample = [text or "" for text in _texts(cells.unique(maintain_order=True).head(_SAMPLE))]
+    role = _ROLE_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))
+    if role is not None and _holds(sample, role):
+        return role
+    if all(_CLOCK.fullmatch(text) for text in sample):
+        return "time"
+    if re.fullmatch(r"time|uhrzeit|zeit|heure|hora|ora|tijd", name.strip().lower()):
+        if all(re.fullmatch(r"\d{1,2}", text) and int(text) <= 24 for text in sample):
+            return "hour"
+        if all(re.fullmatch(r"\d{1,4}", text) and int(text) <= 2400 and int(text) % 100 < 60 for text in sample):
+            return "time"
+    parts = [split_date(text) for text in sample]
+    return "date" if all(each is not None and each.time is None and len(each.numbers) == 3 for each in parts) else None
+
+
+def _holds(sample: list[str], role: str) -> bool:
+    low, high = _RANGES[role]
+    if role == "month" and all(re.fullmatch(r"[^\W\d]+\.?", text) and split_date(f"{text} 2024") for text in sample):
+        return True
+    texts = [text.lstrip({"quarter": "Qq", "week": "KWkw"}.get(role, "")) for text in sample]
+    return all(re.fullmatch(r"\d{1,4}", text) and low <= int(text) <= high for text in texts)
+
+
+def _is_needed(rows: Rows, columns: tuple[str, ...]) -> bool:
+    """Whether the last column adds dates, and no other column tells the rows of the others apart."""
+    frame, fewer = rows.frame, list(columns[:-1])
+    if frame.select(fewer).n_unique() == frame.select(columns).n_unique():
+        return False
+    if frame.select(columns).n_unique() == frame.height:
+        return True
+    others = [name for name in frame.columns if name not in columns and 1 < frame[name].n_unique() <= frame.height / 2]
+    return not any(frame.select(*fewer, name).n_unique() == frame.height for name in others)
+
+
+def _is_even(rows: Rows, columns: tuple[str, ...]) -> bool:
+    try:
+        stamps, _ = read_dates(joined_texts(rows, columns))
+    except InputError:
+        return False
+    return stamps.dtype.kind == "M" and density(stamps) >= _DENSE

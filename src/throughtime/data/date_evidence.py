@@ -1,0 +1,92 @@
+"""Which of several readings of a column of dates is right: how evenly its dates then follow one another."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import numpy as np
+
+_DAY = 86_400_000_000  # in microseconds
+_CLEARLY = 4.0  # times denser is the right reading
+_SPARSE = 0.1  # of the steps have a date, below which no reading is regular
+_YEARS_AHEAD = 5  # that a table may hold rows to be forecast
+_NARROWEST = 10  # years that a century must leave out for its first one to show
+_MONTH_NAME = re.compile(
+    r"month|monat|mois|\bmes\b|mese|maand|m\u00eas|quarter|quartal|trimest|kwartaal", re.IGNORECASE
+)
+
+
+def density(stamps: np.ndarray) -> float:
+    """The share of steps, at the most common pace, that have a date; months are a pace of their own."""
+    stamps = np.unique(stamps)
+    if len(stamps) < 3:
+        return 1.0
+    gaps = np.diff(stamps).astype(np.int64)
+    pace = _mode(gaps)
+    if pace >= 28 * _DAY:
+        gaps = np.diff(stamps.astype("M8[M]")).astype(np.int64)
+        pace = _mode(gaps)
+    return float(min(1.0, len(gaps) * pace / gaps.sum())) if pace else 0.0
+
+
+def unevenness(stamps: np.ndarray) -> float:
+    """The widest gap between neighbouring dates over the narrowest."""
+    gaps = np.diff(np.unique(stamps)).astype(np.int64)
+    return float(gaps.max() / gaps.min()) if len(gaps) else 1.0
+
+
+def likeliest(readings: dict[str, np.ndarray], column: str) -> str | None:
+    """The reading that the dates settle; None where they leave it open.
+
+    A reading is taken that is four times as dense as all others. Of readings as dense, the one of first days of months
+    is taken where its dates are all the months of a year, where the name of the column is that of a month or quarter,
+    and where the others come at the same pace.
+    """
+    dense = sorted(readings, key=lambda reading: density(readings[reading]), reverse=True)
+    best, *others = dense
+    rivals = [reading for reading in others if density(readings[reading]) * _CLEARLY > density(readings[best])]
+    if not rivals:
+        return best if density(readings[best]) >= _SPARSE else None
+    months = [reading for reading in (best, *rivals) if _are_first_days(readings[reading])]
+    if len(months) != 1:
+        return None
+    dates = np.unique(readings[months[0]])
+    whole_year = len(dates) == 12 and len(np.unique(dates.astype("M8[Y]"))) == 1
+    same_pace = all(_pace(readings[reading]) >= 28 * _DAY for reading in rivals) and len(dates) > 1
+    return months[0] if whole_year or same_pace or _MONTH_NAME.search(column) else None
+
+
+def century_of(years: np.ndarray) -> int | None:
+    """The first of the hundred years that years of two digits lie in; None where that is open.
+
+    Years follow one another around the widest gap between them, so that 98, 99, 00 and 01 are 1998 to 2001. They are
+    the newest that do not begin after today and do not end more than 5 years ahead.
+    """
+    distinct = np.unique(years % 100)
+    gaps = np.diff(distinct, append=distinct[0] + 100)
+    today = datetime.now(UTC).year
+    spans = []
+    for cut in np.flatnonzero(gaps == gaps.max()):
+        first, span = int(distinct[(cut + 1) % len(distinct)]), 100 - int(gaps[cut])
+        first += 100 * ((min(today, today + _YEARS_AHEAD - span) - first) // 100)
+        spans.append((first, first + span))
+    first, last = max(spans, key=lambda span: span[1])
+    if gaps.max() < _NARROWEST or first + 100 <= today:  # a century later, they would begin before and end after today
+        return None
+    return min(first, max(first - 20, last - 79))
+
+
+def _are_first_days(stamps: np.ndarray) -> bool:
+    return bool((stamps == stamps.astype("M8[M]")).all())
+
+
+def _pace(stamps: np.ndarray) -> int:
+    gaps = np.diff(np.unique(stamps)).astype(np.int64)
+    return _mode(gaps) if len(gaps) else 0
+
+
+def _mode(gaps: np.ndarray) -> int:
+    """The most frequent gap, the narrowest of several."""
+    values, counts = np.unique(gaps, return_counts=True)
+    return int(values[counts.argmax()])

@@ -1,0 +1,174 @@
+"""Whole numbers that are periods of a calendar: 202401 is a month, 20240131 a day, 202452 a week.
+
+A code is the fields of a number from left to right, each with its count of digits. Numbers of no calendar are steps,
+which count themselves.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from throughtime.data.date_evidence import century_of, density
+
+STEPS = "steps"
+CODES = {
+    "month": "y4m2", "week": "y4w2", "quarter": "y4q1", "day": "y4m2d2", "day-of-year": "y4j3", "hour": "y4m2d2H2",
+    "minute": "y4m2d2H2M2", "second": "y4m2d2H2M2S2", "ddmmyyyy": "d2m2y4", "mmddyyyy": "m2d2y4", "yymmdd": "y2m2d2",
+    "ddmmyy": "d2m2y2", "mmddyy": "m2d2y2",
+}  # fmt: skip
+"""The fields of each code, by its name: y(ear), q(uarter), m(onth), w(eek), d(ay), j (day of the year), H, M and S."""
+UNIX = {"unix-s": "s", "unix-ms": "ms", "unix-us": "us", "unix-ns": "ns"}
+EXCEL = "excel"
+CALENDARS = (STEPS, *CODES, *UNIX, EXCEL)
+
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200  # of codes
+_SECONDS = (946_684_800, 4_102_444_800)  # 2000 and 2100
+_EXCEL_ZERO = np.datetime64("1899-12-30", "us")
+_SERIALS = (20_000, 73_050)  # 1954 and 2099
+_DAY = 86_400_000_000  # in microseconds
+_CLEARLY = 4.0  # times denser is the right reading
+_WEEK_NAME = re.compile(r"week|woche|\bkw|semaine|semana|settimana|uke|vecka|\bwk", re.IGNORECASE)
+_DATE_NAME = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit", re.IGNORECASE)
+
+
+def stamps_of(fields: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Dates of the fields y, q, h, m, w, u, j, d, H, M and S, as datetime64[us], and which of them exist."""
+    year = fields["y"]
+    first = (year - 1970).astype("M8[Y]")
+    valid = np.ones(len(year), dtype=bool)
+    ranges = {"q": (1, 4), "h": (1, 2), "m": (1, 12), "w": (1, 53), "u": (1, 7), "j": (1, 366), "d": (1, 31),
+              "H": (0, 23), "M": (0, 59), "S": (0, 59)}  # fmt: skip
+    for name, (low, high) in ranges.items():
+        if name in fields:
+            valid &= (fields[name] >= low) & (fields[name] <= high)
+    months = (
+        3 * (fields["q"] - 1) if "q" in fields else 6 * (fields["h"] - 1) if "h" in fields else fields.get("m", 1) - 1
+    )
+    days = (first.astype("M8[M]") + months).astype("M8[D]")
+    if "w" in fields:
+        fourth = first.astype("M8[D]") + 3  # the fourth of January lies in the first week
+        thursday = fourth - (fourth.astype(np.int64) + 3) % 7 + 7 * (fields["w"] - 1) + 3
+        valid &= thursday.astype("M8[Y]") == first
+        days = thursday - 3 + (fields["u"] - 1 if "u" in fields else 0)
+    elif "j" in fields:
+        days = days + (fields["j"] - 1)
+        valid &= days.astype("M8[Y]") == first
+    elif "d" in fields:
+        month = days.astype("M8[M]")
+        days = days + (fields["d"] - 1)
+        valid &= days.astype("M8[M]") == month
+    seconds = 3600 * fields.get("H", 0) + 60 * fields.get("M", 0) + fields.get("S", 0)
+    return days.astype("M8[us]") + np.asarray(seconds * 1_000_000).astype("m8[us]"), valid
+
+
+def in_century(years: np.ndarray, century: int) -> np.ndarray:
+    """Years of two digits as those of the hundred years that begin with `century`."""
+    return century + (years - century) % 100
+
+
+def decode(numbers: np.ndarray, calendar: str, century: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The dates of numbers of a calendar as datetime64[us], and which of them exist."""
+    if calendar in UNIX:
+        return numbers.astype(np.int64).astype(f"M8[{UNIX[calendar]}]").astype("M8[us]"), np.ones(len(numbers), bool)
+    if calendar == EXCEL:
+        seconds = np.round(numbers * 86_400).astype(np.int64)
+        return _EXCEL_ZERO + seconds.astype("m8[s]"), (numbers >= 1) & (numbers <= 2_958_465)
+    left, fields = numbers.astype(np.int64), {}
+    for field, digits in reversed(_fields(calendar)):
+        left, fields[field] = np.divmod(left, 10**digits)
+    valid = left == 0
+    if dict(_fields(calendar))["y"] == 2:
+        fields["y"] = in_century(fields["y"], century)
+    else:
+        valid &= (fields["y"] >= _FIRST_YEAR) & (fields["y"] <= _LAST_YEAR)
+    stamps, exist = stamps_of({name: np.where(valid, value, 1) for name, value in fields.items()})
+    return stamps, valid & exist
+
+
+def encode(stamps: np.ndarray, calendar: str) -> np.ndarray:
+    """Undo `decode`: whole numbers, but for the hours of Excel, which are parts of days."""
+    if calendar in UNIX:
+        return stamps.astype(f"M8[{UNIX[calendar]}]").astype(np.int64)
+    if calendar == EXCEL:
+        days = (stamps.astype("M8[us]") - _EXCEL_ZERO).astype(np.int64) / _DAY
+        return days.astype(np.int64) if (days == np.floor(days)).all() else days
+    day = stamps.astype("M8[D]")
+    thursday = day + 3 - (day.astype(np.int64) + 3) % 7
+    year = (thursday if calendar == "week" else day).astype("M8[Y]")
+    month, seconds = day.astype("M8[M]"), (stamps - day).astype("m8[s]").astype(np.int64)
+    fields = {
+        "y": year.astype(np.int64) + 1970,
+        "q": month.astype(np.int64) % 12 // 3 + 1,
+        "m": month.astype(np.int64) % 12 + 1,
+        "w": (thursday - year.astype("M8[D]")).astype(np.int64) // 7 + 1,
+        "d": (day - month.astype("M8[D]")).astype(np.int64) + 1,
+        "j": (day - year.astype("M8[D]")).astype(np.int64) + 1,
+        "H": seconds // 3600,
+        "M": seconds // 60 % 60,
+        "S": seconds % 60,
+    }
+    number = np.zeros(len(stamps), dtype=np.int64)
+    for field, digits in _fields(calendar):
+        number = number * 10**digits + fields[field] % 10**digits
+    return number
+
+
+def calendars_of(numbers: np.ndarray, column: str) -> list[str]:
+    """The calendars that numbers may be of, the likeliest first; several where the numbers leave it open.
+
+    Years and all numbers that are codes of nothing are steps.
+    """
+    if len(numbers) and (numbers == np.round(numbers)).all():
+        for unit, scale in zip(UNIX, (1, 10**3, 10**6, 10**9), strict=True):
+            low, high = (scale * bound for bound in _SECONDS)
+            if ((numbers >= low) & (numbers <= high)).all() and not decode(numbers, "hour")[1].all():
+                return [unit]
+        codes = [code for code in CODES if _fits(numbers, code)]
+        if codes:
+            return _settled(numbers, codes, column)
+    low, high = _SERIALS
+    if len(numbers) and ((numbers >= low) & (numbers <= high)).all() and _DATE_NAME.search(column):
+        return [EXCEL]
+    return [STEPS]
+
+
+def _settled(numbers: np.ndarray, codes: list[str], column: str) -> list[str]:
+    if "week" in codes and (_WEEK_NAME.search(column) or "month" not in codes):
+        return ["week"]
+    if codes == ["quarter"]:
+        consecutive = len(np.unique(numbers)) > 1 and (np.diff(np.unique(numbers)) == 1).all()
+        named = re.search(r"quart|qtr|trimest|kwart|period", column, re.IGNORECASE)
+        return ["quarter", STEPS] if consecutive and not named else ["quarter"]
+    dense = {code: density(decode(numbers, code, century_for(numbers, code) or 2000)[0]) for code in codes}
+    best = max(codes, key=lambda code: dense[code])
+    rivals = [code for code in codes if code == best or _CLEARLY * dense[code] > dense[best]]
+    usual = [code for code in ("month", "day") if code in rivals]  # years come first in codes, if there is a choice
+    return usual[:1] or rivals
+
+
+def century_for(numbers: np.ndarray, calendar: str) -> int | None:
+    """The century of the two digits for the year of a code: 0 where it has four, None where it is open."""
+    if calendar not in CODES or "y2" not in CODES[calendar]:
+        return 0
+    left = numbers.astype(np.int64)
+    for field, digits in reversed(_fields(calendar)):
+        left, value = np.divmod(left, 10**digits)
+        if field == "y":
+            return century_of(value)
+    return None
+
+
+def _fits(numbers: np.ndarray, code: str) -> bool:
+    """Whether all numbers are of a code and have its digits; a zero before a first field of two may be lost."""
+    digits = sum(count for _, count in _fields(code))
+    least = digits - (_fields(code)[0][1] == 2)
+    if not (numbers >= 10 ** (least - 1)).all() or not 10 ** (digits - 1) <= numbers.max() < 10**digits:
+        return False
+    return bool(decode(numbers, code, century_for(numbers, code) or 2000)[1].all())
+
+
+def _fields(calendar: str) -> list[tuple[str, int]]:
+    code = CODES[calendar]
+    return [(code[at], int(code[at + 1])) for at in range(0, len(code), 2)]

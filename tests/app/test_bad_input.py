@@ -30,7 +30,7 @@ TABLES = {
         "expected a column of numbers to forecast, got month ('2000-01-01'), sales ('a')",
     ),
     "text among numbers": (changed(18, f"{month(16)},1O1"), "data.csv, line 18, column sales: '1O1' is not a number; correct it"),
-    "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is no date"),
+    "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is not a date"),
     "no date": (changed(18, ",7"), "data.csv, line 18, column month: there is no date"),
     "a date twice": (changed(18, f"{month(15)},7"), "line 18, column month: a second value for 2001-04-01, the first"),
     "an infinite value": (changed(18, f"{month(16)},inf"), "data.csv, line 18, column sales: the value is infinite"),
@@ -110,7 +110,7 @@ def test_binary_data_are_no_table(tmp_path: Path) -> None:
 
 def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", [*GOOD, "2003-01-01,7 łóżko"], encoding="iso8859_2")
-    sentence = "line 38: byte 0xb3 is not valid UTF-8, and the encoding cannot be recognised; name it with --encoding"
+    sentence = "line 38: byte 0xf3 is not valid UTF-8, and the encoding cannot be recognised; name it with --encoding"
     refused("forecast", "data.csv", "--horizon", 6, cwd=tmp_path, sentence=sentence, process=False)
 
 

@@ -63,7 +63,8 @@ def test_backtests_know_what_was_announced(shop: Path) -> None:
 
 
 def test_the_calendar_and_the_decoder_are_those_of_the_model(shop: Path) -> None:
-    inside("forecast", "past.csv", *FAST, "--calendar", "--decoder", "autoregressive", "--out", "dates", cwd=shop)
+    options = ("--target", "sales", "--calendar", "--decoder", "autoregressive")
+    inside("forecast", "past.csv", *FAST, *options, "--out", "dates", cwd=shop)
     settings = json.loads((shop / "dates" / "run.json").read_text())["settings"]
     assert settings["covariates"]["calendar"] is True
     assert settings["decoder"] == "autoregressive"

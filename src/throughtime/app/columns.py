@@ -66,8 +66,8 @@ class Columns:
 
     def with_series(self, rows: Rows) -> Columns:
         """With the column that names series, found by its name alone: rows may begin with one long series."""
-        taken = {self.time, *self.beside}
-        return replace(self, series=self.series or _named(rows, _SERIES[:1], taken))
+        taken = {self.time, *(() if self.target is None else _split(self.target, rows)), *self.beside}
+        return replace(self, series=self.series or _named(rows, _SERIES, taken))
 
 
 def named_covariates(

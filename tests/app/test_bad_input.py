@@ -29,7 +29,10 @@ TABLES = {
         monthly(["a"] * 36),
         "expected a column of numbers to forecast, got month ('2000-01-01'), sales ('a')",
     ),
-    "text among numbers": (changed(18, f"{month(16)},1O1"), "data.csv, line 18, column sales: '1O1' is not a number; correct it"),
+    "text among numbers": (
+        changed(18, f"{month(16)},1O1"),
+        "data.csv, line 18, column sales: '1O1' is not a number; correct it",
+    ),
     "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is not a date"),
     "no date": (changed(18, ",7"), "data.csv, line 18, column month: there is no date"),
     "a date twice": (changed(18, f"{month(15)},7"), "line 18, column month: a second value for 2001-04-01, the first"),

@@ -170,7 +170,7 @@ def join_name(parts: Sequence[str]) -> str:
 
 def split_name(name: str) -> list[str]:
     """Undo `join_name`."""
-    return [re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"(?:\\.|[^\\/])+|(?<=/)(?=/|$)|^(?=/)", name)]
+    return [re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"(?:\\.|[^\\/])+", name)]
 
 
 class _TableReader:

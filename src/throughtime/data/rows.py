@@ -15,7 +15,7 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Exogenous, Feature
-from throughtime.data.frequency import Frequency, infer, parse
+from throughtime.data.frequency import Frequency, infer, parse, sparse_weekdays
 from throughtime.data.irregular import on_grid, usual_grid
 from throughtime.data.series import Panel, show
 
@@ -134,6 +134,8 @@ def panel(
     empty = np.bincount(codes[past & np.isnan(values)], minlength=len(names))
     for i in np.flatnonzero(empty if grid else rows + empty):
         _note_missing(notes, names[i], 0 if grid else rows[i], empty[i], missing)
+    if frequency.unit == "D" and frequency.count == 1 and not grid:
+        notes += _notes_of_weekdays(names, [stamps[part] for part in parts])
     exogenous = Exogenous()
     if known:
         calendar = known.calendar.at(frequency)
@@ -225,6 +227,16 @@ def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: 
     if missing == "error":
         raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
     notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
+
+
+def _notes_of_weekdays(names: np.ndarray, series: list[np.ndarray]) -> list[str]:
+    """What is said of weekdays that mostly have no row, such as the Sundays of a shop."""
+    return [
+        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values here, and are forecast "
+        "like other days: write 0 in them where the series rests, or remove them all."
+        for name, stamps in zip(names, series, strict=True)
+        if (weekdays := sparse_weekdays(stamps))
+    ]
 
 
 def _shortened(notes: list[str], most: int = 12) -> list[str]:

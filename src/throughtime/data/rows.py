@@ -158,6 +158,16 @@ def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Freq
     return usual if usual is None or freq is None else parse(freq)
 
 
+def _notes_of_weekdays(names: np.ndarray, series: list[np.ndarray]) -> list[str]:
+    """What is said of weekdays that mostly have no row, such as the Sundays of a shop."""
+    return [
+        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values here, and are forecast "
+        "like other days: write 0 in them where the series rests, or remove them all."
+        for name, stamps in zip(names, series, strict=True)
+        if (weekdays := sparse_weekdays(stamps))
+    ]
+
+
 def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The names in order, and which of them each row has; rows of a series that lie together cost one look."""
     heads = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
@@ -227,16 +237,6 @@ def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: 
     if missing == "error":
         raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
     notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
-
-
-def _notes_of_weekdays(names: np.ndarray, series: list[np.ndarray]) -> list[str]:
-    """What is said of weekdays that mostly have no row, such as the Sundays of a shop."""
-    return [
-        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values here, and are forecast "
-        "like other days: write 0 in them where the series rests, or remove them all."
-        for name, stamps in zip(names, series, strict=True)
-        if (weekdays := sparse_weekdays(stamps))
-    ]
 
 
 def _shortened(notes: list[str], most: int = 12) -> list[str]:

@@ -40,6 +40,8 @@ _SETS = (
     ("year", "month", "day", "hour", "minute"), ("year", "month", "day", "hour"), ("year", "month", "day"),
     ("year", "day-of-year", "hour"), ("year", "day-of-year"), ("year", "week"), ("year", "month"), ("year", "quarter"),
 )  # fmt: skip
+_LETTERED = {"month": r"[Mm]\d{1,2}", "quarter": r"[Qq][1-4]", "week": r"(?:KW|[Ww])\s?\d{1,2}"}
+_ENGLISH = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DENSE = 0.5  # of the steps have a row, where columns are taken together unasked
 _SAMPLE = 50  # cells that a role is found by
 
@@ -83,8 +85,8 @@ def joined_texts(rows: Rows, columns: tuple[str, ...]) -> list[str]:
     """
     cells: dict[str, list[str]] = {}
     for name in columns:
-        role = _role(rows.frame[name], name) or ("date" if not cells else "time")
-        cells[role] = _texts(rows.frame[name])
+        texts = _texts(rows.frame[name])
+        cells[_role(rows.frame[name], name) or _unnamed_role(texts, first=not cells)] = texts
     if not any(set(cells) == set(wanted) for wanted in _SETS):
         shown = ", ".join(f"{name} ({role})" for name, role in zip(columns, cells, strict=False))
         raise InputError(
@@ -94,12 +96,24 @@ def joined_texts(rows: Rows, columns: tuple[str, ...]) -> list[str]:
     return [_joined(dict(zip(cells, row, strict=True))) for row in zip(*cells.values(), strict=True)]
 
 
+def _unnamed_role(texts: list[str], *, first: bool) -> str:
+    """The part of a date that a column holds which is named as such, but not after what it holds."""
+    numbers = [int(text) for text in texts if re.fullmatch(r"\d{1,4}", text)]
+    if len(numbers) < len(texts):
+        return "date" if first else "time"
+    if min(numbers) >= _RANGES["year"][0]:
+        return "year"
+    return "month" if 5 <= max(numbers) <= 12 else "week" if 12 < max(numbers) <= 53 else "time"
+
+
 def _joined(part: dict[str, str]) -> str:
     """One date of its parts."""
     if "date" in part:
         day = part["date"]
     elif "month" in part:
-        month, last = part["month"], part.get("day")
+        month, last = part["month"].lstrip("Mm") if part["month"][1:].isdecimal() else part["month"], part.get("day")
+        if len(part["year"]) == 2 and month.isdecimal():
+            month = _ENGLISH[int(month) - 1]  # 24-01 alone may be a day
         if month.isdecimal():
             day = "-".join([part["year"], month.zfill(2), *([] if last is None else [last.zfill(2)])])
         else:
@@ -107,7 +121,7 @@ def _joined(part: dict[str, str]) -> str:
     elif "quarter" in part:
         day = f"{part['year']}Q{part['quarter'].lstrip('Qq')}"
     elif "week" in part:
-        day = f"{part['year']}-W{part['week'].lstrip('KWkw').zfill(2)}"
+        day = f"{part['year']}-W{part['week'].lstrip('KWkw ').zfill(2)}"
     else:
         day = f"{part['year']}-{part['day-of-year'].zfill(3)}"
     if "time" in part:
@@ -143,6 +157,9 @@ def _role(cells: pl.Series, name: str) -> str | None:
     role = _ROLE_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))
     if role is not None and _holds(sample, role):
         return role
+    for lettered, pattern in _LETTERED.items():
+        if all(re.fullmatch(pattern, text) for text in sample) and _holds(sample, lettered):
+            return lettered
     if all(_CLOCK.fullmatch(text) for text in sample):
         return "time"
     if re.fullmatch(r"time|uhrzeit|zeit|heure|hora|ora|tijd", name.strip().lower()):
@@ -158,7 +175,9 @@ def _holds(sample: list[str], role: str) -> bool:
     low, high = _RANGES[role]
     if role == "month" and all(re.fullmatch(r"[^\W\d]+\.?", text) and split_date(f"{text} 2024") for text in sample):
         return True
-    texts = [text.lstrip({"quarter": "Qq", "week": "KWkw"}.get(role, "")) for text in sample]
+    if role == "year" and all(re.fullmatch(r"\d\d", text) for text in sample):
+        return True
+    texts = [text.lstrip({"month": "Mm", "quarter": "Qq", "week": "KWkw "}.get(role, "")) for text in sample]
     return all(re.fullmatch(r"\d{1,4}", text) and low <= int(text) <= high for text in texts)
 
 

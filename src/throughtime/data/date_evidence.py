@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 
 _DAY = 86_400_000_000  # in microseconds
-_CLEARLY = 4.0  # times denser is the right reading
-_SPARSE = 0.1  # of the steps have a date, below which no reading is regular
+CLEARLY = 2.0
+"""Times denser than the others is a reading that the dates settle."""
+_SPARSE = 0.15  # of the steps have a date, below which no reading is regular
+_REGULAR = 1 / 3  # of the gaps must be alike
 _YEARS_AHEAD = 5  # that a table may hold rows to be forecast
 _NARROWEST = 10  # years that a century must leave out for its first one to show
 _MONTH_NAME = re.compile(
@@ -18,16 +20,28 @@ _MONTH_NAME = re.compile(
 
 
 def density(stamps: np.ndarray) -> float:
-    """The share of steps, at the most common pace, that have a date; months are a pace of their own."""
+    """The share of steps, at the most common pace, that have a date; months are a pace of their own.
+
+    It is 0 where no third of the gaps are alike.
+    """
     stamps = np.unique(stamps)
     if len(stamps) < 3:
         return 1.0
     gaps = np.diff(stamps).astype(np.int64)
-    pace = _mode(gaps)
-    if pace >= 28 * _DAY:
+    if _mode(gaps) >= 26 * _DAY and _are_alike_in_months(stamps):
         gaps = np.diff(stamps.astype("M8[M]")).astype(np.int64)
-        pace = _mode(gaps)
-    return float(min(1.0, len(gaps) * pace / gaps.sum())) if pace else 0.0
+    pace = _mode(gaps)
+    if len(gaps) > 2 and (gaps == pace).mean() < _REGULAR:
+        return 0.0
+    return float(min(1.0, len(gaps) * pace / gaps.sum()))
+
+
+def _are_alike_in_months(stamps: np.ndarray) -> bool:
+    """Whether dates lie on one day of their months, or all within a week from the first or last day."""
+    days, months = stamps.astype("M8[D]"), stamps.astype("M8[M]")
+    after = (days - months.astype("M8[D]")).astype(np.int64)
+    before = ((months + 1).astype("M8[D]") - days).astype(np.int64)
+    return len(np.unique(months)) == len(stamps) and (np.ptp(after) == 0 or after.max() < 7 or before.max() < 7)
 
 
 def unevenness(stamps: np.ndarray) -> float:
@@ -39,13 +53,13 @@ def unevenness(stamps: np.ndarray) -> float:
 def likeliest(readings: dict[str, np.ndarray], column: str) -> str | None:
     """The reading that the dates settle; None where they leave it open.
 
-    A reading is taken that is four times as dense as all others. Of readings as dense, the one of first days of months
+    A reading is taken that is twice as dense as all others. Of readings as dense, the one of first days of months
     is taken where its dates are all the months of a year, where the name of the column is that of a month or quarter,
     and where the others come at the same pace.
     """
     dense = sorted(readings, key=lambda reading: density(readings[reading]), reverse=True)
     best, *others = dense
-    rivals = [reading for reading in others if density(readings[reading]) * _CLEARLY > density(readings[best])]
+    rivals = [reading for reading in others if density(readings[reading]) * CLEARLY > density(readings[best])]
     if not rivals:
         return best if density(readings[best]) >= _SPARSE else None
     months = [reading for reading in (best, *rivals) if _are_first_days(readings[reading])]
@@ -53,7 +67,7 @@ def likeliest(readings: dict[str, np.ndarray], column: str) -> str | None:
         return None
     dates = np.unique(readings[months[0]])
     whole_year = len(dates) == 12 and len(np.unique(dates.astype("M8[Y]"))) == 1
-    same_pace = all(_pace(readings[reading]) >= 28 * _DAY for reading in rivals) and len(dates) > 1
+    same_pace = all(_pace(readings[reading]) >= 28 * _DAY for reading in (best, *rivals)) and len(dates) > 1
     return months[0] if whole_year or same_pace or _MONTH_NAME.search(column) else None
 
 

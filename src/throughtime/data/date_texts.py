@@ -79,7 +79,7 @@ ORDERS = {
     "nqn": ("qy",), "Ynq": ("yq",), "Ywn": ("yw",), "wnY": ("wy",), "wnn": ("wy",), "Ywnn": ("ywu",), "Yhn": ("yh",),
     "hnY": ("hy",), "nhY": ("hy",),
 }  # fmt: skip
-"""What the numbers of each sequence of fields may be: y(ear), h(alf of a year), q(uarter), m(onth), w(eek), d(ay), j (day
+"""What the numbers of each sequence may be: y(ear), h(alf of a year), q(uarter), m(onth), w(eek), d(ay), j (day
 of the year) and u (day of the week)."""
 
 

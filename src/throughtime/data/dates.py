@@ -19,7 +19,7 @@ from throughtime.data.date_evidence import century_of, likeliest, unevenness
 from throughtime.data.date_texts import ORDERS, DateParts, split_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "ydm": "year-day-month"}
 """Orders of day, month and year, and the options that name them."""
@@ -27,6 +27,7 @@ OFFSETS = ("", "zero", "utc", "local")
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
 _WORDS = {"d": "day", "m": "month", "y": "year"}
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _UNPADDED = re.compile(r"(\d{4})\.(\d)")
 
 
@@ -156,10 +157,23 @@ def read_dates(
         numbers = np.array([float(text) if re.search(r"[.e]", text, re.IGNORECASE) else int(text) for text in distinct])
         stamps, date_format = _numbers(numbers, known, column, first)
         return stamps[codes], date_format
+    stamps = _iso(distinct) if known.order != "ydm" and known.offset != "utc" else None
+    if stamps is not None:
+        return stamps[codes], known
     parts = _split(_months_with_point(distinct), column, first)
     _refuse_mixed(parts, distinct, column, first)
     stamps, date_format = _dates(parts, distinct, known, column, first)
     return _with_offsets(stamps, parts, codes, known, column, date_format)
+
+
+def _iso(texts: list[str]) -> np.ndarray | None:
+    """Dates that are all written as 2024-01-31 or 2024-01-31 12:00:00, as most are; None where one is not."""
+    if not all(map(_ISO.fullmatch, texts)):
+        return None
+    try:
+        return np.array(texts, dtype="M8[us]")
+    except ValueError:
+        return None
 
 
 def read_whole_numbers(
@@ -189,7 +203,9 @@ def _numbers(
         return numbers, replace(known, calendar=calendar)
     century = known.century or periods.century_for(numbers, calendar)
     if century is None:
-        raise InputError(f"{column.whole}: the century of the years is open; write years with four digits")
+        raise InputError(
+            f"{column.at(int(first[0]))}: the century of {_number(numbers[0])} is open; write years with four digits"
+        )
     stamps, exist = periods.decode(numbers, calendar, century)
     for row in np.flatnonzero(~exist)[:1]:
         raise InputError(
@@ -268,8 +284,8 @@ def _dates(
     stamps, century = readings[order]
     if century < 0 or (parts[0].fields == "bn" and not known.century and _has_no_year(stamps)):
         raise InputError(
-            f"{column.at(int(first[0]))}: the year of {texts[0]!r} is open; write years with four digits, or name the "
-            "century with --date-format, as dd/mm/19yy"
+            f"{column.at(int(first[0]))}: the century of {texts[0]!r} is open; write years with four digits, or "
+            f"{column.remedy.format('dd/mm/19yy')}"
         )
     decided = order if len(orders) > 1 and order != ("ymd" if parts[0].fields == "Ynn" else "") else known.order
     if len({reading.tobytes() for reading, _ in readings.values()}) == 1 and len(readings) > 1:
@@ -295,7 +311,7 @@ def _order(
     stamps = {order: reading for order, (reading, _) in readings.items()}
     if conventional or len({reading.tobytes() for reading in stamps.values()}) == 1:
         return usual
-    order = likeliest(stamps, column.name)
+    order = _order_of_name(column.name, stamps) or likeliest(stamps, column.name)
     if order is not None:
         return order
     row = next(row for row in range(len(texts)) if len({reading[row] for reading in stamps.values()}) > 1)
@@ -305,6 +321,12 @@ def _order(
     )
     options = " or ".join(DAY_ORDERS[order] for order in stamps)
     raise InputError(f"{column.at(int(first[row]))}: {texts[row]!r} may be {meanings}; {column.remedy.format(options)}")
+
+
+def _order_of_name(name: str, orders: Collection[str]) -> str | None:
+    """The order that the name of a column gives, as 'Date (dd/mm/yyyy)' does."""
+    letters = re.search(r"\b([dmy])\1*[-/. ]?([dmy])\2*[-/. ]?([dmy])\3*\b", name.lower().replace("_", " "))
+    return order if letters and (order := "".join(letters.groups())) in orders else None
 
 
 def _refuse_impossible(
@@ -319,7 +341,7 @@ def _refuse_impossible(
         left = [order for order in orders if order in _readings([parts[end - 1]], replace(known, century=1970))]
         if not left:
             order = "/".join(_WORDS[letter] for letter in orders[0])
-            why = "in which the model or --date-format reads dates" if known.order else "in which others are written"
+            why = "which training or --date-format decided" if known.order else "in which others are written"
             raise InputError(
                 f"{column.at(int(first[end - 1]))}: {texts[end - 1]!r} is not a date in the order {order}, {why}"
             )

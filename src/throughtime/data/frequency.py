@@ -46,6 +46,8 @@ _ANCHORS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTH_ANCHORS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _BUSINESS_DAYS = "1111100"
 _AGREES = 1 / 3  # of all steps must be one step of a frequency that a user gave
+_RARELY = 1 / 4  # of the weeks, in which a weekday has rows, for it to be one that mostly has none
+_MOSTLY = 1 / 2  # of the weeks, in which all others have
 _BY_CHANCE = 1e-3  # the probability below which a weekday without any row is taken for one that never has one
 
 
@@ -151,6 +153,12 @@ def _weekdays_in_words(weekdays: str, names: Sequence[str], to: str, between: st
         if count > 2 and "0" not in run:
             return f"{names[first]}{to}{names[(first + count - 1) % 7]}"
     return between.join(name for name, digit in zip(names, weekdays, strict=True) if digit == "1")
+
+
+def canonical_stamps(stamps: np.ndarray, unit: str) -> np.ndarray:
+    """The dates of a monthly unit in the months of other dates: their first for 'MS'."""
+    months = stamps.astype("M8[M]")
+    return _days_of(months, months.astype("M8[D]"), unit).astype("M8[us]")
 
 
 def _days_of(months: np.ndarray, day: np.ndarray, unit: str) -> np.ndarray:
@@ -303,6 +311,16 @@ def _guess(series: list[np.ndarray]) -> Frequency:
     if unit is None:
         raise InputError(f"dates: expected steps of whole seconds, got {usual} microseconds")
     return Frequency(unit, usual // DURATIONS[unit])
+
+
+def sparse_weekdays(days: np.ndarray) -> list[str]:
+    """Names of the weekdays that mostly have no row, where all others mostly have one."""
+    weekdays = (days.astype("M8[D]").astype(np.int64) + 3) % 7
+    share = 7 * np.bincount(weekdays, minlength=7) / (int((days[-1] - days[0]).astype("m8[D]").astype(np.int64)) + 1)
+    rare = share < _RARELY
+    if len(days) < 15 or not rare.any() or (share[~rare] < _MOSTLY).any():
+        return []
+    return [f"{_WEEKDAYS[day]}s" for day in np.flatnonzero(rare)]
 
 
 def _months(series: list[np.ndarray], usual: int) -> Frequency | None:

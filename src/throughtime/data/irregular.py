@@ -1,8 +1,9 @@
 """Dates that follow no frequency: their observations are put on a grid, the steps without one are missing.
 
-The grid is the coarsest usual one, of seconds to weeks, whose steps are no longer than the typical distance between
-observations. A step holds the last value that was observed up to its date, from the step before it on, so that it tells
-of nothing that came later.
+One observation a month makes a grid of months, whose dates are their first or last (business) days where all lie within
+a week of it, and else their last days. Otherwise the grid is the coarsest usual one, of seconds to weeks, whose steps
+are no longer than the typical distance between observations. A step holds the last value that was observed up to its
+date, from the step before it on, so that it tells of nothing that came later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from throughtime._errors import InputError
-from throughtime.data.frequency import DURATIONS, Frequency, calendar_frequency
+from throughtime.data.frequency import DURATIONS, MONTHLY, Frequency, calendar_frequency, canonical_stamps
+from throughtime.data.series import show
 
 _REGULAR = 1 / 3  # of all distances must be one for dates to have a frequency
 _ENOUGH = 10  # distances, to say that they follow none
@@ -19,6 +21,9 @@ _USUAL = (
     *(("h", count) for count in (1, 2, 3, 4, 6, 8, 12)),
     *(("D", 1), ("W", 1)),
 )
+_MOST_MONTHS = 0.8  # of all steps between months must be alike for a grid of months
+_WEEK = 7  # days
+_MONTH = 26 * DURATIONS["D"]  # at least
 _MONDAY = np.datetime64("1970-01-05", "us")  # from which all grids are counted, so that later rows lie on the same
 
 
@@ -27,10 +32,31 @@ def usual_grid(series: list[np.ndarray]) -> Frequency | None:
     gaps = np.concatenate([np.diff(stamps) for stamps in series]).astype(np.int64)
     if series[0].dtype.kind != "M" or len(gaps) < _ENOUGH:
         return None
-    if np.unique(gaps, return_counts=True)[1].max() >= _REGULAR * len(gaps) or calendar_frequency(series) is not None:
+    values, counts = np.unique(gaps, return_counts=True)
+    usual = int(values[counts.argmax()])
+    if not (gaps % max(usual, 1)).any() or calendar_frequency(series) is not None:
+        return None
+    if usual >= _MONTH and (monthly := _monthly_grid(series)) is not None:
+        return monthly
+    if counts.max() >= _REGULAR * len(gaps):
         return None
     fitting = [each for each in _USUAL if each[1] * DURATIONS[each[0]] <= np.median(gaps)]
     return Frequency(*(fitting or _USUAL)[-1 if fitting else 0])
+
+
+def _monthly_grid(series: list[np.ndarray]) -> Frequency | None:
+    """The grid of months for dates of which most months have one and none has two."""
+    steps = np.concatenate([np.diff(stamps.astype("M8[M]")).astype(np.int64) for stamps in series])
+    usual = int(np.bincount(steps).argmax())
+    if usual == 0 or (steps == 0).any() or (steps == usual).mean() < _MOST_MONTHS:
+        return None
+    days = np.concatenate(series).astype("M8[D]")
+    months = days.astype("M8[M]")
+    business = "B" if np.is_busday(days).all() else ""
+    if ((days - months.astype("M8[D]")).astype(np.int64) < _WEEK).all():
+        return Frequency(f"{business}MS", usual)
+    near = (((months + 1).astype("M8[D]") - days).astype(np.int64) <= _WEEK).all()
+    return Frequency(f"{business}ME" if near else "ME", usual)
 
 
 def on_grid(
@@ -39,17 +65,30 @@ def on_grid(
     """The rows that a grid holds, of rows by series and time; the dates of their steps; and what was done, in words.
 
     Raises:
-        InputError: for a grid of months or business days, which have no length.
+        InputError: for a grid of weekdays, and for one of months of which one has several observations.
     """
-    if grid.unit not in DURATIONS:
-        raise InputError(f"freq: expected one of {', '.join(DURATIONS)} for dates that follow none, got {grid.name}")
-    width = grid.count * DURATIONS[grid.unit]
-    steps = -((_MONDAY - stamps).astype(np.int64) // width)  # up
+    if grid.unit in MONTHLY:
+        steps = stamps.astype("M8[M]").astype(np.int64)
+        dates = canonical_stamps(stamps, grid.unit)
+    elif grid.unit in DURATIONS:
+        width = grid.count * DURATIONS[grid.unit]
+        steps = -((_MONDAY - stamps).astype(np.int64) // width)  # up
+        dates = _MONDAY + steps * np.timedelta64(width, "us")
+    else:
+        steps, dates = np.zeros(len(stamps), dtype=np.int64), stamps
     first = np.flatnonzero(np.concatenate([[True], (codes[1:] != codes[:-1]) | (steps[1:] != steps[:-1])]))
+    if grid.unit not in DURATIONS and len(first) < len(stamps):
+        raise InputError(f"freq: expected one of {', '.join(DURATIONS)} for dates that follow none, got {grid.name}")
     latest = np.maximum.reduceat(np.where(np.isfinite(values), np.arange(len(values)), -1), first)
     rows = np.where(latest < 0, first, latest)
-    note = (
-        f"The dates follow no frequency: {len(values):,} observations were put on a grid, {grid.words}, whose steps "
-        "hold the last one before them; steps without one are masked."
-    )
-    return rows, _MONDAY + steps[rows] * np.timedelta64(width, "us"), note
+    if grid.unit in MONTHLY:
+        note = (
+            f"The dates lie on different days of their months: {len(values):,} observations were put on a grid, "
+            f"{grid.words}, from {show(stamps[0])} on {show(dates[0])}; steps without one are masked."
+        )
+    else:
+        note = (
+            f"The dates follow no frequency: {len(values):,} observations were put on a grid, {grid.words}, whose "
+            "steps hold the last one before them; steps without one are masked."
+        )
+    return rows, dates[rows], note

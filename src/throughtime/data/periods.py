@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from throughtime.data.date_evidence import century_of, density
+from throughtime.data.date_evidence import CLEARLY, century_of, density
 
 STEPS = "steps"
 CODES = {
@@ -28,7 +28,6 @@ _SECONDS = (946_684_800, 4_102_444_800)  # 2000 and 2100
 _EXCEL_ZERO = np.datetime64("1899-12-30", "us")
 _SERIALS = (20_000, 73_050)  # 1954 and 2099
 _DAY = 86_400_000_000  # in microseconds
-_CLEARLY = 4.0  # times denser is the right reading
 _WEEK_NAME = re.compile(r"week|woche|\bkw|semaine|semana|settimana|uke|vecka|\bwk", re.IGNORECASE)
 _DATE_NAME = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit", re.IGNORECASE)
 
@@ -143,7 +142,7 @@ def _settled(numbers: np.ndarray, codes: list[str], column: str) -> list[str]:
         return ["quarter", STEPS] if consecutive and not named else ["quarter"]
     dense = {code: density(decode(numbers, code, century_for(numbers, code) or 2000)[0]) for code in codes}
     best = max(codes, key=lambda code: dense[code])
-    rivals = [code for code in codes if code == best or _CLEARLY * dense[code] > dense[best]]
+    rivals = [code for code in codes if code == best or CLEARLY * dense[code] > dense[best]]
     usual = [code for code in ("month", "day") if code in rivals]  # years come first in codes, if there is a choice
     return usual[:1] or rivals
 

@@ -15,7 +15,7 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Exogenous, Feature
-from throughtime.data.frequency import Frequency, infer, parse
+from throughtime.data.frequency import Frequency, infer, parse, sparse_weekdays
 from throughtime.data.irregular import on_grid, usual_grid
 from throughtime.data.series import Panel, show
 
@@ -134,6 +134,8 @@ def panel(
     empty = np.bincount(codes[past & np.isnan(values)], minlength=len(names))
     for i in np.flatnonzero(empty if grid else rows + empty):
         _note_missing(notes, names[i], 0 if grid else rows[i], empty[i], missing)
+    if frequency.unit == "D" and frequency.count == 1 and not grid:
+        notes += _notes_of_weekdays(names, [stamps[part] for part in parts])
     exogenous = Exogenous()
     if known:
         calendar = known.calendar.at(frequency)
@@ -154,6 +156,16 @@ def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Freq
     bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
     usual = usual_grid([stamps[a:b] for a, b in pairwise(bounds)])
     return usual if usual is None or freq is None else parse(freq)
+
+
+def _notes_of_weekdays(names: np.ndarray, series: list[np.ndarray]) -> list[str]:
+    """What is said of weekdays that mostly have no row, such as the Sundays of a shop."""
+    return [
+        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values here, and are forecast "
+        "like other days: write 0 in them where the series rests, or remove them all."
+        for name, stamps in zip(names, series, strict=True)
+        if (weekdays := sparse_weekdays(stamps))
+    ]
 
 
 def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

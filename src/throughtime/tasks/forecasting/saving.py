@@ -11,7 +11,7 @@ import torch
 from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
-from throughtime.data.frequency import DURATIONS, Frequency
+from throughtime.data.frequency import DURATIONS, MONTHLY, Frequency
 from throughtime.data.series import Panel
 from throughtime.io import checkpoint
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
@@ -143,7 +143,10 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     if not whole or offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any():
         raise ValueError("the series and their lengths do not fit together")
     exogenous = _exogenous(config, tensors, len(ids), frequency)
-    irregular = config.get("irregular", False) is True and frequency.unit in DURATIONS  # not in the first versions
+    irregular = config.get("irregular", False) is True and frequency.unit in (
+        *DURATIONS,
+        *MONTHLY,
+    )  # not in the first versions
     notes = list(config["data_notes"])
     return Panel(ids, values, offsets, starts, frequency, notes, exogenous, irregular=irregular)
 

@@ -13,6 +13,7 @@ from throughtime.app.columns import Columns
 from throughtime.app.tables import Table, read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PLAIN = "\n".join(monthly(seasonal(40))).encode()
@@ -55,6 +56,17 @@ def test_a_small_file_cannot_unpack_to_more_than_the_limit(tmp_path: Path, monke
         read(tmp_path, b"ds,y\n" + b"2024-01-01,1\n" * 200_000)
 
 
+def test_unpacking_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chunks(_: Path) -> Iterator[bytes]:
+        yield from [bytes(2**18)] * 6
+        pytest.fail("unpacked far beyond the limit")
+
+    monkeypatch.setattr("throughtime.data.files.LARGEST", 2**20)
+    monkeypatch.setattr("throughtime.data.files._gunzip", chunks)
+    with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
+        read(tmp_path, PACKED)
+
+
 def test_a_file_is_not_read_into_more_memory_than_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("throughtime.data.files._free_memory", lambda: 12 * 2**20)
     assert read(tmp_path, PACKED).frame.height == 40
@@ -66,7 +78,7 @@ def test_a_file_is_not_read_into_more_memory_than_is_free(tmp_path: Path, monkey
     ("content", "words"),
     [
         (b"a" * 200_000 + b",y\n2020-01-01,1\n", "line 1: a cell is longer than 131,072 characters, the limit"),
-        (PLAIN + b"\n2020-01-01," + b"1" * 200_000, "line 42: a cell is longer than 131,072 characters, the limit"),
+        (b"ds,y" + b"\n2024-01-01,1" * 300 + b"\n2024-01-01," + b"1" * 200_000, "line 302: a cell is longer than 131,072 characters, the limit"),
         (
             b"ds" + b",y" * 20_000 + b"\n2020-01-01" + b",1" * 20_000,
             "line 1: 20,001 cells; the limit is 16,384 columns",

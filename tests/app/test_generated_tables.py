@@ -1,0 +1,271 @@
+"""Tables as people and programs write them, generated: what is read is what was meant, or is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from throughtime import InputError
+from throughtime.app.columns import Columns
+from throughtime.app.reading import ReadOptions
+from throughtime.app.tables import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MARKS = [
+    (".", ""),
+    (".", ","),
+    (",", ""),
+    (",", "."),
+    (".", " "),
+    (",", " "),
+    (",", "\u00a0"),
+    (",", "\u202f"),
+    (".", "'"),
+]
+DAYS: dict[str, Callable[[dt.date], str]] = {
+    "iso": lambda day: f"{day}",
+    "iso with time": lambda day: f"{day} 00:00:00",
+    "points": lambda day: f"{day:%d.%m.%Y}",
+    "points, unpadded": lambda day: f"{day.day}.{day.month}.{day.year}",
+    "day first": lambda day: f"{day:%d/%m/%Y}",
+    "month first": lambda day: f"{day:%m/%d/%Y}",
+    "month first, unpadded": lambda day: f"{day.month}/{day.day}/{day.year}",
+    "slashes": lambda day: f"{day:%Y/%m/%d}",
+    "compact": lambda day: f"{day:%Y%m%d}",
+    "named": lambda day: f"{day:%d %b %Y}",
+    "american": lambda day: f"{day:%b %d, %Y}",
+    "short year": lambda day: f"{day:%d.%m.%y}",
+}
+MONTHS: dict[str, Callable[[dt.date], str]] = {
+    "iso month": lambda day: f"{day:%Y-%m}",
+    "compact month": lambda day: f"{day:%Y%m}",
+    "named month": lambda day: f"{day:%b %Y}",
+    "slashed month": lambda day: f"{day:%m/%Y}",
+}
+OPEN_FORMS = ("day first", "month first", "month first, unpadded", "short year")
+MISSING = ["", "", "NA", "n.a.", "-", "#N/A", "…"]
+TOTALS = ["Total", "Summe", "Grand total", "Gesamt:"]
+ENCODINGS = ["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, and what its writer meant.
+
+    Attributes:
+        content: of the file.
+        rows: series, date and value of each row.
+        is_open: whether the numbers or the dates fit two readings.
+        words: how it was written.
+    """
+
+    content: bytes
+    rows: list[tuple[str, dt.date, float | None]]
+    is_open: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How numbers are written."""
+
+    decimal: str
+    thousands: str
+    decimals: int
+    negative: str
+    money: str
+    percent: bool
+
+    def text(self, value: float) -> str:
+        digits = f"{abs(value):,.{self.decimals}f}"
+        digits = digits.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
+        digits = {"": digits, "€": f"{digits} €", "$": f"${digits}", "USD": f"USD {digits}"}[self.money]
+        digits += "%" if self.percent else ""
+        if value >= 0 or float(f"{value:.{self.decimals}f}") == 0:
+            return digits
+        return {"-": f"-{digits}", "()": f"({digits})", "−": f"−{digits}", "behind": f"{digits}-"}[self.negative]
+
+    def is_open(self, values: list[float]) -> bool:
+        """Whether each number with a mark has one before three digits, and nothing else decides."""
+        texts = [self.text(abs(value)) for value in values]
+        digits = ["".join(c for c in text if c.isdigit() or c in ".,") for text in texts]
+        marked = [text for text in digits if "." in text or "," in text]
+        if any(
+            len(text.split(mark)) != 2 or len(text.split(mark)[1]) != 3
+            for text in marked
+            for mark in ".,"
+            if mark in text
+        ):
+            return False
+        return bool(marked)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    monthly = draw(st.booleans())
+    count = draw(st.integers(8, 40))
+    start = dt.date(chance.randint(1995, 2025), chance.randint(1, 12), 1 if monthly else chance.randint(1, 28))
+    days = [_step(start, i, monthly=monthly) for i in range(count)]
+    if draw(st.booleans()):
+        days = [day for day in days if chance.random() > 0.1 or day in (days[0], days[-1])]
+    series = draw(st.sampled_from([["y"], ["y"], ["north", "south"], ["a, b", 'the "new" one', "x;y"]]))
+    numbers = _numbers(draw)
+    scale = draw(st.sampled_from([1, 30, 2000, 5_000_000]))
+    shift = draw(st.sampled_from([0.0, 0.5, 2.0]))
+    rows = []
+    for name in series:
+        for day in days:
+            value = round(scale * (chance.random() - 0.2 + shift), numbers.decimals)
+            rows.append((name, day, None if chance.random() < 0.05 else value + 0.0))
+    values = [value for _, _, value in rows if value is not None]
+    if len(values) < 4:
+        rows, values = [(name, day, 7.0) for name, day, _ in rows], [7.0]
+    return _written(draw, chance, rows, values, numbers, monthly=monthly)
+
+
+def _step(start: dt.date, i: int, *, monthly: bool) -> dt.date:
+    months = start.month - 1 + i
+    return dt.date(start.year + months // 12, months % 12 + 1, 1) if monthly else start + dt.timedelta(days=i)
+
+
+def _numbers(draw: st.DrawFn) -> Numbers:
+    decimal, thousands = draw(st.sampled_from(MARKS))
+    money = draw(st.sampled_from(["", "", "", "€", "$", "USD"]))
+    percent = not money and draw(st.integers(0, 9)) == 0
+    return Numbers(
+        decimal, thousands, draw(st.integers(0, 4)), draw(st.sampled_from(["-", "()", "−", "behind"])), money, percent
+    )
+
+
+def _written(
+    draw: st.DrawFn,
+    chance: random.Random,
+    rows: list[tuple[str, dt.date, float | None]],
+    values: list[float],
+    numbers: Numbers,
+    *,
+    monthly: bool,
+) -> Case:
+    encoding = draw(st.sampled_from(ENCODINGS))
+    separator = draw(st.sampled_from([",", ";", "\t", "|"]))
+    date_form = draw(st.sampled_from([*DAYS, *(MONTHS if monthly else ())]))
+    order = draw(st.sampled_from(["written", "written", "reversed", "shuffled"]))
+    missing = draw(st.sampled_from(MISSING))
+    several = len({name for name, _, _ in rows}) > 1
+    shown = list(rows)
+    if order == "reversed":
+        shown.reverse()
+    elif order == "shuffled":
+        chance.shuffle(shown)
+    date = {**DAYS, **MONTHS}[date_form]
+    header = draw(
+        st.sampled_from([["date", "y"], ["Datum", "Umsätze"], ['the "day"', "value\nin units"], ["ds", "Größe (m²)"]])
+    )
+    table = [
+        [date(day), *([name] if several else []), missing if value is None else numbers.text(value)]
+        for name, day, value in shown
+    ]
+    table.insert(0, [header[0], *(["shop"] if several else []), header[1]])
+    if draw(st.integers(0, 3)) == 0:
+        total = [
+            draw(st.sampled_from(TOTALS)),
+            *([""] if several else []),
+            numbers.text(round(sum(values), numbers.decimals)),
+        ]
+        table.append(total)
+    quoted = draw(st.booleans())
+    lines = [separator.join(_quoted(cell, separator, always=quoted) for cell in row) for row in table]
+    if draw(st.integers(0, 4)) == 0:
+        lines = [line + separator for line in lines]
+    if draw(st.integers(0, 4)) == 0:
+        lines.insert(chance.randint(2, len(lines)), separator * (len(table[0]) - 1))
+    before = draw(
+        st.sampled_from([[], [], ["Report of sales"], ["Report of sales", ""], ["# exported"], [f"sep={separator}"]])
+    )
+    text = draw(st.sampled_from(["\n", "\r\n"])).join([*before, *lines, ""])
+    if encoding == "cp1252" and not _fits(text):
+        encoding = "utf-8"
+    expected = [(name if several else header[1].replace("\n", " "), day, value) for name, day, value in rows]
+    words = f"{encoding}, {separator!r}, {numbers}, {date_form}, {order}, monthly={monthly}"
+    both_orders = date_form in OPEN_FORMS and all(day.day <= 12 for _, day, _ in rows)
+    return Case(text.encode(encoding), expected, numbers.is_open(values) or both_orders, words)
+
+
+def _fits(text: str) -> bool:
+    try:
+        return bool(text.encode("cp1252"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _quoted(cell: str, separator: str, *, always: bool) -> str:
+    needed = any(c in cell for c in (separator, '"', "\n"))
+    return f'"{cell.replace(chr(34), 2 * chr(34))}"' if needed or (always and cell) else cell
+
+
+def differs(case: Case) -> str:
+    """Say how a table is read otherwise than it was meant: '' where it is not, 'refused: …' where it is refused."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "table.csv"
+        path.write_bytes(case.content)
+        try:
+            table = read_table(path, Columns(), ReadOptions())
+        except InputError as error:
+            return f"refused: {str(error).replace(directory, '')}"
+    frame = table.frame.with_columns(pl.col("ds").cast(pl.Date))
+    found = sorted(frame.select(pl.col("unique_id").cast(pl.String), "ds", "y").rows(), key=str)
+    for (*key, value), (*meant, written) in zip(found, sorted(case.rows, key=str), strict=True):
+        if (
+            key != meant
+            or (value is None) != (written is None)
+            or abs((value or 0) - (written or 0)) > 1e-9 * abs(written or 1)
+        ):
+            return f"{key}, {value} is not {meant}, {written}"
+    return ""
+
+
+def check(examples: int) -> None:
+    refusals: list[str] = []
+    clear = 0
+
+    @settings(
+        max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+    )
+    @given(cases())
+    def each(case: Case) -> None:
+        nonlocal clear
+        found = differs(case)
+        clear += not case.is_open
+        if found.startswith("refused"):
+            if not case.is_open:
+                refusals.append(f"{found} [{case.words}]")
+        else:
+            assert not found, (
+                found,
+                case.words,
+                case.content.decode("utf-16" if "utf-16" in case.words else "latin-1")[:600],
+            )
+
+    each()
+    assert len(refusals) <= 0.05 * clear, "\n".join(refusals)
+
+
+def test_generated_tables_are_read_as_they_were_meant() -> None:
+    check(200)
+
+
+@pytest.mark.slow
+def test_many_generated_tables_are_read_as_they_were_meant() -> None:
+    check(2000)

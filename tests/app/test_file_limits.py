@@ -78,7 +78,10 @@ def test_a_file_is_not_read_into_more_memory_than_is_free(tmp_path: Path, monkey
     ("content", "words"),
     [
         (b"a" * 200_000 + b",y\n2020-01-01,1\n", "line 1: a cell is longer than 131,072 characters, the limit"),
-        (b"ds,y" + b"\n2024-01-01,1" * 300 + b"\n2024-01-01," + b"1" * 200_000, "line 302: a cell is longer than 131,072 characters, the limit"),
+        (
+            b"ds,y" + b"\n2024-01-01,1" * 300 + b"\n2024-01-01," + b"1" * 200_000,
+            "line 302: a cell is longer than 131,072 characters, the limit",
+        ),
         (
             b"ds" + b",y" * 20_000 + b"\n2020-01-01" + b",1" * 20_000,
             "line 1: 20,001 cells; the limit is 16,384 columns",

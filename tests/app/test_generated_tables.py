@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from throughtime import InputError
 from throughtime.app.columns import Columns
 from throughtime.app.reading import ReadOptions
-from throughtime.app.tables import read_table
+from throughtime.app.tables import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,14 @@ MONTHS: dict[str, Callable[[dt.date], str]] = {
 OPEN_FORMS = ("day first", "month first", "month first, unpadded", "short year")
 MISSING = ["", "", "NA", "n.a.", "-", "#N/A", "…"]
 TOTALS = ["Total", "Summe", "Grand total", "Gesamt:"]
+NAMES_OF_COLUMNS = ("iso", "slashes", "points", "iso month")
+HEADERS = [["date", "y"], ["Datum", "Umsätze"], ['the "day"', "value\nin units"], ["ds", "Größe (m²)"]]
+PREAMBLES = [["Report of sales"], ["Report of sales", ""], ["# exported"], ["Firm: x", "Period: 2024", ""]]
 ENCODINGS = ["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+
+
+if TYPE_CHECKING:
+    Row = tuple[str, dt.date, float | None]
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,16 @@ class Case:
     Attributes:
         content: of the file.
         rows: series, date and value of each row.
+        later: content of a file with the next date alone, and its rows.
+        layout: as for `ReadOptions`.
         is_open: whether the numbers or the dates fit two readings.
         words: how it was written.
     """
 
     content: bytes
-    rows: list[tuple[str, dt.date, float | None]]
+    rows: list[Row]
+    later: tuple[bytes, list[Row]]
+    layout: str
     is_open: bool
     words: str
 
@@ -132,7 +143,9 @@ def cases(draw: st.DrawFn) -> Case:
     values = [value for _, _, value in rows if value is not None]
     if len(values) < 4:
         rows, values = [(name, day, 7.0) for name, day, _ in rows], [7.0]
-    return _written(draw, chance, rows, values, numbers, monthly=monthly)
+    end = _step(start, count, monthly=monthly)
+    later = [(name, end, round(scale * chance.random(), numbers.decimals) + 0.0) for name in series]
+    return _written(draw, chance, rows, later, numbers, monthly=monthly)
 
 
 def _step(start: dt.date, i: int, *, monthly: bool) -> dt.date:
@@ -152,55 +165,77 @@ def _numbers(draw: st.DrawFn) -> Numbers:
 def _written(
     draw: st.DrawFn,
     chance: random.Random,
-    rows: list[tuple[str, dt.date, float | None]],
-    values: list[float],
+    rows: list[Row],
+    later: list[Row],
     numbers: Numbers,
     *,
     monthly: bool,
 ) -> Case:
-    encoding = draw(st.sampled_from(ENCODINGS))
+    names = [*dict.fromkeys(name for name, _, _ in rows)]
+    layout = draw(st.sampled_from(["long", "long", "columns", "rows"])) if len(names) > 1 else "long"
     separator = draw(st.sampled_from([",", ";", "\t", "|"]))
-    date_form = draw(st.sampled_from([*DAYS, *(MONTHS if monthly else ())]))
+    date_form = draw(
+        st.sampled_from(
+            [*DAYS, *(MONTHS if monthly else ())]
+            if layout != "rows"
+            else [name for name in NAMES_OF_COLUMNS if monthly or "month" not in name]
+        )
+    )
     order = draw(st.sampled_from(["written", "written", "reversed", "shuffled"]))
     missing = draw(st.sampled_from(MISSING))
-    several = len({name for name, _, _ in rows}) > 1
-    shown = list(rows)
-    if order == "reversed":
-        shown.reverse()
-    elif order == "shuffled":
-        chance.shuffle(shown)
+    header = draw(st.sampled_from(HEADERS))
     date = {**DAYS, **MONTHS}[date_form]
-    header = draw(
-        st.sampled_from([["date", "y"], ["Datum", "Umsätze"], ['the "day"', "value\nin units"], ["ds", "Größe (m²)"]])
-    )
-    table = [
-        [date(day), *([name] if several else []), missing if value is None else numbers.text(value)]
-        for name, day, value in shown
-    ]
-    table.insert(0, [header[0], *(["shop"] if several else []), header[1]])
-    if draw(st.integers(0, 3)) == 0:
-        total = [
-            draw(st.sampled_from(TOTALS)),
-            *([""] if several else []),
-            numbers.text(round(sum(values), numbers.decimals)),
-        ]
-        table.append(total)
-    quoted = draw(st.booleans())
+
+    def grid(part: list[Row]) -> list[list[str]]:
+        cells = {(name, day): missing if value is None else numbers.text(value) for name, day, value in part}
+        days = [*dict.fromkeys(day for _, day, _ in part)]
+        if layout == "rows":
+            return [["shop", *map(date, days)], *([name, *(cells[name, day] for day in days)] for name in names)]
+        if layout == "columns":
+            return [[header[0], *names], *([date(day), *(cells[name, day] for name in names)] for day in days)]
+        shop = len(names) > 1
+        lines = [[date(day), *([name] if shop else []), cells[name, day]] for name, day, _ in part]
+        return [[header[0], *(["shop"] if shop else []), header[1]], *lines]
+
+    shown = list(rows)
+    if order == "reversed" and layout != "rows":
+        shown.reverse()
+    elif order == "shuffled" and layout != "rows":
+        chance.shuffle(shown)
+    table = grid(shown)
+    values = [value for _, _, value in rows if value is not None]
+    if draw(st.integers(0, 3)) == 0 and layout == "long":
+        total = numbers.text(round(sum(values), numbers.decimals))
+        table.append([draw(st.sampled_from(TOTALS)), *[""] * (len(table[0]) - 2), total])
+    quoted, ending = draw(st.booleans()), draw(st.sampled_from(["\n", "\r\n"]))
     lines = [separator.join(_quoted(cell, separator, always=quoted) for cell in row) for row in table]
+    ahead = [separator.join(_quoted(cell, separator, always=quoted) for cell in row) for row in grid(later)]
     if draw(st.integers(0, 4)) == 0:
         lines = [line + separator for line in lines]
     if draw(st.integers(0, 4)) == 0:
         lines.insert(chance.randint(2, len(lines)), separator * (len(table[0]) - 1))
-    before = draw(
-        st.sampled_from([[], [], ["Report of sales"], ["Report of sales", ""], ["# exported"], [f"sep={separator}"]])
-    )
-    text = draw(st.sampled_from(["\n", "\r\n"])).join([*before, *lines, ""])
-    if encoding == "cp1252" and not _fits(text):
-        encoding = "utf-8"
-    expected = [(name if several else header[1].replace("\n", " "), day, value) for name, day, value in rows]
-    words = f"{encoding}, {separator!r}, {numbers}, {date_form}, {order}, monthly={monthly}"
+    lines = [*draw(st.sampled_from([[], [], *PREAMBLES, [f"sep={separator}"]])), *lines]
+    texts = [ending.join([*each, ""]) for each in (lines, ahead)]
+    encoding = draw(st.sampled_from(ENCODINGS))
+    encoding = "utf-8" if encoding == "cp1252" and not all(map(_fits, texts)) else encoding
+    named = [
+        [(name if len(names) > 1 else header[1].replace("\n", " "), day, value) for name, day, value in each]
+        for each in (rows, later)
+    ]
+    if layout == "rows":
+        begun = {
+            name: min((day for n, day, value in rows if n == name and value is not None), default=None)
+            for name in names
+        }
+        named[0] = [row for row in named[0] if begun[row[0]] is not None and row[1] >= begun[row[0]]]
     both_orders = date_form in OPEN_FORMS and all(day.day <= 12 for _, day, _ in rows)
-    return Case(text.encode(encoding), expected, numbers.is_open(values) or both_orders, words)
+    by_column = (
+        [[v for n, _, v in rows if n == name and v is not None] for name in names] if layout == "columns" else [values]
+    )
+    is_open = both_orders or any(map(numbers.is_open, by_column)) or not all(by_column)
+    words = f"{layout}, {encoding}, {separator!r}, {numbers}, {date_form}, {order}, monthly={monthly}"
+    content = [text.encode(encoding) for text in texts]
+    return Case(content[0], named[0], (content[1], named[1]), layout, is_open, words)
 
 
 def _fits(text: str) -> bool:
@@ -220,18 +255,24 @@ def differs(case: Case) -> str:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "table.csv"
         path.write_bytes(case.content)
+        wanted = Columns(target="all") if case.layout == "columns" else Columns()
         try:
-            table = read_table(path, Columns(), ReadOptions())
+            table = read_table(path, wanted, ReadOptions(layout="rows" if case.layout == "rows" else None))
+            path.write_bytes(case.later[0])
+            later = read_table(path, Columns(), known=table.format) if len(case.later[1]) > 1 else None
         except InputError as error:
             return f"refused: {str(error).replace(directory, '')}"
+    return _difference(table, case.rows) or (_difference(later, case.later[1]) if later else "")
+
+
+def _difference(table: Table, rows: list[Row]) -> str:
     frame = table.frame.with_columns(pl.col("ds").cast(pl.Date))
     found = sorted(frame.select(pl.col("unique_id").cast(pl.String), "ds", "y").rows(), key=str)
-    for (*key, value), (*meant, written) in zip(found, sorted(case.rows, key=str), strict=True):
-        if (
-            key != meant
-            or (value is None) != (written is None)
-            or abs((value or 0) - (written or 0)) > 1e-9 * abs(written or 1)
-        ):
+    if len(found) != len(rows):
+        return f"{len(found)} rows are not {len(rows)}"
+    for (*key, value), (*meant, written) in zip(found, sorted(rows, key=str), strict=True):
+        same = (value is None) == (written is None) and abs((value or 0) - (written or 0)) <= 1e-9 * abs(written or 1)
+        if key != meant or not same:
             return f"{key}, {value} is not {meant}, {written}"
     return ""
 

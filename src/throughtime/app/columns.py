@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from throughtime.app.files import Rows
     from throughtime.data.covariates import Covariates
 
-_TIME = ("ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour",
-         "datum", "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes", "data", "mese")  # fmt: skip
+_TIME = (
+    "ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour", "datum",
+    "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes", "data", "mese",
+)  # fmt: skip
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?")  # 20240131 or 202401
 _TARGET = ("y", "value", "target")
 _SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
@@ -159,7 +161,7 @@ def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
 
 
 def _dated(rows: Rows, name: str) -> bool:
-    """Whether text looks like dates; of numbers only those that are dates of eight or six digits, none of them twice."""
+    """Whether text looks like dates; of numbers only dates of eight or six digits, none of them twice."""
     cells = rows.frame[name].drop_nulls().head(_SAMPLE)
     if len(cells) > 2 and cells.is_unique().all() and all(_COMPACT.fullmatch(str(cell)) for cell in cells):
         return True

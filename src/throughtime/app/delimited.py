@@ -37,7 +37,7 @@ _SAMPLE = 200  # records in which the separator and the header are looked for
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
-def read_delimited(path: Path, text: str) -> Grid:
+def read_delimited(path: Path, text: str, layout: str | None = None) -> Grid:
     """Read the text of a CSV file, whatever separates its cells and precedes its header.
 
     Raises:
@@ -51,7 +51,7 @@ def read_delimited(path: Path, text: str) -> Grid:
     records, ends = _records(path, text, start, separator)
     if not records:
         raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
-    header = find_header(records, str(path), "line")
+    header = find_header(records, str(path), "line", layout)
     body = ends[header.first - 1] if header.first else start
     first = 1 + text.count("\n", 0, body)
     names, width = _names(header, records[header.first :] or records)

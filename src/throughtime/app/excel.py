@@ -59,13 +59,14 @@ def _members(path: Path, content: bytes) -> dict[str, int]:
         raise InputError(f"{path} is a damaged archive or Excel file: {error}") from error
 
 
-def read_sheet(path: Path, content: bytes, sheet: str | None) -> Grid:
+def read_sheet(path: Path, content: bytes, sheet: str | None, layout: str | None = None) -> Grid:
     """Read a sheet of an Excel file.
 
     Args:
         path: of the file.
         content: its bytes.
         sheet: name of the sheet, or its number from 1; the only one that holds anything if None.
+        layout: as for `find_header`.
 
     Raises:
         InputError: where openpyxl is not installed, there is no such sheet, or it holds no table.
@@ -92,7 +93,7 @@ def read_sheet(path: Path, content: bytes, sheet: str | None) -> Grid:
             f"{path}: {len(filled)} sheets hold rows ({names}); name one with --sheet" if filled else
             f"{path}: expected rows of data, got empty sheets"
         )  # fmt: skip
-    grid = _grid(path, sheets[filled[0]])
+    grid = _grid(path, sheets[filled[0]], layout)
     if len(sheets) > 1 or sheet is not None:
         grid.notes.insert(0, f"Sheet: {filled[0]} (another one with --sheet).")
     return grid
@@ -136,7 +137,7 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _grid(path: Path, rows: list[tuple[int, list[Any]]]) -> Grid:
+def _grid(path: Path, rows: list[tuple[int, list[Any]]], layout: str | None) -> Grid:
     """The table of rows."""
     width = max(len(row) for _, row in rows)
     rows = [(number, row + [None] * (width - len(row))) for number, row in rows]
@@ -145,7 +146,7 @@ def _grid(path: Path, rows: list[tuple[int, list[Any]]]) -> Grid:
         Record(number, [_text(cell) for cell in row], i > 0 and number > numbers[i - 1] + 1)
         for i, (number, row) in enumerate(rows[:_SAMPLE])
     ]
-    header = find_header(texts, str(path), "row")
+    header = find_header(texts, str(path), "row", layout)
     names = header.names or [f"column_{i + 1}" for i in range(width)]
     body = [row for _, row in rows[header.first :]]
     if not body:

@@ -65,7 +65,7 @@ def read_rows(path: Path, options: ReadOptions | None = None) -> Rows:
     elif path.suffix in {".parquet", ".pq"}:
         raise InputError(f"{path}: expected a Parquet file as its name says, but it does not begin like one")
     elif is_workbook(path, content):
-        grid = read_sheet(path, content, options.sheet)
+        grid = read_sheet(path, content, options.sheet, options.layout)
         rows = Rows(path, grid.frame, grid.lines, "row", grid.notes, options)
     else:
         rows = _text(path, content, options)
@@ -92,7 +92,7 @@ def _text(path: Path, content: bytes, options: ReadOptions) -> Rows:
     if options.sheet is not None:
         raise InputError(f"--sheet: {path} is not an Excel file; leave it out")
     text, encoding = decode_table(path, content, _KIND, options.encoding, options.fallback_encoding)
-    grid = read_delimited(path, text)
+    grid = read_delimited(path, text, options.layout)
     notes = [f"Encoding: {encoding} (another one with --encoding)."] if encoding else []
     return Rows(path, grid.frame, grid.lines, notes=[*notes, *grid.notes], options=options)
 

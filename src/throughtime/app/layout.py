@@ -91,13 +91,14 @@ def is_value(cell: str) -> bool:
     return bool(_VALUE.fullmatch(cell))
 
 
-def find_header(records: Sequence[Record], place: str, unit: str) -> Header:
+def find_header(records: Sequence[Record], place: str, unit: str, layout: str | None = None) -> Header:
     """Find the header among the first records of a table.
 
     Args:
         records: those that hold anything.
         place: the file, in words.
         unit: 'line' or 'row'.
+        layout: 'rows' where the header is known to hold dates, even a single one.
 
     Raises:
         InputError: where two rows may be the header.
@@ -107,7 +108,8 @@ def find_header(records: Sequence[Record], place: str, unit: str) -> Header:
     first = _first_data(records, values)
     above = [i for i in range(first) if not records[i].is_comment]
     widest = max((records[i].filled for i in above), default=0)
-    if first < len(records) and records[first].filled > widest and _is_sequence(records[first].cells):
+    dated = layout == "rows" and first < len(records) and any(map(date_name, records[first].cells))
+    if first < len(records) and records[first].filled > widest and (dated or _is_sequence(records[first].cells)):
         return Header([*records[first].cells], first + 1, [record.line for record in records[:first]])
     if not above:
         skipped = [record.line for record in records[:first]]

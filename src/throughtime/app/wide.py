@@ -11,6 +11,7 @@ import polars as pl
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
 from throughtime.app.layout import date_name, is_value
+from throughtime.data.numbers import MISSING
 
 if TYPE_CHECKING:
     from throughtime.app.columns import Columns
@@ -39,9 +40,10 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
     frame = rows.frame
     dated = [name for name in frame.columns if date_name(name) is not None]
     counted = _counted(frame.columns)
-    steps = dated if len(dated) >= _FEWEST else counted
+    fewest = _FEWEST if asked is None else 1
+    steps = dated if len(dated) >= fewest else counted
     names = [name for name in frame.columns if name not in steps]
-    fits = len(steps) >= _FEWEST and all(is_numeric(frame[name]) or frame[name].is_null().all() for name in steps)
+    fits = len(steps) >= fewest and all(_may_be_numbers(frame[name]) for name in steps)
     certain = fits and bool(names) and not any(_holds_values(frame[name]) for name in names)
     if asked is None and not (certain and (steps is dated or names == frame.columns[:1])):
         return rows, wanted
@@ -51,6 +53,12 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
             f"got {', '.join(frame.columns[:8])}{', …' if frame.width > 8 else ''}"
         )
     return _long(rows, wanted, names, steps, dated=steps is dated)
+
+
+def _may_be_numbers(cells: pl.Series) -> bool:
+    """Whether most cells are numbers, or none holds anything."""
+    empty = cells.dtype == pl.String and cells.str.to_lowercase().is_in(MISSING).all()
+    return bool(is_numeric(cells) or cells.is_null().all() or empty)
 
 
 def _holds_values(cells: pl.Series) -> bool:
@@ -84,7 +92,9 @@ def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, da
     long = frame.unpivot(steps, index=["(line)", *series], variable_name=DATE, value_name=VALUE)
     order = pl.Series(range(len(steps)), dtype=pl.Int64)
     step = pl.col(DATE).replace_strict(pl.Series(steps), order)
-    first = pl.when(pl.col(VALUE).is_not_null()).then(step).min().over("(line)")
+    filled = pl.col(VALUE).is_not_null()
+    filled = filled if len(typed) == len(steps) else filled & ~pl.col(VALUE).str.to_lowercase().is_in(MISSING)
+    first = pl.when(filled).then(step).min().over("(line)")
     long = long.filter(step >= first).sort("(line)", step, maintain_order=True)
     if dated:
         dates = pl.Series([date_name(name) or name for name in steps])

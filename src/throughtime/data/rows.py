@@ -83,7 +83,7 @@ def panel(
     grid: Frequency | None = None,
     former: Frequency | None = None,
 ) -> Panel:
-    """Arrange rows of a long table. Those after the last value of a series are its future, which is to be forecast.
+    """Arrange rows of a long table.
 
     Args:
         ids: the series of each row.
@@ -91,7 +91,8 @@ def panel(
         values: its value, NaN where missing.
         freq: the frequency, if it is not to be inferred.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
-        beside: what else is known in each row.
+        beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
+            series are its future.
         grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
         former: the frequency of earlier rows, which is taken where the dates agree with it.
 
@@ -122,10 +123,9 @@ def panel(
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
     lengths = steps[bounds[1:] - 1] + 1
-    last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
-    rows_ahead = np.bincount(codes[steps > last[codes]], minlength=len(names)) * (last >= 0)
-    lengths = np.where(last >= 0, last + 1, lengths)
-    _note_ahead(notes, int(rows_ahead.sum()), int((rows_ahead > 0).sum()))
+    if any(feature.role == "future" for feature in known.features):
+        last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
+        lengths = np.where(last >= 0, last + 1, lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     past = steps < lengths[codes]
     filled = np.full(offsets[-1], np.nan)
@@ -237,12 +237,6 @@ def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: 
     if missing == "error":
         raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
     notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
-
-
-def _note_ahead(notes: list[str], rows: int, series: int) -> None:
-    if rows:
-        which = "" if series == 1 else f" of {series} series"
-        notes.append(f"Rows to be forecast: {rows} rows{which} follow the last value; forecasts begin there.")
 
 
 def _shortened(notes: list[str], most: int = 12) -> list[str]:

@@ -55,6 +55,18 @@ def test_later_rows_are_scored_beside_the_naive_forecasts(run: tuple[Path, dict[
     assert "Target: column sales" not in err  # it is that of the training
 
 
+def test_a_later_file_is_read_as_the_table_of_the_training_was(run: tuple[Path, dict[str, Any]]) -> None:
+    directory, _ = run
+    forecaster = tt.load(directory / "run" / "model")
+    assert forecaster.table_format_ is not None
+    assert (forecaster.table_format_["time"], forecaster.table_format_["targets"]) == ("month", ["sales"])
+    forecaster.table_format_["numbers"]["sales"] = {"decimal": ",", "thousands": "."}
+    forecaster.save(directory / "german")
+    write(directory / "months.csv", ["month;sales", "2007-09-01;1.087", "2007-10-01;1.087"])
+    out, _ = inside("predict", "german", "months.csv", "--json", cwd=directory)
+    assert 500 < json.loads(out)["forecast"][0]["throughtime"] < 2000
+
+
 def test_rows_of_the_training_are_not_scored(run: tuple[Path, dict[str, Any]]) -> None:
     _, err = inside("evaluate", "run", "early.csv", cwd=run[0], code=2)
     assert "early.csv: evaluate: expected 6 rows or more of a series behind those that the forecaster" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from throughtime import InputError
 from throughtime.app.columns import Columns
 from throughtime.app.reading import ReadOptions
+from throughtime.app.table_format import TableFormat
 from throughtime.app.tables import Table, join_name, read_table, split_name, with_series_columns
 
 if TYPE_CHECKING:
@@ -187,6 +189,23 @@ def test_a_wide_table_may_have_a_series_in_each_row(content: str, dates: list[ob
     assert "Layout: a row for each series" in " ".join(table.notes)
 
 
+# Tables that the generator of tests/app/test_generated_tables.py has written, and that were once refused or misread.
+@pytest.mark.parametrize(
+    ("content", "options", "values"),
+    [
+        ("Datum|Umsätze\n20240101|1\n20240102|2\n20240103|3\n", {}, [1, 2, 3]),
+        ("date;y\n11/2023;1\n12/2023;2\n01/2024;3\nSumme;6\n", {}, [1, 2, 3]),
+        ("shop,2024-01-01,2024-01-02,2024-01-03\na,NA,1,2\nb,,,3\n", {}, [1, 2, 3]),
+        ("shop,2024-01-01,2024-01-02,2024-01-03\na,1,NA,2\nb,3,NA,4\n", {}, [1, None, 2, 3, None, 4]),
+        ("shop,2024-01-01\na,1\nb,2\nc,3\n", {"layout": "rows"}, [1, 2, 3]),
+    ],
+)
+def test_generated_tables_that_were_misread(
+    content: str, options: dict[str, str], values: list[float | None], tmp_path: Path
+) -> None:
+    assert read(tmp_path, content, options).frame["y"].to_list() == values
+
+
 def test_dates_down_the_rows_are_no_series_in_rows(tmp_path: Path) -> None:
     stores = "date,1,2,3\n" + "".join(f"{day},5,6,7\n" for day in DAYS)
     with pytest.raises(InputError, match=r"3 columns hold numbers \(1, 2, 3\)"):
@@ -219,3 +238,31 @@ def test_names_of_several_parts_come_apart_again(parts: list[str]) -> None:
 def test_numbers_of_stores_name_series_and_are_no_target(tmp_path: Path) -> None:
     content = "date,store,sales\n" + "".join(f"{day},{store},{i}\n" for store in (1, 2) for i, day in enumerate(DAYS))
     assert read(tmp_path, content).columns == Columns("date", "sales", "store")
+
+
+def test_a_file_of_one_day_is_read_as_the_history_was(tmp_path: Path) -> None:
+    history = "Tag;Laden;Wert\n" + "".join(
+        f"{d:02}.01.2024;{s};{1000 + d:,}\n".replace(",", ".") for s in "ab" for d in range(1, 29)
+    )
+    form = read(tmp_path, f"{history}29.01.2024;a;913\n", {"encoding": "cp1250"}).format
+    form = TableFormat.from_json(json.loads(json.dumps(form.to_json())))
+    later = "Tag;Laden;Wert\n02.03.2024;a;1.087\n02.03.2024;łóżko;1.500\n".encode("cp1250")
+    (tmp_path / "later.csv").write_bytes(later)
+    frame = read_table(tmp_path / "later.csv", Columns(), known=form).frame
+    assert frame.rows() == [("a", dt.date(2024, 3, 2), 1087), ("łóżko", dt.date(2024, 3, 2), 1500)]
+    (tmp_path / "later.csv").write_text("Tag;Laden;Wert\n02.03.2024;a;1.5\n02.03.2024;b;1.5\n")
+    with pytest.raises(InputError, match=r"line 2, column Wert: '1\.5' does not fit the training data"):
+        read_table(tmp_path / "later.csv", Columns(), known=form)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"time": 3}, {"targets": [1]}, {"targets": None}, {"numbers": {"y": {"decimal": "x"}}}, {"numbers": 3},
+        {"layout": "round"}, {"dates": {"order": "x"}}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_damaged_format_of_a_model_is_refused(damage: dict[str, object], tmp_path: Path) -> None:
+    fields = read(tmp_path, PLAIN).format.to_json()
+    with pytest.raises(InputError, match="the model's table format is damaged"):
+        TableFormat.from_json({**fields, **damage})

@@ -223,11 +223,9 @@ def _written(
         for each in (rows, later)
     ]
     if layout == "rows":
-        begun = {
-            name: min((day for n, day, value in rows if n == name and value is not None), default=None)
-            for name in names
-        }
-        named[0] = [row for row in named[0] if begun[row[0]] is not None and row[1] >= begun[row[0]]]
+        named[0] = [
+            row for row in named[0] if any(v is not None for n, day, v in rows if n == row[0] and day <= row[1])
+        ]
     both_orders = date_form in OPEN_FORMS and all(day.day <= 12 for _, day, _ in rows)
     by_column = (
         [[v for n, _, v in rows if n == name and v is not None] for name in names] if layout == "columns" else [values]

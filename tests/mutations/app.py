@@ -91,6 +91,18 @@ MUTATIONS = [
     ),
     Mutation(
         "app/wide.py",
+        "filled & ~pl.col(VALUE).str.to_lowercase().is_in(MISSING)",
+        "filled",
+        "app/test_table_layouts.py::test_generated_tables_that_were_misread",
+    ),
+    Mutation(
+        "data/numbers.py",
+        'pl.when("negative").then(-value)',
+        'pl.when("negative").then(value)',
+        "app/test_generated_tables.py::test_generated_tables_are_read_as_they_were_meant",
+    ),
+    Mutation(
+        "app/wide.py",
         "not any(_holds_values(frame[name]) for name in names)",
         "True",
         "app/test_table_layouts.py::test_dates_down_the_rows_are_no_series_in_rows",

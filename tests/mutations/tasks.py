@@ -8,6 +8,12 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/saving.py",
+        "forecaster.table_format_ = form",
+        "forecaster.table_format_ = None",
+        "app/test_later_rows.py::test_a_later_file_is_read_as_the_table_of_the_training_was",
+    ),
+    Mutation(
         "tasks/forecasting/likelihoods.py",
         "count * torch.log1p(size / mean)",
         "count * torch.log1p(mean / size)",

@@ -44,6 +44,8 @@ def is_numeric(cells: pl.Series) -> bool:
     if cells.dtype != pl.String:
         return cells.dtype.is_numeric()
     filled = cells.drop_nulls()
+    if len(filled) and filled.cast(pl.Float64, strict=False).null_count() == 0:  # plain numbers, as in most files
+        return True
     return share_of_numbers(filled.gather_every(max(1, len(filled) // _SAMPLE))) > 0.5
 
 

@@ -113,6 +113,7 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     chosen = replace(wanted, time=time, series=series)
     if wanted.target is None:
         chosen = replace(chosen, target=_target(rows, {*wanted.beside, *times, *chosen.series_columns(rows)}, notes))
+    chosen = replace(chosen, target=tuple(chosen.targets(rows))) if chosen.is_all else chosen
     if not chosen.targets(rows):
         raise InputError(f"--target: {rows.path} has no column of numbers next to {time or series or 'the others'}")
     if series is not None and wanted.series is None:

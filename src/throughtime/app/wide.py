@@ -55,6 +55,15 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
     return _long(rows, wanted, names, steps, dated=steps is dated)
 
 
+def _empty_series(long: pl.DataFrame, first: pl.Expr, series: list[str]) -> list[str]:
+    """What is to be reported of rows without any value."""
+    empty = long.filter(first.is_null()).unique("(line)", maintain_order=True)
+    if not empty.height:
+        return []
+    names = [" ".join(map(str, row)) for row in empty.select(series).head(5).rows()]
+    return [f"Layout: {empty.height} rows without any value left out: {', '.join(names)}{', …' * (empty.height > 5)}."]
+
+
 def _may_be_numbers(cells: pl.Series) -> bool:
     """Whether most cells are numbers, or none holds anything."""
     empty = cells.dtype == pl.String and cells.str.to_lowercase().is_in(MISSING).all()
@@ -95,6 +104,7 @@ def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, da
     filled = pl.col(VALUE).is_not_null()
     filled = filled if len(typed) == len(steps) else filled & ~pl.col(VALUE).str.to_lowercase().is_in(MISSING)
     first = pl.when(filled).then(step).min().over("(line)")
+    notes = [*rows.notes, *_empty_series(long, first, series)]
     long = long.filter(step >= first).sort("(line)", step, maintain_order=True)
     if dated:
         dates = pl.Series([date_name(name) or name for name in steps])
@@ -104,5 +114,5 @@ def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, da
     note = (
         f"Layout: a row for each series, {len(steps)} columns from {steps[0]} to {steps[-1]} (otherwise --layout long)."
     )
-    fresh = replace(rows, frame=table, lines=long["(line)"], notes=[*rows.notes, note], origin=long[DATE])
+    fresh = replace(rows, frame=table, lines=long["(line)"], notes=[*notes, note], origin=long[DATE])
     return fresh, replace(wanted, time=DATE if dated else None, target=VALUE, series=wanted.series or tuple(series))

@@ -30,6 +30,7 @@ _UNLIKELY = (
     re.compile(rf"[{_LATIN}]{{3}}"),  # letters of another alphabet
     re.compile(r"[a-zß-ÿ][À-ÖØ-ÞŠŽŒŸ]"),  # a capital within a word
     re.compile(rf"[A-Za-z{_LATIN}][^\w\s\x00-\x7f’‘´·–—-][A-Za-z{_LATIN}]"),  # a sign within a word
+    re.compile(r"[ÂÃ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"),  # letters in UTF-8: the file has two encodings
     re.compile(rf"[³²¹¼½¾¶®©±÷×£¥][a-zà-ÿ]|[a-zA-Z{_LATIN}][¿¡]"),  # signs that no word has there
     re.compile(r"[\x00-\x08\x0e-\x1f\x7f¤¦¨¬¯¸ƒˆ‡‰‹›˜]"),
 )

@@ -101,6 +101,19 @@ def is_zone(name: Any) -> bool:
     return True
 
 
+def may_come_twice(stamp: Any) -> bool:
+    """Whether a time is one at which clocks are put back somewhere: in the night to a Sunday in spring or autumn."""
+    if not isinstance(stamp, np.datetime64):
+        return False
+    day = stamp.astype("M8[D]")
+    sunday = (int(day.astype(np.int64)) + 3) % 7 == 6
+    return (
+        sunday
+        and int(day.astype("M8[M]").astype(int)) % 12 in (2, 3, 8, 9, 10)
+        and day < stamp < day + np.timedelta64(4, "h")
+    )
+
+
 def _local(stamps: np.ndarray, zone: str) -> np.ndarray:
     """Dates in UTC as the time of a place."""
     hours, at = np.unique(stamps.astype("M8[h]").astype(np.int64), return_inverse=True)

@@ -59,11 +59,12 @@ _COMPACT = r"t\s?(?P<hour>\d\d)(?:(?P<minute>\d\d)(?:(?P<second>\d\d)(?:[.,](?P<
 _TIMES = [
     re.compile(rf"(?P<date>.*?\d.*?)(?:\s*[t,;]\s*|\s+|(?<=\d):(?=\d\d:\d\d)){_CLOCK}{_ZONE}", re.VERBOSE),
     re.compile(rf"(?P<date>.*\d\d){_COMPACT}{_ZONE}"),
+    re.compile(rf"(?P<date>\d{{1,4}}(?P<sign>[-/.])\d\d?(?P=sign)\d{{1,4}})[t\s]\s*(?P<hour>\d\d?){_ZONE}"),
     re.compile(rf"(?P<date>\d{{8}})\s(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?{_ZONE}"),
 ]
 _TIME_FIRST = re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?(?:\s*[ap]\.?m\.?)?),?\s+(.*\d.*)")
-_RANGES = [
-    re.compile(r"(.*\d:\d\d.*?)\s+[-\u2013]\s+.*\d:\d\d.*"),
+_SPANS = [
+    re.compile(r"(.*(?:\d:\d\d|\d{4}).*?)\s+(?:[-\u2013]|to|bis)\s+.*(?:\d:\d\d|\d{4}).*"),
     re.compile(r"(\d{4}-\d\d-\d\d.*)/\d{4}-\d\d-\d\d.*"),
 ]
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
@@ -128,7 +129,7 @@ def split_date(text: str) -> DateParts | None:
     DateParts(fields='nbY', numbers=(5, 1, 2024), shape='n b Y', time=75900000000, offset=None, weekday=0)
     """
     plain = _plain(text)
-    for pattern in _RANGES:
+    for pattern in _SPANS:
         if span := pattern.fullmatch(plain):
             plain = span[1]
     if clock_first := _TIME_FIRST.fullmatch(plain):
@@ -142,10 +143,10 @@ def split_date(text: str) -> DateParts | None:
 
 def _plain(text: str) -> str:
     """Lower case without accents, quotes, and what stands in brackets at the end."""
-    text = unicodedata.normalize("NFC", text).translate(_SIGNS).strip().strip("'\u2018\u2019").casefold()
+    text = unicodedata.normalize("NFC", text).translate(_SIGNS).strip().strip("=").strip("'\u2018\u2019").casefold()
     letters = unicodedata.normalize("NFD", text)
     text = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return " ".join(re.sub(r"\s*\(.*\)$", "", text).split()).rstrip("-.")
+    return " ".join(re.sub(r"\s*[\[(].*[\])]$", "", text).split()).rstrip("-.")
 
 
 def _split_day(text: str) -> DateParts | None:

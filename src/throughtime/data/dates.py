@@ -15,7 +15,7 @@ import numpy as np
 
 from throughtime._errors import InputError
 from throughtime.data import periods
-from throughtime.data.date_evidence import century_of, likeliest, unevenness
+from throughtime.data.date_evidence import CLEARLY, century_of, density, likeliest, unevenness
 from throughtime.data.date_texts import ORDERS, DateParts, split_date
 
 if TYPE_CHECKING:
@@ -282,6 +282,11 @@ def _dates(
     orders = ORDERS[parts[0].fields]
     order = _order(readings, parts, texts, known, column, first)
     stamps, century = readings[order]
+    if parts[0].fields in ("Yn", "nY") and _are_quarters(parts, texts, stamps):
+        raise InputError(
+            f"{column.at(int(first[0]))}: {texts[0]!r} may be a month or a quarter; write 2024-01 or 2024Q1, or "
+            "2024 and 1 in columns called year and month"
+        )
     if century < 0 or (parts[0].fields == "bn" and not known.century and _has_no_year(stamps)):
         raise InputError(
             f"{column.at(int(first[0]))}: the century of {texts[0]!r} is open; write years with four digits, or "
@@ -347,6 +352,16 @@ def _refuse_impossible(
             )
         orders = left
     raise InputError(f"{column.whole}: the dates fit no order of day, month and year; write them as 2024-01-31")
+
+
+def _are_quarters(parts: list[DateParts], texts: list[str], stamps: np.ndarray) -> bool:
+    """Whether years with a number of one digit follow one another as quarters, and not as months."""
+    numbers = np.array([[*each.numbers] for each in parts])
+    quarter = numbers.min(1)
+    if quarter.max() > 4 or any(re.search(r"(?<!\d)0\d(?!\d)", text) for text in texts) or len(parts) < 3:
+        return False
+    quarters = periods.stamps_of({"y": numbers.max(1), "q": quarter})[0]
+    return density(quarters) >= CLEARLY * density(stamps)
 
 
 def _has_no_year(stamps: np.ndarray) -> bool:

@@ -36,7 +36,7 @@ def usual_grid(series: list[np.ndarray]) -> Frequency | None:
     usual = int(values[counts.argmax()])
     if not (gaps % max(usual, 1)).any() or calendar_frequency(series) is not None:
         return None
-    if usual >= _MONTH and (monthly := _monthly_grid(series)) is not None:
+    if np.median(gaps) >= _MONTH and (monthly := _monthly_grid(series)) is not None:
         return monthly
     if counts.max() >= _REGULAR * len(gaps):
         return None

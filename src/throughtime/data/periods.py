@@ -27,9 +27,10 @@ _FIRST_YEAR, _LAST_YEAR = 1800, 2200  # of codes
 _SECONDS = (946_684_800, 4_102_444_800)  # 2000 and 2100
 _EXCEL_ZERO = np.datetime64("1899-12-30", "us")
 _SERIALS = (20_000, 73_050)  # 1954 and 2099
+_USUAL = {"month": 1950_01, "day": 1800_01_01}
 _DAY = 86_400_000_000  # in microseconds
 _WEEK_NAME = re.compile(r"week|woche|\bkw|semaine|semana|settimana|uke|vecka|\bwk", re.IGNORECASE)
-_DATE_NAME = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit", re.IGNORECASE)
+_DATE_NAME = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit|month|monat|week|woche", re.IGNORECASE)
 
 
 def stamps_of(fields: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -128,13 +129,15 @@ def calendars_of(numbers: np.ndarray, column: str) -> list[str]:
         if codes:
             return _settled(numbers, codes, column)
     low, high = _SERIALS
-    if len(numbers) and ((numbers >= low) & (numbers <= high)).all() and _DATE_NAME.search(column):
-        return [EXCEL]
+    if len(numbers) and ((numbers >= low) & (numbers <= high)).all():
+        stamps = decode(numbers, EXCEL)[0]
+        if _DATE_NAME.search(column) or (len(np.unique(stamps)) > 3 and (stamps == stamps.astype("M8[M]")).all()):
+            return [EXCEL]
     return [STEPS]
 
 
 def _settled(numbers: np.ndarray, codes: list[str], column: str) -> list[str]:
-    if "week" in codes and (_WEEK_NAME.search(column) or "month" not in codes):
+    if "week" in codes and _WEEK_NAME.search(column):
         return ["week"]
     if codes == ["quarter"]:
         consecutive = len(np.unique(numbers)) > 1 and (np.diff(np.unique(numbers)) == 1).all()
@@ -143,8 +146,10 @@ def _settled(numbers: np.ndarray, codes: list[str], column: str) -> list[str]:
     dense = {code: density(decode(numbers, code, century_for(numbers, code) or 2000)[0]) for code in codes}
     best = max(codes, key=lambda code: dense[code])
     rivals = [code for code in codes if code == best or CLEARLY * dense[code] > dense[best]]
-    usual = [code for code in ("month", "day") if code in rivals]  # years come first in codes, if there is a choice
-    return usual[:1] or rivals
+    if "yymmdd" in codes and len(np.unique(numbers // 100)) > 1:
+        rivals = [code for code in rivals if code != "week"]  # weeks of two years go beyond the 31st
+    usual = [code for code in ("month", "day") if code in rivals and numbers.min() >= _USUAL[code]]
+    return usual[:1] or rivals  # years of four digits come first, where they are not of long ago
 
 
 def century_for(numbers: np.ndarray, calendar: str) -> int | None:
@@ -160,11 +165,13 @@ def century_for(numbers: np.ndarray, calendar: str) -> int | None:
 
 
 def _fits(numbers: np.ndarray, code: str) -> bool:
-    """Whether all numbers are of a code and have its digits; a zero before a first field of two may be lost."""
+    """Whether all numbers are of a code and have its digits, but for zeros before them."""
     digits = sum(count for _, count in _fields(code))
-    least = digits - (_fields(code)[0][1] == 2)
+    least = {"y2": 3, "d2": digits - 1, "m2": digits - 1}.get(CODES[code][:2], digits)  # 000101 is 101
     if not (numbers >= 10 ** (least - 1)).all() or not 10 ** (digits - 1) <= numbers.max() < 10**digits:
         return False
+    if code in ("ddmmyy", "mmddyy") and len(numbers) > 1 and len(np.unique(numbers // 100)) == 1:
+        return False  # one day of many years
     return bool(decode(numbers, code, century_for(numbers, code) or 2000)[1].all())
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from throughtime._errors import InputError
-from throughtime.data.calendar import Calendar
+from throughtime.data.calendar import Calendar, may_come_twice
 from throughtime.data.covariates import Exogenous, Feature
 from throughtime.data.frequency import Frequency, infer, parse, sparse_weekdays
 from throughtime.data.irregular import on_grid, usual_grid
@@ -200,8 +200,10 @@ def _refuse_infinities(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray,
 def _refuse_duplicates(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray) -> None:
     same = np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1]))
     if len(same):
+        stamp = stamps[same[0]]
+        hint = ", or write the offsets from UTC where clocks are put back" if may_come_twice(stamp) else ""
         raise InputError(
-            f"series {names[codes[same[0]]]}: two values for {show(stamps[same[0]])}; keep one row for each date"
+            f"series {names[codes[same[0]]]}: two values for {show(stamp)}; keep one row for each date{hint}"
         )
 
 

@@ -1,0 +1,77 @@
+"""Dates of frames: whole numbers come back as such, and later frames are read as the first one was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import throughtime as tt
+from throughtime.data.frames import FrameKind, read_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MONTHS = [year * 100 + month for year in range(2015, 2021) for month in range(1, 13)]
+WEEKS = [year * 100 + week for year in (2019, 2020) for week in range(1, 53 + (year == 2020))]
+
+
+def frame(ds: Any) -> pd.DataFrame:
+    return pd.DataFrame({"ds": ds, "y": 100 + 10 * np.sin(2 * np.pi * np.arange(len(ds)) / 12)})
+
+
+@pytest.mark.parametrize(
+    ("ds", "following"),
+    [
+        (MONTHS, [202101, 202102]),
+        ([float(month) for month in MONTHS], [202101, 202102]),
+        (WEEKS, [202101, 202102]),
+        ([year * 10 + quarter for year in range(2010, 2021) for quarter in range(1, 5)], [20211, 20212]),
+        (pd.date_range("2024-01-01", "2024-02-28").strftime("%Y%m%d").astype(int), [20240229, 20240301]),
+        (pd.date_range("2023-10-01", "2023-12-31").strftime("%Y%j").astype(int), [2024001, 2024002]),
+        ([1704067200 + 3600 * hour for hour in range(72)], [1704326400, 1704330000]),
+        (range(1990, 2021), [2021, 2022]),
+        (range(100), [100, 101]),
+    ],
+    ids=["months", "months as fractions", "weeks", "quarters", "days", "days of the year", "Unix", "years", "steps"],
+)
+def test_whole_numbers_go_on_in_their_calendar(ds: Any, following: list[int]) -> None:
+    panel, kind = read_frame(frame(ds))
+    assert kind.frame({"ds": panel.stamps_behind(2)})["ds"].tolist() == following
+    assert len(panel[0]) == len(ds)
+
+
+def test_texts_of_whole_numbers_are_dates() -> None:
+    panel, kind = read_frame(frame([str(month) for month in MONTHS]))
+    assert kind.frame({"ds": panel.stamps_behind(1)})["ds"].tolist() == [pd.Timestamp("2021-01-01")]
+
+
+def test_what_was_decided_is_saved_and_used_for_later_frames(tmp_path: Path) -> None:
+    quick = {"preset": "fast", "hidden_size": 4, "budget": 0.1}
+    days_first = pd.date_range("2024-01-01", periods=60).strftime("%d/%m/%Y")
+    tt.Forecaster(2, **quick).fit(frame(days_first)).save(tmp_path / "model")
+    forecaster = tt.load(tmp_path / "model")
+    assert forecaster.kind_.date_format.order == "dmy"
+    assert forecaster.predict(frame(["05/04/2024"]))["ds"][0] == pd.Timestamp("2024-04-06")
+    with pytest.raises(tt.InputError, match="'04/13/2024' is not a date in the order day/month/year"):
+        forecaster.predict(frame(["04/13/2024"]))
+    months = tt.Forecaster(2, covariates=tt.Covariates(future=["x"]), **quick).fit(frame(MONTHS).assign(x=1.0))
+    future = pd.DataFrame({"ds": [202101, 202102], "x": 1.0})
+    assert months.predict(future=future)["ds"].tolist() == [202101, 202102]
+    with pytest.raises(tt.InputError, match="202113 is not a date of the calendar month"):
+        months.predict(future=future.assign(ds=[202112, 202113]))
+
+
+def test_whole_numbers_of_a_model_without_calendars_stay_steps() -> None:
+    former = FrameKind(dates="integer")
+    panel, kind = read_frame(frame(MONTHS), like=former)
+    assert panel.starts.tolist() == [201501]
+    assert kind.frame({"ds": panel.stamps_behind(1)})["ds"].dtype == np.int64
+
+
+def test_a_kind_without_a_format_is_read() -> None:
+    saved: dict[str, Any] = {"backend": "pandas", "date_format": {"order": "mdy"}}
+    assert FrameKind(**saved).date_format.order == "mdy"
+    assert FrameKind("pandas").date_format.order == ""

@@ -114,6 +114,10 @@ def test_a_file_that_is_no_sheet_is_refused(
         read(tmp_path, content)
 
 
-def test_a_sheet_of_text_is_refused(tmp_path: Path) -> None:
+def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--sheet: .* is not an Excel file"):
         read(tmp_path, b"day,y\n2024-01-01,5\n", sheet="Sales")
+    with pytest.raises(InputError, match=r"--encoding: .* is not a text file"):
+        read(tmp_path, workbook(Sales=ROWS), encoding="cp1252")
+    with pytest.raises(InputError, match="is a folder of Parquet files, whose cells have types"):
+        read_table(tmp_path, Columns(), ReadOptions.of(decimal="comma"))

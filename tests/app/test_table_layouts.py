@@ -179,6 +179,8 @@ def test_a_wide_table_has_a_series_in_each_column(tmp_path: Path) -> None:
          [1990, 1991, 1992]),
         ("Country,2024-01,2024-02,2024-03\nA,1.5,2,3\nB,,5,6\n", [dt.date(2024, m, 1) for m in (1, 2, 3)]),
         ("V1,V2,V3,V4\nA,1.5,2,3\nB,,5,6\n", [0, 1, 2]),
+        ("shop,2019,2020,2021\nA,1.5,2,3\nB,,5,6\nTotal,1.5,7,9\n", [2019, 2020, 2021]),
+        ("shop,2019,2020,2021\nA,1.5,2,3\nB,,5,6\nempty,,,\n", [2019, 2020, 2021]),
     ],
 )  # fmt: skip
 def test_a_wide_table_may_have_a_series_in_each_row(content: str, dates: list[object], tmp_path: Path) -> None:
@@ -186,6 +188,7 @@ def test_a_wide_table_may_have_a_series_in_each_row(content: str, dates: list[ob
     series = table.frame.filter(unique_id="A")
     assert (series["ds"].to_list(), series["y"].to_list()) == (dates, [1.5, 2, 3])
     assert table.frame.filter(unique_id="B")["y"].drop_nulls().to_list() == [5, 6]
+    assert table.frame["unique_id"].n_unique() == 2
     assert "Layout: a row for each series" in " ".join(table.notes)
 
 

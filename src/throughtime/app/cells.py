@@ -138,7 +138,7 @@ def _refuse_text(rows: Rows, name: str, parts: NumberCells, values: pl.Series, f
         if _INFINITE.fullmatch(cell):
             raise InputError(f"{rows.at(row, name)}: the value is infinite; correct it, or leave the cell empty")
         marks = [
-            f"{each} {word}"
+            f"{each!r} {word}"
             for each, word in ((form.decimal, "before decimals"), (form.thousands, "between thousands"))
             if each
         ]

@@ -52,7 +52,10 @@ Data = Annotated[
     Path,
     typer.Argument(help="CSV, Excel or Parquet file, or a folder of Parquet files.", show_default=False),
 ]
-Time = Annotated[str | None, typer.Option(help="Column of dates, or of whole numbers.", show_default="guessed")]
+Time = Annotated[
+    str | None,
+    typer.Option(help="Column of dates or whole numbers; or of their parts: year,month.", show_default="guessed"),
+]
 Target = Annotated[
     str | None,
     typer.Option(help="Column to forecast; several with commas between them; or all.", show_default="guessed"),

@@ -60,6 +60,8 @@ def read_rows(path: Path, options: ReadOptions | None = None) -> Rows:
     """
     options = options or ReadOptions()
     content = read_bytes(path, _WANTED, _KIND)
+    if options.encoding is not None and content[:4] in {b"PAR1", b"PK\x03\x04"}:
+        raise InputError(f"--encoding: {path} is not a text file; leave it out")
     if content[:4] == b"PAR1":
         rows = Rows(*_parquet(path, content), options=options)
     elif path.suffix in {".parquet", ".pq"}:

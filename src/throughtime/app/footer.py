@@ -25,6 +25,11 @@ _LOOK = 200  # rows before them that show what a column holds
 _CLOSE = 1e-6
 
 
+def is_total(cell: str) -> bool:
+    """Whether a cell says that its row holds totals, means or the like."""
+    return cell.rstrip(":").strip().lower() in _TOTALS
+
+
 def without_footer(rows: Rows) -> Rows:
     """Leave out rows of totals and footnotes at the end of a table."""
     frame = rows.frame
@@ -48,12 +53,12 @@ def _reason(rows: Rows, kept: int) -> str | None:
     row: dict[str, Any] = {
         name: cell for name, cell in zip(frame.columns, frame.row(kept - 1), strict=True) if cell is not None
     }
-    words = {name: cell.rstrip(":").strip().lower() for name, cell in row.items() if isinstance(cell, str)}
+    words = {name: cell for name, cell in row.items() if isinstance(cell, str)}
     before = frame.slice(max(0, kept - 1 - _LOOK), min(kept - 1, _LOOK))
     first = next((name for name in frame.columns if _holds_values(before[name])), None)
     if first is None or frame.width == 1:
         return None
-    total = next((name for name, word in words.items() if word in _TOTALS), None)
+    total = next((name for name, word in words.items() if is_total(word)), None)
     if total is not None and (first not in row or total == first):
         return repr(row[total])
     if len(row) == len(words) == 1 and not is_value(*row.values()):

@@ -82,6 +82,11 @@ def read_table(
     """
     options = options or ReadOptions()
     if path.is_dir():
+        if options != ReadOptions():
+            raise InputError(
+                f"{path} is a folder of Parquet files, whose cells have types; leave out the options that say how cells "
+                "of text are read"
+            )
         return _sampled(path, wanted if known is None else known.columns(wanted), sample, seed)
     if known is not None:
         options, wanted = known.options(path, options), known.columns(wanted)

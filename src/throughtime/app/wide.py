@@ -10,6 +10,7 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
+from throughtime.app.footer import is_total
 from throughtime.app.layout import date_name, is_value
 from throughtime.data.numbers import MISSING
 
@@ -52,7 +53,7 @@ def as_long(rows: Rows, wanted: Columns) -> tuple[Rows, Columns]:
             f"--layout rows: {rows.path}: expected columns that name series and columns of numbers named by dates, "
             f"got {', '.join(frame.columns[:8])}{', …' if frame.width > 8 else ''}"
         )
-    return _long(rows, wanted, names, steps, dated=steps is dated)
+    return _long(_without_total(rows, names), wanted, names, steps, dated=steps is dated)
 
 
 def _empty_series(long: pl.DataFrame, first: pl.Expr, series: list[str]) -> list[str]:
@@ -61,7 +62,9 @@ def _empty_series(long: pl.DataFrame, first: pl.Expr, series: list[str]) -> list
     if not empty.height:
         return []
     names = [" ".join(map(str, row)) for row in empty.select(series).head(5).rows()]
-    return [f"Layout: {empty.height} rows without any value left out: {', '.join(names)}{', …' * (empty.height > 5)}."]
+    plural = "s" if empty.height > 1 else ""
+    more = ", …" if empty.height > len(names) else ""
+    return [f"Layout: {empty.height} row{plural} without any value left out: {', '.join(names)}{more}."]
 
 
 def _may_be_numbers(cells: pl.Series) -> bool:
@@ -76,6 +79,15 @@ def _holds_values(cells: pl.Series) -> bool:
         return cells.dtype.is_numeric() or cells.dtype.is_temporal()
     filled = cells.drop_nulls().head(_SAMPLE).to_list()
     return 2 * sum(map(is_value, filled)) > len(filled)
+
+
+def _without_total(rows: Rows, names: list[str]) -> Rows:
+    """Leave out a last row that is called a total."""
+    cells = rows.frame.select(pl.col(names).cast(pl.String)).row(-1)
+    if rows.frame.height < 2 or not any(cell is not None and is_total(cell) for cell in cells):
+        return rows
+    note = f"Footer: left out what follows the data, {rows.unit} {rows.lines[-1]} ({' '.join(filter(None, cells))!r})."
+    return replace(rows, frame=rows.frame.head(-1), lines=rows.lines.head(-1), notes=[*rows.notes, note])
 
 
 def _counted(columns: list[str]) -> list[str]:

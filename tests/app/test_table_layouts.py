@@ -74,6 +74,7 @@ def test_what_is_not_data_is_left_out_and_reported(content: str, note: str, tmp_
         (f'date,"Sales\n(EUR)"\n{BODY.replace("4.5", "x")}', r"line 7, column Sales \(EUR\): 'x'"),
         (f"date,\x1b[31my\n{BODY.replace('4.5', 'x')}", r"column \\x1b\[31my: 'x'"),
         (PLAIN.replace("4.5", "\x1b[31m4"), r"'\\x1b\[31m4' is not a number"),
+        (f"sep=§\n{PLAIN.replace(',', '§')}", "line 1: '§' cannot separate cells"),
         ("<!DOCTYPE html><html>", "not a CSV, Excel or Parquet file but a web page"),
         ('[{"ds": 1}]', "but JSON"),
         (b"%PDF-1.7", "but a PDF document"),
@@ -207,6 +208,12 @@ def test_generated_tables_that_were_misread(
     content: str, options: dict[str, str], values: list[float | None], tmp_path: Path
 ) -> None:
     assert read(tmp_path, content, options).frame["y"].to_list() == values
+
+
+def test_a_later_row_keeps_the_columns_that_name_its_series(tmp_path: Path) -> None:
+    form = read(tmp_path, "store,item,2019,2020,2021\na,x,1,2,3\na,y,4,5,6\nb,x,7,8,9\n").format
+    (tmp_path / "later.csv").write_text("store,item,2022\na,y,7\n")
+    assert read_table(tmp_path / "later.csv", Columns(), known=form).frame.rows() == [("a/y", 2022, 7)]
 
 
 def test_dates_down_the_rows_are_no_series_in_rows(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def read_delimited(path: Path, text: str, layout: str | None = None) -> Grid:
     given = _SEPARATOR_LINE.match(text)
     start = given.end() if given else 0
     separator = given[1] if given else _separator(path, text)
+    if not separator.isascii() or separator == '"':
+        raise InputError(f"{path}, line 1: {separator!r} cannot separate cells; save the file with commas or tabs")
     records, ends = _records(path, text, start, separator)
     if not records:
         raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
@@ -73,7 +75,10 @@ def _separator(path: Path, text: str) -> str:
     """The character that splits most lines into equally many cells."""
     best, found = (0, 0), ","
     for separator in _SEPARATORS:
-        records, _ = _records(path, text, 0, separator)
+        try:
+            records, _ = _records(path, text, 0, separator)
+        except InputError:  # not with this one; where no other fits, it is raised again
+            continue
         width = table_width(records) if records else 0
         score = (sum(len(record.cells) == width for record in records), width)
         if width > 1 and score > best:

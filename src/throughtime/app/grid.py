@@ -35,7 +35,6 @@ class Grid:
         """Name the columns of rows, and leave out those that hold no data."""
         notes = _notes(header, unit)
         frame = frame.rename(dict(zip(frame.columns, unique_names(names), strict=True)))
-        first = frame.to_series(0)
         filled = ~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
         left_out = {"comment": _comments(frame), "repeated header": _repeated_headers(frame, names)}
         for what, rows in left_out.items():
@@ -45,7 +44,6 @@ class Grid:
                 where = f"{unit}{'s' if count > 1 else ''} {_list(lines.filter(rows).to_list())}"
                 notes.append(f"Rows: {words} left out, {where}.")
                 filled &= ~rows
-        assert len(first) == len(lines)
         frame, lines = frame.filter(filled), lines.filter(filled)
         empty = [column for column, name in zip(frame.columns, names, strict=True) if not name.strip()]
         frame = frame.drop(column for column in empty if frame[column].is_null().all())

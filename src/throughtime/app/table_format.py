@@ -76,7 +76,7 @@ class TableFormat:
 
     def columns(self, given: Columns) -> Columns:
         """The columns of a later file: those given, else those of training."""
-        if self.layout == "rows":
-            return given
         target, series = given.target or self.targets, given.series or self.series
+        if self.layout == "rows":
+            return replace(given, series=series or None)
         return replace(given, time=given.time or self.time, target=target or None, series=series or None)

@@ -84,8 +84,8 @@ def read_table(
     if path.is_dir():
         if options != ReadOptions():
             raise InputError(
-                f"{path} is a folder of Parquet files, whose cells have types; leave out the options that say how cells "
-                "of text are read"
+                f"{path} is a folder of Parquet files, whose cells have types; leave out the options that say how "
+                "cells of text are read"
             )
         return _sampled(path, wanted if known is None else known.columns(wanted), sample, seed)
     if known is not None:
@@ -100,7 +100,7 @@ def read_table(
         notes.append(
             f"Time: column {columns.time} has offsets from UTC; dates are read, and forecasts written, in UTC."
         )
-    if frame.height < 2:
+    if frame.height < 2 and known is None:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
     return Table(path, frame, columns, [*rows.notes, *notes, *reader.notes], reader.format())
 

@@ -109,6 +109,7 @@ def _long(rows: Rows, wanted: Columns, names: list[str], steps: list[str], *, da
     frame = frame.select(pl.col(names), cells)
     varying = [name for name in names if frame[name].n_unique() > 1] or names[:1]
     series = next(([name] for name in varying if frame[name].n_unique() == frame.height), varying)
+    series = [name for name in wanted.series_columns(rows) if name in names] or series
     frame = frame.select(series + steps).with_columns(rows.lines.alias("(line)"))
     long = frame.unpivot(steps, index=["(line)", *series], variable_name=DATE, value_name=VALUE)
     order = pl.Series(range(len(steps)), dtype=pl.Int64)

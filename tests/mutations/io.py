@@ -38,8 +38,8 @@ MUTATIONS = [
     ),
     Mutation(
         "io/replacement.py",
-        "        except BlockingIOError:\n            return False\n        except OSError:  # a file system",
-        "        except OSError:  # a file system",
+        "            return False\n        except OSError:  # a file system",
+        "            return True\n        except OSError:  # a file system",
         f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
     ),
     Mutation(

@@ -11,7 +11,15 @@ from throughtime.io import checkpoint
 from throughtime.tasks.classification.estimator import SequenceClassifier
 from throughtime.tasks.classification.inputs import plain, restored
 from throughtime.tasks.classification.network import SequenceNetwork, Sizes
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import (
+    check_layers,
+    check_sizes,
+    origin,
+    restore_history,
+    restore_network,
+    restore_notes,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     import os
@@ -58,6 +66,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
         raise ValueError(f"the sizes do not fit the settings and what goes in: {sizes}")
     if config["features"] is not None:
         classifier.n_features_in_ = int(config["features"])
+    check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: SequenceNetwork(sizes, dropout=classifier.dropout), found.tensors)
     classifier.notes_ = restore_notes(found)
     classifier.take(network, encoder, restore_history(found))

@@ -6,7 +6,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from throughtime.io import checkpoint
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import (
+    check_layers,
+    check_sizes,
+    origin,
+    restore_history,
+    restore_network,
+    restore_notes,
+    weights_of,
+)
 from throughtime.tasks.tagging.estimator import SequenceTagger
 from throughtime.tasks.tagging.inputs import WordEncoder
 from throughtime.tasks.tagging.network import Sizes, TaggingNetwork
@@ -45,6 +53,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTagger:
     check_sizes(sizes)
     if sizes != tagger.sizes(encoder):
         raise ValueError(f"the sizes do not fit the settings and the vocabulary: {sizes}")
+    check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: TaggingNetwork(sizes, dropout=tagger.dropout), found.tensors)
     tagger.notes_ = restore_notes(found)
     tagger.take(network, encoder, restore_history(found))

@@ -159,7 +159,7 @@ def load(directory: str | os.PathLike[str]) -> Stream:
         description, weights = found.config["network"], load_arrays(found.weights)
         check_description(description, {name: array.shape for name, array in weights.items()})
         return Stream(description, weights)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{directory}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputError(f"{directory}: does not describe a usable network: {error}") from error

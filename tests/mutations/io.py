@@ -6,6 +6,7 @@ from tests.mutations import Mutation
 
 REPLACEMENT = "io/test_replacement.py"
 THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_readers_see_whole_ones"
+FUZZED = "io/test_fuzzed_directories.py"
 ONNX = "conformance/test_onnx.py"
 RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 
@@ -59,5 +60,35 @@ MUTATIONS = [
         "staged.chmod(stat.S_IMODE(target.stat().st_mode))",
         "pass",
         f"{REPLACEMENT}::test_permissions_of_a_directory_outlive_its_replacement",
+    ),
+    Mutation(
+        "io/description.py",
+        "if described != given:",
+        "if False:",
+        f"{FUZZED}::test_counts_are_those_of_the_weights[runtime-input_size]",
+    ),
+    Mutation(
+        "io/bounded_json.py",
+        "    check_depth(value)\n    return",
+        "    return",
+        f"{FUZZED}::test_a_configuration_that_is_none_is_named[objects]",
+    ),
+    Mutation(
+        "io/bounded_json.py",
+        "if len(values) < len(pairs):",
+        "if False:",
+        f"{FUZZED}::test_a_configuration_that_is_none_is_named[keys]",
+    ),
+    Mutation(
+        "io/open_directory.py",
+        "        if kind:\n",
+        "        if False:\n",
+        f"{FUZZED}::test_only_regular_files_are_opened[a symbolic link-config.json]",
+    ),
+    Mutation(
+        "io/open_directory.py",
+        "file.read(size)",
+        "file.read(2**28)",
+        f"{FUZZED}::test_memory_follows_the_size_of_the_files",
     ),
 ]

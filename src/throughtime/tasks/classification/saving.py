@@ -20,6 +20,7 @@ from throughtime.tasks.saving import (
     restore_notes,
     weights_of,
 )
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -56,11 +57,13 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
         settings["class_weight"] = dict(settings["class_weight"])
     classifier = SequenceClassifier(**settings)
     classifier.check_settings()
+    if len({type(label) for label in config["classes"]}) > 1 or any(label != label for label in config["classes"]):  # noqa: PLR0124 - NaN
+        raise ValueError("the classes are not all of one type")
     classifier.classes_ = np.array(config["classes"])
     if classifier.classes_.ndim != 1 or len(np.unique(classifier.classes_)) != len(config["classes"]) > 1:
         raise ValueError("the classes are not all different")
     encoder = restored(config["encoder"])
-    sizes = Sizes(**config["sizes"])
+    sizes = build(Sizes, config["sizes"])
     check_sizes(sizes)
     if sizes != classifier.sizes(encoder, sizes.members) or sizes.members > _MOST_MEMBERS:
         raise ValueError(f"the sizes do not fit the settings and what goes in: {sizes}")

@@ -18,6 +18,7 @@ from throughtime.tasks.saving import (
 from throughtime.tasks.tagging.estimator import SequenceTagger
 from throughtime.tasks.tagging.inputs import WordEncoder
 from throughtime.tasks.tagging.network import Sizes, TaggingNetwork
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -48,8 +49,8 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTagger:
     tagger.tags_ = [str(tag) for tag in config["tags"]]
     if len(set(tagger.tags_)) != len(tagger.tags_):
         raise ValueError("the tags are not all different")
-    encoder = WordEncoder(**config["encoder"])
-    sizes = Sizes(**config["sizes"])
+    encoder = build(WordEncoder, config["encoder"])
+    sizes = build(Sizes, config["sizes"])
     check_sizes(sizes)
     if sizes != tagger.sizes(encoder):
         raise ValueError(f"the sizes do not fit the settings and the vocabulary: {sizes}")

@@ -11,6 +11,7 @@ from throughtime.tasks.saving import check_layers, origin, restore_history, rest
 from throughtime.tasks.translation.estimator import SequenceTranslator
 from throughtime.tasks.translation.learning import TeacherForcing
 from throughtime.tasks.translation.network import TranslatorNetwork
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -40,7 +41,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     """
     config = found.config
     settings = config["settings"]
-    translator = SequenceTranslator(**settings | {name: make(**settings[name]) for name, make in _VALUES.items()})
+    translator = SequenceTranslator(**settings | {name: build(make, settings[name]) for name, make in _VALUES.items()})
     translator.check_settings()
     translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
     translator.source_.check()

@@ -32,6 +32,9 @@ SCHEMA = 1
 """Version of what stands in a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
+MODEL = "model"
+"""Where a run directory of the command line keeps its model; it is read wherever a model directory is."""
+
 _LARGEST = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62}  # bytes
 _LARGEST_HEADER = 8 * 2**20  # bytes of the names and shapes of all weights, each of which becomes an object
 
@@ -83,7 +86,7 @@ def write(directory: str | os.PathLike[str], contents: Contents, *, overwrite: b
 
 
 def read(directory: str | os.PathLike[str]) -> Contents:
-    """Read a model directory.
+    """Read a model directory, or that of a run of the command line.
 
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
@@ -116,8 +119,11 @@ def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read(directory: str | os.PathLike[str], read_files: Callable[[OpenDirectory], Value]) -> Value:
+    path = Path(directory)
+    if not (path / CONFIG).exists() and (path / MODEL / CONFIG).is_file():
+        path /= MODEL
     try:
-        return read_one_version(Path(directory), read_files)
+        return read_one_version(path, read_files)
     except FileNotFoundError as error:
         missing = f"{HISTORY} is missing" if error.filename == HISTORY else "found none"
         raise InputError(f"{directory}: expected a model directory with {CONFIG} and {WEIGHTS}, {missing}") from error

@@ -105,6 +105,20 @@ def publish(staged: Path, target: Path, check: Callable[[], object]) -> None:
     flush_directory(target.parent)
 
 
+@contextmanager
+def reserved(file: Path) -> Iterator[None]:
+    """Keep a file, which is made where there is none, for one user at a time.
+
+    Raises:
+        BlockingIOError: where somebody else has it.
+        OSError: where it cannot be made.
+    """
+    with file.open("ab") as opened:
+        if fcntl is not None and not _lock(opened.fileno()):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(file))
+        yield
+
+
 def second_name(target: Path) -> Path:
     """Return where the old directory stands while a new one takes its name, where the two cannot be exchanged."""
     return target.with_name(f"{_prefix(target.name)}replaced")

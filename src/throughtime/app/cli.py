@@ -1,8 +1,7 @@
 """The entry of the command line: exit codes and one sentence for every fault.
 
-0: done. 2: something that the user can mend. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or of the
-machine;
-the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
+0: done. 2: something that the user can mend. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or
+of the machine; the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
+from throughtime._readable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def main() -> None:
             raise
         code, sentence = _fault(error)
         if sentence:
-            sys.stderr.write(f"throughtime: {' '.join(sentence.split())}\n")
+            sys.stderr.write(f"throughtime: {readable(' '.join(sentence.split()))}\n")
         sys.exit(code)
 
 

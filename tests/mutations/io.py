@@ -91,4 +91,10 @@ MUTATIONS = [
         "file.read(2**28)",
         f"{FUZZED}::test_memory_follows_the_size_of_the_files",
     ),
+    Mutation(
+        "io/directory.py",
+        "        path /= MODEL\n",
+        "        pass\n",
+        "app/test_places.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
+    ),
 ]

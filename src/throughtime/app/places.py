@@ -72,9 +72,7 @@ class Place:
                 f"--out: {self.path} is not the directory of a former run and stays; name another one"
             ) from error
         if extra:
-            raise InputError(
-                f"--out: {extra} in {self.path} is not of the run; move it first, or name another directory"
-            )
+            raise InputError(f"--out: {self.path} holds {extra}, which the run has not written; move it first")
 
     @contextmanager
     def building(self) -> Iterator[Path]:

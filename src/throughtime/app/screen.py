@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -18,8 +18,6 @@ from throughtime.training._bar import duration, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.console import RenderableType
 
     from throughtime import training
     from throughtime.tasks.evaluation import Evaluation
@@ -46,7 +44,9 @@ class Screen:
 
     def table(self, table: Table) -> None:
         """Print a table of the result, its cells as they are: no names of styles in brackets."""
+        table.title = None if table.title is None else _as_text(table.title)
         for column in table.columns:
+            column.header = _as_text(column.header)
             column._cells = [_as_text(cell) for cell in column.cells]  # noqa: SLF001 - there is no other way
         self._out.print(table)
 
@@ -96,7 +96,7 @@ class Screen:
         self.table(table)
 
 
-def _as_text(cell: RenderableType) -> RenderableType:
+def _as_text(cell: Any) -> Any:
     """A cell without styles that its own text asks for, and in one line."""
     if isinstance(cell, Text):
         return Text(readable_line(cell.plain), style=cell.style)

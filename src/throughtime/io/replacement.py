@@ -107,16 +107,20 @@ def publish(staged: Path, target: Path, check: Callable[[], object]) -> None:
 
 @contextmanager
 def reserved(file: Path) -> Iterator[None]:
-    """Keep a file, which is made where there is none, for one user at a time.
+    """Keep a file for one user at a time. It is made where there is none, and removed again where it stays empty.
 
     Raises:
         BlockingIOError: where somebody else has it.
         OSError: where it cannot be made.
     """
     with file.open("ab") as opened:
-        if fcntl is not None and not _lock(opened.fileno()):
+        if fcntl is not None and not (_lock(opened.fileno()) and _is_at(opened.fileno(), file)):
             raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(file))
-        yield
+        try:
+            yield
+        finally:
+            if os.fstat(opened.fileno()).st_size == 0:
+                file.unlink(missing_ok=True)
 
 
 def second_name(target: Path) -> Path:

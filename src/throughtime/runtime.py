@@ -18,6 +18,7 @@ import numpy as np
 from throughtime import _kernels
 from throughtime._errors import InputError
 from throughtime.io import directory as directories
+from throughtime.io.description import check_description
 
 if TYPE_CHECKING:
     import os
@@ -155,6 +156,10 @@ def load(directory: str | os.PathLike[str]) -> Stream:
             f"{directory}: expected a network written by throughtime.save, got a model for {found.config.get('task')!r}"
         )
     try:
-        return Stream(found.config["network"], load_arrays(found.weights))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        description, weights = found.config["network"], load_arrays(found.weights)
+        check_description(description, {name: array.shape for name, array in weights.items()})
+        return Stream(description, weights)
+    except InputError as error:
+        raise InputError(f"{directory}: {error}") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputError(f"{directory}: does not describe a usable network: {error}") from error

@@ -81,4 +81,10 @@ MUTATIONS = [
     ),
     Mutation("_extras.py", "if norm is None or norm.gain_state is None", "if True", f"{OPTIONS}::{NORMALIZED}[LSTM]"),
     Mutation("_extras.py", "rand_like(new) < prob", "rand_like(new) > prob", f"{OPTIONS}::{ZONEOUT}[GRU]"),
+    Mutation(
+        "_errors.py",
+        "return readable(super().__str__())",
+        "return super().__str__()",
+        "app/test_readable.py::test_what_commands_a_terminal_is_written_out_everywhere[\\x7f]",
+    ),
 ]

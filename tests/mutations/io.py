@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
+REPLACEMENT = "io/test_replacement.py"
+THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_readers_see_whole_ones"
+FUZZED = "io/test_fuzzed_directories.py"
 ONNX = "conformance/test_onnx.py"
 RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 
@@ -16,4 +19,82 @@ MUTATIONS = [
     ),
     Mutation("io/onnx.py", "int(layer.reset_after)", "1", f"{ONNX}::{RUNTIME}[GRU-reset_after=False-plain]"),
     Mutation("io/onnx.py", '"Where", empty, b, e', '"Where", empty, e, b', f"{ONNX}::{RUNTIME}[LSTM-plain]"),
+    Mutation(
+        "io/directory.py",
+        """if claimed != _sum(config):""",
+        """if False:""",
+        f"{REPLACEMENT}::test_what_a_foreign_directory_holds_is_never_replaced",
+    ),
+    Mutation(
+        "io/directory.py",
+        "if name not in _LARGEST]",
+        "if False]",
+        f"{REPLACEMENT}::test_files_that_a_user_put_into_a_model_directory_are_named_and_stay[notes.txt]",
+    ),
+    Mutation(
+        "io/replacement.py",
+        "Path(os.path.realpath(path))",
+        "Path(os.path.abspath(path))",
+        f"{REPLACEMENT}::test_a_link_to_a_model_is_followed_and_stays",
+    ),
+    Mutation(
+        "io/replacement.py",
+        "            return False\n        except OSError:  # a file system",
+        "            return True\n        except OSError:  # a file system",
+        f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
+    ),
+    Mutation(
+        "io/replacement.py",
+        "_remove_abandoned(above, target.name)",
+        "pass",
+        f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
+    ),
+    Mutation(
+        "io/replacement.py",
+        "            _exchange(staged, target)",
+        "            remove(target)\n            os.rename(staged, target)",
+        f"{REPLACEMENT}::{THREADS}[in one step]",
+    ),
+    Mutation(
+        "io/replacement.py",
+        "staged.chmod(stat.S_IMODE(target.stat().st_mode))",
+        "pass",
+        f"{REPLACEMENT}::test_permissions_of_a_directory_outlive_its_replacement",
+    ),
+    Mutation(
+        "io/description.py",
+        "if described != given:",
+        "if False:",
+        f"{FUZZED}::test_counts_are_those_of_the_weights[runtime-input_size]",
+    ),
+    Mutation(
+        "io/bounded_json.py",
+        "    check_depth(value)\n    return",
+        "    return",
+        f"{FUZZED}::test_a_configuration_that_is_none_is_named[objects]",
+    ),
+    Mutation(
+        "io/bounded_json.py",
+        "if len(values) < len(pairs):",
+        "if False:",
+        f"{FUZZED}::test_a_configuration_that_is_none_is_named[keys]",
+    ),
+    Mutation(
+        "io/open_directory.py",
+        "        if kind:\n",
+        "        if False:\n",
+        f"{FUZZED}::test_only_regular_files_are_opened[a symbolic link-config.json]",
+    ),
+    Mutation(
+        "io/open_directory.py",
+        "file.read(size)",
+        "file.read(2**28)",
+        f"{FUZZED}::test_memory_follows_the_size_of_the_files",
+    ),
+    Mutation(
+        "io/directory.py",
+        "        path /= MODEL\n",
+        "        pass\n",
+        "app/test_places.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
+    ),
 ]

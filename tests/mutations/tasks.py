@@ -79,4 +79,16 @@ MUTATIONS = [
         "before <= 1",
         "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
     ),
+    Mutation(
+        "tasks/typed.py",
+        "    if not _is_of(hint, value):",
+        "    if False:",
+        "tasks/test_hostile_models.py::test_a_value_of_another_type_is_refused",
+    ),
+    Mutation(
+        "tasks/saving.py",
+        "if num_layers > len(tensors):",
+        "if False:",
+        "tasks/test_hostile_models.py::test_more_layers_than_weights_are_refused_at_once",
+    ),
 ]

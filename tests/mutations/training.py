@@ -47,4 +47,10 @@ MUTATIONS = [
         "except OSError as error",
         "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
     ),
+    Mutation(
+        "training/_keeper.py",
+        "check_optimizer(training.optimizer, whole",
+        "len(whole",
+        "io/test_fuzzed_directories.py::test_a_changed_configuration_is_one_error_or_a_model_at_once[checkpoint-200]",
+    ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +12,11 @@ from safetensors.torch import load_file, save_file
 
 import throughtime as tt
 from throughtime import InputError
+from throughtime.data.covariates import Feature
+from throughtime.data.frequency import Frequency
 from throughtime.io import checkpoint
 from throughtime.tasks.translation import SubwordSettings
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +94,32 @@ def test_a_hostile_translator_is_one_clear_error(
     translator.save(tmp_path / "model")
     with pytest.raises(InputError, match="model"):
         tt.load(tampered(tmp_path / "model", change))
+
+
+def test_more_layers_than_weights_are_refused_at_once(translator: tt.SequenceTranslator, tmp_path: Path) -> None:
+    translator.save(tmp_path / "model")
+    started = time.process_time()
+    with pytest.raises(InputError, match=r"num_layers: 30000 layers cannot have \d+ weights"):
+        tt.load(tampered(tmp_path / "model", lambda c, _: c["settings"].update(num_layers=30_000)))
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"unit": "D", "count": True}, "count: expected int, got 'True'"),
+        ({"unit": "D", "count": 1.0}, "count: expected int"),
+        ({"unit": None}, "unit: expected str"),
+        ({"unit": ["D"]}, "unit: expected str"),
+        ([], "expected names and values"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(values: Any, reason: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=reason):
+        build(Frequency, values)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), "1", None, True, [1.0]])
+def test_a_number_that_is_not_finite_is_refused(number: Any) -> None:
+    with pytest.raises(ValueError, match="mean: expected float"):
+        build(Feature, {"name": "price", "role": "past", "mean": number})

@@ -19,6 +19,7 @@ import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
 from throughtime.io import checkpoint
+from throughtime.io.replacement import second_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +167,7 @@ def test_a_directory_of_another_schema_says_so(saved: Path) -> None:
 
 
 def test_a_replacement_that_was_cut_short_loses_nothing(fitted: tt.Forecaster, saved: Path) -> None:
-    os.replace(saved, saved.with_name(f".{saved.name}.old"))  # what a kill between the two renames leaves
+    os.replace(saved, second_name(saved))  # what a kill between the two renames leaves
     pd.testing.assert_frame_equal(tt.load(saved).predict(), fitted.predict(), check_exact=True)
 
 
@@ -184,7 +185,7 @@ while True:
 def test_what_a_killed_replacement_has_left_of_the_old_model_is_in_nobodys_way(
     fitted: tt.Forecaster, saved: Path
 ) -> None:
-    left = saved.with_name(f".{saved.name}.old")
+    left = second_name(saved)
     left.mkdir()
     shutil.copy(saved / "config.json", left)
     fitted.save(saved, overwrite=True)

@@ -89,10 +89,10 @@ def train(order: Order) -> int:
             (directory / "predictions.csv").write_text(
                 _predictions(classifier, unseen, order.test or order.data), encoding="utf-8"
             )
-            paths = {name: str(order.place.path / f) for name, f in _FILES.items()}
-            result = {"task": "classify", **paths, **scores(evaluation), "trained_on": len(known.X)}
+            result = {"task": "classify", **_FILES, **scores(evaluation), "trained_on": len(known.X)}
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "classify", result)
+    result = order.place.located(result)
     if evaluation is None:
         screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
         return learn.INTERRUPTED

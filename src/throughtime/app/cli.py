@@ -1,16 +1,25 @@
 """The entry of the command line: exit codes and one sentence for every fault.
 
-0: done. 2: something that the user can mend. 130: Ctrl-C. 1: anything else, which is a fault of ours or of the machine;
-the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
+0: done. 2: something that the user can mend. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or
+of the machine; the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Any
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
+from throughtime._readable import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE = 0.5  # seconds within which signals count as one: supervisors send them to a process and to its group
 
 
 class Stopped(Exception):
@@ -20,16 +29,49 @@ class Stopped(Exception):
 def main() -> None:
     """Run the command line and end the process."""
     try:
-        from throughtime.app.commands import app
+        with _ended_by_signals():
+            from throughtime.app.commands import app
 
-        sys.exit(app(prog_name="throughtime", standalone_mode=False))
+            sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:
         if isinstance(error, SystemExit) or os.environ.get("THROUGHTIME_DEBUG"):
             raise
         code, sentence = _fault(error)
         if sentence:
-            sys.stderr.write(f"throughtime: {' '.join(sentence.split())}\n")
+            sys.stderr.write(f"throughtime: {readable(' '.join(sentence.split()))}\n")
         sys.exit(code)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End as Ctrl-C does at SIGTERM and SIGHUP too, unless they are ignored, as under nohup.
+
+    Only the first one interrupts: what follows is that the best model so far is saved. The second one is answered by a
+    line, and the third one gives that up too.
+    """
+    received: list[float] = []
+
+    def interrupt(*_: object) -> None:
+        now = time.monotonic()
+        is_repeated = bool(received) and now - received[-1] < _AT_ONCE
+        if is_repeated:
+            return
+        received.append(now)
+        if len(received) == 2:
+            os.write(2, b"throughtime: what there is is being saved; once more, and it is given up\n")
+        else:
+            raise KeyboardInterrupt
+
+    former = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            former[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _fault(error: BaseException) -> tuple[int, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 import throughtime
 from throughtime._errors import InputError
+from throughtime.app.learn import print_json
+from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,5 +34,7 @@ def export(model: Path, file: Path, *, as_json: bool) -> None:
         )
     throughtime.export(found, file, overwrite=True)
     result = {"model": str(model), "format": "onnx", "file": str(file), "bytes": file.stat().st_size}
-    text = json.dumps(result) if as_json else f"Written: {file} ({result['bytes']:,} bytes)"
-    sys.stdout.write(text + "\n")
+    if as_json:
+        print_json(result)
+    else:
+        Screen().show(f"Written: {file} ({result['bytes']:,} bytes)")

@@ -50,8 +50,9 @@ def forecast(
         if backtest is not None:
             run = report.Run(forecaster, backtest, table, settings=forecaster.get_params(), command=command())
             (directory / "report.html").write_text(report.page(run), encoding="utf-8")
-            result = _result(place.path, table, forecaster, backtest, time.monotonic() - started)
+            result = _result(table, forecaster, backtest, time.monotonic() - started)
         describe(directory, table, forecaster, result)
+    result = place.located(result)
     if backtest is None:
         screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
         return INTERRUPTED
@@ -128,12 +129,12 @@ def with_place(sentence: str, table: Table, forecaster: Forecaster) -> str:
     return as_option(sentence) if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 
-def _result(path: Path, table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
+def _result(table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
     scores = {name: plain(backtest.scores[name]) for name in _JSON_METHODS}
     return {
-        "model": str(path / "model"),
-        "forecast": str(path / table.forecast),
-        "report": str(path / "report.html"),
+        "model": "model",
+        "forecast": table.forecast,
+        "report": "report.html",
         "series": len(forecaster.series_) if table.source is None else len(table.source),
         "horizon": forecaster.horizon,
         "backtest": {"windows": backtest.windows, **scores},

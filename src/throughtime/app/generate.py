@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
+from throughtime.app.learn import print_json
 from throughtime.app.screen import Screen
 from throughtime.data.midi import write_midi
 from throughtime.data.stream import UNITS
@@ -70,9 +70,9 @@ def generate(model: Path, wish: Wish, out: Path, *, as_json: bool) -> None:
         Screen().say(f"Written: {out}")
     if as_json:
         found = {"out": str(out)} if str(out) != _STDOUT else {"generated": made}
-        sys.stdout.write(json.dumps({"model": str(model), **found}, ensure_ascii=False) + "\n")
+        print_json({"model": str(model), **found})
     elif str(out) == _STDOUT:
-        sys.stdout.write(json.dumps(made) + "\n")
+        Screen().write(json.dumps(made) + "\n")
 
 
 def write(out: Path, made: Any, *, given: int = 0) -> None:
@@ -105,10 +105,9 @@ def _check_kind(out: Path, *, music: bool) -> None:
 
 
 def _show(pieces: Iterator[str]) -> None:
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    screen = Screen()
+    for piece in itertools.chain(pieces, ["\n"]):
+        screen.write(piece)
 
 
 def _notes(prompt: str) -> list[list[int]]:

@@ -56,9 +56,10 @@ def train(order: Order) -> int:
             page = report.generator_page(generator, scores, [note, *generator.notes_], learn.source(order), file)
             (directory / "report.html").write_text(page, encoding="utf-8")
             files = {"model": "model", "sample": file, "report": "report.html"}
-            result = {"task": "generate", **{name: str(order.place.path / f) for name, f in files.items()}}
+            result = {"task": "generate", **files}
             result |= {"unit": generator.unit_, "test": _known(scores), "seconds": round(time.monotonic() - started, 2)}
         learn.describe(directory, order, "generate", result)
+    result = order.place.located(result)
     if scores is None:
         screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
         return learn.INTERRUPTED

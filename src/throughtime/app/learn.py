@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime import __version__
 from throughtime._errors import InputError
+from throughtime._readable import readable_json
 from throughtime.app.places import RUN
 from throughtime.app.report.learned import Source
 
@@ -97,7 +98,7 @@ def command() -> str:
 
 def print_json(result: dict[str, Any]) -> None:
     """The result as one object in one line."""
-    sys.stdout.write(json.dumps(plain(result), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(readable_json(json.dumps(plain(result), ensure_ascii=False, allow_nan=False)) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -128,7 +129,7 @@ def deliver(job: Job, text: str, screen: Screen, name: str, rows: list[Any], siz
     if job.as_json:
         print_json({"model": str(job.model), **size, name: rows if to_screen else str(job.out)})
     elif to_screen:
-        sys.stdout.write(text)
+        screen.write(text)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
-import shutil
-import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
+from throughtime.io import bounded_json, replacement
+from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN = "run.json"
-"""The file that tells a run's directory from any other: how the run was made, and what came of it."""
+"""The file that tells a run's directory from any other: how the run was made, what came of it, and its files."""
+
+_LARGEST = 16 * 2**20  # bytes of it
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_FILES = ("model", "forecast", "report", "predictions", "translations", "sample")
+
+
+class _Taken(Exception):
+    """A default name that somebody else has taken meanwhile."""
 
 
 @dataclass
@@ -25,12 +35,14 @@ class Place:
     """The directory of a run.
 
     Attributes:
-        path: where it will stand.
+        path: where it will stand; where it stands, once it is published.
         overwrite: whether a former run may be replaced.
+        default: the name that `path` was made from, where the user gave none; the next free one is taken in the end.
     """
 
     path: Path
     overwrite: bool = False
+    default: Path | None = None
 
     @classmethod
     def chosen(cls, out: Path | None, data: Path, *, overwrite: bool = False) -> Place:
@@ -40,48 +52,131 @@ class Place:
             InputError: for one that exists, unless it is a former run's and may be overwritten.
         """
         if out is None:
-            return cls(_fresh(Path(f"throughtime-{data.name.split('.', 1)[0]}")))
+            name = Path(f"throughtime-{data.name.split('.', 1)[0]}")
+            return cls(_fresh(name), default=name)
         place = cls(out, overwrite)
         place.check()
         return place
 
     def check(self) -> None:
         """Refuse a directory that may not be replaced."""
-        if not os.path.lexists(self.path):
+        target = replacement.resolve(self.path)
+        if not os.path.lexists(target):
             return
         if not self.overwrite:
             raise InputError(f"--out: {self.path} exists; name another directory, or replace it with --overwrite")
-        if self.path.is_symlink() or not (self.path / RUN).is_file():
-            raise InputError(f"--out: {self.path} is not the directory of a former run and stays; name another one")
+        try:
+            extra = read_one_version(target, _extra_file)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"--out: {self.path} is not the directory of a former run and stays; name another one"
+            ) from error
+        if extra:
+            raise InputError(f"--out: {self.path} holds {extra}, which the run has not written; move it first")
 
     @contextmanager
     def building(self) -> Iterator[Path]:
         """A directory to write into, which takes its place in the end if nothing goes wrong."""
-        target = self.path.absolute()
-        above = next(parent for parent in target.parents if os.path.lexists(parent))
-        try:
-            work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=above))
-        except OSError as error:
-            raise InputError(f"--out: {self.path} cannot be written: {error.strerror}") from error
-        try:
-            work.chmod(0o777 & ~_umask())
-            yield work
-            self._publish(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        target = replacement.resolve(self.path)
+        with ExitStack() as stack:
+            try:
+                work = stack.enter_context(replacement.staging(target))
+            except OSError as error:
+                raise self._failure(error) from error
+            try:
+                yield work
+            except OSError as error:
+                raise self._failure(error) if error.errno in _FULL else error from error
+            try:
+                _list_files(work)
+                self._publish(work)
+            except OSError as error:
+                raise self._failure(error) from error
 
-    def _publish(self, work: Path, target: Path) -> None:
-        self.check()
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():
-                with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as former:
-                    target.rename(Path(former) / "former")
-                    work.rename(target)
+    @contextmanager
+    def file_next_to_it(self, ending: str) -> Iterator[Path]:
+        """A file for the time of the run, which no other run uses meanwhile; a run that was killed has left it.
+
+        Raises:
+            InputError: where another run that is under way uses it and the user named the directory.
+        """
+        candidates = [self.path] if self.default is None else _names(self.default)
+        for path in candidates:
+            file = path.with_name(path.name + ending)
+            if self.default is not None and os.path.lexists(path):
+                continue
+            try:
+                with replacement.reserved(file):
+                    self.path = path
+                    yield file
+                    return
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise self._failure(error) from error
+        raise InputError(f"--out: another run writes to {self.path} right now; wait for it, or name another directory")
+
+    def located(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result of a run, whose files are named from where the user stands rather than from the directory."""
+        return {name: str(self.path / value) if name in _FILES else value for name, value in result.items()}
+
+    def _publish(self, work: Path) -> None:
+        while True:
+            try:
+                replacement.publish(work, replacement.resolve(self.path), self._check_at_the_end)
+            except _Taken:
+                assert self.default is not None
+                self.path = _fresh(self.default)
             else:
-                work.rename(target)
-        except OSError as error:
-            raise InputError(f"--out: {self.path} cannot be written: {error.strerror}") from error
+                return
+
+    def _check_at_the_end(self) -> None:
+        if self.default is not None:
+            raise _Taken
+        self.check()
+
+    def _failure(self, error: OSError) -> InputError:
+        return InputError(f"--out: {self.path} cannot be written: {error.strerror or error}")
+
+
+def _list_files(work: Path) -> None:
+    """Write everything to disk, and the names of all files into the one that describes the run."""
+    files = _files_in(work)
+    run = json.loads((work / RUN).read_text(encoding="utf-8"))
+    (work / RUN).write_text(json.dumps({**run, "files": files}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in files:
+        with (work / name).open("rb") as file:
+            os.fsync(file.fileno())
+    replacement.flush_directory(work)
+
+
+def _files_in(directory: Path) -> list[str]:
+    """The names of all files and links below a directory."""
+    return sorted(
+        str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()
+    )
+
+
+def _extra_file(directory: OpenDirectory) -> str:
+    """A file that is not of a run, or ''.
+
+    Raises:
+        OSError: where there is no run.
+        ValueError: likewise.
+        TypeError: likewise.
+    """
+    run = _read_run(directory)
+    if not isinstance(run.get("throughtime"), str) or not isinstance(run.get("files"), list):
+        raise TypeError("it does not describe a run")
+    return next((name for name in _files_in(directory.path) if name not in run["files"]), "")
+
+
+def _read_run(directory: OpenDirectory) -> dict[str, Any]:
+    with directory.open(RUN, largest=_LARGEST) as file:
+        run = bounded_json.parse(read_whole(file, directory.path / RUN))
+    if not isinstance(run, dict):
+        raise TypeError("it does not describe a run")
+    return run
 
 
 def model_directory(path: Path) -> Path:
@@ -90,7 +185,7 @@ def model_directory(path: Path) -> Path:
     Raises:
         InputError: where there is no directory.
     """
-    if not path.is_dir():
+    if not any(name.is_dir() for name in replacement.names(path)):
         what = "is no directory" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}: expected the directory of a run, or its model/")
     return path / "model" if (path / RUN).is_file() else path
@@ -120,22 +215,17 @@ def check_free(out: Path | None, *, overwrite: bool, screen: bool = True) -> Non
 def read_run(model: Path) -> dict[str, object]:
     """How the run was made that a model belongs to; empty where that is not known."""
     try:
-        run = json.loads((model.parent / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_one_version(model.resolve().parent, _read_run)
+    except (OSError, ValueError, TypeError):
         return {}
-    return run if isinstance(run, dict) else {}
 
 
 def _fresh(wanted: Path) -> Path:
     """The name itself if it is free, else the first free one of -2, -3 and so on."""
-    path, number = wanted, 1
-    while os.path.lexists(path):
-        number += 1
-        path = wanted.with_name(f"{wanted.name}-{number}")
-    return path
+    return next(path for path in _names(wanted) if not os.path.lexists(path))
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _names(wanted: Path) -> Iterator[Path]:
+    yield wanted
+    for number in itertools.count(2):
+        yield wanted.with_name(f"{wanted.name}-{number}")

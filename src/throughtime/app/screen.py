@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from throughtime._readable import readable, readable_line
 from throughtime.app.scores import MEASURES, best, label, written
 from throughtime.training._bar import duration, progress_bar
 
@@ -34,15 +36,24 @@ class Screen:
     def say(self, *notes: str) -> None:
         """Tell something beside the result."""
         for note in notes:
-            self._errors.print(note, style="dim", markup=False)
+            self._errors.print(readable_line(note), style="dim", markup=False)
 
     def show(self, text: str, *, style: str = "") -> None:
         """Print a line of the result."""
-        self._out.print(text, style=style, markup=False)
+        self._out.print(readable(text), style=style, markup=False)
 
     def table(self, table: Table) -> None:
-        """Print a table of the result."""
+        """Print a table of the result, its cells as they are: no names of styles in brackets."""
+        table.title = None if table.title is None else _as_text(table.title)
+        for column in table.columns:
+            column.header = _as_text(column.header)
+            column._cells = [_as_text(cell) for cell in column.cells]  # noqa: SLF001 - there is no other way
         self._out.print(table)
+
+    def write(self, text: str) -> None:
+        """Write the content of a file to stdout: as it is, unless a person looks at it."""
+        sys.stdout.write(readable(text) if sys.stdout.isatty() else text)
+        sys.stdout.flush()
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[training.Progress], None]]:
@@ -83,3 +94,10 @@ class Screen:
             cells = [Text(f"{100 * value:.1f} %") for value in values]
             table.add_row(Text(str(evaluation.classes[i])), *cells, Text(str(counts[i])))
         self.table(table)
+
+
+def _as_text(cell: Any) -> Any:
+    """A cell without styles that its own text asks for, and in one line."""
+    if isinstance(cell, Text):
+        return Text(readable_line(cell.plain), style=cell.style)
+    return Text(readable_line(cell)) if isinstance(cell, str) else cell

@@ -56,10 +56,10 @@ def train(order: Order) -> int:
             page = report.tagger_page(tagger, *unseen, evaluation, [note, *tagger.notes_], learn.source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "predictions.conll").write_text(_conll(unseen[0], tagger.predict(unseen[0])), encoding="utf-8")
-            paths = {name: str(order.place.path / f) for name, f in _FILES.items()}
-            result = {"task": "tag", **paths, **scores(evaluation), "trained_on": len(sentences)}
+            result = {"task": "tag", **_FILES, **scores(evaluation), "trained_on": len(sentences)}
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "tag", result)
+    result = order.place.located(result)
     if evaluation is None:
         screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
         return learn.INTERRUPTED

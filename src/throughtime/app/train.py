@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from throughtime._errors import InputError
-from throughtime.io.directory import CONFIG
+from throughtime.io.directory import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,11 +88,12 @@ def module_of(task: str) -> Any:
 
 
 def task_of(model: Path) -> str:
-    """The task that a model directory says it is for; '' where it says none, of which whoever loads it complains."""
-    try:
-        task = json.loads((model / CONFIG).read_text(encoding="utf-8"))["task"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""
+    """The task that a model directory says it is for.
+
+    Raises:
+        InputError: for a directory that is no model's, or is damaged.
+    """
+    task = read_config(model).get("task")
     return task if isinstance(task, str) else ""
 
 
@@ -103,10 +104,6 @@ def trained(model: Path) -> tuple[str, Any]:
         InputError: for a directory that is no model's, and for a model of something else, as a layer.
     """
     task = task_of(model)
-    if not task:
-        from throughtime import load  # with torch, which comes after what needs none
-
-        load(model)  # which says what is wrong
     if task not in TASKS:
         raise InputError(f"{model}: expected a model for one of {', '.join(TASKS)}, got {task or 'none'!r}")
     return task, module_of(task)

@@ -57,10 +57,11 @@ def train(order: Order) -> int:
             (directory / "translations.csv").write_text(
                 learn.csv_text(["source", "reference", "translation"], [list(row) for row in rows]), encoding="utf-8"
             )
-            result = {"task": "translate", **{name: str(order.place.path / f) for name, f in _FILES.items()}}
+            result = {"task": "translate", **_FILES}
             result |= {"pairs": len(known[0]), "test": {"pairs": len(rows), "bleu": bleu}}
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "translate", result)
+    result = order.place.located(result)
     if not result:
         screen.say(f"Interrupted: the best model so far is in {order.place.path}.")
         return learn.INTERRUPTED

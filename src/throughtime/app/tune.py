@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,9 @@ def run(table: Table, forecaster: Forecaster, search: Search, place: Place, *, a
     started, screen = time.monotonic(), Screen()
     screen.say(*table.notes)
     check_data(table, forecaster)
-    storage = search.storage or place.path.with_name(f"{place.path.name}.trials.db")
-    with place.building() as directory:
+    with ExitStack() as stack:
+        storage = search.storage or stack.enter_context(place.file_next_to_it(".trials.db"))
+        directory = stack.enter_context(place.building())
         found = _search(table, forecaster, search, storage, screen)
         found.forecaster.table_format_ = table.format.to_json()
         found.forecaster.save(directory / "model")
@@ -72,10 +74,11 @@ def run(table: Table, forecaster: Forecaster, search: Search, place: Place, *, a
         shown = {**forecaster.get_params(), **_chosen(found)}
         page = report.Run(found.forecaster, found.later[found.kept], table, settings=shown, command=command())
         (directory / "report.html").write_text(report.page(page), encoding="utf-8")
-        result = {**_result(found, place.path, table), "seconds": round(time.monotonic() - started, 2)}
+        result = {**_result(found, table), "seconds": round(time.monotonic() - started, 2)}
         describe(directory, table, forecaster, result)
         if search.storage is None:
             os.replace(storage, directory / "trials.db")
+    result = place.located(result)
     if as_json:
         print_json(result)
         return
@@ -128,12 +131,12 @@ def _chosen(found: Tuning) -> dict[str, Any]:
     return found.best.settings if found.kept == "best" else found.trials[0].settings
 
 
-def _result(found: Tuning, path: Path, table: Table) -> dict[str, Any]:
+def _result(found: Tuning, table: Table) -> dict[str, Any]:
     later = {name: plain(each.scores[_OURS]) for name, each in found.later.items()}
     return {
-        "model": str(path / "model"),
-        "forecast": str(path / table.forecast),
-        "report": str(path / "report.html"),
+        "model": "model",
+        "forecast": table.forecast,
+        "report": "report.html",
         "trials": [_row(trial) for trial in found.trials],
         "best": _row(found.best),
         "windows": found.windows,

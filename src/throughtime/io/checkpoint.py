@@ -55,5 +55,5 @@ def read(directory: str | os.PathLike[str]) -> Checkpoint:
     found = directories.read(directory)
     try:
         return Checkpoint(found.config, load_tensors(found.weights), found.history.decode())
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

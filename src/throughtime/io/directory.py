@@ -1,8 +1,8 @@
 """Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
 
-Writing is atomic: everything is written and flushed to disk in a sibling directory, which then takes the name. Where
-a directory is replaced, the old one keeps a second name until the new one stands, and is found there if the machine
-stopped in between. Reading trusts nobody: `config.json` holds size and sha256 of the other files and of itself.
+Writing replaces a whole directory in one step (`replacement.py`); only a directory that was written here is replaced:
+its `config.json` holds a checksum of itself in our spelling, and nothing else stands next to its files. Reading trusts
+nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files and of itself.
 
 Here they are bytes; `checkpoint.py` makes tensors of them, `throughtime.runtime` arrays.
 """
@@ -12,20 +12,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.io import bounded_json, replacement
+from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
 
 SCHEMA = 1
 """Version of what stands in a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
-_LARGEST_CONFIG = 256 * 2**20  # bytes; what is longer is cut, and so refused
+MODEL = "model"
+"""Where a run directory of the command line keeps its model; it is read wherever a model directory is."""
+
+_LARGEST = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62}  # bytes
+_LARGEST_HEADER = 8 * 2**20  # bytes of the names and shapes of all weights, each of which becomes an object
 
 
 @dataclass(frozen=True)
@@ -44,49 +55,105 @@ class Contents:
 
 
 def write(directory: str | os.PathLike[str], contents: Contents, *, overwrite: bool = False) -> None:
-    """Write a model directory, all of it or nothing.
+    """Write a model directory, all of it or nothing. The last one to write leaves its model, whole.
 
     Raises:
-        InputError: where something of that name exists (with `overwrite`: that is no model directory), or the place
-            cannot be written.
+        InputError: where something of that name exists (with `overwrite`: anything but a model directory and its own
+            files), or the place cannot be written.
     """
-    target = Path(directory)
-    _restore_old(target)
-    if os.path.lexists(target) and not (overwrite and _is_model(target)):
-        advice = "choose another name" + (" (overwrite replaces model directories only)" if overwrite else "")
-        raise InputError(f"{target} exists already; {advice}")
-    fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
+    files = _files(contents)
+    for name, content in files.items():
+        if len(content) > _LARGEST[name]:
+            raise InputError(f"{directory}: {name} would have {len(content):,} bytes, at most {_LARGEST[name]:,} fit")
+    _check_header(Path(directory) / WEIGHTS, contents.weights)
+    target = replacement.resolve(directory)
+
+    def check() -> None:
+        reason = _reason_to_keep(target) if overwrite else "choose another name"
+        if os.path.lexists(target) and reason:
+            raise InputError(f"{directory} exists already; {reason}")
+
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        for name, content in _files(contents).items():
-            _write_durably(fresh / name, content)
-        _flush_directory(fresh)
-        if target.exists():
-            shutil.rmtree(_old(target), ignore_errors=True)  # what a replacement that was cut short has left of it
-            os.replace(target, _old(target))
-        os.replace(fresh, target)
-        _flush_directory(target.parent)
+        replacement.restore(target)
+        check()
+        with replacement.staging(target) as staged:
+            for name, content in files.items():
+                _write_durably(staged / name, content)
+            replacement.flush_directory(staged)
+            replacement.publish(staged, target, check)
     except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(_old(target), ignore_errors=True)
+        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from error
 
 
 def read(directory: str | os.PathLike[str]) -> Contents:
-    """Read a model directory.
+    """Read a model directory, or that of a run of the command line.
 
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
     """
-    target = Path(directory)
-    _restore_old(target)
-    if not _is_model(target):
-        raise InputError(f"{target}: expected a model directory with {CONFIG} and {WEIGHTS}, found none")
-    config = _read_config(target)
-    weights, history = (_read_checked(target / name, config) for name in (WEIGHTS, HISTORY))
-    return Contents(config, weights, history)
+
+    def read_files(opened: OpenDirectory) -> Contents:
+        with ExitStack() as stack:
+            # All are opened before one is read: then they stay, whoever replaces the directory.
+            files = {name: stack.enter_context(_open(opened, name)) for name in (CONFIG, WEIGHTS, HISTORY)}
+            config = _parse_config(opened.path / CONFIG, read_whole(files[CONFIG], opened.path / CONFIG))
+            weights, history = (_read_checked(opened.path / name, files[name], config) for name in (WEIGHTS, HISTORY))
+        _check_header(opened.path / WEIGHTS, weights)
+        return Contents(config, weights, history)
+
+    return _read(directory, read_files)
+
+
+def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the configuration of a model directory alone.
+
+    Raises:
+        InputError: as `read`.
+    """
+
+    def read_file(opened: OpenDirectory) -> dict[str, Any]:
+        with _open(opened, CONFIG) as file:
+            return _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG))
+
+    return _read(directory, read_file)
+
+
+def _read(directory: str | os.PathLike[str], read_files: Callable[[OpenDirectory], Value]) -> Value:
+    path = Path(directory)
+    if not (path / CONFIG).exists() and (path / MODEL / CONFIG).is_file():
+        path /= MODEL
+    try:
+        return read_one_version(path, read_files)
+    except FileNotFoundError as error:
+        missing = f"{HISTORY} is missing" if error.filename == HISTORY else "found none"
+        raise InputError(f"{directory}: expected a model directory with {CONFIG} and {WEIGHTS}, {missing}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{directory}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _open(directory: OpenDirectory, name: str) -> BinaryIO:
+    return directory.open(name, largest=_LARGEST[name])
+
+
+def _reason_to_keep(target: Path) -> str:
+    """Return why a directory may not be replaced, or '' for one that was written here and holds nothing else."""
+
+    def inspect(opened: OpenDirectory) -> str:
+        with _open(opened, CONFIG) as file:
+            _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG), any_schema=True)
+        extra = [name for name in opened.entries() if name not in _LARGEST]
+        return f"overwrite replaces nothing but a model, and {extra[0]} is in it: move that first" if extra else ""
+
+    try:
+        return read_one_version(target, inspect)
+    except FileNotFoundError as error:
+        if error.filename == str(target):  # the directory itself was just taken away
+            return ""
+    except (OSError, InputError):
+        pass
+    return "choose another name (overwrite replaces model directories only)"
 
 
 def _files(contents: Contents) -> dict[str, bytes]:
@@ -101,18 +168,15 @@ def _sum(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
-def _read_config(target: Path) -> dict[str, Any]:
-    path = target / CONFIG
+def _parse_config(path: Path, content: bytes, *, any_schema: bool = False) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            config = json.loads(file.read(_LARGEST_CONFIG))
+        config = bounded_json.parse(content)
         claimed = config.pop("sha256")
         schema = config["schema"]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: damaged: no configuration of a model") from error
-    if schema != SCHEMA:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f": {error}" if isinstance(error, ValueError) else ""
+        raise InputError(f"{path}: damaged: no configuration of a model{reason}") from error
+    if schema != SCHEMA and not any_schema:
         raise InputError(
             f"{path}: expected schema {SCHEMA}, got {schema!r}: written by another version of throughtime?"
         )
@@ -121,19 +185,23 @@ def _read_config(target: Path) -> dict[str, Any]:
     return config
 
 
-def _read_checked(path: Path, config: dict[str, Any]) -> bytes:
-    """The content of a file that has the size and the sum that the configuration says."""
+def _read_checked(path: Path, file: BinaryIO, config: dict[str, Any]) -> bytes:
+    """Return the content of a file that has the size and the sum that the configuration says."""
     try:
         size, claimed = config["files"][path.name]["bytes"], config["files"][path.name]["sha256"]
-        if path.stat().st_size == size:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == claimed:
-                return content
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (KeyError, TypeError) as error:
         raise InputError(f"{path.parent / CONFIG}: damaged: no checksum of {path.name}") from error
+    if os.fstat(file.fileno()).st_size == size:
+        content = read_whole(file, path)
+        if hashlib.sha256(content).hexdigest() == claimed:
+            return content
     raise InputError(f"{path}: damaged: size or checksum are not those in {CONFIG}")
+
+
+def _check_header(path: Path, weights: bytes) -> None:
+    length = int.from_bytes(weights[:8], "little")
+    if length > _LARGEST_HEADER:
+        raise InputError(f"{path}: expected at most {_LARGEST_HEADER:,} bytes of names and shapes, got {length:,}")
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -141,30 +209,6 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush_directory(path: Path) -> None:
-    if os.name == "posix":  # elsewhere a directory cannot be opened
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _is_model(target: Path) -> bool:
-    return (target / CONFIG).is_file() and (target / WEIGHTS).is_file()
-
-
-def _old(target: Path) -> Path:
-    """The second name of a directory that is being replaced."""
-    return target.with_name(f".{target.name}.old")
-
-
-def _restore_old(target: Path) -> None:
-    """Bring back what a replacement that was cut short has left under its second name."""
-    if not os.path.lexists(target) and _is_model(_old(target)):
-        os.replace(_old(target), target)
 
 
 def _plain(value: Any) -> Any:

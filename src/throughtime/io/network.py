@@ -6,6 +6,7 @@ without torch.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from throughtime import nn
 from throughtime._errors import InputError
 from throughtime.io import checkpoint
+from throughtime.io.description import check_description
 from throughtime.runtime import Stream
 
 if TYPE_CHECKING:
@@ -121,8 +123,18 @@ def stream_of(model: torch.nn.Module) -> Stream:
 
 
 def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
-    """The module that `save` wrote. Sizes are checked against the weights before anything is allocated."""
-    model = _made(found.config["network"])
+    """The module that `save` wrote. Counts are checked against the weights before anything is built.
+
+    Raises:
+        ValueError: where description and weights do not fit together.
+    """
+    description = found.config["network"]
+    check_description(description, {name: tuple(tensor.shape) for name, tensor in found.tensors.items()})
+    model = _made(description)
+    if json.dumps(describe(model), sort_keys=True) != json.dumps(description, sort_keys=True):
+        raise ValueError("network: expected a description as throughtime.save writes it")
+    if any(tensor.dtype != _TYPES[description["dtype"]] for tensor in found.tensors.values()):
+        raise ValueError(f"dtype: expected weights of {description['dtype']}")
     model.load_state_dict(found.tensors, strict=True, assign=True)
     return model.requires_grad_(requires_grad=True)
 

@@ -35,13 +35,35 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
 
 
 def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Undo `pack`."""
+    """Undo `pack`.
+
+    Raises:
+        ValueError: for what `pack` has not written: unknown kinds, tensors that are missing, left over or used twice.
+    """
+    left = dict(tensors)
+    try:
+        unpacked = _unpack(value, left)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"expected values and the tensors that they refer to: {error}") from error
+    if left:
+        raise ValueError(f"nothing refers to {len(left)} of the tensors")
+    return unpacked
+
+
+def _unpack(value: Any, left: dict[str, Tensor]) -> Any:
     if not isinstance(value, dict):
+        if isinstance(value, list):
+            raise TypeError("expected a value, got several")
         return value
     ((kind, content),) = value.items()
     if kind == "tensor":
-        return tensors[content]
+        return left.pop(content)
     if kind == "dict":
-        return {unpack(key, tensors): unpack(item, tensors) for key, item in content}
-    items = [unpack(item, tensors) for item in content]
+        pairs = [(_unpack(key, left), _unpack(item, left)) for key, item in content]
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key occurs twice")
+        return dict(pairs)
+    if kind not in ("list", "tuple") or not isinstance(content, list):
+        raise ValueError(f"expected a tensor, dict, list or tuple, got {str(kind)[:40]!r}")
+    items = [_unpack(item, left) for item in content]
     return tuple(items) if kind == "tuple" else items

@@ -42,6 +42,16 @@ def check_sizes(sizes: Any) -> None:
         raise ValueError(f"impossible sizes: {sizes}")
 
 
+def check_layers(num_layers: int, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse more recurrent layers than there are weights, before one is built.
+
+    Raises:
+        ValueError: says how many.
+    """
+    if num_layers > len(tensors):
+        raise ValueError(f"num_layers: {num_layers} layers cannot have {len(tensors)} weights")
+
+
 def restore_network(make: Callable[[], Network], tensors: dict[str, torch.Tensor]) -> Network:
     """The network, allocated only when the file holds just its weights.
 

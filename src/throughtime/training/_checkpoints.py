@@ -50,4 +50,12 @@ class Checkpoints:
             return None
         if found.config.get("task") != "training":
             raise InputError(f"{self.directory}: expected the checkpoint of a training, found a model")
-        return state.unpack(found.config["training"], found.tensors), found.history
+        try:
+            return state.unpack(found.config["training"], found.tensors), found.history
+        except (KeyError, ValueError) as error:
+            raise damaged(self.directory, error) from error
+
+
+def damaged(directory: str | os.PathLike[str], reason: object) -> InputError:
+    """Return the error for a checkpoint that holds what no training has written."""
+    return InputError(f"{directory}: damaged, not the checkpoint of a training: {reason}; remove it to begin anew")

@@ -24,6 +24,19 @@ class Record:
     learning_rate: float
     seconds: float  # since the beginning
 
+    def check(self) -> None:
+        """Refuse what no training has recorded.
+
+        Raises:
+            ValueError: names the field.
+        """
+        for name, value in asdict(self).items():
+            is_count = name in ("epoch", "updates")
+            types = (int,) if is_count else (int, float)
+            is_absent = name == "validation_loss" and value is None
+            if not is_absent and (not isinstance(value, types) or isinstance(value, bool)):
+                raise ValueError(f"{name}: expected a number in each line of the history, got {str(value)[:40]!r}")
+
     @property
     def score(self) -> float:
         """What the best epoch is chosen by: the validation loss where there is one."""
@@ -59,6 +72,8 @@ class History:
     def from_lines(cls, lines: Iterable[str], ending: Mapping[str, str]) -> Self:
         """Undo `to_lines` and `ending`, which may be a part of something larger."""
         records = [Record(**json.loads(line)) for line in lines if line.strip()]
+        for record in records:
+            record.check()
         return cls(records, str(ending["stopped"]), str(ending.get("path", "")))
 
 

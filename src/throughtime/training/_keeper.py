@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from throughtime._errors import InputError
+from throughtime.training._checked_state import check_alike, check_optimizer, check_values, check_weights
+from throughtime.training._checkpoints import damaged
 from throughtime.training._history import History
 
 if TYPE_CHECKING:
@@ -126,21 +128,12 @@ class Keeper:
         if found is None:
             return
         whole, lines = found
-        if len(whole["processes"]) != training.team.size:
-            raise InputError(
-                f"{self.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
-                f"expected as many, got {training.team.size}"
-            )
-        self._check(whole)
-        try:
-            training.model.load_state_dict(whole["model"])
-            training.optimizer.load_state_dict(whole["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError(f"{self.directory}: the checkpoint of another model: {error}") from error
+        history = self._checked(whole, lines)
+        training.model.load_state_dict(whole["model"])
+        training.optimizer.load_state_dict(whole["optimizer"])
         if training.scheduler is not None:
             training.scheduler.load_state_dict(whole["scheduler"])
-        # Why the former run ended is for this one's criteria to say again.
-        training.history = History.from_lines(lines.splitlines(), {**whole, "stopped": ""})
+        training.history = history
         training.best, training.updates = whole["best"], whole["updates"]
         training.validation_loss = whole["validation_loss"]
         training.started = training.team.clock() - whole["seconds"]
@@ -152,7 +145,37 @@ class Keeper:
             now.resumed = whole["random"]
         _log.info("going on from %s after %d updates", self.checkpoints, training.updates)
 
-    def _check(self, whole: dict[str, Any]) -> None:
+    def _checked(self, whole: Any, lines: str) -> History:
+        """The history of a checkpoint, all of which can be gone on from.
+
+        Raises:
+            InputError: for one that is damaged, or of another training.
+        """
+        training = self.training
+        try:
+            check_values(whole)
+            # Why the former run ended is for this one's criteria to say again.
+            history = History.from_lines(lines.splitlines(), {**whole, "stopped": ""})
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+            raise damaged(self.directory, error) from error
+        if len(whole["processes"]) != training.team.size:
+            raise InputError(
+                f"{self.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
+                f"expected as many, got {training.team.size}"
+            )
+        self._check_kind(whole)
+        try:
+            check_weights(training.model, whole["model"])
+            if whole["best"] is not None:
+                check_weights(training.model, whole["best"])
+            check_optimizer(training.optimizer, whole["optimizer"])
+            if training.scheduler is not None:
+                check_alike("schedule", whole["scheduler"], _plain(training.scheduler.state_dict()))
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{self.directory}: the checkpoint of another model: {error}") from error
+        return history
+
+    def _check_kind(self, whole: dict[str, Any]) -> None:
         """Refuse the checkpoint of a training with another optimizer or schedule."""
         training, rule = self.training, type(self.training.optimizer).__name__
         found = whole.get("rule", rule)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from throughtime import __version__
+from throughtime._readable import readable
 from throughtime.app.scores import written
 
 if TYPE_CHECKING:
@@ -40,4 +43,14 @@ def render(template: str, **contents: Any) -> str:
     )
     environment.filters["score"] = written
     style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
-    return environment.get_template(template).render(style=style, version=__version__, **contents)
+    contents |= {"style": style, "policy": _policy(style), "version": __version__}
+    return readable(environment.get_template(template).render(**contents))
+
+
+def _policy(style: str) -> str:
+    """What a browser may do with a page: show its own style sheet, and fetch and run nothing."""
+    digest = base64.b64encode(hashlib.sha256(f"\n{style}\n".encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; style-src-elem 'sha256-{digest}'; "
+        "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    )

@@ -11,6 +11,7 @@ import torch
 from throughtime._errors import InputError
 from throughtime.data.ragged import Ragged
 from throughtime.data.text import Vocabulary
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +212,7 @@ def restored(values: dict[str, Any]) -> Encoder:
     """
     if "tokens" in values:
         return Vocabulary.restore(values)
-    scaling = Scaling(**values)
+    scaling = build(Scaling, values)
     if type(scaling.block) is not int or not 1 <= scaling.block <= 1_000_000:
         raise ValueError(f"impossible number of steps in one: {scaling.block!r}")
     changes = [scaling.changes] if scaling.block > 1 else []

@@ -11,7 +11,16 @@ from throughtime.io import checkpoint
 from throughtime.tasks.classification.estimator import SequenceClassifier
 from throughtime.tasks.classification.inputs import plain, restored
 from throughtime.tasks.classification.network import SequenceNetwork, Sizes
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import (
+    check_layers,
+    check_sizes,
+    origin,
+    restore_history,
+    restore_network,
+    restore_notes,
+    weights_of,
+)
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -48,16 +57,19 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
         settings["class_weight"] = dict(settings["class_weight"])
     classifier = SequenceClassifier(**settings)
     classifier.check_settings()
+    if len({type(label) for label in config["classes"]}) > 1 or any(label != label for label in config["classes"]):  # noqa: PLR0124 - NaN
+        raise ValueError("the classes are not all of one type")
     classifier.classes_ = np.array(config["classes"])
     if classifier.classes_.ndim != 1 or len(np.unique(classifier.classes_)) != len(config["classes"]) > 1:
         raise ValueError("the classes are not all different")
     encoder = restored(config["encoder"])
-    sizes = Sizes(**config["sizes"])
+    sizes = build(Sizes, config["sizes"])
     check_sizes(sizes)
     if sizes != classifier.sizes(encoder, sizes.members) or sizes.members > _MOST_MEMBERS:
         raise ValueError(f"the sizes do not fit the settings and what goes in: {sizes}")
     if config["features"] is not None:
         classifier.n_features_in_ = int(config["features"])
+    check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: SequenceNetwork(sizes, dropout=classifier.dropout), found.tensors)
     classifier.notes_ = restore_notes(found)
     classifier.take(network, encoder, restore_history(found))

@@ -12,6 +12,7 @@ from throughtime.data.calendar import Calendar
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.frames import FrameKind
 from throughtime.data.frequency import DURATIONS, MONTHLY, Frequency
+from throughtime.data.rows import MISSING
 from throughtime.data.series import Panel
 from throughtime.io import checkpoint
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
@@ -23,6 +24,7 @@ from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -74,6 +76,8 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     config, tensors = found.config, found.tensors
     forecaster = Forecaster(**_values(config["settings"]))
     forecaster.check_settings()
+    if forecaster.missing not in MISSING:
+        raise ValueError(f"missing: expected one of {', '.join(MISSING)}")
     panel = _panel(config, tensors)
     network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
     calibration = Calibration(
@@ -84,9 +88,11 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     )
     if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
+    if type(calibration.horizons) is not int or calibration.horizons < 0:
+        raise ValueError(f"impossible number of held-out forecasts: {calibration.horizons!r}")
     if calibration.expert not in (*network.expert_names, AUTOREGRESSION) or not 0 <= calibration.weight <= 1:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
-    forecaster.kind_ = FrameKind(**config["kind"])
+    forecaster.kind_ = build(FrameKind, config["kind"])
     form = config.get("table_format")  # not in the first versions
     if not isinstance(form, dict | None):
         raise TypeError(f"the table format is not an object but {type(form).__name__}")
@@ -112,7 +118,7 @@ def _values(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         **settings,
         "levels": tuple(settings["levels"]),
-        "preset": Preset(**preset) if isinstance(preset, dict) else preset,
+        "preset": build(Preset, preset) if isinstance(preset, dict) else preset,
         "covariates": None if covariates is None else Covariates(**covariates),
     }
 
@@ -121,7 +127,7 @@ def _network(
     forecaster: Forecaster, planned: dict[str, Any], features: list[Feature], tensors: dict[str, torch.Tensor]
 ) -> SeasonNetwork:
     """The network, allocated only when the file holds just its weights."""
-    plan = Plan(**planned)
+    plan = build(Plan, planned)
     values = [getattr(plan, f.name) for f in fields(plan)]
     if any(type(v) is not int or not 0 <= v <= _LARGEST for v in values) or plan.horizon != forecaster.horizon:
         raise ValueError(f"impossible sizes: {plan}")
@@ -136,7 +142,9 @@ def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     values, offsets, starts = (
         _array(tensors, f"panel.{name}", kind) for name, kind in (("values", "f8"), ("offsets", "i8"), ("starts", "i8"))
     )
-    ids, frequency = config["ids"], Frequency(**config["frequency"])
+    ids, frequency = config["ids"], build(Frequency, config["frequency"])
+    if not {*map(type, ids)} <= {str, int, float} or len({*ids}) < len(ids):
+        raise ValueError("the names of the series are not all different")
     if frequency.unit != "int":
         starts = starts.view("M8[us]")
     whole = len(offsets) == len(ids) + 1 and len(starts) == len(ids) > 0
@@ -165,8 +173,8 @@ def _exogenous(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int, frequency: Frequency
 ) -> Exogenous:
     """The covariates, which models of the first version do not have."""
-    features = [Feature(**each) for each in config.get("features", [])]
-    calendar = Calendar(**config.get("calendar", {})).at(frequency)
+    features = [build(Feature, each) for each in config.get("features", [])]
+    calendar = build(Calendar, config.get("calendar", {})).at(frequency)
     if not (features or calendar):
         return Exogenous()
     values = _array(tensors, "panel.beside", "f8", 2)
@@ -176,6 +184,8 @@ def _exogenous(
         raise ValueError("the series and their covariates do not fit together")
     for feature, column in zip(features, values.T, strict=True):
         known = column[np.isfinite(column)]
+        if feature.scale <= 0:
+            raise ValueError(f"column {feature.name} has an impossible scale: {feature.scale}")
         if feature.categories and not np.isin(known, range(len(feature.categories) + 1)).all():
             raise ValueError(f"column {feature.name} holds codes of no category")
     return Exogenous(features, values, offsets, calendar)

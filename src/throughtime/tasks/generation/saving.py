@@ -10,7 +10,7 @@ from throughtime.tasks.generation.estimator import SequenceGenerator
 from throughtime.tasks.generation.materials import PianoSymbols, Symbols, TextSymbols
 from throughtime.tasks.generation.network import GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL
-from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import check_layers, origin, restore_history, restore_network, restore_notes, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -44,6 +44,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceGenerator:
     sizes = generator.sizes(generator.symbols_.width)
     if config["sizes"] != sizes:
         raise ValueError("the sizes of the network are not those of the settings")
+    check_layers(generator.num_layers, found.tensors)
     generator.network_ = restore_network(lambda: GeneratorNetwork(**sizes), found.tensors)
     generator.history_, generator.notes_ = restore_history(found), restore_notes(found)
     return generator

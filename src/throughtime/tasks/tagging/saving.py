@@ -6,10 +6,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from throughtime.io import checkpoint
-from throughtime.tasks.saving import check_sizes, origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import (
+    check_layers,
+    check_sizes,
+    origin,
+    restore_history,
+    restore_network,
+    restore_notes,
+    weights_of,
+)
 from throughtime.tasks.tagging.estimator import SequenceTagger
 from throughtime.tasks.tagging.inputs import WordEncoder
 from throughtime.tasks.tagging.network import Sizes, TaggingNetwork
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -40,11 +49,12 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTagger:
     tagger.tags_ = [str(tag) for tag in config["tags"]]
     if len(set(tagger.tags_)) != len(tagger.tags_):
         raise ValueError("the tags are not all different")
-    encoder = WordEncoder(**config["encoder"])
-    sizes = Sizes(**config["sizes"])
+    encoder = build(WordEncoder, config["encoder"])
+    sizes = build(Sizes, config["sizes"])
     check_sizes(sizes)
     if sizes != tagger.sizes(encoder):
         raise ValueError(f"the sizes do not fit the settings and the vocabulary: {sizes}")
+    check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: TaggingNetwork(sizes, dropout=tagger.dropout), found.tensors)
     tagger.notes_ = restore_notes(found)
     tagger.take(network, encoder, restore_history(found))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from throughtime.data.subwords import Subwords, SubwordSettings
 from throughtime.io import checkpoint
-from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.tasks.saving import check_layers, origin, restore_history, restore_network, restore_notes, weights_of
 from throughtime.tasks.translation.estimator import SequenceTranslator
 from throughtime.tasks.translation.learning import TeacherForcing
 from throughtime.tasks.translation.network import TranslatorNetwork
+from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
@@ -40,11 +41,12 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     """
     config = found.config
     settings = config["settings"]
-    translator = SequenceTranslator(**settings | {name: make(**settings[name]) for name, make in _VALUES.items()})
+    translator = SequenceTranslator(**settings | {name: build(make, settings[name]) for name, make in _VALUES.items()})
     translator.check_settings()
     translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
     translator.source_.check()
     translator.target_.check()
+    check_layers(translator.num_layers, found.tensors)
     translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
     translator.history_, translator.notes_ = restore_history(found), restore_notes(found)
     return translator

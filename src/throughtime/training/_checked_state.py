@@ -1,0 +1,179 @@
+"""The state of a training out of a checkpoint, checked against the training that is to go on from it.
+
+A checkpoint may be damaged, or come from anyone. Everything is checked before anything of the training is changed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+_NOTHING = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "model": (dict,),
+    "optimizer": (dict,),
+    "scheduler": (dict, _NOTHING),
+    "best": (dict, _NOTHING),
+    "updates": (int,),
+    "validation_loss": (float, int, _NOTHING),
+    "seconds": (float, int),
+    "stopped": (str,),
+    "path": (str,),
+    "random": (Tensor,),
+    "epoch": (dict,),
+    "processes": (list,),
+}
+_EPOCH: dict[str, tuple[type, ...]] = {
+    "totals": (list,),
+    "position": (int,),
+    "updates": (int,),
+    "random": (Tensor, _NOTHING),
+}
+_PROCESS: dict[str, tuple[type, ...]] = {"state": (Tensor, tuple, list, _NOTHING), "random": (Tensor, _NOTHING)}
+
+
+def check_values(state: Any) -> None:
+    """Refuse what no training has written, whatever its model.
+
+    Raises:
+        ValueError: names the value.
+        TypeError: likewise.
+    """
+    _check_types("training", state, _TYPES)
+    _check_types("epoch", state["epoch"], _EPOCH)
+    for number, process in enumerate(state["processes"]):
+        _check_types(f"processes {number}", process, _PROCESS)
+        _check_nested("state", process["state"])
+    totals, counts = state["epoch"]["totals"], (state["updates"], state["seconds"], state["epoch"]["position"])
+    if len(totals) != 4 or not all(map(_is_number, totals)):
+        raise ValueError(f"totals: expected four numbers, got {str(totals)[:60]}")
+    if not all(_is_number(count) and count >= 0 for count in counts) or state["epoch"]["updates"] < -1:
+        raise ValueError("updates, seconds and position: expected numbers of 0 or more")
+    randoms = [state["random"], state["epoch"]["random"], *(process["random"] for process in state["processes"])]
+    for random in randoms:
+        _check_random(random)
+
+
+def check_weights(model: nn.Module, weights: dict[str, Any]) -> None:
+    """Refuse weights that are not those of a model.
+
+    Raises:
+        ValueError: names the first.
+    """
+    own = model.state_dict()
+    for name in own.keys() ^ weights.keys():
+        raise ValueError(f"{name} is in one of them only")
+    for name, value in own.items():
+        if isinstance(value, Tensor):
+            given = weights[name]
+            if not isinstance(given, Tensor) or given.shape != value.shape or given.dtype != value.dtype:
+                raise ValueError(f"{name}: expected {tuple(value.shape)} of {value.dtype}")
+
+
+def check_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Refuse a state that is not that of an optimizer of this kind with these parameters.
+
+    Raises:
+        ValueError: names what does not fit.
+    """
+    own = optimizer.state_dict()
+    if state.keys() != own.keys() or not isinstance(state["param_groups"], list):
+        raise ValueError("optimizer: expected its state and groups of parameters")
+    if len(state["param_groups"]) != len(own["param_groups"]):
+        raise ValueError("optimizer: expected as many groups of parameters")
+    for given, group in zip(state["param_groups"], own["param_groups"], strict=True):
+        check_alike("optimizer", given, group)
+        if given["params"] != group["params"]:
+            raise ValueError("optimizer: expected the same parameters")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    names = _state_names(optimizer, state["param_groups"][0])
+    for number, values in state["state"].items():
+        if type(number) is not int or not 0 <= number < len(parameters) or not isinstance(values, dict):
+            raise ValueError(f"optimizer: no parameter has the number {str(number)[:40]}")
+        if names is None:
+            continue
+        shapes = ((), (1,), tuple(parameters[number].shape))
+        tensors = [value for value in values.values() if value is not None]
+        if values.keys() != names or any(not isinstance(t, Tensor) or tuple(t.shape) not in shapes for t in tensors):
+            raise ValueError(f"optimizer: expected {', '.join(names)} of the shapes of parameter {number}")
+
+
+def _state_names(optimizer: Optimizer, group: dict[str, Any]) -> set[str] | None:
+    """What an optimizer of torch keeps of a parameter with such settings; None for others, of which that is not known.
+
+    Raises:
+        ValueError: for settings that cannot be.
+    """
+    kind: Any = type(optimizer)
+    if not kind.__module__.startswith("torch.optim") or kind in (torch.optim.Adafactor, torch.optim.SparseAdam):
+        return None
+    parameter = torch.zeros(1, requires_grad=True)
+    parameter.grad = torch.zeros(1)
+    other = kind([parameter], **{name: group[name] for name in inspect.signature(kind).parameters if name in group})
+    other.step()
+    return set(other.state[parameter])
+
+
+def check_alike(name: str, given: Any, own: Any) -> None:
+    """Refuse values of other types than one's own: a number for a number, and so on, with the same keys.
+
+    Raises:
+        ValueError: names the first.
+    """
+    if isinstance(own, dict):
+        if not isinstance(given, dict) or given.keys() != own.keys():
+            raise ValueError(f"{name}: expected {', '.join(map(str, own))}")
+        for key, value in own.items():
+            check_alike(f"{name}, {key}", given[key], value)
+    elif isinstance(own, list | tuple):
+        if not isinstance(given, list | tuple) or len(given) != len(own):
+            raise ValueError(f"{name}: expected {len(own)} values")
+        for value, other in zip(given, own, strict=True):
+            check_alike(name, value, other)
+    elif isinstance(own, bool) or own is None:
+        if not isinstance(given, bool) and given is not None:
+            raise ValueError(f"{name}: expected true, false or nothing, got {str(given)[:40]!r}")
+    elif isinstance(own, int | float):
+        if not _is_number(given):
+            raise ValueError(f"{name}: expected a number, got {str(given)[:40]!r}")
+    elif type(given) is not type(own):
+        raise ValueError(f"{name}: expected {type(own).__name__}, got {str(given)[:40]!r}")
+
+
+def _check_types(name: str, values: Any, expected: dict[str, tuple[type, ...]]) -> None:
+    if not isinstance(values, dict):
+        raise TypeError(f"{name}: expected names and values, got {str(values)[:40]!r}")
+    for key, types in expected.items():
+        if key not in values:
+            raise ValueError(f"{name}: {key} is missing")
+        if not isinstance(values[key], types) or isinstance(values[key], bool):
+            raise TypeError(f"{name}: {key} has another type than it should have")
+
+
+def _check_nested(name: str, value: Any) -> None:
+    if isinstance(value, list | tuple):
+        for item in value:
+            _check_nested(name, item)
+    elif value is not None and not isinstance(value, Tensor):
+        raise ValueError(f"{name}: expected tensors, got {str(value)[:40]!r}")
+
+
+def _check_random(state: Tensor | None) -> None:
+    """Refuse bytes that are not the state of torch's generator, which tests them itself."""
+    if state is not None:
+        try:
+            torch.Generator().set_state(state)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError("random: expected the state of a generator of random numbers") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -137,7 +137,7 @@ class Ragged:
         offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
         if int(offsets[-1]) != rows:
             raise RuntimeError(
-                f"batch_sizes: expected numbers that add up to {rows}, the rows in data, got a sum of {int(offsets[-1])}"
+                f"batch_sizes: expected numbers that add up to {rows}, the rows in data, got {int(offsets[-1])}"
             )
         lengths = len(sizes) - torch.searchsorted(sizes.flip(0), torch.arange(first), right=True)
         return cls(lengths, None, offsets)

@@ -238,6 +238,15 @@ class AbstractRecurrent(Activated):
         fields = len(Weights._fields)
         return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
+    def check_weights(self, layer: int) -> None:
+        """Raise where the weights of a layer do not have its sizes, or several element types or devices.
+
+        Raises:
+            RuntimeError: with the name of the weight, and what was expected of it.
+        """
+        flat = self._fields_of(layer)
+        self._forms[layer].check(self.cell, flat[0], flat)
+
     def variant(self) -> dict[str, bool]:
         """The options that choose another cell than the plain one, by name."""
         return {name: getattr(self, name) for name, plain in self._variants.items() if getattr(self, name) != plain}

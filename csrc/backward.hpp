@@ -333,6 +333,11 @@ class BackwardRun {
 
                 C::template backward<V>(keep, diagonal, previous, next, dstate, dcolumns, ddiagonal);
 
+                // Padding units are no numbers where an input is infinite, and stand in all products over units.
+                if (const ptrdiff_t here = units_in<T>(hidden, b); here < W) {
+                    for (int c = 0; c < columns; ++c) dcolumns[c] = first_lanes(dcolumns[c], here);
+                    for (int j = 0; j < S::S; ++j) dstate[j] = first_lanes(dstate[j], here);
+                }
                 store(carry + at, dstate[0]);
                 for (int j = 1; j < S::S; ++j) store(dstates[j] + at, dstate[j]);
                 for (int c = 0; c < columns; ++c) store(panel + b * panel_block + (r * columns + c) * W, dcolumns[c]);
@@ -518,28 +523,54 @@ void add_slices(const Shape<C, T>& s, const WeightGradients& to, const BackwardM
     }
 }
 
+// How a call is shared out, and the working memory of each share.
 template <class C, class T>
-void backward(const Backward& f) {
-    const Problem& p = f.problem;
-    const Shape<C, T> shape{p};
-    const Share share = Share::of(p, C::gates, int(static_cast<const T*>(f.kept)[0]));  // as forward has cut it
-    const int items = share.slices * p.directions;
-    const ptrdiff_t packed_bytes = shape.blocks * BackwardWeights<C, T>::depth(shape) * shape.W * ptrdiff_t(sizeof(T));
-    const bool alone = share.packs_alone(p.directions, packed_bytes);
+struct BackwardWork {
+    explicit BackwardWork(const Backward& call) : f(call) {}
 
-    auto* const weights = new BackwardWeights<C, T>[size_t(items)];
-    auto* const memory = new BackwardMemory<C, T>[size_t(items)];
-    auto* const members = new BackwardMember<C, T>[size_t(items * share.team)];
-    const Scratch scratch([&](Pieces& pieces) {
-        for (int d = 0; d < p.directions && !alone; ++d) weights[d].layout(pieces, shape, f.dx[d] != nullptr);
+    // Places all pieces.
+    void operator()(Pieces& pieces) const {
+        for (int d = 0; d < f.problem.directions && !alone; ++d) weights[d].layout(pieces, shape, f.dx[d] != nullptr);
         for (int i = 0; i < items; ++i) {
             pieces.turn_page();
             if (alone) weights[i].layout(pieces, shape, f.dx[i / share.slices] != nullptr);
-            const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
+            const ptrdiff_t count = Slice::of(f.problem, i % share.slices, share.slices).count;
             memory[i].layout(pieces, shape, count);
             for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
         }
-    });
+    }
+
+    static ptrdiff_t packed_bytes(const Shape<C, T>& s) {
+        return s.blocks * BackwardWeights<C, T>::depth(s) * s.W * ptrdiff_t(sizeof(T));
+    }
+
+    const Backward& f;
+    const Shape<C, T> shape{f.problem};
+    const Share share = Share::of(f.problem, C::gates, int(static_cast<const T*>(f.kept)[0]));  // as forward has cut it
+    const int items = share.slices * f.problem.directions;
+    const bool alone = share.packs_alone(f.problem.directions, packed_bytes(shape));
+    const Array<BackwardWeights<C, T>> weights{items};
+    const Array<BackwardMemory<C, T>> memory{items};
+    const Array<BackwardMember<C, T>> members{items * share.team};
+};
+
+template <class C, class T>
+size_t backward_bytes(const Backward& f) {
+    return Scratch::measure(BackwardWork<C, T>(f));
+}
+
+template <class C, class T>
+void backward(const Backward& f) {
+    const Problem& p = f.problem;
+    const BackwardWork<C, T> work(f);
+    const auto& shape = work.shape;
+    const auto& weights = work.weights;
+    const auto& memory = work.memory;
+    const auto& members = work.members;
+    const Share& share = work.share;
+    const int items = work.items;
+    const bool alone = work.alone;
+    const Scratch scratch(work);
 
     Barrier packed, done;
     parallel(smaller(share.threads(p.directions), larger(1, p.threads)), [&](int me, int all) {
@@ -558,12 +589,9 @@ void backward(const Backward& f) {
         }
         done.wait(all);
         for (int d = 0; d < p.directions; ++d)
-            add_slices<C, T>(shape, f.dweights[d], memory + d * share.slices, share.slices,
+            add_slices<C, T>(shape, f.dweights[d], memory.data() + d * share.slices, share.slices,
                              Range::part(C::gates * shape.hidden, me, all));
     });
-    delete[] members;
-    delete[] memory;
-    delete[] weights;
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

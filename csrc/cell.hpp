@@ -25,7 +25,8 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
-// Activations: the value, and the slope as a function of that value.
+// Activations: the value; the slope as a function of that value; and the gradient of what went in, from that of the
+// value. Each gives no number exactly where torch gives none.
 struct Tanh {
     static constexpr const char* name = "tanh";
     template <class V>
@@ -35,6 +36,10 @@ struct Tanh {
     template <class V>
     static THROUGHTIME_INLINE V slope(V y) {
         return 1 - y * y;
+    }
+    template <class V>
+    static THROUGHTIME_INLINE V through(V dy, V y) {
+        return dy * slope(y);
     }
 };
 
@@ -48,6 +53,10 @@ struct Sigmoid {
     static THROUGHTIME_INLINE V slope(V y) {
         return y * (1 - y);
     }
+    template <class V>
+    static THROUGHTIME_INLINE V through(V dy, V y) {
+        return dy * slope(y);
+    }
 };
 
 struct Relu {
@@ -57,8 +66,8 @@ struct Relu {
         return x < 0 ? V{} : x;
     }
     template <class V>
-    static THROUGHTIME_INLINE V slope(V y) {
-        return y > 0 ? splat<V>(1) : V{};
+    static THROUGHTIME_INLINE V through(V dy, V y) {
+        return y <= 0 ? V{} : dy;
     }
 };
 

@@ -326,6 +326,8 @@ class ForwardRun {
 
             C::template forward<V>(columns, diagonal, previous, next, keep);
 
+            // Products of narrow elements read a padding unit of h too: it is no number where an input is infinite.
+            if (span<E> > 1) next[0] = first_lanes(next[0], units_in<E>(hidden_, b));
             store(next_ + i * h_row_ + b * W, next[0]);
             if (past_caches_)
                 store_past_caches(y_ + at_.row(r) * y_row_ + b * W, next[0]);
@@ -401,32 +403,55 @@ void pack_weights(const Problem& p, const Weights& from, void* to) {
     for (ptrdiff_t b = 0; b < shape.blocks; ++b) weights.pack(shape, from, b);
 }
 
+// How a call is shared out, and the working memory of each share.
 template <class C, class E>
-void forward(const Forward& f) {
-    const Problem& p = f.problem;
-    const Shape<C, E> shape{p};
-    const Share share = Share::of(p, C::gates);
-    const int items = share.slices * p.directions;
-    const bool alone = share.packs_alone(p.directions, ptrdiff_t(packed_bytes<C, E>(p)));
-    if (f.kept) store(static_cast<Sum<E>*>(f.kept), splat<Vec<E>>(Sum<E>(share.slices)));
+struct ForwardWork {
+    explicit ForwardWork(const Forward& call) : f(call) {}
 
-    auto* const weights = new ForwardWeights<C, E>[size_t(items)];
-    auto* const memory = new ForwardMemory<C, E>[size_t(items)];
-    auto* const members = new ForwardMember<C, E>[size_t(items * share.team)];
-    const Scratch scratch([&](Pieces& pieces) {
+    // Places all pieces.
+    void operator()(Pieces& pieces) const {
         const auto place_weights = [&](int i, int direction) {
             Pieces given(static_cast<char*>(f.packed[direction]));
             weights[i].layout(f.packed[direction] ? given : pieces, shape);
         };
-        for (int d = 0; d < p.directions && !alone; ++d) place_weights(d, d);
+        for (int d = 0; d < f.problem.directions && !alone; ++d) place_weights(d, d);
         for (int i = 0; i < items; ++i) {
             pieces.turn_page();
             if (alone) place_weights(i, i / share.slices);
-            const ptrdiff_t count = Slice::of(p, i % share.slices, share.slices).count;
+            const ptrdiff_t count = Slice::of(f.problem, i % share.slices, share.slices).count;
             memory[i].layout(pieces, shape, count);
             for (int m = 0; m < share.team; ++m) members[i * share.team + m].layout(pieces, shape, count);
         }
-    });
+    }
+
+    const Forward& f;
+    const Shape<C, E> shape{f.problem};
+    const Share share = Share::of(f.problem, C::gates);
+    const int items = share.slices * f.problem.directions;
+    const bool alone = share.packs_alone(f.problem.directions, ptrdiff_t(packed_bytes<C, E>(f.problem)));
+    const Array<ForwardWeights<C, E>> weights{items};
+    const Array<ForwardMemory<C, E>> memory{items};
+    const Array<ForwardMember<C, E>> members{items * share.team};
+};
+
+template <class C, class E>
+size_t forward_bytes(const Forward& f) {
+    return Scratch::measure(ForwardWork<C, E>(f));
+}
+
+template <class C, class E>
+void forward(const Forward& f) {
+    const Problem& p = f.problem;
+    const ForwardWork<C, E> work(f);
+    const auto& shape = work.shape;
+    const auto& weights = work.weights;
+    const auto& memory = work.memory;
+    const auto& members = work.members;
+    const Share& share = work.share;
+    const int items = work.items;
+    const bool alone = work.alone;
+    if (f.kept) store(static_cast<Sum<E>*>(f.kept), splat<Vec<E>>(Sum<E>(share.slices)));
+    const Scratch scratch(work);
 
     Barrier packed;
     parallel(share.threads(p.directions), [&](int me, int all) {
@@ -447,9 +472,6 @@ void forward(const Forward& f) {
                              members[item * share.team + me % team], Range::part(shape.blocks, me % team, team))(team);
         }
     });
-    delete[] members;
-    delete[] memory;
-    delete[] weights;
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -93,18 +93,20 @@ struct Kernel {
     void (*backward)(const Backward&);       // null for bfloat16
     size_t (*packed_bytes)(const Problem&);  // of one direction; only the sizes of the problem matter
     void (*pack)(const Problem&, const Weights&, void*);
+    size_t (*forward_bytes)(const Forward&);    // of working memory; addresses are not read
+    size_t (*backward_bytes)(const Backward&);  // likewise, but for the vector in front of what was kept
 
     // A vector in front tells into how many slices the batch was cut.
     ptrdiff_t kept_scalars(ptrdiff_t rows, ptrdiff_t hidden, int directions) const {
         return lanes + directions * rows * ((hidden + lanes - 1) / lanes * lanes) * kept;
     }
-    // Where the value of a state besides h (from 1 on) after step t stands in what a single direction without lengths
-    // has kept, in one slice.
-    ptrdiff_t kept_state_at(ptrdiff_t t, ptrdiff_t n, ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t unit,
-                            int state) const {
+    // Where the value of a state besides h (from 1 on) after step t of T stands in what a single direction without
+    // lengths has kept: that of row n of the slice of `count` rows from `first` on.
+    ptrdiff_t kept_state_at(ptrdiff_t t, ptrdiff_t steps, ptrdiff_t n, ptrdiff_t first, ptrdiff_t count,
+                            ptrdiff_t hidden, ptrdiff_t unit, int state) const {
         const ptrdiff_t blocks = (hidden + lanes - 1) / lanes, block = unit / lanes;
-        return lanes + ((t * blocks + block) * batch + n) * kept * lanes + (kept - states + state) * lanes +
-               unit % lanes;
+        return lanes + ((steps * first + t * count) * blocks + block * count + n - first) * kept * lanes +
+               (kept - states + state) * lanes + unit % lanes;
     }
 };
 

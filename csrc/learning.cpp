@@ -57,10 +57,14 @@ class SliceRun {
                 } else if (j == 0) {
                     copy(m_.y[i] + t * values, values, to);
                 } else {
-                    for (ptrdiff_t n = 0; n < rows_.count(); ++n)
-                        for (ptrdiff_t u = 0; u < layer.hidden; ++u)
-                            to[n * layer.hidden + u] =
-                                m_.kept[i][layer.kernel->kept_state_at(t, n, rows_.count(), layer.hidden, u, j)];
+                    const ptrdiff_t slices = ptrdiff_t(m_.kept[i][0]), steps = w.stop - w.start;
+                    for (ptrdiff_t s = 0; s < slices; ++s) {
+                        const Range slice = Range::part(rows_.count(), s, slices);
+                        for (ptrdiff_t n = slice.first; n < slice.last; ++n)
+                            for (ptrdiff_t u = 0; u < layer.hidden; ++u)
+                                to[n * layer.hidden + u] = m_.kept[i][layer.kernel->kept_state_at(
+                                    t, steps, n, slice.first, slice.count(), layer.hidden, u, j)];
+                    }
                 }
             }
         }
@@ -249,26 +253,34 @@ ptrdiff_t learn(const Learning& l) {
     for (ptrdiff_t i = 0; i < l.window_count; ++i)
         steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
     const int slices = slices_of(l, steps);
-    auto* const memory = new SliceMemory<T>[size_t(slices)];
+    const Array<SliceMemory<T>> memory(slices);
     const auto rows = [&](int s) { return Range::part(l.batch, s, slices); };
-    const Scratch scratch([&](Pieces& pieces) {
+    const auto layout = [&](Pieces& pieces) {
         for (int s = 0; s < slices; ++s) memory[s].layout(pieces, l, steps, rows(s).count());
-    });
-    const Step<T> step(l, memory, slices);
+    };
+    require_memory(Scratch::measure(layout), "training");
+    const Scratch scratch(layout);
+    const Step<T> step(l, memory.data(), slices);
     const ptrdiff_t wanted = l.source_count * l.window_count;
     ptrdiff_t made = wanted;
     Barrier barrier;
+    Failure failure;
     parallel(slices, [&](int me, int all) {
         for (ptrdiff_t done = 0; done < wanted; ++done) {
             const Window& w = l.windows[done % l.window_count];
             const Source& source = l.sources[done / l.window_count];
-            for (int s = me; s < slices; s += all) {
-                SliceRun<T> run(l, rows(s), slices > 1 ? 1 : l.threads, memory[s]);
-                if (done > 0 && done % l.window_count == 0) run.forget();
-                run(source, w);
-                run.carry(w);
+            try {
+                for (int s = me; s < slices; s += all) {
+                    SliceRun<T> run(l, rows(s), slices > 1 ? 1 : l.threads, memory[s]);
+                    if (done > 0 && done % l.window_count == 0) run.forget();
+                    run(source, w);
+                    run.carry(w);
+                }
+            } catch (...) {  // no memory; the others wait at the barrier
+                failure.keep();
             }
             barrier.wait(all);
+            if (failure.happened()) return;
             for (int s = me; s < slices; s += all) step.add_up(s);
             barrier.wait(all);
             const Report report = step.report();
@@ -282,7 +294,7 @@ ptrdiff_t learn(const Learning& l) {
             barrier.wait(all);
         }
     });
-    delete[] memory;
+    failure.rethrow();
     return made;
 }
 

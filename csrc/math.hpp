@@ -43,7 +43,7 @@ template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float low = -87.3f, high = 88.0f;
+    static constexpr float low = -87.3f, high = 88.0f, no_sigmoid = -88.7f;
     static constexpr float magic = 0x1.8p23f;
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float q[] = {0.49999993451660991486f, 0.16666520689734752558f, 0.041668387369485337414f,
@@ -51,7 +51,7 @@ struct ExpConstants<float> {
 };
 template <>
 struct ExpConstants<double> {
-    static constexpr double low = -708.3, high = 709.0;
+    static constexpr double low = -708.3, high = 709.0, no_sigmoid = -709.7;
     static constexpr double magic = 0x1.8p52;
     static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
     static constexpr double q[] = {0.50000000000000106167,   0.16666666666666412768,   0.04166666666653026625,
@@ -85,7 +85,8 @@ THROUGHTIME_INLINE V exp(V x) {
 template <class V>
 THROUGHTIME_INLINE V sigmoid(V x) {
     const Exponential<V> e(-x);
-    return 1 / fma(e.rest, e.power, e.power + 1);
+    // Zero where exp(-x) overflows: its product with an infinite state is then no number, as it is in torch.
+    return x < splat<V>(ExpConstants<Element<V>>::no_sigmoid) ? V{} : 1 / fma(e.rest, e.power, e.power + 1);
 }
 
 THROUGHTIME_INLINE FloatVec tanh(FloatVec x) {

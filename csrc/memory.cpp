@@ -4,7 +4,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
-#include <vector>
+#include <new>
+#include <string>
+
+#include "capacity.hpp"
+#include "sizes.hpp"
 
 #if defined(__linux__)
 #include <pthread.h>
@@ -29,17 +33,37 @@ size_t index_of(size_t bytes) {
 
 size_t size_at(size_t index) { return (smallest << index / 4) / 4 * (4 + index % 4); }
 
+// The address sanitizer sees a step outside of a block that has exactly the size that was asked for, and is not kept.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_blocks = false;
+#else
+constexpr bool keeps_blocks = true;
+#endif
+
+// Null where there is no memory.
+char* try_allocate(size_t unit, size_t bytes) noexcept {
+    void* data = nullptr;
+    return posix_memalign(&data, unit, bytes) ? nullptr : static_cast<char*>(data);
+}
+
 Block allocate(size_t bytes) {
+    if (bytes > size_t(beyond_count)) bytes = size_t(beyond_count);
     const bool large = bytes >= large_page;
     const size_t unit = large ? large_page : bytes >= page ? page : 64;
-    bytes = (bytes + unit - 1) / unit * unit;
-    auto* const data = static_cast<char*>(std::aligned_alloc(unit, bytes));
-    if (!data) std::abort();
+    const size_t whole = keeps_blocks ? (bytes + unit - 1) / unit * unit : bytes;
+    char* data = try_allocate(unit, whole);
+    if (!data) {
+        Block::release_kept();
+        data = try_allocate(unit, whole);
+    }
+    if (!data)
+        throw OutOfMemory("out of memory: can't allocate " + std::to_string(bytes >> 20) +
+                          " MiB. Use shorter windows or a smaller batch");
 #if defined(__linux__)
     // A refusal changes nothing but the time that it takes.
-    if (large) madvise(data, bytes, MADV_HUGEPAGE);
+    if (large) madvise(data, whole, MADV_HUGEPAGE);
 #endif
-    return {data, bytes};
+    return {data, whole};
 }
 
 // The blocks that are kept, by size. It is never destroyed, since tensors may outlive it.
@@ -55,27 +79,43 @@ class Pool {
             const std::lock_guard<std::mutex> locked(mutex_);
             Shelf& shelf = shelves_[index];
             shelf.used = ++clock_;
-            if (!shelf.blocks.empty()) {
-                const Block found = shelf.blocks.back();
-                shelf.blocks.pop_back();
+            if (shelf.first) {
                 total_ -= size_at(index);
-                return found;
+                return {shelf.pop(), size_at(index)};
             }
         }
         return {allocate(size_at(index)).data, size_at(index)};
     }
 
-    void give_back(const Block& block, size_t index) {
+    void give_back(const Block& block, size_t index) noexcept {
         const std::lock_guard<std::mutex> locked(mutex_);
-        shelves_[index].blocks.push_back(block);
-        total_ += block.bytes;
+        shelves_[index].push(block.data);
+        total_ += size_at(index);
         while (total_ > most_kept_bytes) drop_one();
     }
 
+    void release() noexcept {
+        const std::lock_guard<std::mutex> locked(mutex_);
+        for (Shelf& shelf : shelves_)
+            while (shelf.first) std::free(shelf.pop());
+        total_ = 0;
+    }
+
   private:
+    // A block that is kept holds the address of the next one, so that giving one back needs no memory.
+    struct Kept {
+        Kept* next;
+    };
     struct Shelf {
-        std::vector<Block> blocks;
+        Kept* first = nullptr;
         uint64_t used = 0;
+
+        void push(char* data) noexcept { first = new (data) Kept{first}; }
+        char* pop() noexcept {
+            Kept* const top = first;
+            first = top->next;
+            return reinterpret_cast<char*>(top);
+        }
     };
 
     Pool() {
@@ -87,13 +127,12 @@ class Pool {
     }
 
     // Of the size that was not asked for the longest.
-    void drop_one() {
+    void drop_one() noexcept {
         Shelf* oldest = nullptr;
         for (Shelf& shelf : shelves_)
-            if (!shelf.blocks.empty() && (!oldest || shelf.used < oldest->used)) oldest = &shelf;
-        total_ -= oldest->blocks.back().bytes;
-        std::free(oldest->blocks.back().data);
-        oldest->blocks.pop_back();
+            if (shelf.first && (!oldest || shelf.used < oldest->used)) oldest = &shelf;
+        total_ -= size_at(size_t(oldest - shelves_));
+        std::free(oldest->pop());
     }
 
     std::mutex mutex_;
@@ -105,11 +144,13 @@ class Pool {
 }  // namespace
 
 Block Block::take(size_t bytes) {
-    return bytes > most_kept_bytes ? allocate(bytes) : Pool::instance().take(index_of(bytes));
+    return bytes > most_kept_bytes || !keeps_blocks ? allocate(bytes) : Pool::instance().take(index_of(bytes));
 }
 
-void Block::give_back() const {
-    bytes > most_kept_bytes ? std::free(data) : Pool::instance().give_back(*this, index_of(bytes));
+void Block::give_back() const noexcept {
+    bytes > most_kept_bytes || !keeps_blocks ? std::free(data) : Pool::instance().give_back(*this, index_of(bytes));
 }
+
+void Block::release_kept() noexcept { Pool::instance().release(); }
 
 }  // namespace throughtime

@@ -9,6 +9,10 @@
 #include "memory.hpp"
 #include "threads.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace throughtime::THROUGHTIME_ISA {
 
 // Inputs no wider than this are multiplied inside the recurrent tile; wider ones for many steps at once, beforehand.
@@ -108,6 +112,22 @@ struct SliceRows {
     ptrdiff_t row(ptrdiff_t r) const { return order ? order[slot(r)] : slot(r); }
 };
 
+// So many of them for as long as the object lives.
+template <class T>
+class Array {
+  public:
+    explicit Array(ptrdiff_t count) : data_(new T[size_t(count)]) {}
+    Array(const Array&) = delete;
+    Array& operator=(const Array&) = delete;
+    ~Array() { delete[] data_; }
+
+    T& operator[](ptrdiff_t i) const { return data_[i]; }
+    T* data() const { return data_; }
+
+  private:
+    T* const data_;
+};
+
 // Hands out a block of memory piece by piece; without one it only counts. Large pieces begin with a page, so that the
 // processors of two threads that write next to each other fetch nothing that is the other's.
 class Pieces {
@@ -119,6 +139,7 @@ class Pieces {
         const size_t bytes = size_t(count) * sizeof(T), alignment = bytes < large ? 64 : page;
         const size_t first = ceil_div(used_, alignment) * alignment;
         used_ = first + bytes;
+        guard();
         return block_ ? reinterpret_cast<T*>(block_ + first) : nullptr;
     }
     // What is fetched ahead ends with a page, so what threads have for themselves begins with one.
@@ -126,6 +147,14 @@ class Pieces {
     size_t used() const { return used_; }
 
   private:
+    // Under the address sanitizer no piece follows right after another, so that a step outside of one is seen.
+    void guard() {
+#if defined(__SANITIZE_ADDRESS__)
+        if (block_) __asan_poison_memory_region(block_ + used_, page);
+        used_ += page;
+#endif
+    }
+
     static constexpr size_t page = 4096, large = 4 * page;
     char* block_;
     size_t used_ = 0;
@@ -140,13 +169,14 @@ class Scratch {
         layout(pieces);
     }
 
-  private:
     template <class Layout>
     static size_t measure(Layout&& layout) {
         Pieces pieces;
         layout(pieces);
         return pieces.used();
     }
+
+  private:
     WorkingMemory memory_;
 };
 

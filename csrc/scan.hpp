@@ -15,6 +15,14 @@ constexpr auto backward_of() -> void (*)(const Backward&) {
         return nullptr;
 }
 
+template <class C, class E>
+constexpr auto backward_bytes_of() -> size_t (*)(const Backward&) {
+    if constexpr (span<E> == 1)
+        return backward_bytes<C, E>;
+    else
+        return nullptr;
+}
+
 template <Cell C, class E>
 inline constexpr Kernel kernel{
     .cell = C::name,
@@ -30,6 +38,8 @@ inline constexpr Kernel kernel{
     .backward = backward_of<C, E>(),
     .packed_bytes = packed_bytes<C, E>,
     .pack = pack_weights<C, E>,
+    .forward_bytes = forward_bytes<C, E>,
+    .backward_bytes = backward_bytes_of<C, E>(),
 };
 
 // Puts a cell on the list, for each of the element types that this translation unit is compiled for.

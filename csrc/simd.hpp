@@ -150,6 +150,17 @@ THROUGHTIME_INLINE void store_first(T* p, Vec<T> v, ptrdiff_t count) {
     for (ptrdiff_t i = 0; i < count; ++i) p[i] = v[i];
 }
 
+// A vector's first `count` lanes, zero in the others.
+template <class I, class V>
+THROUGHTIME_INLINE V keep_lanes(V v, ptrdiff_t count) {
+    using Element = decltype(I{}[0] + 0);
+    I lane;
+    for (int i = 0; i < int(sizeof(I) / sizeof lane[0]); ++i) lane[i] = i;
+    return V(I(v) & I(lane < (I{} + Element(count))));
+}
+THROUGHTIME_INLINE FloatVec first_lanes(FloatVec v, ptrdiff_t count) { return keep_lanes<Int32Vec>(v, count); }
+THROUGHTIME_INLINE DoubleVec first_lanes(DoubleVec v, ptrdiff_t count) { return keep_lanes<Int64Vec>(v, count); }
+
 #if defined(__AVX512F__)
 THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return FloatVec(_mm512_fmadd_ps(a, b, c)); }
 THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return DoubleVec(_mm512_fmadd_pd(a, b, c)); }

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -13,7 +14,8 @@
 
 #include "kernel.hpp"
 #include "learning.hpp"
-#include "memory.hpp"
+#include "seam.hpp"
+#include "sizes.hpp"
 
 namespace throughtime {
 
@@ -22,10 +24,10 @@ namespace nb = nanobind;
 // The memory of an object with Python's buffer protocol, for as long as this lives.
 class Buffer {
   public:
-    Buffer(nb::handle object, size_t bytes, bool writable) {
+    Buffer(nb::handle object, int64_t bytes, bool writable) {
         const int flags = writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO;
         if (PyObject_GetBuffer(object.ptr(), &view_, flags)) throw nb::python_error();
-        if (size_t(view_.len) != bytes) {
+        if (view_.len != bytes) {
             const std::string sizes = std::to_string(bytes) + " bytes, got " + std::to_string(view_.len);
             PyBuffer_Release(&view_);
             throw std::invalid_argument("expected contiguous memory of " + sizes);
@@ -44,60 +46,94 @@ class Buffer {
 class Stream {
   public:
     explicit Stream(const Learner& learner, ptrdiff_t inputs)
-        : learner_(learner), element_(learner.is_double ? 8 : 4), inputs_(inputs), width_(inputs) {}
+        : learner_(learner), element_(learner.is_double ? 8 : 4), inputs_(inputs), width_(inputs) {
+        if (inputs < 1) throw std::invalid_argument("inputs: expected at least 1, got " + std::to_string(inputs));
+    }
 
     // On top of what is there. Weights are (w_ih, w_hh, b_ih, b_hh, diagonal), those that the layer lacks None.
     void add_layer(const Kernel& kernel, nb::tuple weights, ptrdiff_t hidden) {
-        if (size_t(kernel.bits) != 8 * element_ || outputs_)
+        const Use use(*this);
+        if (kernel.bits != 8 * element_ || outputs_)
             throw std::invalid_argument("expected a layer of the stream's element type, below the output");
-        const ptrdiff_t rows = kernel.gates * hidden;
-        const ptrdiff_t counts[] = {rows * width_, rows * hidden, rows, rows, kernel.diagonals * hidden};
+        if (hidden < 1 || (weights.size() != 5 && weights.size() != 6) || weights[0].is_none() ||
+            weights[1].is_none() || (kernel.diagonals && weights[4].is_none()))
+            throw std::invalid_argument("expected hidden units, and (w_ih, w_hh, b_ih, b_hh, diagonal) of the layer");
+        const int64_t rows = product(kernel.gates, hidden);
+        const int64_t counts[] = {product(rows, width_), product(rows, hidden), rows, rows,
+                                  product(kernel.diagonals, hidden)};
         std::vector<char> given[5];
         for (size_t i = 0; i < 5; ++i) given[i] = copy(weights[i], counts[i]);
         const auto at = [&](size_t i) -> const void* { return given[i].empty() ? nullptr : given[i].data(); };
         Layer layer{&kernel, width_, hidden, {}, {}, {}};
         const Problem p = problem(layer);
+        check_addressable(kernel, p, 1);
         layer.packed.resize(kernel.packed_bytes(p) + alignment);
         kernel.pack(p, {at(0), at(1), at(2), at(3), at(4)}, aligned(layer.packed));
-        layer.state.assign(size_t(kernel.states * hidden) * element_, 0);
-        layer.y.resize(size_t(hidden) * element_);
+        layer.state.assign(size_t(kernel.states * hidden * element_), 0);
+        layer.y.resize(size_t(hidden * element_));
         layers_.push_back(std::move(layer));
         width_ = hidden;
     }
 
     void set_output(nb::handle weight, nb::handle bias, ptrdiff_t outputs, const std::string& activation) {
-        weight_ = copy(weight, outputs * width_);
-        bias_ = copy(bias, outputs);
+        const Use use(*this);
+        if (outputs < 1 || outputs_ || weight.is_none())
+            throw std::invalid_argument("expected one output layer, with a weight (O, H)");
+        if (activation != "identity" && activation != "tanh" && activation != "sigmoid" && activation != "relu")
+            throw std::invalid_argument("expected identity, tanh, sigmoid or relu, got " + activation);
+        std::vector<char> w = copy(weight, product(outputs, width_)), b = copy(bias, outputs);
+        weight_ = std::move(w);
+        bias_ = std::move(b);
         outputs_ = outputs;
         activation_ = activation;
     }
 
     // From x (I) to y (O), or (H) of the last layer where there is no output layer.
     void step(nb::handle x, nb::handle y) {
-        const Buffer from(x, size_t(inputs_) * element_, false), to(y, size_t(width()) * element_, true);
+        const Use use(*this);
+        const Buffer from(x, inputs_ * element_, false), to(y, width() * element_, true);
         advance(from.data(), to.data());
     }
 
     // The same for T steps one after the other: (T, I) to (T, O).
     void run(nb::handle x, nb::handle y, ptrdiff_t steps) {
-        const Buffer from(x, size_t(steps * inputs_) * element_, false);
-        const Buffer to(y, size_t(steps * width()) * element_, true);
+        const Use use(*this);
+        const Buffer from(x, product({steps, inputs_, element_}), false);
+        const Buffer to(y, product({steps, width(), element_}), true);
         const nb::gil_scoped_release released;
         for (ptrdiff_t t = 0; t < steps; ++t)
-            advance(from.data() + size_t(t * inputs_) * element_, to.data() + size_t(t * width()) * element_);
+            advance(from.data() + t * inputs_ * element_, to.data() + t * width() * element_);
     }
 
     // The states of a layer, (S, H), read or written.
-    void get_state(size_t layer, nb::handle to) const {
-        const Buffer buffer(to, layers_.at(layer).state.size(), true);
+    void get_state(size_t layer, nb::handle to) {
+        const Use use(*this);
+        const Buffer buffer(to, int64_t(layers_.at(layer).state.size()), true);
         std::memcpy(buffer.data(), layers_[layer].state.data(), layers_[layer].state.size());
     }
     void set_state(size_t layer, nb::handle from) {
-        const Buffer buffer(from, layers_.at(layer).state.size(), false);
+        const Use use(*this);
+        const Buffer buffer(from, int64_t(layers_.at(layer).state.size()), false);
         std::memcpy(layers_[layer].state.data(), buffer.data(), layers_[layer].state.size());
     }
 
   private:
+    // One call at a time: Python's lock is given away while steps run.
+    class Use {
+      public:
+        explicit Use(Stream& stream) : busy_(stream.busy_) {
+            if (busy_.test_and_set(std::memory_order_acquire))
+                throw std::runtime_error(
+                    "the stream is in use by another thread: give each thread a stream of its own");
+        }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        ~Use() { busy_.clear(std::memory_order_release); }
+
+      private:
+        std::atomic_flag& busy_;
+    };
+
     static constexpr size_t alignment = 64;
 
     struct Layer {
@@ -108,10 +144,11 @@ class Stream {
 
     ptrdiff_t width() const { return outputs_ ? outputs_ : width_; }
 
-    std::vector<char> copy(nb::handle from, ptrdiff_t count) const {
+    std::vector<char> copy(nb::handle from, int64_t count) const {
         if (from.is_none()) return {};
-        const Buffer buffer(from, size_t(count) * element_, false);
-        return {buffer.data(), buffer.data() + size_t(count) * element_};
+        const int64_t bytes = product(count, element_);
+        const Buffer buffer(from, bytes, false);
+        return {buffer.data(), buffer.data() + bytes};
     }
 
     static char* aligned(std::vector<char>& memory) {
@@ -139,14 +176,14 @@ class Stream {
             f.x = from;
             f.y = layer.y.data();
             for (int j = 0; j < layer.kernel->states; ++j) {
-                f.state_n[j] = layer.state.data() + size_t(j * layer.hidden) * element_;
+                f.state_n[j] = layer.state.data() + j * layer.hidden * element_;
                 f.state_0[j] = f.state_n[j];
             }
             layer.kernel->forward(f);
             from = layer.y.data();
         }
         if (!outputs_) {
-            std::memcpy(y, from, size_t(width_) * element_);
+            std::memcpy(y, from, size_t(width_ * element_));
             return;
         }
         learner_.output(weight_.data(), bias_.empty() ? nullptr : bias_.data(), from, width_, outputs_, y);
@@ -167,8 +204,9 @@ class Stream {
     }
 
     const Learner& learner_;
-    const size_t element_;
+    const int64_t element_;  // bytes
     const ptrdiff_t inputs_;
+    std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
     ptrdiff_t width_;  // of the topmost layer
     std::vector<Layer> layers_;
     std::vector<char> weight_, bias_;

@@ -9,11 +9,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 
+#include "capacity.hpp"
 #include "memory.hpp"
+#include "sizes.hpp"
 
 namespace throughtime {
 
@@ -40,16 +44,31 @@ struct Tensor {
     }
     int64_t size(int d) const { return sizes[d < 0 ? dimensions + d : d]; }
     int64_t stride(int d) const { return strides[d < 0 ? dimensions + d : d]; }
+    // Elements; `beyond_count` where there are more than that.
     int64_t count() const {
-        int64_t product = 1;
-        for (int d = 0; d < dimensions; ++d) product *= sizes[d];
-        return product;
+        int64_t elements = 1;
+        for (int d = 0; d < dimensions; ++d) elements = product(elements, sizes[d]);
+        return elements;
     }
+    bool has_sizes(std::initializer_list<int64_t> expected) const {
+        if (size_t(dimensions) != expected.size()) return false;
+        const int64_t* size = sizes;
+        for (const int64_t value : expected)
+            if (*size++ != value) return false;
+        return true;
+    }
+    std::string shape() const {
+        std::string text = "(";
+        for (int d = 0; d < dimensions; ++d) text += (d ? ", " : "") + std::to_string(sizes[d]);
+        return text + (dimensions == 1 ? ",)" : ")");
+    }
+    // Whether elements stand where their type allows.
+    bool aligned() const { return (reinterpret_cast<uintptr_t>(data) + byte_offset) * 8 % element.bits == 0; }
     bool contiguous() const {
         int64_t expected = 1;
         for (int d = dimensions - 1; d >= 0; --d) {
             if (sizes[d] != 1 && strides[d] != expected) return sizes[d] == 0;
-            expected *= sizes[d];
+            expected = product(expected, sizes[d]);
         }
         return true;
     }
@@ -117,10 +136,12 @@ class TensorMaker {
 
     Made strided(int dimensions, const Sizes& sizes, const Sizes& strides) const {
         int64_t count = 1;
-        for (int d = 0; d < dimensions; ++d) count *= sizes[size_t(d)];
+        for (int d = 0; d < dimensions; ++d) count = product(count, sizes[size_t(d)]);
+        const int64_t needed = product(count, like_.element.bits / 8);
+        if (needed >= beyond_count) throw OutOfMemory("out of memory: a result has more bytes than can be addressed");
         // What describes the tensor stands before its elements, in one block. Those of large tensors begin with a page:
         // where threads write next to each other, their processors then fetch nothing that is the other's.
-        const size_t bytes = size_t(count) * like_.element.bits / 8, start = bytes < large ? header : page;
+        const size_t bytes = size_t(needed), start = bytes < large ? header : page;
         const Block block = Block::take(start + bytes);
         auto* const owned = new (block.data) Owned{};
         owned->sizes = sizes;
@@ -146,7 +167,7 @@ class TensorMaker {
     }
     Made operator()(int64_t count) const { return strided(1, {count}, {1}); }
     Made operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
-    Made operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {b * c, c, 1}); }
+    Made operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {product(b, c), c, 1}); }
 
     // Of the sizes of another one, without gaps.
     Made like(const Tensor& other) const {

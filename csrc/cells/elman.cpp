@@ -16,7 +16,7 @@ struct Elman {
 
     template <class V>
     static THROUGHTIME_INLINE void backward(const V*, const V*, const V*, const V* next, V* dstate, V* dcolumns, V*) {
-        dcolumns[0] = dstate[0] * F::slope(next[0]);
+        dcolumns[0] = F::through(dstate[0], next[0]);
         dstate[0] = V{};
     }
 };

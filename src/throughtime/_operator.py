@@ -87,8 +87,13 @@ def _scan(
         reverse,
         threads,
         True,  # noqa: FBT003
+        (),
     )
-    assert found is not None
+    if found is None:
+        raise RuntimeError(
+            "throughtime::scan: expected tensors of one element type on the CPU whose shapes fit together, got x "
+            f"{tuple(x.shape)}, states {[tuple(s.shape) for s in state]}, weights {[tuple(w.shape) for w in weights]}"
+        )
     y, finals, kept = found
     assert kept is not None
     return [y, *finals, kept]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from throughtime._cell import Cell
     from throughtime._kernels._engine import Kernel
     from throughtime._reference import Activation, States
+    from throughtime._shapes import LayerWeights
 
     Tensors = tuple[Any, ...]  # each a tensor or None
 
@@ -86,30 +87,38 @@ def unfold(
     manner: Manner,
     *,
     reverse: bool = False,
+    form: LayerWeights | None = None,
 ) -> tuple[Tensor, States]:
-    """`scan` for shapes that were checked before; no state is (), and `weights` is flat."""
+    """`scan` for an input and states that were checked before; no state is (), and `weights` is flat.
+
+    Without a `form`, the weights were checked too.
+    """
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
     if x.dtype is torch.bfloat16 and _is_widened(kernel, cell, (x, *state), weights, manner):
+        if form is not None:
+            form.check(cell, x, weights)
         y, finals = unfold(cell, x.float(), _widened(state), _widened(weights), ragged, manner, reverse=reverse)
         return y.bfloat16(), tuple(final.bfloat16() for final in finals)
-    if kernel is not None:
-        if _is_traced():
-            if _all_alike(x, weights):
-                tables = () if ragged is None else ragged.tables
-                options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
-                name = _operator.key(cell.name, cast("str", manner.activation), _BITS[x.dtype])
-                return _operator.unfold(name, x, state, weights, tables, **options)
-        else:
-            found = _run(kernel, cell, x, state, weights, ragged, manner, reverse=reverse)
-            if found is not None:
-                return found
+    traced = _is_traced()
+    if kernel is not None and not traced:
+        sizes = () if form is None else form.sizes
+        found = _run(kernel, cell, x, state, weights, ragged, manner, sizes, reverse=reverse)
+        if found is not None:
+            return found
+    if form is not None:  # a kernel compares by itself, and takes nothing that does not fit
+        form.check(cell, x, weights)
+    if kernel is not None and traced and _all_alike(x, weights):
+        tables = () if ragged is None else ragged.tables
+        options = {"reverse": reverse, "directions": len(weights) // _FIELDS, "clip": manner.clip}
+        name = _operator.key(cell.name, cast("str", manner.activation), _BITS[x.dtype])
+        return _operator.unfold(name, x, state, weights, tables, **options)
     call = _Call(None, cell, ragged, reverse, manner, len(weights) // _FIELDS, len(state))
     (y,), finals = _reference_scan(call, x, state, weights)
     return y, finals
 
 
 def unfold_plain(
-    cell: Cell, x: Tensor, state: States, weights: Tensors, manner: Manner
+    cell: Cell, x: Tensor, state: States, weights: Tensors, manner: Manner, form: LayerWeights
 ) -> tuple[Tensor, States] | None:
     """`unfold` for x (T, N, I) where a kernel takes it as it is; None elsewhere, whatever the reason.
 
@@ -121,7 +130,7 @@ def unfold_plain(
     kernel, _ = _compiled(cell, x.dtype, weights, manner)
     if kernel is None or (kernel.bits == 16 and torch.is_grad_enabled()):  # bfloat16 is for inference alone
         return None
-    return _run(kernel, cell, x, state, weights, None, manner, reverse=False)
+    return _run(kernel, cell, x, state, weights, None, manner, form.sizes, reverse=False)
 
 
 def _run(
@@ -132,13 +141,14 @@ def _run(
     weights: Tensors,
     ragged: Ragged | None,
     manner: Manner,
+    sizes: tuple[int, ...],
     *,
     reverse: bool,
 ) -> tuple[Tensor, States] | None:
     """Call a kernel, and tell autograd; None where it does not take the tensors."""
     tables = () if ragged is None else ragged.tables
     learns = torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights)
-    found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns)
+    found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns, sizes)
     if found is None:
         return None
     y, finals, _ = found
@@ -150,12 +160,20 @@ def _run(
 
 
 def unfold_noting(
-    cell: Cell, x: Tensor, state: States, weights: Tensors, ragged: Ragged | None, manner: Manner
+    cell: Cell,
+    x: Tensor,
+    state: States,
+    weights: Tensors,
+    ragged: Ragged | None,
+    manner: Manner,
+    *,
+    form: LayerWeights,
 ) -> tuple[States, States]:
     """`unfold`, with every state of all steps, (T, N, D*H) each: the kernels tell of h alone."""
     if len(cell.states) == 1:
-        y, finals = unfold(cell, x, state, weights, ragged, manner)
+        y, finals = unfold(cell, x, state, weights, ragged, manner, form=form)
         return (y,), finals
+    form.check(cell, x, weights)
     call = _Call(
         None, cell, ragged, reverse=False, manner=manner, directions=len(weights) // _FIELDS, given_states=len(state)
     )

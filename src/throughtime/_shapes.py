@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from throughtime._cell import Cell
 
 
+_WHOLE = {
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+}
+
+
 class Weights(NamedTuple):
     """The weights of one layer in one direction.
 
@@ -29,6 +35,44 @@ class Weights(NamedTuple):
     bias_hh: Float[Tensor, "G*H"] | None = None
     diagonal: Float[Tensor, "diagonals H"] | None = None
     weight_hr: Float[Tensor, "P H"] | None = None
+
+
+class LayerWeights(NamedTuple):
+    """What the weights of a layer are called, and the sizes that they have.
+
+    Attributes:
+        sizes: I and H, as the kernels compare them.
+        projected: P, or 0.
+        names: one for each field of `Weights`, for each direction.
+    """
+
+    sizes: tuple[int, int]
+    projected: int
+    names: tuple[str, ...]
+
+    def check(self, cell: Cell, x: Tensor, weights: Sequence[Tensor | None]) -> None:
+        """Raise where the weights, one after the other as in `names`, are not those of the layer.
+
+        Raises:
+            RuntimeError: for another shape, or another element type or device than those of x.
+        """
+        inputs, hidden = self.sizes
+        shapes = cell.parameter_shapes(inputs, hidden, proj_size=self.projected)
+        fields = len(Weights._fields)
+        for i, (name, value) in enumerate(zip(self.names, weights, strict=True)):
+            if value is None:
+                continue
+            field = Weights._fields[i % fields]
+            shape = shapes.get(field)
+            if shape is not None and value.shape != shape:
+                letters = _letters(cell, field, projected=bool(self.projected))
+                raise RuntimeError(
+                    f"{name}: expected {letters} = {shape} for cell {cell.name!r}, got {tuple(value.shape)}"
+                )
+            if value.dtype is not x.dtype or value.device != x.device:
+                raise RuntimeError(
+                    f"{name}: expected {x.dtype} on {x.device} as the input, got {value.dtype} on {value.device}"
+                )
 
 
 @dataclass(frozen=True)
@@ -53,7 +97,7 @@ class Ragged:
             ValueError: if there is not one length in 0 … T for each row.
         """
         values = torch.as_tensor(lengths, device="cpu")
-        if values.shape != (batch,) or values.is_floating_point() or values.dtype == torch.bool:
+        if values.shape != (batch,) or values.dtype not in _WHOLE:
             raise ValueError(
                 f"lengths: expected one whole number for each of the {batch} rows, got {values.dtype} of shape "
                 f"{tuple(values.shape)}"
@@ -71,12 +115,32 @@ class Ragged:
         return cls(values, None if falling else values.argsort(descending=True, stable=True))
 
     @classmethod
-    def packed(cls, batch_sizes: Tensor) -> Ragged:
-        """Describe the data of a `torch.nn.utils.rnn.PackedSequence`."""
-        sizes = batch_sizes.to(device="cpu", dtype=torch.int64)
-        rows = torch.arange(int(sizes[0]))
-        lengths = (sizes.unsqueeze(0) > rows.unsqueeze(1)).sum(1)
-        return cls(lengths, None, torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]))
+    def packed(cls, batch_sizes: Tensor, rows: int) -> Ragged:
+        """Describe the data of a `torch.nn.utils.rnn.PackedSequence` that has so many rows.
+
+        Raises:
+            RuntimeError: if the batch sizes are not whole numbers from N down to 1 that add up to the rows.
+        """
+        if batch_sizes.dim() != 1 or batch_sizes.dtype not in _WHOLE or not 0 < len(batch_sizes) <= rows:
+            raise RuntimeError(
+                f"batch_sizes: expected a whole number for each step, at most as many as there are rows in data "
+                f"({rows}), got {batch_sizes.dtype} of shape {tuple(batch_sizes.shape)}"
+            )
+        sizes = batch_sizes.to(device="cpu", dtype=torch.int64, copy=True)
+        # Each is at most as large as there are rows before any is added up: the sums cannot overflow.
+        first, last = int(sizes[0]), int(sizes[-1])
+        if not (1 <= last <= first <= rows and bool((sizes[1:] <= sizes[:-1]).all())):
+            raise RuntimeError(
+                f"batch_sizes: expected falling numbers from at most {rows}, the rows in data, to at least 1, got "
+                f"{_shortened(sizes)}"
+            )
+        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        if int(offsets[-1]) != rows:
+            raise RuntimeError(
+                f"batch_sizes: expected numbers that add up to {rows}, the rows in data, got {int(offsets[-1])}"
+            )
+        lengths = len(sizes) - torch.searchsorted(sizes.flip(0), torch.arange(first), right=True)
+        return cls(lengths, None, offsets)
 
     @property
     def is_packed(self) -> bool:
@@ -110,7 +174,6 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
     """
     if len(weights) not in (1, 2):
         raise ValueError(f"weights: expected those of one or two directions, got {len(weights)}")
-    gates = len(cell.gates)
     first = weights[0]
     projected = 0 if first.weight_hr is None else first.weight_hr.shape[0]
     hidden = first.weight_hh.shape[-1] if first.weight_hr is None else first.weight_hr.shape[-1]
@@ -119,7 +182,7 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
         for name, value in w._asdict().items():
             shape = shapes.get(name)
             if value is not None and shape is not None and value.shape != shape:
-                raise ValueError(_misfit(name, shape, value, cell, gates, hidden))
+                raise ValueError(_misfit(name, shape, value, cell, hidden))
         if cell.diagonals and w.diagonal is None:
             raise ValueError(f"diagonal: expected ({', '.join(cell.diagonals)}) x H for cell {cell.name!r}, got None")
     if state is not None:
@@ -131,10 +194,48 @@ def check_scan(cell: Cell, x: Tensor, state: Sequence[Tensor] | None, weights: S
                 raise ValueError(f"state {name}: expected (D, N, H) = {expected}, got {tuple(value.shape)}")
 
 
-def _misfit(name: str, shape: tuple[int, ...], value: Tensor, cell: Cell, gates: int, hidden: int) -> str:
-    letters = {"weight_ih": f"({gates}*H, I)", "weight_hh": f"({gates}*H, H)"}.get(name, f"({gates}*H)")
-    message = f"{name}: expected {letters} = {shape} for cell {cell.name!r}, got {tuple(value.shape)}"
-    rows = value.shape[0]
+def check_order(sorted_indices: Tensor | None, unsorted_indices: Tensor | None, batch: int) -> None:
+    """Raise where the orders of a packed sequence do not hold each row once, or do not undo each other.
+
+    Raises:
+        RuntimeError: as torch.nn raises for indices out of range.
+    """
+    rows = torch.arange(batch)
+    for name, order in (("sorted_indices", sorted_indices), ("unsorted_indices", unsorted_indices)):
+        if order is None:
+            continue
+        whole = order.shape == (batch,) and order.dtype in {torch.int32, torch.int64}
+        if not (whole and torch.equal(order.cpu().long().sort().values, rows)):
+            raise RuntimeError(
+                f"{name}: expected each of the rows 0 … {batch - 1} once, got {_shortened(order)} of type {order.dtype}"
+            )
+    if sorted_indices is None or unsorted_indices is None:
+        return
+    if not torch.equal(sorted_indices.index_select(0, unsorted_indices).cpu().long(), rows):
+        raise RuntimeError("unsorted_indices: expected the order that undoes sorted_indices, got another one")
+
+
+def _shortened(numbers: Tensor) -> str:
+    """The first of many numbers, for a message."""
+    shown = [str(value) for value in numbers.flatten()[:6].tolist()]
+    return f"[{', '.join(shown)}{', …' if numbers.numel() > len(shown) else ''}]"
+
+
+def _letters(cell: Cell, field: str, *, projected: bool = False) -> str:
+    """The shape of a field of `Weights`, in letters."""
+    rows = "H" if len(cell.gates) == 1 else f"{len(cell.gates)}*H"
+    letters = {
+        "weight_ih": f"({rows}, I)",
+        "weight_hh": f"({rows}, {'P' if projected else 'H'})",
+        "diagonal": f"({len(cell.diagonals)}, H)",
+        "weight_hr": "(P, H)",
+    }
+    return letters.get(field, f"({rows},)")
+
+
+def _misfit(name: str, shape: tuple[int, ...], value: Tensor, cell: Cell, hidden: int) -> str:
+    message = f"{name}: expected {_letters(cell, name)} = {shape} for cell {cell.name!r}, got {tuple(value.shape)}"
+    rows = value.shape[0] if value.dim() else 1
     if rows != shape[0] and hidden and rows % hidden == 0:
         message += f". {rows} = {rows // hidden}*{hidden}: is this the weight of a cell with {rows // hidden} gates?"
     return message

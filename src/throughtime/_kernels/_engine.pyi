@@ -36,10 +36,12 @@ class Kernel:
         reverse: bool,
         threads: int,
         keep: bool,
+        sizes: tuple[int, ...],
     ) -> tuple[Any, tuple[Any, ...], Any | None] | None:
         """Make the outputs, the final states and what backward needs, if that is to be kept.
 
-        Returns None for tensors that `accepts` refuses, and for an x and states whose sizes do not fit.
+        `sizes` are I and H of the layer, or empty. Returns None for tensors that `accepts` refuses, and for an x,
+        states and weights that do not fit together or to the sizes.
         """
 
     def backward(
@@ -130,6 +132,12 @@ def learners() -> list[Learner]:
 
 def peaks() -> list[Peak]:
     """The work for peaks, for every instruction set."""
+
+def free_memory() -> int:
+    """Bytes that the process can still allocate."""
+
+def processors() -> int:
+    """Processors that the process may run on."""
 
 def release_threads() -> None:
     """End the threads of the pool before a fork."""

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime._extras import Norm
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting, unfold_plain
-from throughtime._shapes import Ragged, Weights
+from throughtime._shapes import LayerWeights, Ragged, Weights, check_order
 from throughtime.nn._activated import Activated
 from throughtime.nn._checks import check_arguments, check_input, read_state
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
@@ -94,6 +94,7 @@ class AbstractRecurrent(Activated):
         self.register_parameter(_MISSING, None)
         self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
         self._fields = [itemgetter(*names) for names in self._flat_names]
+        self._forms = [LayerWeights(self._sizes(n), proj_size, names) for n, names in enumerate(self._flat_names)]
         self.reset_parameters()
 
     @property
@@ -183,7 +184,7 @@ class AbstractRecurrent(Activated):
             turned = self.batch_first and input.dim() == 3
             x = input.transpose(0, 1) if turned else input
             state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)
-            found = unfold_plain(self.cell, x, state, self._fields_of(0), self.manner)
+            found = unfold_plain(self.cell, x, state, self._fields_of(0), self.manner, self._forms[0])
             if found is not None:
                 y, finals = found
                 return y.transpose(0, 1) if turned else y, unwrapped(finals)
@@ -237,6 +238,15 @@ class AbstractRecurrent(Activated):
         fields = len(Weights._fields)
         return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
+    def check_weights(self, layer: int) -> None:
+        """Raise where the weights of a layer do not have its sizes, or several element types or devices.
+
+        Raises:
+            RuntimeError: with the name of the weight, and what was expected of it.
+        """
+        flat = self._fields_of(layer)
+        self._forms[layer].check(self.cell, flat[0], flat)
+
     def variant(self) -> dict[str, bool]:
         """The options that choose another cell than the plain one, by name."""
         return {name: getattr(self, name) for name, plain in self._variants.items() if getattr(self, name) != plain}
@@ -271,10 +281,14 @@ class AbstractRecurrent(Activated):
         check_input(self, data, (2,))
         if lengths is not None:
             raise ValueError("lengths: expected None with a PackedSequence, which has its own")
-        state = () if hx is None else read_state(self, hx, int(batch_sizes[0]), data.dtype, batched=True)
+        ragged = Ragged.packed(batch_sizes, len(data))
+        batch = len(ragged.lengths)
+        if order is not None or back is not None:
+            check_order(order, back, batch)
+        state = () if hx is None else read_state(self, hx, batch, data.dtype, batched=True)
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
-        y, finals = self._run(data, state, Ragged.packed(batch_sizes))
+        y, finals = self._run(data, state, ragged)
         if back is not None:
             finals = tuple(s.index_select(1, back) for s in finals)
         return PackedSequence(y, batch_sizes, order, back), unwrapped(finals)
@@ -289,7 +303,7 @@ class AbstractRecurrent(Activated):
             weights = self._fields_of(0)
             if weights[0].dtype is not x.dtype:  # autocast
                 weights = _like(x, weights)
-            return unfold(self.cell, x, state, weights, ragged, self.manner)
+            return unfold(self.cell, x, state, weights, ragged, self.manner, form=self._forms[0])
         return self._run_stack(x, state, ragged, noted)
 
     def _run_stack(
@@ -305,9 +319,9 @@ class AbstractRecurrent(Activated):
             call = self.cell, x, tuple([s[rows] for s in state]), weights, ragged
             manner = self.manner if self._is_plain else self.manner_of(layer, x, batch)
             if noted is None:
-                x, final = unfold(*call, manner)
+                x, final = unfold(*call, manner, form=self._forms[layer])
             else:
-                states, final = unfold_noting(*call, manner)
+                states, final = unfold_noting(*call, manner, form=self._forms[layer])
                 noted.append(states)
                 x = states[0]
             finals.append(final)
@@ -337,6 +351,10 @@ class AbstractRecurrent(Activated):
         fields = ([getattr(self, field + suffix, None) for field in Norm._fields] for suffix in suffixes)
         return [Norm(*cast("list[Any]", gains)) for gains in fields]
 
+    def _sizes(self, layer: int) -> tuple[int, int]:
+        """I and H of a layer."""
+        return self.input_size if layer == 0 else self._state_sizes[0] * self.directions, self.hidden_size
+
     def _norm_sizes(self) -> dict[str, int]:
         """How many gains each field of `Norm` has."""
         rows = len(self.cell.gates) * self.hidden_size
@@ -351,7 +369,7 @@ class AbstractRecurrent(Activated):
         self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> tuple[str, ...]:
         """Create the parameters of a layer. Returns their names in the order of `Weights`, for each direction."""
-        width = self.input_size if layer == 0 else self._state_sizes[0] * self.directions
+        width, _ = self._sizes(layer)
         shapes = self.cell.parameter_shapes(
             width, self.hidden_size, bias=self.bias, recurrent_bias=self.recurrent_bias, proj_size=self.proj_size
         )

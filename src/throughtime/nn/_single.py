@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from throughtime._scan import unfold
-from throughtime._shapes import Weights
+from throughtime._shapes import LayerWeights, Weights
 from throughtime.nn._activated import Activated
 from throughtime.nn._in_time import unwrapped
 from throughtime.nn.initialization import initialization_of
@@ -51,6 +51,7 @@ class AbstractSingle(Activated):
             shape = shapes.get(name)
             parameter = None if shape is None else nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
             self.register_parameter(name, parameter)
+        self._form = LayerWeights((input_size, hidden_size), 0, Weights._fields)
         self.reset_parameters()
 
     @torch.no_grad()
@@ -93,7 +94,7 @@ class AbstractSingle(Activated):
             dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
             x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
             weights = tuple(w if w is None else w.to(dtype) for w in weights)
-        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self.manner)
+        _, finals = unfold(self.cell, x.unsqueeze(0), state, weights, None, self.manner, form=self._form)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return unwrapped(finals)
 

@@ -188,7 +188,7 @@ class Compiled:
         settings: Tensor,
         clip: float,
     ) -> int:
-        if self._bound is None:
+        if self._bound is None or not self._bound.is_current():
             self._bound = _Bound.of(self._model, self._optimizer, self._moments)
         bound = self._bound
         return self._learner.learn(
@@ -219,11 +219,14 @@ class _Bound(NamedTuple):
     output: tuple[Tensor, Tensor | None]
     moments: list[tuple[Tensor | None, Tensor | None]]  # of each weight of the layers, then of the output
     steps: list[Tensor]  # how many updates the optimizer has counted for each
+    parameters: list[Tensor | None]  # those that the tensors were taken from
 
     @classmethod
     def of(cls, model: Any, optimizer: Optimizer, names: tuple[str, str]) -> _Bound:
         """Bind a model and what its optimizer keeps, which is created as the optimizer would."""
         layer, output = model.layer, model.output
+        for number in range(layer.num_layers):
+            layer.check_weights(number)
         weights = [layer.weights(number)[0] for number in range(layer.num_layers)]
         parameters = [*(w for fields in weights for w in fields[:-1]), output.weight, output.bias]
         moments, steps = [], []
@@ -241,7 +244,15 @@ class _Bound(NamedTuple):
             moments.append(tuple(kept.get(name) for name in names))
         detached = [tuple(w if w is None else w.detach() for w in fields) for fields in weights]
         bias = None if output.bias is None else output.bias.detach()
-        return cls(detached, (output.weight.detach(), bias), moments, steps)
+        return cls(detached, (output.weight.detach(), bias), moments, steps, parameters)
+
+    def is_current(self) -> bool:
+        """Whether no parameter has been given other memory or another shape since, as `.data` does."""
+        tensors = [*(w for fields in self.weights for w in fields[:-1]), *self.output]
+        return all(
+            p is None or w is None or (p.data_ptr() == w.data_ptr() and p.shape == w.shape and p.stride() == w.stride())
+            for p, w in zip(self.parameters, tensors, strict=True)
+        )
 
 
 def _kind(batch: Batch) -> tuple[Any, ...]:

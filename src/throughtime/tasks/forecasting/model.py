@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.calibration import Calibration, naive_forecasts, predict
+from throughtime.tasks.forecasting.blending import predict
 from throughtime.tasks.forecasting.windows import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.calibration import Calibration
     from throughtime.tasks.forecasting.likelihoods import Likelihood, Units
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.plan import Plan
@@ -40,10 +41,14 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Forecasts of a horizon in what the network sees, (n, F), the likelihood's numbers (n, F, P), and the way back."""
+    """Forecasts of a horizon in what the network sees, (n, F), the likelihood's numbers (n, F, P), and the way back.
+
+    Intervals of series with few known values are wider by factors (n, 1).
+    """
 
     z: torch.Tensor
     numbers: torch.Tensor
+    widening: torch.Tensor
     likelihood: Likelihood
     store: Store
     unknown: np.ndarray  # series without any value
@@ -83,7 +88,10 @@ class Model:
         notes = []
         if short:
             shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
-            notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
+            notes.append(
+                f"Too short for the network, forecast from their own level and the mean season of the others, with "
+                f"intervals as wide as forecasts of the others from as few values err: {len(short)} series ({shown})."
+            )
         if weight == 0:
             notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
         elif weight < 1:
@@ -107,7 +115,7 @@ class Model:
             stage = self._stage(panel)
             unit = torch.where(stage.store.positive > 0, 1.0, stage.store.unit).unsqueeze(1)
             changed = 1.0 if units is None else units / unit
-            scores = {level: self._width(level).expand_as(stage.z) for level in levels}
+            scores = {level: self._width(level) * stage.widening for level in levels}
             if units is not None:
                 scores = {level: stage.widened(score, before[level] * changed) for level, score in scores.items()}
             low = {level: stage.values(-score) for level, score in scores.items()}
@@ -128,7 +136,8 @@ class Model:
     def sample(self, panel: Panel, paths: int, seed: int) -> np.ndarray:
         """Courses that each series may take over the horizon: (n, paths, F)."""
         errors = torch.from_numpy(self.calibration.draw(len(panel) * paths, seed)).unflatten(0, (len(panel), paths))
-        return self._stage(panel).values(errors)
+        stage = self._stage(panel)
+        return stage.values(errors * stage.widening.unsqueeze(1))
 
     def _width(self, level: float) -> torch.Tensor:
         return torch.from_numpy(self.calibration.width(level))
@@ -137,13 +146,10 @@ class Model:
     def _stage(self, panel: Panel) -> _Stage:
         """Forecasts of one horizon."""
         store = Store(panel, self.plan)
-        short = torch.from_numpy(self.too_short(panel))
-        points, every = [], []
-        for series in torch.arange(len(panel)).split(_AT_ONCE):
-            x = store.inputs(series, store.lengths[series])
-            z, numbers = predict(self.network, x, self.calibration)
-            naive = naive_forecasts(self.network, x)[self.calibration.expert]
-            points.append(torch.where(short[series].unsqueeze(1), naive, z))
-            every.append(numbers)
+        parts = [
+            predict(self.network, store, series, store.lengths[series], self.calibration)
+            for series in torch.arange(len(panel)).split(_AT_ONCE)
+        ]
+        z, numbers, known = map(torch.cat, zip(*parts, strict=True))
         unknown = np.array([not np.isfinite(values).any() for values in panel])
-        return _Stage(torch.cat(points), torch.cat(every), self.network.likelihood, store, unknown)
+        return _Stage(z, numbers, self.calibration.pooled.widen(known), self.network.likelihood, store, unknown)

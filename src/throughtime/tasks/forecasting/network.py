@@ -187,7 +187,7 @@ class SeasonNetwork(nn.Module):
         spread = _running_mean((blocks - level.unsqueeze(-1)).abs(), masks)[:, 1:]
         # Of a series that is not longer than a block no step is known: it is taken to be as large as the spread.
         steps = torch.where(known.sum(-1).cumsum(1) > 0, steps, spread)
-        scale = steps + 0.1 * spread + 1e-4
+        scale = steps + 0.1 * spread + 1e-6
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]
         if plan.long_season:
             position = self.origins.to(z.device)[:, None] + torch.arange(self.ahead, device=z.device)

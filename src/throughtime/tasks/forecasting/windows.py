@@ -14,6 +14,7 @@ import torch
 from throughtime.data.sequences import Batch
 from throughtime.tasks.forecasting.likelihoods import Units
 from throughtime.tasks.forecasting.metrics import naive_error
+from throughtime.tasks.forecasting.plan import is_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.plan import Plan
 
 
+_LEAST_ERROR = 1e-5  # of a series' unit: smaller naive errors and ranges are those of a constant
+_SHORT = 0.25  # of the draws of long series: as often all short ones together are drawn at most
+
+
 class Store:
     """A panel prepared for a plan."""
 
     def __init__(self, panel: Panel, plan: Plan) -> None:
         self.plan = plan
         self.lengths = torch.from_numpy(panel.lengths)
+        self.long = torch.from_numpy(is_long(panel, plan.lookback + plan.horizon))
         pad = plan.lookback + plan.horizon  # before and after every series, so that windows may hang over
         self.starts = torch.from_numpy(panel.offsets[:-1] + pad * np.arange(1, 2 * len(panel), 2))
         total = int(panel.offsets[-1]) + 2 * pad * len(panel)
@@ -38,6 +44,7 @@ class Store:
         self.positive = torch.zeros(len(panel), dtype=torch.float64)
         self.unit = torch.ones(len(panel), dtype=torch.float64)
         self.naive_error = torch.ones(len(panel), dtype=torch.float64)
+        self.varies = torch.zeros(len(panel), dtype=torch.bool)
         for i, series in enumerate(panel):
             known = np.isfinite(series)
             first = int(self.starts[i])
@@ -55,9 +62,13 @@ class Store:
             z[part], real[part], values[part] = transformed, known, np.where(known, series / unit, 0.0)
             z[first - pad : first] = transformed[0]
             z[first + len(series) : first + len(series) + pad] = transformed[-1]
-            self.naive_error[i] = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
+            error = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
+            self.naive_error[i] = max(error, _LEAST_ERROR * unit)
+            self.varies[i] = bool(np.ptp(series[known]) > _LEAST_ERROR * unit)
         seen[:] = z
         self.z = torch.from_numpy(z)
+        self._passed = torch.cat([torch.zeros(1), self._course[1]]).cumsum(0, dtype=torch.int64)  # known values
+        self._phases = torch.from_numpy(panel.frequency.steps(_EPOCHS[panel.starts.dtype.kind], panel.starts))
         self.covariates = self._covariates(panel, pad, total)
 
     def inputs(self, series: Tensor, ends: Tensor) -> Tensor:
@@ -82,6 +93,15 @@ class Store:
         at = at if origins is None else (at - self.plan.lookback + origins).unsqueeze(-1)
         at = at + torch.arange(self.plan.horizon)
         return self.z[at], self._course[1, at] > 0
+
+    def known(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return the number of known values in the windows that end there: (N,)."""
+        at = self.starts[series] + ends
+        return self._passed[at] - self._passed[at - self.plan.lookback]
+
+    def phases(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return the position of the step after `ends` in the longest season, equal for equal dates: (N,)."""
+        return (self._phases[series] + ends) % self.plan.cycle
 
     def least(self, lengths: Tensor) -> Tensor:
         """Steps before the first end of windows to learn from: a whole window, or half of a series that is short."""
@@ -141,7 +161,8 @@ class Store:
 class Windows:
     """Random windows of a store, as batches for the training loop: any series, any phase.
 
-    A series is drawn as often as its length warrants, within a factor of ten.
+    A long series is drawn as often as its length warrants, within a factor of ten; all short ones together in a fifth
+    of the draws at most, and those that the network cannot read not at all.
     """
 
     def __init__(self, store: Store, *, batches: int, batch_size: int) -> None:
@@ -149,7 +170,12 @@ class Windows:
         self._batches = batches
         self._batch_size = batch_size
         lengths = store.lengths.double().clamp(min=1)
-        self._weights = lengths.clamp(max=float(lengths.median()) * 3, min=float(lengths.median()) / 3)
+        typical = float(lengths[store.long].median())
+        weights = lengths.clamp(max=typical * 3, min=typical / 3)
+        known = store.known(torch.arange(len(lengths)), store.lengths).double()
+        short = torch.where(known < store.plan.fewest, 0.0, known) * ~store.long
+        short = short * min(1.0, _SHORT * float(weights[store.long].sum()) / max(float(short.sum()), 1.0))
+        self._weights = torch.where(store.long, weights, short)
 
     def __iter__(self) -> Iterator[Batch]:
         for series, ends in self.places():
@@ -163,6 +189,10 @@ class Windows:
             least = self._store.least(lengths)
             ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
             yield series, ends
+
+
+_EPOCHS = {"M": np.array("1970-01-05", "M8[us]"), "i": np.array(0)}
+"""Origin of phases, by the kind of stamps."""
 
 
 def _in_own_units(values: np.ndarray, steps: int) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION, autoregression
-from throughtime.tasks.forecasting.pooled import own_level
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,32 +46,36 @@ def predict(
     """
     x = store.inputs(series, ends)
     if withheld:
-        x = _withhold(x, network.plan, withheld)
+        x = withhold(x, network.plan, withheld)
     known = network.values(x)[..., 1].sum(1)
     if calibration is None:
-        z, numbers = _predict(network, x, None)
-        return z, numbers, known
-    usual = torch.from_numpy(calibration.pooled.scales)[store.positive[series].long()].unsqueeze(1)
-    z, numbers = _predict(network, x, usual)
-    if calibration.weight < 1:
-        z = calibration.weight * z + (1 - calibration.weight) * naive_forecasts(network, x)[calibration.expert]
+        forecasts, scales, raw = network.distribution(x)
+        last = scales if raw is None else raw[:, -1].double()
+        return forecasts[:, -1].double(), network.likelihood.numbers(last, scales[:, -1:].double()), known
+    z, numbers = _predict(network, x, calibration, store.positive[series])
     short = known < network.plan.fewest
     if short.any():
-        values, real = network.values(x[short]).double().unbind(-1)
-        past, ahead = calibration.pooled.seasons(network.plan, store.phases(series, ends), store.positive[series])
-        z[short] = own_level(values, real, past[short]) + ahead[short]
+        window = network.values(x[short]).double().unbind(-1)
+        places = store.phases(series, ends)[short], store.positive[series][short]
+        z[short] = calibration.pooled.forecast(network.plan, window, *places)
     return z, numbers, known
 
 
-def _predict(network: SeasonNetwork, x: Tensor, usual: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the network's forecasts, (N, F), and the numbers of the likelihood, (N, F, P)."""
+def _predict(network: SeasonNetwork, x: Tensor, calibration: Calibration, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """Return blended forecasts, (N, F), and the numbers of the likelihood, (N, F, P)."""
     forecasts, scales, raw = network.distribution(x)
+    z, weight = forecasts[:, -1].double(), calibration.weight
+    if weight < 1:
+        z = weight * z + (1 - weight) * naive_forecasts(network, x)[calibration.expert]
+        if calibration.expert != AUTOREGRESSION:
+            forecasts = weight * forecasts + (1 - weight) * network.naive(x)[calibration.expert]
+    usual = torch.from_numpy(calibration.pooled.scales)[positive.long()].unsqueeze(1)
     scale = _own_scale(network, x, forecasts, scales, usual).double()
     last = scales if raw is None else raw[:, -1].double()
-    return forecasts[:, -1].double(), network.likelihood.numbers(last, scale)
+    return z, network.likelihood.numbers(last, scale)
 
 
-def _withhold(x: Tensor, plan: Plan, kept: int) -> Tensor:
+def withhold(x: Tensor, plan: Plan, kept: int) -> Tensor:
     """Return windows of which only the last steps are known, as those of a series that began there."""
     x, first = x.clone(), plan.lookback - kept
     x[:, :first, 0] = x[:, first, None, 0]
@@ -80,7 +83,7 @@ def _withhold(x: Tensor, plan: Plan, kept: int) -> Tensor:
     return x
 
 
-def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor, usual: Tensor | None) -> Tensor:
+def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor, usual: Tensor) -> Tensor:
     """Return how far each series strays from the forecasts made within its window, and the scale at its end: (N, 1).
 
     The fewer values are known, the nearer it is to the usual scale (N, 1).
@@ -95,8 +98,6 @@ def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Ten
     scale = scales[:, -1]
     ratio = (own / scale).clamp(1e-2, 1e2) ** (blocks / (blocks + _TRUSTED))
     scale = (scale * torch.where(blocks > 0, ratio, 1.0)).unsqueeze(1)
-    if usual is None:
-        return scale
     known = network.values(x)[..., 1].sum(1, keepdim=True)
     share = network.plan.fewest / (known + network.plan.fewest) * (1 - known / network.plan.lookback)
     return scale ** (1 - share) * usual**share

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.blending import naive_forecasts, predict
+from throughtime.tasks.forecasting.blending import naive_forecasts, predict, withhold
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.pooled import Pooled, pool
 
@@ -41,6 +41,7 @@ _WINDOWS = 4096  # most windows in the held-out end that are looked at
 _PAST_WINDOWS = 2048  # … and most in the history before
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
 _SIMULATED = 128  # held-out windows that are forecast again with fewer known values
+_FADINGS = (1.0, 0.9, 0.7, 0.4, 0.0)  # that are tried
 _RATIOS = (0.8, 0.95)  # quantiles of errors whose ratio is the factor of intervals of such windows
 _WIDEST = 100.0  # such factor
 _OUTLYING = 4.0  # times the usual mean error, from which a series of many held-out horizons is outlying
@@ -99,19 +100,52 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     expert, habitual, usual = _history_tells(network, store, loss)
     series, ends = _origins(store, held_out)
     horizons = len(series.unique()) * held_out / network.plan.horizon  # those that do not overlap
-    z, naive, numbers = _forecasts(network, store, series, ends)
+    z, naive, _ = _forecasts(network, store, series, ends)
     weight = _weight(z, naive[expert], store.targets(series, ends, last=True), usual, horizons, loss)
-    blend = weight * z + (1 - weight) * naive[expert]
-    residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
+    some = _some(series, ends, _SIMULATED)
+    _, scales = network.forecast(store.inputs(*some), last=True)
+    found = Calibration(
+        weight,
+        expert,
+        habitual,
+        np.zeros(2),
+        int(horizons),
+        np.zeros((0, len(habitual))),
+        pool(store, scales[:, -1].double(), some[0]),
+    )
+    residuals = _blend_residuals(found, network, store, series, ends)
+    found = replace(found, pooled=_fading(found.pooled, network, store, series, ends))
+    found = replace(found, pooled=_widening(found, network, store, series, ends))
+    residuals = residuals / found.pooled.widen(store.known(series, ends)).numpy()
     residuals = _without_outlying_series(residuals, series, horizons / max(len(series.unique()), 1))
     shape, quantiles, paths = _conformal(residuals, habitual, horizons)
-    _, scales = network.forecast(store.inputs(*_some(series, ends, _SIMULATED)), last=True)
-    pooled = pool(store, scales[:, -1].double(), _some(series, ends, _SIMULATED)[0])
-    found = Calibration(weight, expert, shape, quantiles, int(horizons), paths, pooled)
-    pooled = _widening(found, network, store, series, ends)
-    residuals = residuals / pooled.widen(store.known(series, ends)).numpy()
-    shape, quantiles, paths = _conformal(residuals, habitual, horizons)
-    return Calibration(weight, expert, shape, quantiles, int(horizons), paths, pooled)
+    return replace(found, shape=shape, quantiles=quantiles, paths=paths)
+
+
+def _blend_residuals(
+    calibration: Calibration, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor, withheld: int = 0
+) -> np.ndarray:
+    """Return the scores of what is forecast from windows, or from their last values alone: (n, F)."""
+    parts = [
+        predict(network, store, series[part], ends[part], calibration, withheld=withheld)
+        for part in torch.arange(len(series)).split(256)
+    ]
+    z, numbers, _ = map(torch.cat, zip(*parts, strict=True))
+    return _residuals(network.likelihood, store, series, ends, z, numbers)
+
+
+def _fading(pooled: Pooled, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Pooled:
+    """Return the pooled statistics with the fading that forecasts best where only the last values are known."""
+    plan = store.plan
+    at = _some(series, ends, _SIMULATED)
+    truth, real = store.seen(*at)
+    errors = np.zeros(len(_FADINGS))
+    for kept in (2**i for i in range(1, int(np.log2(plan.fewest)) + 1)):
+        window = network.values(withhold(store.inputs(*at), plan, kept)).double().unbind(-1)
+        for i, fading in enumerate(_FADINGS):
+            found = pooled.forecast(plan, window, store.phases(*at), store.positive[at[0]], fading)
+            errors[i] += float(((truth - found).abs() * real).sum())
+    return replace(pooled, fading=np.array([_FADINGS[int(errors.argmin())]]))
 
 
 def _widening(calibration: Calibration, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Pooled:
@@ -127,8 +161,7 @@ def _widening(calibration: Calibration, network: SeasonNetwork, store: Store, se
             continue
         sizes = []
         for withheld in (kept, 0):
-            z, numbers, _ = predict(network, store, *at, calibration, withheld=withheld)
-            residuals = np.abs(_residuals(network.likelihood, store, *at, z, numbers)) / calibration.shape
+            residuals = np.abs(_blend_residuals(calibration, network, store, *at, withheld)) / calibration.shape
             known_residuals = residuals[np.isfinite(residuals)]
             sizes.append(np.quantile(known_residuals, _RATIOS) if len(known_residuals) else np.ones(len(_RATIOS)))
         counts.append(kept)

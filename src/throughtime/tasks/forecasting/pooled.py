@@ -31,12 +31,14 @@ class Pooled:
     Attributes:
         profile: deviations from the level by position in the longest season, as the network sees values: (2, cycle).
         scales: the usual scale: (2,).
+        fading: weight of a value relative to the next one in the level of a short series: (1,).
         counts: numbers of known values, ascending: (K,).
         widening: factor of the intervals of windows with so many known values: (K,).
     """
 
     profile: np.ndarray
     scales: np.ndarray
+    fading: np.ndarray
     counts: np.ndarray
     widening: np.ndarray
 
@@ -47,7 +49,14 @@ class Pooled:
         at = np.interp(known.clamp(min=1).log().numpy(), np.log(self.counts), self.widening)
         return torch.from_numpy(at).unsqueeze(1)
 
-    def seasons(self, plan: Plan, phases: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    def forecast(
+        self, plan: Plan, window: tuple[Tensor, Tensor], phases: Tensor, positive: Tensor, fading: float | None = None
+    ) -> Tensor:
+        """Return forecasts of short series, of whose windows values and masks (N, W) are given: (N, F)."""
+        past, ahead = self._seasons(plan, phases, positive)
+        return own_level(*window, past, float(self.fading[0]) if fading is None else fading) + ahead
+
+    def _seasons(self, plan: Plan, phases: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
         """Return the profile at the steps of windows, (N, W), and at those of their forecasts, (N, F)."""
         profile = torch.from_numpy(self.profile)[positive.long()]
         steps = torch.arange(-plan.lookback, plan.horizon)
@@ -58,12 +67,14 @@ class Pooled:
 def pool(store: Store, scales: Tensor, series: Tensor) -> Pooled:
     """Return the common profile and scale of the long series, of which `scales` (N,) are known at windows of series."""
     usual = [_median(scales[store.positive[series] == kind], scales) for kind in (0, 1)]
-    return Pooled(_profiles(store), np.array(usual), np.zeros(0), np.zeros(0))
+    return Pooled(_profiles(store), np.array(usual), np.ones(1), np.zeros(0), np.zeros(0))
 
 
-def own_level(z: Tensor, real: Tensor, season: Tensor) -> Tensor:
-    """Return the mean of known values (N, W) less the season; of the last value where none is known: (N, 1)."""
-    level = ((z - season) * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
+def own_level(z: Tensor, real: Tensor, season: Tensor, fading: float) -> Tensor:
+    """Return the mean of known values less the season, (N, W), weighted by fading^age; the last if none is known."""
+    ages = (real.sum(1, keepdim=True) - real.cumsum(1)).clamp(min=0)
+    weights = real * fading**ages
+    level = ((z - season) * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1e-9)
     return torch.where(real.any(1, keepdim=True), level, (z - season)[:, -1:])
 
 

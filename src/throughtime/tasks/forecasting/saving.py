@@ -158,9 +158,9 @@ def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
 
 def _pooled(tensors: dict[str, torch.Tensor], plan: Plan) -> Pooled:
     """Return what short series are forecast from."""
-    names = {"profile": 2, "scales": 1, "counts": 1, "widening": 1}
+    names = {"profile": 2, "scales": 1, "fading": 1, "counts": 1, "widening": 1}
     found = Pooled(**{name: _array(tensors, f"pooled.{name}", "f8", size) for name, size in names.items()})
-    fit = found.profile.shape == (2, plan.cycle) and found.scales.shape == (2,)
+    fit = found.profile.shape == (2, plan.cycle) and found.scales.shape == (2,) and found.fading.shape == (1,)
     if not fit or len(found.counts) != len(found.widening) or (found.counts < 1).any() or (found.widening < 1).any():
         raise ValueError("what short series are forecast from does not fit the plan")
     if not all(np.isfinite(array).all() for array in vars(found).values()):

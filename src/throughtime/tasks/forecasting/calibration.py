@@ -104,15 +104,8 @@ def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str)
     weight = _weight(z, naive[expert], store.targets(series, ends, last=True), usual, horizons, loss)
     some = _some(series, ends, _SIMULATED)
     _, scales = network.forecast(store.inputs(*some), last=True)
-    found = Calibration(
-        weight,
-        expert,
-        habitual,
-        np.zeros(2),
-        int(horizons),
-        np.zeros((0, len(habitual))),
-        pool(store, scales[:, -1].double(), some[0]),
-    )
+    pooled, nothing = pool(store, scales[:, -1].double(), some[0]), np.zeros((0, len(habitual)))
+    found = Calibration(weight, expert, np.maximum(habitual, 1e-9), np.zeros(2), int(horizons), nothing, pooled)
     residuals = _blend_residuals(found, network, store, series, ends)
     found = replace(found, pooled=_fading(found.pooled, network, store, series, ends))
     found = replace(found, pooled=_widening(found, network, store, series, ends))

@@ -63,10 +63,18 @@ class _Stage:
         return self.likelihood.score_at(self.z, self.numbers, distance, self._units(2))
 
     def values(self, scores: torch.Tensor) -> np.ndarray:
-        """At scores (n, …, F), in units of the series; NaN where nothing is known."""
+        """At scores (n, …, F), in units of the series; NaN where nothing is known.
+
+        A series that was never negative has no negative values, and zeros at steps that are always zero.
+        """
         more = scores.ndim - 2
         z, numbers = self.z[(slice(None), *(None,) * more)], self.numbers[(slice(None), *(None,) * more)]
-        found = self.likelihood.values(z, numbers, scores, self._units(scores.ndim)).numpy()
+        found = self.likelihood.values(z, numbers, scores, self._units(scores.ndim))
+        series = torch.arange(len(self.z))
+        least = torch.where(self.store.signed, -torch.inf, 0.0).double()
+        found = torch.maximum(found, least.reshape(-1, *(1,) * (found.ndim - 1)))
+        closed = self.store.closed_ahead(series, self.store.lengths)[(slice(None), *(None,) * more)]
+        found = torch.where(closed, 0.0, found).numpy()
         return np.where(self.unknown.reshape(-1, *(1,) * (found.ndim - 1)), np.nan, found)
 
     def _units(self, dimensions: int) -> Units:
@@ -145,11 +153,12 @@ class Model:
     @torch.no_grad()
     def _stage(self, panel: Panel) -> _Stage:
         """Forecasts of one horizon."""
-        store = Store(panel, self.plan)
+        store = Store(panel, self.plan, self.network.linear_effects)
         parts = [
             predict(self.network, store, series, store.lengths[series], self.calibration)
             for series in torch.arange(len(panel)).split(_AT_ONCE)
         ]
         z, numbers, known = map(torch.cat, zip(*parts, strict=True))
+        z = z + store.effect_ahead(torch.arange(len(panel)), store.lengths)
         unknown = np.array([not np.isfinite(values).any() for values in panel])
         return _Stage(z, numbers, self.calibration.pooled.widen(known), self.network.likelihood, store, unknown)

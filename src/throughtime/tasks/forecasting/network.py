@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import pad
@@ -22,6 +23,7 @@ from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Likelihood
+from throughtime.tasks.forecasting.regression import LinearEffects, width
 from throughtime.tasks.randomness import Dropout, with_noise
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class SeasonNetwork(nn.Module):
         units = self.layer.hidden_size + (self.glance.hidden_size if self.glance else 0)
         ahead = any(feature.role in AHEAD for feature in features)
         self.effects = Effects(plan, features, units) if ahead else None
+        if ahead:
+            self.register_buffer("linear", torch.zeros(2, width(features), dtype=torch.float64))
         self.dropout = Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
@@ -89,6 +93,16 @@ class SeasonNetwork(nn.Module):
             nn.init.zeros_(self.spread.weight)
             with torch.no_grad():
                 self.spread.bias.copy_(torch.tensor(likelihood.start).repeat(plan.horizon))
+
+    @property
+    def linear_effects(self) -> LinearEffects | None:
+        """The linear effects of covariates, which are removed from the values that it reads."""
+        return None if self.effects is None else LinearEffects(*self.get_buffer("linear").numpy())
+
+    @torch.no_grad()
+    def set_linear_effects(self, effects: LinearEffects) -> None:
+        """Store linear effects."""
+        self.get_buffer("linear").copy_(torch.from_numpy(np.stack([effects.coefficients, effects.spread])))
 
     @property
     def origins(self) -> Tensor:

@@ -13,14 +13,15 @@ Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION, autoregression
+from throughtime.tasks.forecasting.blending import naive_forecasts, predict, withhold
 from throughtime.tasks.forecasting.losses import ForecastLoss
+from throughtime.tasks.forecasting.pooled import Pooled, pool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +35,18 @@ _USUAL = 0.5  # weight of the network where nothing is held out: forecasts that 
 _CLEAR = 0.1  # of the naive forecast's error over the history: what a mixture must save there for that weight
 _DOUBT = 8  # held-out horizons at which to go from one half to 0 or 1 must save a quarter of the error
 _MANY = 20  # held-out horizons, from which a network learns on enough to gain much of the rest of the weight
-_FADING = 0.9  # weight of a block's errors beside those of the next
-_TRUSTED = 2  # blocks at which a series' own errors and its scale weigh alike
 _KEPT = 400  # quantiles of the errors that are kept
 _PATHS = 200  # held-out forecasts whose errors are kept step by step
 _WINDOWS = 4096  # most windows in the held-out end that are looked at
 _PAST_WINDOWS = 2048  # … and most in the history before
 _FEW = 30  # held-out horizons, below which their errors are not trusted to tell how errors are distributed
+_SIMULATED = 128  # held-out windows that are forecast again with fewer known values
+_FADINGS = (1.0, 0.9, 0.7, 0.4, 0.0)  # that are tried
+_RATIOS = (0.8, 0.95)  # quantiles of errors whose ratio is the factor of intervals of such windows
+_WIDEST = 100.0  # such factor
+_OUTLYING = 4.0  # times the usual mean error, from which a series of many held-out horizons is outlying
+_OUTLYING_ALONE = 16.0  # … and added for one of a single horizon
+_LARGEST = 10.0  # mean error in scales that is usual in a panel, at most
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
 
@@ -56,6 +62,7 @@ class Calibration:
         horizons: held-out ones that they were taken from, overlapping ones counted once.
         paths: how the errors of some held-out forecasts went on from step to step: for each the share of errors that
             are smaller, with its sign, -1 … 1, (P, F).
+        pooled: what short series are forecast from.
     """
 
     weight: float
@@ -64,6 +71,7 @@ class Calibration:
     quantiles: np.ndarray
     horizons: int
     paths: np.ndarray
+    pooled: Pooled
 
     def width(self, level: float) -> np.ndarray:
         """Half the width of an interval that holds `level` percent, by step, in scales of the network: (F,)."""
@@ -87,42 +95,96 @@ class Calibration:
         return np.interp(shares, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
 
 
-@torch.no_grad()
-def predict(network: SeasonNetwork, x: Tensor, calibration: Calibration | None = None) -> tuple[Tensor, Tensor]:
-    """Forecasts from the end of windows, in what the network sees, (N, F), and the likelihood's numbers, (N, F, P)."""
-    forecasts, scales, raw = network.distribution(x)
-    z, scale = forecasts[:, -1].double(), _own_scale(network, x, forecasts, scales).double()
-    last = scales if raw is None else raw[:, -1].double()
-    numbers = network.likelihood.numbers(last, scale)
-    if calibration is not None and calibration.weight < 1:
-        z = calibration.weight * z + (1 - calibration.weight) * naive_forecasts(network, x)[calibration.expert]
-    return z, numbers
-
-
-def _own_scale(network: SeasonNetwork, x: Tensor, forecasts: Tensor, scales: Tensor) -> Tensor:
-    """How far each series strays from the forecasts made within its window, mixed with the scale at its end: (N, 1)."""
-    reach = min(network.plan.horizon, network.plan.block)
-    blocks = (part.unflatten(1, (network.plan.blocks, -1)) for part in network.values(x).unbind(-1))
-    z, real = (part[:, 2:, :reach] for part in blocks)
-    errors = (z - forecasts[:, :-1, :reach]).abs()
-    weights = real * _FADING ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
-    blocks = weights.sum((1, 2)) / reach
-    own = (errors * weights).sum((1, 2)) / reach / blocks.clamp(min=1e-9)
-    scale = scales[:, -1]
-    ratio = (own / scale).clamp(1e-2, 1e2) ** (blocks / (blocks + _TRUSTED))
-    return (scale * torch.where(blocks > 0, ratio, 1.0)).unsqueeze(1)
-
-
 def calibrate(network: SeasonNetwork, store: Store, held_out: int, *, loss: str) -> Calibration:
     """Learn from windows that end within the last `held_out` steps; with 0, from the history alone."""
-    horizons = len(store.lengths) * held_out / network.plan.horizon  # those that do not overlap
     expert, habitual, usual = _history_tells(network, store, loss)
     series, ends = _origins(store, held_out)
-    z, naive, numbers = _forecasts(network, store, series, ends)
+    horizons = len(series.unique()) * held_out / network.plan.horizon  # those that do not overlap
+    z, naive, _ = _forecasts(network, store, series, ends)
     weight = _weight(z, naive[expert], store.targets(series, ends, last=True), usual, horizons, loss)
-    blend = weight * z + (1 - weight) * naive[expert]
-    residuals = _residuals(network.likelihood, store, series, ends, blend, numbers)
-    return _conformal(weight, expert, residuals, habitual, horizons)
+    some = _some(series, ends, _SIMULATED)
+    _, scales = network.forecast(store.inputs(*some), last=True)
+    pooled, nothing = pool(store, scales[:, -1].double(), some[0]), np.zeros((0, len(habitual)))
+    found = Calibration(weight, expert, np.maximum(habitual, 1e-9), np.zeros(2), int(horizons), nothing, pooled)
+    residuals = _blend_residuals(found, network, store, series, ends)
+    found = replace(found, pooled=_fading(found.pooled, network, store, series, ends))
+    found = replace(found, pooled=_widening(found, network, store, series, ends))
+    residuals = residuals / found.pooled.widen(store.known(series, ends)).numpy()
+    residuals = _without_outlying_series(residuals, series, horizons / max(len(series.unique()), 1))
+    shape, quantiles, paths = _conformal(residuals, habitual, horizons)
+    return replace(found, shape=shape, quantiles=quantiles, paths=paths)
+
+
+def _blend_residuals(
+    calibration: Calibration, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor, withheld: int = 0
+) -> np.ndarray:
+    """Return the scores of what is forecast from windows, or from their last values alone: (n, F)."""
+    parts = [
+        predict(network, store, series[part], ends[part], calibration, withheld=withheld)
+        for part in torch.arange(len(series)).split(256)
+    ]
+    z, numbers, _ = map(torch.cat, zip(*parts, strict=True))
+    return _residuals(network.likelihood, store, series, ends, z, numbers)
+
+
+def _fading(pooled: Pooled, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Pooled:
+    """Return the pooled statistics with the fading that forecasts best where only the last values are known."""
+    plan = store.plan
+    at = _some(series, ends, _SIMULATED)
+    truth, real = store.seen(*at)
+    errors = np.zeros(len(_FADINGS))
+    for kept in (2**i for i in range(1, int(np.log2(plan.fewest)) + 1)):
+        window = network.values(withhold(store.inputs(*at), plan, kept)).double().unbind(-1)
+        for i, fading in enumerate(_FADINGS):
+            found = pooled.forecast(plan, window, store.phases(*at), store.positive[at[0]], fading)
+            errors[i] += float(((truth - found).abs() * real).sum())
+    return replace(pooled, fading=np.array([_FADINGS[int(errors.argmin())]]))
+
+
+def _widening(calibration: Calibration, network: SeasonNetwork, store: Store, series: Tensor, ends: Tensor) -> Pooled:
+    """Return the pooled statistics with the width of intervals by the number of known values.
+
+    Windows are forecast again as if only their last values were known; the ratio is that of the errors' quantiles.
+    """
+    known = store.known(series, ends)
+    counts, factors = [], []
+    for kept in (2**i for i in range(int(np.log2(network.plan.lookback)) + 1)):
+        at = _some(*(each[known >= 2 * kept] for each in (series, ends)), _SIMULATED)
+        if not len(at[0]):
+            continue
+        sizes = []
+        for withheld in (kept, 0):
+            residuals = np.abs(_blend_residuals(calibration, network, store, *at, withheld)) / calibration.shape
+            known_residuals = residuals[np.isfinite(residuals)]
+            sizes.append(np.quantile(known_residuals, _RATIOS) if len(known_residuals) else np.ones(len(_RATIOS)))
+        counts.append(kept)
+        factors.append(float(np.max(sizes[0] / np.maximum(sizes[1], 1e-9))))
+    counts.append(network.plan.lookback)
+    factors = np.maximum.accumulate([*factors, 1.0][::-1])[::-1]
+    return replace(calibration.pooled, counts=np.array(counts, dtype=np.float64), widening=np.minimum(factors, _WIDEST))
+
+
+def _without_outlying_series(residuals: np.ndarray, series: Tensor, horizons: float) -> np.ndarray:
+    """Return residuals (n, F) without those of series whose errors are far beyond those of all others.
+
+    The errors of a series with a defect say nothing about the others.
+    """
+    sizes, places = np.abs(residuals), series.numpy()
+    known = np.isfinite(sizes)
+    count = np.bincount(places, known.sum(1))
+    means = np.bincount(places, np.where(known, sizes, 0.0).sum(1)) / np.maximum(count, 1)
+    usual = means[count > 0]
+    if not len(usual):
+        return residuals
+    most = np.median(np.minimum(usual, _LARGEST)) * (_OUTLYING + _OUTLYING_ALONE / max(horizons, 1.0))
+    kept = means <= max(most, usual.min())
+    return np.where(kept[places][:, None], residuals, np.nan)
+
+
+def _some(series: Tensor, ends: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Return at most so many of them, spread evenly."""
+    chosen = torch.linspace(0, len(series) - 1, min(most, len(series))).long()
+    return series[chosen], ends[chosen]
 
 
 def _history_tells(network: SeasonNetwork, store: Store, loss: str) -> tuple[str, np.ndarray, float]:
@@ -137,6 +199,7 @@ def _history_tells(network: SeasonNetwork, store: Store, loss: str) -> tuple[str
     errors = _blended_errors(z, naive[expert], targets, loss)
     saved = 1 - float(errors.min()) / max(float(errors[-1]), 1e-12)
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
+    residuals = _without_outlying_series(residuals, series, len(series) / len(series.unique()))
     known = np.isfinite(residuals)
     mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     return expert, mean if known.any() else np.ones_like(mean), _USUAL * min(saved / _CLEAR, 1.0)
@@ -162,8 +225,10 @@ def _error(z: Tensor, targets: Tensor, loss: str) -> float:
     return float(ForecastLoss(loss)(z.float().unsqueeze(1), targets))
 
 
-def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.ndarray, horizons: float) -> Calibration:
-    """Intervals from held-out residuals (n, F) and, where those are few, the expert's usual errors (F,)."""
+def _conformal(
+    residuals: np.ndarray, habitual: np.ndarray, horizons: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return shape, quantiles and paths from held-out residuals (n, F) and the expert's usual errors (F,)."""
     known = np.isfinite(residuals)
     sizes = np.abs(residuals)
     mean = np.where(known, sizes, 0.0).sum(0) / np.maximum(known.sum(0), 1)
@@ -177,7 +242,7 @@ def _conformal(weight: float, expert: str, residuals: np.ndarray, habitual: np.n
     whole = residuals[known.all(1)]
     whole = whole[np.linspace(0, len(whole) - 1, min(len(whole), _PATHS)).astype(int)]
     paths = np.sign(whole) * np.searchsorted(errors, np.abs(whole) / shape) / max(len(errors), 1)
-    return Calibration(weight, expert, shape, quantiles, int(horizons), paths)
+    return shape, quantiles, paths
 
 
 def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
@@ -194,7 +259,20 @@ def _history(store: Store) -> tuple[Tensor, Tensor]:
     first = torch.minimum(store.least(store.lengths), last)
     shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]
     ends = first.unsqueeze(1) + ((last - first).unsqueeze(1) * shares).long()
-    return torch.arange(len(store.lengths)).repeat_interleave(each), ends.ravel()
+    return _full(store, torch.arange(len(store.lengths)).repeat_interleave(each), ends.ravel())
+
+
+def _full(store: Store, series: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return windows with enough known values for the network, and a quarter of those of the fullest one or more.
+
+    Constant series are left out where others vary: their errors are zero whatever those of the others are.
+    """
+    varies = store.varies[series] | ~store.varies.any()
+    series, ends = series[varies], ends[varies]
+    known = store.known(series, ends)
+    enough = (known >= store.plan.fewest) & (4 * known >= known.max())
+    enough = enough if enough.any() else known >= min(2, int(known.max()))
+    return series[enough], ends[enough]
 
 
 def _forecasts(
@@ -203,11 +281,10 @@ def _forecasts(
     """The network's forecasts, the naive ones by name, and the likelihood's numbers, from given ends."""
     found, naive, every = [], [], []
     for part in torch.arange(len(series)).split(256):
-        x = store.inputs(series[part], ends[part])
-        z, numbers = predict(network, x)
+        z, numbers, _ = predict(network, store, series[part], ends[part])
         found.append(z)
         every.append(numbers)
-        naive.append(naive_forecasts(network, x))
+        naive.append(naive_forecasts(network, store.inputs(series[part], ends[part])))
     return torch.cat(found), {name: torch.cat([part[name] for part in naive]) for name in naive[0]}, torch.cat(every)
 
 
@@ -233,12 +310,4 @@ def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
     back = torch.arange(min(horizon, reach), reach + 1, stride)
     series = torch.arange(len(store.lengths)).repeat_interleave(len(back))
     ends = store.lengths[series] - back.repeat(len(store.lengths))
-    usable = ends >= 2
-    return (series[usable], ends[usable]) if usable.any() else (series, ends.clamp(min=1))
-
-
-def naive_forecasts(network: SeasonNetwork, x: Tensor) -> dict[str, Tensor]:
-    """Naive forecasts, and an autoregression, from the end of windows, by name: (N, F)."""
-    found = {name: forecast[:, 0] for name, forecast in network.naive(x.double(), last=True).items()}
-    plan = network.plan
-    return found | {AUTOREGRESSION: autoregression(network.values(x)[..., 0].double(), plan.season, plan.horizon)}
+    return _full(store, series, ends.clamp(min=1))

@@ -21,7 +21,7 @@ from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.settings import Preset
-from throughtime.tasks.forecasting.windows import Store
+from throughtime.tasks.forecasting.windows import Store, linear_effects
 from throughtime.tasks.schedules import seconds_of
 from throughtime.tasks.settings import check_whole
 
@@ -157,7 +157,7 @@ class Forecaster(BaseEstimator):
         model, panel = self.model_, self.panel_.updated(newer)
         places = [self.panel_.ids.index(name) for name in panel.ids if name in self.panel_.ids]
         added = int(np.median(panel.lengths[: len(places)] - self.panel_.lengths[places]))
-        store = Store(panel, model.plan)
+        store = Store(panel, model.plan, model.network.linear_effects)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
         self.take(model, panel, self.history_, [*panel.notes, *model.decisions(panel)])
@@ -407,8 +407,12 @@ class Forecaster(BaseEstimator):
             options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}
             network = SeasonNetwork(plan, **sizes, **options, features=features)
         updates = self._updates(panel, plan)
-        everything = Store(panel, plan)
-        known = Store(panel.without_last(held_out), plan) if held_out else everything
+        before = panel.without_last(held_out) if held_out else panel
+        regression = network.effects is not None and self.likelihood != "negative_binomial"  # counts stay whole
+        if regression:
+            network.set_linear_effects(linear_effects(before, plan))
+        everything = Store(panel, plan, network.linear_effects)
+        known = Store(before, plan, network.linear_effects) if held_out else everything
         first = learning.Schooling(updates, preset.learning_rate, seconds=seconds / 2)
         interruption = None
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
@@ -425,6 +429,9 @@ class Forecaster(BaseEstimator):
         left = seconds - (time.monotonic() - started)
         if held_out and left > 0:
             again = replace(first, seconds=left)
+            if regression:
+                network.set_linear_effects(linear_effects(panel, plan))
+                everything = Store(panel, plan, network.linear_effects)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 

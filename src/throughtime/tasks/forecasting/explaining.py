@@ -21,7 +21,7 @@ _WINDOWS = 64
 def explain(model: Model, panel: Panel, *, loss: str, history: History) -> Diagnosis:
     """Look at windows of the longest series, one for each, a horizon before the end."""
     plan, network = model.plan, model.network
-    store = Store(panel, plan)
+    store = Store(panel, plan, network.linear_effects)
     longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
     ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
     x, y = store.inputs(longest, ends), store.targets(longest, ends, last=True)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.calibration import Calibration, naive_forecasts, predict
+from throughtime.tasks.forecasting.blending import predict
 from throughtime.tasks.forecasting.windows import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.data.series import Panel
+    from throughtime.tasks.forecasting.calibration import Calibration
     from throughtime.tasks.forecasting.likelihoods import Likelihood, Units
     from throughtime.tasks.forecasting.network import SeasonNetwork
     from throughtime.tasks.forecasting.plan import Plan
@@ -40,10 +41,14 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Forecasts of a horizon in what the network sees, (n, F), the likelihood's numbers (n, F, P), and the way back."""
+    """Forecasts of a horizon in what the network sees, (n, F), the likelihood's numbers (n, F, P), and the way back.
+
+    Intervals of series with few known values are wider by factors (n, 1).
+    """
 
     z: torch.Tensor
     numbers: torch.Tensor
+    widening: torch.Tensor
     likelihood: Likelihood
     store: Store
     unknown: np.ndarray  # series without any value
@@ -58,10 +63,18 @@ class _Stage:
         return self.likelihood.score_at(self.z, self.numbers, distance, self._units(2))
 
     def values(self, scores: torch.Tensor) -> np.ndarray:
-        """At scores (n, …, F), in units of the series; NaN where nothing is known."""
+        """At scores (n, …, F), in units of the series; NaN where nothing is known.
+
+        A series that was never negative has no negative values, and zeros at steps that are always zero.
+        """
         more = scores.ndim - 2
         z, numbers = self.z[(slice(None), *(None,) * more)], self.numbers[(slice(None), *(None,) * more)]
-        found = self.likelihood.values(z, numbers, scores, self._units(scores.ndim)).numpy()
+        found = self.likelihood.values(z, numbers, scores, self._units(scores.ndim))
+        series = torch.arange(len(self.z))
+        least = torch.where(self.store.signed, -torch.inf, 0.0).double()
+        found = torch.maximum(found, least.reshape(-1, *(1,) * (found.ndim - 1)))
+        closed = self.store.closed_ahead(series, self.store.lengths)[(slice(None), *(None,) * more)]
+        found = torch.where(closed, 0.0, found).numpy()
         return np.where(self.unknown.reshape(-1, *(1,) * (found.ndim - 1)), np.nan, found)
 
     def _units(self, dimensions: int) -> Units:
@@ -83,7 +96,10 @@ class Model:
         notes = []
         if short:
             shown = ", ".join(map(str, short[:5])) + (", …" if len(short) > 5 else "")
-            notes.append(f"Too short for the network, forecast by {expert} alone: {len(short)} series ({shown}).")
+            notes.append(
+                f"Too short for the network, forecast from their own level and the mean season of the others, with "
+                f"intervals as wide as forecasts of the others from as few values err: {len(short)} series ({shown})."
+            )
         if weight == 0:
             notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
         elif weight < 1:
@@ -107,7 +123,7 @@ class Model:
             stage = self._stage(panel)
             unit = torch.where(stage.store.positive > 0, 1.0, stage.store.unit).unsqueeze(1)
             changed = 1.0 if units is None else units / unit
-            scores = {level: self._width(level).expand_as(stage.z) for level in levels}
+            scores = {level: self._width(level) * stage.widening for level in levels}
             if units is not None:
                 scores = {level: stage.widened(score, before[level] * changed) for level, score in scores.items()}
             low = {level: stage.values(-score) for level, score in scores.items()}
@@ -128,7 +144,8 @@ class Model:
     def sample(self, panel: Panel, paths: int, seed: int) -> np.ndarray:
         """Courses that each series may take over the horizon: (n, paths, F)."""
         errors = torch.from_numpy(self.calibration.draw(len(panel) * paths, seed)).unflatten(0, (len(panel), paths))
-        return self._stage(panel).values(errors)
+        stage = self._stage(panel)
+        return stage.values(errors * stage.widening.unsqueeze(1))
 
     def _width(self, level: float) -> torch.Tensor:
         return torch.from_numpy(self.calibration.width(level))
@@ -136,14 +153,12 @@ class Model:
     @torch.no_grad()
     def _stage(self, panel: Panel) -> _Stage:
         """Forecasts of one horizon."""
-        store = Store(panel, self.plan)
-        short = torch.from_numpy(self.too_short(panel))
-        points, every = [], []
-        for series in torch.arange(len(panel)).split(_AT_ONCE):
-            x = store.inputs(series, store.lengths[series])
-            z, numbers = predict(self.network, x, self.calibration)
-            naive = naive_forecasts(self.network, x)[self.calibration.expert]
-            points.append(torch.where(short[series].unsqueeze(1), naive, z))
-            every.append(numbers)
+        store = Store(panel, self.plan, self.network.linear_effects)
+        parts = [
+            predict(self.network, store, series, store.lengths[series], self.calibration)
+            for series in torch.arange(len(panel)).split(_AT_ONCE)
+        ]
+        z, numbers, known = map(torch.cat, zip(*parts, strict=True))
+        z = z + store.effect_ahead(torch.arange(len(panel)), store.lengths)
         unknown = np.array([not np.isfinite(values).any() for values in panel])
-        return _Stage(torch.cat(points), torch.cat(every), self.network.likelihood, store, unknown)
+        return _Stage(z, numbers, self.calibration.pooled.widen(known), self.network.likelihood, store, unknown)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import pad
@@ -22,6 +23,7 @@ from throughtime.tasks.forecasting.effects import AHEAD, Effects, Reading
 from throughtime.tasks.forecasting.experts import experts, names
 from throughtime.tasks.forecasting.feedforward import FeedForward
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Likelihood
+from throughtime.tasks.forecasting.regression import LinearEffects, width
 from throughtime.tasks.randomness import Dropout, with_noise
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class SeasonNetwork(nn.Module):
         units = self.layer.hidden_size + (self.glance.hidden_size if self.glance else 0)
         ahead = any(feature.role in AHEAD for feature in features)
         self.effects = Effects(plan, features, units) if ahead else None
+        if ahead:
+            self.register_buffer("linear", torch.zeros(2, width(features), dtype=torch.float64))
         self.dropout = Dropout(dropout)
         self.noise = noise
         self.expert_names = names(plan)
@@ -89,6 +93,16 @@ class SeasonNetwork(nn.Module):
             nn.init.zeros_(self.spread.weight)
             with torch.no_grad():
                 self.spread.bias.copy_(torch.tensor(likelihood.start).repeat(plan.horizon))
+
+    @property
+    def linear_effects(self) -> LinearEffects | None:
+        """The linear effects of covariates, which are removed from the values that it reads."""
+        return None if self.effects is None else LinearEffects(*self.get_buffer("linear").numpy())
+
+    @torch.no_grad()
+    def set_linear_effects(self, effects: LinearEffects) -> None:
+        """Store linear effects."""
+        self.get_buffer("linear").copy_(torch.from_numpy(np.stack([effects.coefficients, effects.spread])))
 
     @property
     def origins(self) -> Tensor:
@@ -187,7 +201,7 @@ class SeasonNetwork(nn.Module):
         spread = _running_mean((blocks - level.unsqueeze(-1)).abs(), masks)[:, 1:]
         # Of a series that is not longer than a block no step is known: it is taken to be as large as the spread.
         steps = torch.where(known.sum(-1).cumsum(1) > 0, steps, spread)
-        scale = steps + 0.1 * spread + 1e-4
+        scale = steps + 0.1 * spread + 1e-6
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]
         if plan.long_season:
             position = self.origins.to(z.device)[:, None] + torch.arange(self.ahead, device=z.device)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MOST_BLOCKS = 33
 _LONGEST_BLOCK = 168
+_MUCH = 240  # known values, a quarter of which is no short series whatever the season
+_LONG = 4  # a series of 1 / 4 of the longest's values is not short
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,20 @@ class Plan:
         """Steps that a forecast reads."""
         return self.block * self.blocks
 
+    @property
+    def fewest(self) -> int:
+        """Known values that the network needs in a window: two of its steps."""
+        return 2 * self.block
+
+    @property
+    def cycle(self) -> int:
+        """Steps of the longest season."""
+        return max(self.season, self.long_season)
+
     @classmethod
     def of(cls, panel: Panel, horizon: int, *, season: int | None = None, lookback: int | None = None) -> Plan:
         """Decide from the data; `season` and `lookback` (steps) are what a user said."""
+        panel = _long_series(panel, horizon)
         found = seasons(panel) if season is None else (season,) if season > 1 else ()
         found = tuple(m for m in found if m <= _LONGEST_BLOCK)
         main = found[0] if found else 1
@@ -62,9 +75,26 @@ class Plan:
 
         A horizon where there are many series; more where there are few, so that there are some 16 horizons in all.
         """
+        panel = _long_series(panel, self.horizon)
         typical = int(np.median(panel.lengths))
         wanted = self.horizon * max(1, -(-16 // len(panel)))
         allowed = min(wanted, typical // 5)
         if allowed >= self.horizon:
             return allowed
         return self.horizon if typical >= 2 * self.horizon + 2 * self.block else 0
+
+
+def is_long(panel: Panel, reach: int) -> np.ndarray:
+    """Return which series are long: those that are not decide nothing about the others.
+
+    A long series has a quarter of the known values of the longest one or more, where more than `reach` count as that.
+    """
+    counts = np.minimum([np.isfinite(values).sum() for values in panel], reach)
+    return _LONG * counts >= counts.max()
+
+
+def _long_series(panel: Panel, horizon: int) -> Panel:
+    """Return the panel without its short series."""
+    season = next(iter(panel.frequency.seasons), 1)
+    long = is_long(panel, horizon + max(min(_MOST_BLOCKS * season, _MUCH), 4 * horizon))
+    return panel if long.all() else panel.some(np.flatnonzero(long).tolist())

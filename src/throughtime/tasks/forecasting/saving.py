@@ -22,6 +22,7 @@ from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.pooled import Pooled
 from throughtime.tasks.forecasting.settings import Preset
 from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
 from throughtime.tasks.typed import build
@@ -54,6 +55,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "calibration.shape": calibration.shape,
         "calibration.quantiles": calibration.quantiles,
         "calibration.paths": calibration.paths,
+        **{f"pooled.{name}": array for name, array in vars(calibration.pooled).items()},
         "panel.values": panel.values,
         "panel.offsets": panel.offsets,
         "panel.starts": panel.starts.astype(np.int64),
@@ -85,6 +87,7 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         shape=_array(tensors, "calibration.shape", "f8"),
         quantiles=_array(tensors, "calibration.quantiles", "f8"),
         paths=_paths(tensors, forecaster.horizon),
+        pooled=_pooled(tensors, network.plan),
     )
     if calibration.shape.shape != (forecaster.horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
@@ -167,6 +170,18 @@ def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
     if paths.shape[1] != horizon or not (np.abs(paths) <= 1).all():
         raise ValueError("the paths of errors have another horizon than the forecaster")
     return paths
+
+
+def _pooled(tensors: dict[str, torch.Tensor], plan: Plan) -> Pooled:
+    """Return what short series are forecast from."""
+    names = {"profile": 2, "scales": 1, "fading": 1, "counts": 1, "widening": 1}
+    found = Pooled(**{name: _array(tensors, f"pooled.{name}", "f8", size) for name, size in names.items()})
+    fit = found.profile.shape == (2, plan.cycle) and found.scales.shape == (2,) and found.fading.shape == (1,)
+    if not fit or len(found.counts) != len(found.widening) or (found.counts < 1).any() or (found.widening < 1).any():
+        raise ValueError("what short series are forecast from does not fit the plan")
+    if not all(np.isfinite(array).all() for array in vars(found).values()):
+        raise ValueError("what short series are forecast from is not finite")
+    return found
 
 
 def _exogenous(

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from throughtime.data.closing import closed_steps
 from throughtime.data.sequences import Batch
 from throughtime.tasks.forecasting.likelihoods import Units
 from throughtime.tasks.forecasting.metrics import naive_error
+from throughtime.tasks.forecasting.plan import is_long
+from throughtime.tasks.forecasting.regression import LinearEffects, design
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +27,23 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.plan import Plan
 
 
-class Store:
-    """A panel prepared for a plan."""
+_LEAST_ERROR = 1e-5  # of a series' unit: smaller naive errors and ranges are those of a constant
+_SHORT = 0.25  # of the draws of long series: as often all short ones together are drawn at most
 
-    def __init__(self, panel: Panel, plan: Plan) -> None:
+
+class Store:
+    """A panel prepared for a plan.
+
+    Args:
+        panel: of the series.
+        plan: sizes.
+        effects: of what is known in advance, which are removed from what the network sees.
+    """
+
+    def __init__(self, panel: Panel, plan: Plan, effects: LinearEffects | None = None) -> None:
         self.plan = plan
         self.lengths = torch.from_numpy(panel.lengths)
+        self.long = torch.from_numpy(is_long(panel, plan.lookback + plan.horizon))
         pad = plan.lookback + plan.horizon  # before and after every series, so that windows may hang over
         self.starts = torch.from_numpy(panel.offsets[:-1] + pad * np.arange(1, 2 * len(panel), 2))
         total = int(panel.offsets[-1]) + 2 * pad * len(panel)
@@ -38,26 +52,38 @@ class Store:
         self.positive = torch.zeros(len(panel), dtype=torch.float64)
         self.unit = torch.ones(len(panel), dtype=torch.float64)
         self.naive_error = torch.ones(len(panel), dtype=torch.float64)
+        self.effect = torch.zeros(total, dtype=torch.float64)
+        self.closed = torch.zeros(total, dtype=torch.bool)
+        self.signed = torch.zeros(len(panel), dtype=torch.bool)  # has negative values
+        self.varies = torch.zeros(len(panel), dtype=torch.bool)
         for i, series in enumerate(panel):
-            known = np.isfinite(series)
             first = int(self.starts[i])
+            closed = closed_steps(series, sorted({*panel.frequency.seasons, plan.season}), plan.horizon)
+            self.closed[first : first + len(closed)] = torch.from_numpy(closed)
+            known = np.isfinite(series) & ~closed[: len(series)]
             part = slice(first, first + len(series))
             if not known.any():
                 continue
-            filled = _filled(series, known, plan.season)
-            size = np.abs(series[known])
-            middle = float(np.median(size))
-            positive = bool(series[known].min() > 1e-3 * middle)
-            unit = (middle if positive else float(size.mean())) or 1.0
+            self.signed[i] = bool(series[known].min() < 0)
+            transformed, unit, positive = _transformed(series, known, plan.season)
             self.positive[i], self.unit[i] = positive, unit
-            transformed = filled / unit
-            transformed = np.log(transformed) if positive else transformed
-            z[part], real[part], values[part] = transformed, known, np.where(known, series / unit, 0.0)
+            scaled = np.where(known, series / unit, 0.0)
+            if effects is not None:
+                effect = _effect(panel, i, plan, effects, np.where(known, transformed, np.nan))
+                self.effect[first : first + len(effect)] = torch.from_numpy(effect)
+                effect = effect[: len(series)]
+                transformed = transformed - effect
+                scaled = scaled * np.exp(-effect) if positive else np.where(known, scaled - effect, 0.0)
+            z[part], real[part], values[part] = transformed, known, scaled
             z[first - pad : first] = transformed[0]
             z[first + len(series) : first + len(series) + pad] = transformed[-1]
-            self.naive_error[i] = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
+            error = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
+            self.naive_error[i] = max(error, _LEAST_ERROR * unit)
+            self.varies[i] = bool(np.ptp(series[known]) > _LEAST_ERROR * unit)
         seen[:] = z
         self.z = torch.from_numpy(z)
+        self._passed = torch.cat([torch.zeros(1), self._course[1]]).cumsum(0, dtype=torch.int64)  # known values
+        self._phases = torch.from_numpy(panel.frequency.steps(_EPOCHS[panel.starts.dtype.kind], panel.starts))
         self.covariates = self._covariates(panel, pad, total)
 
     def inputs(self, series: Tensor, ends: Tensor) -> Tensor:
@@ -82,6 +108,26 @@ class Store:
         at = at if origins is None else (at - self.plan.lookback + origins).unsqueeze(-1)
         at = at + torch.arange(self.plan.horizon)
         return self.z[at], self._course[1, at] > 0
+
+    def effect_ahead(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return the effects of what is known of the steps after `ends`, as the network sees values: (N, F)."""
+        return self.effect[self._ahead(series, ends)]
+
+    def closed_ahead(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return which of the steps after `ends` are at positions of a season that are always zero: (N, F)."""
+        return self.closed[self._ahead(series, ends)]
+
+    def _ahead(self, series: Tensor, ends: Tensor) -> Tensor:
+        return (self.starts[series] + ends).unsqueeze(1) + torch.arange(self.plan.horizon)
+
+    def known(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return the number of known values in the windows that end there: (N,)."""
+        at = self.starts[series] + ends
+        return self._passed[at] - self._passed[at - self.plan.lookback]
+
+    def phases(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return the position of the step after `ends` in the longest season, equal for equal dates: (N,)."""
+        return (self._phases[series] + ends) % self.plan.cycle
 
     def least(self, lengths: Tensor) -> Tensor:
         """Steps before the first end of windows to learn from: a whole window, or half of a series that is short."""
@@ -138,10 +184,23 @@ class Store:
         return torch.from_numpy(found)
 
 
+def linear_effects(panel: Panel, plan: Plan) -> LinearEffects:
+    """Estimate the effects of what is known in advance on what the network sees of the long series."""
+    features, series = panel.exogenous.all_features, []
+    for i in np.flatnonzero(is_long(panel, plan.lookback + plan.horizon)):
+        values = panel[i]
+        known = np.isfinite(values)
+        if known.any():
+            z = np.where(known, _transformed(values, known, plan.season)[0], np.nan)
+            series.append((z, design(panel.course(i, len(values)), features)))
+    return LinearEffects.fit(series, plan.season, features)
+
+
 class Windows:
     """Random windows of a store, as batches for the training loop: any series, any phase.
 
-    A series is drawn as often as its length warrants, within a factor of ten.
+    A long series is drawn as often as its length warrants, within a factor of ten; all short ones together in a fifth
+    of the draws at most, and those that the network cannot read not at all.
     """
 
     def __init__(self, store: Store, *, batches: int, batch_size: int) -> None:
@@ -149,7 +208,12 @@ class Windows:
         self._batches = batches
         self._batch_size = batch_size
         lengths = store.lengths.double().clamp(min=1)
-        self._weights = lengths.clamp(max=float(lengths.median()) * 3, min=float(lengths.median()) / 3)
+        typical = float(lengths[store.long].median())
+        weights = lengths.clamp(max=typical * 3, min=typical / 3)
+        known = store.known(torch.arange(len(lengths)), store.lengths).double()
+        short = torch.where(known < store.plan.fewest, 0.0, known) * ~store.long
+        short = short * min(1.0, _SHORT * float(weights[store.long].sum()) / max(float(short.sum()), 1.0))
+        self._weights = torch.where(store.long, weights, short)
 
     def __iter__(self) -> Iterator[Batch]:
         for series, ends in self.places():
@@ -163,6 +227,26 @@ class Windows:
             least = self._store.least(lengths)
             ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
             yield series, ends
+
+
+_EPOCHS = {"M": np.array("1970-01-05", "M8[us]"), "i": np.array(0)}
+"""Origin of phases, by the kind of stamps."""
+
+
+def _transformed(series: np.ndarray, known: np.ndarray, season: int) -> tuple[np.ndarray, float, bool]:
+    """Return what the network sees of a series, gaps filled, its unit, and whether it is positive."""
+    size = np.abs(series[known])
+    middle = float(np.median(size))
+    positive = bool(series[known].min() > 1e-3 * middle)
+    unit = (middle if positive else float(size.mean())) or 1.0
+    filled = _filled(series, known, season) / unit
+    return (np.log(filled) if positive else filled), unit, positive
+
+
+def _effect(panel: Panel, i: int, plan: Plan, effects: LinearEffects, z: np.ndarray) -> np.ndarray:
+    """Return the effect at each step of a series and of a forecast: (T + F,)."""
+    x = design(panel.course(i, len(z) + plan.horizon), panel.exogenous.all_features)
+    return x @ effects.of_series(z, x[: len(z)], plan.season)
 
 
 def _in_own_units(values: np.ndarray, steps: int) -> np.ndarray:

@@ -91,12 +91,12 @@ def test_a_ts_file_is_refused_with(fault: str, tmp_path: Path) -> None:
 
 def test_conllu_leaves_out_what_is_no_word(tmp_path: Path) -> None:
     path = written(tmp_path / "a.conllu", CONLLU)
-    assert read_conll(path) == ([["He", "did", "n't"], ["Go"]], [["PRON", "AUX", "PART"], ["VERB"]])
+    assert read_conll(path)[:2] == ([["He", "did", "n't"], ["Go"]], [["PRON", "AUX", "PART"], ["VERB"]])
     assert read_conll(path, "xpos")[1] == [["PRP", "VBD", "RB"], ["VB"]]
 
 
 def test_conll_takes_the_first_column_and_the_last(tmp_path: Path) -> None:
-    assert read_conll(written(tmp_path / "a.conll", CONLL)) == (
+    assert read_conll(written(tmp_path / "a.conll", CONLL))[:2] == (
         [["EU", "rejects"], ["Peter"]],
         [["B-ORG", "O"], ["B-PER"]],
     )
@@ -108,11 +108,98 @@ def test_a_gzipped_file_is_unpacked(tmp_path: Path) -> None:
     assert len(read_conll(path)[0]) == 2
 
 
+WORDS = [["Ann", "left"], ["Oslo"]]
+COMMENTED = {
+    "blanks": "# id 17\tdomain=en\nAnn B-PER\nleft O\n\n# id 18\nOslo B-LOC\n",
+    "a tab": "# id 17\tdomain=en\nAnn\tB-PER\nleft\tO\n\n# id 18\tdomain=en\nOslo\tB-LOC\n",
+    "as many columns": "# sent_id = 1\nAnn NNP I B-PER\nleft VB I O\n\n# sent_id = 2\nOslo NNP I B-LOC\n",
+    "a head": "#\n# Some rights reserved\nAnn\tB-PER\nleft\tO\n\nOslo\tB-LOC\n",
+    "within": "# one\nAnn\tB-PER\n# not sure about this one\nleft\tO\n\nOslo\tB-LOC\n",
+}
+
+
+@pytest.mark.parametrize("kind", COMMENTED)
+def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> None:
+    found = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
+    assert (found.words, found.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
+    assert found.notes[0] == "2 comment lines were skipped, the first in line 1."
+
+
+@pytest.mark.parametrize(
+    "text", ["Ann X\n# O\n#tag O\n\n# O\nleft X\n", "Ann\tX\n#\tO\n#tag\tO\n\n#\tO\nleft\tX\nup\tO\n"]
+)
+def test_a_word_may_begin_with_the_mark_of_comments(text: str, tmp_path: Path) -> None:
+    if "up" not in text:
+        text += "up O\n"
+    found = read_conll(written(tmp_path / "a.conll", text))
+    assert found == ([["Ann", "#", "#tag"], ["#", "left", "up"]], [["X", "O", "O"], ["O", "X", "O"]], [])
+
+
+def test_tags_of_nothing_but_hashes_are_tags(tmp_path: Path) -> None:
+    text = "of IN\n# #\n5 CD\n\n#one HT\nof IN\n#two HT\n"
+    assert read_conll(written(tmp_path / "a.conll", text)).tags == [["IN", "#", "CD"], ["HT", "IN", "HT"]]
+
+
+LAYOUTS = {
+    "tabs that align": ("Ann\t\tX\nleft\t\tO\n\nlonger one\tX\n", [["Ann", "left"], ["longer one"]]),
+    "blank lines with blanks": ("Ann X\r\nleft O\r\n \t \r\nOslo X \r\n", WORDS),
+    "a no-break space in a word": ("10\u00a0000 X\nleft O\n", [["10\u00a0000", "left"]]),
+    "two files in one": ("\ufeffAnn X\nleft O\n\n\ufeffOslo X\n", WORDS),
+    "numbers of words": ("1\tAnn\tX\n2\tleft\tO\n\n1\tOslo\tX\n", WORDS),
+    "tags in front": ("B-X\tAnn\nO\tleft\n\nB-X\tOslo\n", WORDS),
+    "documents": ("-DOCSTART- -X- O\nAnn N X\nleft V O\n-DOCSTART- -X- O\nOslo N X\n", WORDS),
+    "untagged": ("Ann\nleft\n\nOslo\n", WORDS),
+    "CoNLL-U Plus": ("# global.columns = ID FORM UPOS\n1\tAnn\tX\n2\tleft\tO\n\n1\tOslo\tX\n", WORDS),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_the_layout_of_a_file_of_words_is_recognised(kind: str, tmp_path: Path) -> None:
+    text, words = LAYOUTS[kind]
+    found = read_conll(written(tmp_path / "a.conll", text), need_tags=False)
+    assert found.words == words
+    assert {tag for tags in found.tags for tag in tags} <= {"X", "O", "B-X", None}
+    assert all(tag is None for tags in found.tags for tag in tags) == (kind == "untagged")
+
+
+def test_an_underscore_of_conllu_is_an_open_tag(tmp_path: Path) -> None:
+    found = read_conll(written(tmp_path / "a.conllu", CONLLU.replace("\tAUX\t", "\t_\t")))
+    assert found.tags == [["PRON", None, "PART"], ["VERB"]]
+    assert "1 word was without a tag" in found.notes[-1]
+
+
 CONLL_FAULTS = {
     "columns missing": ("a.conllu", CONLLU.replace("\tAUX\t", "\t"), "line 4: expected the 10 columns of CoNLL-U"),
     "no number": ("a.conllu", CONLLU.replace("\n3\t", "\nx\t"), "line 5: expected the number of a word"),
     "no word": ("a.conllu", CONLLU.replace("1\tGo", "1\t"), "line 9: expected a word in the second column"),
     "no tag": ("a.conll", CONLL.replace("rejects VBZ I-VP O", "rejects"), "line 4: expected a word and its tag"),
+    "a tag missing in some lines": (
+        "a.conll",
+        "Ann X\nleft\nup O\n",
+        "line 2: expected a word and its tag, got 'left'",
+    ),
+    "no tag at all": ("a.conll", "Ann\nleft\n", "got no tag in the last column of any line"),
+    "no tag but underscores": ("a.conll", "Ann\t_\nleft\t_\n", "got no tag in the last column of any line"),
+    "a column more": (
+        "a.conll",
+        "Ann N X\nleft V a O\nup N O\n",
+        "line 2: expected a word and its tag, got 'left V a O'",
+    ),
+    "tabs and spaces": ("a.conll", "Ann\tX\nleft O\nup\tO\n", "line 2: expected a word and its tag, got 'left O'; its"),
+    "a comment or a word": ("a.conll", "# id17\nAnn X\nleft O\n", "line 1: '# id17' may be a comment or the word '#'"),
+    "an untagged hashtag": ("a.conll", "Ann X\n#tag\nleft O\n", "line 2: expected a word and its tag, got '#tag'"),
+    "columns swapped": ("a.conll", "".join(f"X w{i}\nY v{i}\n" for i in range(20)), "are the columns swapped?"),
+    "one word everywhere": (
+        "a.conll",
+        "".join(f"doc w{i} X\n" for i in range(20)),
+        "expected words in the first column",
+    ),
+    "CoNLL-2012": ("a.conll", "#begin document (a)\na 0 Ann X\na 1 up O\n", "this is a CoNLL-2012 file"),
+    "a blank line missing": (
+        "a.conllu",
+        CONLLU.replace("\n\n", "\n"),
+        "line 8: expected word number 4 of the sentence, got number 1",
+    ),
     "an empty file": ("a.conll", "\n", "is empty: expected a word and its tag a line"),
     "comments alone": ("a.conllu", "# text\n", "got no word at all"),
 }
@@ -194,7 +281,7 @@ def test_the_real_sets_have_the_sizes_that_are_published(data_dir: Path) -> None
     assert (len(sequences), len(set(labels)), sequences[0].shape[1], min(lengths), max(lengths)) == (270, 9, 12, 7, 26)
     assert np.isfinite(np.concatenate(sequences)).all()
     assert len(read_labelled(data_dir / "classification/mr/mr.tsv").texts) == 10_662
-    words, _ = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz")
+    words = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz").words
     assert (len(words), sum(map(len, words))) == (2_077, 25_094)
-    words, _ = read_conll(data_dir / "tagging/wnut17/dev.conll")
+    words = read_conll(data_dir / "tagging/wnut17/dev.conll").words
     assert sum(map(len, words)) == 15_733

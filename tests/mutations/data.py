@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
+READERS = "data/test_readers.py"
 KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
@@ -30,6 +31,30 @@ MUTATIONS = [
         "steps < lengths.unsqueeze(1)",
         "steps <= lengths.unsqueeze(1)",
         "data/test_ragged.py::test_padding_is_zero_behind_the_end_alone",
+    ),
+    Mutation(
+        "data/conll_columns.py",
+        "elif layout.is_comment(",
+        "elif False and layout.is_comment(",
+        f"{READERS}::test_comment_lines_are_skipped_and_counted[blanks]",
+    ),
+    Mutation(
+        "data/conll_columns.py",
+        "if known or self.width == 1:",
+        "if self.width == 1:",
+        f"{READERS}::test_a_word_may_begin_with_the_mark_of_comments",
+    ),
+    Mutation(
+        "data/conll_columns.py",
+        "if len(cells) != self.width:",
+        "if len(cells) < 1:",
+        f"{READERS}::test_a_conll_file_is_refused_with[a tag missing in some lines]",
+    ),
+    Mutation(
+        "data/conll.py",
+        "if cell != str(expected):",
+        "if not cell:",
+        f"{READERS}::test_a_conll_file_is_refused_with[a blank line missing]",
     ),
     Mutation("data/midi.py", "and message.velocity", "", "data/test_music.py::test_all_tracks_are_read_but_percussion"),
 ]

@@ -8,6 +8,24 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/estimator.py",
+        "return -self.evaluate(df)",
+        "return self.evaluate(df)",
+        "tasks/test_scikit_learn.py::test_the_score_is_minus_the_smape_of_later_rows",
+    ),
+    Mutation(
+        "tasks/forecasting/checks.py",
+        "if name not in former.ids and start <= max(ends):",
+        "if name not in former.ids and start < min(ends) and name is None:",
+        "tasks/test_scikit_learn.py::test_several_series_are_split_by_time_where_they_are_sorted_by_it",
+    ),
+    Mutation(
+        "tasks/tagging/estimator.py",
+        "self.take(network, encoder, history)",
+        "self.hidden_size = int(self.hidden_size) + 1\n        self.take(network, encoder, history)",
+        "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
+    ),
+    Mutation(
         "tasks/forecasting/likelihoods.py",
         "count * torch.log1p(size / mean)",
         "count * torch.log1p(mean / size)",

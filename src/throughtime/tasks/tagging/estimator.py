@@ -219,6 +219,13 @@ class SequenceTagger(BaseEstimator):
         """Become a fitted tagger: what `fit` and `throughtime.load` end with."""
         self.network_, self.encoder_, self.history_ = network, encoder, history
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but lists of texts, of words or of notes
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 

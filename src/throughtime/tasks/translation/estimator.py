@@ -266,6 +266,13 @@ class SequenceTranslator(BaseEstimator):
         check_seed(self.random_state)
         seconds_of(self.budget)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but lists of texts
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
 

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 
 class Stopped(Exception):
@@ -20,7 +20,8 @@ class Stopped(Exception):
 def main() -> None:
     """Run the command line and end the process."""
     try:
-        from throughtime.app.commands import app
+        with requires("all", "the command line"):
+            from throughtime.app.commands import app
 
         sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.data.files import decoded, lines_of, read_bytes
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _columns(path: Path) -> tuple[dict[str, list[Any]], list[int]]:
 
 
 def _parquet(path: Path, content: bytes) -> dict[str, list[Any]]:
-    import polars as pl
+    with requires("text", "a Parquet file of texts"):
+        import polars as pl
 
     try:
         found = pl.read_parquet(io.BytesIO(content))

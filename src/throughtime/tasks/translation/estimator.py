@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
 from throughtime.tasks.schedules import PRESETS, seconds_of
@@ -191,7 +191,8 @@ class SequenceTranslator(BaseEstimator):
 
     def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of translations that were made before; see `score`."""
-        import sacrebleu
+        with requires("text", "BLEU"):
+            import sacrebleu
 
         return sacrebleu.corpus_bleu(list(translations), [list(targets)], lowercase=self.vocabulary.lowercase).score
 

@@ -6,7 +6,27 @@ from tests.mutations import Mutation
 
 KNOWN = "tasks/test_covariates.py"
 
+ODD = "tasks/test_odd_sequences.py"
+
 MUTATIONS = [
+    Mutation(
+        "tasks/classification/labels.py",
+        "if is_missing(label):",
+        "if label is None and row < 1:",
+        f"{ODD}::test_classes_that_cannot_be_used_are_refused_by_their_row",
+    ),
+    Mutation(
+        "tasks/classification/inputs.py",
+        'array.dtype.kind in "USTMmc" or (',
+        'array.dtype.kind in "c" or (',
+        f"{ODD}::test_what_is_no_container_of_sequences_is_refused",
+    ),
+    Mutation(
+        "data/containers.py",
+        "if isinstance(values, tuple | Iterator | range):",
+        "if isinstance(values, tuple | range):",
+        f"{ODD}::test_sentences_are_the_same_whatever_holds_them",
+    ),
     Mutation(
         "tasks/forecasting/estimator.py",
         "return -self.evaluate(df)",

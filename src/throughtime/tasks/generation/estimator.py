@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,6 @@ from throughtime.tasks.schedules import PRESETS, seconds_of
 from throughtime.tasks.settings import check_choice, check_positive, check_seed, check_share, check_whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from matplotlib.figure import Figure
@@ -264,6 +264,9 @@ class SequenceGenerator(BaseEstimator):
 
     def _symbols_of(self, data: Any, validation: Any) -> tuple[str, Symbols]:
         """The unit, and what a step is made of."""
+        if isinstance(data, bytes | os.PathLike):
+            what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
+            raise InputError(f"data: expected a text or pieces, got {what} first")
         unit = self.unit or ("characters" if isinstance(data, str) else PIANO_ROLL)
         if unit not in UNITS:
             return unit, PianoSymbols()

@@ -200,7 +200,8 @@ class SequenceTagger(BaseEstimator):
             tags: of each word; where one is None, the word does not count. One never seen in training counts as missed.
         """
         check_is_fitted(self)
-        actual = check_tags(tags, check_sentences(sentences))
+        sentences = check_sentences(sentences)
+        actual = check_tags(tags, sentences)
         given = self.predict(sentences)
         return compare(actual, given, self.tags_)
 

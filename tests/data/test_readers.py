@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
+from throughtime.app.translation import read_pairs
 from throughtime.data.conll import read_conll
 from throughtime.data.labelled import read_labelled
 from throughtime.data.ts import read_ts
@@ -285,3 +286,90 @@ def test_the_real_sets_have_the_sizes_that_are_published(data_dir: Path) -> None
     assert (len(words), sum(map(len, words))) == (2_077, 25_094)
     words = read_conll(data_dir / "tagging/wnut17/dev.conll").words
     assert sum(map(len, words)) == 15_733
+
+
+# -- tables of texts as people have them
+
+OPINIONS = [(f"good film {i}", "pos") if i % 2 else (f"bad film, no {i}", "neg") for i in range(12)]
+
+
+def joined(separator: str, header: str = "", pattern: str = "{0}{2}{1}") -> str:
+    """Opinions as a table."""
+    return "\n".join(([header] if header else []) + [pattern.format(*row, separator) for row in OPINIONS]) + "\n"
+
+
+TEXT_TABLES = {
+    "no header": joined("\t"),
+    "no header, semicolons": joined(";"),
+    "no header, commas": joined(",", pattern='"{0}"{2}{1}'),
+    "labels first": joined("\t", "label\ttext", "{1}{2}{0}"),
+    "other names, labels first": joined("\t", "kind\tphrase", "{1}{2}{0}"),
+    "quoted tabs": joined("\t", "text\tlabel", '"{0}"{2}{1}'),
+    "a line that names the separator": "sep=;\n" + joined(";", "text;label"),
+    "bars": joined("|", "text|label"),
+    "a column without a name": joined("\t", "\ttext\tlabel", "7{2}{0}{2}{1}"),
+    "a list of objects": json.dumps([{"text": text, "label": label} for text, label in OPINIONS], indent=1),
+    "UTF-16": joined("\t", "text\tlabel").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_TABLES)
+def test_texts_and_labels_are_found(kind: str, tmp_path: Path) -> None:
+    content = TEXT_TABLES[kind]
+    (tmp_path / "a.tsv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = read_labelled(tmp_path / "a.tsv")
+    assert list(zip(found.texts, found.labels or [], strict=True)) == OPINIONS
+    assert found.notes[0].startswith("The file has no header") == kind.startswith("no header")
+
+
+def test_a_first_text_is_no_header(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.txt", "good film\nbad film\n")
+    assert read_labelled(path, need_labels=False).texts == ["good film", "bad film"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (joined("\t", "text\tlabel", "{1}{2}{0}"), "classes in the column label, got 12 .* text and label swapped"),
+        (joined("\t", "text\tlabel\tmood", "{0}{2}{1}{2}{1}").replace("mood", "sentiment").replace("pos\n", "x\n"),
+         "the labels may be in label or sentiment; name the column with --label"),
+        (joined("\t", "text\tlabel\ttext", "{0}{2}{1}{2}x"), "line 1: .* got text twice"),
+        (joined("\t", "text\tlabel") + "x\ty\tz\n", "line 14: expected 2 cells as in the first line, got 3"),
+        (joined("\t", "text\tlabel") + "\tpos\n", "line 14, column text: expected a text, got an empty cell"),
+        ('{"text": ["a", "b"], "label": "x"}\n', "line 1, column text: expected a text, got ..a., .b.."),
+    ],
+)  # fmt: skip
+def test_tables_of_texts_that_leave_something_open_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_labelled(written(tmp_path / "a.tsv", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a b\tx y\nc d\n", "line 2: expected a sentence, a tab and its translation, got 1 cell"),
+        ("a b\tx y\n\tx\n", "line 2: .* got 2 cells and an empty one"),
+        ("a b\tx y\nc\td\te\n", "line 2: .* got 3 cells: 'c.td.te'"),
+    ],
+)
+def test_lines_that_are_no_pair_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_pairs(written(tmp_path / "pairs.tsv", text))
+
+
+def test_a_header_of_pairs_is_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_pairs(written(tmp_path / "pairs.tsv", "source\ttarget\na\tx\n")) == (["a"], ["x"])
+    assert "line 1 names the columns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TS.replace("@timeStamps false", "@timeStamps True"), "line 3: expected values without time stamps"),
+        (TS.replace("@data", "@targetLabel true\n@data"), "line 6: expected classes, .* got numbers to predict"),
+        (TS.replace("@data", "@equalLength true\n@seriesLength 3\n@data"), "line 10: expected 3 values, .* got 2"),
+    ],
+)
+def test_a_ts_file_keeps_to_its_header(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_ts(written(tmp_path / "a.ts", text))

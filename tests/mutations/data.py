@@ -56,5 +56,17 @@ MUTATIONS = [
         "if not cell:",
         f"{READERS}::test_a_conll_file_is_refused_with[a blank line missing]",
     ),
+    Mutation(
+        "data/labelled.py",
+        "if _is_data(names, [cells for _, cells in rows], usual):",
+        "if not names:",
+        f"{READERS}::test_texts_and_labels_are_found[no header]",
+    ),
+    Mutation(
+        "data/labelled.py",
+        "2 * counts[label] > rows",
+        "2 * counts[label] > 9 * rows",
+        f"{READERS}::test_tables_of_texts_that_leave_something_open_are_refused",
+    ),
     Mutation("data/midi.py", "and message.velocity", "", "data/test_music.py::test_all_tracks_are_read_but_percussion"),
 ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OPTIONS = ()
 _FILES = {"model": "model", "translations": "translations.csv", "report": "report.html"}
 _VOCABULARY = {"vocabulary_size": "size", "lowercase": "lowercase", "subwords": "kind"}
+_HEADER = {"source", "target", "src", "tgt", "trg", "en", "fr", "de", "english", "french", "german"}
 _HELD_OUT = 0.05  # share of the pairs that the result is judged by
 _SHOWN = 8  # translations in the report
 
@@ -102,12 +103,16 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     for number, line in enumerate(lines_of(read_text(path)), 1):
         if not line.strip():
             continue
-        cells = line.split("\t")
+        cells = line.rstrip("\t ").split("\t")
         if len(cells) != 2 or not all(cell.strip() for cell in cells):
+            empty = len(cells) == 2 or line.endswith("\t")
             raise InputError(
                 f"{path}, line {number}: expected a sentence, a tab and its translation, got {len(cells)} "
-                f"{'cell' if len(cells) == 1 else 'cells'}{' with an empty one' * (len(cells) == 2)}"
+                f"{'cell' if len(cells) == 1 else 'cells'}{' and an empty one' * empty}: {line.strip()[:40]!r}"
             )
+        if number == 1 and {cell.strip().lower() for cell in cells} <= _HEADER:
+            Screen().say(f"{path}: line 1 names the columns, and is no pair.")
+            continue
         sources.append(cells[0].strip())
         targets.append(cells[1].strip())
     return sources, targets

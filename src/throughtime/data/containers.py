@@ -29,7 +29,7 @@ def as_list(values: Any, name: str) -> list[Any] | None:
     """
     if isinstance(values, str | bytes):
         raise InputError(f"{name}: expected a list, got a single {type(values).__name__}; write [{name}]")
-    if isinstance(values, Mapping | AbstractSet):
+    if isinstance(values, Mapping | AbstractSet) and not hasattr(values, "shape"):  # as a sparse matrix has
         raise InputError(f"{name}: expected a list, got {type(values).__name__}, whose items have no order")
     if isinstance(values, list):
         return values

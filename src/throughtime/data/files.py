@@ -76,6 +76,11 @@ def decoded(path: Path, content: bytes, kind: str) -> str:
     for beginning, what in _FOREIGN.items():
         if content.startswith(beginning):
             raise InputError(f"{path} is no {kind} file but {what}")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as editors of Windows mark it
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is damaged: it begins as UTF-16 text, and is none") from None
     if b"\0" in content:
         raise InputError(f"{path} is no {kind} file: it holds binary data")
     try:

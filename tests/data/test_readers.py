@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
-from throughtime.app.translation import read_pairs
+from throughtime.app.translation import read_pairs, read_sources
 from throughtime.data.conll import read_conll
 from throughtime.data.labelled import read_labelled
 from throughtime.data.ts import read_ts
@@ -373,3 +373,10 @@ def test_a_header_of_pairs_is_no_pair(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_ts_file_keeps_to_its_header(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         read_ts(written(tmp_path / "a.ts", text))
+
+
+def test_pairs_are_translated_by_their_first_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_sources(written(tmp_path / "a.tsv", "a b\tx\nc\ty\n")) == ["a b", "c"]
+    assert "holds pairs" in capsys.readouterr().err
+    with pytest.raises(InputError, match="line 2: expected a sentence, a tab and its translation"):
+        read_sources(written(tmp_path / "b.tsv", "a b\tx\nc\n"))

@@ -76,8 +76,8 @@ def train(order: Order) -> int:
 
 
 def predict(job: Job) -> None:
-    """Translate each line of a file."""
-    sources = lines_of(read_text(job.data))
+    """Translate each line of a file, or the first sentence of each pair."""
+    sources = read_sources(job.data)
     found = throughtime.load(job.model).predict(sources)
     rows = [{"source": source, "translation": translation} for source, translation in zip(sources, found, strict=True)]
     learn.deliver(job, "".join(f"{line}\n" for line in found), Screen(), "predictions", rows, {"count": len(rows)})
@@ -91,6 +91,24 @@ def evaluate(job: Job) -> None:
         learn.print_json({"model": str(job.model), "pairs": len(sources), "bleu": bleu})
     else:
         Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
+
+
+def read_sources(path: Path) -> list[str]:
+    """Sentences of a file, one a line; of a file of pairs the first ones, which is said.
+
+    Raises:
+        InputError: for a tab in some lines only.
+    """
+    lines = lines_of(read_text(path))
+    if not any("\t" in line for line in lines):
+        return lines
+    Screen().say(f"{path} holds pairs: the first sentence of each is translated.")
+    for number, line in enumerate(lines, 1):
+        if line.strip() and line.count("\t") != 1:
+            raise InputError(
+                f"{path}, line {number}: expected a sentence, a tab and its translation, as in other lines"
+            )
+    return [line.partition("\t")[0] for line in lines]
 
 
 def read_pairs(path: Path) -> tuple[list[str], list[str]]:

@@ -157,7 +157,7 @@ class SequenceGenerator(BaseEstimator):
             length: steps to draw behind the prompt: characters, bytes, words, or steps of music.
             prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
                 nothing.
-            temperature: below 1 bolder, above 1 more surprising, 0 always takes the likeliest.
+            temperature: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
             top_k: only the k likeliest symbols; on a piano, at most k notes at a time.
             top_p: only the likeliest symbols that together reach this probability.
             random_state: makes it reproducible.

@@ -48,12 +48,12 @@ def main() -> None:
     options = parser.parse_args()
 
     random = np.random.default_rng(options.seed)
-    sentences, _ = read_conll(options.train)
+    sentences = read_conll(options.train).words
     counts = Counter(word.lower() for sentence in sentences for word in sentence)
     frequent = [word for word, _ in counts.most_common(WORDS)]
     known = set(frequent)
     shown, hidden = blanked([each for each in sentences if len(each) <= LONGEST], known, random)
-    unseen, answers = blanked(read_conll(options.test)[0], known, random)
+    unseen, answers = blanked(read_conll(options.test).words, known, random)
     right = [word for each in answers for word in each if word is not None]
     print(f"{len(right)} blanks; always '{frequent[0]}': {np.mean([w == frequent[0] for w in right]):.1%}")
 

@@ -7,7 +7,10 @@ name is loaded at its first use, so that importing the package costs nothing.
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+
+from throughtime._errors import requires
 
 if TYPE_CHECKING:
     from throughtime import nn as nn
@@ -66,7 +69,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
-    module = importlib.import_module(home)
+    with requires("tune", "tune") if name == "tune" else nullcontext():  # more than its package needs to be imported
+        module = importlib.import_module(home)
     value = module if home.rpartition(".")[2] == name else getattr(module, name)
     globals()[name] = value
     return value

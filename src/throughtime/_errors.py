@@ -1,6 +1,16 @@
-"""The error that a user can mend."""
+"""The errors that a user can mend."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from throughtime._readable import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # packages that are installed by another name
 
 
 class InputError(ValueError):
@@ -13,3 +23,36 @@ class InputError(ValueError):
     def __str__(self) -> str:
         """Return the sentence, in which names from data cannot command a terminal."""
         return readable(super().__str__())
+
+
+class MissingPackage(ModuleNotFoundError, InputError):
+    """A package that is not installed, with the line that installs it."""
+
+
+@contextmanager
+def requires(extra: str, caller: str) -> Iterator[None]:
+    """Name the line that installs a package which an import in this block does not find.
+
+    Of several such blocks, the outermost decides: it stands where the user called.
+
+    Args:
+        extra: of throughtime that installs the package, as in pyproject.toml.
+        caller: what needs the package, in words.
+
+    Raises:
+        MissingPackage: for such a package.
+
+    >>> with requires("music", "a tune"):
+    ...     import no_such
+    Traceback (most recent call last):
+    throughtime._errors.MissingPackage: no_such is not installed: pip install 'throughtime[music]' (a tune needs it)
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "throughtime"):
+            raise
+        name = _DISTRIBUTIONS.get(package, package)
+        sentence = f"{name} is not installed: pip install 'throughtime[{extra}]' ({caller} needs it)"
+        raise MissingPackage(sentence, name=package) from error

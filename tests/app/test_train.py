@@ -180,7 +180,7 @@ REFUSED = {
     ),
     "a wrong setting of a forecaster": (
         ["train", "forecast", "moods.tsv", "--horizon", 6, "--set", "hidden_size=0"],
-        "--hidden_size: expected a whole number of 1 or more, got 0",
+        "--set hidden_size: expected a whole number of 1 or more, got 0",
     ),
     "an unknown setting": (
         ["train", "classify", "moods.tsv", "--set", "size=3"],

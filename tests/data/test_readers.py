@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
+from throughtime.app.translation import read_pairs, read_sources
 from throughtime.data.conll import read_conll
 from throughtime.data.labelled import read_labelled
 from throughtime.data.ts import read_ts
@@ -91,12 +92,12 @@ def test_a_ts_file_is_refused_with(fault: str, tmp_path: Path) -> None:
 
 def test_conllu_leaves_out_what_is_no_word(tmp_path: Path) -> None:
     path = written(tmp_path / "a.conllu", CONLLU)
-    assert read_conll(path) == ([["He", "did", "n't"], ["Go"]], [["PRON", "AUX", "PART"], ["VERB"]])
+    assert read_conll(path)[:2] == ([["He", "did", "n't"], ["Go"]], [["PRON", "AUX", "PART"], ["VERB"]])
     assert read_conll(path, "xpos")[1] == [["PRP", "VBD", "RB"], ["VB"]]
 
 
 def test_conll_takes_the_first_column_and_the_last(tmp_path: Path) -> None:
-    assert read_conll(written(tmp_path / "a.conll", CONLL)) == (
+    assert read_conll(written(tmp_path / "a.conll", CONLL))[:2] == (
         [["EU", "rejects"], ["Peter"]],
         [["B-ORG", "O"], ["B-PER"]],
     )
@@ -108,11 +109,98 @@ def test_a_gzipped_file_is_unpacked(tmp_path: Path) -> None:
     assert len(read_conll(path)[0]) == 2
 
 
+WORDS = [["Ann", "left"], ["Oslo"]]
+COMMENTED = {
+    "blanks": "# id 17\tdomain=en\nAnn B-PER\nleft O\n\n# id 18\nOslo B-LOC\n",
+    "a tab": "# id 17\tdomain=en\nAnn\tB-PER\nleft\tO\n\n# id 18\tdomain=en\nOslo\tB-LOC\n",
+    "as many columns": "# sent_id = 1\nAnn NNP I B-PER\nleft VB I O\n\n# sent_id = 2\nOslo NNP I B-LOC\n",
+    "a head": "#\n# Some rights reserved\nAnn\tB-PER\nleft\tO\n\nOslo\tB-LOC\n",
+    "within": "# one\nAnn\tB-PER\n# not sure about this one\nleft\tO\n\nOslo\tB-LOC\n",
+}
+
+
+@pytest.mark.parametrize("kind", COMMENTED)
+def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> None:
+    found = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
+    assert (found.words, found.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
+    assert found.notes[0] == "2 comment lines were skipped, the first in line 1."
+
+
+@pytest.mark.parametrize(
+    "text", ["Ann X\n# O\n#tag O\n\n# O\nleft X\n", "Ann\tX\n#\tO\n#tag\tO\n\n#\tO\nleft\tX\nup\tO\n"]
+)
+def test_a_word_may_begin_with_the_mark_of_comments(text: str, tmp_path: Path) -> None:
+    if "up" not in text:
+        text += "up O\n"
+    found = read_conll(written(tmp_path / "a.conll", text))
+    assert found == ([["Ann", "#", "#tag"], ["#", "left", "up"]], [["X", "O", "O"], ["O", "X", "O"]], [])
+
+
+def test_tags_of_nothing_but_hashes_are_tags(tmp_path: Path) -> None:
+    text = "of IN\n# #\n5 CD\n\n#one HT\nof IN\n#two HT\n"
+    assert read_conll(written(tmp_path / "a.conll", text)).tags == [["IN", "#", "CD"], ["HT", "IN", "HT"]]
+
+
+LAYOUTS = {
+    "tabs that align": ("Ann\t\tX\nleft\t\tO\n\nlonger one\tX\n", [["Ann", "left"], ["longer one"]]),
+    "blank lines with blanks": ("Ann X\r\nleft O\r\n \t \r\nOslo X \r\n", WORDS),
+    "a no-break space in a word": ("10\u00a0000 X\nleft O\n", [["10\u00a0000", "left"]]),
+    "two files in one": ("\ufeffAnn X\nleft O\n\n\ufeffOslo X\n", WORDS),
+    "numbers of words": ("1\tAnn\tX\n2\tleft\tO\n\n1\tOslo\tX\n", WORDS),
+    "tags in front": ("B-X\tAnn\nO\tleft\n\nB-X\tOslo\n", WORDS),
+    "documents": ("-DOCSTART- -X- O\nAnn N X\nleft V O\n-DOCSTART- -X- O\nOslo N X\n", WORDS),
+    "untagged": ("Ann\nleft\n\nOslo\n", WORDS),
+    "CoNLL-U Plus": ("# global.columns = ID FORM UPOS\n1\tAnn\tX\n2\tleft\tO\n\n1\tOslo\tX\n", WORDS),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_the_layout_of_a_file_of_words_is_recognised(kind: str, tmp_path: Path) -> None:
+    text, words = LAYOUTS[kind]
+    found = read_conll(written(tmp_path / "a.conll", text), need_tags=False)
+    assert found.words == words
+    assert {tag for tags in found.tags for tag in tags} <= {"X", "O", "B-X", None}
+    assert all(tag is None for tags in found.tags for tag in tags) == (kind == "untagged")
+
+
+def test_an_underscore_of_conllu_is_an_open_tag(tmp_path: Path) -> None:
+    found = read_conll(written(tmp_path / "a.conllu", CONLLU.replace("\tAUX\t", "\t_\t")))
+    assert found.tags == [["PRON", None, "PART"], ["VERB"]]
+    assert "1 word was without a tag" in found.notes[-1]
+
+
 CONLL_FAULTS = {
     "columns missing": ("a.conllu", CONLLU.replace("\tAUX\t", "\t"), "line 4: expected the 10 columns of CoNLL-U"),
     "no number": ("a.conllu", CONLLU.replace("\n3\t", "\nx\t"), "line 5: expected the number of a word"),
     "no word": ("a.conllu", CONLLU.replace("1\tGo", "1\t"), "line 9: expected a word in the second column"),
     "no tag": ("a.conll", CONLL.replace("rejects VBZ I-VP O", "rejects"), "line 4: expected a word and its tag"),
+    "a tag missing in some lines": (
+        "a.conll",
+        "Ann X\nleft\nup O\n",
+        "line 2: expected a word and its tag, got 'left'",
+    ),
+    "no tag at all": ("a.conll", "Ann\nleft\n", "got no tag in the last column of any line"),
+    "no tag but underscores": ("a.conll", "Ann\t_\nleft\t_\n", "got no tag in the last column of any line"),
+    "a column more": (
+        "a.conll",
+        "Ann N X\nleft V a O\nup N O\n",
+        "line 2: expected a word and its tag, got 'left V a O'",
+    ),
+    "tabs and spaces": ("a.conll", "Ann\tX\nleft O\nup\tO\n", "line 2: expected a word and its tag, got 'left O'; its"),
+    "a comment or a word": ("a.conll", "# id17\nAnn X\nleft O\n", "line 1: '# id17' may be a comment or the word '#'"),
+    "an untagged hashtag": ("a.conll", "Ann X\n#tag\nleft O\n", "line 2: expected a word and its tag, got '#tag'"),
+    "columns swapped": ("a.conll", "".join(f"X w{i}\nY v{i}\n" for i in range(20)), "are the columns swapped?"),
+    "one word everywhere": (
+        "a.conll",
+        "".join(f"doc w{i} X\n" for i in range(20)),
+        "expected words in the first column",
+    ),
+    "CoNLL-2012": ("a.conll", "#begin document (a)\na 0 Ann X\na 1 up O\n", "this is a CoNLL-2012 file"),
+    "a blank line missing": (
+        "a.conllu",
+        CONLLU.replace("\n\n", "\n"),
+        "line 8: expected word number 4 of the sentence, got number 1",
+    ),
     "an empty file": ("a.conll", "\n", "is empty: expected a word and its tag a line"),
     "comments alone": ("a.conllu", "# text\n", "got no word at all"),
 }
@@ -194,7 +282,101 @@ def test_the_real_sets_have_the_sizes_that_are_published(data_dir: Path) -> None
     assert (len(sequences), len(set(labels)), sequences[0].shape[1], min(lengths), max(lengths)) == (270, 9, 12, 7, 26)
     assert np.isfinite(np.concatenate(sequences)).all()
     assert len(read_labelled(data_dir / "classification/mr/mr.tsv").texts) == 10_662
-    words, _ = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz")
+    words = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz").words
     assert (len(words), sum(map(len, words))) == (2_077, 25_094)
-    words, _ = read_conll(data_dir / "tagging/wnut17/dev.conll")
+    words = read_conll(data_dir / "tagging/wnut17/dev.conll").words
     assert sum(map(len, words)) == 15_733
+
+
+# -- tables of texts as people have them
+
+OPINIONS = [(f"good film {i}", "pos") if i % 2 else (f"bad film, no {i}", "neg") for i in range(12)]
+
+
+def joined(separator: str, header: str = "", pattern: str = "{0}{2}{1}") -> str:
+    """Opinions as a table."""
+    return "\n".join(([header] if header else []) + [pattern.format(*row, separator) for row in OPINIONS]) + "\n"
+
+
+TEXT_TABLES = {
+    "no header": joined("\t"),
+    "no header, semicolons": joined(";"),
+    "no header, commas": joined(",", pattern='"{0}"{2}{1}'),
+    "labels first": joined("\t", "label\ttext", "{1}{2}{0}"),
+    "other names, labels first": joined("\t", "kind\tphrase", "{1}{2}{0}"),
+    "quoted tabs": joined("\t", "text\tlabel", '"{0}"{2}{1}'),
+    "a line that names the separator": "sep=;\n" + joined(";", "text;label"),
+    "bars": joined("|", "text|label"),
+    "a column without a name": joined("\t", "\ttext\tlabel", "7{2}{0}{2}{1}"),
+    "a list of objects": json.dumps([{"text": text, "label": label} for text, label in OPINIONS], indent=1),
+    "UTF-16": joined("\t", "text\tlabel").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_TABLES)
+def test_texts_and_labels_are_found(kind: str, tmp_path: Path) -> None:
+    content = TEXT_TABLES[kind]
+    (tmp_path / "a.tsv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = read_labelled(tmp_path / "a.tsv")
+    assert list(zip(found.texts, found.labels or [], strict=True)) == OPINIONS
+    assert found.notes[0].startswith("The file has no header") == kind.startswith("no header")
+
+
+def test_a_first_text_is_no_header(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.txt", "good film\nbad film\n")
+    assert read_labelled(path, need_labels=False).texts == ["good film", "bad film"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (joined("\t", "text\tlabel", "{1}{2}{0}"), "classes in the column label, got 12 .* text and label swapped"),
+        (joined("\t", "text\tlabel\tmood", "{0}{2}{1}{2}{1}").replace("mood", "sentiment").replace("pos\n", "x\n"),
+         "the labels may be in label or sentiment; name the column with --label"),
+        (joined("\t", "text\tlabel\ttext", "{0}{2}{1}{2}x"), "line 1: .* got text twice"),
+        (joined("\t", "text\tlabel") + "x\ty\tz\n", "line 14: expected 2 cells as in the first line, got 3"),
+        (joined("\t", "text\tlabel") + "\tpos\n", "line 14, column text: expected a text, got an empty cell"),
+        ('{"text": ["a", "b"], "label": "x"}\n', "line 1, column text: expected a text, got ..a., .b.."),
+    ],
+)  # fmt: skip
+def test_tables_of_texts_that_leave_something_open_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_labelled(written(tmp_path / "a.tsv", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a b\tx y\nc d\n", "line 2: expected a sentence, a tab and its translation, got 1 cell"),
+        ("a b\tx y\n\tx\n", "line 2: .* got 2 cells and an empty one"),
+        ("a b\tx y\nc\td\te\n", "line 2: .* got 3 cells: 'c.td.te'"),
+    ],
+)
+def test_lines_that_are_no_pair_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_pairs(written(tmp_path / "pairs.tsv", text))
+
+
+def test_a_header_of_pairs_is_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_pairs(written(tmp_path / "pairs.tsv", "source\ttarget\na\tx\n")) == (["a"], ["x"])
+    assert "line 1 names the columns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TS.replace("@timeStamps false", "@timeStamps True"), "line 3: expected values without time stamps"),
+        (TS.replace("@data", "@targetLabel true\n@data"), "line 6: expected classes, .* got numbers to predict"),
+        (TS.replace("@data", "@equalLength true\n@seriesLength 3\n@data"), "line 10: expected 3 values, .* got 2"),
+    ],
+)
+def test_a_ts_file_keeps_to_its_header(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_ts(written(tmp_path / "a.ts", text))
+
+
+def test_pairs_are_translated_by_their_first_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_sources(written(tmp_path / "a.tsv", "a b\tx\nc\ty\n")) == ["a b", "c"]
+    assert "holds pairs" in capsys.readouterr().err
+    with pytest.raises(InputError, match="line 2: expected a sentence, a tab and its translation"):
+        read_sources(written(tmp_path / "b.tsv", "a b\tx\nc\n"))

@@ -17,6 +17,24 @@ PIECES = f"{MASKS}::test_a_row_with_gaps_and_resets_is_its_pieces"
 
 MUTATIONS = [
     Mutation(
+        "_errors.py",
+        'package in ("", "throughtime")',
+        'package not in ("", "throughtime")',
+        "meta/test_bare_environment.py::test_a_single_package_that_is_missing_is_named",
+    ),
+    Mutation(
+        "training/pictures.py",
+        'requires("forecast"',
+        'requires("music"',
+        "meta/test_bare_environment.py::test_a_call_names_the_line_that_installs_what_it_needs",
+    ),
+    Mutation(
+        "data/midi.py",
+        'requires("music"',
+        'requires("forecast"',
+        "meta/test_bare_environment.py::test_what_is_imported_comes_with_the_extra_that_is_named",
+    ),
+    Mutation(
         "_scan.py",
         "if isinstance(_functorch.peek_interpreter_stack(), _functorch.CInterpreter):",
         "if _functorch.peek_interpreter_stack() is not None:",

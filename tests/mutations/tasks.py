@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations import Mutation
 
 KNOWN = "tasks/test_covariates.py"
+ODD = "tasks/test_odd_sequences.py"
 
 MUTATIONS = [
     Mutation(
@@ -90,5 +91,41 @@ MUTATIONS = [
         "if num_layers > len(tensors):",
         "if False:",
         "tasks/test_hostile_models.py::test_more_layers_than_weights_are_refused_at_once",
+    ),
+    Mutation(
+        "tasks/classification/labels.py",
+        "if is_missing(label):",
+        "if label is None and row < 1:",
+        f"{ODD}::test_classes_that_cannot_be_used_are_refused_by_their_row",
+    ),
+    Mutation(
+        "tasks/classification/inputs.py",
+        'array.dtype.kind in "USTMmc" or (',
+        'array.dtype.kind in "c" or (',
+        f"{ODD}::test_what_is_no_container_of_sequences_is_refused",
+    ),
+    Mutation(
+        "data/containers.py",
+        "if isinstance(values, tuple | Iterator | range):",
+        "if isinstance(values, tuple | range):",
+        f"{ODD}::test_sentences_are_the_same_whatever_holds_them",
+    ),
+    Mutation(
+        "tasks/forecasting/estimator.py",
+        "return -self.evaluate(df)",
+        "return self.evaluate(df)",
+        "tasks/test_scikit_learn.py::test_the_score_is_minus_the_smape_of_later_rows",
+    ),
+    Mutation(
+        "tasks/forecasting/checks.py",
+        "if name not in former.ids and start <= max(ends):",
+        "if name not in former.ids and start < min(ends) and name is None:",
+        "tasks/test_scikit_learn.py::test_several_series_are_split_by_time_where_they_are_sorted_by_it",
+    ),
+    Mutation(
+        "tasks/tagging/estimator.py",
+        "self.take(network, encoder, history)",
+        "self.hidden_size = int(self.hidden_size) + 1\n        self.take(network, encoder, history)",
+        "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
     ),
 ]

@@ -7,13 +7,20 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from tests.app.process import inside, write
 
 import throughtime as tt
 from throughtime import InputError
+from throughtime.data.music import as_rolls
 from throughtime.data.subwords import Subwords, SubwordSettings
 from throughtime.io.directory import CONFIG
+from throughtime.tasks.classification.labels import learn_classes
+from throughtime.tasks.tagging.inputs import check_sentences, check_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,6 +175,140 @@ def test_a_vocabulary_that_is_none_is_refused(change: str, tmp_path: Path) -> No
     (tmp_path / "model" / CONFIG).write_text(json.dumps(config))
     with pytest.raises(InputError, match="does not describe a usable model"):
         tt.load(tmp_path / "model").predict(TEXTS[:2])
+
+
+# -- what holds sequences
+
+RAMPS = [np.arange(3.0 + i % 4) * (1 if i % 2 else -1) for i in range(12)]
+WAYS = ["down", "up"] * 6
+CONTAINERS: dict[str, Any] = {
+    "a column of pandas": pd.Series(RAMPS, index=range(50, 38, -1)),
+    "a column of lists": pd.Series([ramp.tolist() for ramp in RAMPS]),
+    "a frame of one column": pd.DataFrame({"ramp": RAMPS}),
+    "a column of polars": pl.Series([ramp.tolist() for ramp in RAMPS]),
+    "a frame of polars": pl.DataFrame({"ramp": [ramp.tolist() for ramp in RAMPS]}),
+    "an array of pyarrow": pa.array([ramp.tolist() for ramp in RAMPS]),
+    "a table of pyarrow": pa.table({"ramp": [ramp.tolist() for ramp in RAMPS]}),
+    "an array of objects": pd.Series(RAMPS).to_numpy(),
+    "tensors": [torch.tensor(ramp, requires_grad=True) for ramp in RAMPS],
+    "columns": [pd.Series(ramp, index=range(len(ramp), 0, -1)) for ramp in RAMPS],
+    "tuples": tuple(tuple(ramp) for ramp in RAMPS),
+    "two-dimensional": [ramp[:, None] for ramp in RAMPS],
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_sequences_are_the_same_whatever_holds_them(kind: str) -> None:
+    read = tt.SequenceClassifier()._read(CONTAINERS[kind])
+    assert [sequence.shape for sequence in read] == [(len(ramp), 1) for ramp in RAMPS]
+    np.testing.assert_array_equal(np.concatenate(read)[:, 0], np.concatenate(RAMPS))
+
+
+def test_columns_of_a_frame_are_channels() -> None:
+    frame = pd.DataFrame({"x": RAMPS, "y": [2 * ramp for ramp in RAMPS]})
+    for data in (frame, frame.to_numpy()):
+        read = tt.SequenceClassifier()._read(data)
+        np.testing.assert_array_equal(read[1], np.stack([RAMPS[1], 2 * RAMPS[1]], 1))
+
+
+def test_generators_are_read_once() -> None:
+    learned = [classifier().fit(data, WAYS) for data in (RAMPS, iter(RAMPS))]
+    np.testing.assert_array_equal(learned[0].predict_proba(RAMPS), learned[1].predict_proba(iter(RAMPS)))
+    tagger = tt.SequenceTagger(preset="fast", hidden_size=4).fit(iter([["a", "b"]] * 20), iter([["X", "Y"]] * 20))
+    assert tagger.score(iter([["a", "b"]]), iter([["X", "Y"]])) == tagger.score([["a", "b"]], [["X", "Y"]])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (pd.DataFrame({"a": ["t"] * 12, "b": RAMPS}), "expected one column, or columns that all hold sequences"),
+        (pd.DataFrame({"a": RAMPS, "b": RAMPS[::-1]}), "channels of one length in row 1, got 3 to 6 steps"),
+        ([*RAMPS[:-1], []], "one step or more, got none in sequence 12"),
+        ([*RAMPS[:-1], None], "expected a sequence, got a missing value as number 12"),
+        ([*RAMPS[:-1], np.zeros((2, 2))], "two dimensions each, got 1 in sequence 1 and 2 in sequence 12"),
+        (
+            [ramp[:, None] for ramp in RAMPS[:-1]] + [np.zeros((2, 2))],
+            "1 channels as in sequence 1, got 2 in sequence 12",
+        ),
+        ([["1", "2"]] * 11 + [["3"]], "expected numbers, got .*'1'.* in sequence 1"),
+        ([ramp * 1j for ramp in RAMPS], "expected numbers, got .*complex.* in sequence 1"),
+        ({"a": RAMPS[0]}, "got dict, whose items have no order"),
+        ([b"good"] * 12, "expected texts, got bytes as number 1"),
+        (pd.Series(["good"] * 11 + [None]), "a text everywhere, got a missing value as number 12"),
+    ],
+)
+def test_what_is_no_container_of_sequences_is_refused(X: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        classifier().fit(X, WAYS)
+
+
+@pytest.mark.parametrize(
+    "y", [pd.Series(WAYS, index=range(50, 38, -1)), pd.Categorical(WAYS), pa.array(WAYS), iter(WAYS)]
+)
+def test_classes_count_in_their_order(y: Any) -> None:
+    classes, numbers = learn_classes(y, 12)
+    assert classes[numbers].tolist() == WAYS
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([*WAYS[:-1], None], "a missing value .* in row 12"),
+        (pd.Series([*WAYS[:-1], np.nan]), "a missing value .* in row 12"),
+        (np.array([1.0, 0.0] * 5 + [1, np.nan]), "a missing value .* in row 12"),
+        (pd.Series([1, 0] * 5 + [1, None], dtype="Int64"), "a missing value .* in row 12"),
+        ([*WAYS[:-1], 3], "expected texts everywhere, .* got 3 in row 12"),
+        ([way.encode() for way in WAYS], "got bytes in row 1"),
+        (WAYS[:-1], "a class for each of the 12 sequences, got 11"),
+        (["up"] * 12, "two classes or more, got one class, 'up'"),
+        ("up" * 6, "got a single str"),
+    ],
+)
+def test_classes_that_cannot_be_used_are_refused_by_their_row(y: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        learn_classes(y, 12)
+
+
+WORDS, TAGS = [["a", "dog"], ["dogs"]], [["D", "N"], ["N"]]
+
+
+@pytest.mark.parametrize(
+    "kind", [pd.Series, pl.Series, pa.array, iter, tuple, lambda rows: pd.DataFrame({"words": rows})]
+)
+def test_sentences_are_the_same_whatever_holds_them(kind: Any) -> None:
+    assert check_sentences(kind(WORDS)) == WORDS
+    assert check_tags(kind(TAGS), WORDS) == TAGS
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "message"),
+    [
+        ([["a", None], ["b"]], TAGS, "expected words, got None as word 2 of sentence 1"),
+        (WORDS, ["DN", "N"], "expected a list of tags for sentence 1, got str"),
+        (WORDS, [["D", "N"], [np.nan]], "got nan for word 1 of sentence 2"),
+        (WORDS, [["D", "N"], ["N", "N"]], "a tag for each of the 1 words of sentence 2, got 2"),
+        (pd.DataFrame({"a": WORDS, "b": WORDS}), TAGS, "expected one column"),
+    ],
+)
+def test_sentences_that_cannot_be_used_are_refused(words: Any, tags: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_tags(tags, check_sentences(words))
+
+
+def test_music_may_come_in_arrays_and_columns() -> None:
+    pieces = [[[60], [62, 64], []]] * 3
+    expected = np.stack([as_rolls(pieces)[0]] * 3)
+    for data in (
+        iter(pieces),
+        pd.Series(pieces),
+        expected,
+        [[np.array(step, dtype=int) for step in piece] for piece in pieces],
+    ):
+        np.testing.assert_array_equal(np.stack(as_rolls(data)), expected)
+    with pytest.raises(InputError, match="join those to one"):
+        tt.SequenceGenerator().fit(["one", "two"])
+    with pytest.raises(InputError, match="got bytes: decode them first"):
+        tt.SequenceGenerator().fit(b"one two")
 
 
 # -- on the command line

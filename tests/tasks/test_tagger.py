@@ -290,7 +290,7 @@ def test_a_setting_is_refused(setting: dict[str, Any], sentence: str) -> None:
 @pytest.mark.slow
 def test_parts_of_speech_of_real_english_are_told(data_dir: Path) -> None:
     place = data_dir / "tagging/ud_english_ewt"
-    words, tags = read_conll(place / "en_ewt-ud-train.conllu.gz")
+    words, tags, _ = read_conll(place / "en_ewt-ud-train.conllu.gz")
     tagger = tt.SequenceTagger(preset="fast").fit(words[:4000], tags[:4000])
-    found = tagger.evaluate(*read_conll(place / "en_ewt-ud-test.conllu.gz")).words
+    found = tagger.evaluate(*read_conll(place / "en_ewt-ud-test.conllu.gz")[:2]).words
     assert found.accuracy > 0.85 > found.majority

@@ -139,7 +139,7 @@ def test_a_missing_package_and_unknown_workers_are_refused(job: Any, monkeypatch
         ):
             job(name)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"needs ray, which is not installed: pip install 'throughtime\[ray\]'"):
+    with pytest.raises(InputError, match=r"ray is not installed: pip install 'throughtime\[ray\]'"):
         job("ray")
 
 

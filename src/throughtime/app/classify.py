@@ -114,7 +114,7 @@ def predict(job: Job) -> None:
     cases = read_cases(job.data, _remembered(job), need_labels=False)
     classifier = throughtime.load(job.model)
     screen = Screen()
-    screen.say(*cases.notes[:1])
+    screen.say(*cases.notes)
     names, *rows = _table(classifier, Cases(cases.X, None), job.data)
     records = [dict(zip(names, row, strict=True)) for row in rows]
     learn.deliver(job, learn.csv_text(names, rows), screen, "predictions", records, {"count": len(records)})

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime._readable import readable
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def main() -> None:
     """Run the command line and end the process."""
     try:
         with _ended_by_signals():
-            from throughtime.app.commands import app
+            with requires("all", "the command line"):
+                from throughtime.app.commands import app
 
             sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:

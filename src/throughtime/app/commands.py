@@ -44,7 +44,7 @@ def counted(option: typer.CallbackParam, value: int | None) -> int | None:
         InputError: where it is less.
     """
     if value is not None and value < 1:
-        raise InputError(f"--{option.name}: expected a whole number of 1 or more, got {value}")
+        raise InputError(f"{option.opts[0]}: expected a whole number of 1 or more, got {value}")
     return value
 
 
@@ -421,7 +421,7 @@ def train(
     classify: a TSV, CSV, Parquet or JSON lines file of texts and labels, or a UCR/UEA .ts file.
     tag: a CoNLL or CoNLL-U file.
     generate: a text file, a JSON file of pieces, or a directory of MIDI files.
-    translate: a table of two columns, or of lines split by a tab.
+    translate: lines of a sentence, a tab and its translation.
     """
     from throughtime.app.places import Place
     from throughtime.app.train import Order, module_of, options_of, settings_of
@@ -460,12 +460,15 @@ def predict(
     future_data: FutureData = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[
-        Path, typer.Option(help="CSV file to write, or a Parquet file for a folder; - for the screen.")
+        Path, typer.Option(help="File to write, a Parquet file for a folder of tables; - for the screen.")
     ] = Path("-"),
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Use a model that was trained before: forecast what follows fresh rows, classify or tag fresh sequences."""
+    """Use a model that was trained before: forecast what follows rows; classify, tag or translate sequences.
+
+    DATA is a file as for throughtime train; labels and tags may be missing, and lines to translate come alone.
+    """
     from throughtime.app.places import check_free, model_directory
     from throughtime.app.train import Job, options_of, trained
     from throughtime.data.files import check_there
@@ -581,7 +584,7 @@ def generate(
     length: Annotated[
         int, typer.Option(callback=counted, help="Steps: characters, bytes, words, or steps of music.")
     ] = 200,
-    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 more surprising.")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="Below 1 more cautious, above 1 more surprising.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Only the k likeliest.", show_default="all")] = None,
     top_p: Annotated[float | None, typer.Option(help="Only the likeliest up to this probability.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes it reproducible.", show_default="chance")] = None,

@@ -120,12 +120,12 @@ def check_against(names: Sequence[str]) -> None:
     try:
         check_rivals(names)
     except InputError as error:
-        raise InputError(f"--{error}") from error
+        raise InputError(as_option(str(error))) from error
 
 
 def with_place(sentence: str, table: Table, forecaster: Forecaster) -> str:
     """What the forecaster complains about is an option of the command line, or else the data."""
-    options = forecaster.get_params().keys() - {"covariates"} | {"workers"}
+    options = forecaster.get_params().keys() - {"covariates"} | {"workers", "n_windows", "step_size"}
     return as_option(sentence) if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
 
 

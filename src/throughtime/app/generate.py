@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._errors import InputError
-from throughtime.app.learn import print_json
+from throughtime.app import learn
 from throughtime.app.screen import Screen
 from throughtime.data.midi import write_midi
 from throughtime.data.stream import UNITS
 from throughtime.tasks.generation import SequenceGenerator, plot_piano_roll
+from throughtime.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,10 @@ def generate(model: Path, wish: Wish, out: Path, *, as_json: bool) -> None:
     if str(out) != _STDOUT:
         _check_kind(out, music=music)
     prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
+    try:
+        Sampling(wish.temperature, wish.top_k, wish.top_p)
+    except InputError as error:
+        raise InputError(learn.as_option(str(error))) from error
     options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
     if str(out) == _STDOUT and not music and not as_json:
         _show(itertools.chain([wish.prompt or ""], itertools.islice(generator.stream(prompt, **options), wish.length)))
@@ -70,7 +75,7 @@ def generate(model: Path, wish: Wish, out: Path, *, as_json: bool) -> None:
         Screen().say(f"Written: {out}")
     if as_json:
         found = {"out": str(out)} if str(out) != _STDOUT else {"generated": made}
-        print_json({"model": str(model), **found})
+        learn.print_json({"model": str(model), **found})
     elif str(out) == _STDOUT:
         Screen().write(json.dumps(made) + "\n")
 

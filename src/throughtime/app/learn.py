@@ -45,10 +45,30 @@ def estimator_of(made: Callable[..., Any], settings: dict[str, Any], known: list
     return estimator
 
 
+OPTIONS = {
+    "random_state": "--seed",
+    "n_windows": "--windows",
+    "step_size": "--step",
+    "space": "--search",
+    "top_k": "--top-k",
+    "top_p": "--top-p",
+    **{
+        name: f"--{name}"
+        for name in (
+            "against", "budget", "cell", "decoder", "freq", "horizon", "likelihood", "missing", "preset", "storage",
+            "temperature", "trials", "workers",
+        )
+    },
+}  # fmt: skip
+"""Options by the settings that they set; all others are set by --set NAME=VALUE."""
+
+
 def as_option(sentence: str) -> str:
-    """What is wrong with a setting as what is wrong with an option."""
+    """Return what is wrong with a setting as what is wrong with an option; other sentences stay as they are."""
     name, colon, rest = sentence.partition(":")
-    return f"--{'seed' if name == 'random_state' else name}{colon}{rest}"
+    if not colon or not name.isidentifier():
+        return sentence
+    return f"{OPTIONS.get(name, f'--set {name}')}{colon}{rest}"
 
 
 def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> bool:

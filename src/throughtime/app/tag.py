@@ -17,6 +17,7 @@ from throughtime.data.conll import read_conll
 from throughtime.data.files import lines_of, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from throughtime.app.train import Job, Order
@@ -37,10 +38,13 @@ def train(order: Order) -> int:
     started = time.monotonic()
     screen = Screen()
     column = order.options.get("column")
-    sentences, tags = read_conll(order.data, column)
+    sentences, tags, notes = read_conll(order.data, column)
+    screen.say(*notes)
     tagger = learn.estimator_of(SequenceTagger, order.settings, _SETTINGS)
     if order.test is not None:
-        unseen = read_conll(order.test, column)
+        test = read_conll(order.test, column)
+        screen.say(*(f"{order.test}: {note}" for note in test.notes))
+        unseen = test.words, test.tags
         note = f"Judged by {order.test}, which it has not seen."
     else:
         sentences, tags, unseen = _parted(order, sentences, tags, seed=order.settings.get("random_state", 0))
@@ -75,8 +79,8 @@ def train(order: Order) -> int:
 
 def predict(job: Job) -> None:
     """Tag the words of a CoNLL file, or of a text with a sentence a line and white space between words."""
-    sentences = read_sentences(job.data, job.options.get("column"))
     tagger = throughtime.load(job.model)
+    sentences = read_sentences(job.data, tagger.tags_, job.options.get("column"))
     tags = tagger.predict(sentences)
     rows = [{"words": words, "tags": its_tags} for words, its_tags in zip(sentences, tags, strict=True)]
     learn.deliver(job, _conll(sentences, tags), Screen(), "predictions", rows, {"count": len(rows)})
@@ -84,7 +88,8 @@ def predict(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Score a tagger on a file with known tags."""
-    sentences, tags = read_conll(job.data, job.options.get("column"))
+    sentences, tags, notes = read_conll(job.data, job.options.get("column"))
+    Screen().say(*notes)
     evaluation = throughtime.load(job.model).evaluate(sentences, tags)
     if job.as_json:
         words = evaluation.words
@@ -94,20 +99,33 @@ def evaluate(job: Job) -> None:
     _show(Screen(), evaluation)
 
 
-def read_sentences(path: Path, column: str | None = None) -> list[list[str]]:
-    """The words of each sentence of a CoNLL file, whatever it is called, or of a text."""
-    if {".conll", ".conllu"} & set(path.suffixes):
-        return read_conll(path, column)[0]
+def read_sentences(path: Path, tags: Sequence[str], column: str | None = None) -> list[list[str]]:
+    """Read the words of each sentence of a CoNLL file, whatever it is called, or of a text.
+
+    Args:
+        path: of the file.
+        tags: that the tagger knows: lines which end with one hold a word in columns.
+        column: of a CoNLL-U file.
+    """
     lines = lines_of(read_text(path, "a sentence a line", "text"))
-    if _are_columns(lines):
-        return read_conll(path, column)[0]
+    if {".conll", ".conllu", ".conllup"} & set(path.suffixes) or _are_columns(lines, set(tags)):
+        found = read_conll(path, column, need_tags=False)
+        Screen().say(*found.notes)
+        return found.words
     return [line.split() for line in lines if line.strip()]
 
 
-def _are_columns(lines: list[str]) -> bool:
-    """Whether there are as many tabs, one or more, in each line that holds anything."""
-    counts = {line.count("\t") for line in lines if line.strip() and not line.startswith("#")}
-    return len(counts) == 1 and 0 not in counts
+def _are_columns(lines: list[str], tags: set[str]) -> bool:
+    """Whether each line holds a word with its columns: between tabs, before a known tag, or alone in its paragraph."""
+    plain = [line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    counts = {line.count("\t") for line in plain}
+    if len(counts) == 1 and 0 not in counts:
+        return True
+    cells = [line.split() for line in plain]
+    if all(len(each) == 1 for each in cells):
+        inner = [line.strip() for line in lines]
+        return any(a and not b and c for a, b, c in zip(inner, inner[1:], inner[2:], strict=False))
+    return all(len(each) > 1 and each[-1] in tags for each in cells)
 
 
 def scores(evaluation: TagEvaluation) -> dict[str, Any]:

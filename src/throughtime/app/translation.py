@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OPTIONS = ()
 _FILES = {"model": "model", "translations": "translations.csv", "report": "report.html"}
 _VOCABULARY = {"vocabulary_size": "size", "lowercase": "lowercase", "subwords": "kind"}
+_HEADER = {"source", "target", "src", "tgt", "trg", "en", "fr", "de", "english", "french", "german"}
 _HELD_OUT = 0.05  # share of the pairs that the result is judged by
 _SHOWN = 8  # translations in the report
 
@@ -76,8 +77,8 @@ def train(order: Order) -> int:
 
 
 def predict(job: Job) -> None:
-    """Translate each line of a file."""
-    sources = lines_of(read_text(job.data))
+    """Translate each line of a file, or the first sentence of each pair."""
+    sources = read_sources(job.data)
     found = throughtime.load(job.model).predict(sources)
     rows = [{"source": source, "translation": translation} for source, translation in zip(sources, found, strict=True)]
     learn.deliver(job, "".join(f"{line}\n" for line in found), Screen(), "predictions", rows, {"count": len(rows)})
@@ -93,6 +94,24 @@ def evaluate(job: Job) -> None:
         Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
 
 
+def read_sources(path: Path) -> list[str]:
+    """Sentences of a file, one a line; of a file of pairs the first ones, which is said.
+
+    Raises:
+        InputError: for a tab in some lines only.
+    """
+    lines = lines_of(read_text(path))
+    if not any("\t" in line for line in lines):
+        return lines
+    Screen().say(f"{path} holds pairs: the first sentence of each is translated.")
+    for number, line in enumerate(lines, 1):
+        if line.strip() and line.count("\t") != 1:
+            raise InputError(
+                f"{path}, line {number}: expected a sentence, a tab and its translation, as in other lines"
+            )
+    return [line.partition("\t")[0] for line in lines]
+
+
 def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     """Sources and targets of a file with a pair in each line, separated by a tab.
 
@@ -103,12 +122,16 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     for number, line in enumerate(lines_of(read_text(path)), 1):
         if not line.strip():
             continue
-        cells = line.split("\t")
+        cells = line.rstrip("\t ").split("\t")
         if len(cells) != 2 or not all(cell.strip() for cell in cells):
+            empty = len(cells) == 2 or line.endswith("\t")
             raise InputError(
                 f"{path}, line {number}: expected a sentence, a tab and its translation, got {len(cells)} "
-                f"{'cell' if len(cells) == 1 else 'cells'}{' with an empty one' * (len(cells) == 2)}"
+                f"{'cell' if len(cells) == 1 else 'cells'}{' and an empty one' * empty}: {line.strip()[:40]!r}"
             )
+        if number == 1 and {cell.strip().lower() for cell in cells} <= _HEADER:
+            Screen().say(f"{path}: line 1 names the columns, and is no pair.")
+            continue
         sources.append(cells[0].strip())
         targets.append(cells[1].strip())
     return sources, targets

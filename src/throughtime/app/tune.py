@@ -16,7 +16,7 @@ from throughtime import tune
 from throughtime._errors import InputError
 from throughtime.app import report
 from throughtime.app.forecast import check_data, describe, with_place, write_forecast
-from throughtime.app.learn import INTERRUPTED, command, csv_text, plain, print_json
+from throughtime.app.learn import INTERRUPTED, as_option, command, csv_text, plain, print_json
 from throughtime.app.scores import written
 from throughtime.app.screen import Screen
 
@@ -108,17 +108,8 @@ def _search(table: Table, forecaster: Forecaster, search: Search, storage: Path,
 
 def _with_option(sentence: str, table: Table, forecaster: Forecaster) -> str:
     """What the search complains about is an option of the command line, or else the data."""
-    name, colon, rest = sentence.partition(":")
-    options = {
-        "n_windows": "--windows",
-        "space": "--search",
-        "storage": "--storage",
-        "trials": "--trials",
-        "workers": "--workers",
-    }
-    if name == "tune":
-        return sentence
-    return f"{options[name]}{colon}{rest}" if name in options else with_place(sentence, table, forecaster)
+    name = sentence.partition(":")[0]
+    return as_option(sentence) if name in {"space", "storage", "trials"} else with_place(sentence, table, forecaster)
 
 
 def _words(trial: Trial) -> str:

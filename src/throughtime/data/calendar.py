@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.data.frequency import MONTHLY
 
 if TYPE_CHECKING:
@@ -174,10 +174,8 @@ def holiday_calendar(country: str, years: Sequence[int] | range) -> list[Any]:
     Raises:
         InputError: for a country that is not known, and where the package `holidays` is missing.
     """
-    try:
+    with requires("forecast", "a calendar of holidays"):
         import holidays as package
-    except ImportError as error:
-        raise InputError("covariates: holidays need a package more: pip install throughtime[forecast]") from error
     name, _, subdivision = country.partition("-")
     try:
         return sorted(package.country_holidays(name, subdiv=subdivision or None, years=list(years)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,6 +48,7 @@ def names() -> list[str]:
     return sorted(DATASETS)
 
 
+@requires("forecast", "a data set")
 def load(name: str) -> pd.DataFrame:
     """A set by name, as a long frame: unique_id, ds, y.
 
@@ -66,6 +67,7 @@ def load(name: str) -> pd.DataFrame:
     return dataset.read(path)
 
 
+@requires("forecast", "a data set")
 def load_test(name: str) -> pd.DataFrame:
     """What follows the series of a set, for those whose sources keep it apart.
 
@@ -78,6 +80,7 @@ def load_test(name: str) -> pd.DataFrame:
     return dataset.read.part(Path(os.environ.get("THROUGHTIME_DATA", "")) / dataset.file, "test")
 
 
+@requires("forecast", "a data set")
 def seasonal(series: int = 4, steps: int = 240, *, season: int = 12, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
     """Monthly series of a level, a trend, a season and noise, all positive."""
     import pandas as pd
@@ -92,6 +95,7 @@ def seasonal(series: int = 4, steps: int = 240, *, season: int = 12, noise: floa
     return pd.concat(frames, ignore_index=True)
 
 
+@requires("forecast", "a data set")
 def random_walk(series: int = 4, steps: int = 240, *, seed: int = 0) -> pd.DataFrame:
     """Daily random walks, of which nothing can be forecast but that they go on where they are."""
     import pandas as pd

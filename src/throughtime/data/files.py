@@ -163,6 +163,11 @@ def decoded(path: Path, content: bytes, kind: str) -> str:
         InputError: where it is no text, or not in UTF-8.
     """
     check_text(path, content, kind)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as editors of Windows mark it
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is damaged: it begins as UTF-16 text, and is none") from None
     if b"\0" in content:
         raise InputError(f"{path} is no {kind} file: it holds binary data")
     try:

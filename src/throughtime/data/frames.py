@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.date_evidence import unevenness
@@ -117,7 +117,8 @@ def read_frame(
     Raises:
         InputError: for a frame that is none, or whose columns are not as expected.
     """
-    import narwhals as nw
+    with requires("forecast", "a frame"):
+        import narwhals as nw
 
     given: Any = df
     notes: list[str] = []

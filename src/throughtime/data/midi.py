@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.data.music import HIGHEST, LOWEST, as_piece, as_roll
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def write_midi(
     Raises:
         InputError: for a piece that cannot be played, or a file that cannot be written.
     """
-    import mido
+    with requires("music", "a MIDI file"):
+        import mido
 
     roll = as_roll(piece)
     step = _ticks_of_step(_TICKS, steps_per_beat)
@@ -97,7 +98,8 @@ def read_midi(path: str | os.PathLike[str], *, steps_per_beat: int = 2) -> Piece
 
 def _notes(path: str | os.PathLike[str]) -> tuple[int, list[tuple[int, int, int]], int]:
     """Ticks of a beat, the notes of a file with their first and last tick, and its last tick."""
-    import mido
+    with requires("music", "a MIDI file"):
+        import mido
 
     file = mido.MidiFile(path)
     if file.ticks_per_beat < 1:

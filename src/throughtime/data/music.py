@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._errors import InputError
+from throughtime.data.containers import as_items
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,8 @@ def as_roll(piece: Any, name: str = "piece") -> UInt8[np.ndarray, "T 88"]:
         raise InputError(f"{name}: expected a list of steps, each a list of MIDI notes, got {_shown(piece)}")
     roll = np.zeros((len(piece), KEYS), dtype=np.uint8)
     for number, step in enumerate(piece, 1):
+        if isinstance(step, np.ndarray) and step.ndim == 1:
+            step = step.tolist()  # noqa: PLW2901
         if not isinstance(step, list | tuple):
             raise InputError(f"{name}, step {number}: expected a list of MIDI notes such as [60, 64], got {step!r}")
         for note in step:
@@ -58,8 +61,13 @@ def as_rolls(pieces: Any) -> list[UInt8[np.ndarray, "T 88"]]:
     Raises:
         InputError: where there is no piece, or one cannot be used.
     """
-    if not isinstance(pieces, list | tuple) or not pieces:
-        raise InputError(f"pieces: expected a list of pieces, each a list of steps, got {_shown(pieces)}")
+    if isinstance(pieces, np.ndarray) and pieces.ndim == 3:
+        pieces = list(pieces)
+    pieces = as_items(pieces, "pieces", "pieces, each a list of steps")
+    if not pieces:
+        raise InputError("pieces: expected a list of pieces, each a list of steps, got an empty list")
+    if isinstance(pieces[0], str):
+        raise InputError("pieces: expected lists of steps, got texts; join those to one, as in '\\n'.join(texts)")
     return [as_roll(piece, f"piece {number}") for number, piece in enumerate(pieces, 1)]
 
 

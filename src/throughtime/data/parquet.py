@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     import os
@@ -257,12 +257,8 @@ def _keys(names: Any) -> np.ndarray:
 
 
 def _arrow() -> Any:
-    try:
+    with requires("parquet", "ParquetSeries"):
         import pyarrow as pa
-    except ImportError as error:
-        raise InputError(
-            "ParquetSeries: needs pyarrow, which is not installed: pip install 'throughtime[parquet]'"
-        ) from error
     return pa
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +71,8 @@ class Subwords:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The library's object."""
-        from tokenizers import Tokenizer
+        with requires("text", "a vocabulary of subwords"):
+            from tokenizers import Tokenizer
 
         try:
             found = Tokenizer.from_str(self.content)
@@ -110,7 +111,8 @@ class Subwords:
 
 
 def _untrained(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    with requires("text", "a vocabulary of subwords"):
+        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     options = {"vocab_size": settings.size, "special_tokens": list(SPECIAL), "show_progress": False}
     if settings.kind == "bpe":

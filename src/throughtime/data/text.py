@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, MissingPackage, requires
 from throughtime.data.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Vocabulary:
         found = cls(plain["kind"], tokens, merges)
         try:
             found.encode(["a"])
+        except MissingPackage:
+            raise
         except Exception as error:  # the library raises nothing more precise
             raise ValueError(f"the vocabulary is none: {error}") from error
         return found
@@ -100,7 +102,8 @@ class Vocabulary:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers.models import BPE, WordLevel
+        with requires("text", "a vocabulary"):
+            from tokenizers.models import BPE, WordLevel
 
         tokenizer = _empty(self.kind)
         numbers = {token: number for number, token in enumerate(self.tokens)}
@@ -119,8 +122,9 @@ class Vocabulary:
 
 def _empty(kind: str) -> Tokenizer:
     """How a text is cut, without any vocabulary."""
-    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
-    from tokenizers.models import BPE, WordLevel
+    with requires("text", "a vocabulary"):
+        from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+        from tokenizers.models import BPE, WordLevel
 
     tokenizer = Tokenizer(BPE(unk_token=UNKNOWN) if kind == "subword" else WordLevel(unk_token=UNKNOWN))
     if kind == "char":
@@ -136,7 +140,8 @@ def _empty(kind: str) -> Tokenizer:
 
 
 def _trainer(kind: str, rare: int) -> Trainer:
-    from tokenizers.trainers import BpeTrainer, WordLevelTrainer
+    with requires("text", "a vocabulary"):
+        from tokenizers.trainers import BpeTrainer, WordLevelTrainer
 
     made = BpeTrainer if kind == "subword" else WordLevelTrainer
     options = {"special_tokens": [UNKNOWN], "min_frequency": rare, "show_progress": False}

@@ -40,6 +40,7 @@ def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
         fields = line.split(":")
         labels.append(_label(fields.pop(), header, where) if _labelled(header) else "")
         sequences.append(_case(fields, where))
+        _check_length(len(sequences[-1]), header, where)
         if sequences[-1].shape[1] != sequences[0].shape[1]:
             came = sequences[-1].shape[1]
             raise InputError(f"{where}: expected {sequences[0].shape[1]} channels as in the first case, got {came}")
@@ -54,8 +55,23 @@ def _read_header(line: str, header: dict[str, list[str]], where: str) -> None:
         raise InputError(f"{where}: expected a header line that begins with @ before @data, got {line[:40]!r}")
     name, *values = line[1:].split() or [""]
     header[name.lower()] = values
-    if name.lower() == "timestamps" and values[:1] == ["true"]:
+    if not values or values[0].lower() != "true":
+        return
+    if name.lower() == "timestamps":
         raise InputError(f"{where}: expected values without time stamps; write the file with @timeStamps false")
+    if name.lower() == "targetlabel":
+        raise InputError(f"{where}: expected classes, as @classLabel names them, got numbers to predict (@targetLabel)")
+
+
+def _check_length(length: int, header: dict[str, list[str]], where: str) -> None:
+    """Refuse a case that is cut off.
+
+    Raises:
+        InputError: where the header states another length for all cases.
+    """
+    stated = header.get("serieslength", [""])[:1] if header.get("equallength", [""])[:1] == ["true"] else []
+    if stated and stated[0].isdigit() and length != int(stated[0]):
+        raise InputError(f"{where}: expected {stated[0]} values, as @seriesLength states for all cases, got {length}")
 
 
 def _labelled(header: dict[str, list[str]]) -> bool:

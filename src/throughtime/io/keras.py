@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     import os
@@ -114,10 +114,8 @@ def _check(layer: AbstractRecurrent) -> None:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file, by path."""
-    try:
+    with requires("keras", "a file of Keras"):
         import h5py
-    except ImportError as error:
-        raise InputError("reading Keras's files needs h5py: pip install throughtime[keras]") from error
     arrays: dict[str, np.ndarray] = {}
 
     def note(name: str, item: Any) -> None:

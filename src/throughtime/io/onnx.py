@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from throughtime import __version__, nn
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
@@ -34,10 +34,8 @@ _LARGEST = 2**31 - 2**16  # bytes that a file of this format can hold
 
 def toolbox() -> Any:
     """The package onnx, or one sentence on how to get it."""
-    try:
+    with requires("onnx", "the ONNX format"):
         import onnx
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install 'throughtime[onnx]'") from error
     return onnx
 
 

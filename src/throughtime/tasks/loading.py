@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, MissingPackage
 from throughtime.io import checkpoint
 from throughtime.io.directory import CONFIG
 
@@ -32,7 +32,10 @@ def load(directory: str | os.PathLike[str]) -> Any:
     task = found.config.get("task")
     if not isinstance(task, str) or task not in _READERS:
         raise InputError(f"{directory}: expected a model for one of {', '.join(_READERS)}, got {task!r}")
+    reader = importlib.import_module(_READERS[task])
     try:
-        return importlib.import_module(_READERS[task]).restore(found)
+        return reader.restore(found)
+    except MissingPackage:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise InputError(f"{directory}: its {CONFIG} does not describe a usable model: {error}") from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,10 +47,8 @@ def check_workers(workers: str | None) -> None:
         raise InputError(
             f"workers: expected {_LOCAL}, or the address of a Ray cluster as auto or HOST:PORT, got {workers!r}"
         )
-    try:
+    with requires("ray", "workers"):
         _ray()
-    except ImportError as error:
-        raise InputError("workers: needs ray, which is not installed: pip install 'throughtime[ray]'") from error
 
 
 def ordered_map(workers: str | None) -> AbstractContextManager[Map]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from throughtime._errors import requires
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,7 +34,8 @@ def progress_bar(title: str = "training", *, console: Console | None = None) -> 
     ...     x, y = torch.randn(10, 1, 1), torch.randn(10, 1, 1)
     ...     history = training.fit(nn.ManyToMany(nn.RNN(1, 4), 1), (x, y), stop=[training.Epochs(1)], callbacks=[bar])
     """
-    from rich.console import Console
+    with requires("forecast", "progress_bar"):
+        from rich.console import Console
 
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
     show = _page if console.is_jupyter else _bar if console.is_terminal else _lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from throughtime._errors import requires
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.trace import trace
 
@@ -82,6 +83,7 @@ def _copy(axes: Axes, x: float, below: str, middle: str, above: str) -> None:
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    from matplotlib import pyplot as plt
+    with requires("forecast", "a picture"):
+        from matplotlib import pyplot as plt
 
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained")

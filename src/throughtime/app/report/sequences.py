@@ -126,7 +126,7 @@ def classifier_page(
 def tagger_page(
     tagger: SequenceTagger,
     sentences: Sequence[Sequence[str]],
-    tags: Sequence[Sequence[str]],
+    tags: Sequence[Sequence[str | None]],
     evaluation: TagEvaluation,
     notes: list[str],
     source: Source,
@@ -221,10 +221,14 @@ def _drawn(sequence: np.ndarray) -> Picture:
 
 
 def _worst(
-    sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]], given: Sequence[Sequence[str]]
+    sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]], given: Sequence[Sequence[str]]
 ) -> list[list[tuple[str, str, str]]]:
-    """The sentences with the most mistakes: each word, its tag, and the one that it was given."""
-    wrong = [sum(a != g for a, g in zip(ours, theirs, strict=True)) for ours, theirs in zip(tags, given, strict=True)]
+    """The sentences with the most mistakes: each word, its tag, and the one that it was given.
+
+    A word whose tag is not known counts as right.
+    """
+    pairs = [[(a or g, g) for a, g in zip(ours, theirs, strict=True)] for ours, theirs in zip(tags, given, strict=True)]
+    wrong = [sum(a != g for a, g in pair) for pair in pairs]
     short = [i for i, words in enumerate(sentences) if len(words) <= _LONGEST and wrong[i]]
     worst = sorted(short, key=lambda i: -wrong[i])[:_EXAMPLES]
-    return [list(zip(sentences[i], tags[i], given[i], strict=True)) for i in worst]
+    return [[(word, *pair) for word, pair in zip(sentences[i], pairs[i], strict=True)] for i in worst]

@@ -1,3 +1,6 @@
 """Classification: one class for a whole sequence, of words or of numbers."""
 
-from throughtime.tasks.classification.estimator import SequenceClassifier as SequenceClassifier
+from throughtime._errors import requires
+
+with requires("text", "SequenceClassifier"):
+    from throughtime.tasks.classification.estimator import SequenceClassifier as SequenceClassifier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from throughtime import training
 from throughtime._errors import InputError
+from throughtime.data.containers import as_list
 from throughtime.data.ragged import Buckets, Ragged
 from throughtime.data.text import TOKENS, Vocabulary
 from throughtime.nn.pooling import POOLINGS
@@ -267,9 +269,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _read(self, X: Any, encoder: Encoder | None = None, *, reset: bool = False) -> Sequence[Any]:
         """Texts, or sequences (T_i, d); of the kind that the encoder was made for, if there is one already."""
-        texts, data = as_texts(X), None
-        if texts is None:
-            data = as_sequences(X)
+        items = as_list(X, "X")
+        X = items if isinstance(X, Iterator) else X
+        texts = as_texts(items)
+        data = as_sequences(X, items) if texts is None else None
         if reset and (texts or data):
             vars(self).pop("n_features_in_", None)
         if encoder is not None and (texts is not None) != isinstance(encoder, Vocabulary):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from throughtime._errors import InputError
+from throughtime.data.containers import is_missing
 from throughtime.data.ragged import Ragged
 from throughtime.data.text import Vocabulary
 from throughtime.tasks.typed import build
@@ -19,65 +20,86 @@ if TYPE_CHECKING:
 _LONGEST = 32  # recurrent steps; in longer sequences of numbers, each reads several
 
 
-def as_texts(X: Any) -> list[str] | None:
+def as_texts(items: list[Any] | None) -> list[str] | None:
     """Texts, where these are any.
 
     Raises:
         InputError: where only some are.
     """
-    if hasattr(X, "to_list") and not isinstance(X, np.ndarray):  # a column of a frame
-        X = X.to_list()
-    if isinstance(X, str):
-        raise InputError("X: expected a list of texts, got a single one; write [text]")
-    if isinstance(X, np.ndarray):
-        if X.ndim != 1 or X.dtype.kind not in "OUT":
-            return None
-        X = X.tolist()
-    if not isinstance(X, list | tuple) or not any(isinstance(each, str) for each in X):
+    if items is None or not any(isinstance(each, str | bytes) for each in items):
         return None
-    for number, text in enumerate(X, 1):
+    for number, text in enumerate(items, 1):
+        if isinstance(text, bytes):
+            raise InputError(f"X: expected texts, got bytes as number {number}; decode them, as in X.decode('utf-8')")
         if not isinstance(text, str):
-            raise InputError(f"X: expected a text everywhere, got {type(text).__name__} as number {number}")
+            what = "a missing value" if is_missing(text) else type(text).__name__
+            raise InputError(f"X: expected a text everywhere, got {what} as number {number}")
         if not text.strip():
             raise InputError(f"X: expected words, got an empty text as number {number}; leave it out")
-    return list(X)
+    return list(items)
 
 
-def as_sequences(X: Any) -> list[np.ndarray] | None:
+def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
     """Sequences (T_i, d), where these are any; None for a matrix, and for whatever else is to be refused.
+
+    Args:
+        X: as it was given.
+        items: of X, where that is a container.
 
     Raises:
         InputError: where they have different numbers of dimensions or channels, or hold what is no number.
     """
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
-    if isinstance(X, np.ndarray) and X.ndim == 3:
-        X = list(X)
-    if isinstance(X, list | tuple) and not X:
+    if items is None:
+        values = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+        if not isinstance(values, np.ndarray) or values.ndim != 3:
+            return None
+        items = list(values)
+    if not items:
         raise InputError("X: expected sequences or texts, got none")
-    if not isinstance(X, list | tuple) and not (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object):
+    if not any(map(_is_array, items)):
         return None
-    if not len(X) or not all(  # noqa: PLC1802 - an array has no truth
-        isinstance(each, np.ndarray | torch.Tensor | list | tuple) for each in X
-    ):
-        return None
-    arrays = [_array(each, number) for number, each in enumerate(X, 1)]
+    arrays = [_array(each, number) for number, each in enumerate(items, 1)]
     dimensions = {array.ndim for array in arrays}
     if dimensions == {1}:
         if len({len(array) for array in arrays}) == 1:
             return None  # a matrix
         arrays = [array[:, None] for array in arrays]
     elif dimensions != {2}:
-        found = ", ".join(map(str, sorted(dimensions)))
-        raise InputError(f"X: expected sequences (T, d) of two dimensions each, got some of {found}")
+        first = {array.ndim: number for number, array in reversed([*enumerate(arrays, 1)])}
+        shown = " and ".join(f"{count} in sequence {number}" for count, number in sorted(first.items()))
+        raise InputError(f"X: expected sequences (T, d) of two dimensions each, got {shown}")
     return arrays
 
 
+def _is_array(item: Any) -> bool:
+    """Whether an item may be a sequence of numbers: a column or a frame too."""
+    return hasattr(item, "__len__") or (hasattr(item, "__iter__") and not isinstance(item, str | bytes))
+
+
 def _array(values: Any, number: int) -> np.ndarray:
+    """Return a sequence as numbers, and refuse what only looks like some: texts of digits, dates, complex numbers.
+
+    Raises:
+        InputError: names the sequence.
+    """
+    if is_missing(values):
+        raise InputError(f"X: expected a sequence, got a missing value as number {number}; leave it out")
     try:
-        return np.asarray(values, dtype=np.float64)
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+        array = np.asarray(values if hasattr(values, "__len__") else list(values))
+        strange = array.dtype.kind in "USTMmc" or (
+            array.dtype == object and any(isinstance(value, str | bytes) for value in array.flat)
+        )
+        if not strange:
+            array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"X: expected numbers, got something else in sequence {number}: {error}") from error
+    if strange:
+        raise InputError(f"X: expected numbers, got {array.flat[0]!r} in sequence {number}")
+    if not len(array):
+        raise InputError(f"X: expected sequences of one step or more, got none in sequence {number}")
+    return array
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from throughtime._errors import InputError
+from throughtime.data.containers import as_list, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise InputError("y: expected a class for each sequence: fit requires y to be passed, but the target y is None")
-    y = column_or_1d(np.asarray(y), warn=True)
+    y = _column(y, "y")
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     if len(y) != count:
@@ -35,13 +36,35 @@ def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     return classes, numbers
 
 
+def _column(y: Any, name: str) -> np.ndarray:
+    """Return labels as an array, whatever holds them; an index is not looked at.
+
+    Raises:
+        InputError: for a missing label, bytes, and texts among numbers; names the row.
+    """
+    items = as_list(y, name)
+    if items is None:
+        items = column_or_1d(np.asarray(y), warn=True)
+    texts = sum(isinstance(label, str) for label in items)
+    for row, label in enumerate(items, 1):
+        if is_missing(label):
+            raise InputError(f"{name}: expected a class, got a missing value (NaN or None) in row {row}; leave it out")
+        if isinstance(label, bytes):
+            raise InputError(f"{name}: expected a class, got bytes in row {row}; decode them, as in y.decode('utf-8')")
+        if texts and not isinstance(label, str):
+            raise InputError(
+                f"{name}: expected texts everywhere, since some classes are texts, got {label!r} in row {row}"
+            )
+    return column_or_1d(np.asarray(items), warn=True)
+
+
 def numbers_of(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.ndarray:
     """The number of each sequence's class.
 
     Raises:
         InputError: for a class that is not known, and where there are not `count` of them.
     """
-    labels: Sequence[Any] = column_or_1d(np.asarray(y)).tolist()
+    labels: Sequence[Any] = _column(y, name).tolist()
     if len(labels) != count:
         raise InputError(f"{name}: expected a class for each of the {count} sequences, got {len(labels)}")
     known = {label: number for number, label in enumerate(classes.tolist())}

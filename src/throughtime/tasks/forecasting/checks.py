@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates
+from throughtime.data.series import show
 from throughtime.tasks.forecasting.decoders import DECODERS
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.losses import LOSSES
@@ -77,3 +78,34 @@ def check_counts(panel: Panel) -> None:
                 f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
                 "take another one"
             )
+
+
+def check_no_target(y: Any) -> None:
+    """Refuse a target apart from the frame.
+
+    Raises:
+        InputError: for anything but None.
+    """
+    if y is not None:
+        raise InputError(f"y: expected None, since the target is the column y of df, got {type(y).__name__}")
+
+
+def check_later(former: Panel, newer: Panel, horizon: int) -> None:
+    """Refuse rows that a forecaster cannot be scored on.
+
+    Raises:
+        InputError: where no series has `horizon` rows after its end in the former panel, and for a new series that
+            begins before the former panel ends.
+    """
+    split = "split by time: sort df by ds and use TimeSeriesSplit"
+    ends = [former.stamps(i, int(former.lengths[i]) - 1, 1)[0] for i in range(len(former))]
+    for name, start in zip(newer.ids, newer.starts, strict=True):
+        if name not in former.ids and start <= max(ends):
+            raise InputError(
+                f"df: series {name} was not learned from, although its first date {show(start)} lies within the dates "
+                f"that were; {split}"
+            )
+    if newer.steps_behind(former).max() < horizon:
+        raise InputError(
+            f"df: expected {horizon} rows or more of a series after those learned from, got fewer; {split}"
+        )

@@ -123,17 +123,23 @@ class Forecaster(BaseEstimator):
         self.budget = budget
         self.random_state = random_state
 
-    def fit(self, df: Data, *, callbacks: Sequence[Callback] = ()) -> Self:
+    def fit(self, df: Data, y: None = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
 
         Of `ParquetSeries` it learns from the sample.
         With covariates that are known in advance, rows behind the last y of a series tell of its future.
+
+        Args:
+            df: the frame, or the files.
+            y: None, as scikit-learn's `Pipeline` and searches pass it: the target is the column y of the frame.
+            callbacks: are told of the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
         """
         self.check_settings()
+        checks.check_no_target(y)
         panel, self.kind_ = self._panel(df)
         self.table_format_ = None
         return self.fit_panel(panel, callbacks)
@@ -321,6 +327,26 @@ class Forecaster(BaseEstimator):
         panel = self.panel_.updated(newer)
         return backtest.evaluate(self, panel, kind, n_windows, step_size)
 
+    def score(self, df: IntoDataFrame, y: None = None) -> float:
+        """Return minus the sMAPE in percent on rows after those learned from: higher is better, from -200 to 0.
+
+        The mean over series and over the windows of `evaluate`; it is what scikit-learn's searches and
+        `cross_val_score` compare. Split by time for them, with `TimeSeriesSplit` on a frame sorted by ds. sMAPE is
+        finite for every series; where MASE suits better, pass `scoring=` a function of the forecaster and the frame.
+
+        Args:
+            df: as for `evaluate`.
+            y: None, as scikit-learn passes it.
+
+        Raises:
+            InputError: for data that cannot be used, where no series has a horizon of later rows, and for a series that
+                is new although its dates are among those learned from: a split of rows that took it apart.
+        """
+        self._check_fitted()
+        checks.check_no_target(y)
+        checks.check_later(self.panel_, self._read(df)[0], int(self.horizon))
+        return -self.evaluate(df).scores["throughtime"]["smape"]
+
     def cross_validation(
         self,
         df: IntoDataFrame,
@@ -389,6 +415,12 @@ class Forecaster(BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but a frame
+        tags.input_tags.allow_nan = True
+        return tags
 
     def fit_panel(self, panel: Panel, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""

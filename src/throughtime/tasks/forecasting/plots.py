@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,8 @@ def _chosen(forecaster: Forecaster, series: Sequence[Any] | None) -> list[Any]:
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    import matplotlib.pyplot as plt
+    with requires("forecast", "a picture"):
+        import matplotlib.pyplot as plt
 
     across = 1 if count == 1 else 2
     down = -(-count // across)

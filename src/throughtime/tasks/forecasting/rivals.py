@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 from throughtime.tasks.forecasting.baselines import baseline_season, filled, naive_forecast
 
 if TYPE_CHECKING:
@@ -59,12 +59,8 @@ def check_rivals(names: Sequence[str]) -> None:
             raise InputError(f"against: expected some of {', '.join(RIVALS)}, got {name!r}")
     for name in names:
         for package in RIVALS[name].packages:
-            try:
+            with requires("baselines", f"against: {name}"):
                 importlib.import_module(package)
-            except ImportError as error:
-                raise InputError(
-                    f"against: {name} needs {package}, which is not installed: pip install 'throughtime[baselines]'"
-                ) from error
 
 
 def rivals(panel: Panel, plan: Plan, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
 
 if TYPE_CHECKING:
     import os
@@ -132,10 +132,8 @@ def check_optuna() -> None:
     Raises:
         InputError: with the line that installs it.
     """
-    try:
+    with requires("tune", "tune"):
         _optuna()
-    except ImportError as error:
-        raise InputError("tune: needs optuna, which is not installed: pip install 'throughtime[tune]'") from error
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,6 @@ from throughtime.tasks.schedules import PRESETS, seconds_of
 from throughtime.tasks.settings import check_choice, check_positive, check_seed, check_share, check_whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from matplotlib.figure import Figure
@@ -157,7 +157,7 @@ class SequenceGenerator(BaseEstimator):
             length: steps to draw behind the prompt: characters, bytes, words, or steps of music.
             prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
                 nothing.
-            temperature: below 1 bolder, above 1 more surprising, 0 always takes the likeliest.
+            temperature: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
             top_k: only the k likeliest symbols; on a piano, at most k notes at a time.
             top_p: only the likeliest symbols that together reach this probability.
             random_state: makes it reproducible.
@@ -253,11 +253,20 @@ class SequenceGenerator(BaseEstimator):
         check_seed(self.random_state)
         seconds_of(self.budget)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but lists of texts, of words or of notes
+        tags.input_tags.string = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
 
     def _symbols_of(self, data: Any, validation: Any) -> tuple[str, Symbols]:
         """The unit, and what a step is made of."""
+        if isinstance(data, bytes | os.PathLike):
+            what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
+            raise InputError(f"data: expected a text or pieces, got {what} first")
         unit = self.unit or ("characters" if isinstance(data, str) else PIANO_ROLL)
         if unit not in UNITS:
             return unit, PianoSymbols()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from throughtime._errors import requires
 from throughtime.data.music import LOWEST, as_roll
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> F
         given: steps at its beginning that were the prompt, drawn in another colour.
         steps_per_beat: of the grid.
     """
-    import matplotlib.pyplot as plt
+    with requires("text", "a picture"):
+        import matplotlib.pyplot as plt
 
     roll = as_roll(piece)
     steps, keys = np.nonzero(roll)
@@ -47,7 +49,8 @@ def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> F
 
 def plot_learning(history: History) -> Figure:
     """Loss of each epoch in training, with dropout, and in validation, without."""
-    import matplotlib.pyplot as plt
+    with requires("text", "a picture"):
+        import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
     epochs = [record.epoch for record in history.records]

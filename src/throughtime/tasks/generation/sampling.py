@@ -26,7 +26,7 @@ class Sampling:
     """How freely to draw.
 
     Attributes:
-        temperature: divides the logits: below 1 bolder, above 1 more surprising, 0 always takes the likeliest.
+        temperature: divides the logits: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
         top_k: only the k likeliest symbols; on a piano, at most k notes at a time.
         top_p: only the likeliest symbols that together reach this probability. A key of a piano, which sounds or not,
             is left to chance only where its likelier outcome does not reach it alone. Source: Holtzman et al. 2020,

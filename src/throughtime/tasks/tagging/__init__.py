@@ -1,5 +1,8 @@
 """Tagging: a tag for each word of a sentence."""
 
-from throughtime.tasks.tagging.entities import EntityScore as EntityScore
-from throughtime.tasks.tagging.estimator import SequenceTagger as SequenceTagger
-from throughtime.tasks.tagging.estimator import TagEvaluation as TagEvaluation
+from throughtime._errors import requires
+
+with requires("text", "SequenceTagger"):
+    from throughtime.tasks.tagging.entities import EntityScore as EntityScore
+    from throughtime.tasks.tagging.estimator import SequenceTagger as SequenceTagger
+    from throughtime.tasks.tagging.estimator import TagEvaluation as TagEvaluation

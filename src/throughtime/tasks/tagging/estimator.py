@@ -200,7 +200,8 @@ class SequenceTagger(BaseEstimator):
             tags: of each word; where one is None, the word does not count. One never seen in training counts as missed.
         """
         check_is_fitted(self)
-        actual = check_tags(tags, check_sentences(sentences))
+        sentences = check_sentences(sentences)
+        actual = check_tags(tags, sentences)
         given = self.predict(sentences)
         return compare(actual, given, self.tags_)
 
@@ -218,6 +219,13 @@ class SequenceTagger(BaseEstimator):
     def take(self, network: TaggingNetwork, encoder: WordEncoder, history: training.History) -> None:
         """Become a fitted tagger: what `fit` and `throughtime.load` end with."""
         self.network_, self.encoder_, self.history_ = network, encoder, history
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but lists of texts, of words or of notes
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from throughtime._errors import InputError
+from throughtime.data.containers import as_items, is_missing
 from throughtime.data.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -89,16 +91,14 @@ def check_sentences(sentences: Any) -> list[list[str]]:
     Raises:
         InputError: where they are not; names the sentence.
     """
-    if isinstance(sentences, str) or not hasattr(sentences, "__iter__"):
-        raise InputError(f"sentences: expected a list of lists of words, got {type(sentences).__name__}")
     found = []
-    for number, sentence in enumerate(sentences, 1):
-        if isinstance(sentence, str) or not hasattr(sentence, "__iter__"):
+    for number, sentence in enumerate(_rows(sentences, "sentences", "words"), 1):
+        if isinstance(sentence, str | bytes) or not hasattr(sentence, "__iter__"):
+            hint = "leave it out" if is_missing(sentence) else "split a text into its words first"
             raise InputError(
-                f"sentences: expected a list of words as sentence {number}, got {type(sentence).__name__}; split a "
-                "text into its words first"
+                f"sentences: expected a list of words as sentence {number}, got {type(sentence).__name__}; {hint}"
             )
-        words = list(sentence)
+        words = as_items(sentence, f"sentences, sentence {number}", "words")
         if not words:
             raise InputError(f"sentences: expected a word or more, got none in sentence {number}; leave it out")
         for place, word in enumerate(words, 1):
@@ -110,13 +110,24 @@ def check_sentences(sentences: Any) -> list[list[str]]:
     return found
 
 
+def _rows(values: Any, name: str, kind: str) -> list[Any]:
+    """Sentences, or their tags, whatever holds them; texts in an array (N, T) are N sentences."""
+    if isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "OUT":
+        return values.tolist()
+    return as_items(values, name, f"lists of {kind}")
+
+
 def check_tags(tags: Any, sentences: Sentences, *, name: str = "tags") -> list[list[Any]]:
     """Tags as lists, one for each word.
 
     Raises:
         InputError: where there are more or fewer; names the sentence.
     """
-    found = [list(each) for each in tags]
+    rows = _rows(tags, name, "tags")
+    for number, each in enumerate(rows, 1):
+        if isinstance(each, str | bytes) or not hasattr(each, "__iter__"):
+            raise InputError(f"{name}: expected a list of tags for sentence {number}, got {type(each).__name__}")
+    found = [as_items(each, name, "tags") for each in rows]
     if len(found) != len(sentences):
         raise InputError(f"{name}: expected a list for each of the {len(sentences)} sentences, got {len(found)}")
     for number, (words, its_tags) in enumerate(zip(sentences, found, strict=True), 1):
@@ -124,6 +135,12 @@ def check_tags(tags: Any, sentences: Sentences, *, name: str = "tags") -> list[l
             raise InputError(
                 f"{name}: expected a tag for each of the {len(words)} words of sentence {number}, got {len(its_tags)}"
             )
+        for place, tag in enumerate(its_tags, 1):
+            if tag is not None and not isinstance(tag, str):
+                raise InputError(
+                    f"{name}: expected text, or None where a tag is not known, got {tag!r} for word {place} of "
+                    f"sentence {number}"
+                )
     return found
 
 
@@ -131,12 +148,9 @@ def known_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
     """All different tags in order; None means that a tag is not known and is left out.
 
     Raises:
-        InputError: where there are fewer than two, or some are no text.
+        InputError: where there are fewer than two.
     """
     found = {tag for each in tags for tag in each if tag is not None}
-    for tag in found:
-        if not isinstance(tag, str):
-            raise InputError(f"tags: expected text, or None where a tag is not known, got {tag!r}")
     if len(found) < 2:
         raise InputError(f"tags: expected two different tags or more, got {', '.join(found) or 'none'}")
     return sorted(found)

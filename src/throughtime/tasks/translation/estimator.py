@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError
+from throughtime._errors import InputError, requires
+from throughtime.data.containers import as_items, is_missing
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
 from throughtime.tasks.schedules import PRESETS, seconds_of
@@ -138,6 +139,9 @@ class SequenceTranslator(BaseEstimator):
         self.network_ = network
         watched = 0 if validation is not None or held_out is None else len(held_out[0])
         self.notes_ = _notes(len(train[0]), len(self.source_), len(self.target_), watched)
+        same = sum(source == target for source, target in zip(*train, strict=True))
+        if 2 * same > len(train[0]):
+            self.notes_.append(f"{same:,} pairs have the same text on both sides: are these two languages?")
         interruption = None
         try:
             self.history_ = learning.teach(
@@ -186,12 +190,13 @@ class SequenceTranslator(BaseEstimator):
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
-        _checked(sources, targets)
+        sources, targets = _checked(sources, targets)
         return self.bleu(self.predict(sources, beams=beams), targets)
 
     def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of translations that were made before; see `score`."""
-        import sacrebleu
+        with requires("text", "BLEU"):
+            import sacrebleu
 
         return sacrebleu.corpus_bleu(list(translations), [list(targets)], lowercase=self.vocabulary.lowercase).score
 
@@ -266,6 +271,13 @@ class SequenceTranslator(BaseEstimator):
         check_seed(self.random_state)
         seconds_of(self.budget)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but lists of texts
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
 
@@ -294,12 +306,11 @@ class SequenceTranslator(BaseEstimator):
 
 
 def _sentences(given: Any, name: str) -> list[str]:
-    if isinstance(given, str) or not hasattr(given, "__len__"):
-        raise InputError(f"{name}: expected a list of sentences, got {type(given).__name__}")
-    sentences = list(given)
+    sentences = as_items(given, name, "sentences")
     for number, sentence in enumerate(sentences, 1):
         if not isinstance(sentence, str):
-            raise InputError(f"{name}, sentence {number}: expected text, got {type(sentence).__name__}")
+            what = "a missing value" if is_missing(sentence) else type(sentence).__name__
+            raise InputError(f"{name}, sentence {number}: expected text, got {what}")
     return sentences
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from throughtime._errors import requires
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
 def plot_alignment(alignment: Alignment) -> Figure:
     """A row for each subword written; the darker a field, the more it looked at that subword of the source."""
-    import matplotlib.pyplot as plt
+    with requires("text", "a picture"):
+        import matplotlib.pyplot as plt
 
     across, down = len(alignment.source), len(alignment.target)
     figure, ax = plt.subplots(figsize=(2 + 0.4 * across, 1.5 + 0.3 * down), layout="constrained")

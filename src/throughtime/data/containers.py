@@ -1,0 +1,131 @@
+"""Containers of sequences, as lists: columns of frames, arrays of objects, generators, tensors.
+
+Sequences of different lengths come in whatever holds objects. What matters of it is the order of its items: an index of
+pandas is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import numpy as np
+import torch
+
+from throughtime._errors import InputError
+
+
+def as_list(values: Any, name: str) -> list[Any] | None:
+    """Return the items of a container; None for a table or an array of numbers, which is one sequence a row.
+
+    Args:
+        values: a list, a tuple, a generator, an array of objects or of texts, a column of pandas, polars or pyarrow, or
+            a frame with such columns: one column is a container, several are the channels of each sequence.
+        name: of the argument, for messages.
+
+    Raises:
+        InputError: for what has no order, and for a frame that mixes texts or sequences with other columns.
+    """
+    if isinstance(values, str | bytes):
+        raise InputError(f"{name}: expected a list, got a single {type(values).__name__}; write [{name}]")
+    if isinstance(values, Mapping | AbstractSet) and not hasattr(values, "shape"):  # as a sparse matrix has
+        raise InputError(f"{name}: expected a list, got {type(values).__name__}, whose items have no order")
+    if isinstance(values, list):
+        return values
+    if isinstance(values, tuple | Iterator | range):
+        return list(values)
+    if isinstance(values, torch.Tensor):
+        return None
+    if isinstance(values, np.ndarray):
+        return _of_array(values, name)
+    if hasattr(values, "columns") or hasattr(values, "column_names"):
+        return _of_frame(values, name)
+    for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; arrays of pandas
+        if hasattr(values, method):
+            return list(getattr(values, method)())
+    return None
+
+
+def as_items(values: Any, name: str, kind: str) -> list[Any]:
+    """Return the items of a container, where nothing else will do.
+
+    Args:
+        values: as for `as_list`.
+        name: of the argument, for messages.
+        kind: of items, for messages.
+
+    Raises:
+        InputError: as `as_list`, and for tables of numbers and whatever is no container.
+    """
+    found = as_list(values, name)
+    if found is None:
+        raise InputError(f"{name}: expected a list of {kind}, got {type(values).__name__}")
+    return found
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or pandas' NA."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def _of_array(values: np.ndarray, name: str) -> list[Any] | None:
+    if values.ndim == 1 and values.dtype.kind in "OUST":
+        return values.tolist()
+    if values.ndim == 2 and values.dtype == object and any(map(_is_sequence, values.flat)):
+        return _channels(list(values.T), [f"column {i + 1}" for i in range(values.shape[1])], name)
+    return None
+
+
+def _of_frame(frame: Any, name: str) -> list[Any] | None:
+    names = [str(column) for column in (frame.column_names if hasattr(frame, "column_names") else frame.columns)]
+    columns = [as_list(_column(frame, i, label), name) for i, label in enumerate(names)]
+    holds = [any(_is_sequence(item) or isinstance(item, str) for item in column or ()) for column in columns]
+    if not any(holds):
+        return None
+    return _channels([column or [] for column in columns], names, name)
+
+
+def _column(frame: Any, place: int, label: str) -> Any:
+    """Return a column of pandas (where names may be double, or no texts), polars or pyarrow."""
+    return frame.iloc[:, place] if hasattr(frame, "iloc") else frame[label]
+
+
+def _channels(columns: list[Any], labels: list[str], name: str) -> list[Any]:
+    """Join the columns of a frame, each of which holds a channel of every sequence.
+
+    Raises:
+        InputError: for columns of anything but sequences of numbers, and for channels of different lengths.
+    """
+    if len(columns) == 1:
+        return list(columns[0])
+    for column, label in zip(columns, labels, strict=True):
+        if not all(map(_is_sequence, column)):
+            raise InputError(
+                f"{name}: expected one column, or columns that all hold sequences of numbers, got others in {label}; "
+                f"choose among {', '.join(labels[:8])}"
+            )
+    rows = []
+    for number, row in enumerate(zip(*columns, strict=True), 1):
+        lengths = {len(channel) for channel in row}
+        if len(lengths) > 1:
+            raise InputError(
+                f"{name}: expected channels of one length in row {number}, got {min(lengths)} to {max(lengths)} steps"
+            )
+        try:
+            rows.append(np.stack([np.asarray(channel, dtype=np.float64) for channel in row], 1))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{name}: expected one column, or channels of numbers, got something else in row {number}: {error}; "
+                f"choose among {', '.join(labels[:8])}"
+            ) from error
+    return rows
+
+
+def _is_sequence(item: Any) -> bool:
+    """Whether an item of a container is a sequence itself, and no text."""
+    if isinstance(item, str | bytes | Mapping | AbstractSet) or not hasattr(item, "__len__"):
+        return False
+    return not isinstance(item, np.ndarray | torch.Tensor) or item.ndim > 0

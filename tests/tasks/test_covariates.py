@@ -11,6 +11,7 @@ from sklearn.base import clone
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.calendar import CYCLES, Calendar, holidays
+from throughtime.data.frames import read_frame, read_future
 from throughtime.data.frequency import parse
 
 FUTURE = 7
@@ -247,3 +248,25 @@ def test_a_calendar_needs_dates() -> None:
         quick(tt.Covariates(calendar=True)).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
     with pytest.raises(InputError, match="expected True or False as calendar, got 'DE'"):
         tt.Covariates(calendar="DE")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: two rows for 2023-07-21"),
+        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: two rows for 2023-07-21; keep one row for each date"),
+        (lambda z: z.assign(price=1.0), r"series s0: column price is 1 for 2023-07-21, but .* rows of the series"),
+        (
+            lambda z: z.assign(ds=z["ds"] - pd.Timedelta(days=7), promotion=np.nan, price=1.0),
+            r"column price is 1 for 2023-07-14, but .* in the history; give rows after 2023-07-20 alone",
+        ),
+    ],
+    ids=["contradicting", "equal", "another value than the rows of df", "another value than the history"],
+)
+def test_a_date_has_one_row_in_the_future_as_in_the_past(change: object, message: str) -> None:
+    past = read_frame(shop(), covariates=KNOWN)[0]
+    with pytest.raises(InputError, match=message):
+        read_future(change(ahead(shop())), past)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(read_future(ahead(shop()), past).exogenous.values), pd.DataFrame(past.exogenous.values)
+    )

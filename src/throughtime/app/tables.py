@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
+import narwhals as nw
 import polars as pl
 
 from throughtime._errors import InputError
@@ -13,6 +14,7 @@ from throughtime.app.cells import read_numbers, read_times
 from throughtime.app.columns import Columns, choose, is_numeric
 from throughtime.app.files import Rows, first_rows, read_rows
 from throughtime.data.dates import is_in_utc
+from throughtime.data.identifiers import read_identifiers
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -158,7 +160,10 @@ def _ids(rows: Rows, name: str) -> pl.Series:
     cells = rows.frame[name]
     for row in cells.is_null().arg_true().head(1):
         raise InputError(f"{rows.at(row, name)}: the cell is empty; name the series, or remove the {rows.unit}")
-    return cells if cells.dtype.is_integer() else cells.cast(pl.String)
+    try:
+        return pl.Series(name, read_identifiers(nw.from_native(cells, series_only=True)))
+    except InputError as error:
+        raise InputError(f"{rows.path}: {error}") from error
 
 
 def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns) -> None:

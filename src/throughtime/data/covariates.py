@@ -156,6 +156,12 @@ class Feature:
             raise InputError(f"column {self.name}: row {int(np.isinf(found).argmax()) + 1} is infinite; mend it")
         return found
 
+    def decode(self, code: float) -> Any:
+        """The cell that a code stands for: a number, or a word; words that training has not seen are not told apart."""
+        if not self.categories:
+            return f"{code:g}"
+        return repr(self.categories[int(code) - 1]) if code else "a word not seen in training"
+
 
 def _empty(cell: Any) -> bool:
     return (

@@ -11,6 +11,7 @@ from throughtime._errors import InputError
 from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.dates import parse_dates, unevenness
+from throughtime.data.identifiers import read_identifiers
 from throughtime.data.parquet import ParquetSeries
 from throughtime.data.rows import Rows, panel
 
@@ -208,36 +209,16 @@ def _are_instants(ds: nw.Series, zone: str) -> bool:
 
 
 def _ids(frame: nw.DataFrame, known: Sequence[Any] = ()) -> np.ndarray:
-    """The series of each row: whole numbers stay such, all else is text, unless they are known as the other.
+    """The series of each row; a frame without names is the only series that is known.
 
     Raises:
-        InputError: for an empty name, and for one that is no whole number among such.
+        InputError: as `read_identifiers`, and for a frame without names where one of several may be meant.
     """
-    if "unique_id" not in frame.columns:
-        return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
-    column = frame["unique_id"]
-    if column.null_count():
-        raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
-    texts = [isinstance(name, str) for name in known]
-    if column.dtype.is_integer():
-        numbers = column.to_numpy()
-        return numbers.astype(str) if texts and all(texts) else numbers
-    # The rows of a series mostly lie together: one text for all of them.
-    heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
-    names = np.array([str(name) for name in column[heads.tolist()].to_list()])
-    if texts and not any(texts):
-        names = _as_numbers(names, {*map(str, known)})
-    return np.repeat(names, np.diff(heads, append=len(column)))
-
-
-def _as_numbers(names: np.ndarray, known: set[str]) -> np.ndarray:
-    """Texts of whole numbers as such, where series are known by those."""
-    odd = [name for name in names.tolist() if len(name) > 18 or not name.isdecimal() or str(int(name)) != name]
-    if not odd:
-        return names.astype(np.int64)
-    if known & {*names.tolist()}:
-        raise InputError(f"column unique_id: expected whole numbers, by which series are known, got {odd[0]!r}")
-    return names
+    if "unique_id" in frame.columns:
+        return read_identifiers(frame["unique_id"], known)
+    if len(known) > 1 and {0, "0"} & {*known}:
+        raise InputError(f"df: expected a column unique_id, since {len(known)} series are known; name the series in it")
+    return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
 
 
 def _stamps(ds: nw.Series, *, in_utc: bool = False) -> np.ndarray:

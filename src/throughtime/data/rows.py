@@ -187,7 +187,7 @@ def _refuse_duplicates(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray)
     same = np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1]))
     if len(same):
         raise InputError(
-            f"series {names[codes[same[0]]]}: two values for {show(stamps[same[0]])}; keep one row for each date"
+            f"series {names[codes[same[0]]]}: two rows for {show(stamps[same[0]])}; keep one row for each date"
         )
 
 

@@ -98,7 +98,11 @@ class Panel:
         return self.lengths - ends
 
     def updated(self, newer: Panel) -> Self:
-        """The panel with the rows of another one of the same frequency and columns, which count where both have one."""
+        """The panel with the rows of another one of the same frequency and columns, which count where both have one.
+
+        Raises:
+            InputError: for dates off the grid of a series, and for texts as names among whole numbers.
+        """
         places = {name: i for i, name in enumerate(newer.ids)}
         ids = [*self.ids, *(name for name in newer.ids if name not in set(self.ids))]
         values, courses, starts = [], [], []
@@ -146,7 +150,8 @@ class Panel:
         """The panel with more known beside it: rows of encoded columns, NaN where a column says nothing.
 
         Raises:
-            InputError: for a series that the panel does not have, and for dates off its grid.
+            InputError: for a series that the panel does not have, for dates off its grid, for two rows of a date, and
+                for a value that contradicts the one that the panel has.
         """
         places = {name: i for i, name in enumerate(self.ids)}
         arrays = [self.exogenous[i] for i in range(len(self))]
@@ -162,11 +167,33 @@ class Panel:
                     f"future, series {name}: {show(stamps[rows][off[0]])} is not one of its dates, which come "
                     f"{self.frequency.words} from {show(self.starts[i])} on"
                 )
+            dates, counts = np.unique(stamps[rows], return_counts=True)
+            if counts.max() > 1:
+                raise InputError(
+                    f"future, series {name}: two rows for {show(dates[counts.argmax()])}; keep one row for each date"
+                )
             grown = np.full((max(len(arrays[i]), int(steps.max()) + 1), beside.shape[1]), np.nan)
             grown[: len(arrays[i])] = arrays[i]
-            grown[steps] = np.where(np.isnan(beside[rows]), grown[steps], beside[rows])
+            former = grown[steps]
+            self._refuse_contradictions(i, steps, former, beside[rows])
+            grown[steps] = np.where(np.isnan(beside[rows]), former, beside[rows])
             arrays[i] = grown
         return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.calendar))
+
+    def _refuse_contradictions(self, i: int, steps: np.ndarray, former: np.ndarray, given: np.ndarray) -> None:
+        """Refuse a value of a column where series i has another one for the same step."""
+        both = np.isfinite(former) & np.isfinite(given)
+        for row, c in np.argwhere(both & ~np.isclose(former, given, rtol=1e-9, atol=0.0))[:1]:
+            feature = self.exogenous.features[c]
+            old, new = (feature.decode(values[row, c]) for values in (former, given))
+            stamp, end = (show(self.stamps(i, step, 1)[0]) for step in (int(steps[row]), len(self[i]) - 1))
+            where, hint = "rows of the series", "keep one"
+            if steps[row] < len(self[i]):
+                where, hint = "history", f"give rows after {end} alone"
+            raise InputError(
+                f"future, series {self.ids[i]}: column {feature.name} is {new} for {stamp}, but {old} in the {where}; "
+                f"{hint}"
+            )
 
     def check_ahead(self, horizon: int) -> None:
         """See that what must be known in advance is known for `horizon` steps.

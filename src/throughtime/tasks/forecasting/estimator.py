@@ -151,6 +151,10 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         newer, self.kind_ = self._read(df)
         model, panel = self.model_, self.panel_.updated(newer)
+        if len({isinstance(name, str) for name in panel.ids}) > 1:
+            raise InputError(
+                "df: expected names of new series of the type of those in training: texts or whole numbers"
+            )
         places = [self.panel_.ids.index(name) for name in panel.ids if name in self.panel_.ids]
         added = int(np.median(panel.lengths[: len(places)] - self.panel_.lengths[places]))
         store = Store(panel, model.plan)

@@ -8,6 +8,12 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/effects.py",
+        '(self.get_buffer(f"shares_{i}") @ learned).unsqueeze(0)',
+        'self.get_parameter(f"tables.{i}.weight")[:1]',
+        f"{KNOWN}::test_a_word_never_seen_has_no_effect_of_its_own",
+    ),
+    Mutation(
         "tasks/forecasting/likelihoods.py",
         "count * torch.log1p(size / mean)",
         "count * torch.log1p(mean / size)",

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, InputWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Stopped(Exception):
@@ -22,7 +27,10 @@ def main() -> None:
     try:
         from throughtime.app.commands import app
 
-        sys.exit(app(prog_name="throughtime", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", InputWarning)
+            warnings.showwarning = partial(_show, warnings.showwarning)
+            sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:
         if isinstance(error, SystemExit) or os.environ.get("THROUGHTIME_DEBUG"):
             raise
@@ -30,6 +38,14 @@ def main() -> None:
         if sentence:
             sys.stderr.write(f"throughtime: {' '.join(sentence.split())}\n")
         sys.exit(code)
+
+
+def _show(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Print a warning about data as a note, any other one as usual."""
+    if issubclass(category, InputWarning):
+        sys.stderr.write(f"{message}\n")
+    else:
+        usual(message, category, *place)
 
 
 def _fault(error: BaseException) -> tuple[int, str]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from throughtime._errors import InputError
+from throughtime._errors import InputError, warn
 from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.dates import parse_dates, unevenness
 from throughtime.data.identifiers import read_identifiers
 from throughtime.data.parquet import ParquetSeries
 from throughtime.data.rows import Rows, panel
+from throughtime.data.series import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,11 +120,25 @@ def read_frame(
     beside = _beside(frame, covariates or Covariates(), known, kind.zone)
     stamps = _stamps(frame["ds"], in_utc=kind.in_utc)
     found = panel(_ids(frame, ids), stamps, values, freq=freq, missing=missing, beside=beside, grid=grid)
+    if known is not None:
+        _warn_of_empty(found)
     return replace(found, notes=[*notes, *found.notes]), kind
 
 
-def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -> Panel:
+def _warn_of_empty(panel: Panel) -> None:
+    """Warn of series without a value of a static column."""
+    for c, feature in enumerate(panel.exogenous.features):
+        if feature.role != "static":
+            continue
+        empty = [name for i, name in enumerate(panel.ids) if np.isnan(panel.exogenous[i][:, c]).all()]
+        if empty:
+            warn(f"Column {feature.name}: empty for {some(empty)}, read as an average series.")
+
+
+def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None, *, supersedes: bool = False) -> Panel:
     """A panel, with what a frame of unique_id, ds and columns tells of its future.
+
+    With `supersedes` it replaces what the panel knows of its future already, as a newer plan does.
 
     Raises:
         InputError: for a frame that is none, that lacks a column, or whose dates do not fit.
@@ -136,9 +151,9 @@ def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -
     cells = np.full((len(frame), len(features)), np.nan)
     for c, feature in enumerate(features):
         if feature.role == "future":
-            cells[:, c] = feature.encode(frame[feature.name].to_list())
+            cells[:, c] = _encoded(feature, frame)
     stamps = _stamps(frame["ds"], in_utc=_kind(frame, like).in_utc)
-    return past.with_future(_ids(frame, past.ids), stamps, cells)
+    return past.with_future(_ids(frame, past.ids), stamps, cells, supersedes=supersedes)
 
 
 def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.DataFrame:
@@ -165,14 +180,32 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
                 f"covariates: expected columns of the data beside unique_id, ds and y, got {name!r}; "
                 f"its columns are {', '.join(frame.columns)}"
             )
-    cells = {name: frame[name].to_list() for name in names}
     if known is None:
+        cells = {name: _cells(frame, name) for name in names}
         features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
+        encoded = [feature.encode(cells[feature.name]) for feature in features]
         calendar = replace(covariates.dates, zone=zone)
     else:
         features, calendar = known.features, known.calendar
-    encoded = [feature.encode(cells[feature.name]) for feature in features]
+        encoded = [_encoded(feature, frame) for feature in features]
     return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
+
+
+def _encoded(feature: Feature, frame: nw.DataFrame) -> np.ndarray:
+    """A column of later rows as in training, with a warning about what is odd in it."""
+    cells = _cells(frame, feature.name)
+    codes = feature.encode(cells)
+    for sentence in feature.oddities(cells, codes):
+        warn(sentence)
+    return codes
+
+
+def _cells(frame: nw.DataFrame, name: str) -> list[Any]:
+    """The cells of a column, None where one is empty, whatever its type calls that."""
+    column = frame[name]
+    if not column.null_count():
+        return column.to_list()
+    return [None if empty else cell for cell, empty in zip(column.to_list(), column.is_null().to_list(), strict=True)]
 
 
 def _kind(frame: nw.DataFrame, like: FrameKind | None = None) -> FrameKind:

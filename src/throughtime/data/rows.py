@@ -62,6 +62,8 @@ class Rows:
                         "series; name it under future or past"
                     )
                 column[:] = known[0] if len(known) else np.nan
+                if not len(known):
+                    notes.append(f"Series {name}: column {feature.name} is empty, and is taken as usual.")
                 continue
             gaps = int(np.isnan(column[:length]).sum())
             if gaps and len(known):

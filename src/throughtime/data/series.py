@@ -101,7 +101,7 @@ class Panel:
         """The panel with the rows of another one of the same frequency and columns, which count where both have one.
 
         Raises:
-            InputError: for dates off the grid of a series, and for texts as names among whole numbers.
+            InputError: for dates off the grid of a series, and for another value of a static column.
         """
         places = {name: i for i, name in enumerate(newer.ids)}
         ids = [*self.ids, *(name for name in newer.ids if name not in set(self.ids))]
@@ -115,12 +115,23 @@ class Panel:
                 self._check_date(name, start, shift, panel.starts[i])
             values.append(_overlaid([panel[i][:, None] for panel, i in parts], shifts)[:, 0])
             if self.exogenous.features:
+                self._check_static(name, [panel.exogenous[i] for panel, i in parts])
                 courses.append(_overlaid([panel.exogenous[i] for panel, i in parts], shifts))
         exogenous = self.exogenous
         if exogenous.features:
             exogenous = exogenous.of(exogenous.features, courses, exogenous.calendar)
         merged = replace(self, ids=ids, starts=np.array(starts), exogenous=exogenous, notes=[*newer.notes])
         return merged._of(list(range(len(ids))), values)  # noqa: SLF001 - a panel of its own making
+
+    def _check_static(self, name: Any, arrays: list[np.ndarray]) -> None:
+        for c, feature in enumerate(self.exogenous.features):
+            values = [array[np.isfinite(array[:, c]), c] for array in arrays if feature.role == "static"]
+            known = np.unique(np.concatenate(values)) if values else ()
+            if len(known) > 1:
+                raise InputError(
+                    f"df, series {name}: static column {feature.name} is {feature.decode(values[-1][0])}, but was "
+                    f"{feature.decode(values[0][0])} in training"
+                )
 
     def _check_date(self, name: Any, start: Any, shift: int, stamp: Any) -> None:
         if self.frequency.stamps(start, np.array([shift]))[0] != stamp:
@@ -146,8 +157,10 @@ class Panel:
         """What is known beside the first `count` steps of a series, NaN where nothing is: (count, C)."""
         return self.exogenous.course(i, self.stamps(i, 0, count))
 
-    def with_future(self, ids: np.ndarray, stamps: np.ndarray, beside: np.ndarray) -> Self:
+    def with_future(self, ids: np.ndarray, stamps: np.ndarray, beside: np.ndarray, *, supersedes: bool = False) -> Self:
         """The panel with more known beside it: rows of encoded columns, NaN where a column says nothing.
+
+        With `supersedes` they replace what an earlier plan says of steps after the end of a series.
 
         Raises:
             InputError: for a series that the panel does not have, for dates off its grid, for two rows of a date, and
@@ -158,7 +171,7 @@ class Panel:
         for name in np.unique(ids):
             i = places.get(name.item())
             if i is None:
-                raise InputError(f"future: series {name} has no past; its series are {_some(self.ids)}")
+                raise InputError(f"future: series {name} has no past; its series are {some(self.ids)}")
             rows = ids == name
             steps = self.frequency.steps(self.starts[i], stamps[rows])
             off = np.flatnonzero((self.frequency.stamps(self.starts[i], steps) != stamps[rows]) | (steps < 0))
@@ -175,7 +188,8 @@ class Panel:
             grown = np.full((max(len(arrays[i]), int(steps.max()) + 1), beside.shape[1]), np.nan)
             grown[: len(arrays[i])] = arrays[i]
             former = grown[steps]
-            self._refuse_contradictions(i, steps, former, beside[rows])
+            settled = steps < len(self[i]) if supersedes else np.ones(len(steps), dtype=bool)
+            self._refuse_contradictions(i, steps[settled], former[settled], beside[rows][settled])
             grown[steps] = np.where(np.isnan(beside[rows]), former, beside[rows])
             arrays[i] = grown
         return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.calendar))
@@ -234,5 +248,6 @@ def _overlaid(arrays: list[np.ndarray], shifts: list[int]) -> np.ndarray:
     return found
 
 
-def _some(names: list[Any]) -> str:
+def some(names: Sequence[Any]) -> str:
+    """Some of many names in words."""
     return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")

@@ -435,7 +435,7 @@ class Forecaster(BaseEstimator):
         """What `count` steps are forecast from."""
         panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
         if future is not None:
-            panel = read_future(future, panel, self.kind_)
+            panel = read_future(future, panel, self.kind_, supersedes=df is None)
         panel.check_ahead(count)
         return panel, kind
 

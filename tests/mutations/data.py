@@ -73,5 +73,17 @@ MUTATIONS = [
         "for sentence in ():",
         f"{KNOWN}::test_words_never_seen_and_series_never_seen_are_forecast",
     ),
+    Mutation(
+        "data/series.py",
+        "for i in going_on:",
+        "for i in range(len(self)):",
+        "tasks/test_ended.py::test_series_that_have_ended_are_named_and_forecast_as_the_setting_says",
+    ),
+    Mutation(
+        "data/rows.py",
+        "np.where(stamps <= last, steps, -1)",
+        "steps",
+        "tasks/test_ended.py::test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast",
+    ),
     Mutation("data/midi.py", "and message.velocity", "", "data/test_music.py::test_all_tracks_are_read_but_percussion"),
 ]

@@ -8,6 +8,18 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/ended.py",
+        'if ended == "skip":',
+        'if ended == "":',
+        "tasks/test_ended.py::test_series_that_have_ended_are_named_and_forecast_as_the_setting_says",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "panel = panel.some(scored)",
+        "pass",
+        "tasks/test_ended.py::test_windows_of_a_backtest_are_those_of_the_series_that_go_on",
+    ),
+    Mutation(
         "tasks/forecasting/effects.py",
         '(self.get_buffer(f"shares_{i}") @ learned).unsqueeze(0)',
         'self.get_parameter(f"tables.{i}.weight")[:1]',

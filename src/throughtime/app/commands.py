@@ -79,6 +79,12 @@ Likelihood = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(callback=counted, help="Steps to forecast.", show_default=False)]
 Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
+Ended = Annotated[
+    str | None,
+    typer.Option(
+        help="Series that ended early: forecast from their own end, the common one, or skip.", show_default="own"
+    ),
+]
 Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
 Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
 Decoder = Annotated[str, typer.Option(help="direct: all steps at once. autoregressive: one fed back into the next.")]
@@ -145,6 +151,7 @@ def forecast(
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
     against: Against = None,
+    ended: Ended = None,
     sample: Sample = 10_000,
     seed: Seed = 0,
     out: Out = None,
@@ -167,6 +174,7 @@ def forecast(
 
     settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
     settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
+    settings |= {"ended": ended or "own"}
     raise typer.Exit(forecast(table, Forecaster(horizon, **settings), place, against=parts(against), as_json=json))
 
 
@@ -381,6 +389,7 @@ def predict(
     target: Target = None,
     series: Series = None,
     future_data: FutureData = None,
+    ended: Ended = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[
         Path, typer.Option(help="CSV file to write, or a Parquet file for a folder; - for the screen.")
@@ -398,6 +407,7 @@ def predict(
     check_free(out, overwrite=overwrite)
     task, module = trained(directory)
     given = {"time": time, "target": target, "series": series, "future_data": future_data, "text": text}
+    given |= {"ended": ended}
     module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
 
 

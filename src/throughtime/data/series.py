@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -63,7 +64,41 @@ class Panel:
         steps = self.lengths[:, None] + np.arange(count)
         return self.frequency.stamps(np.repeat(self.starts, count), steps.ravel())
 
-    def learned_before(self, steps: int, ahead: int) -> Self:
+    @cached_property
+    def last_steps(self) -> np.ndarray:
+        """The step of the last value of each series; -1 where it has none."""
+        places = np.where(np.isfinite(self.values), np.arange(len(self.values)), -1)
+        return np.maximum(np.maximum.reduceat(places, self.offsets[:-1]) - self.offsets[:-1], -1)
+
+    @property
+    def last_stamps(self) -> np.ndarray:
+        """The date of the last value of each series; of its first row where it has none."""
+        return self.frequency.stamps(self.starts, np.maximum(self.last_steps, 0))
+
+    @property
+    def last_stamp(self) -> Any:
+        """The date of the last value of all series."""
+        return self.last_stamps[self.last_steps >= 0].max()
+
+    def ended(self, horizon: int) -> np.ndarray:
+        """Which series have their last value `horizon` steps or more before the last value of all: (n,)."""
+        if not (self.last_steps >= 0).any():
+            return np.zeros(len(self), dtype=bool)
+        ends = self.last_stamps
+        return (self.frequency.steps(ends, np.full_like(ends, self.last_stamp)) >= horizon) & (self.last_steps >= 0)
+
+    def missing_up_to_end(self, chosen: np.ndarray) -> np.ndarray:
+        """Steps from the last row of each chosen series to the last value of all, 0 for others: (n,)."""
+        ends = self.frequency.stamps(self.starts, self.lengths - 1)
+        return np.where(chosen, np.maximum(self.frequency.steps(ends, np.full_like(ends, self.last_stamp)), 0), 0)
+
+    def up_to_end(self, chosen: np.ndarray) -> Self:
+        """The panel with the chosen series extended by missing values to the last value of all."""
+        missing = self.missing_up_to_end(chosen)
+        arrays = [np.concatenate([values, np.full(steps, np.nan)]) for values, steps in zip(self, missing, strict=True)]
+        return self._of(list(range(len(self))), arrays)
+
+    def learned_before(self, steps: int | np.ndarray, ahead: int) -> Self:
         """The panel with its columns as they were learned `steps` steps ago, with those known `ahead` in advance."""
         if not self.exogenous.features:
             return self
@@ -79,10 +114,11 @@ class Panel:
                 return self
         return replace(self, frequency=frequency)
 
-    def without_last(self, steps: int) -> Self:
-        """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
-        kept = [i for i in range(len(self)) if len(self[i]) > steps]
-        return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
+    def without_last(self, steps: int | np.ndarray) -> Self:
+        """The panel as it was `steps` steps ago, perhaps of each series; those that had not begun are left out."""
+        lengths = self.lengths - steps
+        kept = np.flatnonzero(lengths > 0).tolist()
+        return self._of(kept, [self[i][: lengths[i]] for i in kept])
 
     def some(self, kept: Sequence[int]) -> Self:
         """The panel of some of its series, by their numbers."""
@@ -210,15 +246,17 @@ class Panel:
             )
 
     def check_ahead(self, horizon: int) -> None:
-        """See that what must be known in advance is known for `horizon` steps.
+        """See that what must be known in advance is known for `horizon` steps of each series that has not ended.
 
         Raises:
             InputError: names the series, the column and the first date without a value.
         """
+        going_on = np.flatnonzero(~self.ended(horizon)).tolist()
         for c, feature in enumerate(self.exogenous.features):
             if feature.role != "future":
                 continue
-            for i, name in enumerate(self.ids):
+            for i in going_on:
+                name = self.ids[i]
                 known = np.isfinite(self.exogenous[i][len(self[i]) : len(self[i]) + horizon, c])
                 missing = [*np.flatnonzero(~known), *range(len(known), horizon)]
                 if missing:

@@ -11,6 +11,7 @@ import numpy as np
 from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
 from throughtime.tasks.forecasting.baselines import BASELINES, baselines
+from throughtime.tasks.forecasting.ended import scored_series
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
 from throughtime.tasks.forecasting.skill import Skill, by_series
@@ -91,7 +92,7 @@ def run(
     check_rivals(against)
     check_workers(workers)
     step = forecaster.horizon if step_size is None else step_size
-    cuts = _held_out(panel, forecaster.horizon, n_windows, step)
+    cuts = _held_out(panel.some(_scored(panel, forecaster.horizon)), forecaster.horizon, n_windows, step)
     fresh = type(forecaster)(**forecaster.get_params())
     watching = callbacks if workers is None else ()
     with ordered_map(workers) as each:
@@ -131,10 +132,14 @@ def _forecast(
 ) -> list[_Window]:
     """Windows of a network that has learned from what lies before the first of them."""
     # What is known beside the values is learned from the past too: no code of a word tells of what came later.
-    panel = panel.learned_before(cuts[0], forecaster.horizon)
-    settings, past = forecaster.get_params(), panel.without_last(cuts[0])
+    scored = _scored(panel, forecaster.horizon)
+    ended = ~np.isin(np.arange(len(panel)), scored)
+    steps = np.maximum(cuts[0] - panel.missing_up_to_end(ended), 0)
+    panel = panel.learned_before(steps, forecaster.horizon)
+    settings, past = forecaster.get_params(), panel.without_last(steps)
     trained = type(forecaster)(**settings).fit_panel(past, callbacks)
     rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
+    panel = panel.some(scored)
     return [_Window.of(trained, rival, panel, panel.without_last(cut), cut, against) for cut in cuts]
 
 
@@ -193,7 +198,13 @@ def check_length(panel: Panel, horizon: int) -> None:
     Raises:
         InputError: where it cannot.
     """
-    _held_out(panel, horizon, None, horizon)
+    _held_out(panel.some(_scored(panel, horizon)), horizon, None, horizon)
+
+
+def _scored(panel: Panel, horizon: int) -> list[int]:
+    """The series of windows: without those that have ended, unless the others are too short for a window."""
+    chosen = scored_series(panel, horizon)
+    return chosen if panel.lengths[chosen].max() >= _least(horizon) + horizon else list(range(len(panel)))
 
 
 def _held_out(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:

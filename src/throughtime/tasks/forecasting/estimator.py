@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError
+from throughtime._errors import InputError, warn
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, checks, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.ended import ended_notes, without_ended
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
@@ -69,6 +70,8 @@ class Forecaster(BaseEstimator):
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
         covariates: columns beside y that help to forecast it, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        ended: where the forecast of a series begins whose last value lies a horizon or more before that of the others:
+            'own', at the end of its own rows; 'common', at the last date of all; 'skip', it is not forecast.
         random_state: makes all of it reproducible.
 
     Attributes:
@@ -102,6 +105,7 @@ class Forecaster(BaseEstimator):
         missing: str = "mask",
         covariates: Covariates | None = None,
         budget: float | str | None = None,
+        ended: str = "own",
         random_state: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -118,13 +122,14 @@ class Forecaster(BaseEstimator):
         self.missing = missing
         self.covariates = covariates
         self.budget = budget
+        self.ended = ended
         self.random_state = random_state
 
     def fit(self, df: Data, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
 
         Of `ParquetSeries` it learns from the sample.
-        With covariates that are known in advance, rows behind the last y of a series tell of its future.
+        Rows after the last y of all series are rows to be forecast: they tell of covariates that are known in advance.
 
         Raises:
             InputError: for settings or data that cannot be used.
@@ -160,7 +165,7 @@ class Forecaster(BaseEstimator):
         store = Store(panel, model.plan)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
-        self.take(model, panel, self.history_, [*panel.notes, *model.decisions(panel)])
+        self.take(model, panel, self.history_, self._notes(panel, model))
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
         schooling = learning.Schooling(updates, gently, seconds=seconds_of(self.budget))
@@ -419,7 +424,7 @@ class Forecaster(BaseEstimator):
         except training.Interrupted as error:
             history, interruption = error.history, error
         model = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self.take(model, panel, history, [*panel.notes, *model.decisions(panel)])
+        self.take(model, panel, history, self._notes(panel, model))
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
@@ -427,6 +432,9 @@ class Forecaster(BaseEstimator):
             again = replace(first, seconds=left)
             learning.teach(network, everything, again, held_out=None, **options)
         return self
+
+    def _notes(self, panel: Panel, model: Model) -> list[str]:
+        return [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decisions(panel)]
 
     def _updates(self, panel: Panel, plan: Plan) -> int:
         return Preset.of(self.preset).updates(float(panel.lengths.sum()) / plan.lookback)
@@ -436,8 +444,11 @@ class Forecaster(BaseEstimator):
         panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
         if future is not None:
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
+        if df is not None:
+            for sentence in ended_notes(panel, count, self.ended):
+                warn(sentence)
         panel.check_ahead(count)
-        return panel, kind
+        return without_ended(panel, count, self.ended), kind
 
     def _panel(self, df: Data) -> tuple[Panel, FrameKind]:
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)

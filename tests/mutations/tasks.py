@@ -8,6 +8,18 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/backtest.py",
+        'return "The network" if all(',
+        'return "The network" if any(',
+        "tasks/test_words.py::test_the_share_of_the_network_is_told",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "mase_lag=windows[0].mase_lag,",
+        "mase_lag=windows[0].season,",
+        "tasks/test_words.py::test_mase_says_what_it_divides_by",
+    ),
+    Mutation(
         "tasks/forecasting/ended.py",
         'if ended == "skip":',
         'if ended == "":',

@@ -8,6 +8,24 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/fingerprints.py",
+        'return f"other {things}" if self.learned.any() else f"unseen {things}"',
+        'return f"unseen {things}"',
+        "tasks/test_fingerprints.py::test_only_what_was_not_learned_from_is_called_unseen",
+    ),
+    Mutation(
+        "tasks/classification/estimator.py",
+        "actual[rows], given[rows]",
+        "actual, given",
+        "tasks/test_fingerprints.py::test_a_classifier_scores_what_it_has_not_learned_from",
+    ),
+    Mutation(
+        "tasks/fingerprints.py",
+        "for start in np.flatnonzero(np.isin(_windows(text, 1)",
+        "for start in np.flatnonzero(np.isin(_windows(text, 16)",
+        "tasks/test_fingerprints.py::test_an_excerpt_of_a_learned_text_is_recognized_wherever_it_begins",
+    ),
+    Mutation(
         "tasks/forecasting/backtest.py",
         'return "The network" if all(',
         'return "The network" if any(',

@@ -16,6 +16,7 @@ from throughtime._errors import InputError, warn
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, checks, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.copies import refuse_copies
 from throughtime.tasks.forecasting.ended import ended_notes, without_ended
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
@@ -319,10 +320,12 @@ class Forecaster(BaseEstimator):
             step_size: steps from one window to the next; the horizon if None.
 
         Raises:
-            InputError: for data that cannot be used, and where no series has a horizon of later rows.
+            InputError: for data that cannot be used, where no series has a horizon of later rows, and for a new series
+                that has the values of a learned one on the same dates.
         """
         self._check_fitted()
         newer, kind = self._read(df)
+        refuse_copies(newer, self.panel_)
         panel = self.panel_.updated(newer)
         return backtest.evaluate(self, panel, kind, n_windows, step_size)
 

@@ -89,7 +89,7 @@ def test_a_classifier_is_evaluated_on_a_file(moods: tuple[Path, dict[str, Any]])
     assert sum(map(sum, found["confusion"]["counts"])) == 20
     out, _ = inside("evaluate", "run", "test.tsv", cwd=directory)
     assert "precision" in out
-    assert "of 20 unseen sequences are classified rightly" in out
+    assert "of 20 sequences of the training data are classified rightly" in out
     write(directory / "other.tsv", ["label\ttext", "?\tgood", "?\tbad"])
     _, err = inside("evaluate", "run", "other.tsv", cwd=directory, code=2)
     assert "other.tsv: y: expected one of the classes '+', '-', got '?' in row 1" in err

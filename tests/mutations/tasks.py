@@ -87,7 +87,7 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/backtest.py",
-        "panel = panel.learned_before(cuts[0], forecaster.horizon)",
+        "panel = panel.learned_before(steps, forecaster.horizon)",
         "pass",
         "tasks/test_odd_frames.py::test_a_backtest_knows_no_word_and_no_number_that_comes_later[aaa-past]",
     ),

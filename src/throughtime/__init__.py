@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from throughtime import nn as nn
     from throughtime import training as training
     from throughtime._errors import InputError as InputError
+    from throughtime._errors import InputWarning as InputWarning
     from throughtime._scan import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.data.covariates import Covariates as Covariates
@@ -44,6 +45,7 @@ _HOMES = {
     "Covariates": "throughtime.data.covariates",
     "ParquetSeries": "throughtime.data.parquet",
     "InputError": "throughtime._errors",
+    "InputWarning": "throughtime._errors",
     "which_path": "throughtime._scan",
     "Forecaster": "throughtime.tasks.forecasting",
     "Preset": "throughtime.tasks.forecasting",

@@ -1,7 +1,9 @@
-"""The errors that a user can mend."""
+"""The errors that a user can fix, and the warning about data that are used all the same."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -56,3 +58,18 @@ def requires(extra: str, caller: str) -> Iterator[None]:
         name = _DISTRIBUTIONS.get(package, package)
         sentence = f"{name} is not installed: pip install 'throughtime[{extra}]' ({caller} needs it)"
         raise MissingPackage(sentence, name=package) from error
+
+
+class InputWarning(UserWarning):
+    """Tell a user in one sentence what is odd about data that are used all the same.
+
+    The command line prints it to stderr as a note.
+    """
+
+
+def warn(sentence: str) -> None:
+    """Issue an `InputWarning` that points at the first caller outside this package."""
+    level = 1
+    while sys._getframe(level).f_globals.get("__name__", "").startswith("throughtime."):  # noqa: SLF001
+        level += 1
+    warnings.warn(sentence, InputWarning, stacklevel=level + 1)

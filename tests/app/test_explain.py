@@ -25,6 +25,7 @@ def test_it_says_in_words_how_far_back_the_network_learns(run: Path) -> None:
     out, _ = inside("explain", "run", "--season", 12, cwd=run)
     first, *layers, verdict = out.splitlines()
     assert first.startswith("GRU of 64 units")
+    assert first.endswith("takes in 12 values of the series. The season asked for has 12 values: 1 step.")
     assert all(line.startswith("layer.") for line in layers)
     assert "your season is 1 step" in verdict
 

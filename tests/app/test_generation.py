@@ -53,9 +53,9 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_holds_a_model_its_scores_and_a_sample(text_run: Path, music_run: Path) -> None:
     result = json.loads((text_run / "run.json").read_text())["result"]
     assert result["unit"] == "characters"
-    assert set(result["test"]) == {"steps", "nats", "perplexity", "bits_per_character"}
+    assert set(result["test"]) == {"steps", "nats", "perplexity", "bits_per_character", "overlap"}
     assert len((text_run / "sample.txt").read_text()) == 600
-    assert set(json.loads((music_run / "run.json").read_text())["result"]["test"]) == {"steps", "nats"}
+    assert set(json.loads((music_run / "run.json").read_text())["result"]["test"]) == {"steps", "nats", "overlap"}
     assert len(read_midi(music_run / "sample.mid")) <= 96
 
 

@@ -54,7 +54,7 @@ def test_a_classifier_is_trained_judged_and_reported(moods: tuple[Path, dict[str
     directory, result = moods
     assert set(result) == {
         "task", "model", "report", "predictions", "accuracy", "macro_f1", "majority", "classes", "tested_on",
-        "trained_on", "seconds",
+        "trained_on", "seconds", "overlap",
     }  # fmt: skip
     assert (result["classes"], result["tested_on"], result["trained_on"]) == (2, 20, 60)
     assert result["accuracy"] > 0.9
@@ -89,7 +89,7 @@ def test_a_classifier_is_evaluated_on_a_file(moods: tuple[Path, dict[str, Any]])
     assert sum(map(sum, found["confusion"]["counts"])) == 20
     out, _ = inside("evaluate", "run", "test.tsv", cwd=directory)
     assert "precision" in out
-    assert "of 20 unseen sequences are classified rightly" in out
+    assert "of 20 sequences of the training data are classified rightly" in out
     write(directory / "other.tsv", ["label\ttext", "?\tgood", "?\tbad"])
     _, err = inside("evaluate", "run", "other.tsv", cwd=directory, code=2)
     assert "other.tsv: y: expected one of the classes '+', '-', got '?' in row 1" in err
@@ -109,6 +109,7 @@ def test_a_tagger_is_trained_judged_and_reported(tags: tuple[Path, dict[str, Any
     directory, result = tags
     assert set(result) == {
         "task", "model", "report", "predictions", "accuracy", "entities", "tags", "tested_on", "trained_on", "seconds",
+        "overlap",
     }  # fmt: skip
     assert result["accuracy"] > 0.9
     assert set(result["entities"]) == {"precision", "recall", "f1"}

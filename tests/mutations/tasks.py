@@ -39,12 +39,6 @@ MUTATIONS = [
         "tasks/test_later_rows.py::test_forecasts_are_those_of_predict_before_each_window",
     ),
     Mutation(
-        "tasks/forecasting/backtest.py",
-        "panel = panel.learned_before(cuts[0], forecaster.horizon)",
-        "pass",
-        "tasks/test_odd_frames.py::test_a_backtest_knows_no_word_and_no_number_that_comes_later[aaa-past]",
-    ),
-    Mutation(
         "tasks/forecasting/tuning.py",
         "partial(_tried, past,",
         "partial(_tried, panel,",
@@ -127,5 +121,65 @@ MUTATIONS = [
         "self.take(network, encoder, history)",
         "self.hidden_size = int(self.hidden_size) + 1\n        self.take(network, encoder, history)",
         "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
+    ),
+    Mutation(
+        "tasks/forecasting/copies.py",
+        "if copied is not None:",
+        "if False:",
+        "tasks/test_later_rows.py::test_a_learned_series_under_another_name_is_refused",
+    ),
+    Mutation(
+        "tasks/fingerprints.py",
+        'return f"other {things}" if self.learned.any() else f"unseen {things}"',
+        'return f"unseen {things}"',
+        "tasks/test_fingerprints.py::test_only_what_was_not_learned_from_is_called_unseen",
+    ),
+    Mutation(
+        "tasks/classification/estimator.py",
+        "actual[rows], given[rows]",
+        "actual, given",
+        "tasks/test_fingerprints.py::test_a_classifier_scores_what_it_has_not_learned_from",
+    ),
+    Mutation(
+        "tasks/fingerprints.py",
+        "for start in np.flatnonzero(np.isin(_windows(text, 1)",
+        "for start in np.flatnonzero(np.isin(_windows(text, 16)",
+        "tasks/test_fingerprints.py::test_an_excerpt_of_a_learned_text_is_recognized_wherever_it_begins",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        'return "The network" if all(',
+        'return "The network" if any(',
+        "tasks/test_words.py::test_the_share_of_the_network_is_told",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "mase_lag=windows[0].mase_lag,",
+        "mase_lag=windows[0].season,",
+        "tasks/test_words.py::test_mase_says_what_it_divides_by",
+    ),
+    Mutation(
+        "tasks/forecasting/ended.py",
+        'if ended == "skip":',
+        'if ended == "":',
+        "tasks/test_ended.py::test_series_that_have_ended_are_named_and_forecast_as_the_setting_says",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "panel = panel.some(scored)",
+        "pass",
+        "tasks/test_ended.py::test_windows_of_a_backtest_are_those_of_the_series_that_go_on",
+    ),
+    Mutation(
+        "tasks/forecasting/effects.py",
+        '(self.get_buffer(f"shares_{i}") @ learned).unsqueeze(0)',
+        'self.get_parameter(f"tables.{i}.weight")[:1]',
+        f"{KNOWN}::test_a_word_never_seen_has_no_effect_of_its_own",
+    ),
+    Mutation(
+        "tasks/forecasting/backtest.py",
+        "panel = panel.learned_before(steps, forecaster.horizon)",
+        "pass",
+        "tasks/test_odd_frames.py::test_a_backtest_knows_no_word_and_no_number_that_comes_later[aaa-past]",
     ),
 ]

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.base import clone
 
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.calendar import CYCLES, Calendar, holidays
+from throughtime.data.covariates import Feature
+from throughtime.data.frames import read_frame, read_future
 from throughtime.data.frequency import parse
+from throughtime.tasks.forecasting.effects import Embedding
 
 FUTURE = 7
 
@@ -81,14 +89,14 @@ def test_a_step_of_the_forecast_knows_what_was_announced_for_it(fitted: tt.Forec
 def test_columns_of_the_past_are_not_known_behind_the_end() -> None:
     df = shop()
     fitted = quick(tt.Covariates(past=["price"])).fit(df.dropna())
-    expected = fitted.predict()["throughtime"]
+    expected = fitted.predict()
     with_more = df.copy()
     with_more.loc[df["y"].isna(), "price"] = 1e6
-    changed = fitted.predict(with_more)
-    assert changed["ds"].iloc[0] == df["ds"].iloc[200 + FUTURE - 1] + pd.Timedelta(days=1)
+    with pytest.warns(tt.InputWarning, match="Column price: 14 rows far outside the range of training"):
+        pd.testing.assert_frame_equal(fitted.predict(with_more), expected)
     past = df.dropna().copy()
-    past["price"] *= np.linspace(1, 3, len(past))
-    assert not np.array_equal(fitted.predict(past)["throughtime"], expected)
+    past["price"] *= np.linspace(1, 1.5, len(past))
+    assert not np.array_equal(fitted.predict(past)["throughtime"], expected["throughtime"])
 
 
 def test_covariates_are_saved_with_the_forecaster(fitted: tt.Forecaster, tmp_path: object) -> None:
@@ -102,7 +110,74 @@ def test_covariates_are_saved_with_the_forecaster(fitted: tt.Forecaster, tmp_pat
 def test_words_never_seen_and_series_never_seen_are_forecast(fitted: tt.Forecaster) -> None:
     df = shop()
     df["kind"], df["unique_id"] = "tiny", "new-" + df["unique_id"]
-    assert np.isfinite(fitted.predict(df)["throughtime"]).all()
+    with pytest.warns(
+        tt.InputWarning, match=r"Column kind: 'tiny' .414 rows. was not seen in training .* 'large', 'sm"
+    ):
+        assert np.isfinite(fitted.predict(df)["throughtime"]).all()
+
+
+def test_a_word_never_seen_has_no_effect_of_its_own() -> None:
+    features = [Feature.of("event", "future", ["none"] * 8 + ["sale"] * 2)]
+    codes = torch.tensor(features[0].encode(["none", "sale", "Sale"]))[:, None].float()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        none, sale, unseen = Embedding(features, ("future",))(codes)
+        torch.testing.assert_close(unseen, 0.8 * none + 0.2 * sale)
+    former = Embedding([replace(features[0], counts=())], ("future",))  # of a model that did not count
+    torch.testing.assert_close(former(codes)[2], former(codes)[:2].mean(0))
+
+
+@pytest.mark.parametrize(
+    ("trained", "later", "message"),
+    [
+        (["sale", "none"], ["SALE"], "'SALE' .1 row. was not seen in training .*; the nearest known word is 'sale'"),
+        (["sale", "none"], ["x", "x"], "'x' .2 rows. .* read as an average word; known words are 'none', 'sale'"),
+        ([5.0, 15.0], [700.0, 1100.0], "2 rows far outside the range of training .between 5 and 15., such as 1100"),
+        ([500.0, 1500.0], [9.0], "1 row far outside .*, such as 9"),
+        ([7, 7], [8], "1 row far outside the range of training .always 7., such as 8"),
+        ([False, True], [3], "such as 3"),
+        (["sale", "none"], [" sale ", None], None),
+        (["True", "False"], [True], None),
+        (["1", "x"], [1, 1.0], None),
+        ([True, False], [1, 0.0, "1"], None),
+        ([5.0, 15.0], [4.0, 20.0, Decimal(5)], None),
+    ],
+)
+def test_what_training_has_not_seen_in_a_column_is_named(
+    trained: list[object], later: list[object], message: str | None
+) -> None:
+    feature = Feature.of("event", "future", trained)
+    sentences = feature.oddities(later, feature.encode(later))
+    assert len(sentences) == (message is not None)
+    for sentence in sentences:
+        assert re.search(f"Column event: .*{message}", sentence)
+
+
+@pytest.mark.parametrize(
+    ("trained", "later", "message"),
+    [
+        (["yes", "no"], [1], "expected words as in training .'no', 'yes'., got 1 .int."),
+        (["yes", "no"], [True], "expected words as in training .* got True .bool."),
+        ([1.0, 2.0], ["yes"], "expected numbers as in training, got 'yes'"),
+        ([True, False], ["True"], "expected numbers as in training, got 'True'"),
+        ([1.0, 2.0], [pd.Timestamp("2024-01-01")], "expected numbers as in training, got Timestamp"),
+    ],
+)
+def test_numbers_for_words_and_words_for_numbers_are_refused(
+    trained: list[object], later: list[object], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"column event: {message}"):
+        Feature.of("event", "future", trained).encode(later)
+
+
+def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_silence(fitted: tt.Forecaster) -> None:
+    df = shop()
+    with pytest.warns(tt.InputWarning, match=r"Column kind: empty for s0, s1, read as an average series"):
+        later = fitted._read(df.assign(kind=None))[0]
+    assert fitted.panel_.updated(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
+    swapped = df.assign(kind=df["kind"].map({"small": "large", "large": "small"}))
+    with pytest.raises(InputError, match="series s0: static column kind is 'large', but was 'small' in training"):
+        fitted.panel_.updated(fitted._read(swapped)[0])
 
 
 def test_gaps_in_a_column_are_filled_and_said() -> None:
@@ -247,3 +322,25 @@ def test_a_calendar_needs_dates() -> None:
         quick(tt.Covariates(calendar=True)).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
     with pytest.raises(InputError, match="expected True or False as calendar, got 'DE'"):
         tt.Covariates(calendar="DE")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: two rows for 2023-07-21"),
+        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: two rows for 2023-07-21; keep one row for each date"),
+        (lambda z: z.assign(price=1.0), r"series s0: column price is 1 for 2023-07-21, but .* rows of the series"),
+        (
+            lambda z: z.assign(ds=z["ds"] - pd.Timedelta(days=7), promotion=np.nan, price=1.0),
+            r"column price is 1 for 2023-07-14, but .* in the history; give rows after 2023-07-20 alone",
+        ),
+    ],
+    ids=["contradicting", "equal", "another value than the rows of df", "another value than the history"],
+)
+def test_a_date_has_one_row_in_the_future_as_in_the_past(change: object, message: str) -> None:
+    past = read_frame(shop(), covariates=KNOWN)[0]
+    with pytest.raises(InputError, match=message):
+        read_future(change(ahead(shop())), past)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(read_future(ahead(shop()), past).exogenous.values), pd.DataFrame(past.exogenous.values)
+    )

@@ -91,6 +91,16 @@ def test_a_series_that_is_new_keeps_a_past_to_forecast_from(fitted: tt.Forecaste
     assert np.isfinite(found.scores["throughtime"]["rmse"])
 
 
+def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, df: pd.DataFrame) -> None:
+    for rows in (df, df[df["ds"] <= END], df[df["ds"] > "2015-07-01"]):
+        renamed = rows.assign(unique_id=rows["unique_id"].replace({"s1": "other"}))
+        with pytest.raises(InputError, match="series other has the values that series s1 had in training"):
+            fitted.evaluate(renamed)
+    unnamed = df[df["unique_id"] == "s1"].drop(columns="unique_id")
+    with pytest.raises(InputError, match="series 0 has the values that series s1 had in training"):
+        fitted.evaluate(unnamed)
+
+
 @pytest.mark.parametrize(("months", "got"), [(0, 0), (5, 5)])
 def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame, months: int, got: int) -> None:
     with pytest.raises(InputError, match=rf"expected 6 rows or more of a series behind those .* got {got}$"):

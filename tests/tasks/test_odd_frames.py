@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,9 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
+from throughtime.tasks.forecasting.backtest import _verdict
+from throughtime.tasks.forecasting.baselines import BASELINES
+from throughtime.tasks.forecasting.skill import Skill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,13 +95,20 @@ def test_days_of_a_place_stay_days() -> None:
     assert found["ds"].tolist() == list(pd.date_range("2024-03-31", periods=4, freq="D", tz="Europe/Berlin"))
 
 
-def test_windows_without_any_value_are_not_called_exact() -> None:
+def test_windows_end_with_the_last_value() -> None:
     df = rows(80, "2024-01-01", "D")
     df.loc[60:, "y"] = np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        found = quick().backtest(df)
-    assert found.verdict == "No value is known on 5 held-out windows: nothing can be said of the network."
+    found = quick().backtest(df)
+    assert found.forecasts["y"].notna().all()
+    assert found.forecasts["ds"].max() == df["ds"][59]
+
+
+def test_windows_without_any_value_are_not_called_exact() -> None:
+    unknown = {name: {"mase": np.nan, "rmse": np.nan} for name in ("throughtime", *BASELINES)}
+    skills = {"naive": Skill("naive", np.nan, np.nan, np.nan)}
+    assert _verdict(unknown, 5, skills) == (
+        "No value is known on 5 held-out windows: nothing can be said of the network."
+    )
 
 
 def test_one_window_of_one_series_is_not_sure_of_anything() -> None:

@@ -10,7 +10,7 @@ from rich.table import Table as Rows
 from throughtime._errors import InputError
 from throughtime.app.forecast import check_against, with_place
 from throughtime.app.learn import print_json
-from throughtime.app.scores import intervals, label, written
+from throughtime.app.scores import intervals, label, mase_unit, written
 from throughtime.app.screen import Screen
 from throughtime.app.tables import write_csv
 
@@ -68,6 +68,7 @@ def show(screen: Screen, found: Backtest, cell: str) -> None:
     if len(found.by_series) > 1:
         screen.table(_series(found))
     screen.show(intervals(found))
+    screen.show(f"MASE divides by {mase_unit(found)}.")
     screen.show(f"{found.verdict} Skill against {label(found.skill.against, '')}: {found.skill}.", style="bold")
 
 
@@ -100,6 +101,8 @@ def as_object(found: Backtest) -> dict[str, Any]:
     """All scores by name, for JSON."""
     return {
         "windows": found.windows,
+        "mase_lag": found.mase_lag,
+        "season": found.season,
         "scores": found.scores,
         "by_step": found.by_step,
         "by_series": [{"unique_id": name, **errors} for name, errors in found.by_series],

@@ -64,7 +64,7 @@ def _remembered(job: Job) -> dict[str, Any]:
 
 
 def train(order: Order) -> int:
-    """Train a classifier, judge it by sequences that it has not seen, and write a report.
+    """Train a classifier, judge it by sequences that it has not learned from, and write a report.
 
     Raises:
         InputError: for whatever a user can mend.
@@ -82,14 +82,18 @@ def train(order: Order) -> int:
         result: dict[str, Any] = {}
         evaluation = None
         if not interrupted:
-            evaluation = _evaluated(classifier, unseen, order.test or order.data)
-            notes = [*cases.notes, note, *classifier.notes_]
-            page = report.classifier_page(classifier, unseen.X, unseen.y or [], evaluation, notes, learn.source(order))
+            overlap = classifier.overlap(unseen.X)
+            screen.say(*overlap.notes)
+            scored = unseen.some(overlap.scored)
+            evaluation = _evaluated(classifier, scored, order.test or order.data)
+            notes = [*cases.notes, note, *classifier.notes_, *overlap.notes]
+            page = report.classifier_page(classifier, scored.X, scored.y or [], evaluation, notes, learn.source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "predictions.csv").write_text(
                 _predictions(classifier, unseen, order.test or order.data), encoding="utf-8"
             )
-            result = {"task": "classify", **_FILES, **scores(evaluation), "trained_on": len(known.X)}
+            result = {"task": "classify", **_FILES, **scores(evaluation), **learn.overlap_object(overlap)}
+            result["trained_on"] = len(known.X)
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "classify", result)
     result = order.place.located(result)
@@ -126,11 +130,16 @@ def evaluate(job: Job) -> None:
     Screen().say(*cases.notes)
     classifier = throughtime.load(job.model)
     evaluation = _evaluated(classifier, cases, job.data)
+    Screen().say(*(evaluation.overlap.notes if evaluation.overlap else ()))
     if job.as_json:
         confusion = {"classes": evaluation.classes, "counts": evaluation.confusion.tolist()}
-        learn.print_json({"model": str(job.model), **scores(evaluation), "confusion": confusion})
+        learn.print_json({"model": str(job.model), **_all_scores(evaluation), "confusion": confusion})
         return
     _show(Screen(), evaluation)
+
+
+def _all_scores(evaluation: Evaluation) -> dict[str, Any]:
+    return {**scores(evaluation), **learn.overlap_object(evaluation.overlap)}
 
 
 def scores(evaluation: Evaluation) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _parted(order: Order, cases: Cases, seed: int) -> tuple[Cases, Cases, str]:
         odd = next((label for label in unseen.y or [] if label not in known), None)
         if odd is not None:
             raise InputError(f"{order.test}: the class {odd!r} does not occur in {order.data}")
-        return cases, unseen, f"Judged by {order.test}, which it has not seen."
+        return cases, unseen, f"Judged by {order.test}."
     assert cases.y is not None
     y, random = np.array(cases.y), np.random.default_rng(seed)
     chosen: list[int] = []
@@ -204,5 +213,5 @@ def _table(classifier: SequenceClassifier, cases: Cases, path: Path) -> list[lis
 
 
 def _show(screen: Screen, evaluation: Evaluation) -> None:
-    screen.classes(evaluation)
+    screen.classes(evaluation, evaluation.of_what("sequences"))
     screen.show(report.verdict(evaluation), style="bold")

@@ -10,14 +10,16 @@ import os
 import signal
 import sys
 import time
+import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError, requires
+from throughtime._errors import InputError, InputWarning, requires
 from throughtime._readable import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _AT_ONCE = 0.5  # seconds within which signals count as one: supervisors send them to a process and to its group
 
@@ -29,10 +31,12 @@ class Stopped(Exception):
 def main() -> None:
     """Run the command line and end the process."""
     try:
-        with _ended_by_signals():
+        with _ended_by_signals(), warnings.catch_warnings():
             with requires("all", "the command line"):
                 from throughtime.app.commands import app
 
+            warnings.simplefilter("once", InputWarning)
+            warnings.showwarning = partial(_show, warnings.showwarning)
             sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:
         if isinstance(error, SystemExit) or os.environ.get("THROUGHTIME_DEBUG"):
@@ -73,6 +77,14 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _show(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Print a warning about data as a note, any other one as usual."""
+    if issubclass(category, InputWarning):
+        sys.stderr.write(f"{readable(str(message))}\n")
+    else:
+        usual(message, category, *place)
 
 
 def _fault(error: BaseException) -> tuple[int, str]:

@@ -102,6 +102,12 @@ Likelihood = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(callback=counted, help="Steps to forecast.", show_default=False)]
 Freq = Annotated[str | None, typer.Option(help="Such as h, 15min, D, MS.", show_default="inferred")]
+Ended = Annotated[
+    str | None,
+    typer.Option(
+        help="Series that ended early: forecast from their own end, the common one, or skip.", show_default="own"
+    ),
+]
 Missing = Annotated[str, typer.Option(help="Missing values: mask, ffill or error.")]
 Cell = Annotated[str, typer.Option(help="rnn, gru or lstm.")]
 Decoder = Annotated[str, typer.Option(help="direct: all steps at once. autoregressive: one fed back into the next.")]
@@ -174,6 +180,7 @@ def forecast(
         str | None, typer.Option(help="Time for learning, such as 90s or 5m.", show_default="none")
     ] = None,
     against: Against = None,
+    ended: Ended = None,
     sample: Sample = 10_000,
     seed: Seed = 0,
     out: Out = None,
@@ -198,6 +205,7 @@ def forecast(
 
     settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
     settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
+    settings |= {"ended": ended or "own"}
     raise typer.Exit(forecast(table, Forecaster(horizon, **settings), place, against=parts(against), as_json=json))
 
 
@@ -458,6 +466,7 @@ def predict(
     sheet: Sheet = None,
     layout: Layout = None,
     future_data: FutureData = None,
+    ended: Ended = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts, to classify.", show_default="guessed")] = None,
     out: Annotated[
         Path, typer.Option(help="File to write, a Parquet file for a folder of tables; - for the screen.")
@@ -485,6 +494,7 @@ def predict(
         "encoding": encoding,
         "sheet": sheet,
         "layout": layout,
+        "ended": ended,
     }
     module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
 

@@ -107,6 +107,6 @@ def _leaderboard(found: Comparison) -> Rows:
         spread = [f"{found.spread[name]:.1g}" if name in found.spread else ""] if found.spread else []
         skill = found.skills.get(name)
         sure = "" if skill is None or not math.isfinite(skill.low) else f" ({skill.low:.0%} to {skill.high:.0%})"
-        saved = "" if skill is None else f"{skill.value:.0%}{sure}"
+        saved = "" if skill is None else f"{skill.value:.0%}{sure}" if math.isfinite(skill.value) else "–"
         table.add_row(label(name, ""), *(written(score[m]) for m in MEASURES), *spread, saved)
     return table

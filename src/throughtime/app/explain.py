@@ -55,9 +55,9 @@ def explain(
         _draw(found, steps, out)
         screen.say(f"Picture: {out}")
     if as_json:
-        print_json(_result(forecaster, found, model, steps))
+        print_json(_result(forecaster, found, model, season, steps))
         return
-    screen.show(_heading(forecaster))
+    screen.show(_heading(forecaster, season, steps))
     for line in found.text(season=steps).splitlines():
         screen.show(line)
 
@@ -81,21 +81,33 @@ def _steps(forecaster: Forecaster, season: int | None) -> int | None:
     return None if season is None and values < 2 else math.ceil(values / forecaster.block_)
 
 
-def _heading(forecaster: Forecaster) -> str:
+def _heading(forecaster: Forecaster, asked: int | None, steps: int | None) -> str:
     weights = sum(p.numel() for p in forecaster.network_.parameters())
-    step = "1 value" if forecaster.block_ == 1 else f"{forecaster.block_} values"
+    step = _counted(forecaster.block_, "value")
+    values = forecaster.season_ if asked is None else asked
+    season = "No season was found in training."
+    if steps is not None:
+        origin = "found in training" if asked is None else "asked for"
+        season = f"The season {origin} has {_counted(values, 'value')}: {_counted(steps, 'step')}."
     return (
         f"{forecaster.cell.upper()} of {forecaster.hidden_size} units, {weights:,} weights in the network; a step "
-        f"takes in {step} of the series."
+        f"takes in {step} of the series. {season}"
     )
 
 
-def _result(forecaster: Forecaster, found: Diagnosis, directory: Path, steps: int | None) -> dict[str, Any]:
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' if count != 1 else ''}"
+
+
+def _result(
+    forecaster: Forecaster, found: Diagnosis, directory: Path, season: int | None, steps: int | None
+) -> dict[str, Any]:
     return {
         "model": str(directory),
         "cell": forecaster.cell,
         "hidden_size": forecaster.hidden_size,
         "values_per_step": forecaster.block_,
+        "season": forecaster.season_ if season is None else season,
         "season_steps": steps,
         **found.as_dict(),
         "verdict": found.verdict(season=steps),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from throughtime.app.tables import Table
     from throughtime.app.train import Job, Order
 
-OPTIONS = ("horizon", "time", "target", "series", *READING, "future_data")
+OPTIONS = ("horizon", "time", "target", "series", *READING, "future_data", "ended")
 _COLUMNS = ("time", "target", "series")
 _SETTINGS = [name for name in Forecaster(1).get_params() if name != "covariates"]
 
@@ -57,6 +57,9 @@ def predict(job: Job) -> None:
     """
     screen = Screen()
     forecaster = throughtime.load(job.model)
+    if "ended" in job.options:
+        forecaster.set_params(ended=job.options["ended"])
+        _check_settings(forecaster)
     table = fresh_table(forecaster, job.model, job.data, job.options, sample=1)  # of a folder the columns alone count
     if table.source is not None:
         _predict_all(forecaster, table, job, screen)
@@ -73,6 +76,13 @@ def predict(job: Job) -> None:
     write_csv(found, text)
     size = {"series": found["unique_id"].n_unique(), "horizon": forecaster.horizon}
     learn.deliver(job, text.getvalue(), screen, "forecast", as_rows(found), size)
+
+
+def _check_settings(forecaster: Forecaster) -> None:
+    try:
+        forecaster.check_settings()
+    except InputError as error:
+        raise InputError(learn.as_option(str(error))) from error
 
 
 def evaluate(job: Job) -> None:

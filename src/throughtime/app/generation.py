@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import throughtime
@@ -52,8 +51,12 @@ def train(order: Order) -> int:
         scores = None
         if not interrupted:
             scores, file = generator.evaluate(unseen), _FILES[generator.unit_ in UNITS]
+            overlap = [] if scores.overlap is None else scores.overlap.notes
+            screen.say(*overlap)
             write(directory / file, report.sample(generator))
-            page = report.generator_page(generator, scores, [note, *generator.notes_], learn.source(order), file)
+            page = report.generator_page(
+                generator, scores, [note, *generator.notes_, *overlap], learn.source(order), file
+            )
             (directory / "report.html").write_text(page, encoding="utf-8")
             files = {"model": "model", "sample": file, "report": "report.html"}
             result = {"task": "generate", **files}
@@ -77,9 +80,10 @@ def predict(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Score a generator on a file that it has not seen."""
+    """Score a generator on what it has not learned from in a file, or on all if it has learned from all."""
     generator = throughtime.load(job.model)
     scores = generator.evaluate(_read(job.data, music=generator.unit_ not in UNITS))
+    Screen().say(*(scores.overlap.notes if scores.overlap else ()))
     if job.as_json:
         learn.print_json({"model": str(job.model), **_known(scores)})
     else:
@@ -95,7 +99,7 @@ def _parts(order: Order) -> tuple[Any, Any, Any, str]:
         known, validation, unseen = found, None, None
     if order.test is not None:
         unseen = _read(order.test, music=not isinstance(known, str))
-        return known, validation, unseen, f"Judged by {order.test}, which it has not seen."
+        return known, validation, unseen, f"Judged by {order.test}."
     if unseen is not None:
         return known, validation, unseen, "Judged by the part of the data that is called test."
     aside = int(len(known) * _HELD_OUT) or int(len(known) > 1 and not isinstance(known, str))
@@ -130,4 +134,5 @@ def _read(data: Path, *, music: bool, part: str | None = "test") -> Any:
 
 def _known(scores: Scores) -> dict[str, Any]:
     """Those that there are, by name."""
-    return {name: value for name, value in asdict(scores).items() if value is not None}
+    figures = {name: value for name, value in vars(scores).items() if name != "overlap" and value is not None}
+    return {**figures, **learn.overlap_object(scores.overlap)}

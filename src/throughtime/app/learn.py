@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from throughtime.app.screen import Screen
     from throughtime.app.train import Job, Order
+    from throughtime.tasks.fingerprints import Overlap
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, where a model was saved."""
@@ -89,6 +90,15 @@ def fit(estimator: Any, given: tuple[Any, ...], path: Path, screen: Screen) -> b
         return True
     screen.say(*estimator.notes_)
     return False
+
+
+def overlap_object(overlap: Overlap | None) -> dict[str, Any]:
+    """How much of the data that were given was learned from, for JSON."""
+    if overlap is None:
+        return {}
+    learned = int(overlap.learned.sum()) if overlap.known else None
+    figures = {"given": len(overlap.learned), "learned_from": learned, "training_scores": overlap.of_training}
+    return {"overlap": figures}
 
 
 def describe(directory: Path, order: Order, task: str, result: dict[str, Any]) -> None:

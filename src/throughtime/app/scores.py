@@ -39,5 +39,14 @@ def intervals(backtest: Backtest) -> str:
     parts = [
         f"The {level} % interval held {share:.0%} of the actual values (MSIS {written(backtest.msis[level])})."
         for level, share in backtest.coverage.items()
+        if math.isfinite(share)
     ]
     return " ".join([*parts, f"CRPS {written(backtest.crps['throughtime'])} in units of MASE."])
+
+
+def mase_unit(backtest: Backtest) -> str:
+    """What MASE divides by, in words."""
+    if backtest.mase_lag == 1:
+        return "the mean absolute change from one value to the next in the history"
+    over = f"the mean absolute change over {backtest.mase_lag} steps in the history"
+    return f"{over} (from one value to the next where it is no longer than that)"

@@ -83,9 +83,9 @@ class Screen:
             table.add_row(label(method, cell), *cells)
         self.table(table)
 
-    def classes(self, evaluation: Evaluation) -> None:
-        """The table of precision, recall and F1 of each class, the most frequent first."""
-        table = Table(box=box.SIMPLE_HEAD, title=f"Unseen: {evaluation.count}")
+    def classes(self, evaluation: Evaluation, what: str) -> None:
+        """The table of precision, recall and F1 of each class of what is scored, the most frequent first."""
+        table = Table(box=box.SIMPLE_HEAD, title=f"{what[0].upper()}{what[1:]}: {evaluation.count}")
         for name in ("class", "precision", "recall", "F1", "count"):
             table.add_column(name, justify="left" if name == "class" else "right")
         counts = evaluation.confusion.sum(1)

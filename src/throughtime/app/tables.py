@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
+import narwhals as nw
 import polars as pl
 
 from throughtime._errors import InputError
@@ -20,6 +21,7 @@ from throughtime.app.time_columns import named_columns
 from throughtime.app.times import read_times
 from throughtime.app.wide import as_long
 from throughtime.data.dates import DateFormat
+from throughtime.data.identifiers import read_identifiers
 from throughtime.data.parquet import ParquetSeries
 
 if TYPE_CHECKING:
@@ -250,11 +252,18 @@ def _ids(rows: Rows, names: list[str]) -> pl.Series:
         for row in rows.frame[name].is_null().arg_true().head(1):
             raise InputError(f"{rows.at(row, name)}: the cell is empty; name the series, or remove the {rows.unit}")
     if len(names) == 1:
-        cells = rows.frame[names[0]]
-        return cells if cells.dtype.is_integer() else cells.cast(pl.String)
-    keys = rows.frame.select(pl.col(names).cast(pl.String))
+        return _identifiers(rows, rows.frame[names[0]])
+    keys = rows.frame.select(_identifiers(rows, rows.frame[name]).cast(pl.String) for name in names)
     unique = keys.unique(maintain_order=True)
     return keys.join(unique.with_columns(id=pl.Series(map(join_name, unique.rows()))), on=names, how="left")["id"]
+
+
+def _identifiers(rows: Rows, cells: pl.Series) -> pl.Series:
+    """Names of series in their one form."""
+    try:
+        return pl.Series(cells.name, read_identifiers(nw.from_native(cells, series_only=True)))
+    except InputError as error:
+        raise InputError(f"{rows.path}: {error}") from error
 
 
 def _refuse_duplicates(rows: Rows, frame: pl.DataFrame, columns: Columns, times: tuple[str, ...]) -> None:

@@ -30,7 +30,7 @@ _FILES = {"model": "model", "report": "report.html", "predictions": "predictions
 
 
 def train(order: Order) -> int:
-    """Train a tagger, judge it by sentences that it has not seen, and write a report.
+    """Train a tagger, judge it by sentences that it has not learned from, and write a report.
 
     Raises:
         InputError: for whatever a user can mend.
@@ -45,7 +45,7 @@ def train(order: Order) -> int:
         test = read_conll(order.test, column)
         screen.say(*(f"{order.test}: {note}" for note in test.notes))
         unseen = test.words, test.tags
-        note = f"Judged by {order.test}, which it has not seen."
+        note = f"Judged by {order.test}."
     else:
         sentences, tags, unseen = _parted(order, sentences, tags, seed=order.settings.get("random_state", 0))
         note = f"{len(unseen[0])} sentences were set aside to judge by (another file with --test)."
@@ -56,11 +56,16 @@ def train(order: Order) -> int:
         result: dict[str, Any] = {}
         evaluation = None
         if not interrupted:
-            evaluation = tagger.evaluate(*unseen)
-            page = report.tagger_page(tagger, *unseen, evaluation, [note, *tagger.notes_], learn.source(order))
+            overlap = tagger.overlap(unseen[0])
+            screen.say(*overlap.notes)
+            words, actual = ([side[i] for i in overlap.scored.tolist()] for side in unseen)
+            evaluation = tagger.evaluate(words, actual)
+            notes = [note, *tagger.notes_, *overlap.notes]
+            page = report.tagger_page(tagger, words, actual, evaluation, notes, learn.source(order))
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "predictions.conll").write_text(_conll(unseen[0], tagger.predict(unseen[0])), encoding="utf-8")
-            result = {"task": "tag", **_FILES, **scores(evaluation), "trained_on": len(sentences)}
+            result = {"task": "tag", **_FILES, **scores(evaluation), **learn.overlap_object(overlap)}
+            result["trained_on"] = len(sentences)
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "tag", result)
     result = order.place.located(result)
@@ -91,10 +96,12 @@ def evaluate(job: Job) -> None:
     sentences, tags, notes = read_conll(job.data, job.options.get("column"))
     Screen().say(*notes)
     evaluation = throughtime.load(job.model).evaluate(sentences, tags)
+    Screen().say(*(evaluation.overlap.notes if evaluation.overlap else ()))
     if job.as_json:
         words = evaluation.words
         confusion = {"tags": words.classes, "counts": words.confusion.tolist()}
-        learn.print_json({"model": str(job.model), **scores(evaluation), "confusion": confusion})
+        overlap = learn.overlap_object(evaluation.overlap)
+        learn.print_json({"model": str(job.model), **scores(evaluation), **overlap, "confusion": confusion})
         return
     _show(Screen(), evaluation)
 
@@ -156,5 +163,5 @@ def _conll(sentences: list[list[str]], tags: list[list[str]]) -> str:
 
 
 def _show(screen: Screen, evaluation: TagEvaluation) -> None:
-    screen.classes(evaluation.words)
+    screen.classes(evaluation.words, evaluation.of_what("words"))
     screen.show(report.tag_verdict(evaluation), style="bold")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime.app.train import Job, Order
+    from throughtime.tasks.fingerprints import Overlap
 
     Pairs = tuple[list[str], list[str]]
 
@@ -47,19 +48,26 @@ def train(order: Order) -> int:
         interrupted = learn.fit(translator, known, order.data, screen)
         translator.save(directory / "model")
         result: dict[str, Any] = {}
+        verdict = ""
         if not interrupted:
-            found = translator.predict(unseen[0])
-            rows = list(zip(*unseen, found, strict=True))
-            bleu = round(translator.bleu(found, unseen[1]), 2)
+            overlap = translator.overlap(unseen[0])
+            screen.say(*overlap.notes)
+            sources, targets = _scored(unseen, overlap)
+            found = translator.predict(sources)
+            rows = list(zip(sources, targets, found, strict=True))
+            bleu, what = round(translator.bleu(found, targets), 2), overlap.of("pairs")
+            notes = [note, *translator.notes_, *overlap.notes]
             page = report.translator_page(
-                translator, rows[:_SHOWN], len(rows), bleu, [note, *translator.notes_], learn.source(order)
+                translator, rows[:_SHOWN], len(rows), bleu, notes, learn.source(order), what=what
             )
             (directory / "report.html").write_text(page, encoding="utf-8")
             (directory / "translations.csv").write_text(
                 learn.csv_text(["source", "reference", "translation"], [list(row) for row in rows]), encoding="utf-8"
             )
             result = {"task": "translate", **_FILES}
-            result |= {"pairs": len(known[0]), "test": {"pairs": len(rows), "bleu": bleu}}
+            test = {"pairs": len(rows), "bleu": bleu, **learn.overlap_object(overlap)}
+            verdict = report.translator_verdict(bleu, len(rows), what)
+            result |= {"pairs": len(known[0]), "test": test}
             result["seconds"] = round(time.monotonic() - started, 2)
         learn.describe(directory, order, "translate", result)
     result = order.place.located(result)
@@ -69,7 +77,7 @@ def train(order: Order) -> int:
     if order.as_json:
         learn.print_json(result)
         return 0
-    screen.show(report.translator_verdict(**result["test"]), style="bold")
+    screen.show(verdict, style="bold")
     screen.show(
         f"\nModel         {result['model']}\nTranslations  {result['translations']}\nReport        {result['report']}"
     )
@@ -85,13 +93,23 @@ def predict(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """BLEU on a file of pairs that the translator has not seen."""
-    sources, targets = read_pairs(job.data)
-    bleu = round(throughtime.load(job.model).score(sources, targets), 2)
+    """BLEU on those pairs of a file that the translator has not learned from, or on all if it has from all."""
+    translator, pairs, screen = throughtime.load(job.model), read_pairs(job.data), Screen()
+    overlap = translator.overlap(pairs[0])
+    screen.say(*overlap.notes)
+    sources, targets = _scored(pairs, overlap)
+    bleu = round(translator.score(sources, targets), 2)
     if job.as_json:
-        learn.print_json({"model": str(job.model), "pairs": len(sources), "bleu": bleu})
+        result = {"pairs": len(sources), "bleu": bleu, **learn.overlap_object(overlap)}
+        learn.print_json({"model": str(job.model), **result})
     else:
-        Screen().show(f"BLEU {bleu} on {len(sources):,} pairs")
+        screen.show(report.translator_verdict(bleu, len(sources), overlap.of("pairs")))
+
+
+def _scored(pairs: Pairs, overlap: Overlap) -> tuple[list[str], list[str]]:
+    """The sides of the pairs that are scored."""
+    sources, targets = ([side[i] for i in overlap.scored.tolist()] for side in pairs)
+    return sources, targets
 
 
 def read_sources(path: Path) -> list[str]:
@@ -141,7 +159,7 @@ def _parts(order: Order) -> tuple[Pairs, Pairs, str]:
     """Pairs to learn from, pairs to judge by, and where those come from."""
     sources, targets = read_pairs(order.data)
     if order.test is not None:
-        return (sources, targets), read_pairs(order.test), f"Judged by {order.test}, which it has not seen."
+        return (sources, targets), read_pairs(order.test), f"Judged by {order.test}."
     aside = max(round(len(sources) * _HELD_OUT), 1)
     if aside >= len(sources):
         raise InputError(f"{order.data}: expected two pairs or more, got {len(sources)}")

@@ -8,7 +8,10 @@ in units of how they usually change, or codes of words; and `Exogenous` holds al
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,6 +26,7 @@ ROLES = ("future", "past", "static")
 """What may be known of a column."""
 
 _MOST_CATEGORIES = 200
+_MOST_NAMED = 5  # words in a sentence
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class Feature:
         flag: whether its numbers are read as they are: it holds nothing but 0 and 1, or is the calendar's.
         mean: of its numbers.
         scale: their standard deviation, 1 where they do not vary.
+        counts: rows of each category; empty where they were not counted, as in models of former versions.
+        low: lowest of its numbers; None where it was not noted.
+        high: highest of its numbers, likewise.
     """
 
     name: str
@@ -102,9 +109,15 @@ class Feature:
     flag: bool = False
     mean: float = 0.0
     scale: float = 1.0
+    counts: tuple[int, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", tuple(self.categories))
+        object.__setattr__(self, "counts", tuple(self.counts))
+        if self.counts and len(self.counts) != len(self.categories):
+            raise ValueError(f"feature: expected a count for each category: {self}")
         if self.role not in ROLES or not isinstance(self.name, str) or type(self.flag) is not bool:
             raise ValueError(f"feature: impossible: {self}")
 
@@ -114,29 +127,42 @@ class Feature:
         known = [cell for cell in cells if not _empty(cell)]
         if not known:
             raise InputError(f"column {name}: expected numbers or words, got nothing but empty cells")
-        if all(isinstance(cell, int | float | np.number | np.bool_) for cell in known):
-            numbers = np.array(known, dtype=np.float64)
-            flag = bool(np.isin(numbers, (0.0, 1.0)).all())
-            return cls(name, role, flag=flag, mean=float(numbers.mean()), scale=float(numbers.std()) or 1.0)
+        if all(isinstance(cell, int | float | Decimal | np.number | np.bool_) for cell in known):
+            return cls(name, role)._of_numbers(np.array(known, dtype=np.float64))  # noqa: SLF001 - one of its own
         if not all(isinstance(cell, str) for cell in known):
-            raise InputError(f"column {name}: expected numbers or words, got {type(known[0]).__name__}")
-        words, counts = np.unique(np.array(known), return_counts=True)
+            odd = next(cell for cell in known if not isinstance(cell, str))
+            raise InputError(f"column {name}: expected numbers or words, got {type(odd).__name__}")
+        words, counts = np.unique(np.array([cell.strip() for cell in known]), return_counts=True)
         order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
-        return cls(name, role, categories=tuple(words[order].tolist()))
+        return cls(name, role, categories=tuple(words[order].tolist()), counts=tuple(counts[order].tolist()))
+
+    def _of_numbers(self, numbers: np.ndarray) -> Self:
+        """With the flag, the mean, the scale and the range of numbers."""
+        spread = {"mean": float(numbers.mean()), "scale": float(numbers.std()) or 1.0}
+        flag = bool(np.isin(numbers, (0.0, 1.0)).all())
+        return replace(self, flag=flag, low=float(numbers.min()), high=float(numbers.max()), **spread)
 
     def again(self, codes: np.ndarray) -> tuple[Self, np.ndarray]:
         """What would have been learned of a part of the column, as it was encoded, and new codes for the old ones."""
         known = codes[np.isfinite(codes)]
         if not self.categories:
-            flag = self.flag if not len(known) else bool(np.isin(known, (0.0, 1.0)).all())
-            mean, scale = (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
-            return replace(self, flag=flag, mean=mean, scale=scale), np.zeros(0)
+            if not len(known):
+                return replace(self, mean=0.0, scale=1.0, low=None, high=None), np.zeros(0)
+            return self._of_numbers(known), np.zeros(0)
         counts = np.bincount(known.astype(int), minlength=len(self.categories) + 1)[1:]
         words = np.array(self.categories)
         order = np.lexsort((words, -counts))[: int((counts > 0).sum())]
         table = np.zeros(len(words) + 1)
         table[order + 1] = np.arange(len(order)) + 1
-        return replace(self, categories=tuple(words[order].tolist()) or ("",)), table
+        if not len(order):
+            return replace(self, categories=("",), counts=(0,)), table
+        return replace(self, categories=tuple(words[order].tolist()), counts=tuple(counts[order].tolist())), table
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of the rows that each category has; the same for all where they were not counted."""
+        counts = np.array(self.counts, dtype=np.float64)
+        return counts / counts.sum() if counts.sum() > 0 else np.full(len(self.categories), 1 / len(self.categories))
 
     def encode(self, cells: list[Any]) -> np.ndarray:
         """Numbers as they are, words as codes from 1 on, 0 for a word never seen in training; NaN where empty.
@@ -146,15 +172,88 @@ class Feature:
         """
         if self.categories:
             codes = {word: i + 1.0 for i, word in enumerate(self.categories)}
-            return np.array([np.nan if _empty(cell) else codes.get(str(cell), 0.0) for cell in cells])
+            return np.array([np.nan if _empty(cell) else self._code(cell, codes) for cell in cells])
         try:
             found = np.array([np.nan if _empty(cell) else float(cell) for cell in cells])
         except (TypeError, ValueError):
-            odd = next(cell for cell in cells if isinstance(cell, str))
+            odd = next(cell for cell in cells if not _is_number(cell))
             raise InputError(f"column {self.name}: expected numbers as in training, got {odd!r}") from None
         if np.isinf(found).any():
             raise InputError(f"column {self.name}: row {int(np.isinf(found).argmax()) + 1} is infinite; mend it")
         return found
+
+    def _code(self, cell: Any, codes: dict[str, float]) -> float:
+        """The code of a cell of words; of a number or a truth value only where its text is a known word."""
+        if isinstance(cell, str):
+            return codes.get(cell.strip(), 0.0)
+        whole = isinstance(cell, float) and cell.is_integer()
+        code = codes.get(str(int(cell) if whole else cell))
+        if code is None:
+            raise InputError(
+                f"column {self.name}: expected words as in training ({self._some_words}), got {cell!r} "
+                f"({type(cell).__name__})"
+            )
+        return code
+
+    def oddities(self, cells: list[Any], codes: np.ndarray) -> list[str]:
+        """Sentences about words that training has not seen, and about numbers far outside its range.
+
+        Args:
+            cells: of later rows.
+            codes: the same, as `encode` gives them.
+        """
+        if not self.categories:
+            return self._outside(codes[np.isfinite(codes)])
+        words = Counter(cells[row].strip() for row in np.flatnonzero(codes == 0))
+        sentences = [self._unseen(word, count) for word, count in words.most_common(_MOST_NAMED)]
+        if len(words) > _MOST_NAMED:
+            sentences.append(f"Column {self.name}: {len(words) - _MOST_NAMED} more words were not seen in training.")
+        return sentences
+
+    def _unseen(self, word: str, count: int) -> str:
+        folded = {known.casefold(): known for known in reversed(self.categories)}
+        close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+        hint = f"the nearest known word is {folded[close[0]]!r}" if close else f"known words are {self._some_words}"
+        reason = (
+            "was not seen in training"
+            if len(self.categories) < _MOST_CATEGORIES
+            else f"is not among the {_MOST_CATEGORIES} most frequent words of training"
+        )
+        rows = "1 row" if count == 1 else f"{count} rows"
+        return f"Column {self.name}: {word!r} ({rows}) {reason} and is read as an average word; {hint}."
+
+    def _outside(self, numbers: np.ndarray) -> list[str]:
+        """Beyond the range of training by more than its width; of positive numbers also below a tenth of the lowest."""
+        if self.low is None or self.high is None or not len(numbers):
+            return []
+        width = self.high - self.low
+        far = (numbers > self.high + width) | (numbers < self.low - width)
+        far |= (self.low > 0) & (numbers < self.low / 10)
+        if not far.any():
+            return []
+        seen = f"always {self.low:g}" if not width else f"between {self.low:g} and {self.high:g}"
+        odd = numbers[far]
+        rows = "1 row" if len(odd) == 1 else f"{len(odd)} rows"
+        example = odd[np.abs(odd - self.mean).argmax()]
+        return [f"Column {self.name}: {rows} far outside the range of training ({seen}), such as {example:g}."]
+
+    @property
+    def _some_words(self) -> str:
+        more = ", …" if len(self.categories) > _MOST_NAMED else ""
+        return ", ".join(map(repr, self.categories[:_MOST_NAMED])) + more
+
+    def decode(self, code: float) -> Any:
+        """The cell that a code stands for: a number, or a word; words that training has not seen are not told apart."""
+        if not self.categories:
+            return f"{code:g}"
+        return repr(self.categories[int(code) - 1]) if code else "a word not seen in training"
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        return _empty(cell) or math.isfinite(float(cell))
+    except (TypeError, ValueError):
+        return False
 
 
 def _empty(cell: Any) -> bool:

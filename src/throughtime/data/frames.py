@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from throughtime._errors import InputError, requires
+from throughtime._errors import InputError, requires, warn
 from throughtime.data.calendar import is_zone
 from throughtime.data.covariates import Covariates, Exogenous, Feature
 from throughtime.data.date_evidence import unevenness
 from throughtime.data.dates import DateFormat, read_dates, read_whole_numbers
+from throughtime.data.identifiers import read_identifiers
 from throughtime.data.parquet import ParquetSeries
 from throughtime.data.periods import STEPS, encode
 from throughtime.data.rows import Rows, panel
+from throughtime.data.series import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,11 +138,25 @@ def read_frame(
     kind = replace(kind, date_format=date_format)
     options = {"freq": freq, "missing": missing, "beside": beside, "grid": grid, "former": former}
     found = panel(_ids(frame, ids), stamps, values, **options)
+    if known is not None:
+        _warn_of_empty(found)
     return replace(found, notes=[*notes, *found.notes]), kind
 
 
-def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -> Panel:
+def _warn_of_empty(panel: Panel) -> None:
+    """Warn of series without a value of a static column."""
+    for c, feature in enumerate(panel.exogenous.features):
+        if feature.role != "static":
+            continue
+        empty = [name for i, name in enumerate(panel.ids) if np.isnan(panel.exogenous[i][:, c]).all()]
+        if empty:
+            warn(f"Column {feature.name}: empty for {some(empty)}, read as an average series.")
+
+
+def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None, *, supersedes: bool = False) -> Panel:
     """A panel, with what a frame of unique_id, ds and columns tells of its future.
+
+    With `supersedes` it replaces what the panel knows of its future already, as a newer plan does.
 
     Raises:
         InputError: for a frame that is none, that lacks a column, or whose dates do not fit.
@@ -153,9 +169,9 @@ def read_future(df: IntoDataFrame, past: Panel, like: FrameKind | None = None) -
     cells = np.full((len(frame), len(features)), np.nan)
     for c, feature in enumerate(features):
         if feature.role == "future":
-            cells[:, c] = feature.encode(frame[feature.name].to_list())
+            cells[:, c] = _encoded(feature, frame)
     stamps, _ = _stamps(frame["ds"], _kind(frame, like))
-    return past.with_future(_ids(frame, past.ids), stamps, cells)
+    return past.with_future(_ids(frame, past.ids), stamps, cells, supersedes=supersedes)
 
 
 def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.DataFrame:
@@ -182,14 +198,32 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
                 f"covariates: expected columns of the data beside unique_id, ds and y, got {name!r}; "
                 f"its columns are {', '.join(frame.columns)}"
             )
-    cells = {name: frame[name].to_list() for name in names}
     if known is None:
+        cells = {name: _cells(frame, name) for name in names}
         features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
+        encoded = [feature.encode(cells[feature.name]) for feature in features]
         calendar = replace(covariates.dates, zone=zone)
     else:
         features, calendar = known.features, known.calendar
-    encoded = [feature.encode(cells[feature.name]) for feature in features]
+        encoded = [_encoded(feature, frame) for feature in features]
     return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
+
+
+def _encoded(feature: Feature, frame: nw.DataFrame) -> np.ndarray:
+    """A column of later rows as in training, with a warning about what is odd in it."""
+    cells = _cells(frame, feature.name)
+    codes = feature.encode(cells)
+    for sentence in feature.oddities(cells, codes):
+        warn(sentence)
+    return codes
+
+
+def _cells(frame: nw.DataFrame, name: str) -> list[Any]:
+    """The cells of a column, None where one is empty, whatever its type calls that."""
+    column = frame[name]
+    if not column.null_count():
+        return column.to_list()
+    return [None if empty else cell for cell, empty in zip(column.to_list(), column.is_null().to_list(), strict=True)]
 
 
 def _kind(frame: nw.DataFrame, like: FrameKind | None = None) -> FrameKind:
@@ -229,36 +263,16 @@ def _are_instants(ds: nw.Series, zone: str) -> bool:
 
 
 def _ids(frame: nw.DataFrame, known: Sequence[Any] = ()) -> np.ndarray:
-    """The series of each row: whole numbers stay such, all else is text, unless they are known as the other.
+    """The series of each row; a frame without names is the only series that is known.
 
     Raises:
-        InputError: for an empty name, and for one that is no whole number among such.
+        InputError: as `read_identifiers`, and for a frame without names where one of several may be meant.
     """
-    if "unique_id" not in frame.columns:
-        return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
-    column = frame["unique_id"]
-    if column.null_count():
-        raise InputError(f"column unique_id: row {int(column.is_null().arg_true()[0]) + 1} is empty")
-    texts = [isinstance(name, str) for name in known]
-    if column.dtype.is_integer():
-        numbers = column.to_numpy()
-        return numbers.astype(str) if texts and all(texts) else numbers
-    # The rows of a series mostly lie together: one text for all of them.
-    heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
-    names = np.array([str(name) for name in column[heads.tolist()].to_list()])
-    if texts and not any(texts):
-        names = _as_numbers(names, {*map(str, known)})
-    return np.repeat(names, np.diff(heads, append=len(column)))
-
-
-def _as_numbers(names: np.ndarray, known: set[str]) -> np.ndarray:
-    """Texts of whole numbers as such, where series are known by those."""
-    odd = [name for name in names.tolist() if len(name) > 18 or not name.isdecimal() or str(int(name)) != name]
-    if not odd:
-        return names.astype(np.int64)
-    if known & {*names.tolist()}:
-        raise InputError(f"column unique_id: expected whole numbers, by which series are known, got {odd[0]!r}")
-    return names
+    if "unique_id" in frame.columns:
+        return read_identifiers(frame["unique_id"], known)
+    if len(known) > 1 and {0, "0"} & {*known}:
+        raise InputError(f"df: expected a column unique_id, since {len(known)} series are known; name the series in it")
+    return np.repeat(np.array(known[:1] if len(known) == 1 else [0]), len(frame))
 
 
 def _stamps(ds: nw.Series, kind: FrameKind) -> tuple[np.ndarray, DateFormat]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._errors import InputError, requires
+from throughtime.data.identifiers import identifiers
 
 if TYPE_CHECKING:
     import os
@@ -173,7 +174,7 @@ class ParquetSeries:
         again = np.flatnonzero(keys[order][1:] == keys[order][:-1])
         for one, other in zip(order[again], order[again + 1], strict=True):
             (name, _), (same, file) = (self._named(int(run), groups) for run in (one, other))
-            if name == same:  # and not two names of one key
+            if len({*identifiers([name, same], np.zeros(2), self.series).tolist()}) == 1:  # not two names of one key
                 raise InputError(
                     f"{file}: series {name} begins a second time; expected all rows of a series to lie together: sort "
                     f"the rows by {self.series} and {self.time} before they are written"
@@ -252,7 +253,7 @@ def _heads(column: Any, before: Any) -> tuple[np.ndarray, Any]:
 
 def _keys(names: Any) -> np.ndarray:
     """A number for each name, another one for another name but for one pair in 10^19."""
-    values = names.to_pylist()
+    values = identifiers(names.to_pylist(), np.arange(len(names)), "the column of series").tolist()
     return np.array([value if isinstance(value, int) else hash(value) for value in values], dtype=np.int64)
 
 
@@ -266,4 +267,7 @@ def _joined(batches: list[Any]) -> Any:
     """Batches as one table; whole numbers become others where a file has such."""
     pa = _arrow()
     tables = [pa.Table.from_batches([batch]) for batch in batches]
-    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    except pa.ArrowException as error:
+        raise InputError(f"expected columns of the same types in all files: {str(error).splitlines()[0]}") from error

@@ -62,6 +62,8 @@ class Rows:
                         "series; name it under future or past"
                     )
                 column[:] = known[0] if len(known) else np.nan
+                if not len(known):
+                    notes.append(f"Series {name}: column {feature.name} is empty, and is taken as usual.")
                 continue
             gaps = int(np.isnan(column[:length]).sum())
             if gaps and len(known):
@@ -91,8 +93,8 @@ def panel(
         values: its value, NaN where missing.
         freq: the frequency, if it is not to be inferred.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
-        beside: what else is known in each row. With columns known in advance, the rows behind the last value of a
-            series are its future.
+        beside: what else is known in each row. Rows after the last value of all series are to be forecast: they tell
+            what is known in advance, and are no part of the past.
         grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
         former: the frequency of earlier rows, which is taken where the dates agree with it.
 
@@ -122,10 +124,7 @@ def panel(
     starts = stamps[bounds[:-1]]
     steps = frequency.steps(starts[codes], stamps)
     _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
-    lengths = steps[bounds[1:] - 1] + 1
-    if any(feature.role == "future" for feature in known.features):
-        last = np.maximum.reduceat(np.where(np.isfinite(values), steps, -1), bounds[:-1])
-        lengths = np.where(last >= 0, last + 1, lengths)
+    lengths = _up_to_last_value(stamps, values, steps, bounds, known, notes)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     past = steps < lengths[codes]
     filled = np.full(offsets[-1], np.nan)
@@ -149,6 +148,26 @@ def panel(
     if not np.isfinite(found.values).any():
         raise InputError("data: every value is missing")
     return found
+
+
+def _up_to_last_value(
+    stamps: np.ndarray, values: np.ndarray, steps: np.ndarray, bounds: np.ndarray, known: Rows, notes: list[str]
+) -> np.ndarray:
+    """Steps of each series: rows after the last value of all series are to be forecast; others without one are missing.
+
+    Series without any value keep all rows.
+    """
+    lengths = steps[bounds[1:] - 1] + 1
+    filled = np.isfinite(values)
+    if not filled.any():
+        return lengths
+    last = stamps[filled].max()
+    kept = np.maximum.reduceat(np.where(stamps <= last, steps, -1), bounds[:-1]) + 1
+    has_value = np.maximum.reduceat(filled, bounds[:-1])
+    rows = int((stamps > last).sum())
+    if rows and not any(feature.role == "future" for feature in known.features):
+        notes.append(f"{rows} rows after {show(last)} have no value and are taken as rows to be forecast.")
+    return np.where(has_value, kept, lengths)
 
 
 def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Frequency | None:
@@ -203,7 +222,7 @@ def _refuse_duplicates(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray)
         stamp = stamps[same[0]]
         hint = ", or write the offsets from UTC where clocks are put back" if may_come_twice(stamp) else ""
         raise InputError(
-            f"series {names[codes[same[0]]]}: two values for {show(stamp)}; keep one row for each date{hint}"
+            f"series {names[codes[same[0]]]}: two rows for {show(stamp)}; keep one row for each date{hint}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -63,16 +64,51 @@ class Panel:
         steps = self.lengths[:, None] + np.arange(count)
         return self.frequency.stamps(np.repeat(self.starts, count), steps.ravel())
 
-    def learned_before(self, steps: int, ahead: int) -> Self:
+    @cached_property
+    def last_steps(self) -> np.ndarray:
+        """The step of the last value of each series; -1 where it has none."""
+        places = np.where(np.isfinite(self.values), np.arange(len(self.values)), -1)
+        return np.maximum(np.maximum.reduceat(places, self.offsets[:-1]) - self.offsets[:-1], -1)
+
+    @property
+    def last_stamps(self) -> np.ndarray:
+        """The date of the last value of each series; of its first row where it has none."""
+        return self.frequency.stamps(self.starts, np.maximum(self.last_steps, 0))
+
+    @property
+    def last_stamp(self) -> Any:
+        """The date of the last value of all series."""
+        return self.last_stamps[self.last_steps >= 0].max()
+
+    def ended(self, horizon: int) -> np.ndarray:
+        """Which series have their last value `horizon` steps or more before the last value of all: (n,)."""
+        if not (self.last_steps >= 0).any():
+            return np.zeros(len(self), dtype=bool)
+        ends = self.last_stamps
+        return (self.frequency.steps(ends, np.full_like(ends, self.last_stamp)) >= horizon) & (self.last_steps >= 0)
+
+    def missing_up_to_end(self, chosen: np.ndarray) -> np.ndarray:
+        """Steps from the last row of each chosen series to the last value of all, 0 for others: (n,)."""
+        ends = self.frequency.stamps(self.starts, self.lengths - 1)
+        return np.where(chosen, np.maximum(self.frequency.steps(ends, np.full_like(ends, self.last_stamp)), 0), 0)
+
+    def up_to_end(self, chosen: np.ndarray) -> Self:
+        """The panel with the chosen series extended by missing values to the last value of all."""
+        missing = self.missing_up_to_end(chosen)
+        arrays = [np.concatenate([values, np.full(steps, np.nan)]) for values, steps in zip(self, missing, strict=True)]
+        return self._of(list(range(len(self))), arrays)
+
+    def learned_before(self, steps: int | np.ndarray, ahead: int) -> Self:
         """The panel with its columns as they were learned `steps` steps ago, with those known `ahead` in advance."""
         if not self.exogenous.features:
             return self
         return replace(self, exogenous=self.exogenous.learned_before(np.maximum(self.lengths - steps, 0), ahead))
 
-    def without_last(self, steps: int) -> Self:
-        """The panel as it was `steps` steps ago; series that had not begun by then are left out."""
-        kept = [i for i in range(len(self)) if len(self[i]) > steps]
-        return self._of(kept, [self[i][: len(self[i]) - steps] for i in kept])
+    def without_last(self, steps: int | np.ndarray) -> Self:
+        """The panel as it was `steps` steps ago, perhaps of each series; those that had not begun are left out."""
+        lengths = self.lengths - steps
+        kept = np.flatnonzero(lengths > 0).tolist()
+        return self._of(kept, [self[i][: lengths[i]] for i in kept])
 
     def some(self, kept: Sequence[int]) -> Self:
         """The panel of some of its series, by their numbers."""
@@ -88,7 +124,11 @@ class Panel:
         return self.lengths - ends
 
     def updated(self, newer: Panel) -> Self:
-        """The panel with the rows of another one of the same frequency and columns, which count where both have one."""
+        """The panel with the rows of another one of the same frequency and columns, which count where both have one.
+
+        Raises:
+            InputError: for dates off the grid of a series, and for another value of a static column.
+        """
         places = {name: i for i, name in enumerate(newer.ids)}
         ids = [*self.ids, *(name for name in newer.ids if name not in set(self.ids))]
         values, courses, starts = [], [], []
@@ -101,12 +141,23 @@ class Panel:
                 self._check_date(name, start, shift, panel.starts[i])
             values.append(_overlaid([panel[i][:, None] for panel, i in parts], shifts)[:, 0])
             if self.exogenous.features:
+                self._check_static(name, [panel.exogenous[i] for panel, i in parts])
                 courses.append(_overlaid([panel.exogenous[i] for panel, i in parts], shifts))
         exogenous = self.exogenous
         if exogenous.features:
             exogenous = exogenous.of(exogenous.features, courses, exogenous.calendar)
         merged = replace(self, ids=ids, starts=np.array(starts), exogenous=exogenous, notes=[*newer.notes])
         return merged._of(list(range(len(ids))), values)  # noqa: SLF001 - a panel of its own making
+
+    def _check_static(self, name: Any, arrays: list[np.ndarray]) -> None:
+        for c, feature in enumerate(self.exogenous.features):
+            values = [array[np.isfinite(array[:, c]), c] for array in arrays if feature.role == "static"]
+            known = np.unique(np.concatenate(values)) if values else ()
+            if len(known) > 1:
+                raise InputError(
+                    f"df, series {name}: static column {feature.name} is {feature.decode(values[-1][0])}, but was "
+                    f"{feature.decode(values[0][0])} in training"
+                )
 
     def _check_date(self, name: Any, start: Any, shift: int, stamp: Any) -> None:
         if self.frequency.stamps(start, np.array([shift]))[0] != stamp:
@@ -132,18 +183,21 @@ class Panel:
         """What is known beside the first `count` steps of a series, NaN where nothing is: (count, C)."""
         return self.exogenous.course(i, self.stamps(i, 0, count))
 
-    def with_future(self, ids: np.ndarray, stamps: np.ndarray, beside: np.ndarray) -> Self:
+    def with_future(self, ids: np.ndarray, stamps: np.ndarray, beside: np.ndarray, *, supersedes: bool = False) -> Self:
         """The panel with more known beside it: rows of encoded columns, NaN where a column says nothing.
 
+        With `supersedes` they replace what an earlier plan says of steps after the end of a series.
+
         Raises:
-            InputError: for a series that the panel does not have, and for dates off its grid.
+            InputError: for a series that the panel does not have, for dates off its grid, for two rows of a date, and
+                for a value that contradicts the one that the panel has.
         """
         places = {name: i for i, name in enumerate(self.ids)}
         arrays = [self.exogenous[i] for i in range(len(self))]
         for name in np.unique(ids):
             i = places.get(name.item())
             if i is None:
-                raise InputError(f"future: series {name} has no past; its series are {_some(self.ids)}")
+                raise InputError(f"future: series {name} has no past; its series are {some(self.ids)}")
             rows = ids == name
             steps = self.frequency.steps(self.starts[i], stamps[rows])
             off = np.flatnonzero((self.frequency.stamps(self.starts[i], steps) != stamps[rows]) | (steps < 0))
@@ -152,22 +206,47 @@ class Panel:
                     f"future, series {name}: {show(stamps[rows][off[0]])} is not one of its dates, which come "
                     f"{self.frequency.words} from {show(self.starts[i])} on"
                 )
+            dates, counts = np.unique(stamps[rows], return_counts=True)
+            if counts.max() > 1:
+                raise InputError(
+                    f"future, series {name}: two rows for {show(dates[counts.argmax()])}; keep one row for each date"
+                )
             grown = np.full((max(len(arrays[i]), int(steps.max()) + 1), beside.shape[1]), np.nan)
             grown[: len(arrays[i])] = arrays[i]
-            grown[steps] = np.where(np.isnan(beside[rows]), grown[steps], beside[rows])
+            former = grown[steps]
+            settled = steps < len(self[i]) if supersedes else np.ones(len(steps), dtype=bool)
+            self._refuse_contradictions(i, steps[settled], former[settled], beside[rows][settled])
+            grown[steps] = np.where(np.isnan(beside[rows]), former, beside[rows])
             arrays[i] = grown
         return replace(self, exogenous=self.exogenous.of(self.exogenous.features, arrays, self.exogenous.calendar))
 
+    def _refuse_contradictions(self, i: int, steps: np.ndarray, former: np.ndarray, given: np.ndarray) -> None:
+        """Refuse a value of a column where series i has another one for the same step."""
+        both = np.isfinite(former) & np.isfinite(given)
+        for row, c in np.argwhere(both & ~np.isclose(former, given, rtol=1e-9, atol=0.0))[:1]:
+            feature = self.exogenous.features[c]
+            old, new = (feature.decode(values[row, c]) for values in (former, given))
+            stamp, end = (show(self.stamps(i, step, 1)[0]) for step in (int(steps[row]), len(self[i]) - 1))
+            where, hint = "rows of the series", "keep one"
+            if steps[row] < len(self[i]):
+                where, hint = "history", f"give rows after {end} alone"
+            raise InputError(
+                f"future, series {self.ids[i]}: column {feature.name} is {new} for {stamp}, but {old} in the {where}; "
+                f"{hint}"
+            )
+
     def check_ahead(self, horizon: int) -> None:
-        """See that what must be known in advance is known for `horizon` steps.
+        """See that what must be known in advance is known for `horizon` steps of each series that has not ended.
 
         Raises:
             InputError: names the series, the column and the first date without a value.
         """
+        going_on = np.flatnonzero(~self.ended(horizon)).tolist()
         for c, feature in enumerate(self.exogenous.features):
             if feature.role != "future":
                 continue
-            for i, name in enumerate(self.ids):
+            for i in going_on:
+                name = self.ids[i]
                 known = np.isfinite(self.exogenous[i][len(self[i]) : len(self[i]) + horizon, c])
                 missing = [*np.flatnonzero(~known), *range(len(known), horizon)]
                 if missing:
@@ -197,5 +276,6 @@ def _overlaid(arrays: list[np.ndarray], shifts: list[int]) -> np.ndarray:
     return found
 
 
-def _some(names: list[Any]) -> str:
+def some(names: Sequence[Any]) -> str:
+    """Some of many names in words."""
     return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")

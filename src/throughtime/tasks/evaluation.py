@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from throughtime.tasks.fingerprints import Overlap
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -20,16 +22,22 @@ class Evaluation:
         confusion: how many sequences of the class of the row were given the class of the column, (C, C).
         precision: of each class: share of those given it that are of it; 0 where it was never given.
         recall: of each class: share of its sequences that were given it; 0 where there are none.
+        overlap: which of the sequences given were learned from; None where that was not looked at.
     """
 
     classes: list[Any]
     confusion: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
+    overlap: Overlap | None = None
 
     @classmethod
     def of(
-        cls, actual: Sequence[int] | np.ndarray, given: Sequence[int] | np.ndarray, classes: Sequence[Any]
+        cls,
+        actual: Sequence[int] | np.ndarray,
+        given: Sequence[int] | np.ndarray,
+        classes: Sequence[Any],
+        overlap: Overlap | None = None,
     ) -> Evaluation:
         """Count, from numbers of classes."""
         count = len(classes)
@@ -41,7 +49,12 @@ class Evaluation:
             confusion,
             hits / np.maximum(confusion.sum(0), 1),
             hits / np.maximum(confusion.sum(1), 1),
+            overlap,
         )
+
+    def of_what(self, things: str) -> str:
+        """Name what is scored: unseen only where it was not learned from."""
+        return things if self.overlap is None else self.overlap.of(things)
 
     @property
     def count(self) -> int:

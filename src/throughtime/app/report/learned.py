@@ -35,6 +35,11 @@ def rest(history: History, notes: list[str], source: Source) -> dict[str, Any]:
     }
 
 
+def title(text: str) -> str:
+    """A text as the beginning of a line."""
+    return text[0].upper() + text[1:]
+
+
 def network_facts(cell: str, network: Any) -> dict[str, str]:
     """The cell and the size of a network."""
     return {"Network": f"{cell.upper()}, {sum(p.numel() for p in network.parameters()):,} weights"}

@@ -8,7 +8,7 @@ from throughtime.app.report import network, pictures
 from throughtime.app.report.memory import Memory, memory
 from throughtime.app.report.template import NARROW, WIDE, Picture, both, render
 from throughtime.app.report.ticks import text
-from throughtime.app.scores import MEASURES, best, intervals, label
+from throughtime.app.scores import MEASURES, best, intervals, label, mase_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +46,7 @@ def _contents(run: Run) -> dict[str, Any]:
         "measures": MEASURES,
         "best": best(backtest),
         "intervals": intervals(backtest),
+        "mase_unit": mase_unit(backtest),
         "forecasts": [_drawn(pictures.forecast, view, size) for view in run.views],
         "windows": [_drawn(pictures.windows, view, size) for view in run.views if view.windows],
         "by_step": both(lambda w, h: pictures.by_step(backtest.by_step, w, h)),

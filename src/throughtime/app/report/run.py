@@ -89,10 +89,11 @@ class Run:
     @cached_property
     def views(self) -> list[SeriesView]:
         """All series if they are few, else some from the best forecast to the worst."""
-        ids = self.forecaster.series_
-        if len(ids) <= _SHOWN:
-            return [self._view(i, "") for i in range(len(ids))]
-        order = self._from_best_to_worst()
+        forecast = {*self._forecasts["unique_id"]}
+        shown = [i for i, name in enumerate(self.forecaster.series_) if name in forecast]
+        if len(shown) <= _SHOWN:
+            return [self._view(i, "") for i in shown]
+        order = [i for i in self._from_best_to_worst() if i in {*shown}] or shown
         places = np.linspace(0, len(order) - 1, _SHOWN).round().astype(int)
         roles = {0: "best forecast in the backtest", len(order) - 1: "worst forecast in the backtest"}
         return [self._view(order[p], roles.get(p, f"rank {p + 1} of {len(order)}")) for p in map(int, places)]
@@ -111,8 +112,8 @@ class Run:
         name, values = self.forecaster.series_[i], panel[i]
         first = max(0, len(values) - max(_LEAST, (self.backtest.windows + 3) * count))
         stamps = panel.stamps(i, first, len(values) - first)
-        future = panel.stamps(i, len(values), count)
         forecast = self._forecasts.filter(self._forecasts["unique_id"] == name)
+        future = forecast["ds"].to_numpy()
         past = self.backtest.forecasts.filter(self.backtest.forecasts["unique_id"] == name)
         return SeriesView(
             str(name),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime.app.report.chart import Chart, spanning
-from throughtime.app.report.learned import Source, network_facts, rest
+from throughtime.app.report.learned import Source, network_facts, rest, title
 from throughtime.app.report.template import Picture, render
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class Misread:
 
 def verdict(evaluation: Evaluation) -> str:
     """How good a classifier is, in a sentence."""
+    scored = f"{evaluation.count} {evaluation.of_what('sequences')}"
     return (
-        f"{evaluation.accuracy:.1%} of {evaluation.count} unseen sequences are classified rightly (macro F1 "
+        f"{evaluation.accuracy:.1%} of {scored} are classified rightly (macro F1 "
         f"{evaluation.macro_f1:.3f}); always naming the most frequent class would be right for "
         f"{evaluation.majority:.1%}."
     )
@@ -80,7 +81,7 @@ def verdict(evaluation: Evaluation) -> str:
 def tag_verdict(evaluation: TagEvaluation) -> str:
     """How good a tagger is, in a sentence."""
     words = evaluation.words
-    sentence = f"{words.accuracy:.1%} of {words.count} unseen words are tagged rightly"
+    sentence = f"{words.accuracy:.1%} of {words.count} {evaluation.of_what('words')} are tagged rightly"
     if evaluation.entities is None:
         return f"{sentence}; always giving the most frequent tag would be right for {words.majority:.1%}."
     found = evaluation.entities
@@ -102,7 +103,7 @@ def classifier_page(
     texts = isinstance(X[0], str)
     facts = {
         "Classes": len(evaluation.classes),
-        "Unseen sequences": evaluation.count,
+        title(evaluation.of_what("sequences")): evaluation.count,
         "Accuracy": f"{evaluation.accuracy:.1%}",
         "Macro F1": f"{evaluation.macro_f1:.3f}",
     }
@@ -133,7 +134,8 @@ def tagger_page(
 ) -> str:
     """The report of a tagger as HTML."""
     words, found = evaluation.words, evaluation.entities
-    facts = {"Tags": len(words.classes), "Unseen words": words.count, "Accuracy": f"{words.accuracy:.1%}"}
+    facts: dict[str, Any] = {"Tags": len(words.classes), title(evaluation.of_what("words")): words.count}
+    facts["Accuracy"] = f"{words.accuracy:.1%}"
     if found is not None:
         facts["Entity F1"] = f"{found.f1:.1%}"
     return render(

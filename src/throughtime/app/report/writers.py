@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime.app.report.chart import Axis, Chart, spanning
-from throughtime.app.report.learned import Source, network_facts, rest
+from throughtime.app.report.learned import Source, network_facts, rest, title
 from throughtime.app.report.template import both, render
 from throughtime.data.stream import UNITS
 
@@ -42,16 +42,16 @@ class Looks:
 
 def generator_verdict(scores: Scores) -> str:
     """How well a generator foresees, in a sentence."""
-    said = [f"{scores.nats:.4g} nats per step on {scores.steps:,} unseen steps"]
+    said = [f"{scores.nats:.4g} nats per step on {scores.steps:,} {scores.of_what('steps')}"]
     if scores.perplexity is not None:
         said.append(f"perplexity {scores.perplexity:.4g}")
         said.append(f"{scores.bits_per_character:.4g} bits per character")
     return ", ".join(said)
 
 
-def translator_verdict(bleu: float, pairs: int) -> str:
-    """How good a translator is, in a sentence."""
-    return f"BLEU {bleu} on {pairs:,} unseen pairs"
+def translator_verdict(bleu: float, pairs: int, what: str) -> str:
+    """How good a translator is, in a sentence; `what` names the pairs."""
+    return f"BLEU {bleu} on {pairs:,} {what}"
 
 
 def sample(generator: SequenceGenerator, temperature: float = _TEMPERATURES[0]) -> Any:
@@ -65,11 +65,12 @@ def generator_page(generator: SequenceGenerator, scores: Scores, notes: list[str
     texts = generator.unit_ in UNITS
     samples = [(temperature, sample(generator, temperature)) for temperature in _TEMPERATURES]
     kind = {"Symbols": f"{generator.symbols_.width:,} {generator.unit_}"} if texts else {}
+    steps = {title(scores.of_what("steps")): f"{scores.steps:,}"}
     return render(
         "generator.html",
         title=f"{source.name}: {generator.unit_ if texts else 'music'}",
         verdict=f"{generator_verdict(scores)}.",
-        facts=kind | {"Unseen steps": f"{scores.steps:,}"} | network_facts(generator.cell, generator.network_),
+        facts=kind | steps | network_facts(generator.cell, generator.network_),
         texts=samples if texts else [],
         rolls=[] if texts else [(temperature, _roll(piece)) for temperature, piece in samples],
         file=file,
@@ -84,9 +85,11 @@ def translator_page(
     bleu: float,
     notes: list[str],
     source: Source,
+    *,
+    what: str,
 ) -> str:
     """The report of a translator as HTML, with some of the pairs that it was judged by and what it made of them."""
-    facts = {"Unseen pairs": f"{pairs:,}", "BLEU": f"{bleu}"}
+    facts = {title(what): f"{pairs:,}", "BLEU": f"{bleu}"}
     facts["Subwords"] = f"{len(translator.source_):,} and {len(translator.target_):,}"
     looks: list[Looks] = []
     if translator.attention is not None:
@@ -95,9 +98,10 @@ def translator_page(
     return render(
         "translator.html",
         title=f"{source.name}: translation",
-        verdict=f"{translator_verdict(bleu, pairs)}; 100 would be the references word for word.",
+        verdict=f"{translator_verdict(bleu, pairs, what)}; 100 would be the references word for word.",
         facts=facts | network_facts(translator.cell, translator.network_),
         examples=examples,
+        what=what,
         alignments=looks,
         **rest(translator.history_, notes, source),
     )

@@ -31,6 +31,7 @@ from throughtime.tasks.classification.inputs import (
 from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
 from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
 from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
 from throughtime.tasks.learning import Work, preset, teach
 from throughtime.tasks.schedules import seconds_of
 from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
@@ -148,8 +149,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         watched = hold_out(numbers, self.validation_fraction, random) if validation is None else numbers[:0]
         kept = np.setdiff1d(np.arange(len(numbers)), watched)
         encoder = self._learn_encoder([data[i] for i in kept])
+        learned, twice = list(data), repeated([data[i] for i in kept], [data[i] for i in watched], "sequences")
         if validation is not None:
             others = self._read(validation[0], encoder)
+            learned, twice = [*learned, *others], repeated(data, others, "sequences")
             held_out = _watched(encoder, others, numbers_of(validation[1], self.classes_, len(others), "validation"))
         else:
             held_out = _watched(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
@@ -157,7 +160,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             torch.manual_seed(seed)
             members = _MEMBERS if len(kept) < _FEW and self.preset != "fast" else 1
             network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
-        self.notes_ = _notes(self, encoder, len(numbers), len(watched), members)
+        self.fingerprints_ = Fingerprints.of(learned)
+        self.notes_ = [*_notes(self, encoder, len(numbers), len(watched), members), *twice]
         if missing := missing_values(data):
             self.notes_.append(f"{missing} values are missing, and are taken from the line between their neighbours.")
         x = encode(encoder, [data[i] for i in kept])
@@ -204,12 +208,20 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     def evaluate(self, X: Any, y: Any) -> Evaluation:
         """Accuracy, F1 over classes, and which class was taken for which.
 
+        A sequence that was learned from is not scored, unless all were: `overlap` of the result says which.
+
         Raises:
             InputError: for a class that was not in the training data.
         """
         check_is_fitted(self)
-        given = self.predict_proba(X).argmax(1)
-        return Evaluation.of(numbers_of(y, self.classes_, len(given)), given, self.classes_.tolist())
+        overlap, given = self.overlap(X), self.predict_proba(X).argmax(1)
+        actual, rows = numbers_of(y, self.classes_, len(given)), overlap.scored
+        return Evaluation.of(actual[rows], given[rows], self.classes_.tolist(), overlap)
+
+    def overlap(self, X: Any) -> Overlap:
+        """Which sequences were part of the training data, also to choose the weights by."""
+        check_is_fitted(self)
+        return self.fingerprints_.overlap(self._read(X, self.encoder_))
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the classifier into a new directory; `throughtime.load` reads it.

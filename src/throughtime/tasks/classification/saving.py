@@ -11,6 +11,7 @@ from throughtime.io import checkpoint
 from throughtime.tasks.classification.estimator import SequenceClassifier
 from throughtime.tasks.classification.inputs import plain, restored
 from throughtime.tasks.classification.network import SequenceNetwork, Sizes
+from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
 from throughtime.tasks.saving import (
     check_layers,
     check_sizes,
@@ -41,7 +42,8 @@ def save(classifier: SequenceClassifier, directory: str | os.PathLike[str], *, o
         "classes": classifier.classes_.tolist(),
         "features": getattr(classifier, "n_features_in_", None),
     }
-    written = checkpoint.Checkpoint(config, weights_of(classifier.network_), classifier.history_.to_lines())
+    tensors = weights_of(classifier.network_) | tensors_of(classifier.fingerprints_)
+    written = checkpoint.Checkpoint(config, tensors, classifier.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)
 
 
@@ -71,6 +73,6 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
         classifier.n_features_in_ = int(config["features"])
     check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: SequenceNetwork(sizes, dropout=classifier.dropout), found.tensors)
-    classifier.notes_ = restore_notes(found)
+    classifier.notes_, classifier.fingerprints_ = restore_notes(found), restore_fingerprints(found)
     classifier.take(network, encoder, restore_history(found))
     return classifier

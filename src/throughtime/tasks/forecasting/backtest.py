@@ -10,7 +10,8 @@ import numpy as np
 
 from throughtime._errors import InputError
 from throughtime.tasks.forecasting import metrics
-from throughtime.tasks.forecasting.baselines import BASELINES, baselines
+from throughtime.tasks.forecasting.baselines import BASELINES, baseline_season, baselines
+from throughtime.tasks.forecasting.ended import scored_series
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
 from throughtime.tasks.forecasting.skill import Skill, by_series
@@ -53,6 +54,9 @@ class Backtest:
         crps: by method, the continuous ranked probability score in units of MASE: of ours twice the mean of `pinball`,
             of a forecast without quantiles its MASE.
         verdict: what to think of it, in plain words.
+        season: steps of the season that seasonal naive repeats; 1 where it repeats the last value.
+        mase_lag: steps between the values whose mean difference in the history MASE divides by; 1 for series that are
+            no longer than that.
     """
 
     forecasts: Any
@@ -68,6 +72,8 @@ class Backtest:
     pinball: dict[float, float]
     crps: dict[str, float]
     verdict: str
+    season: int = 1
+    mase_lag: int = 1
 
 
 def run(
@@ -91,7 +97,7 @@ def run(
     check_rivals(against)
     check_workers(workers)
     step = forecaster.horizon if step_size is None else step_size
-    cuts = _held_out(panel, forecaster.horizon, n_windows, step)
+    cuts = _held_out(panel.some(_scored(panel, forecaster.horizon)), forecaster.horizon, n_windows, step)
     fresh = type(forecaster)(**forecaster.get_params())
     watching = callbacks if workers is None else ()
     with ordered_map(workers) as each:
@@ -131,10 +137,14 @@ def _forecast(
 ) -> list[_Window]:
     """Windows of a network that has learned from what lies before the first of them."""
     # What is known beside the values is learned from the past too: no code of a word tells of what came later.
-    panel = panel.learned_before(cuts[0], forecaster.horizon)
-    settings, past = forecaster.get_params(), panel.without_last(cuts[0])
+    scored = _scored(panel, forecaster.horizon)
+    ended = ~np.isin(np.arange(len(panel)), scored)
+    steps = np.maximum(cuts[0] - panel.missing_up_to_end(ended), 0)
+    panel = panel.learned_before(steps, forecaster.horizon)
+    settings, past = forecaster.get_params(), panel.without_last(steps)
     trained = type(forecaster)(**settings).fit_panel(past, callbacks)
     rival = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
+    panel = panel.some(scored)
     return [_Window.of(trained, rival, panel, panel.without_last(cut), cut, against) for cut in cuts]
 
 
@@ -150,6 +160,10 @@ class _Window:
     methods: dict[str, np.ndarray]
     bounds: dict[int | float, tuple[np.ndarray, np.ndarray]]
     pinball: dict[float, np.ndarray]  # by share, (n,)
+    season: int  # of the seasonal naive forecast
+    mase_lag: int
+    weight: float  # of the network in the forecast
+    expert: str  # which has the rest
 
     @classmethod
     def of(
@@ -184,6 +198,10 @@ class _Window:
             },
             bounds={level: (forecasts.low[level], forecasts.high[level]) for level in levels},
             pinball={share: metrics.pinball(y, quantile, share) for share, quantile in quantiles.items()},
+            season=baseline_season(past, trained.model_.plan),
+            mase_lag=season,
+            weight=trained.model_.calibration.weight,
+            expert=trained.model_.calibration.expert,
         )
 
 
@@ -193,7 +211,13 @@ def check_length(panel: Panel, horizon: int) -> None:
     Raises:
         InputError: where it cannot.
     """
-    _held_out(panel, horizon, None, horizon)
+    _held_out(panel.some(_scored(panel, horizon)), horizon, None, horizon)
+
+
+def _scored(panel: Panel, horizon: int) -> list[int]:
+    """The series of windows: without those that have ended, unless the others are too short for a window."""
+    chosen = scored_series(panel, horizon)
+    return chosen if panel.lengths[chosen].max() >= _least(horizon) + horizon else list(range(len(panel)))
 
 
 def _held_out(panel: Panel, horizon: int, n_windows: int | None, step: int) -> list[int]:
@@ -279,11 +303,48 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         msis=msis,
         pinball=pinball,
         crps=crps,
-        verdict=_verdict(scores, len(windows), skills),
+        verdict=_verdict(scores, len(windows), skills, season=windows[0].season, subject=_subject(windows))
+        + _blend(windows)
+        + _without_mase(ids[known.any(1)], scale[known.any(1), 0]),
+        season=windows[0].season,
+        mase_lag=windows[0].mase_lag,
     )
 
 
-def _verdict(scores: dict[str, dict[str, float]], windows: int, skills: dict[str, Skill]) -> str:
+def _subject(windows: list[_Window]) -> str:
+    """What was scored: the network, or a forecast that it has a part in."""
+    return "The network" if all(window.weight == 1 for window in windows) else "The forecast"
+
+
+def _blend(windows: list[_Window]) -> str:
+    """A sentence on the network's share of the forecast that was scored, where it is not all of it."""
+    weights = sorted({window.weight for window in windows})
+    names = sorted({window.expert.replace("_", " ") for window in windows if window.weight < 1})
+    experts = " and ".join(f"the {name} forecast" for name in names)
+    if weights == [0.0]:
+        return f" The network has no share in this forecast (0 %): all of it is {experts}."
+    if weights == [1.0]:
+        return ""
+    shares = " to ".join(f"{weight:.0%}".replace("%", " %") for weight in dict.fromkeys((weights[0], weights[-1])))
+    return f" The network's share of this forecast is {shares}, the rest is {experts}."
+
+
+def _without_mase(ids: np.ndarray, scale: np.ndarray) -> str:
+    """A sentence on series that MASE leaves out, where it does not leave out all."""
+    count, constant = len(np.unique(ids)), len(np.unique(ids[np.isnan(scale)]))
+    if not 0 < constant < count:
+        return ""
+    return f" MASE leaves out windows of {constant} of {count} series: their history before them never changes."
+
+
+def _verdict(
+    scores: dict[str, dict[str, float]],
+    windows: int,
+    skills: dict[str, Skill],
+    *,
+    season: int = 2,
+    subject: str = "The network",
+) -> str:
     """What to think of the scores, and of what is saved of the error of the best naive forecast and the last value."""
     measure = "mase" if np.isfinite(scores[_OURS]["mase"]) else "rmse"
     errors = {name: score[measure] for name, score in scores.items()}
@@ -293,16 +354,17 @@ def _verdict(scores: dict[str, dict[str, float]], windows: int, skills: dict[str
         return f"No value is known {held_out}: nothing can be said of the network."
     if not errors[best] > 0:
         return f"{BASELINES[best].capitalize()} is exact {held_out}: nothing is left for a network to learn."
-    gains = {name: 1 - errors[_OURS] / errors[name] for name in ("seasonal_naive", best)}
-    if gains[best] < -_CLOSE:
-        text = f"The network does not win: {BASELINES[best]} is {-gains[best]:.0%} better {held_out}"
+    gain = 1 - errors[_OURS] / errors[best]
+    if gain < -_CLOSE:
+        text = f"{subject} does not win: {BASELINES[best]} is {1 - errors[best] / errors[_OURS]:.0%} better {held_out}"
         text += ", which may be chance." if skills[best].high > 0 else "."
-    elif gains[best] < _CLOSE:
-        text = f"The network is as good as {BASELINES[best]}, no better, {held_out}."
+    elif gain < _CLOSE:
+        text = f"{subject} is as good as {BASELINES[best]}, no better, {held_out}."
     else:
-        text = f"{gains['seasonal_naive']:.0%} better than seasonal naive {held_out}"
-        if best != "seasonal_naive":
-            text += f"; {gains[best]:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
+        usual = "seasonal_naive" if season > 1 else "naive"  # without a season the former is the latter
+        text = f"{1 - errors[_OURS] / errors[usual]:.0%} better than {BASELINES[usual]} {held_out}"
+        if best != usual:
+            text += f"; {gain:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
     return f"{text.removesuffix('.')}.{_wandering(best, skills)}{_beaten_by(errors)}"
 
 
@@ -311,6 +373,8 @@ def _wandering(best: str, skills: dict[str, Skill]) -> str:
     last = skills["naive"]
     if (best == "naive" and last.value < _CLOSE) or last.low > 0 or last.high < -_CLOSE or not np.isfinite(last.value):
         return ""
+    if not last.value > 0:
+        return " Nor is it better than the last value."
     return " The last value may be as good: what is saved of its error may be chance."
 
 

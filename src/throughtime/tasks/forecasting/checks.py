@@ -10,6 +10,7 @@ from throughtime._errors import InputError
 from throughtime.data.covariates import Covariates
 from throughtime.data.series import show
 from throughtime.tasks.forecasting.decoders import DECODERS
+from throughtime.tasks.forecasting.ended import ENDED
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.losses import LOSSES
 from throughtime.tasks.forecasting.network import CELLS
@@ -35,7 +36,7 @@ def check(forecaster: Forecaster) -> None:
     for name in ("lookback", "season"):
         if getattr(forecaster, name) is not None:
             check_whole(name, getattr(forecaster, name))
-    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES)):
+    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES), ("ended", ENDED)):
         check_choice(name, getattr(forecaster, name), known)
     if forecaster.likelihood is not None:
         check_choice("likelihood", forecaster.likelihood, [name for name in LIKELIHOODS if name is not None])

@@ -154,7 +154,12 @@ def _verdict(scores: dict[str, dict[str, float]], skills: dict[str, Skill], wind
     """The best, and those that it cannot be told from: zero lies in the interval of the skill."""
     best = next(iter(scores))
     held_out = f"{windows} held-out window{'s' if windows > 1 else ''}"
-    said = f"{_called(best)} is best on {held_out}, MASE {scores[best]['mase']:.3g}"
+    measure = "mase" if np.isfinite(scores[best]["mase"]) else "rmse"
+    if not np.isfinite(scores[best][measure]):
+        return f"No value is known on {held_out}: nothing can be said of the forecasts."
+    said = f"{_called(best)} is best on {held_out}, {measure.upper()} {scores[best][measure]:.3g}"
+    if measure == "rmse":
+        return f"{said}; MASE is not defined, so whether that is chance is not known."
     alike = [name for name, skill in skills.items() if not skill.low > 0]
     if alike:
         return f"{said}; that may be chance beside {', '.join(map(_called, alike))}."

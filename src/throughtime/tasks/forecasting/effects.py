@@ -35,6 +35,8 @@ _RIDGE = 1e-3
 class Embedding(nn.Module):
     """Covariates of some roles as numbers: words by vectors that are learned, numbers as they are.
 
+    A word that training has not seen is read as the mean of all words, each as often as it came.
+
     Args:
         features: of all columns.
         roles: those that are kept.
@@ -48,11 +50,21 @@ class Embedding(nn.Module):
         sizes = [1 + len(feature.categories) for _, feature in kept if feature.categories]
         self.tables = nn.ModuleList(nn.Embedding(n, min(_LARGEST_EMBEDDING, (n + 1) // 2)) for n in sizes)
         self.size = len(self.numbers) + sum(min(_LARGEST_EMBEDDING, (n + 1) // 2) for n in sizes)
+        shares = [torch.from_numpy(feature.shares).float() for _, feature in kept if feature.categories]
+        for i, share in enumerate(shares):
+            self.register_buffer(f"shares_{i}", share, persistent=False)
 
     def forward(self, covariates: Float[Tensor, "N T C"]) -> Float[Tensor, "N T D"]:
         """One vector for each step."""
-        vectors = [table(covariates[..., c].long()) for c, table in zip(self.words, self.tables, strict=True)]
+        vectors = [
+            nn.functional.embedding(covariates[..., c].long(), self._vectors(i)) for i, c in enumerate(self.words)
+        ]
         return torch.cat([covariates[..., self.numbers], *vectors], -1)
+
+    def _vectors(self, i: int) -> Float[Tensor, "V D"]:
+        """The vectors of a column of words by code; code 0, a word not seen, has the mean of the others."""
+        learned = self.get_parameter(f"tables.{i}.weight")[1:]
+        return torch.cat([(self.get_buffer(f"shares_{i}") @ learned).unsqueeze(0), learned])
 
 
 class Reading(nn.Module):

@@ -12,10 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError
+from throughtime._errors import InputError, warn
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, checks, learning
 from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.copies import refuse_copies
+from throughtime.tasks.forecasting.ended import ended_notes, without_ended
 from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.model import Model
 from throughtime.tasks.forecasting.network import SeasonNetwork
@@ -69,6 +71,8 @@ class Forecaster(BaseEstimator):
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
         covariates: columns beside y that help to forecast it, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
+        ended: where the forecast of a series begins whose last value lies a horizon or more before that of the others:
+            'own', at the end of its own rows; 'common', at the last date of all; 'skip', it is not forecast.
         random_state: makes all of it reproducible.
 
     Attributes:
@@ -105,6 +109,7 @@ class Forecaster(BaseEstimator):
         missing: str = "mask",
         covariates: Covariates | None = None,
         budget: float | str | None = None,
+        ended: str = "own",
         random_state: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -121,13 +126,14 @@ class Forecaster(BaseEstimator):
         self.missing = missing
         self.covariates = covariates
         self.budget = budget
+        self.ended = ended
         self.random_state = random_state
 
     def fit(self, df: Data, y: None = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
 
         Of `ParquetSeries` it learns from the sample.
-        With covariates that are known in advance, rows behind the last y of a series tell of its future.
+        Rows after the last y of all series are rows to be forecast: they tell of covariates that are known in advance.
 
         Args:
             df: the frame, or the files.
@@ -161,12 +167,16 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         newer, self.kind_ = self._read(df)
         model, panel = self.model_, self.panel_.updated(newer)
+        if len({isinstance(name, str) for name in panel.ids}) > 1:
+            raise InputError(
+                "df: expected names of new series of the type of those in training: texts or whole numbers"
+            )
         places = [self.panel_.ids.index(name) for name in panel.ids if name in self.panel_.ids]
         added = int(np.median(panel.lengths[: len(places)] - self.panel_.lengths[places]))
         store = Store(panel, model.plan, model.network.linear_effects)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
-        self.take(model, panel, self.history_, [*panel.notes, *model.decisions(panel)])
+        self.take(model, panel, self.history_, self._notes(panel, model))
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
         schooling = learning.Schooling(updates, gently, seconds=seconds_of(self.budget))
@@ -320,10 +330,12 @@ class Forecaster(BaseEstimator):
             step_size: steps from one window to the next; the horizon if None.
 
         Raises:
-            InputError: for data that cannot be used, and where no series has a horizon of later rows.
+            InputError: for data that cannot be used, where no series has a horizon of later rows, and for a new series
+                that has the values of a learned one on the same dates.
         """
         self._check_fitted()
         newer, kind = self._read(df)
+        refuse_copies(newer, self.panel_)
         panel = self.panel_.updated(newer)
         return backtest.evaluate(self, panel, kind, n_windows, step_size)
 
@@ -455,7 +467,7 @@ class Forecaster(BaseEstimator):
         except training.Interrupted as error:
             history, interruption = error.history, error
         model = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self.take(model, panel, history, [*panel.notes, *model.decisions(panel)])
+        self.take(model, panel, history, self._notes(panel, model))
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
@@ -467,6 +479,9 @@ class Forecaster(BaseEstimator):
             learning.teach(network, everything, again, held_out=None, **options)
         return self
 
+    def _notes(self, panel: Panel, model: Model) -> list[str]:
+        return [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decisions(panel)]
+
     def _updates(self, panel: Panel, plan: Plan) -> int:
         return Preset.of(self.preset).updates(float(panel.lengths.sum()) / plan.lookback)
 
@@ -474,9 +489,12 @@ class Forecaster(BaseEstimator):
         """What `count` steps are forecast from."""
         panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
         if future is not None:
-            panel = read_future(future, panel, self.kind_)
+            panel = read_future(future, panel, self.kind_, supersedes=df is None)
+        if df is not None:
+            for sentence in ended_notes(panel, count, self.ended):
+                warn(sentence)
         panel.check_ahead(count)
-        return panel, kind
+        return without_ended(panel, count, self.ended), kind
 
     def _panel(self, df: Data) -> tuple[Panel, FrameKind]:
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)

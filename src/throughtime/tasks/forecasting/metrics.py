@@ -1,7 +1,9 @@
 """How wrong forecasts are: the measures of the M competitions, in one place.
 
 Missing values are left out of every mean. sMAPE carries M4's factor of 200; MASE divides by the mean absolute
-difference between values a season apart in the history. Source: Makridakis et al. 2020, The M4 Competition.
+difference between values that lie `mase_season` steps apart in the history: 24 for hours, 12 for months, 4 for quarters
+and 1 for all other frequencies, days and weeks too, whatever season the data have. So a seasonal naive forecast need
+not have a MASE near 1. Source: Makridakis et al. 2020, The M4 Competition.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def smape(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
 
 
 def mase(y: np.ndarray, forecast: np.ndarray, history: np.ndarray, season: int) -> np.ndarray:
-    """Mean absolute error over that of the seasonal naive forecast within the history; NaN where that is zero."""
+    """Mean absolute error over the `naive_error` of the history; NaN where that is zero."""
     return mean(np.abs(y - forecast)) / (naive_error(history, season) or np.nan)
 
 

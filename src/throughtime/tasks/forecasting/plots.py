@@ -25,7 +25,7 @@ _INK, _OURS, _BASELINE = "#333333", "#1f6fb4", "#b0651a"
 def plot_forecast(forecaster: Forecaster, series: Sequence[Any] | None = None) -> Figure:
     """Forecast and intervals behind the end of the history, a panel for each series."""
     table = _columns(forecaster.predict())
-    chosen = _chosen(forecaster, series)
+    chosen = [name for name in _chosen(forecaster, series) if name in {*table["unique_id"].tolist()}]
     figure, axes = _panels(len(chosen))
     for ax, name in zip(axes, chosen, strict=True):
         _draw_history(ax, forecaster, name, 0)

@@ -51,9 +51,17 @@ class Skill:
         return cls(against, value, float(low), float(high))
 
     def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "not defined (no error of the other forecast that MASE can measure)"
+        value, low, high = (_percent(share) for share in (self.value, self.low, self.high))
         if not np.isfinite(self.low):
-            return f"{self.value:.0%} (one series in one window does not tell how sure that is)"
-        return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%} with 95 % probability)"
+            return f"{value} (one series in one window does not tell how sure that is)"
+        return f"{value} ({low} to {high} with 95 % probability)"
+
+
+def _percent(share: float) -> str:
+    """A share in whole percent, without the sign of a zero."""
+    return f"{share:.0%}".replace("-0%", "0%") if abs(share) < 0.01 else f"{share:.0%}"
 
 
 def by_series(ids: np.ndarray, errors: dict[str, np.ndarray], ours: str) -> list[tuple[object, dict[str, float]]]:

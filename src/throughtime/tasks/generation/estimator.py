@@ -117,6 +117,7 @@ class SequenceGenerator(BaseEstimator):
             material = symbols.material(train, held_out, recipe)
         epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
         self.symbols_, self.network_ = symbols, network
+        self.fingerprints_ = symbols.fingerprints([data] if validation is None else [data, validation])
         self.notes_ = _notes(self.unit_, symbols.width, steps, held_out=validation is None and held_out is not None)
         interruption = None
         options = {"callbacks": callbacks, "seed": self.random_state}
@@ -135,11 +136,17 @@ class SequenceGenerator(BaseEstimator):
     def evaluate(self, data: Any) -> Scores:
         """Negative log-likelihood of a step, and for a text perplexity and bits per character.
 
+        Characters or pieces that were learned from are not scored, unless all were: `overlap` of the result says which.
+
         Raises:
             InputError: for data of another kind.
         """
         self._check_fitted()
-        return self.symbols_.score(self.network_, data)
+        overlap = self.symbols_.overlap(self.fingerprints_, data)
+        if overlap.learned.any() and not overlap.of_training:
+            kept = [data[i] for i in overlap.scored.tolist()]
+            data = "".join(kept) if isinstance(data, str) else kept
+        return replace(self.symbols_.score(self.network_, data), overlap=overlap)
 
     def sample(
         self,

@@ -17,6 +17,7 @@ from torch.nn import functional
 from throughtime._errors import InputError
 from throughtime.data.music import KEYS, as_piece, as_roll, as_rolls
 from throughtime.data.stream import Alphabet, check_text
+from throughtime.tasks.fingerprints import Fingerprints, Overlap
 from throughtime.tasks.generation.batches import Chunks, Pieces, Streams
 from throughtime.tasks.generation.learning import Material
 from throughtime.tasks.generation.network import key_loss, symbol_loss
@@ -44,12 +45,18 @@ class Scores:
         nats: negative log-likelihood of a step.
         perplexity: exp of that: among how many equally likely symbols the network hesitates; None for music.
         bits_per_character: of a text, whatever its symbols are; None for music.
+        overlap: which characters or pieces given were learned from; None where that was not looked at.
     """
 
     steps: int
     nats: float
     perplexity: float | None = None
     bits_per_character: float | None = None
+    overlap: Overlap | None = None
+
+    def of_what(self, things: str) -> str:
+        """Name what is scored: unseen only where it was not learned from."""
+        return things if self.overlap is None else self.overlap.of(things)
 
 
 class Symbols(Protocol):
@@ -70,6 +77,14 @@ class Symbols(Protocol):
 
     def score(self, network: GeneratorNetwork, data: Any) -> Scores:
         """How well data are foreseen."""
+        ...
+
+    def fingerprints(self, parts: list[Any]) -> Fingerprints:
+        """Hash the data that are learned from."""
+        ...
+
+    def overlap(self, fingerprints: Fingerprints, data: Any) -> Overlap:
+        """Find what was learned from in data."""
         ...
 
     def prompt(self, given: Any) -> np.ndarray:
@@ -142,6 +157,14 @@ class TextSymbols:
         bits = nats / math.log(2) / (len(data) * steps / len(numbers))  # the first symbol is not scored
         return Scores(steps, per_step, math.exp(min(per_step, 700.0)), bits)
 
+    def fingerprints(self, parts: list[str]) -> Fingerprints:
+        """Hash windows of texts."""
+        return Fingerprints.of_texts(parts)
+
+    def overlap(self, fingerprints: Fingerprints, data: str) -> Overlap:
+        """Find the characters that were learned from."""
+        return fingerprints.overlap_of_text(check_text(data))
+
     def prompt(self, given: str | None) -> np.ndarray:
         """The symbols of a text, or the one behind which texts begin."""
         found = self.vocabulary.encode(given) if given else np.zeros(0)
@@ -210,6 +233,14 @@ class PianoSymbols:
                 functional.binary_cross_entropy_with_logits(logits[counted], y[counted], reduction="sum").double()
             )
         return Scores(steps, nats / steps)
+
+    def fingerprints(self, parts: list[Any]) -> Fingerprints:
+        """Hash pieces."""
+        return Fingerprints.of(roll for part in parts for roll in as_rolls(part))
+
+    def overlap(self, fingerprints: Fingerprints, data: Any) -> Overlap:
+        """Find the pieces that were learned from."""
+        return fingerprints.overlap(as_rolls(data), "pieces")
 
     def prompt(self, given: Any) -> np.ndarray:
         """Silence, then the steps of a piece."""

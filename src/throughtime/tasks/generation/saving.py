@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime.data.stream import UNITS, Alphabet
 from throughtime.io import checkpoint
+from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
 from throughtime.tasks.generation.estimator import SequenceGenerator
 from throughtime.tasks.generation.materials import PianoSymbols, Symbols, TextSymbols
 from throughtime.tasks.generation.network import GeneratorNetwork
@@ -26,7 +27,8 @@ def save(generator: SequenceGenerator, directory: str | os.PathLike[str], *, ove
         "sizes": generator.sizes(symbols.width),
         "symbols": list(symbols.vocabulary.symbols) if isinstance(symbols, TextSymbols) else None,
     }
-    found = checkpoint.Checkpoint(config, weights_of(generator.network_), generator.history_.to_lines())
+    tensors = weights_of(generator.network_) | tensors_of(generator.fingerprints_)
+    found = checkpoint.Checkpoint(config, tensors, generator.history_.to_lines())
     checkpoint.write(directory, found, overwrite=overwrite)
 
 
@@ -47,6 +49,7 @@ def restore(found: checkpoint.Checkpoint) -> SequenceGenerator:
     check_layers(generator.num_layers, found.tensors)
     generator.network_ = restore_network(lambda: GeneratorNetwork(**sizes), found.tensors)
     generator.history_, generator.notes_ = restore_history(found), restore_notes(found)
+    generator.fingerprints_ = restore_fingerprints(found)
     return generator
 
 

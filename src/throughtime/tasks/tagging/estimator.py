@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from throughtime import training
 from throughtime.data.ragged import Buckets, Ragged
 from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
 from throughtime.tasks.learning import Work, preset, teach
 from throughtime.tasks.schedules import seconds_of
 from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
@@ -50,10 +51,16 @@ class TagEvaluation:
     Attributes:
         words: accuracy over words, and which tag was taken for which.
         entities: precision, recall and F1 of whole entities; None for tags that mark none.
+        overlap: which of the sentences given were learned from; None where that was not looked at.
     """
 
     words: Evaluation
     entities: EntityScore | None
+    overlap: Overlap | None = None
+
+    def of_what(self, things: str) -> str:
+        """Name what is scored: unseen only where it was not learned from."""
+        return things if self.overlap is None else self.overlap.of(things)
 
 
 class SequenceTagger(BaseEstimator):
@@ -141,13 +148,19 @@ class SequenceTagger(BaseEstimator):
         kept = sorted(order[count:])
         encoder = WordEncoder.learn([sentences[i] for i in kept], rare=2 if len(sentences) > _MANY else 1)
         held_out = None
+        learned, twice = (
+            sentences,
+            repeated([sentences[i] for i in kept], [sentences[i] for i in order[:count]], "sentences"),
+        )
         if validation is not None:
             others = check_sentences(validation[0])
+            learned, twice = [*sentences, *others], repeated(sentences, others, "sentences")
             held_out = self._watched(encoder, others, check_tags(validation[1], others, name="validation"))
         elif count:
             watched = sorted(order[:count])
             held_out = self._watched(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
-        self.notes_ = _notes(sentences, self.tags_, encoder, count)
+        self.fingerprints_ = Fingerprints.of(learned)
+        self.notes_ = [*_notes(sentences, self.tags_, encoder, count), *twice]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = TaggingNetwork(self.sizes(encoder), dropout=self.dropout)
@@ -195,15 +208,23 @@ class SequenceTagger(BaseEstimator):
     def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> TagEvaluation:
         """Accuracy, which tag was taken for which, and F1 of entities.
 
+        A sentence that was learned from is not scored, unless all were: `overlap` of the result says which.
+
         Args:
             sentences: lists of words.
             tags: of each word; where one is None, the word does not count. One never seen in training counts as missed.
         """
         check_is_fitted(self)
         sentences = check_sentences(sentences)
-        actual = check_tags(tags, sentences)
-        given = self.predict(sentences)
-        return compare(actual, given, self.tags_)
+        actual, overlap = check_tags(tags, sentences), self.overlap(sentences)
+        rows = overlap.scored.tolist()
+        given = self.predict([sentences[i] for i in rows])
+        return replace(compare([actual[i] for i in rows], given, self.tags_), overlap=overlap)
+
+    def overlap(self, sentences: Sequence[Sequence[str]]) -> Overlap:
+        """Which sentences were part of the training data, also to choose the weights by."""
+        check_is_fitted(self)
+        return self.fingerprints_.overlap(check_sentences(sentences), "sentences")
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the tagger into a new directory; `throughtime.load` reads it.

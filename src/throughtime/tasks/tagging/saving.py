@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from throughtime.io import checkpoint
+from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
 from throughtime.tasks.saving import (
     check_layers,
     check_sizes,
@@ -33,7 +34,8 @@ def save(tagger: SequenceTagger, directory: str | os.PathLike[str], *, overwrite
         "encoder": asdict(tagger.encoder_),
         "tags": tagger.tags_,
     }
-    written = checkpoint.Checkpoint(config, weights_of(tagger.network_), tagger.history_.to_lines())
+    tensors = weights_of(tagger.network_) | tensors_of(tagger.fingerprints_)
+    written = checkpoint.Checkpoint(config, tensors, tagger.history_.to_lines())
     checkpoint.write(directory, written, overwrite=overwrite)
 
 
@@ -56,6 +58,6 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTagger:
         raise ValueError(f"the sizes do not fit the settings and the vocabulary: {sizes}")
     check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: TaggingNetwork(sizes, dropout=tagger.dropout), found.tensors)
-    tagger.notes_ = restore_notes(found)
+    tagger.notes_, tagger.fingerprints_ = restore_notes(found), restore_fingerprints(found)
     tagger.take(network, encoder, restore_history(found))
     return tagger

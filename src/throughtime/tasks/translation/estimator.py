@@ -14,6 +14,7 @@ from throughtime._errors import InputError, requires
 from throughtime.data.containers import as_items, is_missing
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
 from throughtime.tasks.schedules import PRESETS, seconds_of
 from throughtime.tasks.settings import check_choice, check_not_negative, check_seed, check_share, check_whole
 from throughtime.tasks.translation import learning
@@ -137,11 +138,14 @@ class SequenceTranslator(BaseEstimator):
             torch.manual_seed(self.random_state)
             network = TranslatorNetwork(**self.sizes())
         self.network_ = network
+        self.fingerprints_ = Fingerprints.of([*train[0], *(() if held_out is None else held_out[0])])
         watched = 0 if validation is not None or held_out is None else len(held_out[0])
         self.notes_ = _notes(len(train[0]), len(self.source_), len(self.target_), watched)
         same = sum(source == target for source, target in zip(*train, strict=True))
         if 2 * same > len(train[0]):
             self.notes_.append(f"{same:,} pairs have the same text on both sides: are these two languages?")
+        if held_out is not None:
+            self.notes_ += repeated(train[0], held_out[0], "sources")
         interruption = None
         try:
             self.history_ = learning.teach(
@@ -192,6 +196,11 @@ class SequenceTranslator(BaseEstimator):
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
         sources, targets = _checked(sources, targets)
         return self.bleu(self.predict(sources, beams=beams), targets)
+
+    def overlap(self, sources: Sequence[str]) -> Overlap:
+        """Which sources were part of the training data, also to choose the weights by."""
+        self._check_fitted()
+        return self.fingerprints_.overlap(_sentences(sources, "sources"), "pairs")
 
     def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of translations that were made before; see `score`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from throughtime.data.subwords import Subwords, SubwordSettings
 from throughtime.io import checkpoint
+from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
 from throughtime.tasks.saving import check_layers, origin, restore_history, restore_network, restore_notes, weights_of
 from throughtime.tasks.translation.estimator import SequenceTranslator
 from throughtime.tasks.translation.learning import TeacherForcing
@@ -29,7 +30,8 @@ def save(translator: SequenceTranslator, directory: str | os.PathLike[str], *, o
         "source": translator.source_.content,
         "target": translator.target_.content,
     }
-    found = checkpoint.Checkpoint(config, weights_of(translator.network_), translator.history_.to_lines())
+    tensors = weights_of(translator.network_) | tensors_of(translator.fingerprints_)
+    found = checkpoint.Checkpoint(config, tensors, translator.history_.to_lines())
     checkpoint.write(directory, found, overwrite=overwrite)
 
 
@@ -49,4 +51,5 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     check_layers(translator.num_layers, found.tensors)
     translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
     translator.history_, translator.notes_ = restore_history(found), restore_notes(found)
+    translator.fingerprints_ = restore_fingerprints(found)
     return translator

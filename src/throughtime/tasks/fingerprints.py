@@ -1,0 +1,175 @@
+"""What a model has learned from, as hashes that are saved with it, so that an evaluation can leave it out.
+
+Each training sequence is kept as a hash of eight bytes, at most 2²⁰ of them (8 MiB): beyond that the smallest hashes
+are kept, and a sequence with a larger one is not recognized. Two different sequences share a hash with a probability of
+10⁻¹³ even for a million of them. A long text is kept as hashes of its windows of 48 characters, every 16 characters, or
+wider apart in texts beyond 16 million characters: any excerpt that is longer than a window and a stride is recognized.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from throughtime.io.checkpoint import Checkpoint
+
+WINDOW = 48  # characters of a text that are hashed together
+_STRIDE = 16
+_MOST = 2**20  # hashes
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Which of some sequences a model has learned from.
+
+    Attributes:
+        learned: whether it has, for each sequence, or for each character of a text: (N,).
+        known: whether the model keeps what it has learned from; one of a former version does not.
+        things: what is counted, such as 'sequences'.
+    """
+
+    learned: np.ndarray
+    known: bool = True
+    things: str = "sequences"
+
+    @property
+    def of_training(self) -> bool:
+        """Whether all were learned from, so that their scores are those of training data."""
+        return self.known and len(self.learned) > 0 and bool(self.learned.all())
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Numbers of what an evaluation scores: what was not learned from, or all where all was."""
+        return np.arange(len(self.learned)) if self.of_training else np.flatnonzero(~self.learned)
+
+    def of(self, things: str) -> str:
+        """Name what is scored: unseen only where nothing that was given was learned from."""
+        if self.of_training:
+            return f"{things} of the training data"
+        if not self.known:
+            return things
+        return f"other {things}" if self.learned.any() else f"unseen {things}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Say in a sentence what was learned from, or that it is not known."""
+        count, total = int(self.learned.sum()), len(self.learned)
+        if not self.known:
+            return [f"Whether the model has learned from these {self.things} is not known."]
+        if self.of_training:
+            return [f"All {total:,} {self.things} were part of the training data: these are scores on training data."]
+        return [f"{count:,} of {total:,} {self.things} were part of the training data and are not scored."] * (
+            count > 0
+        )
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Hashes of what was learned from.
+
+    Attributes:
+        hashes: sorted, int64.
+        stride: characters from one window of a text to the next; 0 for hashes of whole sequences.
+        known: whether they were kept at all.
+    """
+
+    hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    stride: int = 0
+    known: bool = True
+
+    @classmethod
+    def of(cls, sequences: Iterable[Any]) -> Self:
+        """Hash sequences: texts, lists of words, arrays of numbers."""
+        return cls(np.unique(_hashes(sequences))[:_MOST])
+
+    @classmethod
+    def of_texts(cls, texts: Sequence[str]) -> Self:
+        """Hash windows of texts."""
+        stride = max(_STRIDE, -(-sum(map(len, texts)) // _MOST))
+        return cls(np.unique(np.concatenate([_windows(text, stride) for text in texts])), stride)
+
+    def overlap(self, sequences: Sequence[Any], things: str = "sequences") -> Overlap:
+        """Find the sequences that were learned from."""
+        return Overlap(np.isin(_hashes(sequences), self.hashes), self.known, things)
+
+    def overlap_of_text(self, text: str) -> Overlap:
+        """Find the characters of a text that were learned from, with at least a window around them."""
+        learned = np.zeros(len(text), dtype=bool)
+        former = -self.stride - WINDOW
+        for start in np.flatnonzero(np.isin(_windows(text, 1), self.hashes)).tolist():
+            learned[(former if start - former <= self.stride else start) : start + WINDOW] = True
+            former = start
+        if len(text) - learned.sum() < WINDOW and learned.any():  # what is left are the edges of excerpts
+            learned[:] = True
+        known = self.known and (bool(learned.any()) or len(text) >= WINDOW + self.stride - 1)
+        return Overlap(learned, known, "characters")
+
+
+def repeated(train: Sequence[Any], held_out: Sequence[Any], things: str) -> list[str]:
+    """Say in a sentence how many held-out sequences also occur in the part that is learned from."""
+    count = int(np.isin(_hashes(held_out), _hashes(train)).sum()) if len(held_out) else 0
+    return [f"{count:,} of {len(held_out):,} held-out {things} also occur in the part that is learned from."] * (
+        count > 0
+    )
+
+
+def tensors_of(fingerprints: Fingerprints) -> dict[str, torch.Tensor]:
+    """Fingerprints as tensors of a model directory."""
+    if not fingerprints.known:
+        return {}
+    stride = torch.tensor(fingerprints.stride)
+    return {"fingerprints.hashes": torch.from_numpy(fingerprints.hashes.copy()), "fingerprints.stride": stride}
+
+
+def restore_fingerprints(found: Checkpoint) -> Fingerprints:
+    """Undo `tensors_of`; models of former versions hold none.
+
+    Raises:
+        ValueError: for tensors that are not such.
+    """
+    hashes, stride = (found.tensors.get(f"fingerprints.{name}") for name in ("hashes", "stride"))
+    if hashes is None or stride is None:
+        return Fingerprints(known=False)
+    if hashes.dtype != torch.int64 or hashes.ndim != 1 or stride.dtype != torch.int64 or stride.ndim:
+        raise ValueError("the fingerprints of the training data are damaged")
+    if (hashes[1:] <= hashes[:-1]).any() or not 0 <= int(stride) < 2**31:
+        raise ValueError("the fingerprints of the training data are damaged")
+    return Fingerprints(hashes.numpy(), int(stride))
+
+
+def _hashes(sequences: Iterable[Any]) -> np.ndarray:
+    digests = b"".join(blake2b(_content(sequence), digest_size=8).digest() for sequence in sequences)
+    return np.frombuffer(digests, dtype=np.int64)
+
+
+def _content(sequence: Any) -> bytes:
+    """Bytes of a sequence: the same for a text with other white space, and for numbers of another precision."""
+    if isinstance(sequence, str):
+        return " ".join(sequence.split()).encode("utf-8", "surrogatepass")
+    if isinstance(sequence, np.ndarray):
+        numbers = sequence.astype(np.float32) + np.float32(0)  # -0 is 0
+        numbers[np.isnan(numbers)] = np.nan
+        return repr(numbers.shape).encode() + numbers.tobytes()
+    return "\0".join(sequence).encode("utf-8", "surrogatepass")
+
+
+def _windows(text: str, stride: int) -> np.ndarray:
+    """A polynomial hash of each window of a text that begins at a multiple of the stride."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    count = len(codes) - WINDOW + 1
+    if count < 1:
+        return np.zeros(0, dtype=np.int64)
+    found = np.zeros(-(-count // stride), dtype=np.uint64)
+    for offset in range(WINDOW):
+        part = codes[offset : offset + count : stride]
+        found = (found ^ part) * _FACTOR
+        found ^= found >> np.uint64(29)
+    return found.view(np.int64)

@@ -1,0 +1,101 @@
+"""Names of series are recognized whatever type their column has, and refused where they may be two things."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import throughtime as tt
+from throughtime import InputError
+from throughtime.data.frames import read_frame
+from throughtime.data.identifiers import read_identifiers
+
+
+def names(column: Any, known: Any = ()) -> list[Any]:
+    series = pd.Series(column, dtype=object) if isinstance(column, list) else column
+    return read_identifiers(nw.from_native(series, series_only=True), known).tolist()
+
+
+SAME = [
+    ["1", "2"],
+    ["1 ", "\u00a02"],
+    [1, 2],
+    [1.0, 2.0],
+    [np.int64(1), np.float64(2)],
+    [Decimal("1.00"), Decimal(2)],
+    pd.Series(["1", "2"], dtype="category"),
+    pd.Series([1, 2], dtype="Int64"),
+    pl.Series([1.0, 2.0]),
+    pl.Series([Decimal(1), Decimal(2)]),
+    pl.Series(["1", "2"], dtype=pl.Categorical),
+    pa.chunked_array([pa.array(["1", "2"]).dictionary_encode()]),
+]
+
+
+@pytest.mark.parametrize("column", SAME, ids=lambda column: f"{type(column).__name__} {column!r}"[:40])
+def test_a_series_keeps_its_name_from_training_whatever_the_type(column: Any) -> None:
+    assert names(column) in ([1, 2], ["1", "2"])
+    assert names(column, [1, 2]) == [1, 2]
+    assert names(column, ["1", "2"]) == ["1", "2"]
+
+
+def test_other_names_are_other_series() -> None:
+    assert names(["1", "01", "a", "A"], ["1", "a"]) == ["1", "01", "a", "A"]
+    assert names([1.5, 2.0]) == ["1.5", "2"]
+    assert names(["9" * 20, "e\u0301"]) == ["9" * 20, "é"]
+    assert names([10**20, 1]) == [str(10**20), "1"]
+    assert names([UUID(int=1)]) == [str(UUID(int=1))]
+    assert names([3, 4], ["a"]) == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("column", "known", "message"),
+    [
+        (["a", 1], (), "names of one type, got 'a' .str. in row 1 and 1 .int. in row 2"),
+        ([1, True], (), "row 2 holds True .bool.; expected texts or whole numbers"),
+        (pl.Series([True, False]), (), "row 1 holds True"),
+        ([dt.date(2024, 1, 1)], (), r"row 1 holds datetime.date"),
+        ([b"a"], (), "row 1 holds b'a'"),
+        ([("a", 1)], (), "row 1 holds .'a', 1."),
+        ([1.0, 1e17], (), "row 2 holds 1e.17, a rounded or infinite number"),
+        (["a", " "], (), "row 2 is empty; name the series of every row"),
+        (["a", None], (), "row 2 is empty; name the series of every row"),
+        (pl.Series([1.0, float("nan")]), (), "row 2 is empty"),
+        (["01"], [1], "'01' is not known, but 1 is, which is the same number"),
+        ([1], ["01"], "'1' is not known, but '01' is, which is the same number"),
+        (["1.0"], ["1"], "'1.0' is not known, but '1' is"),
+        (["1"], ["1.0"], "'1' is not known, but '1.0' is"),
+        (["1", "a"], [1, 2], "expected whole numbers, by which series are known, got 'a'"),
+    ],
+)
+def test_names_that_may_be_two_things_are_refused(column: Any, known: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        names(column, known)
+
+
+def test_a_frame_without_names_is_not_taken_for_one_of_several_series() -> None:
+    df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": np.arange(9.0)})
+    assert read_frame(df, ids=["a"])[0].ids == ["a"]
+    with pytest.raises(InputError, match="expected a column unique_id, since 2 series are known"):
+        read_frame(df, ids=[0, 1])
+
+
+def test_files_of_a_folder_have_names_of_one_type(tmp_path: Any) -> None:
+    ds = pd.date_range("2024-01-01", periods=9).tolist()
+    for file, name in enumerate((1, "2")):
+        pq.write_table(pa.table({"unique_id": [name] * 9, "ds": ds, "y": np.arange(9.0)}), tmp_path / f"{file}.parquet")
+    with pytest.raises(InputError, match=r"expected columns of the same types in all files: .* int64 vs string"):
+        read_frame(tt.ParquetSeries(tmp_path))
+    pq.write_table(pa.table({"unique_id": ["2 "] * 9, "ds": ds, "y": np.arange(9.0)}), tmp_path / "0.parquet")
+    with pytest.raises(InputError, match=r"series 2 +begins a second time"):
+        len(tt.ParquetSeries(tmp_path))

@@ -6,6 +6,12 @@ from tests.mutations import Mutation
 
 MUTATIONS = [
     Mutation(
+        "app/cells.py",
+        "values.is_infinite()",
+        "values.is_nan()",
+        "app/test_tables.py::test_a_fault_in_parquet_is_named_by_its_row",
+    ),
+    Mutation(
         "app/time_columns.py",
         "density(stamps) >= _DENSE",
         "density(stamps) >= 2",
@@ -22,11 +28,5 @@ MUTATIONS = [
         "read_dates(cells.to_list(), known, column)",
         "read_dates(cells.to_list(), None, column)",
         "app/test_time_columns.py::test_a_cell_that_contradicts_is_named_by_its_line",
-    ),
-    Mutation(
-        "app/cells.py",
-        "values.is_infinite()",
-        "values.is_nan()",
-        "app/test_tables.py::test_a_fault_in_parquet_is_named_by_its_row",
     ),
 ]

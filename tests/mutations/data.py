@@ -10,6 +10,12 @@ KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
     Mutation(
+        "data/frames.py",
+        "like.in_utc if like is not None else",
+        "False if like is not None else",
+        "tasks/test_odd_frames.py::test_later_frames_are_read_as_the_first_one",
+    ),
+    Mutation(
         "data/dates.py",
         "if known.order in ORDERS[parts[0].fields] and",
         "if not known.order and",
@@ -104,12 +110,6 @@ MUTATIONS = [
         "in (2, 3, 8, 9, 10)",
         "in (2, 3, 8)",
         f"{FREQUENCIES}::test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out",
-    ),
-    Mutation(
-        "data/frames.py",
-        "like.in_utc if like is not None else",
-        "False if like is not None else",
-        "tasks/test_odd_frames.py::test_later_frames_are_read_as_the_first_one",
     ),
     Mutation(
         "data/series.py",

@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
+_LONGEST = 100  # characters of a date
 _MINUTE = 60_000_000  # in microseconds
 _MONTHS = (
     "january januar janvier enero gennaio januari janeiro",
@@ -128,6 +129,8 @@ def split_date(text: str) -> DateParts | None:
     >>> split_date("Mon 5 Jan. 2024, 9:05 pm")
     DateParts(fields='nbY', numbers=(5, 1, 2024), shape='n b Y', time=75900000000, offset=None, weekday=0)
     """
+    if len(text) > _LONGEST:
+        return None
     plain = _plain(text)
     for pattern in _SPANS:
         if span := pattern.fullmatch(plain):
@@ -190,6 +193,8 @@ def _tokens(word: str) -> list[tuple[str, int | None]] | None:
         if word in _MARKER_OF:
             return [(_MARKER_OF[word], None)]
         return [("b", _MONTH_OF[word] + 1)] if word in _MONTH_OF else None
+    if len(word) > 8:
+        return None
     number = int(word)
     match len(word):
         case 1 | 2:

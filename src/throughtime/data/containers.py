@@ -58,7 +58,7 @@ def as_items(values: Any, name: str, kind: str) -> list[Any]:
     Raises:
         InputError: as `as_list`, and for tables of numbers and whatever is no container.
     """
-    found = as_list(values, name)
+    found = None if isinstance(values, str | bytes) else as_list(values, name)
     if found is None:
         raise InputError(f"{name}: expected a list of {kind}, got {type(values).__name__}")
     return found

@@ -200,7 +200,7 @@ class SequenceTagger(BaseEstimator):
                     found[row] = each[: int(x.lengths[row])]
         return found
 
-    def score(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> float:
+    def score(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> float:
         """F1 of entities where the tags mark some (B-, I-, O), else accuracy over words."""
         found = self.evaluate(sentences, tags)
         return found.words.accuracy if found.entities is None else found.entities.f1

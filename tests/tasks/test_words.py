@@ -57,6 +57,7 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
             "The network has no share in this forecast (0 %): all of it is the naive forecast.",
         ),
         ([0.25, 0.25], "The forecast", "share of this forecast is 25 %, the rest is the naive forecast."),
+        ([0.5, 1.0], "The forecast", "share of this forecast is 50 % to 100 %, the rest is the naive forecast."),
         ([0.0, 0.5], "The forecast", "share of this forecast is 0 % to 50 %, the rest is the naive forecast."),
     ],
 )

@@ -10,7 +10,7 @@ ORDERS = "test_orders_of_a_packed_sequence_hold_each_row_once"
 
 MUTATIONS = [
     Mutation("_shapes.py", "if not (1 <= last <= first <= rows and", "if not (", f"{SEAM}::{SIZES}[zero]"),
-    Mutation("_shapes.py", "bool((sizes[1:] <= sizes[:-1]).all())", "True", f"{SEAM}::{SIZES}[negative]"),
+    Mutation("_shapes.py", "bool((sizes[1:] <= sizes[:-1]).all())", "True", f"{SEAM}::{SIZES}[they rise in between]"),
     Mutation("_shapes.py", "if int(offsets[-1]) != rows:", "if int(offsets[-1]) > rows:", f"{SEAM}::{SIZES}[fewer]"),
     Mutation("_shapes.py", "if not (whole and torch.equal(", "if whole and not (torch.equal(", f"{SEAM}::{ORDERS}"),
     Mutation("_shapes.py", "if not torch.equal(sorted_indices.", "if torch.equal(sorted_indices.", f"{SEAM}::{ORDERS}"),

@@ -46,11 +46,21 @@ define driver
 @PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
 endef
 
-sanitize: sanitize-address,undefined sanitize-thread  ## Run the kernels under the address, undefined and thread sanitizers
+sanitize: sanitize-address,undefined sanitize-thread sanitize-fuzz  ## Run the kernels and their calls under the sanitizers
 
 sanitize-%: $(VENV)/.installed
 	$(call driver,-DTHROUGHTIME_SANITIZE=$*)
 	./build/$@/driver
+
+# A million calls of the module with arguments changed at random. The kernels of one instruction set do: others are run
+# above.
+sanitize-fuzz: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DTHROUGHTIME_SANITIZE=address \
+		-DTHROUGHTIME_INSTRUCTION_SETS=baseline -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
+	OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
+		$(BIN)/python tests/kernels/fuzz.py --engine build/$@/_engine*.so --calls 1000000
 
 clang: $(VENV)/.installed  ## Build the kernels with clang++, and run them
 	$(call driver,-DCMAKE_CXX_COMPILER=clang++)

@@ -146,6 +146,8 @@ def _run(
     reverse: bool,
 ) -> tuple[Tensor, States] | None:
     """Call a kernel, and tell autograd; None where it does not take the tensors."""
+    if is_compiling():  # after a break in the graph torch.compile comes here by itself, and cannot call a kernel
+        return None
     tables = () if ragged is None else ragged.tables
     learns = torch.is_grad_enabled() and _any_requires_grad(x, *state, *weights)
     found = kernel.forward(x, state, weights, tables, reverse, torch.get_num_threads(), learns, sizes)

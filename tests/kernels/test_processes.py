@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import subprocess
 import sys
 import threading
@@ -11,13 +13,13 @@ import pytest
 import torch
 from tests.tolerances import assert_close
 
-from throughtime import nn
+from throughtime import _kernels, nn, training
 from throughtime._scan import scan
 
 FORK = """
 import os, signal, sys
 import torch
-from throughtime import nn
+from throughtime import _kernels, nn, training
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
@@ -121,3 +123,46 @@ def test_no_rows_and_no_steps(layer: str) -> None:
     y, finals = scan(module.cell, torch.randn(0, 2, 3), state, module.weights(0))
     assert y.shape == (0, 2, 9)
     assert_close(tuple(finals), tuple(state), "exact")
+
+
+def test_more_threads_than_processors_take_no_longer_and_change_nothing() -> None:
+    module = nn.LSTM(64, 256)
+    x = torch.randn(64, 1, 64)  # one row: threads meet at every step
+    seconds, outputs = [], []
+    for threads in (2, 64):
+        torch.set_num_threads(threads)
+        try:
+            with torch.no_grad():
+                outputs.append(module(x)[0])
+                started = time.perf_counter()
+                for _ in range(5):
+                    module(x)
+                seconds.append(time.perf_counter() - started)
+        finally:
+            torch.set_num_threads(2)
+    assert torch.equal(*outputs)
+    assert seconds[1] < 10 * seconds[0]  # a thousand times as long without a limit
+
+
+def test_processors_are_those_of_the_affinity_mask_at_most() -> None:
+    assert _kernels._engine is not None
+    assert 1 <= _kernels._engine.processors() <= len(os.sched_getaffinity(0))
+
+
+def test_the_training_engine_goes_on_from_the_state_that_two_threads_have_kept() -> None:
+    model = nn.ManyToMany(nn.LSTM(2, 300), 1)  # few rows and much work: the kernels cut the batch by themselves
+    batch = torch.randn(12, 4, 2), torch.randn(12, 4, 1)
+    weights = []
+    other = lambda y, target: torch.nn.functional.mse_loss(y, target)  # noqa: E731, PLW0108  of no name, so not compiled
+    for loss in ("mse", other):
+        trained = copy.deepcopy(model)
+        training.fit(
+            trained,
+            [batch],
+            loss=loss,
+            bptt=training.TruncatedBPTT(3, 7),
+            optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5),
+            stop=[training.Epochs(2)],
+        )
+        weights.append(dict(trained.state_dict()))
+    assert_close(weights[0], weights[1], "update")

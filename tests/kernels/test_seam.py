@@ -20,6 +20,7 @@ BATCH_SIZES = {
     "one more": [3, 2],
     "fewer": [2, 1],
     "they rise": [1, 3],
+    "they rise in between": [1, 2, 1],
     "zero": [4, 0],
     "only zero": [0],
     "negative": [2, -1, 3],

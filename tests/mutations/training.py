@@ -47,4 +47,16 @@ MUTATIONS = [
         "except OSError as error",
         "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
     ),
+    Mutation(
+        "_random.py",
+        '"generator": generator}',
+        '"generator": None}',
+        "training/test_randomness.py::test_private_draws_are_those_of_a_seed",
+    ),
+    Mutation(
+        "tasks/threads.py",
+        "_in_new_thread(lambda: torch.set_num_threads(initial[0]))",
+        "initial.clear()",
+        "training/test_randomness.py::test_one_thread_counts_for_the_thread_that_asks",
+    ),
 ]

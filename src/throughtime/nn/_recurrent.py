@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import nn
 from torch.compiler import is_compiling
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from throughtime._extras import Norm
+from throughtime._random import dropout
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting, unfold_plain
 from throughtime._shapes import Ragged, Weights

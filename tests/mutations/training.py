@@ -48,6 +48,24 @@ MUTATIONS = [
         "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
     ),
     Mutation(
+        "training/_unfold.py",
+        "return any(layers.values())",
+        "return False",
+        "training/test_inputs.py::test_the_doctor_looks_along_the_steps",
+    ),
+    Mutation(
+        "training/_non_finite.py",
+        "wrong &= valid",
+        "wrong |= valid",
+        "training/test_inputs.py::test_padding_may_hold_anything",
+    ),
+    Mutation(
+        "nn/_recurrent.py",
+        "if _get_tracing_state() is not None:",
+        "if False:",
+        "oracle/test_tracing.py::test_a_trace_of_an_example_is_refused",
+    ),
+    Mutation(
         "_random.py",
         '"generator": generator}',
         '"generator": None}',

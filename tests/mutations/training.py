@@ -61,7 +61,7 @@ MUTATIONS = [
     ),
     Mutation(
         "nn/_recurrent.py",
-        "if _get_tracing_state() is not None:",
+        "if _get_tracing_state():",
         "if False:",
         "oracle/test_tracing.py::test_a_trace_of_an_example_is_refused",
     ),

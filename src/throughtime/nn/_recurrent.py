@@ -179,7 +179,7 @@ class AbstractRecurrent(Activated):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
-        if _get_tracing_state() is not None:
+        if _get_tracing_state():
             refuse_tracing()
         alone = lengths is mask is reset is None and not return_all_states
         if alone and self._is_single and self._asks_first and type(input) is torch.Tensor:

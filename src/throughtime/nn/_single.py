@@ -83,7 +83,7 @@ class AbstractSingle(Activated):
             ValueError: if the input or the state has another number of dimensions.
             RuntimeError: if sizes do not fit.
         """
-        if _get_tracing_state() is not None:
+        if _get_tracing_state():
             refuse_tracing()
         name = type(self).__name__
         if input.dim() not in (1, 2):

@@ -304,7 +304,7 @@ def test_a_batch_of_nothing_passes_through(layer: str) -> None:
         lambda: nn.GRU(3, 4, 2, bidirectional=True),
         lambda: nn.LSTM(3, 4, zoneout=0.1),
         lambda: nn.LSTM(3, 4, batch_first=True, proj_size=2),
-        lambda: torch.nn.Sequential(nn.ManyToOne(nn.PeepholeLSTM(3, 4), 2)),
+        lambda: torch.nn.Sequential(nn.ManyToOne(nn.LSTM(3, 4), 2)),
         lambda: nn.GRUCell(3, 4),
     ],
 )

@@ -13,6 +13,8 @@ import torch
 from torch.autograd import forward_ad
 from torch.nn.functional import layer_norm, linear
 
+from throughtime import _random
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,7 +79,8 @@ class Extras(NamedTuple):
     def _zoned_out(self, new: Tensor, old: Tensor, probability: float) -> Tensor:
         if not self.drawn:
             return old * probability + new * (1 - probability)
-        return torch.where(torch.rand_like(new) < probability, old, new)
+        chance = torch.empty_like(new).uniform_(generator=_random.generator(new.device))
+        return torch.where(chance < probability, old, new)
 
 
 PLAIN = Extras()

@@ -53,4 +53,34 @@ MUTATIONS = [
         "len(whole",
         "io/test_fuzzed_directories.py::test_a_changed_configuration_is_one_error_or_a_model_at_once[checkpoint-200]",
     ),
+    Mutation(
+        "training/_unfold.py",
+        "return any(layers.values())",
+        "return False",
+        "training/test_inputs.py::test_the_doctor_looks_along_the_steps",
+    ),
+    Mutation(
+        "training/_non_finite.py",
+        "wrong &= valid",
+        "wrong |= valid",
+        "training/test_inputs.py::test_padding_may_hold_anything",
+    ),
+    Mutation(
+        "nn/_recurrent.py",
+        "if _get_tracing_state():",
+        "if False:",
+        "oracle/test_tracing.py::test_a_trace_of_an_example_is_refused",
+    ),
+    Mutation(
+        "_random.py",
+        '"generator": generator}',
+        '"generator": None}',
+        "training/test_randomness.py::test_private_draws_are_those_of_a_seed",
+    ),
+    Mutation(
+        "tasks/threads.py",
+        "_in_new_thread(lambda: torch.set_num_threads(initial[0]))",
+        "initial.clear()",
+        "training/test_randomness.py::test_one_thread_counts_for_the_thread_that_asks",
+    ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -15,6 +15,9 @@ from torch.func import functional_call, grad, jvp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from throughtime import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LAYERS = ["RNN", "GRU", "LSTM"]
 STACKED: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "batch_first": True}
@@ -290,3 +293,33 @@ def test_a_batch_of_nothing_passes_through(layer: str) -> None:
     y.sum().backward()
     assert y.shape == (4, 0, 5)
     assert float(module.weight_hh_l0.grad.abs().sum()) == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own: its tracer is old
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.RNN(3, 4),
+        lambda: nn.GRU(3, 4, 2, bidirectional=True),
+        lambda: nn.LSTM(3, 4, zoneout=0.1),
+        lambda: nn.LSTM(3, 4, batch_first=True, proj_size=2),
+        lambda: torch.nn.Sequential(nn.ManyToOne(nn.LSTM(3, 4), 2)),
+        lambda: nn.GRUCell(3, 4),
+    ],
+)
+def test_a_trace_of_an_example_is_refused(layer: Callable[[], torch.nn.Module], *, gradients: bool) -> None:
+    model = layer()
+    x = torch.randn(2, 3) if isinstance(model, nn.GRUCell) else torch.randn(5, 2, 3)
+    with torch.set_grad_enabled(gradients), pytest.raises(RuntimeError, match=r"torch\.export"):
+        torch.jit.trace(model, x)
+    with torch.inference_mode(), pytest.raises(RuntimeError, match=r"torch\.export"):
+        torch.jit.trace(model.eval(), x)
+    model(x)  # as before
+
+
+def test_an_exported_layer_gives_the_values_of_other_inputs() -> None:
+    model = nn.ManyToMany(nn.LSTM(3, 4), 2).eval()
+    program = torch.export.export(model, (torch.randn(5, 2, 3),))
+    x = torch.randn(5, 2, 3)
+    assert_close(program.module()(x)[0], model(x)[0], "forward")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from throughtime import _random
 from throughtime.data.sequences import Batch
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Buckets:
         if not self._shuffle:
             return list(lengths.argsort(stable=True).split(self._batch_size))
         batches: list[Tensor] = []
-        for pool in torch.randperm(len(lengths)).split(_POOL * self._batch_size):
+        random = _random.generator()
+        for pool in torch.randperm(len(lengths), generator=random).split(_POOL * self._batch_size):
             batches += pool[lengths[pool].argsort(stable=True)].split(self._batch_size)
-        return [batches[i] for i in torch.randperm(len(batches)).tolist()]
+        return [batches[i] for i in torch.randperm(len(batches), generator=random).tolist()]

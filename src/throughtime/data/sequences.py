@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from throughtime import _random
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -76,7 +78,7 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         x, y, lengths, _ = self._tensors
         rows, size = x.shape[self._x_rows], self._batch_size
-        order = torch.randperm(rows) if self._shuffle else torch.arange(rows)
+        order = torch.randperm(rows, generator=_random.generator()) if self._shuffle else torch.arange(rows)
         # To pick the rows of a batch takes longer than to train a small network on them: pick those of several at once.
         together = max(1, _PICKED * rows // max(1, size * (x.numel() + y.numel())))
         for chosen in order.split(size * together):
@@ -88,7 +90,7 @@ class Batches:
 
 def similar_lengths(lengths: Int[Tensor, "N"], batch_size: int, *, shuffle: bool) -> list[Tensor]:
     """Rows of batches of similar length; with `shuffle` a little noise decides among rows, and chance among batches."""
-    noise = torch.rand(len(lengths)) * lengths.float().mean() * _NOISE if shuffle else 0
+    noise = torch.rand(len(lengths), generator=_random.generator()) * lengths.float().mean() * _NOISE if shuffle else 0
     batches = (lengths + noise).argsort(descending=True).split(batch_size)
-    order = torch.randperm(len(batches)) if shuffle else torch.arange(len(batches))
+    order = torch.randperm(len(batches), generator=_random.generator()) if shuffle else torch.arange(len(batches))
     return [batches[i] for i in order.tolist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import torch
 
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
 
     States = tuple[Tensor, ...]
+
+
+def refuse_tracing() -> Never:
+    """Refuse torch.jit.trace, in whose program the outputs or the steps of the example would be constants.
+
+    Raises:
+        RuntimeError: always.
+    """
+    raise RuntimeError(
+        "torch.jit.trace: expected no layer of throughtime, whose outputs or steps would be those of the example; use "
+        "torch.export.export, throughtime.save with throughtime.runtime, or torch.nn's layer with the same weights"
+    )
 
 
 def check_arguments(layer: AbstractRecurrent, dropout: float) -> None:

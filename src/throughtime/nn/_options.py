@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import dropout
 
 from throughtime._extras import Extras, NormClip
+from throughtime._random import dropout
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import nn
+from torch._C import _get_tracing_state
 from torch.compiler import is_compiling
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from throughtime._extras import Norm
+from throughtime._random import dropout
 from throughtime._reference import name_of
 from throughtime._scan import route, unfold, unfold_noting, unfold_plain
 from throughtime._shapes import LayerWeights, Ragged, Weights, check_order
 from throughtime.nn._activated import Activated
-from throughtime.nn._checks import check_arguments, check_input, read_state
+from throughtime.nn._checks import check_arguments, check_input, read_state, refuse_tracing
 from throughtime.nn._in_time import InTime, run_in_time, unwrapped
 from throughtime.nn._options import Options
 from throughtime.nn.initialization import initialization_of
@@ -179,6 +180,8 @@ class AbstractRecurrent(Activated):
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
             RuntimeError: if sizes do not fit.
         """
+        if _get_tracing_state():
+            refuse_tracing()
         alone = lengths is mask is reset is None and not return_all_states
         if alone and self._is_single and self._asks_first and type(input) is torch.Tensor:
             turned = self.batch_first and input.dim() == 3

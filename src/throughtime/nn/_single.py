@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch._C import _get_tracing_state
 
 from throughtime._scan import unfold
 from throughtime._shapes import LayerWeights, Weights
 from throughtime.nn._activated import Activated
+from throughtime.nn._checks import refuse_tracing
 from throughtime.nn._in_time import unwrapped
 from throughtime.nn.initialization import initialization_of
 
@@ -82,6 +84,8 @@ class AbstractSingle(Activated):
             ValueError: if the input or the state has another number of dimensions.
             RuntimeError: if sizes do not fit.
         """
+        if _get_tracing_state():
+            refuse_tracing()
         name = type(self).__name__
         if input.dim() not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from throughtime import _random
 from throughtime._reference import ACTIVATIONS
+from throughtime.nn._dropout import Dropout
 from throughtime.nn._notebook import ShownInNotebooks
 from throughtime.nn.attention import Attention
 from throughtime.nn.pooling import Pooling, features_of
@@ -251,7 +253,7 @@ class EncoderDecoder(ShownInNotebooks):
             )
         self.encoder = encoder
         self.decoder = OneToMany(decoder, output_size, output_activation=output_activation, feedback=feedback)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.attention = self.combine = None
         if attention is not None:
             weight = decoder.all_weights[0][0]
@@ -330,7 +332,7 @@ class EncoderDecoder(ShownInNotebooks):
         own = y.narrow(time, 0, y.shape[time] - 1)
         if self.decoder.feedback is not None:
             own = self.decoder.feedback(own.flatten(0, 1)).unflatten(0, own.shape[:2])
-        kept = torch.rand(own.shape[:2], device=own.device) < share
+        kept = torch.rand(own.shape[:2], device=own.device, generator=_random.generator(own.device)) < share
         return torch.cat([first, torch.where(kept.unsqueeze(-1), true, own)], time)
 
     def read(

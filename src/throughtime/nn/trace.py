@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch.nn.functional import dropout
 
 from throughtime import _reference
 from throughtime._extras import PLAIN
+from throughtime._random import dropout
 from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from throughtime import _random
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int16
     from torch import Tensor
@@ -18,7 +20,11 @@ _IN_A_DRAW = 4
 def words(like: Float[Tensor, "..."]) -> Int16[Tensor, "..."]:
     """Uniform 16-bit words, one for each element of a tensor."""
     draws = torch.empty(-(-like.numel() // _IN_A_DRAW), dtype=torch.int64, device=like.device)
-    return draws.random_(-(2**63), None).view(torch.int16)[: like.numel()].view(like.shape)
+    return (
+        draws.random_(-(2**63), None, generator=_random.generator(draws.device))
+        .view(torch.int16)[: like.numel()]
+        .view(like.shape)
+    )
 
 
 def with_noise(x: Float[Tensor, "..."], deviation: float) -> Float[Tensor, "..."]:

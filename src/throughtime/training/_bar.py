@@ -45,9 +45,11 @@ def progress_bar(title: str = "training", *, console: Console | None = None) -> 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
+    seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min {rest} s"
 
 
 @contextmanager
@@ -109,7 +111,8 @@ def _share(now: Progress) -> float:
     """How much of the training is done, as far as that is known."""
     if now.seconds_left is None:
         return 0.0
-    return now.seconds / max(now.seconds + now.seconds_left, 1e-9)
+    seconds, left = max(now.seconds, 0.0), max(now.seconds_left, 0.0)
+    return seconds / max(seconds + left, 1e-9)
 
 
 def _state(now: Progress) -> str:

@@ -7,12 +7,12 @@ is taken of them at once, and each segment is handed its part of ∂L/∂y.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from throughtime import _random
 from throughtime.nn.pooling import Pooling
 from throughtime.training._losses import IGNORED, is_mean
 from throughtime.training._unfold import (
@@ -29,8 +29,6 @@ from throughtime.training._unfold import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor, nn
 
     from throughtime.data.sequences import Batch
@@ -71,7 +69,7 @@ class _Sweep:
         self.total = batch.x.new_zeros(())  # the loss
         self.targets = 0
         self.borders: list[Any] = []
-        self.random: list[tuple[Tensor, ...]] = []
+        self.random: list[dict[torch.device, Tensor]] = []
         self.outputs: list[Tensor] = []
         self.dy: Tensor | None = None
         self.per_step = False
@@ -93,7 +91,7 @@ class _Sweep:
         with torch.no_grad():
             for number, start in enumerate(self.starts):
                 self.borders.append(detached(state))
-                self.random.append(_random_state(self.batch.x))
+                self.random.append(_random.states(self.batch.x.device))
                 if start == self.starts[-1] and not self.outputs:
                     break
                 y, state = self._piece(start, state)
@@ -107,7 +105,7 @@ class _Sweep:
         """One segment, given the gradient of the state behind it: that of the state before it, and its state."""
         start = self.starts[number]
         before = _leaf(self.borders.pop())
-        with _with_random_state(self.random.pop(), self.batch.x):
+        with _random.replay(self.random.pop()):
             y, state = self._piece(start, before)
         roots = [(s, d) for s, d in zip(tensors_of(state), dstate, strict=False) if d is not None]
         objective = self._objective(start, y)
@@ -203,8 +201,11 @@ def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
 
     x = batch.x.narrow(time_of(model, batch.x), 0, steps)
     x = x.clone(memory_format=torch.contiguous_format)
-    random = _random_state(x)
-    with torch.enable_grad(), _with_random_state(random, x), saved_tensors_hooks(note, lambda tensor: tensor):
+    with (
+        torch.enable_grad(),
+        _random.replay(_random.states(x.device)),
+        saved_tensors_hooks(note, lambda tensor: tensor),
+    ):
         y, state = call(model, x, None, within(batch.lengths, 0, steps))
     return sum(seen.values()), sum(s.nbytes for s in tensors_of(state)), y.nbytes
 
@@ -212,19 +213,3 @@ def _kept(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
 def _leaf(state: Any) -> Any:
     """A state whose gradient is wanted."""
     return changed(state, lambda s: s.detach().requires_grad_())
-
-
-def _random_state(x: Tensor) -> tuple[Tensor, ...]:
-    """The state of the generators that dropout draws from."""
-    cpu = torch.get_rng_state()
-    return (cpu, torch.cuda.get_rng_state(x.device)) if x.is_cuda else (cpu,)
-
-
-@contextmanager
-def _with_random_state(state: tuple[Tensor, ...], x: Tensor) -> Iterator[None]:
-    """Draw the same numbers again, and then go on as if nothing had been drawn."""
-    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-        torch.set_rng_state(state[0])
-        for found in state[1:]:
-            torch.cuda.set_rng_state(found, x.device)
-        yield

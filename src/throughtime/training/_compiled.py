@@ -23,6 +23,7 @@ from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._general import Updates
 from throughtime.training._losses import LOSSES
 from throughtime.training._precision import Mixed
+from throughtime.training._unfold import is_batch_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -105,6 +106,8 @@ class Compiled:
         return other.reset is None and _kind(other) == _kind(batch) and not self._special(other)
 
     def _special(self, batch: Batch) -> str:
+        if is_batch_first(self._model) != self._model.batch_first:
+            return "inputs come in another order than the model says"
         if batch.lengths is not None and bool((batch.lengths < batch.x.shape[self._time]).any()):
             return "sequences have different lengths"
         if batch.x.requires_grad:

@@ -10,20 +10,24 @@ from __future__ import annotations
 import logging
 import math
 import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from throughtime import _random
+from throughtime._random import PrivateRandom
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints
 from throughtime.training._compiled import Compiled
 from throughtime.training._general import General, Updates
 from throughtime.training._history import History, Progress, Record
+from throughtime.training._intercepting import may_draw
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
+from throughtime.training._non_finite import locate_non_finite
 from throughtime.training._precision import Mixed
 from throughtime.training._reading import batches_of
 from throughtime.training._runs import Run, at_hand, runs
@@ -36,6 +40,7 @@ from throughtime.training._unfold import (
     judged,
     leading,
     started_from,
+    stating,
     time_of,
 )
 
@@ -94,6 +99,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     seed: int | None = None,
     checkpoints: Checkpoints | None = None,
+    batch_first: bool | None = None,
 ) -> History:
     """Train a model through time.
 
@@ -113,8 +119,11 @@ def fit(
         precision: 'bfloat16' makes the model's products in that type under `torch.autocast`, while weights, states and
             losses keep theirs; None for the weights' type.
         callbacks: are called with a `Progress` after each epoch and some ten times a second.
-        seed: makes shuffling and dropout reproducible and leaves the global generator as it was.
+        seed: of shuffling, dropout and whatever else draws through torch in the calling thread, all of which draw from
+            generators of the call's own; None draws from the global ones, which other threads share.
         checkpoints: where the state of the training is kept, to go on from after an interruption.
+        batch_first: whether inputs are (N, T, ...) rather than (T, N, ...). None takes the model's attribute of that
+            name, or that of the recurrent layers inside it; a model without either reads time first.
 
     Returns:
         The history. The model holds the weights of the best epoch by validation loss, or, without validation data, the
@@ -136,10 +145,12 @@ def fit(
     scheduler = schedule and schedule(made)
     _check(made, scheduler, clip, checkpoints)
     called = model if precision is None else Mixed(model, precision)
-    training = Training(
-        model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
-    )
-    with _seeded(seed):
+    intercept = may_draw(called, loss_of(loss), data, validation)
+    draws = nullcontext() if seed is None else PrivateRandom(seed, intercept=intercept)
+    with stating(batch_first), draws:
+        training = Training(
+            model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
+        )
         return training.run(batches_of(data), None if validation is None else batches_of(validation), checkpoints)
 
 
@@ -158,20 +169,21 @@ def _check(optimizer: Optimizer, scheduler: LRScheduler | None, clip: float | No
         raise TypeError(f"checkpoints: expected Checkpoints(directory) or None, got {checkpoints!r}")
 
 
-def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse") -> float:
+def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse", batch_first: bool | None = None) -> float:
     """Mean loss of a model over data, a batch weighing as many as it has targets; as `fit` computes it for validation.
 
     Args:
         model: as for `fit`; its dropout is off meanwhile.
         data: as for `fit`.
         loss: as for `fit`.
+        batch_first: as for `fit`.
     """
     function = loss_of(loss)
     total = count = 0.0
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), stating(batch_first):
             state: Any = None
             for batch in batches_of(data):
                 state = started_from(state, batch.reset)
@@ -293,9 +305,13 @@ class Training:
             raise ValueError(f"validation: {error}") from error
         if not math.isfinite(self.validation_loss):
             self._restore()
+            values = locate_non_finite(validation, self.model)
+            cause = (
+                f"validation: {values}. Remove or fill it before fit" if values else "A smaller learning rate may help"
+            )
             raise NonFiniteLoss(
                 f"the validation loss is {self.validation_loss} after epoch {len(self.history) + 1}: {self._held()}. "
-                "Is there a missing value in the validation data?"
+                f"{cause}"
             )
 
     def _windows(self, batch: Batch, *, goes_on: bool = False) -> Iterator[Window]:
@@ -385,6 +401,9 @@ class Training:
         what = f"gradient is {norm}" if math.isfinite(loss) else f"loss is {loss}"
         batch, window = run.number + made // len(windows), windows[made % len(windows)]
         self.updates += made
+        values = locate_non_finite(run.batches, self.model, first=run.number)
+        if values:
+            raise NonFiniteLoss(f"{values}, and so the {what}: {self._held()}. Remove or fill it before fit")
         raise NonFiniteLoss(
             f"the {what} in epoch {len(self.history) + 1}, batch {batch + 1}, "
             f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: {self._held()}. A smaller learning "
@@ -413,7 +432,7 @@ class Training:
             seconds_left=None,
         )
         shares = [share for criterion in self.stop if (share := criterion.share(now)) is not None]
-        share = max(shares, default=0.0)
+        share = min(max(shares, default=0.0), 1.0)
         left = seconds * (1 - share) / share if share > 0 else None
         return Progress(**{**now.__dict__, "seconds_left": left})
 
@@ -422,8 +441,9 @@ class Training:
         if self.callbacks and (at_once or now - self.told > _CALLBACK_SECONDS):
             self.told = now
             progress = self._progress(loss, norm)
-            for callback in self.callbacks:
-                callback(progress)
+            with _random.intercepting():
+                for callback in self.callbacks:
+                    callback(progress)
             self._look_again()
 
     def _look_again(self) -> None:
@@ -453,13 +473,3 @@ def _one(_: Batch) -> int:
 def _goes_on(batch: Batch) -> bool:
     """Whether some row of a batch goes on from the one before."""
     return batch.reset is not None and not bool(batch.reset.all())
-
-
-@contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

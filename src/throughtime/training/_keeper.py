@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from throughtime import _random
 from throughtime._errors import InputError
 from throughtime.training._checked_state import check_alike, check_optimizer, check_values, check_weights
 from throughtime.training._checkpoints import damaged
@@ -40,9 +39,9 @@ class Epoch:
 
     def begin(self, updates: int) -> None:
         if self.random is None:
-            self.random, self.updates = torch.get_rng_state(), updates
+            self.random, self.updates = _random.get_state(), updates
         else:
-            torch.set_rng_state(self.random)
+            _random.set_state(self.random)
 
     def count(self, done: Updates, clip: float) -> None:
         """Add updates to the totals, one after the other: a sum does not depend on how many were made in one go."""
@@ -70,7 +69,7 @@ class Epoch:
 
     def _go_on(self) -> None:
         if self.resumed is not None:
-            torch.set_rng_state(self.resumed)
+            _random.set_state(self.resumed)
             self.resumed = None
 
 
@@ -109,7 +108,7 @@ class Keeper:
             "validation_loss": training.validation_loss,
             "seconds": training.seconds(),
             **training.history.ending,
-            "random": torch.get_rng_state(),
+            "random": _random.get_state(),
             "epoch": {
                 "totals": now.totals,
                 "position": now.position,
@@ -140,7 +139,7 @@ class Keeper:
         vars(now).update(whole["epoch"])
         now.state, training.team.random = (whole["processes"][training.team.rank][name] for name in ("state", "random"))
         if now.random is None:
-            torch.set_rng_state(whole["random"])
+            _random.set_state(whole["random"])
         else:
             now.resumed = whole["random"]
         _log.info("going on from %s after %d updates", self.checkpoints, training.updates)

@@ -32,7 +32,8 @@ class Mixed(nn.Module):
         if precision not in _TYPES:
             raise ValueError(f"precision: expected None or one of {', '.join(_TYPES)}, got {precision!r}")
         self.model = model
-        self.batch_first = getattr(model, "batch_first", False)
+        if hasattr(model, "batch_first"):
+            self.batch_first = model.batch_first
         self._dtype = _TYPES[precision]
 
     def forward(self, x: Tensor, *state: Any, **options: Any) -> Any:

@@ -15,6 +15,7 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from throughtime import _random
 from throughtime.data.sequences import Batch
 from throughtime.training._unfold import time_of
 
@@ -49,9 +50,9 @@ class Team:
         """
         if self.size == 1:
             return
-        own = torch.get_rng_state(), torch.initial_seed(), time.monotonic()
+        own = _random.get_state(), _random.initial_seed(), time.monotonic()
         shared, seed, self._clock = self.from_first(own)
-        torch.set_rng_state(shared)
+        _random.set_state(shared)
         self.random = torch.Generator().manual_seed(seed + 1 + self.rank).get_state()
         with _heard():
             for tensor in (*model.parameters(), *model.buffers()):
@@ -87,13 +88,13 @@ class Team:
         if self.random is None:
             yield
             return
-        shared = torch.get_rng_state()
-        torch.set_rng_state(self.random)
+        shared = _random.get_state()
+        _random.set_state(self.random)
         try:
             yield
         finally:
-            self.random = torch.get_rng_state()
-            torch.set_rng_state(shared)
+            self.random = _random.get_state()
+            _random.set_state(shared)
 
     def average(self, parameters: Sequence[nn.Parameter], loss: Tensor, targets: int) -> tuple[Tensor, int]:
         """Turn the gradients into those of the mean loss over the targets of all processes: that loss, and how many.

@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import RNNBase
 
 from throughtime._shapes import Ragged
+from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._losses import IGNORED
 from throughtime.training._precision import Mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
+
+_stated: ContextVar[bool | None] = ContextVar("batch_first", default=None)
 
 
 def time_of(model: nn.Module, x: Tensor) -> int:
     """The dimension of time."""
-    return 1 if getattr(model, "batch_first", False) and len(leading(x)) == 2 else 0
+    return 1 if is_batch_first(model) and len(leading(x)) == 2 else 0
+
+
+def is_batch_first(model: nn.Module) -> bool:
+    """Whether rows come before steps: as the model says by `batch_first`, or else its recurrent layers; False without.
+
+    Raises:
+        ValueError: if layers differ.
+    """
+    stated = _stated.get()
+    if stated is None:
+        stated = getattr(model, "batch_first", None)
+    if stated is not None:
+        return bool(stated)
+    layers = {
+        name: bool(module.batch_first)
+        for name, module in model.named_modules()
+        if isinstance(module, AbstractRecurrent | RNNBase)
+    }
+    if len({*layers.values()}) > 1:
+        which = ", ".join(f"{name}: {value}" for name, value in layers.items())
+        raise ValueError(
+            f"batch_first: expected layers that agree, got {which} in {type(model).__name__}; say how its inputs come "
+            "by batch_first="
+        )
+    return any(layers.values())
+
+
+@contextmanager
+def stating(batch_first: bool | None) -> Iterator[None]:
+    """Read inputs as the caller says, whatever the model; None leaves it to the model."""
+    if batch_first is None:
+        yield
+        return
+    token = _stated.set(batch_first)
+    try:
+        yield
+    finally:
+        _stated.reset(token)
 
 
 def leading(x: Tensor) -> torch.Size:

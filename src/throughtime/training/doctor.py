@@ -17,7 +17,7 @@ from torch.func import jacrev, vmap
 
 from throughtime.nn.trace import watched
 from throughtime.training._losses import loss_of
-from throughtime.training._unfold import judged, runs_along, time_of
+from throughtime.training._unfold import judged, runs_along, stating, time_of
 from throughtime.training.verdict import Reach, verdict
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def doctor(
     *,
     loss: str | Callable[[Tensor, Tensor], Tensor] = "mse",
     history: History | None = None,
+    batch_first: bool | None = None,
     **options: Any,
 ) -> Diagnosis:
     """Look at how gradients flow back through time.
@@ -111,10 +112,11 @@ def doctor(
         y: targets for its outputs. Without them the gradient is that of the mean of the last step's outputs.
         loss: as for `fit`, where there are targets.
         history: of the training, for the share of clipped updates.
+        batch_first: as for `fit`.
         options: further arguments of the model, such as `lengths`.
     """
     lengths = None if options.get("lengths") is None else torch.as_tensor(options["lengths"])
-    with torch.enable_grad(), watched(model, probes=True) as seen:
+    with stating(batch_first), torch.enable_grad(), watched(model, probes=True) as seen:
         result = model(x, **options)
         outputs = result[0] if isinstance(result, tuple) else result
         if y is None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from throughtime import _random
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
@@ -36,13 +38,14 @@ def varied(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1
     last = (lengths.to(x.dtype) - 1).clamp(min=1).view(-1, 1)
     time = torch.arange(steps, dtype=x.dtype) / last
     waves = torch.arange(1, _WAVES + 1, dtype=x.dtype).view(1, -1, 1)
-    heights = WARP * torch.randn(rows, _WAVES, 1, dtype=x.dtype) / waves
+    random = _random.generator()
+    heights = WARP * torch.randn(rows, _WAVES, 1, dtype=x.dtype, generator=random) / waves
     moved = time + (heights * (math.pi * waves * time.unsqueeze(1)).sin()).sum(1)
-    moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype) - 1)).clamp(0, 1) * last
+    moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype, generator=random) - 1)).clamp(0, 1) * last
     before = moved.floor().long().clamp(0, max(steps - 2, 0))
     share = (moved - before).unsqueeze(-1)
     found = _at(x, before) * (1 - share) + _at(x, (before + 1).clamp(max=steps - 1)) * share
-    scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype)
+    scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype, generator=random)
     return found * scales.repeat(1, 1, copies)
 
 

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from throughtime import training
 from throughtime._errors import InputError
+from throughtime._random import PrivateRandom
 from throughtime.data.containers import as_list
 from throughtime.data.ragged import Buckets, Ragged
 from throughtime.data.text import TOKENS, Vocabulary
@@ -156,8 +157,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             held_out = _watched(encoder, others, numbers_of(validation[1], self.classes_, len(others), "validation"))
         else:
             held_out = _watched(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with PrivateRandom(seed):
             members = _MEMBERS if len(kept) < _FEW and self.preset != "fast" else 1
             network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
         self.fingerprints_ = Fingerprints.of(learned)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from throughtime import _random
 from throughtime import nn as recurrent
+from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import features_of
 from throughtime.tasks.classification.augmentation import varied
 
@@ -88,7 +90,7 @@ class Member(nn.Module):
         self.forgetting = forgetting
         self.noise = noise
         self.block = sizes.block
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.embedding = nn.Embedding(sizes.vocabulary, _EMBEDDING) if sizes.vocabulary else None
         self.layer: Any = LAYERS[sizes.cell](
             _EMBEDDING if sizes.vocabulary else sizes.features,
@@ -115,7 +117,7 @@ class Member(nn.Module):
             if self.block > 1:
                 steps = x.reshape(len(x), x.shape[1] * self.block, -1)  # channels, and behind them their changes
                 x = varied(steps, lengths * self.block, copies=2).reshape_as(x)
-            return x + self.noise * torch.randn_like(x)
+            return x + self.noise * torch.empty_like(x).normal_(generator=_random.generator(x.device))
         if self.training and self.forgetting:
-            x = x * (torch.rand(x.shape) >= self.forgetting)
+            x = x * (torch.rand(x.shape, generator=_random.generator()) >= self.forgetting)
         return self.dropout(self.embedding(x))

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError, warn
+from throughtime._random import PrivateRandom
 from throughtime.data.frames import FrameKind, read_frame, read_future
 from throughtime.tasks.forecasting import backtest, checks, learning
 from throughtime.tasks.forecasting.calibration import calibrate
@@ -444,8 +444,7 @@ class Forecaster(BaseEstimator):
         season, lookback = (None if each is None else int(each) for each in (self.season, self.lookback))
         plan = Plan.of(panel, int(self.horizon), season=season, lookback=lookback)
         held_out = plan.held_out(panel)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with PrivateRandom(self.random_state):
             features = panel.exogenous.all_features
             sizes = {"cell": self.cell, "hidden_size": int(self.hidden_size), "decoder": self.decoder}
             options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}

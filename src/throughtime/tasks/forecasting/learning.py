@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,15 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from throughtime import training
+from throughtime._random import PrivateRandom
 from throughtime.tasks.forecasting.likelihoods import LikelihoodLoss
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import Windows
 from throughtime.tasks.schedules import one_cycle
+from throughtime.tasks.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -75,7 +76,7 @@ def teach(
     epochs = min(_EPOCHS, schooling.updates)
     batches = -(-schooling.updates // epochs)
     try:
-        with _threads_for(network, schooling):
+        with one_thread(when=_is_small(network, schooling)):
             return training.fit(
                 network,
                 Windows(store, batches=batches, batch_size=schooling.batch_size),
@@ -98,23 +99,15 @@ def training_loss(network: SeasonNetwork, loss: str) -> ForecastLoss | Likelihoo
     return LikelihoodLoss(network.likelihood) if network.likelihood.start else ForecastLoss(loss)
 
 
-@contextmanager
-def _threads_for(network: SeasonNetwork, schooling: Schooling) -> Iterator[None]:
-    """One thread where there is too little work for more; results then do not depend on the number of them."""
-    before = torch.get_num_threads()
+def _is_small(network: SeasonNetwork, schooling: Schooling) -> bool:
+    """Whether there is too little work for more than one thread."""
     plan = network.plan
-    if schooling.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _WORTH_THREADS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return schooling.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _WORTH_THREADS
 
 
 def start_from_experts(network: SeasonNetwork, store: Store, *, loss: str, seed: int) -> None:
     """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+    with PrivateRandom(seed), torch.no_grad():
         series, ends = next(Windows(store, batches=1, batch_size=256).places())
         x, y = store.inputs(series, ends), store.targets(series, ends)
         measure = ForecastLoss(loss)

@@ -54,6 +54,8 @@ class SeasonNetwork(nn.Module):
         noise: standard deviation of what is added to the inputs in training.
     """
 
+    batch_first = False  # a window's blocks are not steps of a training
+
     def __init__(
         self,
         plan: Plan,

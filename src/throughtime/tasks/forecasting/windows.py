@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from throughtime import _random
 from throughtime.data.closing import closed_steps
 from throughtime.data.sequences import Batch
 from throughtime.tasks.forecasting.likelihoods import Units
@@ -222,10 +223,12 @@ class Windows:
     def places(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Series and ends of the windows of each batch."""
         for _ in range(self._batches):
-            series = torch.multinomial(self._weights, self._batch_size, replacement=True)
+            series = torch.multinomial(self._weights, self._batch_size, replacement=True, generator=_random.generator())
             lengths = self._store.lengths[series]
             least = self._store.least(lengths)
-            ends = least + (torch.rand(len(series)) * (lengths - least).clamp(min=1)).long()
+            ends = (
+                least + (torch.rand(len(series), generator=_random.generator()) * (lengths - least).clamp(min=1)).long()
+            )
             yield series, ends
 
 

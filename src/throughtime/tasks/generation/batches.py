@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from throughtime import _random
 from throughtime.data.music import KEYS, transposed
 from throughtime.data.sequences import Batch, similar_lengths
 
@@ -33,7 +34,7 @@ class Streams:
 
     def __iter__(self) -> Iterator[Batch]:
         spare = min(self._window, (len(self._numbers) - 1) // 2)
-        offset = int(torch.randint(spare, ())) if spare and self.updates > 1 else 0
+        offset = int(torch.randint(spare, (), generator=_random.generator())) if spare and self.updates > 1 else 0
         x, y = side_by_side(self._numbers[offset:], self.streams)
         yield Batch(x, y)
 
@@ -90,7 +91,9 @@ class Pieces:
 
     def _moved(self, roll: np.ndarray) -> np.ndarray:
         most = self._transposition
-        return transposed(roll, int(torch.randint(-most, most + 1, ()))) if most else roll
+        return (
+            transposed(roll, int(torch.randint(-most, most + 1, (), generator=_random.generator()))) if most else roll
+        )
 
 
 def padded(rolls: Sequence[np.ndarray]) -> Batch:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError
+from throughtime._random import PrivateRandom
 from throughtime.data.stream import UNITS, Alphabet, check_text
 from throughtime.tasks.generation import learning
 from throughtime.tasks.generation.materials import PianoSymbols, Scores, Symbols, TextSymbols
@@ -111,8 +111,7 @@ class SequenceGenerator(BaseEstimator):
         self.unit_, symbols = self._symbols_of(data, validation)
         recipe = self.recipe(self.unit_)
         train, held_out, steps = symbols.split(data, validation, self.random_state)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with PrivateRandom(self.random_state):
             network = GeneratorNetwork(**self.sizes(symbols.width))
             material = symbols.material(train, held_out, recipe)
         epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)

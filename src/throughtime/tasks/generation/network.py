@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from throughtime import _random
 from throughtime import nn as recurrent
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class LockedDropout(nn.Module):
         """Drop features in training."""
         if not self.training or not self.probability:
             return x
-        return x * functional.dropout(x.new_ones(1, *x.shape[1:]), self.probability)
+        return x * _random.dropout(x.new_ones(1, *x.shape[1:]), self.probability)
 
 
 def symbol_loss(y: Tensor, target: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import cross_entropy
 
 from throughtime import training
+from throughtime._random import PrivateRandom
 from throughtime.data.ragged import Buckets, Ragged
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
@@ -161,8 +162,7 @@ class SequenceTagger(BaseEstimator):
             held_out = self._watched(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
         self.fingerprints_ = Fingerprints.of(learned)
         self.notes_ = [*_notes(sentences, self.tags_, encoder, count), *twice]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with PrivateRandom(seed):
             network = TaggingNetwork(self.sizes(encoder), dropout=self.dropout)
         x, y = encoder.encode([sentences[i] for i in kept]), self._numbers([known[i] for i in kept])
         batches = Buckets(x, y, batch_size=min(_BATCH, max(8, len(x) // 10)))

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from throughtime import _random
 from throughtime import nn as recurrent
+from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import features_of, last_hidden
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class TaggingNetwork(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.forgetting = forgetting
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.words = nn.Embedding(sizes.words, _WORD)
         self.characters = nn.Embedding(sizes.characters, _CHARACTER)
         self.speller = recurrent.GRU(_CHARACTER, _WORD // 2, batch_first=True, bidirectional=True)
@@ -90,7 +92,7 @@ class TaggingNetwork(nn.Module):
         """
         words = x[..., 0]
         if self.training and self.forgetting:
-            words = words * (torch.rand(words.shape) >= self.forgetting)
+            words = words * (torch.rand(words.shape, generator=_random.generator()) >= self.forgetting)
         inputs = torch.cat([self.words(words), self._spelled(x[..., 1:])], -1)
         h, _ = self.layer(self.dropout(inputs), lengths=lengths)
         return self.output(self.dropout(h))

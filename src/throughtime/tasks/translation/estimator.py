@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from throughtime import training
 from throughtime._errors import InputError, requires
+from throughtime._random import PrivateRandom
 from throughtime.data.containers import as_items, is_missing
 from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
 from throughtime.nn.attention import KINDS
@@ -134,8 +135,7 @@ class SequenceTranslator(BaseEstimator):
         seconds = seconds_of(self.budget)
         train, held_out = self._split(_checked(sources, targets), validation)
         self.source_, self.target_ = (Subwords.learned(side, self.vocabulary) for side in train)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with PrivateRandom(self.random_state):
             network = TranslatorNetwork(**self.sizes())
         self.network_ = network
         self.fingerprints_ = Fingerprints.of([*train[0], *(() if held_out is None else held_out[0])])

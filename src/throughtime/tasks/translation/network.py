@@ -12,6 +12,7 @@ from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime.data.subwords import PAD
+from throughtime.nn._dropout import Dropout
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -62,7 +63,7 @@ class TranslatorNetwork(nn.Module):
         self.layers = recurrent.EncoderDecoder(
             encoder, decoder, target_size, feedback=self._fed_back, attention=attention, dropout=dropout
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.forcing = 1.0
         """Share of the decoder's inputs in training that are the true ones, not its own guesses."""
 

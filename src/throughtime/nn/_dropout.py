@@ -1,0 +1,20 @@
+"""Dropout that draws from the generator of this thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from throughtime._random import dropout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Dropout(nn.Dropout):
+    """torch's dropout, whose draws are those of `throughtime._random` while a training is seeded."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drop, unless in evaluation."""
+        return dropout(input, self.p, self.training)

@@ -1,0 +1,54 @@
+"""Streams of `throughtime.runtime` and inputs that are no finite numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import throughtime as tt
+from throughtime import nn, runtime
+from throughtime._errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> runtime.Stream:
+    tt.save(nn.ManyToMany(nn.GRU(3, 4), 1), tmp_path / "model")
+    return runtime.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.array([1, np.nan, 2], np.float32), "nan in feature 1"),
+        ([1.0, 2.0, float("-inf")], "-inf in feature 2"),
+        (np.array([1e300, 0, 0]), "inf in feature 0"),
+        (["1", "2", "3"], "real numbers"),
+        (np.array([1, 2, 3j]), "real numbers"),
+        ([1, 2], "shape"),
+        ([[1, 2, 3]], "shape"),
+        ([[1, 2], [3]], "numbers of shape"),
+    ],
+)
+def test_a_step_that_is_refused_leaves_the_state(stream: runtime.Stream, x: Any, said: str) -> None:
+    good = np.array([0.1, -0.2, 1e30], np.float32)
+    stream.step(good)
+    before = stream.state
+    expected = stream.step(good)
+    stream.state = before
+    with pytest.raises(InputError, match=said):
+        stream.step(x)
+    assert np.array_equal(stream.state, before)
+    assert np.array_equal(stream.step(good), expected)
+
+
+def test_a_run_names_the_step(stream: runtime.Stream) -> None:
+    x = np.zeros((5, 3))
+    x[3, 2] = np.nan
+    with pytest.raises(InputError, match="nan in feature 2 of step 3"):
+        stream.run(x)
+    assert not stream.state.any()

@@ -209,7 +209,11 @@ def main() -> None:
     rows, started = [], time.process_time()
     for number in range(0, PANELS, arguments.every):
         panel = generate(number)
-        groups = {"number": number, "kind": panel.kind, "length": next(f"{a}-{b}" for a, b in LENGTHS if panel.length <= b)}
+        groups = {
+            "number": number,
+            "kind": panel.kind,
+            "length": next(f"{a}-{b}" for a, b in LENGTHS if panel.length <= b),
+        }
         rows.append(groups | {"series": panel.futures.shape[0]} | measure(panel, arguments.preset))
     table = pd.DataFrame(rows)
     table["score"] = table["score"]

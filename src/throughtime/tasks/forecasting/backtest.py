@@ -13,7 +13,7 @@ from throughtime.tasks.forecasting import metrics
 from throughtime.tasks.forecasting.baselines import BASELINES, baselines
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
-from throughtime.tasks.forecasting.skill import Skill, by_series
+from throughtime.tasks.forecasting.skill import Skill, by_series, missed_coverage
 from throughtime.tasks.settings import check_whole
 from throughtime.tasks.workers import check_workers, ordered_map
 
@@ -250,6 +250,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     places = np.stack([np.unique(ids, return_inverse=True)[1], codes], 1)
     skills = {name: Skill.of(errors[_OURS], errors[name], name, places) for name in {rival, "naive"}}
     known = np.isfinite(y)
+    inside = {level: np.where(known, (y >= lo) & (y <= hi), np.nan) for level, (lo, hi) in bounds.items()}
     coverage = {level: _mean(((y >= lo) & (y <= hi))[known]) for level, (lo, hi) in bounds.items()}
     msis = {b: _mean(metrics.interval_score(y, low, high, b) / scale[:, 0]) for b, (low, high) in bounds.items()}
     pinball = {
@@ -279,7 +280,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         msis=msis,
         pinball=pinball,
         crps=crps,
-        verdict=_verdict(scores, len(windows), skills),
+        verdict=_verdict(scores, len(windows), skills) + missed_coverage(inside, places),
     )
 
 

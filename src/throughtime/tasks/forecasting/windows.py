@@ -186,9 +186,9 @@ class Store:
 def linear_effects(panel: Panel, plan: Plan) -> LinearEffects:
     """Estimate the effects of what is known in advance on what the network sees of the long series."""
     features, series = panel.exogenous.all_features, []
-    for i in np.flatnonzero(is_long(panel, plan.lookback + plan.horizon)):
+    for i in np.flatnonzero(is_long(panel, plan.lookback + plan.horizon)).tolist():
         values = panel[i]
-        _, known = _open_values(panel, int(i), plan)
+        _, known = _open_values(panel, i, plan)
         if known.any():
             z = np.where(known, _transformed(values, known, plan.season)[0], np.nan)
             series.append((z, design(panel.course(i, len(values)), features)))

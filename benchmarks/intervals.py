@@ -3,8 +3,8 @@
     python benchmarks/intervals.py [--every 5] [--preset fast]
 
 Each panel has 1 to 30 series of 5 to 500 values, one of seven frequencies, a horizon, and scales from 1e-3 to 1e6. A
-forecaster with default settings is fitted once to each panel. Its intervals are compared with `FUTURES` continuations of
-each series, which share the past and differ in the innovations that follow, so that coverage is that given the past.
+forecaster with default settings is fitted once to each panel. Its intervals are compared with `FUTURES` continuations
+of each series, which share the past and differ in the innovations that follow, so that coverage is that given the past.
 Prints the coverage at 80 % and 95 %, each panel weighted equally, and the interval score at 95 % divided by that of
 the best possible central interval, the empirical quantiles of the continuations: 1 cannot be improved on.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -115,7 +115,7 @@ def autocorrelated(x: np.ndarray, coefficient: float) -> np.ndarray:
     """An autoregression of order one."""
     from scipy.signal import lfilter
 
-    return lfilter([1.0], [1.0, -coefficient], x, axis=1)
+    return np.asarray(lfilter([1.0], [1.0, -coefficient], x, axis=1))
 
 
 KINDS: dict[str, Callable[[Draws], np.ndarray]] = {
@@ -184,13 +184,14 @@ def draws(random: np.random.Generator, length: int, horizon: int, season: int) -
 def measure(panel: Panel, preset: str) -> dict[str, float]:
     """Coverage and score of one panel."""
     found = Forecaster(panel.horizon, preset=preset).fit(panel.past).predict(level=LEVELS)
-    figures, y = {}, panel.futures
+    figures, y, bounds = {}, panel.futures, {}
     shape = (len(y), 1, panel.horizon)
     for level in LEVELS:
         low, high = (found[f"throughtime-{side}-{level}"].to_numpy().reshape(shape) for side in ("lo", "hi"))
+        bounds[level] = (low, high)
         figures[f"{level} %"] = float(((y >= low) & (y <= high)).mean())
     best = np.quantile(y, [0.025, 0.975], axis=1)[:, :, None]
-    scores = [interval_score(y, *bounds).mean((1, 2)) / panel.scales for bounds in ((low, high), best)]
+    scores = [interval_score(y, *pair).mean((1, 2)) / panel.scales for pair in (bounds[95], best)]
     figures["score"] = float(np.log(scores[0].mean() / max(scores[1].mean(), 1e-9)))
     return figures
 
@@ -216,15 +217,13 @@ def main() -> None:
         }
         rows.append(groups | {"series": panel.futures.shape[0]} | measure(panel, arguments.preset))
     table = pd.DataFrame(rows)
-    table["score"] = table["score"]
     for group in ("kind", "length"):
         print(summary(table.groupby(group)).to_string(), end="\n\n")
     print(summary(table.groupby(lambda _: "all")).to_string())
     print(f"{len(rows)} panels, {time.process_time() - started:.0f} s of processor time")
-    return table
 
 
-def summary(groups) -> pd.DataFrame:
+def summary(groups: Any) -> pd.DataFrame:
     """Means of coverage in percent, and the geometric mean of scores."""
     means = groups[["80 %", "95 %", "score"]].mean()
     means["score"] = np.exp(means["score"])

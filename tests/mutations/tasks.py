@@ -182,4 +182,40 @@ MUTATIONS = [
         "pass",
         "tasks/test_odd_frames.py::test_a_backtest_knows_no_word_and_no_number_that_comes_later[aaa-past]",
     ),
+    Mutation(
+        "data/closing.py",
+        "season * share**counts < _CHANCE",
+        "season * share**counts < 2",
+        "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence[0.9-140-closed2]",
+    ),
+    Mutation(
+        "tasks/forecasting/regression.py",
+        "significant = np.isfinite(variances) & (squared_t > least**2)",
+        "significant = np.isfinite(variances)",
+        "tasks/test_calibration.py::test_a_column_of_noise_has_no_effect",
+    ),
+    Mutation(
+        "tasks/forecasting/skill.py",
+        "_TOLERATED + 2 * max(errors)",
+        "2.0",
+        "tasks/test_calibration.py::test_a_missed_level_is_said_where_chance_does_not_explain_it",
+    ),
+    Mutation(
+        "tasks/forecasting/windows.py",
+        "self.signed[i] = bool(series[known].min() < 0)",
+        "self.signed[i] = True",
+        "tasks/test_calibration.py::test_what_was_never_negative_has_no_negative_bound_or_path",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
+        "enough = (known >= store.plan.fewest) & (4 * known >= known.max())",
+        "enough = known >= 0",
+        "tasks/test_calibration.py::test_new_and_broken_series_leave_the_others_as_they_were",
+    ),
+    Mutation(
+        "tasks/forecasting/model.py",
+        "z = z + store.effect_ahead(torch.arange(len(panel)), store.lengths)",
+        "z = z + 0.8 * store.effect_ahead(torch.arange(len(panel)), store.lengths)",
+        "tasks/test_calibration.py::test_a_known_effect_survives_the_blend",
+    ),
 ]

@@ -7,10 +7,14 @@ import pandas as pd
 import pytest
 
 import throughtime as tt
+from throughtime.data.closing import closed_steps
+from throughtime.data.covariates import Feature
 from throughtime.data.frames import read_frame
 from throughtime.tasks.forecasting.calibration import calibrate
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.regression import LinearEffects
+from throughtime.tasks.forecasting.skill import missed_coverage
 from throughtime.tasks.forecasting.windows import Store
 
 
@@ -35,3 +39,131 @@ def test_what_adds_to_the_best_naive_forecast_has_a_part_where_little_is_held_ou
     calibration = tt.Forecaster(11, preset="fast").fit(tt.datasets.load("sunspots")).model_.calibration
     assert calibration.horizons < 10
     assert 0.15 < calibration.weight < 0.7
+
+
+# -- new and short series
+
+
+def weekly(name: str, steps: int, seed: int, level: float = 1000.0) -> pd.DataFrame:
+    """A series of days with a season of a week and noise of 8 %, which ends on the same day whatever its length."""
+    dates = pd.date_range(end="2026-11-29", periods=steps)
+    pattern = np.array([1, 0.9, 0.95, 1, 1.2, 1.45, 0.8])[dates.day_of_week]
+    noise = np.random.default_rng(seed).normal(0, 0.08, steps)
+    return pd.DataFrame({"unique_id": name, "ds": dates, "y": level * pattern * np.exp(noise)})
+
+
+def intervals(df: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts and widths by series."""
+    forecast = tt.Forecaster(14, preset=tt.Preset(2, 10), hidden_size=8).fit(df).predict(level=[80])
+    forecast["width"] = forecast["throughtime-hi-80"] - forecast["throughtime-lo-80"]
+    return forecast.set_index("unique_id")
+
+
+def test_new_and_broken_series_leave_the_others_as_they_were() -> None:
+    old = pd.concat([weekly(f"s{i}", 200, i) for i in range(3)])
+    new = [weekly(f"n{n}", n, n) for n in (1, 2, 5, 12, 20, 29)]
+    new += [weekly("constant", 200, 9).assign(y=5.0), weekly("zeros", 20, 9).assign(y=0.0)]
+    alone, beside = intervals(old), intervals(pd.concat([old, *new])).loc[["s0", "s1", "s2"]]
+    np.testing.assert_allclose(beside["throughtime"], alone["throughtime"], rtol=0.03)
+    np.testing.assert_allclose(beside["width"], alone["width"], rtol=0.05)
+
+
+def test_a_short_series_is_forecast_from_its_level_and_the_season_of_the_others() -> None:
+    old = pd.concat([weekly(f"s{i}", 200, i) for i in range(3)])
+    forecast = intervals(pd.concat([old, weekly("new", 5, 7, level=300.0)]))
+    new, others = forecast.loc["new"], forecast.loc["s0"]
+    pattern = np.array([1, 0.9, 0.95, 1, 1.2, 1.45, 0.8])[pd.DatetimeIndex(new["ds"]).day_of_week]
+    np.testing.assert_allclose(new["throughtime"], 300 * pattern, rtol=0.15)
+    relative = [(each["width"] / each["throughtime"]).mean() for each in (new, others)]
+    assert 0.9 * relative[1] < relative[0] < 4 * relative[1]
+
+
+# -- never negative, and closed
+
+
+def test_what_was_never_negative_has_no_negative_bound_or_path() -> None:
+    demand = np.random.default_rng(0).poisson(0.4, 150).astype(float)
+    df = pd.DataFrame({"ds": pd.date_range("2025-01-01", periods=150), "y": demand})
+    forecaster = tt.Forecaster(7, preset=tt.Preset(2, 10), hidden_size=8).fit(df)
+    forecast = forecaster.predict(horizon=20)
+    assert (forecast.iloc[:, 2:] >= 0).all(axis=None)
+    assert (forecaster.sample(paths=20)["throughtime"] >= 0).all()
+    below = tt.Forecaster(7, preset=tt.Preset(2, 10), hidden_size=8).fit(df.assign(y=demand - 1)).predict()
+    assert (below["throughtime-lo-95"] < 0).all()
+
+
+def test_a_day_that_was_always_closed_is_forecast_as_closed() -> None:
+    df = weekly("shop", 150, 0)
+    df.loc[df["ds"].dt.day_of_week == 6, "y"] = 0.0
+    forecast = intervals(df)
+    sundays = pd.DatetimeIndex(forecast["ds"]).day_of_week == 6
+    assert (forecast[sundays].drop(columns="ds") == 0).all(axis=None)
+    assert (forecast[~sundays]["throughtime-lo-80"] > 500).all()
+
+
+@pytest.mark.parametrize(
+    ("zeros", "steps", "closed"), [(0.0, 28, [6]), (0.0, 21, []), (0.9, 140, []), (0.3, 140, [6])], ids=str
+)
+def test_zeros_close_a_position_only_where_they_are_no_coincidence(zeros: float, steps: int, closed: list[int]) -> None:
+    values = 1.0 * (np.random.default_rng(1).random(steps) >= zeros)
+    values[6::7] = 0.0
+    found = closed_steps(values, [7], 7)
+    assert sorted(set(np.flatnonzero(found) % 7)) == closed
+    assert found[-1] == bool(closed)
+
+
+# -- known effects
+
+
+@pytest.mark.parametrize(
+    ("column", "effects", "on", "off", "expected"),
+    [
+        ("flag", {True: 1.35, False: 1.0}, True, False, 0.35),
+        ("flag", {True: 0.6, False: 1.0}, True, False, -0.4),
+        ("word", {"none": 1.0, "flyer": 1.2, "tv": 1.7}, "tv", "none", 0.7),
+    ],
+)
+def test_a_known_effect_survives_the_blend(
+    column: str, effects: dict[object, float], on: object, off: object, expected: float
+) -> None:
+    random, frames = np.random.default_rng(0), []
+    for i in range(3):
+        df = weekly(f"s{i}", 300, i)
+        weeks = random.choice(list(effects), len(df) // 7 + 1, p=[0.7, 0.2, 0.1] if len(effects) == 3 else [0.2, 0.8])
+        df[column] = np.repeat(weeks, 7)[: len(df)]
+        frames.append(df.assign(y=df["y"] * df[column].map(effects)))
+    df = pd.concat(frames)
+    known = df["ds"] <= df["ds"].max() - pd.Timedelta(days=14)
+    covariates = tt.Covariates(future=[column])
+    forecaster = tt.Forecaster(14, preset=tt.Preset(2, 10), hidden_size=8, covariates=covariates).fit(df[known])
+    future = df[~known].drop(columns="y")
+    sums = [forecaster.predict(future=future.assign(**{column: value}))["throughtime"].sum() for value in (on, off)]
+    assert abs(sums[0] / sums[1] - 1 - expected) < 0.04
+
+
+def test_a_column_of_noise_has_no_effect() -> None:
+    random = np.random.default_rng(0)
+    series = [(random.standard_normal(200), random.standard_normal((200, 1))) for _ in range(3)]
+    found = LinearEffects.fit(series, 7, [Feature("x", "future")])
+    assert found.coefficients.tolist() == [0.0]
+
+
+def test_series_have_effects_of_their_own() -> None:
+    random, series = np.random.default_rng(0), []
+    for effect in (0.1, 0.6, 0.3, 0.9):
+        x = 1.0 * (random.random((200, 1)) < 0.2)
+        series.append((effect * x[:, 0] + 0.05 * random.standard_normal(200), x))
+    found = LinearEffects.fit(series, 7, [Feature("x", "future", flag=True)])
+    own = [found.of_series(z, x, 7)[0] for z, x in series]
+    np.testing.assert_allclose(own, [0.1, 0.6, 0.3, 0.9], atol=0.05)
+
+
+# -- coverage
+
+
+def test_a_missed_level_is_said_where_chance_does_not_explain_it() -> None:
+    random, places = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
+    inside = {level: 1.0 * (random.random((400, 5)) < share) for level, share in ((80, 0.6), (95, 0.95))}
+    assert missed_coverage(inside, places).startswith(" The intervals do not hold what they say: they contained 60%")
+    assert missed_coverage({95: inside[95]}, places) == ""
+    assert missed_coverage({80: inside[80][:1]}, places[:1]) == ""

@@ -14,7 +14,7 @@ from throughtime.tasks.forecasting.baselines import BASELINES, baseline_season, 
 from throughtime.tasks.forecasting.ended import scored_series
 from throughtime.tasks.forecasting.network import FEED_FORWARD
 from throughtime.tasks.forecasting.rivals import RIVALS, check_rivals, rivals
-from throughtime.tasks.forecasting.skill import Skill, by_series
+from throughtime.tasks.forecasting.skill import Skill, by_series, missed_coverage
 from throughtime.tasks.settings import check_whole
 from throughtime.tasks.workers import check_workers, ordered_map
 
@@ -274,6 +274,7 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
     places = np.stack([np.unique(ids, return_inverse=True)[1], codes], 1)
     skills = {name: Skill.of(errors[_OURS], errors[name], name, places) for name in {rival, "naive"}}
     known = np.isfinite(y)
+    inside = {level: np.where(known, (y >= lo) & (y <= hi), np.nan) for level, (lo, hi) in bounds.items()}
     coverage = {level: _mean(((y >= lo) & (y <= hi))[known]) for level, (lo, hi) in bounds.items()}
     msis = {b: _mean(metrics.interval_score(y, low, high, b) / scale[:, 0]) for b, (low, high) in bounds.items()}
     pinball = {
@@ -305,7 +306,8 @@ def _summary(windows: list[_Window], kind: FrameKind) -> Backtest:
         crps=crps,
         verdict=_verdict(scores, len(windows), skills, season=windows[0].season, subject=_subject(windows))
         + _blend(windows)
-        + _without_mase(ids[known.any(1)], scale[known.any(1), 0]),
+        + _without_mase(ids[known.any(1)], scale[known.any(1), 0])
+        + missed_coverage(inside, places),
         season=windows[0].season,
         mase_lag=windows[0].mase_lag,
     )

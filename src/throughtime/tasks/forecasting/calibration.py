@@ -149,12 +149,13 @@ def _widening(calibration: Calibration, network: SeasonNetwork, store: Store, se
     known = store.known(series, ends)
     counts, factors = [], []
     for kept in (2**i for i in range(int(np.log2(network.plan.lookback)) + 1)):
-        at = _some(*(each[known >= 2 * kept] for each in (series, ends)), _SIMULATED)
-        if not len(at[0]):
+        enough = known >= 2 * kept
+        at, to = _some(series[enough], ends[enough], _SIMULATED)
+        if not len(at):
             continue
         sizes = []
         for withheld in (kept, 0):
-            residuals = np.abs(_blend_residuals(calibration, network, store, *at, withheld)) / calibration.shape
+            residuals = np.abs(_blend_residuals(calibration, network, store, at, to, withheld)) / calibration.shape
             known_residuals = residuals[np.isfinite(residuals)]
             sizes.append(np.quantile(known_residuals, _RATIOS) if len(known_residuals) else np.ones(len(_RATIOS)))
         counts.append(kept)

@@ -50,11 +50,11 @@ class Pooled:
         return torch.from_numpy(at).unsqueeze(1)
 
     def forecast(
-        self, plan: Plan, window: tuple[Tensor, Tensor], phases: Tensor, positive: Tensor, fading: float | None = None
+        self, plan: Plan, window: tuple[Tensor, ...], phases: Tensor, positive: Tensor, fading: float | None = None
     ) -> Tensor:
         """Return forecasts of short series, of whose windows values and masks (N, W) are given: (N, F)."""
         past, ahead = self._seasons(plan, phases, positive)
-        return own_level(*window, past, float(self.fading[0]) if fading is None else fading) + ahead
+        return own_level(window[0], window[1], past, float(self.fading[0]) if fading is None else fading) + ahead
 
     def _seasons(self, plan: Plan, phases: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
         """Return the profile at the steps of windows, (N, W), and at those of their forecasts, (N, F)."""

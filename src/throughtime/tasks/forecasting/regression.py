@@ -106,11 +106,11 @@ class _Moments:
     @classmethod
     def sum(cls, moments: list[_Moments]) -> _Moments:
         return cls(
-            sum(m.squares for m in moments),
-            sum(m.products for m in moments),
+            np.sum([m.squares for m in moments], 0),
+            np.sum([m.products for m in moments], 0),
             sum(m.total for m in moments),
             sum(m.rows for m in moments),
-            sum(m.changes for m in moments),
+            np.sum([m.changes for m in moments], 0),
             [part for m in moments for part in m.clusters],
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _SAMPLES = 2000
+_TOLERATED = 0.03  # difference of a coverage from its level that is not worth a sentence
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,27 @@ def by_series(ids: np.ndarray, errors: dict[str, np.ndarray], ours: str) -> list
         means[method] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     order = np.argsort(-np.nan_to_num(means[ours], nan=-np.inf), kind="stable")
     return [(names[i].item(), {method: float(mean[i]) for method, mean in means.items()}) for i in order]
+
+
+def missed_coverage(inside: dict[int | float, np.ndarray], places: np.ndarray) -> str:
+    """Return a sentence on the levels that intervals miss by more than chance explains; empty where there are none.
+
+    Args:
+        inside: by level in percent, 1 for values within the interval, 0 for others, NaN where unknown: (n, F).
+        places: the series and the window of each row, as codes: (n, 2).
+    """
+    missed = []
+    for level, values in inside.items():
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        share = values[known].mean()
+        excess = np.where(known, values - share, 0.0).sum(1)
+        # Series of one window err together, and so do windows of one series: the larger variance of the two counts.
+        sums = [np.bincount(np.unique(codes, return_inverse=True)[1], excess) for codes in places.T]
+        errors = [np.sqrt(len(s) / (len(s) - 1) * (s**2).sum()) / known.sum() for s in sums if len(s) > 1]
+        if errors and abs(share - level / 100) > _TOLERATED + 2 * max(errors):
+            missed.append(f"{share:.0%} of the values, not {level:g} %")
+    if not missed:
+        return ""
+    return f" The intervals do not hold what they say: they contained {' and '.join(missed)}."

@@ -59,9 +59,8 @@ class Store:
         self.varies = torch.zeros(len(panel), dtype=torch.bool)
         for i, series in enumerate(panel):
             first = int(self.starts[i])
-            closed = closed_steps(series, sorted({*panel.frequency.seasons, plan.season}), plan.horizon)
+            closed, known = _open_values(panel, i, plan)
             self.closed[first : first + len(closed)] = torch.from_numpy(closed)
-            known = np.isfinite(series) & ~closed[: len(series)]
             part = slice(first, first + len(series))
             if not known.any():
                 continue
@@ -188,9 +187,9 @@ class Store:
 def linear_effects(panel: Panel, plan: Plan) -> LinearEffects:
     """Estimate the effects of what is known in advance on what the network sees of the long series."""
     features, series = panel.exogenous.all_features, []
-    for i in np.flatnonzero(is_long(panel, plan.lookback + plan.horizon)):
+    for i in np.flatnonzero(is_long(panel, plan.lookback + plan.horizon)).tolist():
         values = panel[i]
-        known = np.isfinite(values)
+        _, known = _open_values(panel, i, plan)
         if known.any():
             z = np.where(known, _transformed(values, known, plan.season)[0], np.nan)
             series.append((z, design(panel.course(i, len(values)), features)))
@@ -234,6 +233,12 @@ class Windows:
 
 _EPOCHS = {"M": np.array("1970-01-05", "M8[us]"), "i": np.array(0)}
 """Origin of phases, by the kind of stamps."""
+
+
+def _open_values(panel: Panel, i: int, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Return which steps of a series and of a forecast are closed, (T + F,), and which values are known otherwise."""
+    closed = closed_steps(panel[i], sorted({*panel.frequency.seasons, plan.season}), plan.horizon)
+    return closed, np.isfinite(panel[i]) & ~closed[: len(panel[i])]
 
 
 def _transformed(series: np.ndarray, known: np.ndarray, season: int) -> tuple[np.ndarray, float, bool]:

@@ -82,7 +82,10 @@ def test_parts_of_several_series_and_with_gaps_are_taken_together(tmp_path: Path
             {"store": ["A"] * 400 + ["B"] * 400, "date": [*DAYS.strftime("%Y-%m-%d")] * 2, "year": [*DAYS.year] * 2},
             set(),
         ),
-        ({"store": ["A", "B"] * 200, "date": [*DAYS.strftime("%Y-%m-%d")], "time": ["09:13", "09:20"] * 200}, set()),
+        (
+            {"store": ["A", "B"] * 400, "date": DAYS.repeat(2).strftime("%Y-%m-%d"), "time": ["06:00", "18:00"] * 400},
+            set(),
+        ),
         ({"Date": DATE, "Time": HOURS.strftime("%H:%M")}, {"Time"}),
         ({"year": range(1960, 2008)}, set()),
         ({"month": range(1, 13)}, set()),

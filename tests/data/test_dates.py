@@ -210,6 +210,7 @@ def test_a_century_may_be_named() -> None:
         (["2024-01-01 00:00", "2024-01-01 01:00+01:00"], "row 2: '2024-01-01 01:00+01:00' is written in another form"),
         (["2024-02-29", "2023-02-29"], "row 2: '2023-02-29' is not a date"),
         (["2024-01-01 23:00", "2024-01-01 24:30"], "row 2: '2024-01-01 24:30' is not a date"),
+        (["2024-W53"], "row 1: '2024-W53' is not a date"),
         (["today"], "row 1: 'today' is not a date"),
         (["24-Jan"], "row 1: '24-Jan' is not a date"),
         (["2020-1", "2020-2", "2020-3", "2020-4", "2021-1"], "'2020-1' may be a month or a quarter"),

@@ -118,5 +118,21 @@ MUTATIONS = [
         'options.thousands == "" and form.thousands',
         "False",
         "app/test_table_layouts.py::test_numbers_of_two_readings_are_refused_with_the_options_that_decide",
+        "app/time_columns.py",
+        "density(stamps) >= _DENSE",
+        "density(stamps) >= 2",
+        "app/test_time_columns.py::test_parts_of_dates_are_taken_together",
+    ),
+    Mutation(
+        "app/time_columns.py",
+        "not unique or name.strip().lower() in _NAMING",
+        "not unique",
+        "app/test_time_columns.py::test_what_is_a_date_alone_stays_alone",
+    ),
+    Mutation(
+        "app/times.py",
+        "read_dates(cells.to_list(), known, column)",
+        "read_dates(cells.to_list(), None, column)",
+        "app/test_time_columns.py::test_a_cell_that_contradicts_is_named_by_its_line",
     ),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
+DATES = "data/test_dates.py"
+FREQUENCIES = "data/test_frequencies.py"
 KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
@@ -91,5 +93,99 @@ MUTATIONS = [
         "if inside and not unpacker.eof:",
         "if False:",
         "app/test_file_limits.py::test_a_damaged_gzip_file_is_named",
+        "data/dates.py",
+        "if known.order in ORDERS[parts[0].fields] and",
+        "if not known.order and",
+        f"{DATES}::test_later_dates_are_read_as_the_first_ones_were",
+    ),
+    Mutation(
+        "data/dates.py",
+        "or likeliest(stamps, column.name)",
+        "or next(iter(stamps))",
+        f"{DATES}::test_an_order_that_all_cells_leave_open_is_refused_with_both_readings",
+    ),
+    Mutation(
+        "data/dates.py",
+        "if each.shape != parts[0].shape or",
+        "if",
+        f"{DATES}::test_what_is_open_or_wrong_is_refused_with_its_row",
+    ),
+    Mutation(
+        "data/date_evidence.py",
+        "whole_year or same_pace",
+        "same_pace",
+        f"{DATES}::test_the_order_is_that_in_which_dates_follow_one_another",
+    ),
+    Mutation(
+        "data/date_evidence.py",
+        "gaps == gaps.max()",
+        "distinct == distinct.max()",
+        f"{DATES}::test_years_of_two_digits_follow_one_another",
+    ),
+    Mutation(
+        "data/date_texts.py",
+        "hour % 12 + (12",
+        "hour + (12",
+        f"{DATES}::test_dates_are_read_from_text",
+    ),
+    Mutation(
+        "data/periods.py",
+        "valid &= thursday.astype",
+        "valid |= thursday.astype",
+        f"{DATES}::test_what_is_open_or_wrong_is_refused_with_its_row",
+    ),
+    Mutation(
+        "data/frames.py",
+        "return encode(column, self.date_format.calendar)",
+        "return column",
+        "data/test_frames.py::test_whole_numbers_go_on_in_their_calendar",
+    ),
+    Mutation(
+        "data/frames.py",
+        "calendar=STEPS)",
+        'calendar="")',
+        "data/test_frames.py::test_whole_numbers_of_a_model_without_calendars_stay_steps",
+    ),
+    Mutation(
+        "data/frequency.py",
+        "np.busday_offset(after, -1",
+        "np.busday_offset(after, 0",
+        f"{FREQUENCIES}::test_dates_go_on_as_those_of_pandas_with_and_without_gaps",
+    ),
+    Mutation(
+        "data/frequency.py",
+        "7 * (1 - share) ** missed < _BY_CHANCE",
+        "True",
+        f"{FREQUENCIES}::test_days_that_are_missing_by_chance_are_not_taken_for_days_off",
+    ),
+    Mutation(
+        "data/frequency.py",
+        "    _check_anchor(wanted, chosen, series)\n",
+        "",
+        f"{FREQUENCIES}::test_a_frequency_that_the_dates_do_not_have_is_refused",
+    ),
+    Mutation(
+        "data/irregular.py",
+        "(monthly := _monthly_grid(series)) is not None",
+        "(monthly := None) is not None",
+        f"{FREQUENCIES}::test_the_last_trading_days_of_months_are_months",
+    ),
+    Mutation(
+        "data/rows.py",
+        "parts], freq, former)",
+        "parts], freq)",
+        f"{FREQUENCIES}::test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree",
+    ),
+    Mutation(
+        "data/rows.py",
+        "notes += _notes_of_weekdays",
+        "_notes_of_weekdays",
+        f"{FREQUENCIES}::test_weekdays_that_mostly_have_no_row_are_named",
+    ),
+    Mutation(
+        "data/calendar.py",
+        "in (2, 3, 8, 9, 10)",
+        "in (2, 3, 8)",
+        f"{FREQUENCIES}::test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out",
     ),
 ]

@@ -42,6 +42,23 @@ _SETS = (
 )  # fmt: skip
 _LETTERED = {"month": r"[Mm]\d{1,2}", "quarter": r"[Qq][1-4]", "week": r"(?:KW|[Ww])\s?\d{1,2}"}
 _ENGLISH = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NAMING = frozenset(
+    (
+        "unique_id",
+        "series_id",
+        "series",
+        "id",
+        "item_id",
+        "item",
+        "sku",
+        "product",
+        "store",
+        "shop",
+        "site",
+        "station",
+        "sensor",
+    )
+)  # names of columns that name series
 _DENSE = 0.5  # of the steps have a row, where columns are taken together unasked
 _SAMPLE = 50  # cells that a role is found by
 
@@ -186,10 +203,10 @@ def _is_needed(rows: Rows, columns: tuple[str, ...]) -> bool:
     frame, fewer = rows.frame, list(columns[:-1])
     if frame.select(fewer).n_unique() == frame.select(columns).n_unique():
         return False
-    if frame.select(columns).n_unique() == frame.height:
-        return True
+    unique = frame.select(columns).n_unique() == frame.height
     others = [name for name in frame.columns if name not in columns and 1 < frame[name].n_unique() <= frame.height / 2]
-    return not any(frame.select(*fewer, name).n_unique() == frame.height for name in others)
+    naming = [name for name in others if not unique or name.strip().lower() in _NAMING]
+    return not any(frame.select(*fewer, name).n_unique() == frame.height for name in naming)
 
 
 def _is_even(rows: Rows, columns: tuple[str, ...]) -> bool:

@@ -155,7 +155,9 @@ def read_dates(
     _, first = np.unique(codes, return_index=True)
     if distinct and all(map(_NUMBER.fullmatch, distinct)) and not _are_months_with_point(distinct):
         numbers = np.array([float(text) if re.search(r"[.e]", text, re.IGNORECASE) else int(text) for text in distinct])
-        stamps, date_format = _numbers(numbers, known, column, first)
+        widths = {len(text) if text.isdecimal() else 0 for text in distinct}
+        digits = widths.pop() if len(widths) == 1 else 0
+        stamps, date_format = _numbers(numbers, known, column, first, digits)
         return stamps[codes], date_format
     stamps = _iso(distinct) if known.order != "ydm" and known.offset != "utc" else None
     if stamps is not None:
@@ -186,9 +188,9 @@ def read_whole_numbers(
 
 
 def _numbers(
-    numbers: np.ndarray, known: DateFormat, column: DateColumn, first: np.ndarray
+    numbers: np.ndarray, known: DateFormat, column: DateColumn, first: np.ndarray, digits: int = 0
 ) -> tuple[np.ndarray, DateFormat]:
-    calendars = [known.calendar] if known.calendar else periods.calendars_of(numbers, column.name)
+    calendars = [known.calendar] if known.calendar else periods.calendars_of(numbers, column.name, digits)
     calendar = calendars[0]
     if len(calendars) > 1:
         raise InputError(

@@ -115,17 +115,22 @@ def encode(stamps: np.ndarray, calendar: str) -> np.ndarray:
     return number
 
 
-def calendars_of(numbers: np.ndarray, column: str) -> list[str]:
+def calendars_of(numbers: np.ndarray, column: str, digits: int = 0) -> list[str]:
     """The calendars that numbers may be of, the likeliest first; several where the numbers leave it open.
 
     Years and all numbers that are codes of nothing are steps.
+
+    Args:
+        numbers: the numbers.
+        column: its name.
+        digits: that all numbers are written with, zeros before them among these; 0 where that is not known.
     """
     if len(numbers) and (numbers == np.round(numbers)).all():
         for unit, scale in zip(UNIX, (1, 10**3, 10**6, 10**9), strict=True):
             low, high = (scale * bound for bound in _SECONDS)
             if ((numbers >= low) & (numbers <= high)).all() and not decode(numbers, "hour")[1].all():
                 return [unit]
-        codes = [code for code in CODES if _fits(numbers, code)]
+        codes = [code for code in CODES if _fits(numbers, code, digits)]
         if codes:
             return _settled(numbers, codes, column)
     low, high = _SERIALS
@@ -164,14 +169,21 @@ def century_for(numbers: np.ndarray, calendar: str) -> int | None:
     return None
 
 
-def _fits(numbers: np.ndarray, code: str) -> bool:
+def _fits(numbers: np.ndarray, code: str, digits: int) -> bool:
     """Whether all numbers are of a code and have its digits, but for zeros before them."""
-    digits = sum(count for _, count in _fields(code))
-    least = {"y2": 3, "d2": digits - 1, "m2": digits - 1}.get(CODES[code][:2], digits)  # 000101 is 101
-    if not (numbers >= 10 ** (least - 1)).all() or not 10 ** (digits - 1) <= numbers.max() < 10**digits:
+    wanted = sum(count for _, count in _fields(code))
+    lost = {"y2": 3, "d2": 1, "m2": 1}.get(CODES[code][:2], 0)  # 000101 is 101
+    if digits not in (0, wanted) and not lost:
         return False
-    if code in ("ddmmyy", "mmddyy") and len(numbers) > 1 and len(np.unique(numbers // 100)) == 1:
-        return False  # one day of many years
+    full = wanted in (digits, 8) or numbers.max() >= 10 ** (wanted - 1)
+    if not full or not (numbers >= 10 ** (wanted - 1 - lost)).all() or numbers.max() >= 10**wanted:
+        return False
+    if (
+        code in ("ddmmyy", "mmddyy")
+        and numbers.min() >= 10_00_00
+        and len(np.unique(numbers // 100)) == 1 < len(numbers)
+    ):
+        return False  # one day of many years: these are months or weeks
     return bool(decode(numbers, code, century_for(numbers, code) or 2000)[1].all())
 
 

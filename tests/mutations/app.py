@@ -118,6 +118,8 @@ MUTATIONS = [
         'options.thousands == "" and form.thousands',
         "False",
         "app/test_table_layouts.py::test_numbers_of_two_readings_are_refused_with_the_options_that_decide",
+    ),
+    Mutation(
         "app/time_columns.py",
         "density(stamps) >= _DENSE",
         "density(stamps) >= 2",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
-DATES = "data/test_dates.py"
-FREQUENCIES = "data/test_frequencies.py"
 KNOWN = "tasks/test_covariates.py"
 
 MUTATIONS = [
@@ -93,6 +91,8 @@ MUTATIONS = [
         "if inside and not unpacker.eof:",
         "if False:",
         "app/test_file_limits.py::test_a_damaged_gzip_file_is_named",
+    ),
+    Mutation(
         "data/dates.py",
         "if known.order in ORDERS[parts[0].fields] and",
         "if not known.order and",

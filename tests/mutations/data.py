@@ -6,6 +6,10 @@ from tests.mutations import Mutation
 
 KNOWN = "tasks/test_covariates.py"
 
+DATES = "data/test_dates.py"
+
+FREQUENCIES = "data/test_frequencies.py"
+
 MUTATIONS = [
     Mutation(
         "data/frames.py",

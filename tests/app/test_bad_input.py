@@ -38,7 +38,7 @@ TABLES = {
     "a date twice": (changed(18, f"{month(15)},7"), "line 18, column month: a second value for 2001-04-01, the first"),
     "an infinite value": (changed(18, f"{month(16)},inf"), "data.csv, line 18, column sales: the value is infinite"),
     "a cell too many": (changed(18, f"{month(16)},7,8"), "data.csv, line 18: expected 2 cells as in the header, got 3"),
-    "a date off the grid": (changed(18, "2001-05-17,7"), "series sales: "),
+    "a date off the grid": (changed(18, "2001-04-17,7"), "series sales: "),
     "no value at all": (monthly([""] * 36), "expected a column of numbers"),
     "too few steps": (GOOD[:11], "take a shorter horizon"),
 }

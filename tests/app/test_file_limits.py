@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +59,7 @@ def test_a_small_file_cannot_unpack_to_more_than_the_limit(tmp_path: Path, monke
 
 
 def test_unpacking_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def chunks(_: Path) -> Iterator[bytes]:
+    def chunks(*_: object) -> Iterator[bytes]:
         yield from [bytes(2**18)] * 6
         pytest.fail("unpacked far beyond the limit")
 
@@ -65,6 +67,15 @@ def test_unpacking_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("throughtime.data.files._gunzip", chunks)
     with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
         read(tmp_path, PACKED)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pipe.write_bytes, PACKED)
+        assert read_table(pipe, Columns()).frame.height == 40
 
 
 def test_a_file_is_not_read_into_more_memory_than_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,7 @@ MUTATIONS = [
         "read_dates(cells.to_list(), known, column)",
         "read_dates(cells.to_list(), None, column)",
         "app/test_time_columns.py::test_a_cell_that_contradicts_is_named_by_its_line",
+<<<<<<< HEAD
     ),
     Mutation(
         "app/places.py",
@@ -196,5 +197,7 @@ MUTATIONS = [
         "default-src 'none'; ",
         "",
         "app/test_readable.py::test_a_report_may_show_its_style_sheet_and_do_nothing_else",
+=======
+>>>>>>> tables
     ),
 ]

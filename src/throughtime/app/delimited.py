@@ -73,7 +73,7 @@ def _check_lines(path: Path, text: str) -> None:
 
 def _separator(path: Path, text: str) -> str:
     """The character that splits most lines into equally many cells."""
-    best, found = (0, 0), ","
+    best_score, best = (0, 0), ","
     for separator in _SEPARATORS:
         try:
             records, _ = _records(path, text, 0, separator)
@@ -81,9 +81,9 @@ def _separator(path: Path, text: str) -> str:
             continue
         width = table_width(records) if records else 0
         score = (sum(len(record.cells) == width for record in records), width)
-        if width > 1 and score > best:
-            best, found = score, separator
-    return found
+        if width > 1 and score > best_score:
+            best_score, best = score, separator
+    return best
 
 
 def _records(path: Path, text: str, start: int, separator: str) -> tuple[list[Record], list[int]]:

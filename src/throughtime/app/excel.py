@@ -115,19 +115,19 @@ def _sheets(path: Path, book: Any, sheet: str | None) -> list[Any]:
 def _rows(path: Path, sheet: Any) -> list[tuple[int, list[Any]]]:
     """The rows of a sheet that hold anything, with their numbers and as many cells each."""
     sheet.reset_dimensions()  # some programs write wrong ones
-    found, count = [], 0
+    rows, count = [], 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         row = [_cell(cell) for cell in cells]
         while row and row[-1] is None:
             row.pop()
         if row:
-            found.append((number, row))
+            rows.append((number, row))
             count += len(row)
         if count > _MOST_CELLS:
             raise InputError(
                 f"{path}: sheet {sheet.title} has more than {_MOST_CELLS:,} cells, the limit; save it as CSV"
             )
-    return found
+    return rows
 
 
 def _cell(value: Any) -> Any:

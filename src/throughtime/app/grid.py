@@ -54,11 +54,11 @@ def unique_names(names: list[str]) -> list[str]:
     """Return names of columns in one line each, without control characters; equal ones are numbered."""
     clean = [_printable(re.sub(r"\s+", " ", name).strip()) or NO_NAME for name in names]
     counts, seen = Counter(clean), Counter[str]()
-    found = []
+    unique = []
     for name in clean:
         seen[name] += 1
-        found.append(name if counts[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        unique.append(name if counts[name] == 1 else f"{name} ({seen[name]})")
+    return unique
 
 
 def _printable(name: str) -> str:

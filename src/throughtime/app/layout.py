@@ -113,7 +113,7 @@ def find_header(records: Sequence[Record], place: str, unit: str, layout: str | 
         return Header([*records[first].cells], first + 1, [record.line for record in records[:first]])
     if not above:
         skipped = [record.line for record in records[:first]]
-        if first and len(records[first - 1].cells) == width:  # a header behind a #
+        if first and len(records[first - 1].cells) == width:  # a header after a #
             return Header(
                 [records[first - 1].cells[0].lstrip("# "), *records[first - 1].cells[1:]], first, skipped[:-1]
             )
@@ -143,12 +143,12 @@ def _is_empty(cell: str) -> bool:
 def _value_columns(records: Sequence[Record], width: int) -> list[int]:
     """Columns whose cells are numbers and dates in the later half of the records."""
     later = [record.cells for record in records[len(records) // 2 :] if len(record.cells) == width]
-    found = []
+    columns = []
     for column in range(width):
         cells = [cells[column] for cells in later if not _is_empty(cells[column])]
         if cells and sum(map(is_value, cells)) >= _SHARE * len(cells):
-            found.append(column)
-    return found
+            columns.append(column)
+    return columns
 
 
 def _cells(record: Record, values: list[int]) -> list[str]:

@@ -52,20 +52,20 @@ class TableFormat:
             InputError: for fields that are not those of a table.
         """
         try:
-            numbers = {str(name): NumberFormat.from_json(form) for name, form in fields.get("numbers", {}).items()}
+            numbers = {str(name): NumberFormat.from_json(marks) for name, marks in fields.get("numbers", {}).items()}
             dates = DateFormat(**fields.get("dates", {}))
-            found = cls(**{**fields, "numbers": numbers, "dates": dates})
-            texts = [found.time, found.encoding, found.sheet]
-            names = [*found.targets, *found.series]
+            form = cls(**{**fields, "numbers": numbers, "dates": dates})
+            texts = [form.time, form.encoding, form.sheet]
+            names = [*form.targets, *form.series]
             if not all(isinstance(each, str | None) for each in texts) or not all(
                 isinstance(each, str) for each in names
             ):
                 raise TypeError("a name is not a text")  # noqa: TRY301
-            if found.layout not in LAYOUTS:
-                raise ValueError(f"layout {found.layout!r}")  # noqa: TRY301
+            if form.layout not in LAYOUTS:
+                raise ValueError(f"layout {form.layout!r}")  # noqa: TRY301
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the model's table format is damaged: {error}") from error
-        return replace(found, targets=tuple(found.targets), series=tuple(found.series))
+        return replace(form, targets=tuple(form.targets), series=tuple(form.series))
 
     def options(self, path: Path, given: ReadOptions) -> ReadOptions:
         """The options for a later file: those given, else those of training where they apply to it."""

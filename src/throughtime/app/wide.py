@@ -92,8 +92,8 @@ def _without_total(rows: Rows, names: list[str]) -> Rows:
 
 def _counted(columns: list[str]) -> list[str]:
     """All columns but the first, where they are numbered on, as V2, V3, V4 after V1."""
-    found = [_STEP.fullmatch(name) for name in columns[1:]]
-    numbers = [int(match[1]) for match in found if match]
+    matches = [_STEP.fullmatch(name) for name in columns[1:]]
+    numbers = [int(match[1]) for match in matches if match]
     if len(numbers) < len(columns) - 1 or len({name.rstrip("0123456789") for name in columns[1:]}) != 1:
         return []
     return columns[1:] if numbers == list(range(numbers[0], numbers[0] + len(numbers))) else []

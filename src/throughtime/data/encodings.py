@@ -110,10 +110,10 @@ def _codec(encoding: str) -> str:
 def _check_western(path: Path, content: bytes, text: str) -> None:
     """Refuse text that is valid in Windows-1252, as nearly everything is, but is not a language of Western Europe."""
     for pattern in _UNLIKELY:
-        found = pattern.search(text)
-        if found:
-            place = next((i for i, character in enumerate(found[0]) if character > "\x7f"), 0)
-            raise InputError(_unrecognised(path, content, found.start() + place, None))
+        match = pattern.search(text)
+        if match:
+            place = next((i for i, character in enumerate(match[0]) if character > "\x7f"), 0)
+            raise InputError(_unrecognised(path, content, match.start() + place, None))
 
 
 def _unrecognised(path: Path, content: bytes, start: int, encoding: str | None) -> str:

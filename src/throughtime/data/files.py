@@ -61,15 +61,15 @@ def read_bytes(path: Path, wanted: str, kind: str) -> bytes:
     check_there(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: name the {kind} file in it")
-    if not path.is_file():
-        raise InputError(f"{path} is not a regular file: write its content to a file first")
     try:
         check_size(path, path.stat().st_size)
         with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        content = _unpacked(path) if packed else path.read_bytes()
+            content = file.read() if path.is_file() else file.read(LARGEST + 1)  # a pipe does not state its size
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    check_size(path, len(content))
+    if content[:2] == b"\x1f\x8b":
+        content = _unpacked(path, content)
     if not content.strip():
         raise InputError(f"{path} is empty: expected {wanted}")
     return content
@@ -95,32 +95,32 @@ def check_size(path: Path, size: int, *, unpacked: bool = False) -> None:
         )
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path, packed: bytes) -> bytes:
     """The content of a gzip file of one member or more.
 
     It is unpacked twice: the first time only to count, so that a small file cannot ask for all memory.
     """
     size, checked = 0, LARGEST >> 5
-    for chunk in _gunzip(path):
+    for chunk in _gunzip(path, packed):
         size += len(chunk)
         if size > checked:
             check_size(path, size, unpacked=True)
             checked = size + (LARGEST >> 5)
     check_size(path, size, unpacked=True)
-    return b"".join(_gunzip(path))
+    return b"".join(_gunzip(path, packed))
 
 
-def _gunzip(path: Path) -> Iterator[bytes]:
-    """The content of a gzip file in chunks."""
+def _gunzip(path: Path, packed: bytes) -> Iterator[bytes]:
+    """The content of packed bytes in chunks."""
     unpacker, inside = zlib.decompressobj(wbits=31), False  # whether a member has begun and not ended
     try:
-        with path.open("rb") as file:
-            while rest := file.read(_CHUNK):
-                while rest := rest if inside else rest.lstrip(b"\0"):  # zeros between members are padding
-                    yield unpacker.decompress(rest, _CHUNK)
-                    rest, inside = unpacker.unconsumed_tail, not unpacker.eof
-                    if unpacker.eof:
-                        rest, unpacker = unpacker.unused_data, zlib.decompressobj(wbits=31)
+        for start in range(0, len(packed), _CHUNK):
+            rest = packed[start : start + _CHUNK]
+            while rest := rest if inside else rest.lstrip(b"\0"):  # zeros between members are padding
+                yield unpacker.decompress(rest, _CHUNK)
+                rest, inside = unpacker.unconsumed_tail, not unpacker.eof
+                if unpacker.eof:
+                    rest, unpacker = unpacker.unused_data, zlib.decompressobj(wbits=31)
         yield unpacker.flush()
     except zlib.error as error:
         raise InputError(f"{path} is a damaged gzip file: {error}") from error

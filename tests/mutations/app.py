@@ -164,8 +164,8 @@ MUTATIONS = [
     ),
     Mutation(
         "app/cli.py",
-        '"SIGTERM", ',
-        "",
+        "            raise KeyboardInterrupt\n",
+        "            pass\n",
         "app/test_places.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
     ),
     Mutation(

@@ -117,7 +117,8 @@ def _state_names(optimizer: Optimizer, group: dict[str, Any]) -> set[str] | None
         return None
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
-    other = kind([parameter], **{name: group[name] for name in inspect.signature(kind).parameters if name in group})
+    names = inspect.signature(kind).parameters.keys() & group.keys() - {"params"}
+    other = kind([parameter], **{name: group[name] for name in names})
     other.step()
     return set(other.state[parameter])
 

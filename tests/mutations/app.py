@@ -148,7 +148,6 @@ MUTATIONS = [
         "read_dates(cells.to_list(), known, column)",
         "read_dates(cells.to_list(), None, column)",
         "app/test_time_columns.py::test_a_cell_that_contradicts_is_named_by_its_line",
-<<<<<<< HEAD
     ),
     Mutation(
         "app/places.py",
@@ -164,8 +163,8 @@ MUTATIONS = [
     ),
     Mutation(
         "app/cli.py",
-        "            raise KeyboardInterrupt\n",
-        "            pass\n",
+        '"SIGTERM", ',
+        "",
         "app/test_places.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
     ),
     Mutation(
@@ -197,7 +196,11 @@ MUTATIONS = [
         "default-src 'none'; ",
         "",
         "app/test_readable.py::test_a_report_may_show_its_style_sheet_and_do_nothing_else",
-=======
->>>>>>> tables
+    ),
+    Mutation(
+        "app/cli.py",
+        "            raise KeyboardInterrupt\n",
+        "            pass\n",
+        "app/test_places.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
     ),
 ]

@@ -98,7 +98,7 @@ MUTATIONS = [
         "oracle/test_tracing.py::test_tangents_are_not_clipped_and_gradients_are",
     ),
     Mutation("_extras.py", "if norm is None or norm.gain_state is None", "if True", f"{OPTIONS}::{NORMALIZED}[LSTM]"),
-    Mutation("_extras.py", "rand_like(new) < prob", "rand_like(new) > prob", f"{OPTIONS}::{ZONEOUT}[GRU]"),
+    Mutation("_extras.py", "chance < prob", "chance > prob", f"{OPTIONS}::{ZONEOUT}[GRU]"),
     Mutation(
         "_errors.py",
         "return readable(super().__str__())",

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
-<<<<<<< HEAD
 READERS = "data/test_readers.py"
 KNOWN = "tasks/test_covariates.py"
 DATES = "data/test_dates.py"
-FREQUENCIES = "data/test_frequencies.py"
-=======
-KNOWN = "tasks/test_covariates.py"
->>>>>>> tables
-
-DATES = "data/test_dates.py"
-
 FREQUENCIES = "data/test_frequencies.py"
 
 MUTATIONS = [
@@ -234,7 +226,6 @@ MUTATIONS = [
         "in (2, 3, 8, 9, 10)",
         "in (2, 3, 8)",
         f"{FREQUENCIES}::test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out",
-<<<<<<< HEAD
     ),
     Mutation(
         "data/identifiers.py",
@@ -289,7 +280,5 @@ MUTATIONS = [
         "np.where(stamps <= last, steps, -1)",
         "steps",
         "tasks/test_ended.py::test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast",
-=======
->>>>>>> tables
     ),
 ]

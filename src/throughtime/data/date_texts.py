@@ -121,6 +121,9 @@ _WEEKDAY_WORDS = frozenset(word[:end] for row in _WEEKDAYS for word in row.split
 _MARKER_OF = {word: letter for letter, words in _MARKERS.items() for word in words.split()}
 
 
+_LONGEST = 100  # characters of a date; searching longer texts takes time that grows with their square
+
+
 @lru_cache(maxsize=1 << 14)
 def split_date(text: str) -> DateParts | None:
     """Take a date apart; None for a text that is not one.
@@ -128,6 +131,8 @@ def split_date(text: str) -> DateParts | None:
     >>> split_date("Mon 5 Jan. 2024, 9:05 pm")
     DateParts(fields='nbY', numbers=(5, 1, 2024), shape='n b Y', time=75900000000, offset=None, weekday=0)
     """
+    if len(text) > _LONGEST:
+        return None
     plain = _plain(text)
     for pattern in _SPANS:
         if span := pattern.fullmatch(plain):

@@ -43,6 +43,12 @@ def test_whole_numbers_go_on_in_their_calendar(ds: Any, following: list[int]) ->
     assert len(panel[0]) == len(ds)
 
 
+@pytest.mark.parametrize("ds", [[np.inf, 1.0], [1e300, 2e300], [1.5, 2.5], [2**62, 2**62 + 1]])
+def test_numbers_that_are_neither_dates_nor_steps_are_refused(ds: Any) -> None:
+    with pytest.raises(tt.InputError, match=r"row 1: .* is neither a date nor a whole number"):
+        read_frame(frame(ds))
+
+
 def test_texts_of_whole_numbers_are_dates() -> None:
     panel, kind = read_frame(frame([str(month) for month in MONTHS]))
     assert kind.frame({"ds": panel.stamps_behind(1)})["ds"].tolist() == [pd.Timestamp("2021-01-01")]

@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
+_LONGEST = 100  # characters of a date
 _MINUTE = 60_000_000  # in microseconds
 _MONTHS = (
     "january januar janvier enero gennaio januari janeiro",
@@ -195,6 +196,8 @@ def _tokens(word: str) -> list[tuple[str, int | None]] | None:
         if word in _MARKER_OF:
             return [(_MARKER_OF[word], None)]
         return [("b", _MONTH_OF[word] + 1)] if word in _MONTH_OF else None
+    if len(word) > 8:
+        return None
     number = int(word)
     match len(word):
         case 1 | 2:

@@ -25,7 +25,8 @@ DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "yd
 """Orders of day, month and year, and the options that name them."""
 OFFSETS = ("", "zero", "utc", "local")
 
-_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
+_LARGEST = 10**18  # whole number
 _WORDS = {"d": "day", "m": "month", "y": "year"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _UNPADDED = re.compile(r"(\d{4})\.(\d)")
@@ -190,6 +191,8 @@ def read_whole_numbers(
 def _numbers(
     numbers: np.ndarray, known: DateFormat, column: DateColumn, first: np.ndarray, digits: int = 0
 ) -> tuple[np.ndarray, DateFormat]:
+    for row in np.flatnonzero(~(np.abs(numbers.astype(float)) < _LARGEST))[:1]:
+        raise InputError(f"{column.at(int(first[row]))}: {numbers[row]} is neither a date nor a whole number")
     calendars = [known.calendar] if known.calendar else periods.calendars_of(numbers, column.name, digits)
     calendar = calendars[0]
     if len(calendars) > 1:
@@ -238,7 +241,8 @@ def _split(texts: list[str], column: DateColumn, first: np.ndarray) -> list[Date
     for row, text in enumerate(texts):
         parts = split_date(text)
         if parts is None:
-            raise InputError(f"{column.at(int(first[row]))}: {text!r} is not a date; write dates as 2024-01-31")
+            cell = repr(text if len(text) <= 80 else f"{text[:79]}…")
+            raise InputError(f"{column.at(int(first[row]))}: {cell} is not a date; write dates as 2024-01-31")
         found.append(parts)
     return found
 

@@ -122,9 +122,6 @@ _WEEKDAY_WORDS = frozenset(word[:end] for row in _WEEKDAYS for word in row.split
 _MARKER_OF = {word: letter for letter, words in _MARKERS.items() for word in words.split()}
 
 
-_LONGEST = 100  # characters of a date; searching longer texts takes time that grows with their square
-
-
 @lru_cache(maxsize=1 << 14)
 def split_date(text: str) -> DateParts | None:
     """Take a date apart; None for a text that is not one.

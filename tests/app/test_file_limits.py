@@ -104,6 +104,14 @@ def test_cells_and_columns_have_limits(content: bytes, words: str, tmp_path: Pat
         read(tmp_path, content)
 
 
+def test_long_cells_take_no_more_time_than_short_ones(tmp_path: Path) -> None:
+    long = b"1" + b" " * 20_000 + b"x"
+    with pytest.raises(InputError, match="column y: '1  "):
+        read(tmp_path, PLAIN.replace(b"month,sales", b"month,y") + b"\n2020-01-01," + long + b"\n2020-02-01,5")
+    with pytest.raises(InputError):
+        read(tmp_path, long + b"," + long + b"\n2020-01-01,1\n2020-02-01,2\n2020-03-01,x")
+
+
 def test_lines_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("throughtime.app.delimited.MOST_LINES", 20)
     with pytest.raises(InputError, match="has 40 lines; the limit is 20"):

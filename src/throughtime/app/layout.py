@@ -35,6 +35,7 @@ _DATES = (
 )
 _DATE = re.compile("|".join(_DATES), re.IGNORECASE)
 _VALUE = re.compile("|".join([*_DATES, _NUMBER]), re.IGNORECASE)
+_LONGEST = 80  # characters of a number or a date; searching longer cells takes time that grows with their square
 _YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
 _UNIT = re.compile(
     r"[\[(].{0,20}[\])]|[%‰°$€£¥].{0,3}|[A-Z]{3}|.{0,4}(?:€|\$|°C|°F|²|³)|[kMGT]?W(?:h|att)?|[kmcµ]?[gmsl]|"
@@ -87,8 +88,8 @@ class Header:
 
 
 def is_value(cell: str) -> bool:
-    """Whether a cell looks like a number or a date."""
-    return bool(_VALUE.fullmatch(cell))
+    """Whether a cell looks like a number or a date, neither of which is long."""
+    return len(cell) <= _LONGEST and bool(_VALUE.fullmatch(cell))
 
 
 def find_header(records: Sequence[Record], place: str, unit: str, layout: str | None = None) -> Header:
@@ -202,6 +203,6 @@ def date_name(name: str) -> str | None:
 
     R writes X2019 for 2019, and the World Bank 2019 [YR2019].
     """
-    text = re.sub(r"^X(?=\d)| \[YR\d{4}\]$", "", name)
+    text = re.sub(r"^X(?=\d)| \[YR\d{4}\]$", "", name[: _LONGEST + 1])
     dated = _YEAR.fullmatch(text) or _DATE.fullmatch(text) or re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])", text)
-    return text if dated else None
+    return text if dated and len(text) <= _LONGEST else None

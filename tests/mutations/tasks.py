@@ -186,7 +186,7 @@ MUTATIONS = [
         "data/closing.py",
         "season * share**counts < _CHANCE",
         "season * share**counts < 2",
-        "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence[0.9-140-closed2]",
+        "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence",
     ),
     Mutation(
         "tasks/forecasting/regression.py",

@@ -98,7 +98,7 @@ def test_a_day_that_was_always_closed_is_forecast_as_closed() -> None:
     forecast = intervals(df)
     sundays = pd.DatetimeIndex(forecast["ds"]).day_of_week == 6
     assert (forecast[sundays].drop(columns="ds").to_numpy() == 0).all()
-    assert (forecast[~sundays]["throughtime-lo-80"] > 500).all()
+    assert forecast.loc[~sundays, "throughtime-lo-80"].to_numpy().min() > 500
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,8 @@ def differs(case: Case) -> str:
             later = read_table(path, Columns(), known=table.format) if len(case.later[1]) > 1 else None
         except InputError as error:
             return f"refused: {str(error).replace(directory, '')}"
+    if any("no cell of the column decides" in note for note in table.notes):
+        return "refused: both readings are reported" if case.is_open else "an open column, although it is not"
     return _difference(table, case.rows) or (_difference(later, case.later[1]) if later else "")
 
 

@@ -147,6 +147,16 @@ def test_numbers_of_two_readings_are_refused_with_the_options_that_decide(tmp_pa
         read(tmp_path, "date;y\n2024-01-01;1.234.567\n2024-01-02;5\n", {"thousands": "none"})
 
 
+def test_open_points_between_commas_are_decimals_and_both_readings_are_reported(tmp_path: Path) -> None:
+    table = read(tmp_path, NUMBERS.replace(";", ","))
+    assert table.frame["y"][0] == 1.087
+    assert "may be 1.087 or 1087, and no cell of the column decides" in " ".join(table.notes)
+    assert "for 1087 add --thousands point" in " ".join(table.notes)
+    assert read(tmp_path, NUMBERS.replace(";", ","), {"thousands": "."}).frame["y"][0] == 1087
+    with pytest.raises(InputError, match=r"may be 1\.087 or 1087"):
+        read(tmp_path, NUMBERS.replace(";", ",").replace("1.", '"1,').replace("87", '87"'))
+
+
 def test_the_separator_says_nothing_of_decimals(tmp_path: Path) -> None:
     quoted = "date,y\n" + "".join(f'{day},"0,{i}13"\n' for i, day in enumerate(DAYS))
     assert read(tmp_path, quoted).frame["y"][9] == 0.913

@@ -6,6 +6,12 @@ from tests.mutations import Mutation
 
 MUTATIONS = [
     Mutation(
+        "app/cells.py",
+        'is_usual = (error.mark, rows.separator) == (".", ",")',
+        'is_usual = rows.separator == ","',
+        "app/test_table_layouts.py::test_open_points_between_commas_are_decimals_and_both_readings_are_reported",
+    ),
+    Mutation(
         "app/learn.py",
         "OPTIONS.get(name, f'--set {name}')",
         "OPTIONS.get(name, f'--{name}')",

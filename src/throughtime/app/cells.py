@@ -73,17 +73,22 @@ def read_numbers(
         values, form, notes = cells.cast(pl.Float64).fill_nan(None), None, []
     else:
         parts = NumberCells.of(cells)
-        form = _format(rows, name, parts, known)
+        form, notes = _format(rows, name, parts, known)
         values = parse_numbers(parts, form)
         _refuse_text(rows, name, parts, values, form)
-        notes = _notes(name, parts, values, form) if known is None else []
+        notes += _notes(name, parts, values, form) if known is None else []
     for row in values.is_infinite().fill_null(value=False).arg_true().head(1):
         raise InputError(f"{rows.at(row, name)}: the value is infinite; correct it, or leave the cell empty")
     return values, form, notes
 
 
-def _format(rows: Rows, name: str, parts: NumberCells, known: NumberFormat | None) -> NumberFormat:
-    """How a column is written, by its cells, by what is known of it and by the options of the user."""
+def _format(rows: Rows, name: str, parts: NumberCells, known: NumberFormat | None) -> tuple[NumberFormat, list[str]]:
+    """Return how a column is written, by its cells, by what is known of it and by the options of the user, and notes.
+
+    Where nothing else decides, a point in a table that is separated by commas begins decimals: where commas begin
+    decimals, other marks separate cells. A note gives both readings.
+    """
+    notes: list[str] = []
     options = rows.options
     origin = "the training data" if known is not None else ""
     if options.decimal is not None or options.thousands is not None:
@@ -93,9 +98,12 @@ def _format(rows: Rows, name: str, parts: NumberCells, known: NumberFormat | Non
         try:
             form = infer_number_format(parts, known)
         except AmbiguousNumberError as error:
-            if options.thousands != "":
+            is_usual = (error.mark, rows.separator) == (".", ",")
+            if options.thousands != "" and not is_usual:
                 raise
             form = infer_number_format(parts, NumberFormat(decimal=error.mark))
+            if options.thousands != "":
+                notes.append(_usual_reading(rows, name, error))
     except AmbiguousNumberError as error:
         raise InputError(_ambiguity(rows, name, error)) from error
     except ContradictoryNumberError as error:
@@ -108,13 +116,26 @@ def _format(rows: Rows, name: str, parts: NumberCells, known: NumberFormat | Non
     if known is not None and origin == "the training data" and form.percent != known.percent:
         row = int((parts.bodies.is_not_null() & parts.percent).arg_max() or 0)
         raise InputError(f"{rows.at(row, name)}: {rows.frame[name][row]!r} has a percent sign, {origin} have none")
-    return form
+    return form, notes
+
+
+def _readings(rows: Rows, name: str, error: AmbiguousNumberError) -> tuple[str, str, str]:
+    """Return a cell, with its mark before decimals, and with its mark between thousands."""
+    cell = rows.frame[name][error.row]
+    return cell, cell.replace(",", "."), cell.replace(error.mark, "")
+
+
+def _usual_reading(rows: Rows, name: str, error: AmbiguousNumberError) -> str:
+    cell, fraction, whole = _readings(rows, name, error)
+    return (
+        f"Numbers: {cell!r} of column {name} may be {fraction} or {whole}, and no cell of the column decides; in a "
+        f"table separated by commas a point is taken to begin decimals (for {whole} add --thousands point)."
+    )
 
 
 def _ambiguity(rows: Rows, name: str, error: AmbiguousNumberError) -> str:
-    cell = rows.frame[name][error.row]
+    cell, fraction, whole = _readings(rows, name, error)
     word = "point" if error.mark == "." else "comma"
-    fraction, whole = cell.replace(",", "."), cell.replace(error.mark, "")
     return (
         f"{rows.at(error.row, name)}: {cell!r} may be {fraction} or {whole}, and no cell of the column decides; "
         f"add --decimal {word} for {fraction}, or --thousands {word} for {whole}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def read_delimited(path: Path, text: str, layout: str | None = None) -> Grid:
     names, width = _names(header, records[header.first :] or records)
     frame = _cells(path, text[body:], separator, width, first)
     lines = pl.Series(range(first, first + frame.height), dtype=pl.Int64) + _line_breaks(frame)
-    return Grid.of(frame, lines, names, header)
+    return replace(Grid.of(frame, lines, names, header), separator=separator)
 
 
 def _check_lines(path: Path, text: str) -> None:

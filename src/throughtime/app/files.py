@@ -36,6 +36,7 @@ class Rows:
         notes: how the file was read, in plain sentences.
         options: what a user said of it.
         origin: the column of each value, where the file has a row for each series.
+        separator: between the cells of a text file; '' for other files.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Rows:
     notes: list[str] = field(default_factory=list)
     options: ReadOptions = field(default_factory=ReadOptions)
     origin: pl.Series | None = None
+    separator: str = ""
 
     def at(self, row: int, column: str) -> str:
         """Where a cell is, in words."""
@@ -96,7 +98,8 @@ def _text(path: Path, content: bytes, options: ReadOptions) -> Rows:
     text, encoding = decode_table(path, content, _KIND, options.encoding, options.fallback_encoding)
     grid = read_delimited(path, text, options.layout)
     notes = [f"Encoding: {encoding} (another one with --encoding)."] if encoding else []
-    return Rows(path, grid.frame, grid.lines, notes=[*notes, *grid.notes], options=options)
+    notes += grid.notes
+    return Rows(path, grid.frame, grid.lines, notes=notes, options=options, separator=grid.separator)
 
 
 def _parquet(path: Path, content: bytes) -> tuple[Path, pl.DataFrame, pl.Series, str]:

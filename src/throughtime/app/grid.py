@@ -24,11 +24,13 @@ class Grid:
         frame: its cells, null where empty, under the names of the header.
         lines: the line or row of each row.
         notes: what was left out, in plain sentences.
+        separator: between the cells of a text file; '' for other files.
     """
 
     frame: pl.DataFrame
     lines: pl.Series
     notes: list[str]
+    separator: str = ""
 
     @classmethod
     def of(cls, frame: pl.DataFrame, lines: pl.Series, names: list[str], header: Header, unit: str = "line") -> Self:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLAIN = "\n".join(monthly(seasonal(40))).encode()
-PACKED = gzip.compress(PLAIN)
+PACKED = gzip.compress(PLAIN, mtime=0)
 
 
 def read(directory: Path, content: bytes) -> Table:
@@ -29,7 +29,7 @@ def read(directory: Path, content: bytes) -> Table:
 
 
 @pytest.mark.parametrize(
-    "content", [PACKED, gzip.compress(PLAIN[:99]) + gzip.compress(PLAIN[99:]), PACKED + bytes(512)]
+    "content", [PACKED, gzip.compress(PLAIN[:99], mtime=0) + gzip.compress(PLAIN[99:], mtime=0), PACKED + bytes(512)]
 )
 def test_members_of_a_gzip_file_are_joined_and_padding_is_skipped(content: bytes, tmp_path: Path) -> None:
     assert read(tmp_path, content).frame.height == 40
@@ -42,7 +42,7 @@ def test_members_of_a_gzip_file_are_joined_and_padding_is_skipped(content: bytes
         (PACKED[:-3], "ends too early"),
         (PACKED[:-8] + b"abcd" + PACKED[-4:], "damaged gzip file"),
         (PACKED + b"garbage", "damaged gzip file"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
     ],
 )
 def test_a_damaged_gzip_file_is_named(content: bytes, words: str, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation(lay
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("limit", [0.05, nn.NormClip(0.05), torch.zeros_like], ids=str)
+@pytest.mark.parametrize("limit", [0.05, nn.NormClip(0.05), torch.zeros_like], ids=["number", "norm", "function"])
 def test_gradients_are_clipped_between_steps(layer: str, limit: float | Callable[[Tensor], Tensor]) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, clip_state_grad=limit, dtype=torch.float64)
     plain = getattr(nn, layer)(INPUTS, HIDDEN, dtype=torch.float64)

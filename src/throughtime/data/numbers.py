@@ -16,7 +16,7 @@ import polars as pl
 MISSING = (
     "", "na", "n/a", "n.a.", "n.a", "nan", "null", "none", "nil", "-", "--", "---", "—", "?", ".", "..", "...", "…",
     "#n/a", "#na", "#n/a n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "<na>", "k.a.", "k. a.",
-    "n. a.", "n.d.", "s/o", "missing", "(blank)", "(null)", "\\n",
+    "n. a.", "n.d.", "s/o", "missing", "(blank)", "(null)", "[null]", "\\n", "nat", "-nan", "nd", "–", ":",
 )  # fmt: skip
 """Cells that hold no value, in lower case."""
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 _TOTALS = {
     "total", "totals", "grand total", "subtotal", "sum", "overall", "average", "avg", "mean", "median", "minimum",
     "min", "maximum", "max", "std", "stdev", "count", "summe", "gesamt", "gesamtsumme", "gesamtergebnis",
-    "zwischensumme", "insgesamt", "mittelwert", "durchschnitt", "mittel", "totaal", "totale", "totales", "total general", "total général",
-    "suma", "somma", "somme", "soma", "moyenne", "media", "promedio", "média", "totalt", "summa", "i alt", "yhteensä", "razem",
-    "celkem", "összesen", "toplam", "итого", "всего", "合计", "总计", "合計", "総計", "합계",
+    "zwischensumme", "insgesamt", "mittelwert", "durchschnitt", "mittel", "totaal", "totale", "totales",
+    "total general", "total général", "suma", "somma", "somme", "soma", "moyenne", "media", "promedio", "média",
+    "totalt", "summa", "i alt", "yhteensä", "razem", "celkem", "összesen", "toplam", "итого", "всего", "合计", "总计",
+    "合計", "総計", "합계",
 }  # fmt: skip
 _MOST = 20  # rows that may follow the data
 _LOOK = 200  # rows before them that show what a column holds

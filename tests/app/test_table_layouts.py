@@ -44,6 +44,12 @@ def read(directory: Path, content: str | bytes, options: dict[str, str] | None =
         (f"{PLAIN}\n,\n", ""),
         (f"{PLAIN}Total,50\n", "line 12 ('Total')"),
         (f"{PLAIN}Summe:,50\n", "line 12 ('Summe:')"),
+        (f"{PLAIN}Total (10),50\n", "line 12 ('Total (10)')"),
+        (f"{PLAIN}Average,5\nMin,0.5\nMax,9.5\n", "line 12 ('Average'), line 13 ('Min'), line 14 ('Max')"),
+        (f"Account,private\n\n{PLAIN}", "line 1."),
+        (f"From,2024-01-01\nTo,2024-01-10\n{PLAIN}", "lines 1, 2"),
+        (f"date,y\n----------,---\n{BODY}(10 rows affected)\n", "line 13 ('(10 rows affected)')"),
+        (PLAIN.replace("date,y", "date,y,"), ""),
         (f"{PLAIN},50.0\n", "line 12 (a total without a date)"),
         (f"{PLAIN}\nSource: a bank\nUpdated in May\n", "line 13 ('Source: a bank'), line 14 ('Updated in May')"),
         (f"{PLAIN}# the end\n", "1 comment left out, line 12"),
@@ -70,6 +76,11 @@ def test_what_is_not_data_is_left_out_and_reported(content: str, note: str, tmp_
         (f"{PLAIN}Total,50\n2024-02-01,5\n", "line 12, column date: 'Total' is not a date"),
         (f"date,y\n2024-01-01,O.5\n{BODY[15:]}", "line 2, column y: 'O.5' is not a number"),
         (PLAIN.replace("4.5", "4,5"), "line 6: expected 2 cells as in the header, got 3"),
+        (PLAIN.replace(".5", ",5"), "line 2: expected 2 cells as in the header, got 3"),
+        (
+            f"date,note,y\n{BODY.replace(',', chr(44) + chr(34) + 'a' + chr(92) + chr(34) + ' b' + chr(34) + ',')}",
+            "line 2: ',' expected after '\"'; double quotation marks within quoted cells",
+        ),
         (f"date,y,y\n{BODY.replace('.5', '.5,1')}", r"2 columns hold numbers \(y \(1\), y \(2\)\)"),
         (f'date,"Sales\n(EUR)"\n{BODY.replace("4.5", "x")}', r"line 7, column Sales \(EUR\): 'x'"),
         (f"date,\x1b[31my\n{BODY.replace('4.5', 'x')}", r"column \\x1b\[31my: 'x'"),
@@ -84,6 +95,15 @@ def test_what_is_not_data_is_left_out_and_reported(content: str, note: str, tmp_
 def test_what_is_left_open_is_refused_with_its_line(content: str | bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
         read(tmp_path, content)
+
+
+def test_quotation_marks_within_cells_are_part_of_them(tmp_path: Path) -> None:
+    table = read(tmp_path, f"date,note,y\n{BODY.replace(',', ',5' + chr(34) + ' pipe,')}")
+    assert table.frame["y"].to_list() == VALUES
+
+
+def test_cells_may_be_missing_at_the_end_of_the_first_line(tmp_path: Path) -> None:
+    assert read(tmp_path, f"date,y\n2023-12-31\n{BODY}").frame["y"].to_list() == [None, *VALUES]
 
 
 def test_doubled_quotes_in_a_header_are_one(tmp_path: Path) -> None:
@@ -188,6 +208,10 @@ def test_a_wide_table_has_a_series_in_each_column(tmp_path: Path) -> None:
         ("Country,Code,X1990,X1991,X1992\nA,AA,1.5,2,3\nB,BB,,5,6\n", [1990, 1991, 1992]),
         ("Source,WDI\n\nCountry,Code,1990 [YR1990],1991 [YR1991],1992 [YR1992]\nA,AA,1.5,2,3\nB,BB,..,5,6\n",
          [1990, 1991, 1992]),
+        ("shop,2021,2023,2024\nA,1.5,2,3\nB,,5,6\n", [2021, 2023, 2024]),
+        ("shop,2024,2023,2022\nA,1.5,2,3\nB,,5,6\n", [2024, 2023, 2022]),
+        ("shop,202311,202312,202401\nA,1.5,2,3\nB,,5,6\n",
+         [dt.date(2023, 11, 1), dt.date(2023, 12, 1), dt.date(2024, 1, 1)]),
         ("Country,2024-01,2024-02,2024-03\nA,1.5,2,3\nB,,5,6\n", [dt.date(2024, m, 1) for m in (1, 2, 3)]),
         ("V1,V2,V3,V4\nA,1.5,2,3\nB,,5,6\n", [0, 1, 2]),
         ("shop,2019,2020,2021\nA,1.5,2,3\nB,,5,6\nTotal,1.5,7,9\n", [2019, 2020, 2021]),

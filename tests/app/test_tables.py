@@ -50,7 +50,7 @@ def test_marks_between_thousands_are_understood(written: str, value: float, tmp_
     assert read(tmp_path, lines).frame["y"].to_list() == [value] * 2
 
 
-@pytest.mark.parametrize("missing", ["", "NA", "NaN", "null", "-"])
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "null", "-", "$ -"])
 def test_a_missing_value_is_null(missing: str, tmp_path: Path) -> None:
     assert read(tmp_path, monthly([1, missing, 3])).frame["y"].to_list() == [1, None, 3]
 
@@ -125,6 +125,14 @@ def test_gzip_and_parquet_say_the_same_as_csv(tmp_path: Path) -> None:
     expected = read_table(csv, Columns()).frame
     assert read_table(packed, Columns()).frame.equals(expected)
     assert read_table(parquet, Columns()).frame.equals(expected)
+
+
+def test_columns_of_parquet_that_hold_neither_numbers_nor_names_do_not_count(tmp_path: Path) -> None:
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 1, 4), eager=True)
+    table = {"date": days, "y": range(4), "parts": [[1, 2]] * 4, "raw": [b"x"] * 4}
+    frame = pl.DataFrame(table).with_columns(length=pl.duration(hours="y"))
+    frame.write_parquet(tmp_path / "data.parquet")
+    assert read_table(tmp_path / "data.parquet", Columns()).columns == Columns("date", "y")
 
 
 def test_a_fault_in_parquet_is_named_by_its_row(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def rows(directory: Path, columns: dict[str, Any]) -> Rows:
         ({"year": DAYS.year, "month": DAYS.month, "day": DAYS.day}, DAYS),
         ({"year": DAYS.year, "day_of_year": DAYS.day_of_year}, DAYS),
         ({"Jahr": MONTHS.year, "Monat": MONTHS.month}, MONTHS),
+        ({"yr": MONTHS.year, "mo": MONTHS.month}, MONTHS),
+        ({"año": MONTHS.year, "mes": MONTHS.month}, MONTHS),
         ({"Month": MONTHS.strftime("%B"), "Year": MONTHS.year}, MONTHS),
         ({"Month": MONTHS.month, "Year": MONTHS.strftime("%y")}, MONTHS),
         ({"Year": MONTHS.year, "Period": MONTHS.strftime("M%m")}, MONTHS),

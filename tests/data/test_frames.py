@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import throughtime as tt
@@ -34,8 +38,20 @@ def frame(ds: Any) -> pd.DataFrame:
         ([1704067200 + 3600 * hour for hour in range(72)], [1704326400, 1704330000]),
         (range(1990, 2021), [2021, 2022]),
         (range(100), [100, 101]),
+        ([1704067200 * 10**9 + 3600 * 10**9 * hour for hour in range(72)], [1704326400 * 10**9, 1704330000 * 10**9]),
     ],
-    ids=["months", "months as fractions", "weeks", "quarters", "days", "days of the year", "Unix", "years", "steps"],
+    ids=[
+        "months",
+        "months as fractions",
+        "weeks",
+        "quarters",
+        "days",
+        "days of the year",
+        "Unix",
+        "years",
+        "steps",
+        "ns",
+    ],
 )
 def test_whole_numbers_go_on_in_their_calendar(ds: Any, following: list[int]) -> None:
     panel, kind = read_frame(frame(ds))
@@ -47,6 +63,32 @@ def test_whole_numbers_go_on_in_their_calendar(ds: Any, following: list[int]) ->
 def test_numbers_that_are_neither_dates_nor_steps_are_refused(ds: Any) -> None:
     with pytest.raises(tt.InputError, match=r"row 1: .* is neither a date nor a whole number"):
         read_frame(frame(ds))
+
+
+@pytest.mark.parametrize("cells", [[Decimal("1.5"), None, 3, np.float32(4)], [1.5, pd.NA, Fraction(3), 4]])
+def test_values_may_be_objects_that_are_numbers(cells: list[Any]) -> None:
+    df = pd.DataFrame({"ds": range(4), "y": pd.Series(cells, dtype=object)})
+    np.testing.assert_array_equal(read_frame(df)[0].values, [1.5, np.nan, 3, 4])
+
+
+DAYS = pd.date_range("2024-01-01", periods=4)
+Y = np.arange(4.0)
+
+
+@pytest.mark.parametrize(
+    ("df", "message"),
+    [
+        (pd.DataFrame({"ds": DAYS, "y": pd.Series([1.0, True, 2.0, 3.0], dtype=object)}), "y: expected numbers, got"),
+        (pd.DataFrame({"ds": DAYS - DAYS[0], "y": Y}), "ds: expected dates or whole numbers, got Duration"),
+        (pl.DataFrame({"ds": [dt.time(hour) for hour in range(4)], "y": Y}), "expected dates .*, got Time"),
+        (pd.DataFrame(np.zeros((4, 3)), columns=["ds", "y", "y"]), "y once each, got columns of one name"),
+        (pd.DataFrame({0: DAYS, 1: Y}), "expected columns unique_id, ds and y, got 0, 1; ds and y missing"),
+        (pd.DataFrame({("a", "ds"): DAYS, ("a", "y"): Y}), r"got \('a', 'ds'\), .* missing"),
+    ],
+)
+def test_frames_that_cannot_be_read_are_refused(df: Any, message: str) -> None:
+    with pytest.raises(tt.InputError, match=message):
+        read_frame(df)
 
 
 def test_texts_of_whole_numbers_are_dates() -> None:

@@ -127,7 +127,7 @@ def _split(names: str | tuple[str, ...], rows: Rows) -> list[str]:
         return [*names]
     if names in rows.frame.columns:
         return [names]
-    return [name.strip() for name in names.split(",") if name.strip()]
+    return [*dict.fromkeys(name.strip() for name in names.split(",") if name.strip())]
 
 
 def _check(rows: Rows, option: str, name: str) -> None:
@@ -151,7 +151,7 @@ def _times(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
 
 def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
     free = [name for name in rows.frame.columns if name not in taken]
-    typed = next((name for name in free if rows.frame[name].dtype.is_temporal()), None)
+    typed = next((name for name in free if isinstance(rows.frame[name].dtype, pl.Date | pl.Datetime)), None)
     akin = next((name for name in free if re.search(r"date|time", name, re.IGNORECASE)), None)
     found = typed or _named(rows, _TIME, taken) or akin or next((name for name in free if _dated(rows, name)), None)
     if found is None:

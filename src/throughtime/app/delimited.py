@@ -17,6 +17,7 @@ import polars as pl
 from throughtime._errors import InputError
 from throughtime.app.grid import Grid
 from throughtime.app.layout import Record, find_header, table_width
+from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,10 +141,14 @@ def _names(header: Header, body: list[Record]) -> tuple[list[str], int]:
     names = header.names
     if names is None:
         return [f"column_{i + 1}" for i in range(width)], width
-    if width == len(names) + 1 and any(record.cells[-1] for record in body if len(record.cells) == width):
+    if width != len(names) + 1:
+        return names, len(names)
+    full = [record.cells for record in body if len(record.cells) == width]
+    if not any(cells[-1] for cells in full):  # each row ends in a separator
+        names = [*names, ""]
+    elif len(names) == 1 or not all(map(is_date, {cells[0] for cells in full})):
         names = ["", *names]  # the first column holds the names of rows, as R writes them
-    names += [""] * (width - len(names) if width == len(names) + 1 else 0)  # each row ends in a separator
-    return names, len(names)
+    return names, len(names)  # of dates in front and one cell too many, a separator divides a number
 
 
 def _cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.DataFrame:
@@ -151,18 +156,47 @@ def _cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.
     schema = {f"column_{i}": pl.String for i in range(width)}
     if not text.strip("\r\n"):
         raise InputError(f"{path}: expected rows of data, got a header alone")
-    options = {"separator": separator, "has_header": False, "schema": schema, "infer_schema": False}
+    header = separator.join(schema)  # of all columns, since cells may be missing in the first row
+    options = {"separator": separator, "schema": schema, "infer_schema": False}
     try:
-        frame = pl.read_csv(text.encode(), **options)
+        frame = pl.read_csv(f"{header}\n{text}".encode(), **options)
     except pl.exceptions.PolarsError as error:
-        raise _ragged(path, text, separator, width, first) or InputError(
-            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}; is a quotation mark open?"
-        ) from error
+        frame = _with_inner_quotes(text, separator, schema)
+        if frame is None:
+            raise _ragged(path, text, separator, width, first) or InputError(
+                f"{path} cannot be read as CSV: {str(error).splitlines()[0]}; is a quotation mark open?"
+            ) from error
+    if _line_breaks(frame).max():
+        _check_quotes(path, text, separator, first)
     longest = frame.select(pl.max_horizontal(pl.all().str.len_bytes())).to_series()
     for row in (longest > LONGEST_CELL).arg_true().head(1):
         raise InputError(_long_cell(path, first + row))
     stripped = pl.all().str.strip_chars()
     return frame.select(pl.when(stripped != "").then(stripped).name.keep())
+
+
+def _with_inner_quotes(text: str, separator: str, schema: dict[str, type[pl.String]]) -> pl.DataFrame | None:
+    """The rows of a text in which quotation marks stand within cells, as 5" pipe; None where a row is not one line."""
+    rows, opening = [], re.compile(rf'(?:^|{re.escape(separator)})\s*"')
+    for line in text.split("\n"):
+        if line.count('"') % 2 and opening.search(line):
+            return None
+        cells = next(csv.reader([line.rstrip("\r")], delimiter=separator), [])
+        rows.append([*cells, *[None] * (len(schema) - len(cells))])
+    if any(len(row) > len(schema) for row in rows):
+        return None
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _check_quotes(path: Path, text: str, separator: str, first: int) -> None:
+    """Refuse a text whose cells of several lines come from a quotation mark that is not doubled."""
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    try:
+        for _ in reader:
+            pass
+    except csv.Error as error:
+        line = first + reader.line_num - 1
+        raise InputError(f"{path}, line {line}: {error}; double quotation marks within quoted cells") from error
 
 
 def _line_breaks(frame: pl.DataFrame) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 _TOTALS = {
     "total", "totals", "grand total", "subtotal", "sum", "overall", "average", "avg", "mean", "median", "minimum",
-    "maximum", "summe", "gesamt", "gesamtsumme", "gesamtergebnis", "zwischensumme", "insgesamt", "mittelwert",
-    "durchschnitt", "mittel", "totaal", "totale", "totales", "total general", "total général", "suma", "somma",
-    "somme", "soma", "moyenne", "media", "promedio", "média", "totalt", "summa", "i alt", "yhteensä", "razem",
-    "celkem", "összesen", "toplam", "итого", "всего", "合计", "总计", "合計", "総計", "합계",
+    "min", "maximum", "max", "std", "stdev", "count", "summe", "gesamt", "gesamtsumme", "gesamtergebnis",
+    "zwischensumme", "insgesamt", "mittelwert", "durchschnitt", "mittel", "totaal", "totale", "totales",
+    "total general", "total général", "suma", "somma", "somme", "soma", "moyenne", "media", "promedio", "média",
+    "totalt", "summa", "i alt", "yhteensä", "razem", "celkem", "összesen", "toplam", "итого", "всего", "合计", "总计",
+    "合計", "総計", "합계",
 }  # fmt: skip
 _MOST = 20  # rows that may follow the data
 _LOOK = 200  # rows before them that show what a column holds
@@ -27,7 +29,8 @@ _CLOSE = 1e-6
 
 def is_total(cell: str) -> bool:
     """Whether a cell says that its row holds totals, means or the like."""
-    return cell.rstrip(":").strip().lower() in _TOTALS
+    words = re.sub(r"[\s:(]+(?:\d.*)?$", "", cell)  # Total (12), Total 2024:
+    return words.strip().lower() in _TOTALS
 
 
 def without_footer(rows: Rows) -> Rows:
@@ -69,11 +72,11 @@ def _reason(rows: Rows, kept: int) -> str | None:
 
 
 def _holds_values(cells: pl.Series) -> bool:
-    """Whether all cells are numbers or dates."""
+    """Whether most cells are numbers or dates; the others may be of totals."""
     cells = cells.drop_nulls()
     if cells.dtype != pl.String:
         return bool(len(cells)) and (cells.dtype.is_numeric() or cells.dtype.is_temporal())
-    return bool(len(cells)) and all(is_value(cell) for cell in cells.to_list())
+    return 2 * sum(is_value(cell) for cell in cells.to_list()) > len(cells)
 
 
 def _are_totals(frame: pl.DataFrame, row: dict[str, Any]) -> bool:

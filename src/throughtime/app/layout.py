@@ -37,6 +37,7 @@ _DATE = re.compile("|".join(_DATES), re.IGNORECASE)
 _VALUE = re.compile("|".join([*_DATES, _NUMBER]), re.IGNORECASE)
 _LONGEST = 80  # characters of a number or a date; searching longer cells takes time that grows with their square
 _YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
+_PERIOD = re.compile(rf"{_YEAR.pattern}|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?")  # 2024, 202401
 _UNIT = re.compile(
     r"[\[(].{0,20}[\])]|[%‰°$€£¥].{0,3}|[A-Z]{3}|.{0,4}(?:€|\$|°C|°F|²|³)|[kMGT]?W(?:h|att)?|[kmcµ]?[gmsl]|"
     r"(?:km|m|mi)/[hs]|[hk]?Pa|mbar|kWh|MWh|pcs|Stk\.?|units?|count|EUR|USD|index|days?|hours?|-|",
@@ -107,7 +108,7 @@ def find_header(records: Sequence[Record], place: str, unit: str, layout: str | 
     width = table_width(records)
     values = _value_columns(records, width)
     first = _first_data(records, values)
-    above = [i for i in range(first) if not records[i].is_comment]
+    above = _last_block([i for i in range(first) if not records[i].is_comment], records, values)
     widest = max((records[i].filled for i in above), default=0)
     dated = layout == "rows" and first < len(records) and any(map(date_name, records[first].cells))
     if first < len(records) and records[first].filled > widest and (dated or _is_sequence(records[first].cells)):
@@ -122,6 +123,8 @@ def find_header(records: Sequence[Record], place: str, unit: str, layout: str | 
     header = _chosen(records, above, widest)
     skipped = [record.line for record in records[:header]]
     names, start, units = [*records[header].cells], header + 1, None
+    if start < first and _is_rule(records[start]):
+        start += 1
     if start < first and _is_units(records[start], values):
         start, units = start + 1, records[start].line
     rest = [i for i in above if i >= start]
@@ -172,6 +175,17 @@ def _is_data(record: Record, values: list[int]) -> bool:
     return 2 * sum(is_value(cell) or _is_empty(cell) for cell in cells) >= len(cells)
 
 
+def _last_block(above: list[int], records: Sequence[Record], values: list[int]) -> list[int]:
+    """Those of the records before the data that no value parts from them; all, where the last one holds a value."""
+    valued = [i for i in above if any(map(is_value, _cells(records[i], values)))]
+    return [i for i in above if not valued or i > valued[-1]] or above
+
+
+def _is_rule(record: Record) -> bool:
+    """Whether a row is a line of dashes under the header."""
+    return all(re.fullmatch(r"\|?[-=+:]{2,}\|?|", cell) for cell in record.cells)
+
+
 def _is_units(record: Record, values: list[int]) -> bool:
     """Whether a row holds units, one of them in a column of values, and nothing else."""
     return all(_UNIT.fullmatch(cell) for cell in record.cells) and not all(map(_is_empty, _cells(record, values)))
@@ -184,8 +198,9 @@ def _is_sequence(cells: Sequence[str]) -> bool:
     names = [cell for cell in cells if is_value(cell)]
     if not 2 <= len(names) < len(cells):
         return False
-    if all(_YEAR.fullmatch(name) for name in names):
-        return all(int(b) == int(a) + 1 for a, b in pairwise(names))
+    if all(map(_PERIOD.fullmatch, names)):
+        steps = [int(b) - int(a) for a, b in pairwise(names)]
+        return set(steps) == {1} or (len(steps) > 1 and (min(steps) > 0 or max(steps) < 0))
     return len(names) == len(set(names)) >= 3 and all(_DATE.fullmatch(name) for name in names)
 
 
@@ -204,5 +219,5 @@ def date_name(name: str) -> str | None:
     R writes X2019 for 2019, and the World Bank 2019 [YR2019].
     """
     text = re.sub(r"^X(?=\d)| \[YR\d{4}\]$", "", name[: _LONGEST + 1])
-    dated = _YEAR.fullmatch(text) or _DATE.fullmatch(text) or re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])", text)
+    dated = _PERIOD.fullmatch(text) or _DATE.fullmatch(text)
     return text if dated and len(text) <= _LONGEST else None

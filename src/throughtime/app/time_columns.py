@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from throughtime.app.files import Rows
 
 _NAMES = {
-    "year": "year yr yyyy jahr ano annee anno jaar year_id",
-    "month": "month mnth mon mm monat mois mes mese maand month_id month_name",
+    "year": "year yr yyyy jahr ano año annee année anno jaar year_id",
+    "month": "month mnth mon mo mm monat mois mes mês mese maand month_id month_name",
     "day": "day dd dom day_of_month dayofmonth tag jour dia giorno dag mday",
     "hour": "hour hr hh stunde heure hora ora uur hour_of_day he hour_ending",
     "minute": "minute min minuten",
@@ -168,7 +168,12 @@ def _role(cells: pl.Series, name: str) -> str | None:
         return "date"
     if cells.dtype == pl.Time:
         return "time"
-    if cells.null_count() or not len(cells):
+    if (
+        cells.null_count()
+        or not len(cells)
+        or cells.dtype.is_nested()
+        or isinstance(cells.dtype, pl.Duration | pl.Binary)
+    ):
         return None
     sample = [text or "" for text in _texts(cells.unique(maintain_order=True).head(_SAMPLE))]
     role = _ROLE_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))

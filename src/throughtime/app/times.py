@@ -36,7 +36,7 @@ def read_times(rows: Rows, columns: tuple[str, ...], known: DateFormat | None = 
         for row in rows.frame[name].is_null().arg_true().head(1):
             raise InputError(f"{rows.at(row, name)}: there is no date; write one, or remove the {rows.unit}")
     cells = rows.frame[columns[0]]
-    if len(columns) == 1 and cells.dtype.is_temporal():
+    if len(columns) == 1 and isinstance(cells.dtype, pl.Date | pl.Datetime):
         return cells, known or DateFormat()
     names = " and ".join(columns)
     column = DateColumn(names, lambda row: rows.at(row, names), f"{rows.path}, column {names}", _REMEDY)

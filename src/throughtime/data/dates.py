@@ -25,8 +25,8 @@ DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "yd
 """Orders of day, month and year, and the options that name them."""
 OFFSETS = ("", "zero", "utc", "local")
 
-_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
-_LARGEST = 10**18  # whole number
+_NUMBER = re.compile(r"[-+]?\d{1,19}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
+_LARGEST = 42 * 10**17  # whole number; 2100 in nanoseconds of Unix time is below it
 _WORDS = {"d": "day", "m": "month", "y": "year"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _UNPADDED = re.compile(r"(\d{4})\.(\d)")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -120,7 +123,7 @@ def read_frame(
         InputError: for a frame that is none, or whose columns are not as expected.
     """
     with requires("forecast", "a frame"):
-        import narwhals as nw
+        import narwhals  # noqa: F401
 
     given: Any = df
     notes: list[str] = []
@@ -128,10 +131,7 @@ def read_frame(
         names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
         notes, given = [df.note], df.sampled(names)
     frame = _narwhals(given, ("ds", "y"), "columns unique_id, ds and y")
-    y = frame["y"]
-    if not y.dtype.is_numeric() and y.null_count() < len(y):
-        raise InputError(f"column y: expected numbers, got {y.dtype}")
-    values = y.cast(nw.Float64).to_numpy().astype(np.float64)
+    values = _values(frame["y"])
     kind = _kind(frame, like)
     beside = _beside(frame, covariates or Covariates(), known, kind.zone)
     stamps, date_format = _stamps(frame["ds"], kind)
@@ -179,14 +179,32 @@ def _narwhals(df: IntoDataFrame, wanted: tuple[str, ...], words: str) -> nw.Data
 
     try:
         frame = nw.from_native(df, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(f"df: expected {words} once each, got columns of one name; rename or drop one") from error
     except TypeError as error:
         raise InputError(
             f"df: expected a pandas, polars or pyarrow frame with {words}, got {type(df).__name__}"
         ) from error
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
-        raise InputError(f"df: expected {words}, got {', '.join(frame.columns)}; {' and '.join(absent)} missing")
+        raise InputError(
+            f"df: expected {words}, got {', '.join(map(str, frame.columns))}; {' and '.join(absent)} missing"
+        )
     return frame
+
+
+def _values(y: nw.Series) -> np.ndarray:
+    """The numbers of a column, NaN for missing ones; also of one of objects, such as decimals of a database."""
+    import narwhals as nw
+
+    if y.dtype.is_numeric() or y.null_count() == len(y):
+        return y.cast(nw.Float64).to_numpy().astype(np.float64)
+    if y.dtype == nw.Object:
+        missing, cells = y.is_null().to_list(), y.to_list()
+        cells = [math.nan if empty else cell for cell, empty in zip(cells, missing, strict=True)]
+        if all(isinstance(cell, Real | Decimal) and not isinstance(cell, bool) for cell in cells):
+            return np.array([float(cell) for cell in cells])
+    raise InputError(f"column y: expected numbers, got {y.dtype}")
 
 
 def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None, zone: str) -> Rows:
@@ -196,7 +214,7 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
         if name not in frame.columns or name in ("unique_id", "ds", "y"):
             raise InputError(
                 f"covariates: expected columns of the data beside unique_id, ds and y, got {name!r}; "
-                f"its columns are {', '.join(frame.columns)}"
+                f"its columns are {', '.join(map(str, frame.columns))}"
             )
     if known is None:
         cells = {name: _cells(frame, name) for name in names}
@@ -285,6 +303,8 @@ def _stamps(ds: nw.Series, kind: FrameKind) -> tuple[np.ndarray, DateFormat]:
         return read_whole_numbers(ds.to_numpy(), kind.date_format)
     if not ds.dtype.is_temporal():
         return read_dates(ds.to_list(), kind.date_format)
+    if not isinstance(ds.dtype, nw.Date | nw.Datetime):
+        raise InputError(f"column ds: expected dates or whole numbers, got {ds.dtype}")
     if isinstance(ds.dtype, nw.Datetime) and ds.dtype.time_zone is not None:
         ds = ds.dt.convert_time_zone("UTC") if kind.in_utc else ds
         ds = ds.dt.replace_time_zone(None)

@@ -16,7 +16,7 @@ import polars as pl
 MISSING = (
     "", "na", "n/a", "n.a.", "n.a", "nan", "null", "none", "nil", "-", "--", "---", "—", "?", ".", "..", "...", "…",
     "#n/a", "#na", "#n/a n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "<na>", "k.a.", "k. a.",
-    "n. a.", "n.d.", "s/o", "missing", "(blank)", "(null)", "\\n",
+    "n. a.", "n.d.", "s/o", "missing", "(blank)", "(null)", "[null]", "\\n", "nat", "-nan", "nd", "–", ":",
 )  # fmt: skip
 """Cells that hold no value, in lower case."""
 
@@ -33,6 +33,7 @@ _CELL = (
     rf"(?<inside>{_CURRENCY})?\s*(?<body>(?:[\d.,' ]*\d[.,]?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(?<percent>%?)\s*"
     rf"(?<behind>{_CURRENCY})?\s*(?<close>\)?)\s*(?<after>{_CURRENCY})?\s*(?<last_sign>-?)$"
 )
+_NO_MONEY = rf"^(?:{_CURRENCY}\s*-{{1,2}}|-{{1,2}}\s*{_CURRENCY})$"
 _PLAIN = r"^[-+]?(?:\d[\d.,]*|[.,]\d+)$"
 
 
@@ -162,12 +163,13 @@ def _parts(text: pl.Series) -> pl.DataFrame:
         .str.replace_all(r"[’‘´`ʼ′]", "'")
         .str.replace(r"(\d)[.,]-{1,2}(\s*\D{0,4})$", "$1$2")  # 5.- of Switzerland and 5,-- of Germany
     )
-    frame = text.rename("text").to_frame().select(clean.str.extract_groups(_CELL).alias("groups")).unnest("groups")
+    clean_text = text.rename("text").to_frame().select(clean).to_series()
+    frame = clean_text.str.extract_groups(_CELL).struct.unnest()
     filled = frame.with_columns(pl.all().fill_null(""))
     money = [filled[name] for name in ("before", "inside", "behind", "after")]
     signs = filled["sign"] + filled["inner_sign"] + filled["last_sign"]
     brackets = filled["open"] + filled["close"]
-    currency = money[0] + money[1] + money[2] + money[3]
+    currency = (money[0] + money[1] + money[2] + money[3]).str.strip_chars_end(".")
     count = sum((each != "").cast(pl.Int8) for each in money)
     valid = (
         (signs.str.len_chars() + (brackets == "()").cast(pl.UInt32) <= 1) & brackets.is_in(["", "()"]) & (count <= 1)
@@ -180,6 +182,7 @@ def _parts(text: pl.Series) -> pl.DataFrame:
             "below": filled["below"] == "<",
             "percent": filled["percent"] == "%",
             "currency": currency,
+            "missing": clean_text.str.contains(_NO_MONEY),
         }
     )
 

@@ -128,14 +128,14 @@ class Reader {
         return address(object, tensor);
     }
     void* address(nb::handle object, Tensor tensor) {
-        if (!tensor.contiguous()) tensor = view(copies_.emplace_back(object.attr("contiguous")()));
+        if (!tensor.contiguous() || is_negative(object, tensor)) tensor = copied(object);
         return tensor.at<void>();
     }
 
     // The address of a contiguous tensor that is written to.
     void* in_place(const char* name, nb::handle object, std::initializer_list<int64_t> sizes) {
         void* const found = address(name, object, sizes);
-        if (found && !view(object).contiguous())
+        if (found && found != view(object).at<void>())
             throw std::invalid_argument(std::string(name) + ": expected a contiguous tensor");
         return found;
     }
@@ -164,15 +164,15 @@ class Reader {
     Tensor sequence(nb::handle object, const Tensor& tensor) {
         if (!tensor.on_cpu(code_, bits_) || tensor.dimensions < 2 || !tensor.aligned())
             throw std::invalid_argument("expected a sequence of " + std::to_string(bits_) + " bit elements on the CPU");
-        if (tensor.stride(-1) == 1 || tensor.size(-1) == 1) return tensor;
-        return view(copies_.emplace_back(object.attr("contiguous")()));
+        if ((tensor.stride(-1) == 1 || tensor.size(-1) == 1) && !is_negative(object, tensor)) return tensor;
+        return copied(object);
     }
 
     // A sequence (T, N, features), or packed, without gaps and repetitions, time or batch first in memory.
     Tensor dense(nb::handle object, bool batch_first) {
-        if (!batch_first) return view(copies_.emplace_back(object.attr("contiguous")()));
-        const nb::object turned = object.attr("transpose")(0, 1).attr("contiguous")();
-        return view(copies_.emplace_back(turned.attr("transpose")(0, 1)));
+        if (!batch_first) return copied(object);
+        copied(object.attr("transpose")(0, 1));
+        return view(copies_.emplace_back(copies_.back().attr("transpose")(0, 1)));
     }
 
     // Whole numbers.
@@ -233,6 +233,17 @@ class Reader {
         if (!Exchange::of(object).view(object.ptr(), &to)) return true;
         PyErr_Clear();
         return false;
+    }
+
+    // Whether the elements are those in memory with their signs turned, as those of `z.conj().imag` are. Only parts of
+    // complex numbers are, which leave gaps, if there is more than one.
+    static bool is_negative(nb::handle object, const Tensor& tensor) {
+        return (!tensor.contiguous() || tensor.count() == 1) && nb::cast<bool>(object.attr("is_neg")());
+    }
+
+    // A copy without gaps, of elements as they are; it lives as long as the reader.
+    Tensor copied(nb::handle object) {
+        return view(copies_.emplace_back(object.attr("contiguous")().attr("resolve_neg")()));
     }
 
     uint8_t code_;

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -88,21 +89,26 @@ class Stream {
         activation_ = activation;
     }
 
-    // From x (I) to y (O), or (H) of the last layer where there is no output layer.
-    void step(nb::handle x, nb::handle y) {
+    // From x (I) to y (O), or (H) of the last layer where there is no output layer. Returns -1, or the position of the
+    // first value of x that is not finite: then nothing has changed.
+    ptrdiff_t step(nb::handle x, nb::handle y) {
         const Use use(*this);
         const Buffer from(x, inputs_ * element_, false), to(y, width() * element_, true);
-        advance(from.data(), to.data());
+        const ptrdiff_t wrong = first_non_finite(from.data(), inputs_);
+        if (wrong < 0) advance(from.data(), to.data());
+        return wrong;
     }
 
     // The same for T steps one after the other: (T, I) to (T, O).
-    void run(nb::handle x, nb::handle y, ptrdiff_t steps) {
+    ptrdiff_t run(nb::handle x, nb::handle y, ptrdiff_t steps) {
         const Use use(*this);
         const Buffer from(x, product({steps, inputs_, element_}), false);
         const Buffer to(y, product({steps, width(), element_}), true);
         const nb::gil_scoped_release released;
-        for (ptrdiff_t t = 0; t < steps; ++t)
+        const ptrdiff_t wrong = first_non_finite(from.data(), steps * inputs_);
+        for (ptrdiff_t t = 0; wrong < 0 && t < steps; ++t)
             advance(from.data() + t * inputs_ * element_, to.data() + t * width() * element_);
+        return wrong;
     }
 
     // The states of a layer, (S, H), read or written.
@@ -149,6 +155,17 @@ class Stream {
         const int64_t bytes = product(count, element_);
         const Buffer buffer(from, bytes, false);
         return {buffer.data(), buffer.data() + bytes};
+    }
+
+    ptrdiff_t first_non_finite(const char* x, ptrdiff_t count) const {
+        return learner_.is_double ? first_non_finite(reinterpret_cast<const double*>(x), count)
+                                  : first_non_finite(reinterpret_cast<const float*>(x), count);
+    }
+
+    template <class T>
+    static ptrdiff_t first_non_finite(const T* x, ptrdiff_t count) {
+        const T* wrong = std::find_if(x, x + count, [](T value) { return !std::isfinite(value); });
+        return wrong == x + count ? -1 : wrong - x;
     }
 
     static char* aligned(std::vector<char>& memory) {

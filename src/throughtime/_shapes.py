@@ -127,19 +127,18 @@ class Ragged:
                 f"({rows}), got {batch_sizes.dtype} of shape {tuple(batch_sizes.shape)}"
             )
         sizes = batch_sizes.to(device="cpu", dtype=torch.int64, copy=True)
-        # Each is at most as large as there are rows before any is added up: the sums cannot overflow.
-        first, last = int(sizes[0]), int(sizes[-1])
-        if not (1 <= last <= first <= rows and bool((sizes[1:] <= sizes[:-1]).all())):
+        numbers = sizes.tolist()  # Python's own cannot overflow, and cost less than tensors of a few steps
+        if not rows >= numbers[0] >= numbers[-1] >= 1 or numbers != sorted(numbers, reverse=True):
             raise RuntimeError(
                 f"batch_sizes: expected falling numbers from at most {rows}, the rows in data, to at least 1, got "
                 f"{_shortened(sizes)}"
             )
-        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-        if int(offsets[-1]) != rows:
+        if sum(numbers) != rows:
             raise RuntimeError(
-                f"batch_sizes: expected numbers that add up to {rows}, the rows in data, got {int(offsets[-1])}"
+                f"batch_sizes: expected numbers that add up to {rows}, the rows in data, got {sum(numbers)}"
             )
-        lengths = len(sizes) - torch.searchsorted(sizes.flip(0), torch.arange(first), right=True)
+        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        lengths = len(sizes) - torch.searchsorted(sizes.flip(0), torch.arange(numbers[0]), right=True)
         return cls(lengths, None, offsets)
 
     @property
@@ -200,18 +199,17 @@ def check_order(sorted_indices: Tensor | None, unsorted_indices: Tensor | None, 
     Raises:
         RuntimeError: as torch.nn raises for indices out of range.
     """
-    rows = torch.arange(batch)
+    orders: list[list[int]] = []
     for name, order in (("sorted_indices", sorted_indices), ("unsorted_indices", unsorted_indices)):
         if order is None:
             continue
         whole = order.shape == (batch,) and order.dtype in {torch.int32, torch.int64}
-        if not (whole and torch.equal(order.cpu().long().sort().values, rows)):
+        if not whole or sorted(order.tolist()) != list(range(batch)):
             raise RuntimeError(
                 f"{name}: expected each of the rows 0 … {batch - 1} once, got {_shortened(order)} of type {order.dtype}"
             )
-    if sorted_indices is None or unsorted_indices is None:
-        return
-    if not torch.equal(sorted_indices.index_select(0, unsorted_indices).cpu().long(), rows):
+        orders.append(order.tolist())
+    if len(orders) == 2 and any(orders[0][position] != row for row, position in enumerate(orders[1])):
         raise RuntimeError("unsorted_indices: expected the order that undoes sorted_indices, got another one")
 
 

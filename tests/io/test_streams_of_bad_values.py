@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 import throughtime as tt
 from throughtime import nn, runtime
@@ -52,3 +53,20 @@ def test_a_run_names_the_step(stream: runtime.Stream) -> None:
     with pytest.raises(InputError, match="nan in feature 2 of step 3"):
         stream.run(x)
     assert not stream.state.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_first_of_many_values_is_named_and_nothing_is_written(dtype: type, tmp_path: Path) -> None:
+    layer = nn.LSTM(33, 4, dtype=torch.float32 if dtype is np.float32 else torch.float64)
+    tt.save(layer, tmp_path / "model")
+    stream = runtime.load(tmp_path / "model")
+    x = np.zeros((4, 33), dtype)
+    x[2, 31], x[3, 0], x[3, 32] = np.inf, np.nan, -np.inf
+    with pytest.raises(InputError, match="inf in feature 31 of step 2"):
+        stream.run(x)
+    assert not stream.state.any()
+    with pytest.raises(InputError, match="nan in feature 0 of step 0"):
+        stream.step(x[3])
+    assert not stream.state.any()
+    stream.run(x[:2])
+    assert stream.state.any()

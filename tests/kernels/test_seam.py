@@ -150,3 +150,21 @@ def test_arguments_changed_at_random_end_in_an_exception_at_worst() -> None:
     assert {name.partition(":")[0] for name in fuzz.outcomes} == {call.__name__ for _, call in fuzz.bindings}
     assert fuzz.outcomes["forward: made"] > 300
     assert fuzz.outcomes["backward: ValueError"] > 100
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_imaginary_parts_of_conjugates_are_read_with_their_signs(layer: str) -> None:
+    made = getattr(nn, layer)(1, 1)
+    z = torch.randn(5, 2, 1, dtype=torch.complex64)
+    values = torch.tensor([[[0.7]]])
+    for x, plain in (
+        (z.conj().imag, -z.imag.contiguous()),  # with gaps, which kernels read without a copy for one feature
+        (torch.complex(values, values).conj().imag, -values),  # a single element has no gaps
+    ):
+        given, expected = x.detach().requires_grad_(), plain.clone().requires_grad_()
+        assert given.is_neg()
+        upstream = torch.complex(torch.ones_like(plain), plain).conj().imag
+        for inputs, doutput in ((given, upstream), (expected, -plain)):
+            made(inputs)[0].backward(doutput)
+        torch.testing.assert_close(made(given), made(expected), rtol=0, atol=0)
+        torch.testing.assert_close(given.grad, expected.grad, rtol=0, atol=0)

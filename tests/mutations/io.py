@@ -7,6 +7,7 @@ from tests.mutations import Mutation
 REPLACEMENT = "io/test_replacement.py"
 THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_readers_see_whole_ones"
 FUZZED = "io/test_fuzzed_directories.py"
+STREAMS = "io/test_streams_of_bad_values.py"
 ONNX = "conformance/test_onnx.py"
 RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 
@@ -96,5 +97,17 @@ MUTATIONS = [
         "        path /= MODEL\n",
         "        pass\n",
         "app/test_places.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
+    ),
+    Mutation(
+        "runtime.py",
+        "raise self._non_finite(x, wrong)",
+        "pass",
+        f"{STREAMS}::test_the_first_of_many_values_is_named_and_nothing_is_written",
+    ),
+    Mutation(
+        "runtime.py",
+        "divmod(position, self._inputs)",
+        "divmod(position, self._hidden)",
+        f"{STREAMS}::test_a_run_names_the_step",
     ),
 ]

@@ -9,11 +9,11 @@ SIZES = "test_batch_sizes_that_are_not_those_of_the_data_are_refused"
 ORDERS = "test_orders_of_a_packed_sequence_hold_each_row_once"
 
 MUTATIONS = [
-    Mutation("_shapes.py", "if not (1 <= last <= first <= rows and", "if not (", f"{SEAM}::{SIZES}[zero]"),
-    Mutation("_shapes.py", "bool((sizes[1:] <= sizes[:-1]).all())", "True", f"{SEAM}::{SIZES}[they rise in between]"),
-    Mutation("_shapes.py", "if int(offsets[-1]) != rows:", "if int(offsets[-1]) > rows:", f"{SEAM}::{SIZES}[fewer]"),
-    Mutation("_shapes.py", "if not (whole and torch.equal(", "if whole and not (torch.equal(", f"{SEAM}::{ORDERS}"),
-    Mutation("_shapes.py", "if not torch.equal(sorted_indices.", "if torch.equal(sorted_indices.", f"{SEAM}::{ORDERS}"),
+    Mutation("_shapes.py", "if not rows >= numbers[0] >= numbers[-1] >= 1 or", "if", f"{SEAM}::{SIZES}[zero]"),
+    Mutation("_shapes.py", "or numbers != sorted(numbers, reverse=True)", "", f"{SEAM}::{SIZES}[they rise in between]"),
+    Mutation("_shapes.py", "if sum(numbers) != rows:", "if sum(numbers) > rows:", f"{SEAM}::{SIZES}[fewer]"),
+    Mutation("_shapes.py", "if not whole or sorted(", "if whole and sorted(", f"{SEAM}::{ORDERS}"),
+    Mutation("_shapes.py", "orders[0][position] != row", "orders[0][position] == row", f"{SEAM}::{ORDERS}"),
     Mutation(
         "_shapes.py",
         "value.shape != shape:\n                letters",

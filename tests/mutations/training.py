@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
+INPUTS = "training/test_inputs.py"
+WATCHING = "training/test_watching.py"
+
 MUTATIONS = [
     Mutation(
         "training/_general.py",
@@ -57,13 +60,13 @@ MUTATIONS = [
         "training/_unfold.py",
         "return any(layers.values())",
         "return False",
-        "training/test_inputs.py::test_the_doctor_looks_along_the_steps",
+        f"{INPUTS}::test_the_doctor_looks_along_the_steps",
     ),
     Mutation(
         "training/_non_finite.py",
         "wrong &= valid",
         "wrong |= valid",
-        "training/test_inputs.py::test_padding_may_hold_anything",
+        f"{INPUTS}::test_padding_may_hold_anything",
     ),
     Mutation(
         "nn/_recurrent.py",
@@ -82,5 +85,41 @@ MUTATIONS = [
         "_in_new_thread(lambda: torch.set_num_threads(initial[0]))",
         "initial.clear()",
         "training/test_randomness.py::test_one_thread_counts_for_the_thread_that_asks",
+    ),
+    Mutation(
+        "training/_unfold.py",
+        "given != expected",
+        "False",
+        f"{INPUTS}::test_batches_of_another_order_than_the_model_reads_are_refused",
+    ),
+    Mutation(
+        "training/_fit.py",
+        'values = "" if math.isfinite(mean) else',
+        'values = "" if True else',
+        f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
+    ),
+    Mutation(
+        "training/doctor.py",
+        "if not all(bool(gradient.isfinite()",
+        "if all(bool(gradient.isfinite()",
+        f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
+    ),
+    Mutation(
+        "training/_fit.py",
+        "min(max(shares, default=0.0), 1.0)",
+        "max(shares, default=0.0)",
+        f"{WATCHING}::test_no_training_has_less_than_no_time_left",
+    ),
+    Mutation(
+        "training/_bar.py",
+        "max(now.seconds_left, 0.0)",
+        "now.seconds_left",
+        f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
+    ),
+    Mutation(
+        "training/_bar.py",
+        "    seconds = max(seconds, 0.0)\n",
+        "",
+        f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
 ]

@@ -100,3 +100,64 @@ def test_padding_may_hold_anything() -> None:
     x[2, 3, 0] = float("nan")
     with pytest.raises(training.NonFiniteLoss, match="input x has nan at step 2, sequence 3"):
         training.fit(nn.ManyToMany(nn.GRU(2, 4), 1), (x, y, lengths), stop=[training.Epochs(1)])
+
+
+@pytest.mark.parametrize(("name", "value"), [("x", "nan"), ("y", "nan"), ("y", "-inf")])
+def test_evaluate_and_the_doctor_name_the_place(name: str, value: str) -> None:
+    good, values = data(), dict(zip("xy", data(), strict=True))
+    values[name][3, 1, 0] = float(value)
+    bad = (values["x"], values["y"])
+    message = rf"{name} has {value} at step 3, sequence 1, feature 0, counted from 0 \(batch "
+    for model in (
+        nn.ManyToMany(nn.GRU(2, 4), 1),
+        Net(torch.nn.LSTM, batch_first=False),
+        Net(nn.LSTM, batch_first=False),
+    ):
+        assert training.evaluate(model, [good, good]) == pytest.approx(training.evaluate(model, good))
+        with pytest.raises(training.NonFiniteLoss, match=message + "2"):
+            training.evaluate(model, [good, bad])
+    with pytest.raises(training.NonFiniteLoss, match=message + "1"):
+        training.doctor(model, *bad)
+
+
+def test_a_model_of_weights_that_are_not_finite_is_evaluated_as_it_is() -> None:
+    model = nn.ManyToMany(nn.GRU(2, 4), 1)
+    with torch.no_grad():
+        model.output.bias.fill_(float("nan"))
+    assert training.evaluate(model, data()) != training.evaluate(model, data())
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", ["streams", "batches"])
+def test_batches_of_another_order_than_the_model_reads_are_refused(kind: str, *, batch_first: bool) -> None:
+    x, y = data()
+
+    def ordered(*, rows_first: bool) -> Any:
+        if kind == "streams":
+            pairs = list(zip(x.unbind(1), y.unbind(1), strict=True))
+            return training.Streams(pairs, rows=5, steps=12, batch_first=rows_first)
+        tensors = [t.transpose(0, 1) if rows_first else t for t in (x, y)]
+        return training.Batches(*tensors, time_first=not rows_first, shuffle=False)
+
+    right, wrong = ordered(rows_first=batch_first), ordered(rows_first=not batch_first)
+    model = nn.ManyToMany(nn.LSTM(2, 3, batch_first=batch_first), 1)
+    time_first = nn.ManyToMany(nn.LSTM(2, 3), 1)
+    time_first.load_state_dict(model.state_dict())
+    expected = training.evaluate(time_first, (x, y))
+    assert training.evaluate(model, right) == pytest.approx(expected)
+    for refused in (
+        lambda: training.evaluate(model, wrong),
+        lambda: training.fit(model, wrong, stop=[training.Epochs(1)]),
+        lambda: training.fit(model, right, validation=wrong, stop=[training.Epochs(1)]),
+        lambda: training.fit(torch.nn.Linear(2, 1), right, stop=[training.Epochs(1)], batch_first=not batch_first),
+    ):
+        with pytest.raises(ValueError, match=r"as .* reads its inputs, got .* before"):
+            refused()
+
+
+def test_a_picture_of_states_says_what_it_cannot_show() -> None:
+    x, _ = data()
+    with pytest.raises(ValueError, match=r"row: expected one of 0 … 4, got 5"):
+        training.plot_states(nn.GRU(2, 3), x, row=5)
+    with pytest.raises(ValueError, match=r"expected a recurrent layer of throughtime\.nn inside, got GRU"):
+        training.plot_states(torch.nn.GRU(2, 3), x)

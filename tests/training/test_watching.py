@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -88,3 +89,42 @@ def test_a_notebook_has_a_bar_that_stays(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(state.startswith("a &lt;net&gt; <progress") for state in states)
     assert "value='1.000'" in states[-1]
     assert "loss" in states[-1]
+
+
+@dataclass(frozen=True)
+class PastItsEnd:
+    """A criterion of one's own, whose work took longer than was planned."""
+
+    each_update: ClassVar[bool] = True
+
+    def reached(self, now: training.Progress, history: training.History) -> bool:
+        return now.updates >= 3
+
+    def share(self, now: training.Progress) -> float:
+        return 1.06
+
+    def room(self, now: training.Progress) -> float:
+        return 3 - now.updates
+
+
+def test_no_training_has_less_than_no_time_left() -> None:
+    x, seen = torch.randn(4, 2, 2), []
+    model = nn.ManyToMany(nn.RNN(2, 4), 2)
+    training.fit(model, [training.Batch(x, x)] * 9, stop=[PastItsEnd()], callbacks=[seen.append])
+    assert [now.seconds_left for now in seen] == [0.0] * len(seen) != []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "seconds_left", "shown"),
+    [(53.0, -3.0, "100%"), (-1.0, 4.0, "0%"), (0.0, 0.0, "0%"), (1.0, 3.0, "25%")],
+)
+def test_no_bar_shows_less_than_nothing_or_more_than_all(
+    seconds: float, seconds_left: float, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("throughtime.training._bar._PAUSE", 0.0)
+    console = Console(file=io.StringIO())
+    now = training.Progress(1, None, 1, 0.5, None, 1.0, seconds, seconds_left)
+    with training.progress_bar(console=console) as bar:
+        bar(now)
+    line = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert line == f"training: {shown}, loss 0.5, {max(seconds_left, 0.0):.1f} s left\n"

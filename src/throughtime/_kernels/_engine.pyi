@@ -112,11 +112,11 @@ class Stream:
         """Put a layer on top: (w_ih, w_hh, b_ih, b_hh), with the memory of numpy arrays; biases may be None."""
 
     def set_output(self, weight: Any, bias: Any | None, outputs: int, activation: str) -> None: ...
-    def step(self, x: Any, y: Any) -> None:
-        """From x (I) to y (O)."""
+    def step(self, x: Any, y: Any) -> int:
+        """From x (I) to y (O). Returns -1, or where the first value that is not finite stands: then nothing changes."""
 
-    def run(self, x: Any, y: Any, steps: int) -> None:
-        """From x (T, I) to y (T, O)."""
+    def run(self, x: Any, y: Any, steps: int) -> int:
+        """From x (T, I) to y (T, O); returns what `step` returns."""
 
     def get_state(self, layer: int, to: Any) -> None: ...
     def set_state(self, layer: int, source: Any) -> None: ...

@@ -64,6 +64,7 @@ class Batches:
         self._tensors = Batch(x, y, lengths)
         self._batch_size = batch_size
         self._shuffle = shuffle
+        self.batch_first = not time_first
         self._x_rows = 1 if time_first else 0
         # A target for each step has its rows where the input has them; one for each sequence has them in front.
         rows = x.shape[self._x_rows]

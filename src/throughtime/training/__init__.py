@@ -9,12 +9,12 @@ from throughtime.training._bptt import FullBPTT as FullBPTT
 from throughtime.training._bptt import TruncatedBPTT as TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints as Checkpoints
 from throughtime.training._fit import Interrupted as Interrupted
-from throughtime.training._fit import NonFiniteLoss as NonFiniteLoss
 from throughtime.training._fit import evaluate as evaluate
 from throughtime.training._fit import fit as fit
 from throughtime.training._history import History as History
 from throughtime.training._history import Progress as Progress
 from throughtime.training._history import Record as Record
+from throughtime.training._non_finite import NonFiniteLoss as NonFiniteLoss
 from throughtime.training._stop import Epochs as Epochs
 from throughtime.training._stop import GradientNorm as GradientNorm
 from throughtime.training._stop import Patience as Patience

@@ -27,7 +27,7 @@ from throughtime.training._history import History, Progress, Record
 from throughtime.training._intercepting import may_draw
 from throughtime.training._keeper import Epoch, Keeper
 from throughtime.training._losses import loss_of
-from throughtime.training._non_finite import locate_non_finite
+from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
 from throughtime.training._precision import Mixed
 from throughtime.training._reading import batches_of
 from throughtime.training._runs import Run, at_hand, runs
@@ -37,6 +37,7 @@ from throughtime.training._unfold import (
     call,
     check_lengths,
     check_one_direction,
+    check_order,
     judged,
     leading,
     started_from,
@@ -69,10 +70,6 @@ _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
 }
 _CALLBACK_SECONDS = 0.1  # within an epoch, callbacks hear no more often than this
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss or a gradient is no number. The model holds the best weights so far, or those of before the update."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -148,6 +145,8 @@ def fit(
     intercept = may_draw(called, loss_of(loss), data, validation)
     draws = nullcontext() if seed is None else PrivateRandom(seed, intercept=intercept)
     with stating(batch_first), draws:
+        check_order(data, model)
+        check_order(validation, model)
         training = Training(
             model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
         )
@@ -177,20 +176,34 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse", batch_fi
         data: as for `fit`.
         loss: as for `fit`.
         batch_first: as for `fit`.
+
+    Raises:
+        ValueError: if data do not fit, or hold no target.
+        NonFiniteLoss: if the loss is no number because the data hold one that is not finite.
     """
-    function = loss_of(loss)
+    batches = batches_of(data)
+    with stating(batch_first):
+        check_order(data, model)
+        mean = _mean_loss(model, batches, loss_of(loss))
+        values = "" if math.isfinite(mean) else locate_non_finite(batches, model)
+    if values:
+        raise NonFiniteLoss(f"{values}, and so the loss is {mean}. Remove or fill it before evaluate")
+    return mean
+
+
+def _mean_loss(model: nn.Module, batches: Iterable[Batch], loss: Loss) -> float:
     total = count = 0.0
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), stating(batch_first):
+        with torch.no_grad():
             state: Any = None
-            for batch in batches_of(data):
+            for batch in batches:
                 state = started_from(state, batch.reset)
                 y, state = call(model, batch.x, state, batch.lengths)
                 y, target, weight = judged(y, batch.y, batch.x, batch.lengths, model)
                 if weight:
-                    total += float(function(y, target)) * weight
+                    total += float(loss(y, target)) * weight
                     count += weight
     finally:
         model.train(was_training)
@@ -300,7 +313,7 @@ class Training:
 
     def _validate(self, validation: Iterable[Batch]) -> None:
         try:
-            self.validation_loss = evaluate(self.called, validation, loss=self.loss)
+            self.validation_loss = _mean_loss(self.called, validation, self.loss)
         except ValueError as error:
             raise ValueError(f"validation: {error}") from error
         if not math.isfinite(self.validation_loss):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from throughtime.data.sequences import Batch
 
 
+class NonFiniteLoss(ArithmeticError):
+    """The loss or a gradient is no number. After `fit` the model holds the best weights, or those before the update."""
+
+
 def locate_non_finite(batches: Iterable[Batch], model: nn.Module, *, first: int = 0) -> str:
     """Say which is the first value of batches that is NaN or infinite, and where; '' if there is none.
 

@@ -29,11 +29,32 @@ def time_of(model: nn.Module, x: Tensor) -> int:
 
 
 def is_batch_first(model: nn.Module) -> bool:
-    """Whether rows come before steps: as the model says by `batch_first`, or else its recurrent layers; False without.
+    """Return whether rows come before steps; False for a model that does not say.
 
     Raises:
         ValueError: if layers differ.
     """
+    return bool(_stated_order(model))
+
+
+def check_order(data: object, model: nn.Module) -> None:
+    """Raise where data that state the order of rows and steps, as `Streams` and `Batches` do, differ from the model.
+
+    Raises:
+        ValueError: if they differ, or the layers of the model do.
+    """
+    given: bool | None = getattr(data, "batch_first", None)
+    expected = _stated_order(model)
+    if given is not None and expected is not None and given != expected:
+        orders = {True: "rows before steps, (N, T, …)", False: "steps before rows, (T, N, …)"}
+        raise ValueError(
+            f"data: expected {orders[expected]}, as {type(model).__name__} reads its inputs, got {orders[given]}; "
+            f"change the order of the model or that of {type(data).__name__}"
+        )
+
+
+def _stated_order(model: nn.Module) -> bool | None:
+    """Whether rows come before steps, as the caller, the model by `batch_first`, or its recurrent layers say."""
     stated = _stated.get()
     if stated is None:
         stated = getattr(model, "batch_first", None)
@@ -50,7 +71,7 @@ def is_batch_first(model: nn.Module) -> bool:
             f"batch_first: expected layers that agree, got {which} in {type(model).__name__}; say how its inputs come "
             "by batch_first="
         )
-    return any(layers.values())
+    return any(layers.values()) if layers else None
 
 
 @contextmanager

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch.func import jacrev, vmap
 
+from throughtime.data.sequences import Batch
 from throughtime.nn.trace import watched
 from throughtime.training._losses import loss_of
+from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
 from throughtime.training._unfold import judged, runs_along, stating, time_of
 from throughtime.training.verdict import Reach, verdict
 
@@ -114,6 +116,9 @@ def doctor(
         history: of the training, for the share of clipped updates.
         batch_first: as for `fit`.
         options: further arguments of the model, such as `lengths`.
+
+    Raises:
+        NonFiniteLoss: if a gradient is no number because the input or a target is not finite.
     """
     lengths = None if options.get("lengths") is None else torch.as_tensor(options["lengths"])
     with stating(batch_first), torch.enable_grad(), watched(model, probes=True) as seen:
@@ -125,6 +130,10 @@ def doctor(
             objective = loss_of(loss)(*judged(outputs, y, x, lengths, model)[:2])
         probes = [probe for layer in seen if layer.probes is not None for probe in layer.probes]
         gradients = torch.autograd.grad(objective, probes, allow_unused=True, materialize_grads=True) if probes else ()
+        if not all(bool(gradient.isfinite().all()) for gradient in gradients):
+            values = locate_non_finite([Batch(x, x if y is None else y, lengths)], model)
+            if values:
+                raise NonFiniteLoss(f"{values}, and so are its gradients. Remove or fill it before doctor")
     pairs = zip(gradients[::2], gradients[1::2], strict=True)
     layers = [_health(layer, dh, dhidden) for layer, (dh, dhidden) in zip(seen, pairs, strict=True)]
     return Diagnosis(layers, None if history is None else clipped_share(history))

@@ -42,6 +42,11 @@ def plot_gradients(diagnosis: Diagnosis, *, season: int | None = None) -> Figure
 def plot_states(model: nn.Module, x: Tensor, *, row: int = 0, **options: Any) -> Figure:
     """The hidden state of one sequence over time: a stripe for each unit, a panel for each layer and direction."""
     layers = trace(model, x, **options)
+    if not layers:
+        raise _no_layer(model)
+    rows = layers[0].states["h"].shape[1]
+    if not 0 <= row < rows:
+        raise ValueError(f"row: expected one of 0 … {rows - 1}, got {row}")
     figure, axes = _figure(7, 1.2 + 2 * len(layers), rows=len(layers))
     for ax, layer in zip(axes if len(layers) > 1 else [axes], layers, strict=True):
         h = layer.states["h"][:, row].T.numpy()
@@ -57,7 +62,7 @@ def plot_unfolded(model: nn.Module, k: int = 4) -> Figure:
     """The first recurrent layer of a model, folded on the left and unfolded over k steps on the right."""
     layer = next((m for m in model.modules() if isinstance(m, AbstractRecurrent)), None)
     if layer is None:
-        raise ValueError(f"model: expected a recurrent layer of throughtime.nn inside, got {type(model).__name__}")
+        raise _no_layer(model)
     figure, axes = _figure(2 + 1.5 * (k + 1), 3)
     axes.axis("off")
     axes.set_xlim(-1, 2 * k + 2.5)
@@ -72,6 +77,10 @@ def plot_unfolded(model: nn.Module, k: int = 4) -> Figure:
         axes.annotate("", (x - 0.42, 1), (x - 1.58 if step else x - 0.8, 1), arrowprops={"arrowstyle": "->"})
     axes.text(2.4, -0.6, f"{k} copies share the same weights; inputs {layer.input_size}, units {layer.hidden_size}")
     return figure
+
+
+def _no_layer(model: nn.Module) -> ValueError:
+    return ValueError(f"model: expected a recurrent layer of throughtime.nn inside, got {type(model).__name__}")
 
 
 def _copy(axes: Axes, x: float, below: str, middle: str, above: str) -> None:

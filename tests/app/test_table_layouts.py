@@ -276,3 +276,12 @@ def test_a_damaged_format_of_a_model_is_refused(damage: dict[str, object], tmp_p
     fields = read(tmp_path, PLAIN).format.to_json()
     with pytest.raises(InputError, match="the model's table format is damaged"):
         TableFormat.from_json({**fields, **damage})
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    wide = f"date,shop,y,orders\n{''.join(f'{day},x,{i},{i + 1}{chr(10)}' for i, day in enumerate(DAYS))}"
+    unused = "(use what helps to forecast with --future, --past or --static)."
+    assert read(tmp_path, wide, target="y").notes[-1] == f"Not used: columns shop, orders {unused}"
+    every = read(tmp_path, wide, target="all").notes
+    assert every[-2:] == ["Target: columns y, orders, each a series of its own.", f"Not used: column shop {unused}"]
+    assert not [note for note in read(tmp_path, PLAIN).notes if note.startswith("Not used")]

@@ -203,4 +203,10 @@ MUTATIONS = [
         "            pass\n",
         "app/test_places.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
     ),
+    Mutation(
+        "app/tables.py",
+        "notes += unused_columns(rows, columns)",
+        "notes += []",
+        "app/test_table_layouts.py::test_columns_that_are_not_read_are_named",
+    ),
 ]

@@ -218,4 +218,16 @@ MUTATIONS = [
         "z = z + 0.8 * store.effect_ahead(torch.arange(len(panel)), store.lengths)",
         "tasks/test_calibration.py::test_a_known_effect_survives_the_blend",
     ),
+    Mutation(
+        "tasks/forecasting/skill.py",
+        "max(*errors, least)",
+        "max(errors)",
+        "tasks/test_calibration.py::test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals",
+    ),
+    Mutation(
+        "tasks/forecasting/checks.py",
+        "(newer.lengths < lookback)",
+        "(newer.lengths < 0)",
+        "tasks/test_later_rows.py::test_a_forecast_from_a_few_later_rows_alone_says_that_it_reads_no_others",
+    ),
 ]

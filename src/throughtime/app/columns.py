@@ -29,7 +29,7 @@ _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?")
 _TARGET = ("y", "value", "target")
 _SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
 _SAMPLE = 50  # cells that a guess looks at
-_MOST_NAMES = 8  # columns that are tried as parts of the names of series
+_MOST_NAMES = 8  # columns that are tried as parts of the names of series, or that a note lists
 
 ALL = "all"
 """The target that stands for all columns of numbers."""
@@ -114,11 +114,27 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     if wanted.target is None:
         chosen = replace(chosen, target=_target(rows, {*wanted.beside, *times, *chosen.series_columns(rows)}, notes))
     chosen = replace(chosen, target=tuple(chosen.targets(rows))) if chosen.is_all else chosen
+    if wanted.is_all:
+        notes.append(f"Target: columns {_listed(chosen.targets(rows))}, each a series of its own.")
     if not chosen.targets(rows):
         raise InputError(f"--target: {rows.path} has no column of numbers next to {time or series or 'the others'}")
     if series is not None and wanted.series is None:
         notes.append(f"Series: told apart by column {series} (another one with --series).")
     return chosen, notes
+
+
+def unused_columns(rows: Rows, columns: Columns) -> list[str]:
+    """Return a note on the columns that are not read, none where all are."""
+    read = {*named_columns(rows, columns.time or ""), *columns.targets(rows), *columns.series_columns(rows)}
+    unused = [name for name in rows.frame.columns if name not in {*read, *columns.beside, NO_NAME}]
+    if not unused:
+        return []
+    noun = "column" if len(unused) == 1 else "columns"
+    return [f"Not used: {noun} {_listed(unused)} (use what helps to forecast with --future, --past or --static)."]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
 
 
 def _split(names: str | tuple[str, ...], rows: Rows) -> list[str]:

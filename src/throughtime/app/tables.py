@@ -12,7 +12,7 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric, read_numbers
-from throughtime.app.columns import Columns, choose, suggest_series
+from throughtime.app.columns import Columns, choose, suggest_series, unused_columns
 from throughtime.app.files import Rows, first_rows, read_rows
 from throughtime.app.footer import without_footer
 from throughtime.app.reading import ReadOptions
@@ -104,6 +104,8 @@ def read_table(
         )
     if frame.height < 2 and known is None:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
+    if known is None:
+        notes += unused_columns(rows, columns)
     return Table(path, frame, columns, [*rows.notes, *notes, *reader.notes], reader.format())
 
 

@@ -196,7 +196,7 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/skill.py",
-        "_TOLERATED + 2 * max(errors)",
+        "_TOLERATED + 2 * max(*errors, least)",
         "2.0",
         "tasks/test_calibration.py::test_a_missed_level_is_said_where_chance_does_not_explain_it",
     ),
@@ -220,8 +220,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/skill.py",
-        "max(*errors, least)",
-        "max(errors)",
+        "2 * max(*errors, least)",
+        "2 * max(errors)",
         "tasks/test_calibration.py::test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals",
     ),
     Mutation(

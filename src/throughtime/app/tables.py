@@ -18,7 +18,7 @@ from throughtime.app.footer import without_footer
 from throughtime.app.reading import ReadOptions
 from throughtime.app.table_format import TableFormat
 from throughtime.app.time_columns import named_columns
-from throughtime.app.times import read_times
+from throughtime.app.times import date_note, read_times
 from throughtime.app.wide import as_long
 from throughtime.data.dates import DateFormat
 from throughtime.data.identifiers import read_identifiers
@@ -225,6 +225,8 @@ class _TableReader:
             given = rows.options.dates
             known = given if given is not None else self.known and self.known.dates
             ds, self.dates = read_times(rows, self.times, known)
+            if not known:
+                self.notes += date_note(rows, self.times, ds, self.dates)
         frame = pl.DataFrame(
             {"unique_id": pl.repeat("", rows.frame.height, eager=True) if ids is None else ids, "ds": ds}
         )

@@ -310,3 +310,43 @@ def test_a_damaged_format_of_a_model_is_refused(damage: dict[str, object], tmp_p
     fields = read(tmp_path, PLAIN).format.to_json()
     with pytest.raises(InputError, match="the model's table format is damaged"):
         TableFormat.from_json({**fields, **damage})
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    wide = f"date,shop,y,orders\n{''.join(f'{day},x,{i},{i + 1}{chr(10)}' for i, day in enumerate(DAYS))}"
+    unused = "(use what helps to forecast with --future, --past or --static)."
+    assert read(tmp_path, wide, target="y").notes[-1] == f"Not used: columns shop, orders {unused}"
+    every = read(tmp_path, wide, target="all").notes
+    assert every[-2:] == ["Target: columns y, orders, each a series of its own.", f"Not used: column shop {unused}"]
+    assert not [note for note in read(tmp_path, PLAIN).notes if note.startswith("Not used")]
+
+
+def test_months_in_columns_of_a_year_are_not_twelve_targets(tmp_path: Path) -> None:
+    names = "Year,Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec"
+    body = "".join(f"{year},{','.join(str(month) for month in range(12))}\n" for year in range(2015, 2023))
+    with pytest.raises(
+        InputError, match=r"columns Jan to Dec are the months of the year that a line holds; write a line"
+    ):
+        read(tmp_path, f"{names}\n{body}")
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "note"),
+    [
+        ("Date", "{:%m/%d/%Y}", "'01/02/2024' of column Date is 2024-01-02"),
+        ("Date", "{:%d.%m.%y}", "'02.01.24' of column Date is 2024-01-02"),
+        ("MESS_DATUM", "{:%Y%m%d}", "'20240102' of column MESS_DATUM is 2024-01-02"),
+        ("Date", "{:%d %b %Y}", ""),
+        ("Date", "{:%Y-%m-%d}", ""),
+    ],
+)
+def test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise(
+    header: str, cells: str, note: str, tmp_path: Path
+) -> None:
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(40)]
+    table = read(tmp_path, f"lead_time,{header},y\n" + "".join(f"3,{cells.format(d)},1\n" for d in days), target="y")
+    assert table.columns.time == header
+    notes = [text for text in table.notes if text.startswith("Dates")]
+    assert notes == ([f"Dates: {note} (otherwise with --date-format)."] if note else [])
+    (tmp_path / "later.csv").write_text(f"lead_time,{header},y\n3,{cells.format(days[0])},1\n")
+    assert not read_table(tmp_path / "later.csv", Columns(), known=table.format).notes

@@ -245,4 +245,28 @@ MUTATIONS = [
         "            pass\n",
         "app/test_places.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
     ),
+    Mutation(
+        "app/tables.py",
+        "notes += unused_columns(rows, columns)",
+        "notes += []",
+        "app/test_table_layouts.py::test_columns_that_are_not_read_are_named",
+    ),
+    Mutation(
+        "app/times.py",
+        'decided.order in {"dmy", "mdy", "ydm"}',
+        "False",
+        "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
+    ),
+    Mutation(
+        "app/columns.py",
+        "[*akin, *free] if _dated",
+        "[*akin, *free] if not akin and _dated",
+        "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
+    ),
+    Mutation(
+        "app/columns.py",
+        "if len(found) == _MONTHS and",
+        "if False and",
+        "app/test_table_layouts.py::test_months_in_columns_of_a_year_are_not_twelve_targets",
+    ),
 ]

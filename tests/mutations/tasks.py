@@ -196,7 +196,7 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/skill.py",
-        "_TOLERATED + 2 * max(errors)",
+        "_TOLERATED + 2 * max(*errors, least)",
         "2.0",
         "tasks/test_calibration.py::test_a_missed_level_is_said_where_chance_does_not_explain_it",
     ),
@@ -217,5 +217,17 @@ MUTATIONS = [
         "z = z + store.effect_ahead(torch.arange(len(panel)), store.lengths)",
         "z = z + 0.8 * store.effect_ahead(torch.arange(len(panel)), store.lengths)",
         "tasks/test_calibration.py::test_a_known_effect_survives_the_blend",
+    ),
+    Mutation(
+        "tasks/forecasting/skill.py",
+        "2 * max(*errors, least)",
+        "2 * max(errors)",
+        "tasks/test_calibration.py::test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals",
+    ),
+    Mutation(
+        "tasks/forecasting/checks.py",
+        "(newer.lengths < lookback)",
+        "(newer.lengths < 0)",
+        "tasks/test_later_rows.py::test_a_forecast_from_a_few_later_rows_alone_says_that_it_reads_no_others",
     ),
 ]

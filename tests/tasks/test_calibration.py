@@ -164,6 +164,13 @@ def test_series_have_effects_of_their_own() -> None:
 def test_a_missed_level_is_said_where_chance_does_not_explain_it() -> None:
     random, places = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
     inside = {level: 1.0 * (random.random((400, 5)) < share) for level, share in ((80, 0.6), (95, 0.95))}
-    assert missed_coverage(inside, places).startswith(" The intervals do not hold what they say: they contained 60%")
+    said = missed_coverage(inside, places)
+    assert said.startswith(" The intervals miss their level: the 80 % interval contained 60%"), said
     assert missed_coverage({95: inside[95]}, places) == ""
     assert missed_coverage({80: inside[80][:1]}, places[:1]) == ""
+
+
+def test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals() -> None:
+    places = np.stack([np.zeros(3), np.arange(3)], 1)
+    assert missed_coverage({80: np.ones((3, 6)), 95: np.ones((3, 6))}, places) == ""
+    assert "80 % interval contained 0%" in missed_coverage({80: np.zeros((3, 6))}, places)

@@ -107,3 +107,17 @@ def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame,
         fitted.evaluate(df[df["ds"] <= END + pd.DateOffset(months=months)])
     with pytest.raises(InputError, match="n_windows: expected at most 3 for 23 rows to hold out, got 9"):
         fitted.evaluate(df, 9)
+
+
+def test_a_forecast_from_a_few_later_rows_alone_says_that_it_reads_no_others(
+    fitted: tt.Forecaster, df: pd.DataFrame
+) -> None:
+    later = df[df["ds"] > END]
+    first = later["unique_id"].iloc[0]
+    few = later[later["ds"] <= END + pd.Timedelta(days=120)]
+    with pytest.warns(
+        tt.InputWarning, match=rf"Fewer rows than the \d+ that a forecast reads: {first} \({len(few) // 3}\)"
+    ):
+        fitted.predict(few)
+    fitted.predict(df[df["ds"] <= few["ds"].max()])  # with the rows of the training, as the warning says, without one
+    fitted.predict(few.assign(unique_id="new " + few["unique_id"].astype(str)))

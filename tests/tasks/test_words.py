@@ -54,11 +54,11 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
         (
             [0.0, 0.0],
             "The forecast",
-            "The network has no share in this forecast (0 %): all of it is the naive forecast.",
+            "In these windows the network has no share in the forecast (0 %): all of it is the naive forecast.",
         ),
-        ([0.25, 0.25], "The forecast", "share of this forecast is 25 %, the rest is the naive forecast."),
-        ([0.5, 1.0], "The forecast", "share of this forecast is 50 % to 100 %, the rest is the naive forecast."),
-        ([0.0, 0.5], "The forecast", "share of this forecast is 0 % to 50 %, the rest is the naive forecast."),
+        ([0.25, 0.25], "The forecast", "share of the forecast is 25 %, the rest is the naive forecast."),
+        ([0.5, 1.0], "The forecast", "share of the forecast is 50 % to 100 %, the rest is the naive forecast."),
+        ([0.0, 0.5], "The forecast", "share of the forecast is 0 % to 50 %, the rest is the naive forecast."),
     ],
 )
 def test_the_share_of_the_network_is_told(weights: list[float], subject: str, words: str) -> None:

@@ -15,6 +15,7 @@ from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
 from throughtime.app.grid import NO_NAME
 from throughtime.app.time_columns import find_time_columns, named_columns
+from throughtime.data.date_texts import is_month
 from throughtime.data.dates import is_date
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ _TIME = (
     "ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour", "datum",
     "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes", "data", "mese",
 )  # fmt: skip
+_AKIN = re.compile(r"date|time|datum|zeitpunkt|zeitstempel|fecha", re.IGNORECASE)
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?")  # 20240131 or 202401
 _TARGET = ("y", "value", "target")
 _SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
 _SAMPLE = 50  # cells that a guess looks at
-_MOST_NAMES = 8  # columns that are tried as parts of the names of series
+_MONTHS = 12
+_MOST_NAMES = 8  # columns that are tried as parts of the names of series, or that a note lists
 
 ALL = "all"
 """The target that stands for all columns of numbers."""
@@ -114,11 +117,27 @@ def choose(rows: Rows, wanted: Columns) -> tuple[Columns, list[str]]:
     if wanted.target is None:
         chosen = replace(chosen, target=_target(rows, {*wanted.beside, *times, *chosen.series_columns(rows)}, notes))
     chosen = replace(chosen, target=tuple(chosen.targets(rows))) if chosen.is_all else chosen
+    if wanted.is_all:
+        notes.append(f"Target: columns {_listed(chosen.targets(rows))}, each a series of its own.")
     if not chosen.targets(rows):
         raise InputError(f"--target: {rows.path} has no column of numbers next to {time or series or 'the others'}")
     if series is not None and wanted.series is None:
         notes.append(f"Series: told apart by column {series} (another one with --series).")
     return chosen, notes
+
+
+def unused_columns(rows: Rows, columns: Columns) -> list[str]:
+    """Return a note on the columns that are not read, none where all are."""
+    read = {*named_columns(rows, columns.time or ""), *columns.targets(rows), *columns.series_columns(rows)}
+    unused = [name for name in rows.frame.columns if name not in {*read, *columns.beside, NO_NAME}]
+    if not unused:
+        return []
+    noun = "column" if len(unused) == 1 else "columns"
+    return [f"Not used: {noun} {_listed(unused)} (use what helps to forecast with --future, --past or --static)."]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
 
 
 def _split(names: str | tuple[str, ...], rows: Rows) -> list[str]:
@@ -152,8 +171,9 @@ def _times(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
 def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
     free = [name for name in rows.frame.columns if name not in taken]
     typed = next((name for name in free if isinstance(rows.frame[name].dtype, pl.Date | pl.Datetime)), None)
-    akin = next((name for name in free if re.search(r"date|time", name, re.IGNORECASE)), None)
-    found = typed or _named(rows, _TIME, taken) or akin or next((name for name in free if _dated(rows, name)), None)
+    akin = [name for name in free if _AKIN.search(name)]
+    dated = (name for name in [*akin, *free] if _dated(rows, name))
+    found = typed or _named(rows, _TIME, taken) or next(dated, None) or next(iter(akin), None)
     if found is None:
         notes.append("No column of dates was found: the rows are taken to follow one another, and are numbered.")
     else:
@@ -194,6 +214,11 @@ def _target(rows: Rows, taken: set[str | None], notes: list[str]) -> str:
         shown = ", ".join(f"{name} ({', '.join(map(repr, first)) or 'empty'})" for name, first in firsts)
         raise InputError(f"{rows.path}: expected a column of numbers to forecast, got {shown}")
     named = [name for name in found if name.lower() in _TARGET]
+    if len(found) == _MONTHS and all(map(is_month, found)):
+        raise InputError(
+            f"{rows.path}: columns {found[0]} to {found[-1]} are the months of the year that a {rows.unit} holds; "
+            f"write a {rows.unit} for each month instead, with its date and its value"
+        )
     if len(found) > 1 and len(named) != 1:
         shown = ", ".join(found[:12]) + (", …" if len(found) > 12 else "")
         raise InputError(

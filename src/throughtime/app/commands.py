@@ -187,7 +187,7 @@ def forecast(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Train a network on a table, backtest it, forecast, and write a report."""
+    """Forecast a table: train, backtest, write a forecast and a report."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import Place
     from throughtime.app.reading import ReadOptions
@@ -243,7 +243,7 @@ def backtest(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Tell how a network would have forecast the past of a table, beside simple forecasts, by step and by series."""
+    """Score forecasts of a table's past next to naive forecasts."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import check_free
     from throughtime.app.reading import ReadOptions
@@ -297,7 +297,7 @@ def compare(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Train several kinds of network on a table, backtest all over the same windows, and tell which is best."""
+    """Rank networks by backtests over the same windows of a table."""
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import check_free
     from throughtime.app.reading import ReadOptions
@@ -364,9 +364,9 @@ def tune(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Search for settings that forecast better, tell whether it was worth it, and forecast with the best.
+    """Search for better settings and forecast with the best ones.
 
-    The same command goes on with the trials of one that was killed.
+    The same command continues the trials of one that was killed.
     """
     from throughtime.app.columns import Columns, named_covariates
     from throughtime.app.places import Place
@@ -423,7 +423,7 @@ def train(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Train a model for a task, judge it by unseen sequences, and write a report.
+    """Train a model for a task, score it and write a report.
 
     forecast: a table as for throughtime forecast, which this is with any other setting.
     classify: a TSV, CSV, Parquet or JSON lines file of texts and labels, or a UCR/UEA .ts file.
@@ -474,9 +474,10 @@ def predict(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Use a model that was trained before: forecast what follows rows; classify, tag or translate sequences.
+    """Forecast, classify, tag or translate with a trained model.
 
     DATA is a file as for throughtime train; labels and tags may be missing, and lines to translate come alone.
+    A forecast follows the rows of DATA and reads no others: give the history too, not the new rows alone.
     """
     from throughtime.app.places import check_free, model_directory
     from throughtime.app.train import Job, options_of, trained
@@ -522,7 +523,7 @@ def explain(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Tell how far back a trained network learns, and what to do if that is too short."""
+    """Measure how far back gradients reach in a trained network."""
     from throughtime.app.places import check_free, model_directory
 
     directory = model_directory(model)
@@ -562,9 +563,9 @@ def evaluate(
     column: Annotated[str | None, typer.Option(help="CoNLL-U column of the tags.", show_default="upos")] = None,
     json: Json = False,
 ) -> None:
-    """Score a trained model on a file that it has not seen.
+    """Score a trained model on data that it was not trained on.
 
-    What is judged of a forecaster is what it forecasts of rows behind those that it has learned from.
+    Of a forecaster the rows after those of its training are scored; the new rows alone are enough.
     """
     from throughtime.app.places import model_directory
     from throughtime.app.train import Job, options_of, trained
@@ -602,7 +603,7 @@ def generate(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Write new text or music, with a model that was trained before."""
+    """Generate text or music with a trained model."""
     from throughtime.app.places import check_free, model_directory
 
     directory = model_directory(model)
@@ -620,7 +621,7 @@ def export(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Write a layer or a layout for other runtimes."""
+    """Write a trained layer or layout as an ONNX file."""
     from throughtime.app.places import check_free, model_directory
 
     if to != "onnx":
@@ -638,7 +639,7 @@ def bench(
     seconds: Annotated[float, typer.Option(help="For each of the 54 rows.")] = 0.3,
     json: Json = False,
 ) -> None:
-    """Measure this machine: the layers beside torch.nn's, and ONNX Runtime's and JAX's where they are installed."""
+    """Time the layers against torch.nn, ONNX Runtime and JAX."""
     from throughtime.app.bench import bench
 
     bench(seconds=seconds, as_json=json)

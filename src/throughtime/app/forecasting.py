@@ -22,10 +22,13 @@ from throughtime.data.parquet import ParquetSeries
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import polars as pl
+
     from throughtime.app.tables import Table
     from throughtime.app.train import Job, Order
 
 OPTIONS = ("horizon", "time", "target", "series", *READING, "future_data", "ended")
+_MOST_NAMED = 5
 _COLUMNS = ("time", "target", "series")
 _SETTINGS = [name for name in Forecaster(1).get_params() if name != "covariates"]
 
@@ -71,11 +74,20 @@ def predict(job: Job) -> None:
         found = forecaster.predict(table.frame)
     except InputError as error:
         raise InputError(f"{job.data}: {error}") from error
+    screen.say(*_new_series(forecaster, found["unique_id"]))
     found = with_series_columns(found, table.format)
     text = io.StringIO()
     write_csv(found, text)
     size = {"series": found["unique_id"].n_unique(), "horizon": forecaster.horizon}
     learn.deliver(job, text.getvalue(), screen, "forecast", as_rows(found), size)
+
+
+def _new_series(forecaster: Forecaster, ids: pl.Series) -> list[str]:
+    """Return a note on series that training has not seen, which may be misspelt names of others."""
+    known = set(forecaster.series_)
+    new = [str(name) for name in ids.unique(maintain_order=True) if name not in known]
+    more = f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else ""
+    return [f"Series that training has not seen: {', '.join(new[:_MOST_NAMED])}{more}."] if new else []
 
 
 def _check_settings(forecaster: Forecaster) -> None:

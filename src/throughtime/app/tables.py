@@ -12,13 +12,13 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric, read_numbers
-from throughtime.app.columns import Columns, choose, suggest_series
+from throughtime.app.columns import Columns, choose, suggest_series, unused_columns
 from throughtime.app.files import Rows, first_rows, read_rows
 from throughtime.app.footer import without_footer
 from throughtime.app.reading import ReadOptions
 from throughtime.app.table_format import TableFormat
 from throughtime.app.time_columns import named_columns
-from throughtime.app.times import read_times
+from throughtime.app.times import date_note, read_times
 from throughtime.app.wide import as_long
 from throughtime.data.dates import DateFormat
 from throughtime.data.identifiers import read_identifiers
@@ -104,6 +104,8 @@ def read_table(
         )
     if frame.height < 2 and known is None:
         raise InputError(f"{path}: expected 2 rows or more, got 1: there is no past to learn from")
+    if known is None:
+        notes += unused_columns(rows, columns)
     return Table(path, frame, columns, [*rows.notes, *notes, *reader.notes], reader.format())
 
 
@@ -223,6 +225,8 @@ class _TableReader:
             given = rows.options.dates
             known = given if given is not None else self.known and self.known.dates
             ds, self.dates = read_times(rows, self.times, known)
+            if not known:
+                self.notes += date_note(rows, self.times, ds, self.dates)
         frame = pl.DataFrame(
             {"unique_id": pl.repeat("", rows.frame.height, eager=True) if ids is None else ids, "ds": ds}
         )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from throughtime.app.files import Rows
 
+_MONTHS = 12
 _REMEDY = "name one with --date-format, such as {}"
 
 
@@ -49,6 +50,19 @@ def read_times(rows: Rows, columns: tuple[str, ...], known: DateFormat | None = 
     else:
         raise InputError(f"{rows.path}, column {names}: expected dates or whole numbers, got {cells.dtype}")
     return _series(stamps), date_format
+
+
+def date_note(rows: Rows, columns: tuple[str, ...], stamps: pl.Series, decided: DateFormat) -> list[str]:
+    """Return a note that shows how one cell was read, none where dates can be read in one way only.
+
+    The cell is one whose day and month could be exchanged, if there is one.
+    """
+    is_open = decided.order in {"dmy", "mdy", "ydm"} or decided.century or decided.calendar not in {"", "steps"}
+    if len(columns) != 1 or not is_open or not stamps.dtype.is_temporal():
+        return []
+    row = ((stamps.dt.day() <= _MONTHS) & (stamps.dt.day() != stamps.dt.month())).arg_max() or 0
+    cell = rows.frame[columns[0]][row]
+    return [f"Dates: {str(cell)!r} of column {columns[0]} is {stamps[row]} (otherwise with --date-format)."]
 
 
 def _series(stamps: np.ndarray) -> pl.Series:

@@ -144,6 +144,11 @@ def split_date(text: str) -> DateParts | None:
     return _split_day(plain)
 
 
+def is_month(text: str) -> bool:
+    """Return whether a text is the name of a month or its beginning."""
+    return _plain(text) in _MONTH_OF
+
+
 def _plain(text: str) -> str:
     """Lower case without accents, quotes, and what stands in brackets at the end."""
     text = unicodedata.normalize("NFC", text).translate(_SIGNS).strip().strip("=").strip("'\u2018\u2019").casefold()

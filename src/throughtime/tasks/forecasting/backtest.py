@@ -324,11 +324,11 @@ def _blend(windows: list[_Window]) -> str:
     names = sorted({window.expert.replace("_", " ") for window in windows if window.weight < 1})
     experts = " and ".join(f"the {name} forecast" for name in names)
     if weights == [0.0]:
-        return f" The network has no share in this forecast (0 %): all of it is {experts}."
+        return f" In these windows the network has no share in the forecast (0 %): all of it is {experts}."
     if weights == [1.0]:
         return ""
     shares = " to ".join(f"{weight:.0%}".replace("%", " %") for weight in dict.fromkeys((weights[0], weights[-1])))
-    return f" The network's share of this forecast is {shares}, the rest is {experts}."
+    return f" In these windows the network's share of the forecast is {shares}, the rest is {experts}."
 
 
 def _without_mase(ids: np.ndarray, scale: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""What a forecaster refuses before it learns: settings that cannot be used, and values that do not fit them."""
+"""Checks of settings and data: what a forecaster refuses, and what it warns of."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from throughtime.data.series import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
+
+_MOST_NAMED = 5
 
 
 def check(forecaster: Forecaster) -> None:
@@ -110,3 +112,24 @@ def check_later(former: Panel, newer: Panel, horizon: int) -> None:
         raise InputError(
             f"df: expected {horizon} rows or more of a series after those learned from, got fewer; {split}"
         )
+
+
+def history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
+    """Return a note on learned series of which only a few later rows are given, none where there are none.
+
+    Args:
+        newer: what is forecast from.
+        former: what was learned from.
+        lookback: steps that a forecast reads.
+    """
+    starts = dict(zip(former.ids, former.starts, strict=True))
+    is_short = (newer.lengths < lookback) & (newer.steps_behind(former) > 0)
+    short = [i for i in np.flatnonzero(is_short) if newer.starts[i] > starts.get(newer.ids[i], newer.starts[i])]
+    if not short:
+        return []
+    named = ", ".join(f"{newer.ids[i]} ({newer.lengths[i]})" for i in short[:_MOST_NAMED])
+    more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
+    note = (
+        f"Fewer rows than the {lookback} that a forecast reads: {named}{more}. The rows of the training are not read "
+    )
+    return [note + "again: for a better forecast give them too, together with the later ones."]

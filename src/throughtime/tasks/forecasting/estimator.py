@@ -490,7 +490,9 @@ class Forecaster(BaseEstimator):
         if future is not None:
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
         if df is not None:
-            for sentence in ended_notes(panel, count, self.ended):
+            lookback = self.model_.plan.lookback
+            history = checks.history_notes(panel, self.panel_, lookback)
+            for sentence in [*ended_notes(panel, count, self.ended), *history]:
                 warn(sentence)
         panel.check_ahead(count)
         return without_ended(panel, count, self.ended), kind

@@ -103,7 +103,8 @@ class Model:
         if weight == 0:
             notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
         elif weight < 1:
-            notes.append(f"The forecast is {weight:.0%} the network's and {1 - weight:.0%} that of {expert}.")
+            share = "less than 1%" if weight < 0.005 else "more than 99%" if weight > 0.995 else f"{weight:.0%}"
+            notes.append(f"The network's share of the forecast is {share}, the rest is that of {expert}.")
         if not self.calibration.horizons:
             notes.append("The data are too short to calibrate the intervals: they are a guess.")
         return notes

@@ -93,10 +93,10 @@ def missed_coverage(inside: dict[int | float, np.ndarray], places: np.ndarray) -
         share = values[known].mean()
         excess = np.where(known, values - share, 0.0).sum(1)
         # Series of one window err together, and so do windows of one series: the larger variance of the two counts.
+        # Few values that all lie on one side show no variance: the error is at least that of independent values.
         sums = [np.bincount(np.unique(codes, return_inverse=True)[1], excess) for codes in places.T]
         errors = [np.sqrt(len(s) / (len(s) - 1) * (s**2).sum()) / known.sum() for s in sums if len(s) > 1]
-        if errors and abs(share - level / 100) > _TOLERATED + 2 * max(errors):
-            missed.append(f"{share:.0%} of the values, not {level:g} %")
-    if not missed:
-        return ""
-    return f" The intervals do not hold what they say: they contained {' and '.join(missed)}."
+        least = np.sqrt(level / 100 * (1 - level / 100) / known.sum())
+        if errors and abs(share - level / 100) > _TOLERATED + 2 * max(*errors, least):
+            missed.append(f"the {level:g} % interval contained {share:.0%} of the values")
+    return f" The intervals miss their level: {', '.join(missed)}." if missed else ""

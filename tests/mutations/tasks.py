@@ -195,6 +195,30 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_a_column_of_noise_has_no_effect",
     ),
     Mutation(
+        "tasks/forecasting/calibration.py",
+        "varies = varies | ~varies.any()",
+        "varies = varies | True",
+        "tasks/test_calibration.py::test_a_series_that_was_constant_before_has_intervals_of_its_own_noise",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
+        "real = real & (store.varies(series, ends).unsqueeze(1) | ((truth - z).abs() <= LEAST_ERROR))",
+        "real = real & True",
+        "tasks/test_calibration.py::test_intervals_of_a_few_values_are_as_wide_as_these_differ",
+    ),
+    Mutation(
+        "tasks/forecasting/network.py",
+        "known = known & (scale > _CONSTANT * _LEAST_SCALE)",
+        "known = known & True",
+        "tasks/test_calibration.py::test_a_short_series_does_not_spoil_the_first_effects_of_a_network",
+    ),
+    Mutation(
+        "tasks/forecasting/regression.py",
+        "np.where(values[:, None] == 0, feature.shares[1:], words)",
+        "words",
+        "tasks/test_calibration.py::test_a_word_not_seen_has_the_mean_effect_of_the_known_words",
+    ),
+    Mutation(
         "tasks/forecasting/skill.py",
         "_TOLERATED + 2 * max(*errors, least)",
         "2.0",

@@ -13,7 +13,7 @@ from throughtime.data.frames import read_frame
 from throughtime.tasks.forecasting.calibration import calibrate
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.regression import LinearEffects
+from throughtime.tasks.forecasting.regression import LinearEffects, design
 from throughtime.tasks.forecasting.skill import missed_coverage
 from throughtime.tasks.forecasting.windows import Store
 
@@ -112,6 +112,43 @@ def test_zeros_close_a_position_only_where_they_are_no_coincidence(zeros: float,
     assert found[-1] == bool(closed)
 
 
+# -- windows without a scale
+
+
+@pytest.mark.parametrize("before", [0.0, 48.0])
+def test_a_series_that_was_constant_before_has_intervals_of_its_own_noise(before: float) -> None:
+    random = np.random.default_rng(5)
+    y = np.where(np.arange(120) < 45, before, 50 + random.normal(0, 1, 120))
+    width = intervals(pd.DataFrame({"unique_id": "shop", "ds": pd.date_range("2024-01-01", periods=120), "y": y}))
+    assert 1 < width["width"].to_numpy().mean() < 8
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 8])
+def test_intervals_of_a_few_values_are_as_wide_as_these_differ(steps: int) -> None:
+    y = 50 + np.random.default_rng(5).normal(0, 1, steps)
+    df = pd.DataFrame({"unique_id": "new", "ds": pd.date_range("2024-01-01", periods=steps), "y": y})
+    assert 0.5 < intervals(df)["width"].to_numpy().mean() < 15
+
+
+def test_a_short_series_does_not_spoil_the_first_effects_of_a_network() -> None:
+    random, frames, losses = np.random.default_rng(1), [], []
+    for i, steps in enumerate((120, 120, 46)):
+        promo = 1 * (random.random(steps) < 0.2)
+        df = pd.DataFrame({"unique_id": i, "ds": pd.date_range(end="2025-06-30", periods=steps), "promo": promo})
+        y = 50 + 10 * (pd.DatetimeIndex(df["ds"]).day_of_week > 4) + 30 * promo + random.normal(0, 1, steps)
+        frames.append(df.assign(y=y.round(1)))
+    forecaster = tt.Forecaster(7, preset=tt.Preset(1, 4), hidden_size=8, covariates=tt.Covariates(future=["promo"]))
+    forecaster.fit(pd.concat(frames), callbacks=[lambda progress: losses.append(progress.loss)])
+    assert max(losses) < 1
+
+
+def test_nothing_is_said_of_the_network_where_every_series_is_too_short_for_it() -> None:
+    df = weekly("s", 100, 0)
+    df.loc[np.arange(100) % 10 > 0, "y"] = np.nan
+    forecaster = tt.Forecaster(7, preset=tt.Preset(1, 4), hidden_size=8).fit(df)
+    assert forecaster.notes_[-1] == "Too short for the network, forecast from the level and the mean season."
+
+
 # -- known effects
 
 
@@ -139,6 +176,13 @@ def test_a_known_effect_survives_the_blend(
     future = df[~known].drop(columns="y")
     sums = [forecaster.predict(future=future.assign(**{column: value}))["throughtime"].sum() for value in (on, off)]
     assert abs(sums[0] / sums[1] - 1 - expected) < 0.04
+
+
+def test_a_word_not_seen_has_the_mean_effect_of_the_known_words() -> None:
+    feature = Feature.of("event", "future", ["none"] * 7 + ["flyer"] * 2 + ["tv"])
+    codes = np.array(feature.encode(["none", "flyer", "tv", "radio"]), dtype=float)[:, None]
+    columns = design(codes, [feature])
+    np.testing.assert_allclose(columns[3], columns[:3].T @ [0.7, 0.2, 0.1])
 
 
 def test_a_column_of_noise_has_no_effect() -> None:

@@ -22,6 +22,7 @@ import torch
 from throughtime.tasks.forecasting.blending import naive_forecasts, predict, withhold
 from throughtime.tasks.forecasting.losses import ForecastLoss
 from throughtime.tasks.forecasting.pooled import Pooled, pool
+from throughtime.tasks.forecasting.windows import LEAST_ERROR
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,7 @@ _WIDEST = 100.0  # such factor
 _OUTLYING = 4.0  # times the usual mean error, from which a series of many held-out horizons is outlying
 _OUTLYING_ALONE = 16.0  # … and added for one of a single horizon
 _LARGEST = 10.0  # mean error in scales that is usual in a panel, at most
+_JUMP = 10.0  # times the median error: more than that of one step does not count
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
 
@@ -201,9 +203,8 @@ def _history_tells(network: SeasonNetwork, store: Store, loss: str) -> tuple[str
     saved = 1 - float(errors.min()) / max(float(errors[-1]), 1e-12)
     residuals = np.abs(_residuals(network.likelihood, store, series, ends, naive[expert], numbers))
     residuals = _without_outlying_series(residuals, series, len(series) / len(series.unique()))
-    known = np.isfinite(residuals)
-    mean = np.where(known, residuals, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    return expert, mean if known.any() else np.ones_like(mean), _USUAL * min(saved / _CLEAR, 1.0)
+    mean = _mean_sizes(residuals)
+    return expert, mean if mean.any() else np.ones_like(mean), _USUAL * min(saved / _CLEAR, 1.0)
 
 
 def _weight(z: Tensor, naive: Tensor, targets: Tensor, usual: float, horizons: float, loss: str) -> float:
@@ -232,8 +233,7 @@ def _conformal(
     """Return shape, quantiles and paths from held-out residuals (n, F) and the expert's usual errors (F,)."""
     known = np.isfinite(residuals)
     sizes = np.abs(residuals)
-    mean = np.where(known, sizes, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    shape = (horizons * mean + _PRIOR * habitual) / (horizons + _PRIOR)
+    shape = (horizons * _mean_sizes(residuals) + _PRIOR * habitual) / (horizons + _PRIOR)
     shape = np.maximum(np.maximum.accumulate(_smooth(shape)), 1e-9)
     errors = np.sort((sizes / shape)[known])
     shares = np.linspace(0, 1, _KEPT + 1)
@@ -246,6 +246,13 @@ def _conformal(
     return shape, quantiles, paths
 
 
+def _mean_sizes(residuals: np.ndarray) -> np.ndarray:
+    """Return the mean size of residuals (n, F) by step, jumps of a series that hardly varied before counted as less."""
+    sizes = np.abs(np.where(np.isfinite(residuals), residuals, 0.0))
+    usual = np.median(sizes[sizes > 0]) if sizes.any() else 0.0
+    return np.minimum(sizes, _JUMP * usual).sum(0) / np.maximum(np.isfinite(residuals).sum(0), 1)
+
+
 def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
     """Quantiles of absolute errors whose mean is 1 if they were normal, of which the spread is known from few."""
     from scipy.stats import t
@@ -256,8 +263,10 @@ def _student(shares: np.ndarray, freedom: float) -> np.ndarray:
 def _history(store: Store) -> tuple[Tensor, Tensor]:
     """Series and ends spread over the history, as far as windows that end there are as full as those learned from."""
     each = max(1, min(64, _PAST_WINDOWS // len(store.lengths)))
-    last = (store.lengths - store.plan.horizon).clamp(min=1)
-    first = torch.minimum(store.least(store.lengths), last)
+    first = store.least(store.lengths)
+    last = store.lengths - store.plan.horizon
+    last = torch.where(last < first, store.lengths - 1, last).clamp(min=1)  # of a short one all that something follows
+    first = torch.minimum(first, last)
     shares = torch.linspace(0, 1, each + 1, dtype=torch.float64)[1:]
     ends = first.unsqueeze(1) + ((last - first).unsqueeze(1) * shares).long()
     return _full(store, torch.arange(len(store.lengths)).repeat_interleave(each), ends.ravel())
@@ -266,9 +275,10 @@ def _history(store: Store) -> tuple[Tensor, Tensor]:
 def _full(store: Store, series: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Return windows with enough known values for the network, and a quarter of those of the fullest one or more.
 
-    Constant series are left out where others vary: their errors are zero whatever those of the others are.
+    Constant windows are left out where others vary: the scale of their errors has no meaning.
     """
-    varies = store.varies[series] | ~store.varies.any()
+    varies = store.varies(series, ends)
+    varies = varies | ~varies.any()
     series, ends = series[varies], ends[varies]
     known = store.known(series, ends)
     enough = (known >= store.plan.fewest) & (4 * known >= known.max())
@@ -292,8 +302,9 @@ def _forecasts(
 def _residuals(
     likelihood: Likelihood, store: Store, series: Tensor, ends: Tensor, z: Tensor, numbers: Tensor
 ) -> np.ndarray:
-    """Scores, NaN where the truth is unknown: (n, F)."""
+    """Scores, NaN where the truth is unknown, or differs from a forecast of a constant window, which has no scale."""
     truth, real = store.seen(series, ends)
+    real = real & (store.varies(series, ends).unsqueeze(1) | ((truth - z).abs() <= LEAST_ERROR))
     return torch.where(real, likelihood.scores(z, numbers, truth, store.units(series, 2)), torch.nan).numpy()
 
 
@@ -311,4 +322,5 @@ def _origins(store: Store, held_out: int) -> tuple[Tensor, Tensor]:
     back = torch.arange(min(horizon, reach), reach + 1, stride)
     series = torch.arange(len(store.lengths)).repeat_interleave(len(back))
     ends = store.lengths[series] - back.repeat(len(store.lengths))
-    return _full(store, series, ends.clamp(min=1))
+    least = (store.lengths[series] - 1).clamp(min=1, max=store.plan.fewest)
+    return _full(store, series, torch.maximum(ends, least))

@@ -118,6 +118,8 @@ class Effects(nn.Module):
         self, covariates: Float[Tensor, "N L C"], errors: Float[Tensor, "N K F"], known: Tensor, origins: Tensor
     ) -> None:
         """Begin with the linear effects that explain errors of naive forecasts best, where known, in scales."""
+        if not known.any():
+            return
         vectors = self.embedding(covariates)
         then, before, usual = self._looks(vectors, vectors, vectors, origins)
         seen = torch.cat([then - before, then - usual], -1)[known].double()

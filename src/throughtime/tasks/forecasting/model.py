@@ -99,8 +99,12 @@ class Model:
             notes.append(
                 f"Too short for the network, forecast from their own level and the mean season of the others, with "
                 f"intervals as wide as forecasts of the others from as few values err: {len(short)} series ({shown})."
+                if len(panel) > len(short)
+                else "Too short for the network, forecast from the level and the mean season."
             )
-        if weight == 0:
+        if len(panel) == len(short):
+            pass
+        elif weight == 0:
             notes.append(f"The network was no better than {expert} on what is past, so {expert} is the forecast.")
         elif weight < 1:
             share = "less than 1%" if weight < 0.005 else "more than 99%" if weight > 0.995 else f"{weight:.0%}"

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from throughtime.data.covariates import Feature
     from throughtime.tasks.forecasting.plan import Plan
 
+_LEAST_SCALE = 1e-6
+_CONSTANT = 10  # times that: scales up to there are those of constant values, of which errors in scales mean nothing
 FEED_FORWARD = "feed_forward"
 CELLS = tuple(LAYERS)
 """Cells that a forecaster may be made of."""
@@ -124,7 +126,9 @@ class SeasonNetwork(nn.Module):
         """Start from the linear effects of covariates on what it forecasts wrongly, as `seen` of what came shows."""
         if self.effects is not None:
             forecasts, scale = self.forecast(x)
-            self.effects.start(x[..., 2:], (seen - forecasts) / scale.unsqueeze(-1), known, self.origins)
+            scale = scale.unsqueeze(-1)
+            known = known & (scale > _CONSTANT * _LEAST_SCALE)
+            self.effects.start(x[..., 2:], (seen - forecasts) / scale, known, self.origins)
 
     def forward(self, x: Float[Tensor, "N W 2"]) -> Float[Tensor, "N K F"] | Float[Tensor, "N K F 1+P"]:
         """Forecast, in training from every origin, else from the end; a likelihood's numbers follow each forecast.
@@ -203,7 +207,7 @@ class SeasonNetwork(nn.Module):
         spread = _running_mean((blocks - level.unsqueeze(-1)).abs(), masks)[:, 1:]
         # Of a series that is not longer than a block no step is known: it is taken to be as large as the spread.
         steps = torch.where(known.sum(-1).cumsum(1) > 0, steps, spread)
-        scale = steps + 0.1 * spread + 1e-6
+        scale = steps + 0.1 * spread + _LEAST_SCALE
         parts = [(blocks[:, 1:] - level[:, 1:, None]) / scale[..., None], masks[:, 1:]]
         if plan.long_season:
             position = self.origins.to(z.device)[:, None] + torch.arange(self.ahead, device=z.device)

@@ -133,14 +133,18 @@ def width(features: Sequence[Feature]) -> int:
 
 
 def design(course: np.ndarray, features: Sequence[Feature]) -> np.ndarray:
-    """Return numbers in standard deviations, and 0 or 1 for each word but the most frequent, for each step: (T, D)."""
+    """Return numbers in standard deviations, and 0 or 1 for each word but the most frequent, for each step: (T, D).
+
+    A word that training has not seen is the mean of all words, each as often as it came.
+    """
     columns = [np.zeros((len(course), 0))]
     for c, feature in enumerate(features):
         if not _is_linear(feature):
             continue
         values = course[:, c]
         if feature.categories:
-            columns.append(1.0 * (values[:, None] == np.arange(2, len(feature.categories) + 1)))
+            words = 1.0 * (values[:, None] == np.arange(2, len(feature.categories) + 1))
+            columns.append(np.where(values[:, None] == 0, feature.shares[1:], words))
         elif feature.flag:
             columns.append(np.nan_to_num(values)[:, None])
         else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.plan import Plan
 
 
-_LEAST_ERROR = 1e-5  # of a series' unit: smaller naive errors and ranges are those of a constant
+LEAST_ERROR = 1e-5  # of a series' unit: smaller naive errors and ranges are those of a constant
 _SHORT = 0.25  # of the draws of long series: as often all short ones together are drawn at most
 
 
@@ -56,7 +56,6 @@ class Store:
         self.effect = torch.zeros(total, dtype=torch.float64)
         self.closed = torch.zeros(total, dtype=torch.bool)
         self.signed = torch.zeros(len(panel), dtype=torch.bool)  # has negative values
-        self.varies = torch.zeros(len(panel), dtype=torch.bool)
         for i, series in enumerate(panel):
             first = int(self.starts[i])
             closed, known = _open_values(panel, i, plan)
@@ -78,11 +77,11 @@ class Store:
             z[first - pad : first] = transformed[0]
             z[first + len(series) : first + len(series) + pad] = transformed[-1]
             error = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
-            self.naive_error[i] = max(error, _LEAST_ERROR * unit)
-            self.varies[i] = bool(np.ptp(series[known]) > _LEAST_ERROR * unit)
+            self.naive_error[i] = max(error, LEAST_ERROR * unit)
         seen[:] = z
         self.z = torch.from_numpy(z)
         self._passed = torch.cat([torch.zeros(1), self._course[1]]).cumsum(0, dtype=torch.int64)  # known values
+        self._changes = torch.from_numpy(np.abs(np.diff(z, prepend=z[0])) > LEAST_ERROR).cumsum(0)
         self._phases = torch.from_numpy(panel.frequency.steps(_EPOCHS[panel.starts.dtype.kind], panel.starts))
         self.covariates = self._covariates(panel, pad, total)
 
@@ -124,6 +123,11 @@ class Store:
         """Return the number of known values in the windows that end there: (N,)."""
         at = self.starts[series] + ends
         return self._passed[at] - self._passed[at - self.plan.lookback]
+
+    def varies(self, series: Tensor, ends: Tensor) -> Tensor:
+        """Return whether values change in the windows that end there: (N,)."""
+        at = self.starts[series] + ends
+        return self._changes[at - 1] > self._changes[at - self.plan.lookback]
 
     def phases(self, series: Tensor, ends: Tensor) -> Tensor:
         """Return the position of the step after `ends` in the longest season, equal for equal dates: (N,)."""

@@ -18,8 +18,8 @@ MUTATIONS = [
     ),
     Mutation(
         "data/periods.py",
-        "if code in _SHORT and (",
-        "if code in _SHORT and False and (",
+        "if code in _SHORT:",
+        "if False:",
         f"{DATES}::test_whole_numbers_of_no_calendar_are_steps",
     ),
     Mutation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pytest
 
 from throughtime import InputError
 from throughtime.data.dates import DateColumn, DateFormat, infer_date_format, is_date, parse_dates, read_dates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 THIS_YEAR = datetime.now(UTC).year
 DAYS = pd.date_range("2024-01-01", periods=400)
@@ -68,6 +71,11 @@ def written(start: str, periods: int, freq: str, form: str) -> list[str]:
         (["2020-W53", "2021-W01"], "2020-12-28"),
         (["2024-032", "2024-033"], "2024-02-01"),
         (["2024.01", "2024.1"], "2024-01-01"),
+        (["09.2024", "10.2024"], "2024-09-01"),
+        (["9.2024", "10.2024"], "2024-09-01"),
+        (["2024K3", "2024K4"], "2024-07-01"),
+        (["52/2019", "01/2020"], "2019-12-23"),
+        (["2020-53", "2021-01"], "2020-12-28"),
         (["'2024-01-31'", "'2024-02-01'"], "2024-01-31"),
         (["2024-01-01 00:00 CET", "2024-01-01 01:00 CET"], "2024-01-01"),
     ],
@@ -94,6 +102,8 @@ def test_text_that_is_no_date_is_named() -> None:
         (written("2024-01-01", 31, "D", "%d/%m/%Y"), "2024-01-01", "2024-01-31", "dmy"),
         (written("2024-01-01", 60, "D", "%d/%m/%y"), "2024-01-01", "2024-02-29", "dmy"),
         (written("2024-01-01", 60, "D", "%y/%m/%d"), "2024-01-01", "2024-02-29", "ymd"),
+        (written("2024-01-05", 30, "D", "%d/%m/%y"), "2024-01-05", "2024-02-03", "dmy"),
+        (written("2024-01-05", 30, "D", "%y-%m-%d"), "2024-01-05", "2024-02-03", "ymd"),
         (["Fri 05/04/2024", "Sat 06/04/2024"], "2024-04-05", "2024-04-06", "dmy"),
         (["05.04.2024", "06.04.2024"], "2024-04-05", "2024-04-06", "dmy"),
         (["2024-31-01", "2024-01-02"], "2024-01-31", "2024-02-01", "ydm"),
@@ -104,6 +114,17 @@ def test_the_order_is_that_in_which_dates_follow_one_another(
 ) -> None:
     stamps, date_format = read_dates(texts)
     assert (stamps[0], stamps[-1], date_format.order) == (np.datetime64(first), np.datetime64(last), order)
+
+
+def test_a_column_of_weeks_holds_weeks_and_one_of_months_months() -> None:
+    weeks = [f"2024-{week:02}" for week in range(1, 13)]
+    stamps, date_format = read_dates(weeks, column=DateColumn("week"))
+    assert (stamps[-1], date_format.order) == (np.datetime64("2024-03-18"), "yw")
+    assert read_dates(["2024-05"], date_format)[0][0] == np.datetime64("2024-01-29")
+    stamps, date_format = read_dates(weeks)
+    assert (stamps[-1], date_format.order) == (np.datetime64("2024-12-01"), "ym")
+    with pytest.raises(InputError, match="'2025-14' is not a date in the order year/month"):
+        read_dates(["2025-14"], date_format)
 
 
 def test_gaps_duplicates_and_shuffled_rows_do_not_change_the_order() -> None:
@@ -238,6 +259,11 @@ def test_what_is_open_or_wrong_is_refused_with_its_row(texts: list[str], message
         (DAYS.strftime("%Y%j").tolist(), "day-of-year", "2025-02-03"),
         (DAYS.strftime("%d%m%Y").tolist(), "ddmmyyyy", "2025-02-03"),
         (written("1998-01-01", 4000, "D", "%y%m%d"), "yymmdd", "2008-12-13"),
+        (written("2024-01-05", 30, "D", "%y%m%d"), "yymmdd", "2024-02-03"),
+        (written("2019-01-01", 30, "MS", "%m%Y"), "mmyyyy", "2021-06-01"),
+        (written("2019-01-01", 30, "MS", "%y%m"), "yymm", "2021-06-01"),
+        (written("1999-01-01", 30, "MS", "%m%y"), "mmyy", "2001-06-01"),
+        (written("1995-01-01", 12, "YS", "%y"), "yy", "2006-01-01"),
         (written("2024-01-01", 60, "h", "%Y%m%d%H"), "hour", "2024-01-03T11:00"),
         (written("2024-01-01", 60, "min", "%Y%m%d%H%M"), "minute", "2024-01-01T00:59"),
         ([str(1704067200 + 3600 * hour) for hour in range(50)], "unix-s", "2024-01-03T01:00"),
@@ -252,9 +278,20 @@ def test_whole_numbers_are_periods_of_their_calendar(texts: list[str], calendar:
 
 @pytest.mark.parametrize(
     "numbers",
-    [range(1, 100), range(1000, 2500), range(-3, 4), range(1990, 2025), range(45292, 45330), range(18000, 18100)],
+    [
+        range(100),
+        [*range(50), 98, 99],
+        [101, 112, 201],
+        range(2001, 2013),
+        range(121990, 122010),
+        range(1000, 2500),
+        range(-3, 4),
+        range(1990, 2025),
+        range(45292, 45330),
+        range(18000, 18100),
+    ],
 )
-def test_whole_numbers_of_no_calendar_are_steps(numbers: range) -> None:
+def test_whole_numbers_of_no_calendar_are_steps(numbers: Iterable[int]) -> None:
     stamps, date_format = read_dates([str(number) for number in numbers])
     assert (stamps.tolist(), date_format.calendar) == (list(numbers), "steps")
 

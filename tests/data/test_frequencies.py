@@ -150,7 +150,7 @@ def test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree() -> 
 def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() -> None:
     hours = pd.date_range("2024-10-26", periods=30, freq="h")
     with pytest.raises(
-        InputError, match=r"two values for 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
+        InputError, match=r"two rows for 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
     ):
         panel(hours.insert(27, hours[26]))
 

@@ -18,7 +18,7 @@ DAYS = [
     "%y/%m/%d", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%d-%b-%y", "%B %d, %Y", "%a %d/%m/%Y", "%A, %d %B %Y",
 ]  # fmt: skip
 CODES = ["%Y%m%d", "%d%m%Y", "%y%m%d", "%d%m%y", "%m%d%y", "%Y%j"]
-MONTHS = ["%b-%y", "%b %Y", "%Y-%m", "%m/%Y", "%Y%m", "%YM%m", "%B %Y", "%Y.%m"]
+MONTHS = ["%b-%y", "%b %Y", "%Y-%m", "%m/%Y", "%m.%Y", "%Y%m", "%m%Y", "%YM%m", "%B %Y", "%Y.%m"]
 CLOCKS = [" %H:%M", " %H:%M:%S", "T%H:%M", " %I:%M %p"]
 LATEST = pd.Timestamp("2027-01-01")
 

@@ -11,6 +11,30 @@ FREQUENCIES = "data/test_frequencies.py"
 
 MUTATIONS = [
     Mutation(
+        "data/date_evidence.py",
+        "if not yearly or",
+        "if True or",
+        f"{DATES}::test_the_order_is_that_in_which_dates_follow_one_another",
+    ),
+    Mutation(
+        "data/periods.py",
+        "if code in _SHORT:",
+        "if False:",
+        f"{DATES}::test_whole_numbers_of_no_calendar_are_steps",
+    ),
+    Mutation(
+        "data/periods.py",
+        'usual.append("mmyyyy")',
+        "pass",
+        f"{DATES}::test_whole_numbers_are_periods_of_their_calendar",
+    ),
+    Mutation(
+        "data/dates.py",
+        "and periods.WEEK_NAME.search(column.name):",
+        "and False:",
+        f"{DATES}::test_a_column_of_weeks_holds_weeks_and_one_of_months_months",
+    ),
+    Mutation(
         "data/frames.py",
         "if not isinstance(ds.dtype, nw.Date | nw.Datetime):",
         "if False:",

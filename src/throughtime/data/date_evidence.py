@@ -57,6 +57,7 @@ def likeliest(readings: dict[str, np.ndarray], column: str) -> str | None:
     is taken where its dates are all the months of a year, where the name of the column is that of a month or quarter,
     and where the others come at the same pace.
     """
+    readings = without_changing_months(readings)
     dense = sorted(readings, key=lambda reading: density(readings[reading]), reverse=True)
     best, *others = dense
     rivals = [reading for reading in others if density(readings[reading]) * CLEARLY > density(readings[best])]
@@ -69,6 +70,20 @@ def likeliest(readings: dict[str, np.ndarray], column: str) -> str | None:
     whole_year = len(dates) == 12 and len(np.unique(dates.astype("M8[Y]"))) == 1
     same_pace = all(_pace(readings[reading]) >= 28 * _DAY for reading in (best, *rivals)) and len(dates) > 1
     return months[0] if whole_year or same_pace or _MONTH_NAME.search(column) else None
+
+
+def without_changing_months(readings: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Readings but those of one date in each year in changing months, where others are left.
+
+    That is what days look like which follow one another into the next month, where their numbers are taken for years.
+    """
+    left = {}
+    for reading, stamps in readings.items():
+        months = np.unique(stamps).astype("M8[M]")
+        yearly = len(months) > 3 and len(np.unique(months.astype("M8[Y]"))) == len(months)
+        if not yearly or len(np.unique(months.astype(np.int64) % 12)) == 1:
+            left[reading] = stamps
+    return left or readings
 
 
 def century_of(years: np.ndarray) -> int | None:

@@ -37,8 +37,8 @@ _WEEKDAYS = (
     "sunday sonntag dimanche domingo domenica zondag sondag",
 )
 _MARKERS = {
-    "q": "q qtr quarter quartal trimestre trim kwartaal t",
-    "w": "w wk week woche kw semaine semana settimana uke vecka",
+    "q": "q qtr quarter quartal trimestre trim kwartaal t k",
+    "w": "w wk week woche kw cw semaine semana settimana uke vecka",
     "m": "m",
     "h": "h half halbjahr semester semestre",
 }
@@ -75,11 +75,11 @@ _SIGNS = str.maketrans(
     | {'"': ""}
 )
 ORDERS = {
-    "nnY": ("dmy", "mdy"), "Ynn": ("ymd", "ydm"), "nnn": ("dmy", "mdy", "ymd"), "nbY": ("dmy",), "nbn": ("dmy", "ymd"),
-    "bnY": ("mdy",), "bnn": ("mdy",), "Ybn": ("ymd",), "Yn": ("ym",), "nY": ("my",), "Yb": ("ym",), "bY": ("my",),
-    "bn": ("my",), "Ymn": ("ym",), "YN": ("yj",), "Yqn": ("yq",), "qnY": ("qy",), "nqY": ("qy",), "qnn": ("qy",),
-    "nqn": ("qy",), "Ynq": ("yq",), "Ywn": ("yw",), "wnY": ("wy",), "wnn": ("wy",), "Ywnn": ("ywu",), "Yhn": ("yh",),
-    "hnY": ("hy",), "nhY": ("hy",),
+    "nnY": ("dmy", "mdy"), "Ynn": ("ymd", "ydm"), "nnn": ("dmy", "mdy", "ymd"), "nbY": ("dmy",),
+    "nbn": ("dmy", "ymd"), "bnY": ("mdy",), "bnn": ("mdy",), "Ybn": ("ymd",), "Yn": ("ym", "yw"),
+    "nY": ("my", "wy"), "Yb": ("ym",), "bY": ("my",), "bn": ("my",), "Ymn": ("ym",), "YN": ("yj",), "Yqn": ("yq",),
+    "qnY": ("qy",), "nqY": ("qy",), "qnn": ("qy",), "nqn": ("qy",), "Ynq": ("yq",), "Ywn": ("yw",), "wnY": ("wy",),
+    "wnn": ("wy",), "Ywnn": ("ywu",), "Yhn": ("yh",), "hnY": ("hy",), "nhY": ("hy",),
 }  # fmt: skip
 """What the numbers of each sequence may be: y(ear), h(alf of a year), q(uarter), m(onth), w(eek), d(ay), j (day
 of the year) and u (day of the week)."""

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "ydm": "year-day-month"}
 """Orders of day, month and year, and the options that name them."""
+PERIOD_ORDERS = ("ym", "my", "yw", "wy")
+"""Orders of a year and a month or week."""
 OFFSETS = ("", "zero", "utc", "local")
 
 _NUMBER = re.compile(r"[-+]?\d{1,19}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
 _LARGEST = 42 * 10**17  # whole number; 2100 in nanoseconds of Unix time is below it
-_WORDS = {"d": "day", "m": "month", "y": "year"}
+_WORDS = {"d": "day", "m": "month", "y": "year", "w": "week"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _UNPADDED = re.compile(r"(\d{4})\.(\d)")
 
@@ -37,7 +39,8 @@ class DateFormat:
     """What a column of dates leaves open, decided.
 
     Attributes:
-        order: of day, month and year where their texts do not show it: 'dmy', 'mdy', 'ymd' or 'ydm'; '' where they do.
+        order: of day, month and year where their texts do not show it: 'dmy', 'mdy', 'ymd' or 'ydm', or one of
+            `PERIOD_ORDERS`; '' where they do.
         century: first of the hundred years that years of two digits lie in; 0 where years have four.
         calendar: of whole numbers, one of `periods.CALENDARS`; '' where dates are text.
         offset: how offsets from UTC are read: '' where there are none, 'zero' where all are zero, 'utc' where they
@@ -50,7 +53,8 @@ class DateFormat:
     offset: str = ""
 
     def __post_init__(self) -> None:
-        known = self.order in ("", *DAY_ORDERS) and self.calendar in ("", *periods.CALENDARS) and self.offset in OFFSETS
+        orders = ("", *DAY_ORDERS, *PERIOD_ORDERS)
+        known = self.order in orders and self.calendar in ("", *periods.CALENDARS) and self.offset in OFFSETS
         if not known or type(self.century) is not int or not (self.century == 0 or 1000 <= self.century <= 2900):
             raise ValueError(f"date format: impossible: {self}")
 
@@ -225,7 +229,9 @@ def _number(number: Any) -> str:
 
 
 def _are_months_with_point(texts: list[str]) -> bool:
-    """Whether all are years and months, as 2024.01: a number has no zero at its end."""
+    """Whether all are a month or week and a year, as 01.2024, or as 2024.01: a number has no zero at its end."""
+    if all(re.fullmatch(r"(?:0?[1-9]|[1-4]\d|5[0-3])\.(?:1[89]|2[01])\d\d", text) for text in texts):
+        return True
     return all(re.fullmatch(r"\d{4}\.\d\d?", text) for text in texts) and any(text[-2] == "0" for text in texts)
 
 
@@ -318,7 +324,9 @@ def _order(
         if known.order not in readings:
             _refuse_impossible(parts, texts, known, column, first)
         return known.order
-    conventional = parts[0].fields in ("Ynn", "nbn") or parts[0].shape.startswith("n.n.")
+    if parts[0].fields in ("Yn", "nY") and periods.WEEK_NAME.search(column.name):
+        return [*readings][-1]
+    conventional = parts[0].fields in ("Ynn", "nbn", "Yn", "nY") or parts[0].shape.startswith("n.n.")
     stamps = {order: reading for order, (reading, _) in readings.items()}
     if conventional or len({reading.tobytes() for reading in stamps.values()}) == 1:
         return usual

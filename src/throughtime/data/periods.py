@@ -10,13 +10,13 @@ import re
 
 import numpy as np
 
-from throughtime.data.date_evidence import CLEARLY, century_of, density
+from throughtime.data.date_evidence import CLEARLY, century_of, density, without_changing_months
 
 STEPS = "steps"
 CODES = {
     "month": "y4m2", "week": "y4w2", "quarter": "y4q1", "day": "y4m2d2", "day-of-year": "y4j3", "hour": "y4m2d2H2",
     "minute": "y4m2d2H2M2", "second": "y4m2d2H2M2S2", "ddmmyyyy": "d2m2y4", "mmddyyyy": "m2d2y4", "yymmdd": "y2m2d2",
-    "ddmmyy": "d2m2y2", "mmddyy": "m2d2y2",
+    "ddmmyy": "d2m2y2", "mmddyy": "m2d2y2", "mmyyyy": "m2y4", "yymm": "y2m2", "mmyy": "m2y2", "yy": "y2",
 }  # fmt: skip
 """The fields of each code, by its name: y(ear), q(uarter), m(onth), w(eek), d(ay), j (day of the year), H, M and S."""
 UNIX = {"unix-s": "s", "unix-ms": "ms", "unix-us": "us", "unix-ns": "ns"}
@@ -28,8 +28,11 @@ _SECONDS = (946_684_800, 4_102_444_800)  # 2000 and 2100
 _EXCEL_ZERO = np.datetime64("1899-12-30", "us")
 _SERIALS = (20_000, 73_050)  # 1954 and 2099
 _USUAL = {"month": 1950_01, "day": 1800_01_01}
+_SHORT = ("yymm", "mmyy", "yy")
+"""Codes that steps may be as well, unless they have wide gaps."""
+_FEWEST = 6  # numbers of which gaps show that they are codes
 _DAY = 86_400_000_000  # in microseconds
-_WEEK_NAME = re.compile(r"week|woche|\bkw|semaine|semana|settimana|uke|vecka|\bwk", re.IGNORECASE)
+WEEK_NAME = re.compile(r"week|woche|\bkw|semaine|semana|settimana|uke|vecka|\bwk", re.IGNORECASE)
 _DATE_NAME = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit|month|monat|week|woche", re.IGNORECASE)
 
 
@@ -142,18 +145,21 @@ def calendars_of(numbers: np.ndarray, column: str, digits: int = 0) -> list[str]
 
 
 def _settled(numbers: np.ndarray, codes: list[str], column: str) -> list[str]:
-    if "week" in codes and _WEEK_NAME.search(column):
+    if "week" in codes and WEEK_NAME.search(column):
         return ["week"]
     if codes == ["quarter"]:
         consecutive = len(np.unique(numbers)) > 1 and (np.diff(np.unique(numbers)) == 1).all()
         named = re.search(r"quart|qtr|trimest|kwart|period", column, re.IGNORECASE)
         return ["quarter", STEPS] if consecutive and not named else ["quarter"]
-    dense = {code: density(decode(numbers, code, century_for(numbers, code) or 2000)[0]) for code in codes}
-    best = max(codes, key=lambda code: dense[code])
-    rivals = [code for code in codes if code == best or CLEARLY * dense[code] > dense[best]]
+    stamps = {code: decode(numbers, code, century_for(numbers, code) or 2000)[0] for code in codes}
+    dense = {code: density(dates) for code, dates in without_changing_months(stamps).items()}
+    best = max(dense, key=lambda code: dense[code])
+    rivals = [code for code in dense if code == best or CLEARLY * dense[code] > dense[best]]
     if "yymmdd" in codes and len(np.unique(numbers // 100)) > 1:
         rivals = [code for code in rivals if code != "week"]  # weeks of two years go beyond the 31st
     usual = [code for code in ("month", "day") if code in rivals and numbers.min() >= _USUAL[code]]
+    if "mmyyyy" in rivals and (numbers % 10_000).min() >= _USUAL["month"] // 100:
+        usual.append("mmyyyy")
     return usual[:1] or rivals  # years of four digits come first, where they are not of long ago
 
 
@@ -176,15 +182,22 @@ def _fits(numbers: np.ndarray, code: str, digits: int) -> bool:
     if digits not in (0, wanted) and not lost:
         return False
     full = wanted in (digits, 8) or numbers.max() >= 10 ** (wanted - 1)
-    if not full or not (numbers >= 10 ** (wanted - 1 - lost)).all() or numbers.max() >= 10**wanted:
+    least = 10 ** (wanted - 1 - lost) if lost < wanted else 0
+    if not full or not (numbers >= least).all() or numbers.max() >= 10**wanted:
         return False
-    if (
-        code in ("ddmmyy", "mmddyy")
-        and numbers.min() >= 10_00_00
-        and len(np.unique(numbers // 100)) == 1 < len(numbers)
-    ):
-        return False  # one day of many years: these are months or weeks
-    return bool(decode(numbers, code, century_for(numbers, code) or 2000)[1].all())
+    stamps, exist = decode(numbers, code, century_for(numbers, code) or 2000)
+    return bool(exist.all()) and not _are_others(numbers, code, stamps)
+
+
+def _are_others(numbers: np.ndarray, code: str, stamps: np.ndarray) -> bool:
+    """Whether numbers are rather steps, months or weeks, although they are of a code as well."""
+    distinct = np.unique(numbers)
+    if code in _SHORT:
+        return len(distinct) < _FEWEST or density(stamps) < CLEARLY * density(distinct)
+    if code not in ("ddmmyy", "mmddyy", "mmyyyy") or len(distinct) < 2 or distinct[0] < 10_00_00:
+        return False
+    one_day = code != "mmyyyy" and len(np.unique(distinct // 100)) == 1
+    return one_day or bool((np.diff(distinct) == 1).all())
 
 
 def _fields(calendar: str) -> list[tuple[str, int]]:

@@ -122,4 +122,10 @@ MUTATIONS = [
         "",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
+    Mutation(
+        "_random.py",
+        "operator.index(seed) < 2**64",
+        "operator.index(seed) < 2**65",
+        "training/test_randomness.py::test_a_seed_that_torch_cannot_take_is_refused[18446744073709551616]",
+    ),
 ]

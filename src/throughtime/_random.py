@@ -8,6 +8,7 @@ by itself. Other threads go on with the global generators as if nothing had happ
 
 from __future__ import annotations
 
+import operator
 import sys
 import threading
 from contextlib import contextmanager, nullcontext
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
-    from typing import Self
+    from typing import Self, SupportsIndex
 
     from torch import Tensor
 
@@ -50,13 +51,18 @@ class PrivateRandom:
     """Let this thread draw from generators of its own, as long as it is entered.
 
     Args:
-        seed: of the draws.
+        seed: of the draws, a whole number from -2**63 to 2**64 - 1.
         intercept: whether every torch function that draws does so; otherwise those that ask for `generator` alone,
             which spares each call of torch some microseconds.
+
+    Raises:
+        ValueError: for another seed.
     """
 
-    def __init__(self, seed: int, *, intercept: bool = True) -> None:
-        self._seed = seed
+    def __init__(self, seed: SupportsIndex, *, intercept: bool = True) -> None:
+        if not hasattr(seed, "__index__") or not -(2**63) <= operator.index(seed) < 2**64:
+            raise ValueError(f"seed: expected a whole number from -2**63 to 2**64 - 1 or None, got {seed!r}")
+        self._seed = operator.index(seed)
         self._generators: dict[torch.device, torch.Generator] = {}
         self._functions = _PrivateFunctions(self)
         self._intercepts = intercept

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import socket
@@ -135,6 +136,19 @@ def test_a_changed_configuration_is_one_error_or_a_model_at_once(
             assert time.process_time() - started < 2
     assert refused > count / 3
     assert not unnamed
+
+
+@pytest.mark.usefixtures("no_flush")
+def test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    contents, target = directory.read(sources["checkpoint"]), tmp_path / "model"
+    text, count = re.subn(r'\["eps", [^]]*\]', f'["eps", {2**70}]', json.dumps(contents.config))
+    assert count
+    config = {name: value for name, value in json.loads(text).items() if name not in ("files", "schema")}
+    directory.write(target, Contents(config, contents.weights, contents.history))
+    with pytest.raises(InputError, match=re.escape(str(target))):
+        KINDS["checkpoint"][1][0](target)
 
 
 @pytest.mark.parametrize("kind", ["layer", "checkpoint"])

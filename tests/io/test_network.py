@@ -134,6 +134,15 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("other", [torch.zeros(9, 4), torch.zeros(9, 3, dtype=torch.float64)])
+def test_weights_that_were_replaced_by_others_are_not_written(other: torch.Tensor, tmp_path: Path) -> None:
+    layer = nn.GRU(2, 3)
+    layer.weight_hh_l0.data = other
+    with pytest.raises(tt.InputError, match=r"save: weight_hh_l0: expected \(9, 3\) of torch.float32, got \(9, "):
+        tt.save(layer, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_weights_that_are_shared_are_written(tmp_path: Path) -> None:
     model = nn.GRU(5, 5, num_layers=2)
     model.weight_hh_l1 = model.weight_hh_l0

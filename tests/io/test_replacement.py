@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from throughtime.io.directory import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 WRITER = """
 import sys
@@ -100,6 +100,22 @@ def test_files_that_a_user_put_into_a_model_directory_are_named_and_stay(name: s
         save(tmp_path / "model", 1)
     assert number_in(tmp_path / "model") == 0
     assert (tmp_path / "model" / name).exists()
+
+
+def test_a_directory_of_a_user_that_has_the_name_of_a_file_stays(tmp_path: Path) -> None:
+    save(tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    kept = tmp_path / "model" / "model.safetensors" / "thesis.txt"
+    kept.parent.mkdir()
+    kept.touch()
+    with pytest.raises(InputError, match=r"model\.safetensors is in it: move that first"):
+        save(tmp_path / "model", 1)
+    assert kept.exists()
+
+
+def test_the_root_of_the_file_system_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="got the root of the file system"):
+        save(Path(tmp_path.anchor))
 
 
 def test_a_link_to_a_model_is_followed_and_stays(tmp_path: Path) -> None:

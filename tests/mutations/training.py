@@ -122,4 +122,16 @@ MUTATIONS = [
         "",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
+    Mutation(
+        "_random.py",
+        "operator.index(seed) < 2**64",
+        "operator.index(seed) < 2**65",
+        "training/test_randomness.py::test_a_seed_that_torch_cannot_take_is_refused[18446744073709551616]",
+    ),
+    Mutation(
+        "training/_keeper.py",
+        "AttributeError, OverflowError) as error",
+        "AttributeError) as error",
+        "io/test_fuzzed_directories.py::test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused",
+    ),
 ]

@@ -190,3 +190,19 @@ def test_one_thread_counts_for_the_thread_that_asks() -> None:
         assert seen == [2, 2]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("seed", [1.5, "7", 2**64, -(2**63) - 1])
+def test_a_seed_that_torch_cannot_take_is_refused(seed: Any) -> None:
+    x = torch.zeros(3, 2, 1)
+    with pytest.raises(ValueError, match="seed: expected a whole number from"):
+        training.fit(nn.ManyToMany(nn.RNN(1, 1), 1), (x, x), stop=[training.Epochs(1)], seed=seed)
+
+
+@pytest.mark.parametrize("seed", [np.int64(7), np.uint8(7), torch.tensor(7)])
+def test_whole_numbers_of_numpy_and_torch_are_seeds(seed: Any) -> None:
+    def drawn(seed: Any) -> torch.Tensor:
+        with PrivateRandom(seed):
+            return torch.rand(3)
+
+    assert torch.equal(drawn(seed), drawn(7))

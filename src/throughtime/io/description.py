@@ -63,14 +63,15 @@ def _check_shapes(description: Any, options: Any, shapes: Mapping[str, Shape]) -
     _fit("hidden_size", 0, weight_hh[0] % options["hidden_size"])
     if prefix:
         _check_count("outputs", description["outputs"])
-        _expect("output_activation", description["output_activation"], "a name or null", _is_name(description))
+        _expect(
+            "output_activation",
+            description["output_activation"],
+            "a name",
+            isinstance(description["output_activation"], str),
+        )
         rows, columns = _matrix("output.weight", shapes)
         _fit("outputs", description["outputs"], rows)
         _fit("hidden_size", inner * directions, columns)
-
-
-def _is_name(description: Any) -> bool:
-    return description["output_activation"] is None or isinstance(description["output_activation"], str)
 
 
 def _is_number(value: Any) -> bool:

@@ -143,7 +143,7 @@ def _reason_to_keep(target: Path) -> str:
     def inspect(opened: OpenDirectory) -> str:
         with _open(opened, CONFIG) as file:
             _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG), any_schema=True)
-        extra = [name for name in opened.entries() if name not in _LARGEST]
+        extra = [name for name in opened.entries() if name not in _LARGEST or opened.kind(name)]
         return f"overwrite replaces nothing but a model, and {extra[0]} is in it: move that first" if extra else ""
 
     try:

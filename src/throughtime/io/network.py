@@ -62,19 +62,25 @@ def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]
     """Refuse what could not be read again.
 
     Raises:
-        InputError: names what is missing or too much, or the element type.
+        InputError: names what is missing or too much, or has another shape or element type.
     """
     if description["dtype"] not in _TYPES:
         raise InputError(f"save: expected weights of {', '.join(_TYPES)}, got {description['dtype']}")
     if any(value.is_meta for value in weights.values()):
         raise InputError("save: expected weights in memory, got a model on the meta device")
-    expected = _made(description).state_dict().keys()
-    odd = sorted(expected ^ weights.keys())
+    expected = _made(description).state_dict()
+    odd = sorted(expected.keys() ^ weights.keys())
     if odd:
         raise InputError(
             f"save: expected the weights of a plain {description['layer']}, and {odd[0]} is "
             f"{'missing' if odd[0] in expected else 'none of them'}; remove what prunes or parametrises weights first"
         )
+    for name, like in expected.items():
+        given = weights[name]
+        if (given.shape, given.dtype) != (like.shape, like.dtype):
+            raise InputError(
+                f"save: {name}: expected {tuple(like.shape)} of {like.dtype}, got {tuple(given.shape)} of {given.dtype}"
+            )
 
 
 def describe(model: torch.nn.Module) -> dict[str, Any]:

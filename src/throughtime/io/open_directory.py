@@ -76,7 +76,7 @@ class OpenDirectory:
             OSError: where it cannot be opened.
         """
         path = self.path / name
-        kind = self._kind(name)
+        kind = self.kind(name)
         if kind:
             raise InputError(f"{path}: expected a regular file, got {kind}; put a copy of the file there")
         if self._handle is None:
@@ -89,8 +89,8 @@ class OpenDirectory:
             raise InputError(f"{path}: expected a regular file of at most {largest:,} bytes, got {status.st_size:,}")
         return os.fdopen(descriptor, "rb")
 
-    def _kind(self, name: str) -> str:
-        """What a name stands for, where that is not a regular file."""
+    def kind(self, name: str) -> str:
+        """Return what a name in it stands for, '' for a regular file."""
         path = self.path / name if self._handle is None else name
         mode = os.stat(path, dir_fd=self._handle, follow_symlinks=False).st_mode
         return next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), "")

@@ -51,12 +51,14 @@ def resolve(path: str | os.PathLike[str]) -> Path:
     """Return the absolute path that a path leads to, symbolic links followed.
 
     Raises:
-        InputError: for a link that leads nowhere or in a circle.
+        InputError: for a link that leads nowhere or in a circle, and for the root of the file system.
     """
     try:
         target = Path(os.path.realpath(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected the name of a directory: {error}") from error
+    if not target.name:
+        raise InputError(f"{path}: expected the name of a directory, got the root of the file system")
     if os.path.islink(path) and (target.is_symlink() or not any(map(os.path.lexists, names(target)))):
         raise InputError(f"{path}: expected the name of a directory, got a symbolic link that leads nowhere")
     return target

@@ -170,7 +170,7 @@ class Keeper:
             check_optimizer(training.optimizer, whole["optimizer"])
             if training.scheduler is not None:
                 check_alike("schedule", whole["scheduler"], _plain(training.scheduler.state_dict()))
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise InputError(f"{self.directory}: the checkpoint of another model: {error}") from error
         return history
 

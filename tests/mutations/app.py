@@ -227,4 +227,16 @@ MUTATIONS = [
         "if False and",
         "app/test_table_layouts.py::test_months_in_columns_of_a_year_are_not_twelve_targets",
     ),
+    Mutation(
+        "app/delimited.py",
+        "if _is_time(names[0]) and",
+        "if False and",
+        "app/test_table_layouts.py::test_marks_between_thousands_without_quotation_marks_are_refused",
+    ),
+    Mutation(
+        "data/dates.py",
+        "_are_months_with_point(texts) or all(",
+        "_are_months_with_point(texts) or not all(",
+        "app/test_table_layouts.py::test_months_and_years_with_a_point_are_dates",
+    ),
 ]

@@ -15,7 +15,8 @@ import polars as pl
 
 from throughtime._errors import InputError
 from throughtime.app.grid import Grid
-from throughtime.app.layout import Record, find_header, table_width
+from throughtime.app.layout import Record, date_name, find_header, table_width
+from throughtime.app.time_columns import TIME_NAMES, is_akin_to_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,10 +140,17 @@ def _names(header: Header, body: list[Record]) -> tuple[list[str], int]:
     names = header.names
     if names is None:
         return [f"column_{i + 1}" for i in range(width)], width
-    if width == len(names) + 1 and any(record.cells[-1] for record in body if len(record.cells) == width):
+    longer = [record.cells for record in body if len(record.cells) == width == len(names) + 1]
+    if any(cells[-1] for cells in longer):
+        if _is_time(names[0]) and all(date_name(cells[0]) for cells in longer):
+            return names, len(names)  # a cell after the date holds a separator: the reader refuses its line
         names = ["", *names]  # the first column holds the names of rows, as R writes them
     names += [""] * (width - len(names) if width == len(names) + 1 else 0)  # each row ends in a separator
     return names, len(names)
+
+
+def _is_time(name: str) -> bool:
+    return name.lower() in TIME_NAMES or is_akin_to_time(name)
 
 
 def _cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.DataFrame:

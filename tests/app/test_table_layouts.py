@@ -330,3 +330,9 @@ def test_months_and_years_with_a_point_are_dates(tmp_path: Path) -> None:
     months = [(year, month) for year in (2019, 2020) for month in range(1, 13)]
     table = read(tmp_path, "Monat;y\n" + "".join(f"{month:02}.{year};5,5\n" for year, month in months))
     assert table.frame["ds"].to_list() == [dt.date(year, month, 1) for year, month in months]
+
+
+def test_a_column_of_whole_numbers_may_name_series(tmp_path: Path) -> None:
+    body = "".join(f"{day},{shop},{i + 0.5}\n" for i, day in enumerate(DAYS) for shop in (1001, 1002))
+    with pytest.raises(InputError, match=r"a second value for 2024-01-01.*such as --series shop$"):
+        read(tmp_path, f"date,shop,units\n{body}", target="units")

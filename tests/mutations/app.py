@@ -239,4 +239,10 @@ MUTATIONS = [
         "_are_months_with_point(texts) or not all(",
         "app/test_table_layouts.py::test_months_and_years_with_a_point_are_dates",
     ),
+    Mutation(
+        "app/columns.py",
+        "if name not in text and _whole(",
+        "if False and _whole(",
+        "app/test_table_layouts.py::test_a_column_of_whole_numbers_may_name_series",
+    ),
 ]

@@ -241,15 +241,20 @@ def _series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> str | None:
 
 
 def suggest_series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> list[str]:
-    """The fewest columns of text that together tell the rows of a date apart, [] where none do."""
+    """The fewest columns of text or whole numbers that together tell the rows of a date apart, [] where none do."""
     free = [name for name in rows.frame.columns if name not in {*times, *taken}]
-    text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES][:_MOST_NAMES]
+    text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES]
+    whole = [name for name in free if name not in text and _whole(rows.frame[name])]
     for count in (1, 2, 3):
-        for names in combinations(text, count):
+        for names in combinations([*text, *whole][:_MOST_NAMES], count):
             keys = rows.frame.select(*times, *names).n_unique()
             if keys == rows.frame.height > rows.frame.select(names).n_unique():
                 return [*names]
     return []
+
+
+def _whole(cells: pl.Series) -> bool:
+    return cells.cast(pl.Int64, strict=False).null_count() == 0
 
 
 def _named(rows: Rows, names: tuple[str, ...], taken: set[str | None]) -> str | None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 TIME_NAMES = (
     "ds", "date", "datetime", "time", "timestamp", "ts", "epoch", "month", "year", "day", "week", "quarter", "period",
-    "hour", "datum", "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes", "data", "mese",
+    "hour", "datum", "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes",
+    "data", "mese",
 )  # fmt: skip
 """Usual names of columns of dates."""
 _AKIN = re.compile(r"date|time|datum|zeitpunkt|zeitstempel|fecha", re.IGNORECASE)

@@ -350,3 +350,23 @@ def test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise(
     assert notes == ([f"Dates: {note} (otherwise with --date-format)."] if note else [])
     (tmp_path / "later.csv").write_text(f"lead_time,{header},y\n3,{cells.format(days[0])},1\n")
     assert not read_table(tmp_path / "later.csv", Columns(), known=table.format).notes
+
+
+def test_marks_between_thousands_without_quotation_marks_are_refused(tmp_path: Path) -> None:
+    body = "".join(f"{day},{i},{100 + i}\n" for i, day in enumerate(DAYS, 1))
+    with pytest.raises(InputError, match="line 2: expected 2 cells as in the header, got 3; put cells that hold"):
+        read(tmp_path, f"date,sales\n{body}")
+    table = read(tmp_path, "date,sales\n" + "".join(f"{i},{day},{i}\n" for i, day in enumerate(DAYS)))
+    assert (table.columns.time, table.columns.target) == ("date", "sales"), "names of rows, as R writes them"
+
+
+def test_months_and_years_with_a_point_are_dates(tmp_path: Path) -> None:
+    months = [(year, month) for year in (2019, 2020) for month in range(1, 13)]
+    table = read(tmp_path, "Monat;y\n" + "".join(f"{month:02}.{year};5,5\n" for year, month in months))
+    assert table.frame["ds"].to_list() == [dt.date(year, month, 1) for year, month in months]
+
+
+def test_a_column_of_whole_numbers_may_name_series(tmp_path: Path) -> None:
+    body = "".join(f"{day},{shop},{i + 0.5}\n" for i, day in enumerate(DAYS) for shop in (1001, 1002))
+    with pytest.raises(InputError, match=r"a second value for 2024-01-01.*such as --series shop$"):
+        read(tmp_path, f"date,shop,units\n{body}", target="units")

@@ -97,8 +97,8 @@ MUTATIONS = [
     ),
     Mutation(
         "app/time_columns.py",
-        "or cells.dtype.is_nested() or",
-        "or",
+        "or cells.dtype.is_nested()",
+        "or False",
         "app/test_tables.py::test_columns_of_parquet_that_hold_neither_numbers_nor_names_do_not_count",
     ),
     Mutation(
@@ -268,5 +268,23 @@ MUTATIONS = [
         "if len(found) == _MONTHS and",
         "if False and",
         "app/test_table_layouts.py::test_months_in_columns_of_a_year_are_not_twelve_targets",
+    ),
+    Mutation(
+        "app/delimited.py",
+        "or not all(map(is_date, {cells[0] for cells in full}))",
+        "or True",
+        "app/test_table_layouts.py::test_marks_between_thousands_without_quotation_marks_are_refused",
+    ),
+    Mutation(
+        "data/dates.py",
+        "_are_months_with_point(texts) or all(",
+        "_are_months_with_point(texts) or not all(",
+        "app/test_table_layouts.py::test_months_and_years_with_a_point_are_dates",
+    ),
+    Mutation(
+        "app/columns.py",
+        "if name not in text and _whole(",
+        "if False and _whole(",
+        "app/test_table_layouts.py::test_a_column_of_whole_numbers_may_name_series",
     ),
 ]

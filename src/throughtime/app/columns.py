@@ -14,7 +14,7 @@ import polars as pl
 from throughtime._errors import InputError
 from throughtime.app.cells import is_numeric
 from throughtime.app.grid import NO_NAME
-from throughtime.app.time_columns import find_time_columns, named_columns
+from throughtime.app.time_columns import TIME_NAMES, find_time_columns, is_akin_to_time, named_columns
 from throughtime.data.date_texts import is_month
 from throughtime.data.dates import is_date
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from throughtime.app.files import Rows
     from throughtime.data.covariates import Covariates
 
-_TIME = (
-    "ds", "date", "datetime", "time", "timestamp", "month", "year", "day", "week", "quarter", "period", "hour", "datum",
-    "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes", "data", "mese",
-)  # fmt: skip
-_AKIN = re.compile(r"date|time|datum|zeitpunkt|zeitstempel|fecha", re.IGNORECASE)
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?")  # 20240131 or 202401
 _TARGET = ("y", "value", "target")
 _SERIES = ("unique_id", "series_id", "series", "id", "item_id", "item", "sku", "store")
@@ -171,9 +166,9 @@ def _times(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
 def _time(rows: Rows, taken: set[str | None], notes: list[str]) -> str | None:
     free = [name for name in rows.frame.columns if name not in taken]
     typed = next((name for name in free if isinstance(rows.frame[name].dtype, pl.Date | pl.Datetime)), None)
-    akin = [name for name in free if _AKIN.search(name)]
+    akin = [name for name in free if is_akin_to_time(name)]
     dated = (name for name in [*akin, *free] if _dated(rows, name))
-    found = typed or _named(rows, _TIME, taken) or next(dated, None) or next(iter(akin), None)
+    found = typed or _named(rows, TIME_NAMES, taken) or next(dated, None) or next(iter(akin), None)
     if found is None:
         notes.append("No column of dates was found: the rows are taken to follow one another, and are numbered.")
     else:
@@ -246,15 +241,20 @@ def _series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> str | None:
 
 
 def suggest_series(rows: Rows, times: tuple[str, ...], taken: set[str]) -> list[str]:
-    """The fewest columns of text that together tell the rows of a date apart, [] where none do."""
+    """The fewest columns of text or whole numbers that together tell the rows of a date apart, [] where none do."""
     free = [name for name in rows.frame.columns if name not in {*times, *taken}]
-    text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES][:_MOST_NAMES]
+    text = [name for name in free if not is_numeric(rows.frame[name]) or name.lower() in _SERIES]
+    whole = [name for name in free if name not in text and _whole(rows.frame[name])]
     for count in (1, 2, 3):
-        for names in combinations(text, count):
+        for names in combinations([*text, *whole][:_MOST_NAMES], count):
             keys = rows.frame.select(*times, *names).n_unique()
             if keys == rows.frame.height > rows.frame.select(names).n_unique():
                 return [*names]
     return []
+
+
+def _whole(cells: pl.Series) -> bool:
+    return cells.cast(pl.Int64, strict=False).null_count() == 0
 
 
 def _named(rows: Rows, names: tuple[str, ...], taken: set[str | None]) -> str | None:

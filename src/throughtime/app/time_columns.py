@@ -19,6 +19,13 @@ from throughtime.data.dates import read_dates
 if TYPE_CHECKING:
     from throughtime.app.files import Rows
 
+TIME_NAMES = (
+    "ds", "date", "datetime", "time", "timestamp", "ts", "epoch", "month", "year", "day", "week", "quarter", "period",
+    "hour", "datum", "tag", "zeit", "zeitstempel", "monat", "jahr", "woche", "jour", "mois", "fecha", "mes",
+    "data", "mese",
+)  # fmt: skip
+"""Usual names of columns of dates."""
+_AKIN = re.compile(r"date|time|datum|zeitpunkt|zeitstempel|fecha", re.IGNORECASE)
 _NAMES = {
     "year": "year yr yyyy jahr ano año annee année anno jaar year_id",
     "month": "month mnth mon mo mm monat mois mes mês mese maand month_id month_name",
@@ -61,6 +68,11 @@ _NAMING = frozenset(
 )  # names of columns that name series
 _DENSE = 0.5  # of the steps have a row, where columns are taken together unasked
 _SAMPLE = 50  # cells that a role is found by
+
+
+def is_akin_to_time(name: str) -> bool:
+    """Return whether a name has a part that columns of dates usually have."""
+    return bool(_AKIN.search(name))
 
 
 def named_columns(rows: Rows, option: str) -> tuple[str, ...]:

@@ -219,6 +219,12 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_a_word_not_seen_has_the_mean_effect_of_the_known_words",
     ),
     Mutation(
+        "tasks/forecasting/copies.py",
+        "<= _ROUNDED * np.nanstd(values)",
+        "<= 0",
+        "tasks/test_later_rows.py::test_a_learned_series_under_another_name_is_refused",
+    ),
+    Mutation(
         "tasks/forecasting/skill.py",
         "_TOLERATED + 2 * max(errors)",
         "2.0",

@@ -359,11 +359,15 @@ SEQUENCES = movements(6)[0]
 LABELS = list("ababab")
 BAD_TRAINING: dict[str, tuple[Any, Any, str]] = {
     "an empty text": (["good", "  ", "bad"], "aba", "got an empty text as number 2"),
-    "something else among texts": (["good", None, "bad"], "aba", "got NoneType as number 2"),
-    "a single text": ("good", "a", r"got a single one; write \[text\]"),
+    "something else among texts": (["good", None, "bad"], "aba", "got a missing value as number 2"),
+    "a single text": ("good", "a", r"got a single str; write \[X\]"),
     "nothing": ([], [], "expected sequences or texts, got none"),
     "mixed widths": ([*SEQUENCES[:5], SEQUENCES[5][:, :1]], LABELS, "expected 2 channels as in sequence 1, got 1 in"),
-    "mixed dimensions": ([*SEQUENCES[:5], SEQUENCES[5][:, 0]], LABELS, "two dimensions each, got some of 1, 2"),
+    "mixed dimensions": (
+        [*SEQUENCES[:5], SEQUENCES[5][:, 0]],
+        LABELS,
+        "two dimensions each, got 1 in sequence 6 and 2 in sequence 1",
+    ),
     "no step": ([*SEQUENCES[:5], SEQUENCES[5][:0]], LABELS, "one step or more, got none in sequence 6"),
     "infinity": ([*SEQUENCES[:5], SEQUENCES[5] * [np.inf, 1]], LABELS, "got infinity in sequence 6, step 1"),
     "a single class": (SEQUENCES, ["a"] * 6, "expected two classes or more, got one class, 'a'"),

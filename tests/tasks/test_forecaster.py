@@ -169,6 +169,8 @@ def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -
     assert len(fitted.predict(horizon=2)) == 8
     with pytest.raises(InputError, match="horizon: expected a whole number of 1 or more, got 0"):
         fitted.predict(horizon=0)
+    with pytest.raises(InputError, match="horizon: expected at most 100,000 steps"):
+        fitted.predict(horizon=10**9)
 
 
 def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> None:
@@ -317,6 +319,7 @@ def test_a_series_without_any_value_has_no_forecast() -> None:
     ("settings", "message"),
     [
         ({"horizon": 0}, "horizon: expected a whole number of 1 or more, got 0"),
+        ({"horizon": 10**9}, "horizon: expected at most 100,000 steps, got 1,000,000,000"),
         ({"horizon": 2.5}, "horizon: expected a whole number"),
         ({"cell": "transformer"}, "cell: expected one of rnn, gru, lstm, got 'transformer'"),
         ({"preset": "slow"}, "preset: expected one of fast, balanced, best"),

@@ -96,6 +96,9 @@ def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, d
         renamed = rows.assign(unique_id=rows["unique_id"].replace({"s1": "other"}))
         with pytest.raises(InputError, match="series other has the values that series s1 had in training"):
             fitted.evaluate(renamed)
+    rounded = df.assign(unique_id=df["unique_id"].replace({"s1": "other"}), y=df["y"].round(2))
+    with pytest.raises(InputError, match="series other has the values that series s1 had in training"):
+        fitted.evaluate(rounded)
     unnamed = df[df["unique_id"] == "s1"].drop(columns="unique_id")
     with pytest.raises(InputError, match="series 0 has the values that series s1 had in training"):
         fitted.evaluate(unnamed)

@@ -166,6 +166,16 @@ def test_a_directory_of_another_schema_says_so(saved: Path) -> None:
         tt.load(saved)
 
 
+def test_a_forecaster_of_a_former_version_says_so(saved: Path) -> None:
+    def as_before(_: dict[str, object], tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if name.startswith("pooled.")]:
+            del tensors[name]
+
+    rewrite(saved, as_before)
+    with pytest.raises(InputError, match="saved by a former version of throughtime; fit the forecaster again"):
+        tt.load(saved)
+
+
 def test_a_replacement_that_was_cut_short_loses_nothing(fitted: tt.Forecaster, saved: Path) -> None:
     os.replace(saved, second_name(saved))  # what a kill between the two renames leaves
     pd.testing.assert_frame_equal(tt.load(saved).predict(), fitted.predict(), check_exact=True)

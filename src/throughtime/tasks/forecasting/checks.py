@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.estimator import Forecaster
 
 _MOST_NAMED = 5
+_LONGEST = 100_000  # steps of a horizon
 
 
 def check(forecaster: Forecaster) -> None:
@@ -33,8 +34,8 @@ def check(forecaster: Forecaster) -> None:
     Raises:
         InputError: names the first.
     """
-    for name in ("horizon", "hidden_size"):
-        check_whole(name, getattr(forecaster, name))
+    check_horizon(forecaster.horizon)
+    check_whole("hidden_size", forecaster.hidden_size)
     for name in ("lookback", "season"):
         if getattr(forecaster, name) is not None:
             check_whole(name, getattr(forecaster, name))
@@ -91,6 +92,17 @@ def check_no_target(y: Any) -> None:
     """
     if y is not None:
         raise InputError(f"y: expected None, since the target is the column y of df, got {type(y).__name__}")
+
+
+def check_horizon(value: Any) -> None:
+    """Refuse what is not a number of steps that can be forecast in some minutes.
+
+    Raises:
+        InputError: states the bounds.
+    """
+    check_whole("horizon", value)
+    if value > _LONGEST:
+        raise InputError(f"horizon: expected at most {_LONGEST:,} steps, got {value:,}")
 
 
 def check_later(former: Panel, newer: Panel, horizon: int) -> None:

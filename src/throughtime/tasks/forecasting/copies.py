@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ROWS = 16  # values that are compared
 _DISTINCT = 4  # of them; fewer may be the same by chance
+_ROUNDED = 0.02  # of the standard deviation of values: rounding, as by another file, makes no other series
 _MOST = 4_000_000  # pairs of series
 
 
@@ -44,12 +45,13 @@ def refuse_copies(newer: Panel, learned: Panel) -> None:
 
 
 def _equal(learned: Panel, first: np.generic, values: np.ndarray) -> int | None:
-    """The learned series that has these values from the date `first` on; None where there is none."""
+    """The learned series that has these values, perhaps rounded, from the date `first` on; None where there is none."""
     starts = learned.starts
     steps = learned.frequency.steps(starts, np.full_like(starts, first))
     inside = (steps >= 0) & (steps + len(values) <= learned.lengths)
     inside &= learned.frequency.stamps(starts, steps) == first
     chosen = np.flatnonzero(inside)
     places = (learned.offsets[:-1][chosen] + steps[chosen])[:, None] + np.arange(len(values))
-    same = ((learned.values[places] == values) | np.isnan(values)).all(1)
+    close = np.abs(learned.values[places] - values) <= _ROUNDED * np.nanstd(values)
+    same = (close | np.isnan(values)).all(1)
     return int(chosen[same.argmax()]) if same.any() else None

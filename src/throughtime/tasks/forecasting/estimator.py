@@ -209,7 +209,7 @@ class Forecaster(BaseEstimator):
         """
         self._check_fitted()
         count = self.horizon if horizon is None else horizon
-        check_whole("horizon", count)
+        checks.check_horizon(count)
         panel, kind = self._known(df, future, count)
         levels = checks.levels_of(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels, count)

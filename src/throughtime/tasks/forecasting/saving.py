@@ -76,6 +76,8 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         ValueError: where sizes, names and arrays do not fit together.
     """
     config, tensors = found.config, found.tensors
+    if not any(name.startswith("pooled.") for name in tensors):
+        raise ValueError("it was saved by a former version of throughtime; fit the forecaster again")
     forecaster = Forecaster(**_values(config["settings"]))
     forecaster.check_settings()
     if forecaster.missing not in MISSING:

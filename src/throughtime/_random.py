@@ -212,6 +212,11 @@ def intercepting() -> AbstractContextManager[Any]:
     return nullcontext() if private is None else private.intercepting()
 
 
+def without_intercepting() -> AbstractContextManager[Any]:
+    """Call torch without looking at each function, for code that does not draw: looking takes some microseconds."""
+    return nullcontext() if current() is None else torch._C.DisableTorchFunction()
+
+
 def get_state() -> Tensor:
     """The state of the generator that this thread draws from on the CPU."""
     private = current()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from throughtime import _random
 from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._checkpointed import Found, backpropagate
 from throughtime.training._unfold import call, detached, judged, time_of, within
@@ -64,13 +66,22 @@ class General:
         loss, targets = self._team.average(self._parameters, loss, targets)
         if targets == 0:  # lengths leave nothing here
             return Updates([0.0], [0.0], [0], carried)
-        norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        with _random.without_intercepting():
+            norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         update = Updates([float(loss.detach())], [float(norm)], [targets], carried)
         if update.finite:
             if update.norms[0] > self._clip:
                 clip_grads_with_norm_(self._parameters, self._clip, norm)
-            self._optimizer.step()
+            with _random.without_intercepting() if self._is_plain_optimizer() else nullcontext():
+                self._optimizer.step()
         return update
+
+    def _is_plain_optimizer(self) -> bool:
+        """Return whether the optimizer's step is torch's own code alone, which draws nothing."""
+        optimizer = self._optimizer
+        if not type(optimizer).__module__.startswith("torch.optim."):
+            return False
+        return not (optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)  # noqa: SLF001
 
     def _nothing(self) -> Tensor:
         return self._parameters[0].new_zeros(())

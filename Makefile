@@ -15,10 +15,10 @@ demo: $(VENV)/.installed  ## Forecast a real series and write a report, in demo/
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed  ## Run all tests but the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-all: $(VENV)/.installed  ## Run all tests
-	@$(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 lint: $(VENV)/.installed  ## Check style, format and types
 	@$(BIN)/ruff check .

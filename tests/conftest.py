@@ -1,4 +1,4 @@
-"""What every test shares: two threads, no leftover random state, and the real data where it is."""
+"""What every test shares: two threads in all processes together, no leftover random state, and the real data where it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1)
 
 
 @pytest.fixture(autouse=True)

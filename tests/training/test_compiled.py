@@ -163,7 +163,7 @@ def test_a_loss_that_is_no_number_stops_before_its_update() -> None:
     x, y = data("mse")
     y[10] = torch.nan
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(training.NonFiniteLoss, match=r"the loss is nan in epoch 1, batch 1, steps 10 to 10, update 11"):
+    with pytest.raises(training.NonFiniteLoss, match=r"target y has nan at step 10, sequence 0, feature 0"):
         training.fit(model, (x, y), bptt=training.TruncatedBPTT(1, 1), stop=[training.Epochs(1)])
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     assert not torch.equal(before["output.weight"], model.state_dict()["output.weight"])

@@ -43,6 +43,7 @@ _LOOKS = 10
 _PATIENCE = 5.0  # seconds
 _LONGEST_NAME = 200  # bytes of the target's name in that of its staging directory; names end at 255
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
 """What systems and file systems without an exchange answer; old containers answer EPERM to a call that they lack."""
 
@@ -132,7 +133,8 @@ def second_name(target: Path) -> Path:
 
 def names(target: Path) -> list[Path]:
     """Return where to look for a directory, one after the other, while others may be replacing it."""
-    return [target, second_name(target)] * _LOOKS
+    target = Path(os.path.abspath(target))  # the folder "." has no name of its own
+    return [target, second_name(target)] * _LOOKS if target.name else [target]
 
 
 def restore(target: Path) -> None:
@@ -254,8 +256,9 @@ def _rename_to_free(source: Path, target: Path) -> bool:
     """Rename a directory. False where the new name is taken."""
     try:
         os.rename(source, target)
-    except OSError:
-        if not os.path.lexists(target) or not os.path.lexists(source):
+    except OSError as error:
+        is_taken = error.errno in _TAKEN  # even if another writer has just renamed what was there
+        if not is_taken and (not os.path.lexists(target) or not os.path.lexists(source)):
             raise
         return False
     return True

@@ -1,4 +1,4 @@
-"""What every test shares: two threads in all processes together, no leftover random state, and the real data where it is."""
+"""What every test shares: two threads in all, no leftover random state, and the real data where it is."""
 
 from __future__ import annotations
 

@@ -185,6 +185,11 @@ def test_the_separator_says_nothing_of_decimals(tmp_path: Path) -> None:
     assert "'1.087' of column y is 1087 (otherwise with --decimal and --thousands)" in " ".join(table.notes)
 
 
+def test_control_characters_in_a_header_become_their_escapes(tmp_path: Path) -> None:
+    table = read(tmp_path, PLAIN.replace(PLAIN.splitlines()[0].split(",")[1], "sold\x1b[2J", 1))
+    assert table.columns.target == "sold\\x1b[2J"
+
+
 def test_contradicting_cells_are_named_with_their_lines(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'1,5' in line 3 and '1\.5' in line 4 contradict each other: a comma begins"):
         read(tmp_path, "date;y\n2024-01-01;7\n2024-01-02;1,5\n2024-01-03;1.5\n")

@@ -31,7 +31,6 @@ _NUMBER = re.compile(r"[-+]?\d{1,19}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
 _LARGEST = 42 * 10**17  # whole number; 2100 in nanoseconds of Unix time is below it
 _WORDS = {"d": "day", "m": "month", "y": "year", "w": "week"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
-_MONTH_AND_YEAR = re.compile(r"(?:0?[1-9]|1[0-2])\.(?:1[5-9]|2[01])\d\d")
 _UNPADDED = re.compile(r"(\d{4})\.(\d)")
 
 
@@ -159,7 +158,7 @@ def read_dates(
     codes = np.array([rows.setdefault(str(text).strip(), len(rows)) for text in texts], dtype=np.int64)
     distinct = list(rows)
     _, first = np.unique(codes, return_index=True)
-    if distinct and all(map(_NUMBER.fullmatch, distinct)) and not _have_points_of_dates(distinct):
+    if distinct and all(map(_NUMBER.fullmatch, distinct)) and not _are_months_with_point(distinct):
         numbers = np.array([float(text) if re.search(r"[.e]", text, re.IGNORECASE) else int(text) for text in distinct])
         widths = {len(text) if text.isdecimal() else 0 for text in distinct}
         digits = widths.pop() if len(widths) == 1 else 0
@@ -227,11 +226,6 @@ def _numbers(
 
 def _number(number: Any) -> str:
     return f"{number:.15g}"
-
-
-def _have_points_of_dates(texts: list[str]) -> bool:
-    """Whether the points of texts that look like numbers are those of dates: 2024.01 or 01.2024."""
-    return _are_months_with_point(texts) or all(map(_MONTH_AND_YEAR.fullmatch, texts))
 
 
 def _are_months_with_point(texts: list[str]) -> bool:

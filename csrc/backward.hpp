@@ -333,7 +333,7 @@ class BackwardRun {
 
                 C::template backward<V>(keep, diagonal, previous, next, dstate, dcolumns, ddiagonal);
 
-                // Padding units are no numbers where an input is infinite, and stand in all products over units.
+                // Padding units are NaN where an input is infinite, and enter all products over units.
                 if (const ptrdiff_t here = units_in<T>(hidden, b); here < W) {
                     for (int c = 0; c < columns; ++c) dcolumns[c] = first_lanes(dcolumns[c], here);
                     for (int j = 0; j < S::S; ++j) dstate[j] = first_lanes(dstate[j], here);

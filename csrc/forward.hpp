@@ -326,7 +326,7 @@ class ForwardRun {
 
             C::template forward<V>(columns, diagonal, previous, next, keep);
 
-            // Products of narrow elements read a padding unit of h too: it is no number where an input is infinite.
+            // Products of narrow elements read a padding unit of h too, which is NaN where an input is infinite.
             if (span<E> > 1) next[0] = first_lanes(next[0], units_in<E>(hidden_, b));
             store(next_ + i * h_row_ + b * W, next[0]);
             if (past_caches_)

@@ -52,7 +52,7 @@ std::vector<const Entry*> registered() {
     return found;
 }
 
-// Likewise. One of bfloat16 is told by its name and its elements.
+// Likewise. One of bfloat16 is known by its name and its elements.
 std::vector<const Kernel*> kernels() {
     std::vector<const Kernel*> found = registered<Kernel>();
 #if defined(__x86_64__)

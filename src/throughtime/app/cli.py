@@ -1,6 +1,6 @@
 """The entry of the command line: exit codes and one sentence for every fault.
 
-0: done. 2: something that the user can mend. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or
+0: done. 2: something that the user can fix. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or
 of the machine; the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
 """
 

@@ -1,7 +1,7 @@
 """Several columns that together are a date: a year and a month, a date and a time of day.
 
-They are taken together where the rows of a date are then told apart, and follow one another evenly; never where another
-column, which names the series, tells them apart already.
+They are taken together where each row then has a date of its own, and dates follow one another evenly; never where
+another column, which names the series, tells them apart already.
 """
 
 from __future__ import annotations

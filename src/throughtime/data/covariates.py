@@ -99,7 +99,7 @@ class Feature:
         mean: of its numbers.
         scale: their standard deviation, 1 where they do not vary.
         counts: rows of each category; empty where they were not counted, as in models of former versions.
-        low: lowest of its numbers; None where it was not noted.
+        low: lowest of its numbers; None where it is not known.
         high: highest of its numbers, likewise.
     """
 
@@ -243,7 +243,7 @@ class Feature:
         return ", ".join(map(repr, self.categories[:_MOST_NAMED])) + more
 
     def decode(self, code: float) -> Any:
-        """The cell that a code stands for: a number, or a word; words that training has not seen are not told apart."""
+        """The cell that a code stands for: a number, or a word; words that training has not seen have one code."""
         if not self.categories:
             return f"{code:g}"
         return repr(self.categories[int(code) - 1]) if code else "a word not seen in training"

@@ -3,7 +3,7 @@
 One observation a month makes a grid of months, whose dates are their first or last (business) days where all lie within
 a week of it, and else their last days. Otherwise the grid is the coarsest usual one, of seconds to weeks, whose steps
 are no longer than the typical distance between observations. A step holds the last value that was observed up to its
-date, from the step before it on, so that it tells of nothing that came later.
+date, from the step before it on, so that it holds nothing that came later.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse", batch_fi
 
     Raises:
         ValueError: if data do not fit, or hold no target.
-        NonFiniteLoss: if the loss is no number because the data hold one that is not finite.
+        NonFiniteLoss: if the loss is not finite because a value of the data is not.
     """
     batches = batches_of(data)
     with stating(batch_first):

@@ -136,7 +136,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             X: sequences, in one of the forms above.
             y: the class of each.
             validation: other sequences and their classes to choose the weights by; a part of X is held out if None.
-            callbacks: are told of the progress.
+            callbacks: are called with the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.

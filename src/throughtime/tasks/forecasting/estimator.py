@@ -133,12 +133,12 @@ class Forecaster(BaseEstimator):
         """Learn from a long frame with columns unique_id (may be absent for a single series), ds, y and covariates.
 
         Of `ParquetSeries` it learns from the sample.
-        Rows after the last y of all series are rows to be forecast: they tell of covariates that are known in advance.
+        Rows after the last y of all series are rows to be forecast: they hold covariates that are known in advance.
 
         Args:
             df: the frame, or the files.
             y: None, as scikit-learn's `Pipeline` and searches pass it: the target is the column y of the frame.
-            callbacks: are told of the progress.
+            callbacks: are called with the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.

@@ -100,7 +100,7 @@ class SequenceGenerator(BaseEstimator):
         Args:
             data: a text; or pieces, each a list of steps, each a list of MIDI notes from 21 to 108.
             validation: data of the same kind; by default the last tenth of a text, or a tenth of the pieces.
-            callbacks: are told of the progress.
+            callbacks: are called with the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.

@@ -131,7 +131,7 @@ class SequenceTagger(BaseEstimator):
             sentences: lists of words.
             tags: of each word.
             validation: other sentences and their tags to choose the weights by; some are held out if None.
-            callbacks: are told of the progress.
+            callbacks: are called with the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.

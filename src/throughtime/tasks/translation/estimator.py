@@ -125,7 +125,7 @@ class SequenceTranslator(BaseEstimator):
             sources: sentences.
             targets: their translations, in the same order.
             validation: sources and targets; by default a twentieth of the pairs.
-            callbacks: are told of the progress.
+            callbacks: are called with the progress.
 
         Raises:
             InputError: for settings or data that cannot be used.

@@ -22,6 +22,12 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/calibration.py",
+        "shares * (1 + _FINITE / (horizons + _PRIOR))",
+        "shares",
+        "tasks/test_calibration.py::test_intervals_of_few_held_out_errors_reach_further_than_these_do",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration.py",
         "_USUAL * min(saved / _CLEAR, 1.0)",
         "_USUAL",
         "tasks/test_calibration.py::test_what_never_beat_the_last_value_gets_next_to_no_weight",

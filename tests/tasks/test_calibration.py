@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.intervals import LEVELS, PANELS, row
 
 import throughtime as tt
 from throughtime.data.closing import closed_steps
 from throughtime.data.covariates import Feature
 from throughtime.data.frames import read_frame
-from throughtime.tasks.forecasting.calibration import calibrate
+from throughtime.tasks.forecasting.calibration import _conformal, calibrate
 from throughtime.tasks.forecasting.network import SeasonNetwork
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.regression import LinearEffects, design
@@ -128,6 +129,26 @@ def test_intervals_of_a_few_values_are_as_wide_as_these_differ(steps: int) -> No
     y = 50 + np.random.default_rng(5).normal(0, 1, steps)
     df = pd.DataFrame({"unique_id": "new", "ds": pd.date_range("2024-01-01", periods=steps), "y": y})
     assert 0.5 < intervals(df)["width"].to_numpy().mean() < 15
+
+
+@pytest.mark.parametrize("level", [80, 95])
+def test_intervals_of_few_held_out_errors_reach_further_than_these_do(level: int) -> None:
+    errors = np.random.default_rng(0).standard_normal((400, 1))
+    usual = np.abs(errors).mean(0)
+    widths = {}
+    for horizons in (36.0, 1e6):
+        shape, quantiles, _ = _conformal(errors, usual, horizons)
+        widths[horizons] = shape[0] * np.interp(level / 100, np.linspace(0, 1, len(quantiles)), quantiles)
+    sizes = np.abs(errors)
+    assert widths[1e6] == pytest.approx(np.quantile(sizes, level / 100), rel=1e-3)
+    assert widths[36.0] == pytest.approx(np.quantile(sizes, level / 100 * (1 + 0.3 / 40)), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_intervals_hold_what_they_say_over_two_hundred_panels() -> None:
+    rows = [row(number) for number in range(PANELS)]
+    for level in LEVELS:
+        assert np.mean([figures[f"{level} %"] for figures in rows]) == pytest.approx(level / 100, abs=0.03)
 
 
 def test_a_short_series_does_not_spoil_the_first_effects_of_a_network() -> None:

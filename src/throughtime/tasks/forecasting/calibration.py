@@ -48,6 +48,7 @@ _WIDEST = 100.0  # such factor
 _OUTLYING = 4.0  # times the usual mean error, from which a series of many held-out horizons is outlying
 _OUTLYING_ALONE = 16.0  # … and added for one of a single horizon
 _LARGEST = 10.0  # mean error in scales that is usual in a panel, at most
+_FINITE = 0.3  # by 1 + that over the number of held-out horizons a level is raised, as few errors miss the largest
 _JUMP = 10.0  # times the median error: more than that of one step does not count
 _PRIOR = 4  # held-out horizons that the errors of the naive forecast over the history weigh as much as
 
@@ -237,9 +238,10 @@ def _conformal(
     shape = np.maximum(np.maximum.accumulate(_smooth(shape)), 1e-9)
     errors = np.sort((sizes / shape)[known])
     shares = np.linspace(0, 1, _KEPT + 1)
-    quantiles = np.quantile(errors, shares) if len(errors) else np.zeros(_KEPT + 1)
+    raised = np.minimum(shares * (1 + _FINITE / (horizons + _PRIOR)), (1 + shares) / 2)
+    quantiles = np.quantile(errors, raised) if len(errors) else np.zeros(_KEPT + 1)
     if horizons < _FEW:
-        quantiles = np.maximum(quantiles, _student(shares, horizons + _PRIOR))
+        quantiles = np.maximum(quantiles, _student(raised, horizons + _PRIOR))
     whole = residuals[known.all(1)]
     whole = whole[np.linspace(0, len(whole) - 1, min(len(whole), _PATHS)).astype(int)]
     paths = np.sign(whole) * np.searchsorted(errors, np.abs(whole) / shape) / max(len(errors), 1)

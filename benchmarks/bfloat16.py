@@ -29,14 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"{_kernels.isa}, {given.threads} threads\n")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{_kernels.isa}, {arguments.threads} threads\n")
     print("| (N, T, I, H) | layer | float32, ms | bfloat16, ms | ratio | error |")
     print("|---|---|---:|---:|---:|---:|")
     for shape in SHAPES:
         for name in LAYERS:
-            single, narrow, ratio, error = measure(name, shape, given.rounds)
+            single, narrow, ratio, error = measure(name, shape, arguments.rounds)
             print(f"| {shape} | {name} | {single:.3f} | {narrow:.3f} | {ratio:.2f} | {error:.4f} |", flush=True)
 
 

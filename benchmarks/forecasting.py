@@ -57,7 +57,7 @@ PUBLISHED = {
 
 
 @dataclass(frozen=True)
-class Line:
+class ScoreLine:
     """Figures of one forecaster on one set.
 
     Attributes:
@@ -90,7 +90,7 @@ def main() -> None:
                 print(f"  {len(runs)} seeds: {spread(lines)}", flush=True)
 
 
-def run(name: str, preset: str, seed: int) -> list[Line]:
+def run(name: str, preset: str, seed: int) -> list[ScoreLine]:
     """The lines of one seed, each with the time that it took."""
     lines = []
     started = time.process_time()
@@ -102,14 +102,14 @@ def run(name: str, preset: str, seed: int) -> list[Line]:
     return lines
 
 
-def spread(lines: tuple[Line, ...]) -> str:
+def spread(lines: tuple[ScoreLine, ...]) -> str:
     """The mean of each figure, and its standard deviation over the seeds."""
     values = {name: np.array([line.figures[name] for line in lines]) for name in lines[0].figures}
     figures = (f"{name} {each.mean():.4g} ± {each.std(ddof=1):.2g}" for name, each in values.items())
     return f"{lines[0].what}: {', '.join(figures)}"
 
 
-def m4(name: str, options: dict[str, Any]) -> Iterator[Line]:
+def m4(name: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     """The competition's measures, and those of the intervals."""
     freq, horizon, season, smape_naive, mase_naive = M4[name]
     series = records(f"m4/{name.replace('-', '_')}.jsonl.gz")
@@ -123,10 +123,10 @@ def m4(name: str, options: dict[str, Any]) -> Iterator[Line]:
         misses = 2 / (1 - level / 100) * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
         figures[f"coverage at {level} %"] = 100 * ((low <= y) & (y <= high)).mean()
         figures[f"MSIS({level})"] = ((high - low + misses).mean(1) / scale).mean()
-    yield Line(f"{len(series)} series", figures)
+    yield ScoreLine(f"{len(series)} series", figures)
 
 
-def m3(_: str, options: dict[str, Any]) -> Iterator[Line]:
+def m3(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     """Each group with a forecaster of its own, and the mean over all points that were forecast."""
     every = records("m3/m3.jsonl.gz")
     errors = []
@@ -137,11 +137,11 @@ def m3(_: str, options: dict[str, Any]) -> Iterator[Line]:
         y, forecast = tests(series), column(found, series, "throughtime")
         mase = (np.abs(y - forecast).mean(1) / naive_errors(series, season)).mean()
         errors.append(percentage(y, forecast).ravel())
-        yield Line(f"{group}, {len(series)} series", {"sMAPE": errors[-1].mean(), "MASE": mase})
-    yield Line("all", {"sMAPE": np.concatenate(errors).mean()})
+        yield ScoreLine(f"{group}, {len(series)} series", {"sMAPE": errors[-1].mean(), "MASE": mase})
+    yield ScoreLine("all", {"sMAPE": np.concatenate(errors).mean()})
 
 
-def etth1(_: str, options: dict[str, Any]) -> Iterator[Line]:
+def etth1(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     """Seven variables as seven series, each scaled by the training months."""
     table = pd.read_csv(data("ETTh1.csv")).iloc[:14400]
     names = table.columns[1:]
@@ -152,10 +152,12 @@ def etth1(_: str, options: dict[str, Any]) -> Iterator[Line]:
         windows = (len(table) - ETT_TEST - horizon) // ETT_STRIDE + 1
         found = Forecaster(horizon, **options).cross_validation(rows, n_windows=windows, step_size=ETT_STRIDE)
         errors = (found["y"] - found["throughtime"]).to_numpy()
-        yield Line(f"{horizon} hours, {windows} windows", {"MSE": (errors**2).mean(), "MAE": np.abs(errors).mean()})
+        yield ScoreLine(
+            f"{horizon} hours, {windows} windows", {"MSE": (errors**2).mean(), "MAE": np.abs(errors).mean()}
+        )
 
 
-def sunspots(_: str, options: dict[str, Any]) -> Iterator[Line]:
+def sunspots(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     """34 origins over the last 44 years; learned once, before the first."""
     rows = datasets.load("sunspots")
     y = rows["y"].to_numpy()
@@ -163,10 +165,10 @@ def sunspots(_: str, options: dict[str, Any]) -> Iterator[Line]:
         forecaster = Forecaster(horizon, **options).fit(rows.iloc[: len(y) - 44])
         origins = range(len(y) - 44, len(y) - 10)
         errors = [np.abs(forecaster.predict(rows.iloc[:o])["throughtime"] - y[o : o + horizon]).mean() for o in origins]
-        yield Line(f"{horizon} years", {"MAE": float(np.mean(errors))})
+        yield ScoreLine(f"{horizon} years", {"MAE": float(np.mean(errors))})
 
 
-def held_out(name: str, options: dict[str, Any]) -> Iterator[Line]:
+def held_out(name: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     """MASE beside that of the simple forecasts, and what the backtest says of it."""
     horizon, windows = HELD_OUT[name]
     set_name = name.replace("-", "_")
@@ -176,7 +178,7 @@ def held_out(name: str, options: dict[str, Any]) -> Iterator[Line]:
     found = Forecaster(horizon, **options).backtest(rows, windows, memoryless=False)
     figures = {method.replace("_", " "): score["mase"] for method, score in found.scores.items()}
     said = f". {found.verdict} Against {found.skill.against}: {found.skill}"
-    yield Line(f"{horizon} steps, {windows} windows, MASE", figures, said)
+    yield ScoreLine(f"{horizon} steps, {windows} windows, MASE", figures, said)
 
 
 RUNS = {"m4-hourly": m4, "m4-weekly": m4, "m3": m3, "etth1": etth1, "sunspots": sunspots}

@@ -80,7 +80,7 @@ def timed(name: str, run: Callable[[], None], base: float | None) -> float:
 
 def ours(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int) -> None:
     """Half of the updates before the calibration, half after it."""
-    preset = Preset(pace=10**6, most=updates // 2)
+    preset = Preset(update_factor=10**6, max_updates=updates // 2)
     forecaster = Forecaster(horizon, cell=cell, hidden_size=HIDDEN, lookback=window, preset=preset).fit(rows)
     assert forecaster.model_.plan.lookback == window
     forecaster.predict()

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from throughtime import SequenceGenerator
-from throughtime.data.music import read_pieces
-from throughtime.data.stream import read_text
+from throughtime.data.music.piano_roll import read_pieces
+from throughtime.data.text.symbols import read_text_file
 
 PUBLISHED = {
     "jsb": "Chung 2014: RNN 9.10, GRU 8.54, LSTM 8.67; Bai 2018: 8.91, 8.43, 8.45",
@@ -55,9 +55,9 @@ def parts(name: str) -> tuple[Any, Any, Any]:
     """What is learned from, what validates, what judges."""
     root = Path(os.environ["THROUGHTIME_DATA"])
     if name in FILES:
-        found = read_pieces(root / "music" / FILES[name])
-        return found["train"], found["valid"], found["test"]
-    text = read_text(root / "text" / "tinyshakespeare.txt")
+        pieces = read_pieces(root / "music" / FILES[name])
+        return pieces["train"], pieces["valid"], pieces["test"]
+    text = read_text_file(root / "text" / "tinyshakespeare.txt")
     cut = int(0.9 * len(text))  # the usual split has no third part: the last tenth also chooses the epoch
     return text[:cut], text[cut:], text[cut:]
 

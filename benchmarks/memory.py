@@ -63,8 +63,8 @@ def _cell(layer: str, steps: int, strategy: str) -> str:
     if strategy == "full" and wanted > _MOST:
         return f"({wanted / 2**20:,.0f} MiB)"
     command = [sys.executable, "-m", "benchmarks.memory", "--one", layer, str(steps), strategy]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603
-    return f"{found['mib']:,.0f} MiB, {found['seconds']:.1f} s"
+    measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603
+    return f"{measured['mib']:,.0f} MiB, {measured['seconds']:.1f} s"
 
 
 def _resident() -> float:

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from throughtime import training
-from throughtime.data.stream import Alphabet, read_text
-from throughtime.tasks.generation.batches import Chunks, side_by_side
-from throughtime.tasks.generation.materials import TextSymbols
+from throughtime.data.text.symbols import SymbolVocabulary, read_text_file
+from throughtime.tasks.generation.batches import ChunkBatches, batchify
+from throughtime.tasks.generation.codec import TextCodec
 from throughtime.tasks.generation.network import GeneratorNetwork, symbol_loss
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--pace", action="store_true")
     arguments = parser.parse_args()
     root = Path(os.environ["THROUGHTIME_DATA"]) / "text" / "ptb"
-    train, valid, test = (read_text(root / f"ptb.{part}.txt.gz") for part in ("train", "valid", "test"))
-    symbols = TextSymbols(Alphabet.of(train, "words"))
+    train, valid, test = (read_text_file(root / f"ptb.{part}.txt.gz") for part in ("train", "valid", "test"))
+    symbols = TextCodec(SymbolVocabulary.of(train, "words"))
     numbers = symbols.vocabulary.encode(train)
     if arguments.pace:
         ours, theirs = (pace(made, numbers) for made in (network(symbols), with_torch(network(symbols))))
@@ -52,7 +52,7 @@ def main() -> None:
     started = time.monotonic()
     history = training.fit(
         made,
-        side_by_side(torch.from_numpy(numbers), STREAMS),
+        batchify(torch.from_numpy(numbers), STREAMS),
         loss=lambda scores, targets: STEPS * symbol_loss(scores, targets),  # the sum over steps, as in the paper
         bptt=training.TruncatedBPTT(STEPS, STEPS),
         optimizer="sgd",
@@ -60,10 +60,10 @@ def main() -> None:
         schedule=lambda o: torch.optim.lr_scheduler.LambdaLR(
             o, lambda update: 0.5 ** max(update // updates + 1 - FLAT_EPOCHS, 0)
         ),
-        validation=Chunks(symbols.vocabulary.encode(valid)),
+        validation=ChunkBatches(symbols.vocabulary.encode(valid)),
         stop=[training.Epochs(arguments.epochs)],
         clip=5.0,
-        callbacks=[Told()],
+        callbacks=[EpochPrinter()],
         seed=0,
     )
     best = history.best
@@ -75,7 +75,7 @@ def main() -> None:
     )
 
 
-class Told:
+class EpochPrinter:
     """Prints a line for each epoch."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Told:
             self.epoch = now.epoch
 
 
-def network(symbols: TextSymbols) -> GeneratorNetwork:
+def network(symbols: TextCodec) -> GeneratorNetwork:
     """The network of the paper."""
     made = GeneratorNetwork(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
     for parameter in made.parameters():
@@ -113,7 +113,7 @@ def with_torch(made: GeneratorNetwork) -> nn.Module:
 
 def pace(made: nn.Module, numbers: np.ndarray, seconds: float = 20.0) -> float:
     """Updates per second of a training."""
-    data = side_by_side(torch.from_numpy(numbers), STREAMS)
+    data = batchify(torch.from_numpy(numbers), STREAMS)
     options = {"loss": symbol_loss, "bptt": training.TruncatedBPTT(STEPS, STEPS), "optimizer": "sgd", "clip": 5.0}
     training.fit(made, data, **options, stop=[training.Updates(5)])
     history = training.fit(made, data, **options, stop=[training.Seconds(seconds)])

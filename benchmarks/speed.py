@@ -49,14 +49,14 @@ def main() -> None:
     parser.add_argument("--processor", default="processor that is not named")
     parser.add_argument("--onednn", type=Path)
     arguments = parser.parse_args()
-    found = json.loads(arguments.measured.read_text(encoding="utf-8"))
-    (DOCS / "_static" / "speed.svg").write_text(picture(found["rows"]), encoding="utf-8")
-    head = TEXT.format(processor=arguments.processor, peak=found["peak_gflops"], **found)
+    measured = json.loads(arguments.measured.read_text(encoding="utf-8"))
+    (DOCS / "_static" / "speed.svg").write_text(picture(measured["rows"]), encoding="utf-8")
+    head = TEXT.format(processor=arguments.processor, peak=measured["peak_gflops"], **measured)
     if arguments.onednn:
         head += f"\n{ONEDNN}"
-        add_onednn(found["rows"], arguments.onednn.read_text(encoding="utf-8"))
-    tables = [table(title, [row for row in found["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
-    (DOCS / "speed.md").write_text("\n".join([head, *tables, slower(found["rows"])]), encoding="utf-8")
+        add_onednn(measured["rows"], arguments.onednn.read_text(encoding="utf-8"))
+    tables = [table(title, [row for row in measured["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
+    (DOCS / "speed.md").write_text("\n".join([head, *tables, slower(measured["rows"])]), encoding="utf-8")
 
 
 def add_onednn(rows: list[dict[str, Any]], printed: str) -> None:

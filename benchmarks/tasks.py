@@ -18,8 +18,8 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
 from throughtime import SequenceClassifier, SequenceTagger
-from throughtime.data.conll import read_conll
-from throughtime.data.ts import read_ts
+from throughtime.data.series.ts_files import read_ts
+from throughtime.data.text.conll import read_conll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +60,8 @@ def mr(_: str, fold: int) -> str:
     """Reviews: positive or negative."""
     frame = pd.read_csv(data("classification/mr/mr.tsv"), sep="\t", quoting=3)
     train, test = frame[frame["fold"] != fold], frame[frame["fold"] == fold]
-    found = SequenceClassifier().fit(train["text"], train["label"]).score(test["text"], test["label"])
-    return f"fold {fold}: accuracy {found:.4f}"
+    accuracy = SequenceClassifier().fit(train["text"], train["label"]).score(test["text"], test["label"])
+    return f"fold {fold}: accuracy {accuracy:.4f}"
 
 
 def emotion(_: str, seed: int) -> str:
@@ -69,8 +69,8 @@ def emotion(_: str, seed: int) -> str:
     train, test = (
         pd.read_csv(data(f"classification/emotion/{part}.tsv"), sep="\t", quoting=3) for part in ("train", "test")
     )
-    found = SequenceClassifier(random_state=seed).fit(train["text"], train["label"]).predict(test["text"])
-    scores = accuracy_score(test["label"], found), f1_score(test["label"], found, average="macro")
+    predicted = SequenceClassifier(random_state=seed).fit(train["text"], train["label"]).predict(test["text"])
+    scores = accuracy_score(test["label"], predicted), f1_score(test["label"], predicted, average="macro")
     return f"seed {seed}: accuracy {scores[0]:.4f}, macro-F1 {scores[1]:.4f}"
 
 
@@ -84,9 +84,9 @@ def ewt(_: str, seed: int) -> str:
 def wnut17(_: str, seed: int) -> str:
     """Entities in noisy texts."""
     train, test = (read_conll(data(f"tagging/wnut17/{part}.conll"))[:2] for part in ("train", "test"))
-    found = SequenceTagger(random_state=seed).fit(*train).evaluate(*test).entities
-    assert found is not None
-    return f"seed {seed}: entity F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}"
+    evaluation = SequenceTagger(random_state=seed).fit(*train).evaluate(*test).entities
+    assert evaluation is not None
+    return f"seed {seed}: entity F1 {evaluation.f1:.3f}, precision {evaluation.precision:.3f}, recall {evaluation.recall:.3f}"
 
 
 RUNS: dict[str, Callable[[str, int], str]] = {"mr": mr, "emotion": emotion, "ewt": ewt, "wnut17": wnut17}

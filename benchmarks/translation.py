@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from throughtime import SequenceTranslator
-from throughtime.data.stream import read_text
+from throughtime.data.text.symbols import read_text_file
 from throughtime.tasks.translation import SubwordSettings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main() -> None:
         budget=arguments.budget,
     )
     wall, cpu = time.monotonic(), time.process_time()
-    translator.fit(*sides("train", *languages), sides("val", *languages), callbacks=[Told()])
+    translator.fit(*sides("train", *languages), sides("val", *languages), callbacks=[EpochPrinter()])
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     sources, targets = sides("test_2016_flickr", *languages)
     greedy, beam = (translator.score(sources, targets, beams=beams) for beams in (1, 5))
@@ -53,7 +53,7 @@ def main() -> None:
     )
 
 
-class Told:
+class EpochPrinter:
     """Prints a line for each epoch."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ def sides(part: str, *languages: str) -> tuple[list[str], list[str]]:
     """Sources and targets."""
     root = Path(os.environ["THROUGHTIME_DATA"]) / "translation"
     files = (root / f"multi30k_en_{'fr' if name == 'fr' else 'de'}" / f"{part}.{name}.gz" for name in languages)
-    source, target = (read_text(file).splitlines() for file in files)
+    source, target = (read_text_file(file).splitlines() for file in files)
     return source, target
 
 

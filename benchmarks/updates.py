@@ -29,7 +29,7 @@ FEW, MANY = 100, 2_000  # online updates in a measurement of torch, and of ours
 STEPS = [(32, 24, 1, 32), (32, 100, 1, 64)]  # batch, steps, inputs, hidden
 
 
-class Plain(torch.nn.Module):
+class TorchModel(torch.nn.Module):
     """torch.nn's layer and a linear output."""
 
     def __init__(self, ours: nn.ManyToMany) -> None:
@@ -45,7 +45,7 @@ class Plain(torch.nn.Module):
         return self.output(h), state
 
 
-def online(model: Plain, x: Tensor, y: Tensor, k: int) -> list[float]:
+def online(model: TorchModel, x: Tensor, y: Tensor, k: int) -> list[float]:
     """The textbook's algorithm, an epoch of it."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     state, losses = None, []
@@ -61,7 +61,7 @@ def online(model: Plain, x: Tensor, y: Tensor, k: int) -> list[float]:
     return losses
 
 
-def whole(model: Plain, x: Tensor, y: Tensor, updates: int) -> list[float]:
+def whole(model: TorchModel, x: Tensor, y: Tensor, updates: int) -> list[float]:
     """Train steps on one batch."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     parameters, losses = list(model.parameters()), []
@@ -91,14 +91,14 @@ def compare(
 ) -> None:
     """Measure by turns; `updates` of torch's and of ours in one measurement."""
     _, expected = timed(plain)
-    _, found = timed(lambda: ours(updates[0]))
+    _, actual = timed(lambda: ours(updates[0]))
     pairs = []
     until = time.perf_counter() + seconds
     while len(pairs) < 5 or time.perf_counter() < until:
         pairs.append((timed(plain)[0] / updates[0], timed(lambda: ours(updates[1]))[0] / updates[1]))
     ratio = statistics.median(a / b for a, b in pairs)
     best = [1 / min(side) for side in zip(*pairs, strict=True)]
-    difference = abs(found - expected) / max(expected, 1e-12)
+    difference = abs(actual - expected) / max(expected, 1e-12)
     print(f"{name:34} {best[0]:10,.0f} {best[1]:10,.0f} {ratio:8.1f}   {difference:.0e}", flush=True)
 
 
@@ -135,7 +135,7 @@ def compare_online(layer: str, hidden: int, k: int, seconds: float) -> None:
         return [history.records[0].loss]
 
     def plain() -> list[float]:
-        return online(Plain(model), wave[: FEW + k - 1], wave[1 : FEW + k], k)
+        return online(TorchModel(model), wave[: FEW + k - 1], wave[1 : FEW + k], k)
 
     compare(f"{layer}, online, H = {hidden}, k = {k}", (FEW, MANY), plain, ours, seconds)
 
@@ -152,7 +152,7 @@ def compare_steps(layer: str, sizes: tuple[int, int, int, int], seconds: float) 
         return [history.records[0].loss]
 
     def plain() -> list[float]:
-        return whole(Plain(model), x, y, 10)
+        return whole(TorchModel(model), x, y, 10)
 
     compare(f"{layer}, batch {sizes}", (10, 300), plain, ours, seconds)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import throughtime as tt
-from throughtime.data.conll import read_conll
+from throughtime.data.text.conll import read_conll
 
 BLANK = "____"
 WORDS = 300  # that may be filled in: the most frequent ones
@@ -73,9 +73,9 @@ def main() -> None:
     print()
     examples = [i for i, each in enumerate(answers) if 6 <= len(each) <= 14 and sum(w is not None for w in each) == 1]
     for i in examples[:10]:
-        place = unseen[i].index(BLANK)
-        guesses = "; ".join(f"{name}: {tagger.predict([unseen[i]])[0][place]}" for name, tagger in taggers.items())
-        print(f"{' '.join(unseen[i])}\n    was: {answers[i][place]}; {guesses}")
+        position = unseen[i].index(BLANK)
+        guesses = "; ".join(f"{name}: {tagger.predict([unseen[i]])[0][position]}" for name, tagger in taggers.items())
+        print(f"{' '.join(unseen[i])}\n    was: {answers[i][position]}; {guesses}")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildRedirectingFinder"]
 """
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(LIBRARIES)
+_fork_context = multiprocessing.get_context("forkserver")
+_fork_context.set_forkserver_preload(LIBRARIES)
 
 
 class Outcome(NamedTuple):
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 def run(package: Path, tests: list[str]) -> Outcome:
     """Run tests in a process that imports the package from there."""
     log = package.parent / "output.txt"
-    process = _forks.Process(target=_run, args=(package.parent, tests, log))
+    process = _fork_context.Process(target=_run, args=(package.parent, tests, log))
     process.start()
     process.join(SECONDS)
     code = process.exitcode

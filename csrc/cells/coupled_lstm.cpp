@@ -1,6 +1,6 @@
 // i o = s(...)   g = f(...)   c = c' + i (g - c')   h = o f(c), with peepholes or without
 // Greff et al. 2017, LSTM: A Search Space Odyssey; its variant CIFG forgets as much as it takes in, f = 1 - i.
-#include "../scan.hpp"
+#include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 

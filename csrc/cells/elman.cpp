@@ -1,5 +1,5 @@
 // h = f(W_x x + W_h h' + b)                               Elman 1990, Finding Structure in Time
-#include "../scan.hpp"
+#include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 

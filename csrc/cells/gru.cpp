@@ -1,6 +1,6 @@
 // r = s(r_x + r_h)   z = s(z_x + z_h)   n = f(n_x + r n_h)   h = (1 - z) n + z h'
 // Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder; the reset gate acts after the product.
-#include "../scan.hpp"
+#include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 

@@ -1,6 +1,6 @@
 // i f o = s(...)   g = f(...)   c = f c' + i g   h = o f(c)
 // Hochreiter and Schmidhuber 1997, Long Short-Term Memory; the forget gate is of Gers et al. 2000, Learning to Forget.
-#include "../scan.hpp"
+#include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 

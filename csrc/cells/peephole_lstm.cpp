@@ -1,6 +1,6 @@
 // i = s(i_sum + p_i c')   f = s(f_sum + p_f c')   g = f(...)   c = f c' + i g   o = s(o_sum + p_o c)   h = o f(c)
 // Gers and Schmidhuber 2000, Recurrent Nets that Time and Count.
-#include "../scan.hpp"
+#include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 

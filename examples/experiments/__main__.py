@@ -29,19 +29,19 @@ def main() -> None:
         parser.error(f"expected problems among {', '.join(PROBLEMS)}, got {', '.join(sorted(unknown))}")
     static = chosen.out / "_static"
     static.mkdir(parents=True, exist_ok=True)
-    found = results.read(static / "experiments.json")
+    all_runs = results.read(static / "experiments.json")
     for name in [] if chosen.draw else chosen.problems or PROBLEMS:
         for network in chosen.networks:
             done = run(name, network, updates=chosen.updates, seed=chosen.seed)
             how = f"loss {done.loss:.3g}" if done.solved is None else f"solved after {done.solved} updates"
             how += ", then diverged" if done.diverged else ""
             print(f"{PROBLEMS[name].title}: {NETWORKS[network].title}: {how}, {done.seconds:.0f} s", flush=True)
-            found = {**results.read(static / "experiments.json"), (name, network): done}
-            results.write(static / "experiments.json", found)
-    found = results.read(static / "experiments.json")  # with the digits that are kept, so that --draw draws the same
-    pictures = figures.draw(found, static)
-    (chosen.out / "experiments.md").write_text(page(found, pictures), encoding="utf-8")
-    print(f"\n{table(found)}")
+            all_runs = {**results.read(static / "experiments.json"), (name, network): done}
+            results.write(static / "experiments.json", all_runs)
+    all_runs = results.read(static / "experiments.json")  # with the digits that are kept, so that --draw draws the same
+    pictures = figures.draw(all_runs, static)
+    (chosen.out / "experiments.md").write_text(page(all_runs, pictures), encoding="utf-8")
+    print(f"\n{table(all_runs)}")
 
 
 if __name__ == "__main__":

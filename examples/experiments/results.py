@@ -22,8 +22,8 @@ def read(path: Path) -> Runs:
     """The runs in a file; none if there is no file."""
     if not path.exists():
         return {}
-    found = [Run(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
-    return {(run.problem, run.network): run for run in found if run.problem in PROBLEMS and run.network in NETWORKS}
+    runs = [Run(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
+    return {(run.problem, run.network): run for run in runs if run.problem in PROBLEMS and run.network in NETWORKS}
 
 
 def write(path: Path, runs: Runs) -> None:

@@ -10,22 +10,22 @@ import importlib
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import requires
+from throughtime._core.errors import requires
 
 if TYPE_CHECKING:
     from throughtime import nn as nn
     from throughtime import training as training
-    from throughtime._errors import InputError as InputError
-    from throughtime._errors import InputWarning as InputWarning
-    from throughtime._scan import which_path as which_path
+    from throughtime._core._scan import which_path as which_path
+    from throughtime._core.errors import InputError as InputError
+    from throughtime._core.errors import InputWarning as InputWarning
     from throughtime.data import datasets as datasets
-    from throughtime.data.covariates import Covariates as Covariates
-    from throughtime.data.parquet import ParquetSeries as ParquetSeries
+    from throughtime.data.series.covariates import Covariates as Covariates
+    from throughtime.data.series.parquet import ParquetSeries as ParquetSeries
     from throughtime.io.keras import from_keras as from_keras
     from throughtime.io.keras import to_keras as to_keras
     from throughtime.io.network import save as save
-    from throughtime.io.onnx import export as export
-    from throughtime.io.onnx_layers import from_onnx as from_onnx
+    from throughtime.io.onnx_export import export as export
+    from throughtime.io.onnx_import import from_onnx as from_onnx
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
     from throughtime.tasks.forecasting import Preset as Preset
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "nn": "throughtime.nn",
     "training": "throughtime.training",
     "datasets": "throughtime.data.datasets",
-    "Covariates": "throughtime.data.covariates",
-    "ParquetSeries": "throughtime.data.parquet",
-    "InputError": "throughtime._errors",
-    "InputWarning": "throughtime._errors",
-    "which_path": "throughtime._scan",
+    "Covariates": "throughtime.data.series.covariates",
+    "ParquetSeries": "throughtime.data.series.parquet",
+    "InputError": "throughtime._core.errors",
+    "InputWarning": "throughtime._core.errors",
+    "which_path": "throughtime._core._scan",
     "Forecaster": "throughtime.tasks.forecasting",
     "Preset": "throughtime.tasks.forecasting",
     "compare": "throughtime.tasks.forecasting",
@@ -57,18 +57,18 @@ _HOMES = {
     "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
     "save": "throughtime.io.network",
-    "export": "throughtime.io.onnx",
-    "from_onnx": "throughtime.io.onnx_layers",
+    "export": "throughtime.io.onnx_export",
+    "from_onnx": "throughtime.io.onnx_import",
     "from_keras": "throughtime.io.keras",
     "to_keras": "throughtime.io.keras",
 }
 """The module that each public name is, or is found in."""
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    home = _MODULES.get(name)
     if home is None:
         raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
     with requires("tune", "tune") if name == "tune" else nullcontext():  # more than its package needs to be imported

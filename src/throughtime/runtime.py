@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime import _kernels
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 from throughtime.io import directory as directories
-from throughtime.io.description import check_description
+from throughtime.io.network_description import check_description
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _TYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
-class Stream:
+class StreamingNetwork:
     """A network that reads one step after the other and remembers.
 
     Args:
@@ -56,14 +56,14 @@ class Stream:
         self._dtype = _TYPES[kind]
         activation = options.get("nonlinearity", options.get("activation"))
         kernel = _kernels.find(description["cell"], activation, 64 if kind == "float64" else 32)
-        learner = _kernels.find_learner(kind == "float64")
-        if kernel is None or learner is None or options.get("gate_activation", "sigmoid") != "sigmoid":
+        trainer = _kernels.find_trainer(kind == "float64")
+        if kernel is None or trainer is None or options.get("gate_activation", "sigmoid") != "sigmoid":
             raise InputError(
                 f"runtime: cell {description['cell']!r} with activation {activation!r} is not compiled here"
             )
         self._inputs, self._hidden = options["input_size"], options["hidden_size"]
         self._states, self._layers = kernel.states, options["num_layers"]
-        self._engine = _kernels.stream(learner, self._inputs)
+        self._engine = _kernels.new_streaming_network(trainer, self._inputs)
         prefix = "layer." if "layout" in description else ""
         for number in range(self._layers):
             width = self._hidden if number else self._inputs
@@ -167,7 +167,7 @@ class Stream:
         return np.ascontiguousarray(found)
 
 
-def load(directory: str | os.PathLike[str]) -> Stream:
+def load(directory: str | os.PathLike[str]) -> StreamingNetwork:
     """Read a network that `throughtime.save` wrote.
 
     Raises:
@@ -184,7 +184,7 @@ def load(directory: str | os.PathLike[str]) -> Stream:
     try:
         description, weights = found.config["network"], load_arrays(found.weights)
         check_description(description, {name: array.shape for name, array in weights.items()})
-        return Stream(description, weights)
+        return StreamingNetwork(description, weights)
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:

@@ -38,7 +38,7 @@ def throughtime(*arguments: object, cwd: Path, code: int = 0) -> subprocess.Comp
     return done
 
 
-def inside(*arguments: object, cwd: Path, code: int = 0) -> tuple[str, str]:
+def run_in_process(*arguments: object, cwd: Path, code: int = 0) -> tuple[str, str]:
     """Run the command line within this process, which saves the time of its imports. Returns stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
     written = patch.object(sys, "argv", ["throughtime", *map(str, arguments)])

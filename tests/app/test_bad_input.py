@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.app.process import inside, month, monthly, seasonal, throughtime, write
+from tests.app.process import month, monthly, run_in_process, seasonal, throughtime, write
 
 import throughtime as tt
 
@@ -70,7 +70,7 @@ def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) 
         done = throughtime(*arguments, cwd=cwd, code=2)
         out, err = done.stdout, done.stderr
     else:
-        out, err = inside(*arguments, cwd=cwd, code=2)
+        out, err = run_in_process(*arguments, cwd=cwd, code=2)
     last = err.rstrip("\n").rpartition("\n")[2]
     assert last.startswith("throughtime: "), err
     assert sentence in last
@@ -143,10 +143,10 @@ def test_a_command_line_that_cannot_be_read_is_one_sentence(
 
 
 def test_without_a_command_it_shows_its_help(tmp_path: Path) -> None:
-    out, err = inside(cwd=tmp_path, code=2)
+    out, err = run_in_process(cwd=tmp_path, code=2)
     assert "Usage: throughtime" in out + err
     assert "throughtime: " not in err
-    assert inside("--version", cwd=tmp_path)[0] == f"throughtime {tt.__version__}\n"
+    assert run_in_process("--version", cwd=tmp_path)[0] == f"throughtime {tt.__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 from tests.tolerances import assert_close
 
 from throughtime import nn
-from throughtime.app import bench, processor
-from throughtime.app.peers import peers
-from throughtime.app.processor import Processor
+from throughtime.app.bench import benchmark, processor
+from throughtime.app.bench.peers import peers
+from throughtime.app.bench.processor import Processor
 
 
 class Steady(Processor):
@@ -33,7 +33,7 @@ class Busy(Steady):
 
 
 def test_a_row_compares_two_layers_that_compute_the_same() -> None:
-    row = bench.measure("GRU", (2, 3, 4, 5), "training", 0.0, Steady())
+    row = benchmark.measure("GRU", (2, 3, 4, 5), "training", 0.0, Steady())
     work = 2 * 3 * 5 * (2 * (5 + 4) + 5) * 2 * 3  # forward, weights, and through the state
     assert row.torch_ms > 0
     assert row.peak_share == pytest.approx(work / (row.ours_ms * 1e-3) / 1e9)
@@ -45,10 +45,10 @@ def test_the_ratio_is_above_one_where_ours_is_faster(monkeypatch: pytest.MonkeyP
         return inputs[0], None
 
     monkeypatch.setattr(torch.nn.GRU, "forward", slow)
-    assert bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady()).ratio > 2
+    assert benchmark.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady()).ratio > 2
 
 
-@pytest.mark.parametrize("layer", bench.LAYERS)
+@pytest.mark.parametrize("layer", benchmark.LAYERS)
 def test_peers_compute_what_the_layer_computes(layer: str) -> None:
     torch.manual_seed(0)
     ours = getattr(nn, layer)(3, 5)
@@ -58,42 +58,42 @@ def test_peers_compute_what_the_layer_computes(layer: str) -> None:
         assert_close(torch.from_numpy(np.array(call())), y.detach(), "forward")
     y.backward(dy)
     for call in peers(ours, x, dy).values():
-        found = [torch.from_numpy(np.array(gradient)) for gradient in call()]
-        assert_close(found, [p.grad for p in ours.parameters()], "gradient")
+        result = [torch.from_numpy(np.array(gradient)) for gradient in call()]
+        assert_close(result, [p.grad for p in ours.parameters()], "gradient")
 
 
 def test_a_peer_has_a_ratio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "peers", lambda *_: {"slow": lambda: time.sleep(0.02)})
-    row = bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady())
+    monkeypatch.setattr(benchmark, "peers", lambda *_: {"slow": lambda: time.sleep(0.02)})
+    row = benchmark.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Steady())
     assert row.others["slow"] > row.ratio
 
 
 def test_rounds_count_only_where_the_processor_was_whole_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "_SHORTEST", 0.0)
-    monkeypatch.setattr(bench, "_REST", 0.0)
-    monkeypatch.setattr(bench, "SETTLING", 0.0)
-    monkeypatch.setattr(bench, "_time", lambda call, _: call())
+    monkeypatch.setattr(benchmark, "_SHORTEST", 0.0)
+    monkeypatch.setattr(benchmark, "_REST", 0.0)
+    monkeypatch.setattr(benchmark, "SETTLING", 0.0)
+    monkeypatch.setattr(benchmark, "_time", lambda call, _: call())
     calls = itertools.count(1)  # one to begin with, and two in each round, of which the second one is timed
-    times, contended = bench._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
+    times, contended = benchmark._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
     assert not contended
     assert times["ours"][:3] == [3, 9, 11]
 
 
 def test_calls_settle_before_they_are_measured() -> None:
     waits = iter([0.01])  # the threads of the first call wake on one core
-    assert bench._settle(lambda: time.sleep(next(waits, 0.001))) < 0.01
+    assert benchmark._settle(lambda: time.sleep(next(waits, 0.001))) < 0.01
 
 
 def test_a_row_that_was_never_measured_alone_says_so() -> None:
-    row = bench.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Busy())
+    row = benchmark.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Busy())
     assert row.contended
     assert row.ratio > 0
 
 
 def test_a_processor_is_whole_where_it_gives_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "SETTLING", 0.0)
-    given = iter([100.0, 90.0, 50.0, 120.0, 90.0])
-    monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
+    inputs = iter([100.0, 90.0, 50.0, 120.0, 90.0])
+    monkeypatch.setattr(Processor, "_probe", lambda _: next(inputs))
     ours = Processor(1, look=0.0)
     assert [ours.is_whole() for _ in range(4)] == [True, False, True, False]
     assert ours.peak == 120.0

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from throughtime import InputError
-from throughtime.app.columns import Columns
-from throughtime.app.reading import ReadOptions
-from throughtime.app.tables import Table, read_table
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.read_options import ReadOptions
+from throughtime.app.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.app.process import inside, monthly, seasonal, write
+from tests.app.process import monthly, run_in_process, seasonal, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +17,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a finished run in run/."""
     directory = tmp_path_factory.mktemp("explain")
     write(directory / "data.csv", monthly(seasonal()))
-    inside("forecast", "data.csv", "--horizon", 6, "--preset", "fast", "--budget", "1s", "--out", "run", cwd=directory)
+    run_in_process(
+        "forecast", "data.csv", "--horizon", 6, "--preset", "fast", "--budget", "1s", "--out", "run", cwd=directory
+    )
     return directory
 
 
 def test_it_says_in_words_how_far_back_the_network_learns(run: Path) -> None:
-    out, _ = inside("explain", "run", "--season", 12, cwd=run)
+    out, _ = run_in_process("explain", "run", "--season", 12, cwd=run)
     first, *layers, verdict = out.splitlines()
     assert first.startswith("GRU of 64 units")
     assert first.endswith("takes in 12 values of the series. The season asked for has 12 values: 1 step.")
@@ -31,24 +33,24 @@ def test_it_says_in_words_how_far_back_the_network_learns(run: Path) -> None:
 
 
 def test_json_is_one_object(run: Path) -> None:
-    out, _ = inside("explain", "run/model", "data.csv", "--json", "--season", 36, cwd=run)
-    found = json.loads(out)
+    out, _ = run_in_process("explain", "run/model", "data.csv", "--json", "--season", 36, cwd=run)
+    output = json.loads(out)
     assert out.count("\n") == 1
-    assert found["season_steps"] == -(-36 // found["values_per_step"])
-    assert 0 <= found["clipped"] <= 1
-    (layer,) = found["layers"]
+    assert output["season_steps"] == -(-36 // output["values_per_step"])
+    assert 0 <= output["clipped"] <= 1
+    (layer,) = output["layers"]
     assert layer["cell"] == "gru"
     assert len(layer["state_gradients"]) > len(layer["spectral_radius"]) / 2
-    assert found["verdict"]
+    assert output["verdict"]
 
 
 def test_a_picture_is_written_once(run: Path) -> None:
-    _, said = inside("explain", "run", "--out", "memory.svg", cwd=run)
-    assert "Picture: memory.svg" in said
+    _, message = run_in_process("explain", "run", "--out", "memory.svg", cwd=run)
+    assert "Picture: memory.svg" in message
     assert "<svg" in (run / "memory.svg").read_text()
-    _, said = inside("explain", "run", "--out", "memory.svg", cwd=run, code=2)
-    assert "memory.svg exists" in said
-    inside("explain", "run", "--out", "memory.svg", "--overwrite", cwd=run)
+    _, message = run_in_process("explain", "run", "--out", "memory.svg", cwd=run, code=2)
+    assert "memory.svg exists" in message
+    run_in_process("explain", "run", "--out", "memory.svg", "--overwrite", cwd=run)
     assert sorted(path.name for path in run.iterdir()) == ["data.csv", "memory.svg", "run"]
 
 
@@ -62,6 +64,6 @@ def test_a_picture_is_written_once(run: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Path, arguments: list[str], words: str) -> None:
-    _, said = inside("explain", *arguments, cwd=run, code=2)
+    _, said = run_in_process("explain", *arguments, cwd=run, code=2)
     assert words in said
     assert said.count("\n") <= 2

@@ -11,8 +11,8 @@ import pytest
 from tests.app.process import monthly, seasonal
 
 from throughtime import InputError
-from throughtime.app.columns import Columns
-from throughtime.app.tables import Table, read_table
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +113,6 @@ def test_long_cells_take_no_more_time_than_short_ones(tmp_path: Path) -> None:
 
 
 def test_lines_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.app.delimited.MOST_LINES", 20)
+    monkeypatch.setattr("throughtime.app.tables.delimited.MOST_LINES", 20)
     with pytest.raises(InputError, match="has 40 lines; the limit is 20"):
         read(tmp_path, PLAIN)

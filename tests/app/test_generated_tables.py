@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from throughtime import InputError
-from throughtime.app.columns import Columns
-from throughtime.app.reading import ReadOptions
-from throughtime.app.tables import Table, read_table
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.read_options import ReadOptions
+from throughtime.app.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,10 +267,10 @@ def differs(case: Case) -> str:
 
 def _difference(table: Table, rows: list[Row]) -> str:
     frame = table.frame.with_columns(pl.col("ds").cast(pl.Date))
-    found = sorted(frame.select(pl.col("unique_id").cast(pl.String), "ds", "y").rows(), key=str)
-    if len(found) != len(rows):
-        return f"{len(found)} rows are not {len(rows)}"
-    for (*key, value), (*meant, written) in zip(found, sorted(rows, key=str), strict=True):
+    result = sorted(frame.select(pl.col("unique_id").cast(pl.String), "ds", "y").rows(), key=str)
+    if len(result) != len(rows):
+        return f"{len(result)} rows are not {len(rows)}"
+    for (*key, value), (*meant, written) in zip(result, sorted(rows, key=str), strict=True):
         same = (value is None) == (written is None) and abs((value or 0) - (written or 0)) <= 1e-9 * abs(written or 1)
         if key != meant or not same:
             return f"{key}, {value} is not {meant}, {written}"

@@ -7,16 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.app.process import inside
+from tests.app.process import run_in_process
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.app import generation, translation
-from throughtime.app.places import Place
-from throughtime.app.report.writers import held
-from throughtime.app.train import Job, Order
-from throughtime.app.translation import read_pairs
-from throughtime.data.midi import read_midi, write_midi
+from throughtime.app.jobs import generator, translator
+from throughtime.app.jobs.tasks import ModelRequest, TrainRequest
+from throughtime.app.jobs.translator import read_pairs
+from throughtime.app.report.generation import held
+from throughtime.app.run_directory import RunDirectory
+from throughtime.data.music.midi import read_midi, write_midi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +27,21 @@ SMALL = {"hidden_size": 8, "epochs": 2}
 
 
 def order(
-    data: Path, place: Place, settings: dict[str, Any] = SMALL, test: Path | None = None, *, as_json: bool = False
-) -> Order:
-    return Order(data, test, {}, settings, place, as_json)
+    data: Path,
+    directory: RunDirectory,
+    settings: dict[str, Any] = SMALL,
+    test: Path | None = None,
+    *,
+    as_json: bool = False,
+) -> TrainRequest:
+    return TrainRequest(data, test, {}, settings, directory, as_json)
 
 
 @pytest.fixture(scope="module")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("text")
     (directory / "rhyme.txt").write_text(RHYME)
-    assert generation.train(order(directory / "rhyme.txt", Place(directory / "run"), as_json=True)) == 0
+    assert generator.train(order(directory / "rhyme.txt", RunDirectory(directory / "run"), as_json=True)) == 0
     return directory / "run"
 
 
@@ -46,7 +51,7 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "tunes").mkdir()
     for number in range(4):
         write_midi(directory / "tunes" / f"{number}.mid", SCALE * 2)
-    assert generation.train(order(directory / "tunes", Place(directory / "run"))) == 0
+    assert generator.train(order(directory / "tunes", RunDirectory(directory / "run"))) == 0
     return directory / "run"
 
 
@@ -77,25 +82,25 @@ def test_notes_that_go_on_are_one_block() -> None:
 
 def test_text_comes_on_the_screen_and_in_a_file(text_run: Path, tmp_path: Path) -> None:
     options = ("--prompt", "one", "--length", 20, "--seed", 1)
-    out, _ = inside("generate", text_run, *options, cwd=tmp_path)
+    out, _ = run_in_process("generate", text_run, *options, cwd=tmp_path)
     assert out.startswith("one")
     assert len(out) == 3 + 20 + 1
-    inside("generate", text_run, *options, "--out", "text.txt", cwd=tmp_path)
+    run_in_process("generate", text_run, *options, "--out", "text.txt", cwd=tmp_path)
     assert (tmp_path / "text.txt").read_text() + "\n" == out
-    out, _ = inside("generate", text_run / "model", *options, "--json", cwd=tmp_path)
+    out, _ = run_in_process("generate", text_run / "model", *options, "--json", cwd=tmp_path)
     assert json.loads(out)["generated"] == (tmp_path / "text.txt").read_text()
 
 
 def test_one_note_becomes_a_midi_file(music_run: Path, tmp_path: Path) -> None:
     options = ("--prompt", "60", "--length", 20, "--seed", 1, "--temperature", 0.8, "--top-k", 4)
-    inside("generate", music_run, *options, "--out", "tune.mid", cwd=tmp_path)
+    run_in_process("generate", music_run, *options, "--out", "tune.mid", cwd=tmp_path)
     tune = read_midi(tmp_path / "tune.mid")
     assert tune[0] == [60]
-    out, _ = inside("generate", music_run, *options, cwd=tmp_path)
+    out, _ = run_in_process("generate", music_run, *options, cwd=tmp_path)
     piece = json.loads(out)
     assert len(piece) == 21
     assert tune == piece
-    inside("generate", music_run, *options, "--out", "tune.png", cwd=tmp_path)
+    run_in_process("generate", music_run, *options, "--out", "tune.png", cwd=tmp_path)
     assert (tmp_path / "tune.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -112,41 +117,41 @@ def test_one_note_becomes_a_midi_file(music_run: Path, tmp_path: Path) -> None:
 def test_a_wish_that_cannot_be_met_is_one_sentence(
     music_run: Path, tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
-    _, err = inside("generate", music_run, *options, cwd=tmp_path, code=2)
+    _, err = run_in_process("generate", music_run, *options, cwd=tmp_path, code=2)
     assert message in err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_exists_stays(text_run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("mine")
-    _, err = inside("generate", text_run, "--out", "text.txt", cwd=tmp_path, code=2)
+    _, err = run_in_process("generate", text_run, "--out", "text.txt", cwd=tmp_path, code=2)
     assert "text.txt exists; name another file" in err
     assert (tmp_path / "text.txt").read_text() == "mine"
-    inside("generate", text_run, "--out", "text.txt", "--overwrite", cwd=tmp_path)
-    _, err = inside("generate", text_run, "--out", "tune.mid", cwd=tmp_path, code=2)
+    run_in_process("generate", text_run, "--out", "text.txt", "--overwrite", cwd=tmp_path)
+    _, err = run_in_process("generate", text_run, "--out", "tune.mid", cwd=tmp_path, code=2)
     assert "this model writes text" in err
 
 
 def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
-    place = Place(tmp_path / "run")
+    directory = RunDirectory(tmp_path / "run")
     files = {"empty.txt": b"", "same.txt": b"aaaaaaaaaaaaaaaaaaaaaaaa", "latin.txt": b"gr\xfc\xdfe und so weiter"}
     for (name, content), message in zip(
         files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is no UTF-8"), strict=True
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}.*{message}"):
-            generation.train(order(tmp_path / name, place))
+            generator.train(order(tmp_path / name, directory))
     (tmp_path / "damaged.mid").write_bytes(b"MThd\x00")
     with pytest.raises(InputError, match=r"damaged.mid: expected a MIDI file"):
-        generation.train(order(tmp_path / "damaged.mid", place))
+        generator.train(order(tmp_path / "damaged.mid", directory))
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="expected MIDI files"):
-        generation.train(order(tmp_path / "none", place))
+        generator.train(order(tmp_path / "none", directory))
     with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
-        generation.train(order(tmp_path / "same.txt", place, {"depth": 3}))
+        generator.train(order(tmp_path / "same.txt", directory, {"depth": 3}))
     with pytest.raises(InputError, match="--cell: expected one of"):
-        generation.train(order(tmp_path / "same.txt", place, {"cell": "x"}))
-    assert not place.path.exists()
+        generator.train(order(tmp_path / "same.txt", directory, {"cell": "x"}))
+    assert not directory.path.exists()
 
 
 def test_a_file_of_its_own_may_judge(
@@ -154,14 +159,14 @@ def test_a_file_of_its_own_may_judge(
 ) -> None:
     (tmp_path / "rhyme.txt").write_text(RHYME)
     (tmp_path / "unseen.json").write_text(json.dumps([SCALE * 2]))
-    given = order(tmp_path / "rhyme.txt", Place(tmp_path / "run"), test=tmp_path / "rhyme.txt", as_json=True)
-    assert generation.train(given) == 0
+    inputs = order(tmp_path / "rhyme.txt", RunDirectory(tmp_path / "run"), test=tmp_path / "rhyme.txt", as_json=True)
+    assert generator.train(inputs) == 0
     assert json.loads(capsys.readouterr().out)["test"]["steps"] == len(RHYME) - 1
     for run, data, steps in ((text_run, "rhyme.txt", len(RHYME) - 1), (music_run, "unseen.json", 15)):
-        generation.evaluate(Job(run / "model", tmp_path / data, as_json=True))
+        generator.evaluate(ModelRequest(run / "model", tmp_path / data, as_json=True))
         assert json.loads(capsys.readouterr().out)["steps"] == steps
     with pytest.raises(InputError, match="use throughtime generate"):
-        generation.predict(Job(text_run, tmp_path))
+        generator.predict(ModelRequest(text_run, tmp_path))
 
 
 def test_a_translator_translates_lines_and_is_judged_by_pairs(
@@ -169,17 +174,17 @@ def test_a_translator_translates_lines_and_is_judged_by_pairs(
 ) -> None:
     (tmp_path / "pairs.tsv").write_text("\n".join(f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"))
     settings = {"hidden_size": 8, "epochs": 1, "vocabulary_size": 60}
-    place = Place(tmp_path / "run")
-    assert translation.train(order(tmp_path / "pairs.tsv", place, settings, tmp_path / "pairs.tsv")) == 0
+    place = RunDirectory(tmp_path / "run")
+    assert translator.train(order(tmp_path / "pairs.tsv", place, settings, tmp_path / "pairs.tsv")) == 0
     assert "BLEU" in capsys.readouterr().out
     model = tmp_path / "run" / "model"
     (tmp_path / "lines.txt").write_text("a g\n\nb h\n")
-    translation.predict(Job(model, tmp_path / "lines.txt", out=tmp_path / "out.txt"))
-    translation.predict(Job(model, tmp_path / "lines.txt"))
+    translator.predict(ModelRequest(model, tmp_path / "lines.txt", out=tmp_path / "out.txt"))
+    translator.predict(ModelRequest(model, tmp_path / "lines.txt"))
     lines = (tmp_path / "out.txt").read_text()
     assert capsys.readouterr().out.endswith(lines)
     assert lines.split("\n")[1] == ""
-    translation.evaluate(Job(model, tmp_path / "pairs.tsv", as_json=True))
+    translator.evaluate(ModelRequest(model, tmp_path / "pairs.tsv", as_json=True))
     assert json.loads(capsys.readouterr().out)["pairs"] == 36
 
 
@@ -187,8 +192,8 @@ def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureF
     lines = [f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"]
     (tmp_path / "pairs.tsv").write_text("\n".join(lines))
     settings = {"hidden_size": 8, "epochs": 2, "vocabulary_size": 60, "lowercase": True}
-    place = Place(tmp_path / "run")
-    assert translation.train(order(tmp_path / "pairs.tsv", place, settings, as_json=True)) == 0
+    place = RunDirectory(tmp_path / "run")
+    assert translator.train(order(tmp_path / "pairs.tsv", place, settings, as_json=True)) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pairs"] == 34
     assert 0 <= result["test"]["bleu"] <= 100
@@ -208,6 +213,6 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=rf"pairs.tsv, line 3: .*{message}"):
             read_pairs(tmp_path / "pairs.tsv")
     with pytest.raises(InputError, match="--set attention: expected one of"):
-        translation.train(order(tmp_path / "pairs.tsv", Place(tmp_path / "run"), {"attention": "x"}))
+        translator.train(order(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"attention": "x"}))
     with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
-        translation.train(order(tmp_path / "pairs.tsv", Place(tmp_path / "run"), {"depth": 1}))
+        translator.train(order(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"depth": 1}))

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.app.process import inside, monthly, seasonal, write
+from tests.app.process import monthly, run_in_process, seasonal, write
 
 import throughtime as tt
 
@@ -27,7 +27,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
     write(directory / "late.csv", [lines[0], *lines[-LATER:]])
     write(directory / "all.csv", lines)
     fast = ("--preset", "fast", "--set", "hidden_size=8", "--set", "levels=[50]", "--budget", "1s")
-    out, _ = inside("train", "forecast", "early.csv", "--horizon", 6, *fast, "--out", "run", "--json", cwd=directory)
+    out, _ = run_in_process(
+        "train", "forecast", "early.csv", "--horizon", 6, *fast, "--out", "run", "--json", cwd=directory
+    )
     return directory, json.loads(out)
 
 
@@ -44,12 +46,12 @@ def test_training_a_forecaster_is_the_job_of_forecast_with_any_setting(run: tupl
 def test_later_rows_are_scored_beside_the_naive_forecasts(run: tuple[Path, dict[str, Any]]) -> None:
     directory, _ = run
     files = ("late.csv", "all.csv")
-    alone, among = (json.loads(inside("evaluate", "run", file, "--json", cwd=directory)[0]) for file in files)
+    alone, among = (json.loads(run_in_process("evaluate", "run", file, "--json", cwd=directory)[0]) for file in files)
     assert alone["windows"] == LATER // 6
     assert {"throughtime", "naive", "seasonal_naive"} <= set(alone["scores"])
     assert alone["scores"]["naive"]["rmse"] == pytest.approx(among["scores"]["naive"]["rmse"])
     assert list(alone["coverage"]) == ["50"]
-    out, err = inside("evaluate", "run/model", "late.csv", cwd=directory)
+    out, err = run_in_process("evaluate", "run/model", "late.csv", cwd=directory)
     for words in ("seasonal naive", "Error by step", "with 95 % probability", f"{LATER // 6} held-out windows"):
         assert words in out
     assert "Target: column sales" not in err  # it is that of the training
@@ -63,12 +65,12 @@ def test_a_later_file_is_read_as_the_table_of_the_training_was(run: tuple[Path, 
     forecaster.table_format_["numbers"]["sales"] = {"decimal": ",", "thousands": "."}
     forecaster.save(directory / "german")
     write(directory / "months.csv", ["month;sales", "2007-10-01;1.087"])
-    out, _ = inside("predict", "german", "months.csv", "--json", cwd=directory)
+    out, _ = run_in_process("predict", "german", "months.csv", "--json", cwd=directory)
     assert 500 < json.loads(out)["forecast"][0]["throughtime"] < 2000
 
 
 def test_rows_of_the_training_are_not_scored(run: tuple[Path, dict[str, Any]]) -> None:
-    _, err = inside("evaluate", "run", "early.csv", cwd=run[0], code=2)
+    _, err = run_in_process("evaluate", "run", "early.csv", cwd=run[0], code=2)
     assert "early.csv: evaluate: expected 6 rows or more of a series behind those that the forecaster" in err
 
 
@@ -114,6 +116,8 @@ def test_a_wrong_name_is_told_before_torch_is_loaded(
 
 def test_only_a_forecaster_is_explained(tmp_path: Path) -> None:
     write(tmp_path / "moods.tsv", ["label\ttext", *(f"{'+-'[i % 2]}\tfilm {i % 2}" for i in range(20))])
-    inside("train", "classify", "moods.tsv", "--preset", "fast", "--set", "hidden_size=4", "--out", "run", cwd=tmp_path)
-    _, err = inside("explain", "run", cwd=tmp_path, code=2)
+    run_in_process(
+        "train", "classify", "moods.tsv", "--preset", "fast", "--set", "hidden_size=4", "--out", "run", cwd=tmp_path
+    )
+    _, err = run_in_process("explain", "run", cwd=tmp_path, code=2)
     assert "run/model: expected a forecaster, got a SequenceClassifier" in err

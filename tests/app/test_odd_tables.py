@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from tests.app.process import COMMAND, inside, monthly, seasonal, write
+from tests.app.process import COMMAND, monthly, run_in_process, seasonal, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ FAST = ("--horizon", 4, "--preset", "fast", "--budget", "1s")
 
 def test_months_of_six_digits_are_months(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", ["month,y", *(f"{2018 + i // 12}{i % 12 + 1:02},{100 + i % 12}" for i in range(46))])
-    inside("forecast", "data.csv", *FAST, "--out", "run", cwd=tmp_path)
+    run_in_process("forecast", "data.csv", *FAST, "--out", "run", cwd=tmp_path)
     assert pl.read_csv(tmp_path / "run" / "forecast.csv")["ds"].to_list() == [
         "2021-11-01", "2021-12-01", "2022-01-01", "2022-02-01",
     ]  # fmt: skip
@@ -31,19 +31,19 @@ def test_offsets_of_hours_alone_are_offsets(tmp_path: Path) -> None:
     for name, zone in (("short.csv", "+01"), ("long.csv", "+01:00")):
         rows = [f"2024-03-{day} {hour:02}:00:00{zone},{hour}" for day, hour in hours]
         write(tmp_path / name, ["ts,y", *rows])
-    found = []
+    items = []
     for name in ("short", "long"):
-        _, err = inside("forecast", f"{name}.csv", *FAST, "--out", name, cwd=tmp_path)
+        _, err = run_in_process("forecast", f"{name}.csv", *FAST, "--out", name, cwd=tmp_path)
         assert "Warning" not in err
-        found.append(pl.read_csv(tmp_path / name / "forecast.csv"))
-    assert found[0]["ds"].to_list() == found[1]["ds"].to_list()
-    rows = json.loads(inside("predict", "short", "short.csv", "--json", cwd=tmp_path)[0])["forecast"]
-    assert [row["ds"] for row in rows] == found[0]["ds"].to_list()
+        items.append(pl.read_csv(tmp_path / name / "forecast.csv"))
+    assert items[0]["ds"].to_list() == items[1]["ds"].to_list()
+    rows = json.loads(run_in_process("predict", "short", "short.csv", "--json", cwd=tmp_path)[0])["forecast"]
+    assert [row["ds"] for row in rows] == items[0]["ds"].to_list()
 
 
 def test_lines_that_end_in_carriage_returns_are_lines(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_bytes("\r".join(monthly(seasonal(40))).encode())
-    out, _ = inside("forecast", "data.csv", *FAST, "--json", cwd=tmp_path)
+    out, _ = run_in_process("forecast", "data.csv", *FAST, "--json", cwd=tmp_path)
     assert json.loads(out)["series"] == 1
 
 
@@ -54,7 +54,7 @@ def test_a_folder_may_hold_whole_numbers_in_one_file_and_others_in_the_next(tmp_
         y = pl.Series("y", range(40), dtype=kind)
         frame = pl.DataFrame({"unique_id": [f"s{number}"] * 40, "ds": months, "y": y})
         frame.write_parquet(tmp_path / "all" / f"{number}.parquet")
-    out, _ = inside("forecast", "all", *FAST, "--time", "ds", "--series", "unique_id", "--json", cwd=tmp_path)
+    out, _ = run_in_process("forecast", "all", *FAST, "--time", "ds", "--series", "unique_id", "--json", cwd=tmp_path)
     assert json.loads(out)["series"] == 2
 
 
@@ -72,7 +72,7 @@ def test_a_folder_may_hold_whole_numbers_in_one_file_and_others_in_the_next(tmp_
 def test_it_is_told_before_anything_is_learned(arguments: list[str], words: str, tmp_path: Path) -> None:
     write(tmp_path / "data.csv", monthly(seasonal(40)))
     verb, *options = arguments
-    out, err = inside(verb, "data.csv", "--horizon", 4, "--preset", "fast", *options, cwd=tmp_path, code=2)
+    out, err = run_in_process(verb, "data.csv", "--horizon", 4, "--preset", "fast", *options, cwd=tmp_path, code=2)
     assert (out, words in err, "done in" in err) == ("", True, False), err
     assert os.listdir(tmp_path) == ["data.csv"]
 
@@ -85,6 +85,6 @@ def test_a_command_that_is_stopped_says_so(tmp_path: Path) -> None:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("Backtest:"))
         process.send_signal(signal.SIGINT)
-        said = process.stderr.readlines()
+        message = process.stderr.readlines()
         assert process.wait(timeout=60) == 130
-    assert said[-1] == "throughtime: interrupted; nothing was written\n"
+    assert message[-1] == "throughtime: interrupted; nothing was written\n"

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import throughtime
-from throughtime.app import learn
+from throughtime.app import output
 from throughtime.app.commands import app
 
 ROOT = Path(throughtime.__file__).parent
@@ -38,7 +38,7 @@ def named_in(folder: Path, *patterns: str) -> list[tuple[str, str]]:
 def test_every_option_that_a_message_names_exists() -> None:
     places = named_in(ROOT, "*.py")
     assert len(places) > 50
-    assert [place for place in places if place[1] not in options()] == []
+    assert [location for location in places if location[1] not in options()] == []
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="needs the repository: this is an unpacked archive")
@@ -52,7 +52,7 @@ def test_every_option_that_a_page_names_exists() -> None:
 
 
 def test_settings_are_named_by_options_that_exist() -> None:
-    assert set(learn.OPTIONS.values()) <= options()
+    assert set(output.OPTIONS.values()) <= options()
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_settings_are_named_by_options_that_exist() -> None:
     ],
 )
 def test_a_setting_is_called_as_it_is_set_on_the_command_line(sentence: str, expected: str) -> None:
-    assert learn.as_option(sentence) == expected
+    assert output.name_option(sentence) == expected

@@ -16,13 +16,13 @@ import pytest
 import throughtime as tt
 from throughtime import InputError, nn, runtime
 from throughtime.app.cli import _ended_by_signals
-from throughtime.app.places import RUN, Place, model_directory, read_run
+from throughtime.app.run_directory import RUN, RunDirectory, model_directory, read_run_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def build(place: Place, text: str = "") -> None:
+def build(place: RunDirectory, text: str = "") -> None:
     with place.building() as directory:
         (directory / "forecast.csv").write_text(text)
         (directory / RUN).write_text(json.dumps({"throughtime": "0", "result": {"forecast": "forecast.csv"}}))
@@ -35,12 +35,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_two_runs_that_chose_one_default_name_both_keep_their_work(here: Path) -> None:
-    places = [Place.chosen(None, Path("sales.csv")) for _ in range(3)]
-    assert {str(place.path) for place in places} == {"throughtime-sales"}
-    for number, place in enumerate(places):
-        build(place, str(number))
+    places = [RunDirectory.chosen(None, Path("sales.csv")) for _ in range(3)]
+    assert {str(directory.path) for directory in places} == {"throughtime-sales"}
+    for number, directory in enumerate(places):
+        build(directory, str(number))
     names = ["throughtime-sales", "throughtime-sales-2", "throughtime-sales-3"]
-    assert [str(place.path) for place in places] == names
+    assert [str(directory.path) for directory in places] == names
     assert [(here / name / "forecast.csv").read_text() for name in names] == ["0", "1", "2"]
     assert places[1].located({"forecast": "forecast.csv", "series": 1}) == {
         "forecast": str(Path("throughtime-sales-2/forecast.csv")),
@@ -50,26 +50,26 @@ def test_two_runs_that_chose_one_default_name_both_keep_their_work(here: Path) -
 
 
 def test_a_file_of_trials_belongs_to_one_run_at_a_time(here: Path) -> None:
-    first, second = (Place.chosen(None, Path("sales.csv")) for _ in range(2))
-    with first.file_next_to_it(".db") as file, second.file_next_to_it(".db") as other:
+    first, second = (RunDirectory.chosen(None, Path("sales.csv")) for _ in range(2))
+    with first.sibling_file(".db") as file, second.sibling_file(".db") as other:
         assert [str(file), str(other)] == ["throughtime-sales.db", "throughtime-sales-2.db"]
         file.write_text("trials")
     assert os.listdir(here) == ["throughtime-sales.db"]  # what it holds is gone on with; an empty one is removed
-    named = Place(Path("out")).file_next_to_it(".db")
+    named = RunDirectory(Path("out")).sibling_file(".db")
     with named, pytest.raises(InputError, match="another run writes to out right now"):
-        Place(Path("out")).file_next_to_it(".db").__enter__()
+        RunDirectory(Path("out")).sibling_file(".db").__enter__()
 
 
 def test_a_run_replaces_a_run_and_nothing_else(here: Path) -> None:
-    build(Place(here / "run"), "old")
+    build(RunDirectory(here / "run"), "old")
     with pytest.raises(InputError, match="exists; name another directory, or replace it with --overwrite"):
-        Place.chosen(here / "run", Path("sales.csv"))
-    build(Place.chosen(here / "run", Path("sales.csv"), overwrite=True), "new")
+        RunDirectory.chosen(here / "run", Path("sales.csv"))
+    build(RunDirectory.chosen(here / "run", Path("sales.csv"), overwrite=True), "new")
     assert (here / "run" / "forecast.csv").read_text() == "new"
     (here / "run" / "model").mkdir()
     (here / "run" / "model" / "notes.txt").touch()
     with pytest.raises(InputError, match=r"holds model.notes\.txt, which the run has not written"):
-        Place.chosen(here / "run", Path("sales.csv"), overwrite=True)
+        RunDirectory.chosen(here / "run", Path("sales.csv"), overwrite=True)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"throughtime": "0"}', '{"scripts": {}, "files": []}', "[" * 10**5])
@@ -77,21 +77,24 @@ def test_a_file_of_that_name_makes_no_run(text: str, here: Path) -> None:
     (here / "other").mkdir()
     (here / "other" / RUN).write_text(text)
     with pytest.raises(InputError, match="is not the directory of a former run and stays"):
-        Place.chosen(here / "other", Path("sales.csv"), overwrite=True)
-    assert read_run(here / "other" / "model") == (json.loads(text) if text.startswith("{") else {})
+        RunDirectory.chosen(here / "other", Path("sales.csv"), overwrite=True)
+    assert read_run_record(here / "other" / "model") == (json.loads(text) if text.startswith("{") else {})
 
 
 def test_a_run_reached_by_a_link_is_replaced_and_the_link_stays(here: Path) -> None:
-    build(Place(here / "real"), "old")
+    build(RunDirectory(here / "real"), "old")
     (here / "link").symlink_to("real")
-    build(Place.chosen(here / "link", Path("sales.csv"), overwrite=True), "new")
+    build(RunDirectory.chosen(here / "link", Path("sales.csv"), overwrite=True), "new")
     assert os.readlink(here / "link") == "real"
     assert (here / "real" / "forecast.csv").read_text() == "new"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("fault"), OSError(errno.ENOSPC, "No space left")])
 def test_a_run_that_ends_early_leaves_nothing(error: BaseException, here: Path) -> None:
-    with pytest.raises((KeyboardInterrupt, RuntimeError, InputError)) as caught, Place(here / "a" / "b").building():
+    with (
+        pytest.raises((KeyboardInterrupt, RuntimeError, InputError)) as caught,
+        RunDirectory(here / "a" / "b").building(),
+    ):
         raise error
     assert not isinstance(error, OSError) or "--out: " in str(caught.value)
     assert not os.listdir(here)
@@ -99,14 +102,14 @@ def test_a_run_that_ends_early_leaves_nothing(error: BaseException, here: Path) 
 
 @pytest.mark.parametrize("read", [tt.load, runtime.load], ids=["torch", "runtime"])
 def test_the_directory_of_a_run_is_read_wherever_its_model_is(read: Callable[[Path], Any], here: Path) -> None:
-    with Place(here / "run").building() as directory:
+    with RunDirectory(here / "run").building() as directory:
         tt.save(nn.GRU(3, 4), directory / "model")
         (directory / RUN).write_text(json.dumps({"throughtime": "0"}))
     for path in (here / "run", here / "run" / "model"):
         assert type(read(path)) is type(read(here / "run" / "model"))
         assert model_directory(path) == here / "run" / "model"
     os.chdir(here / "run" / "model")
-    assert read_run(Path())["throughtime"] == "0"
+    assert read_run_record(Path())["throughtime"] == "0"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends signals that Windows has not")

@@ -15,12 +15,12 @@ import pytest
 from rich.table import Table
 
 from throughtime import InputError
-from throughtime._readable import readable, readable_json, readable_line
+from throughtime._core.escaping import escape_controls, escape_json, escape_line
 from throughtime.app.cli import main
-from throughtime.app.learn import print_json
+from throughtime.app.console import ConsoleOutput
+from throughtime.app.output import print_json
 from throughtime.app.report.chart import Axis, Chart
 from throughtime.app.report.template import Picture, render
-from throughtime.app.screen import Screen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ TAGS = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_commands_a_terminal_is_written_out_everywhere(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    screen, table = Screen(), Table(title=f"t{text}")
+    screen, table = ConsoleOutput(), Table(title=f"t{text}")
     table.add_column(f"c{text}")
     table.add_row(f"[bold]{text}[/]")
     screen.say(f"note {text}\nforged line")
@@ -56,9 +56,9 @@ def test_what_commands_a_terminal_is_written_out_everywhere(text: str, capsys: p
 
 @pytest.mark.parametrize("text", ["plain", "Zürich", "東京", "a\tb", "🎵", "שלום", "naïve"])
 def test_other_text_stays(text: str) -> None:
-    assert readable(text) == text
-    assert json.loads(readable_json(json.dumps(text, ensure_ascii=False))) == text
-    assert readable_line("a\nb") == r"a\nb"
+    assert escape_controls(text) == text
+    assert json.loads(escape_json(json.dumps(text, ensure_ascii=False))) == text
+    assert escape_line("a\nb") == r"a\nb"
 
 
 def test_tables_are_exact_in_a_file_and_safe_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_tables_are_exact_in_a_file_and_safe_on_a_terminal(monkeypatch: pytest.M
         stream = io.StringIO()
         monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
         monkeypatch.setattr(sys, "stdout", stream)
-        Screen().write("\x1b[2J,1\n")
+        ConsoleOutput().write("\x1b[2J,1\n")
         assert stream.getvalue() == expected
 
 

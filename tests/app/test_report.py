@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from throughtime import Forecaster
-from throughtime.app.columns import Columns
 from throughtime.app.report import Run, page
-from throughtime.app.tables import Table
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.table import Table
 from throughtime.data import datasets
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("width", [390, 1000])
 def test_the_page_opens_without_network_and_fits(report: Path, browser: Browser, width: int, scheme: str) -> None:
     view = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    said: list[str] = []
+    messages: list[str] = []
     asked: list[str] = []
-    view.on("console", lambda message: said.append(message.text))
-    view.on("pageerror", lambda error: said.append(str(error)))
+    view.on("console", lambda message: messages.append(message.text))
+    view.on("pageerror", lambda error: messages.append(str(error)))
     view.on("request", lambda request: asked.append(request.url))
     view.goto(report.as_uri())
-    assert said == []
+    assert messages == []
     assert asked == [report.as_uri()]
     assert view.evaluate("document.documentElement.scrollWidth") <= width
     assert (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from tests.app.process import COMMAND, inside, monthly, seasonal, throughtime, write
+from tests.app.process import COMMAND, monthly, run_in_process, seasonal, throughtime, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,31 +67,31 @@ def test_the_forecast_follows_the_data_and_lies_within_its_intervals(run: tuple[
 
 @pytest.mark.parametrize("model", ["run", "run/model"])
 def test_predict_repeats_the_forecast_from_the_same_rows(model: str, run: tuple[Path, Any]) -> None:
-    out, _ = inside("predict", model, "data.csv", cwd=run[0])
+    out, _ = run_in_process("predict", model, "data.csv", cwd=run[0])
     assert out == (run[0] / "run" / "forecast.csv").read_text(encoding="utf-8")
 
 
 def test_predict_goes_on_from_fresh_rows_with_the_columns_of_the_run(run: tuple[Path, Any], tmp_path: Path) -> None:
     fresh = [f"{line},{number}" for number, line in enumerate(monthly(seasonal(80), "month,sales"))]
     write(tmp_path / "fresh.csv", [fresh[0].replace(",0", ",later"), *fresh[1:]])
-    out, _ = inside("predict", run[0] / "run", "fresh.csv", "--out", "next.csv", "--json", cwd=tmp_path)
+    out, _ = run_in_process("predict", run[0] / "run", "fresh.csv", "--out", "next.csv", "--json", cwd=tmp_path)
     assert json.loads(out)["forecast"] == "next.csv"
     assert pl.read_csv(tmp_path / "next.csv")["ds"][0] == "2006-09-01"
-    inside("predict", run[0] / "run", "fresh.csv", "--out", "next.csv", cwd=tmp_path, code=2)
+    run_in_process("predict", run[0] / "run", "fresh.csv", "--out", "next.csv", cwd=tmp_path, code=2)
 
 
 def test_predict_prints_rows_as_json(run: tuple[Path, Any]) -> None:
-    result = json.loads(inside("predict", "run", "data.csv", "--json", cwd=run[0])[0])
+    result = json.loads(run_in_process("predict", "run", "data.csv", "--json", cwd=run[0])[0])
     assert [row["ds"] for row in result["forecast"]] == [f"2006-{month:02d}-01" for month in range(1, 7)]
 
 
 def test_default_names_are_fresh_and_overwrite_replaces_a_former_run(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", monthly(seasonal(40)))
     (tmp_path / "throughtime-data").mkdir()
-    inside("forecast", "data.csv", *FAST, cwd=tmp_path)
+    run_in_process("forecast", "data.csv", *FAST, cwd=tmp_path)
     fresh = tmp_path / "throughtime-data-2"
     (fresh / "report.html").unlink()
-    out, err = inside("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
+    out, err = run_in_process("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
     assert (fresh / "report.html").is_file()
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "throughtime-data", "throughtime-data-2"]
     assert "network (GRU)" in out
@@ -101,7 +101,7 @@ def test_default_names_are_fresh_and_overwrite_replaces_a_former_run(tmp_path: P
 
 def test_a_constant_series_is_forecast_as_constant(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", monthly([5.0] * 40))
-    out, _ = inside("forecast", "data.csv", *FAST, cwd=tmp_path)
+    out, _ = run_in_process("forecast", "data.csv", *FAST, cwd=tmp_path)
     assert "nothing is left for a network to learn" in out
     forecast = pl.read_csv(tmp_path / "throughtime-data" / "forecast.csv")
     assert forecast["throughtime"].round(6).unique().to_list() == [5.0]
@@ -113,7 +113,7 @@ def test_many_series_of_a_parquet_file_make_one_report(tmp_path: Path) -> None:
         {"when": months * 8, "shop": [f"s{i}" for i in range(8) for _ in months], "sold": seasonal(384)}
     )
     table.with_columns(pl.col("when").str.to_date()).write_parquet(tmp_path / "shops.parquet")
-    out, err = inside("forecast", "shops.parquet", *FAST, "--json", cwd=tmp_path)
+    out, err = run_in_process("forecast", "shops.parquet", *FAST, "--json", cwd=tmp_path)
     assert json.loads(out)["series"] == 8
     assert "Series: told apart by column shop" in err
     assert "6 of 8 series" in (tmp_path / "throughtime-shops" / "report.html").read_text(encoding="utf-8")
@@ -125,14 +125,14 @@ def test_ctrl_c_saves_the_best_model_so_far(tmp_path: Path) -> None:
     arguments = [*COMMAND, "forecast", "data.csv", "--horizon", "6", "--preset", "best", "--out", "run"]
     with subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        said = [next(line for line in process.stderr if line.startswith("Learning:"))]
+        message = [next(line for line in process.stderr if line.startswith("Learning:"))]
         process.send_signal(signal.SIGINT)
-        said += process.stderr.readlines()
+        message += process.stderr.readlines()
         code = process.wait(timeout=60)
-    assert code == 130, "".join(said)
-    assert "the best model so far and its forecast are in run" in said[-1]
+    assert code == 130, "".join(message)
+    assert "the best model so far and its forecast are in run" in message[-1]
     assert sorted(os.listdir(tmp_path / "run")) == ["forecast.csv", "model", "run.json"]
-    predicted, _ = inside("predict", "run", "data.csv", cwd=tmp_path)
+    predicted, _ = run_in_process("predict", "run", "data.csv", cwd=tmp_path)
     assert predicted == (tmp_path / "run" / "forecast.csv").read_text(encoding="utf-8")
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from throughtime import InputError
-from throughtime.app.columns import Columns
-from throughtime.app.reading import ReadOptions
-from throughtime.app.table_format import TableFormat
-from throughtime.app.tables import Table, join_name, read_table, split_name, with_series_columns
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.read_options import ReadOptions
+from throughtime.app.tables.table import Table, join_name, read_table, split_name, with_series_columns
+from throughtime.app.tables.table_format import TableFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -274,9 +274,9 @@ def test_several_columns_name_a_series_together_and_come_back(tmp_path: Path) ->
     table = read(tmp_path, PANEL, series="store,item")
     names = table.frame["unique_id"].unique(maintain_order=True).to_list()
     assert names == ["a/x", r"a/y\/z", "b/x", r"b/y\/z"]
-    found = with_series_columns(table.frame, table.format)
-    assert found.columns == ["unique_id", "store", "item", "ds", "y"]
-    assert found.row(-1)[1:3] == ("b", "y/z")
+    result = with_series_columns(table.frame, table.format)
+    assert result.columns == ["unique_id", "store", "item", "ds", "y"]
+    assert result.row(-1)[1:3] == ("b", "y/z")
 
 
 @pytest.mark.parametrize("parts", [["a", "b"], ["a/b", "c"], ["a\\", "b"], ["a\\/", "/b"], ["/", "\\"], ["a b", "é"]])

@@ -10,8 +10,8 @@ import pytest
 from tests.app.process import monthly, write
 
 from throughtime import InputError
-from throughtime.app.columns import Columns
-from throughtime.app.tables import Table, read_table
+from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.table import Table, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,18 +23,18 @@ def labels(low: str, high: str, count: int) -> list[str]:
     ],
 )
 def test_dates_have_the_unit_that_fits(low: str, high: str, expected: list[str]) -> None:
-    found = labels(low, high, 6)
-    assert [label.replace("Jan 2018", "2018") for label in found] == [e.replace("Jan 2018", "2018") for e in expected]
+    actual = labels(low, high, 6)
+    assert [label.replace("Jan 2018", "2018") for label in actual] == [e.replace("Jan 2018", "2018") for e in expected]
 
 
 @pytest.mark.parametrize("span", [1e-6, 0.3, 1.0, 7.0, 123.0, 4.5e6, 8e12])
 @pytest.mark.parametrize("low", [0.0, -3.0, 1234.5])
 def test_numbers_are_few_inside_and_all_different(low: float, span: float) -> None:
-    found = ticks.numbers(low, low + span, 5)
-    assert 2 <= len(found) <= 8
+    result = ticks.numbers(low, low + span, 5)
+    assert 2 <= len(result) <= 8
     slack = 1e-8 * span  # places are sums of rounded steps
-    assert all(low - slack <= tick.value <= low + span + slack for tick in found)
-    assert span < 1e-4 * abs(low) or len({tick.label for tick in found}) == len(found)
+    assert all(low - slack <= tick.value <= low + span + slack for tick in result)
+    assert span < 1e-4 * abs(low) or len({tick.label for tick in result}) == len(result)
 
 
 def test_powers_are_shares_and_fine_where_there_are_few() -> None:

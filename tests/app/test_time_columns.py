@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from throughtime import InputError
-from throughtime.app.files import read_rows
-from throughtime.app.time_columns import find_time_columns, named_columns
-from throughtime.app.times import read_times
-from throughtime.data.dates import DateFormat
+from throughtime.app.tables.dates import read_times
+from throughtime.app.tables.files import read_rows
+from throughtime.app.tables.time_columns import find_time_columns, named_columns
+from throughtime.data.series.dates import DateFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.files import Rows
+    from throughtime.app.tables.files import Rows
 
 HOURS = pd.date_range("2023-01-01", periods=240, freq="h")
 MONTHS = pd.date_range("2018-01-01", periods=48, freq="MS")
@@ -59,9 +59,9 @@ def rows(directory: Path, columns: dict[str, Any]) -> Rows:
 )
 def test_parts_of_dates_are_taken_together(columns: dict[str, Any], expected: pd.DatetimeIndex, tmp_path: Path) -> None:
     table = rows(tmp_path, columns)
-    found = find_time_columns(table, set())
-    assert set(found) == {*columns}
-    assert (read_times(table, found)[0].to_numpy().astype("M8[us]") == expected.to_numpy().astype("M8[us]")).all()
+    actual = find_time_columns(table, set())
+    assert set(actual) == {*columns}
+    assert (read_times(table, actual)[0].to_numpy().astype("M8[us]") == expected.to_numpy().astype("M8[us]")).all()
 
 
 def test_parts_of_several_series_and_with_gaps_are_taken_together(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from tests.app.process import inside, write
+from tests.app.process import run_in_process, write
 
 import throughtime as tt
-from throughtime.app import train
-from throughtime.app.train import settings_of
+from throughtime.app.jobs import tasks
+from throughtime.app.jobs.tasks import parse_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def moods(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     directory = tmp_path_factory.mktemp("classify")
     write(directory / "moods.tsv", TABLE)
     write(directory / "test.tsv", TABLE[:21])
-    out, _ = inside(
+    out, _ = run_in_process(
         "train", "classify", "moods.tsv", "--test", "test.tsv", *FAST, "--out", "run", "--json", cwd=directory
     )
     return directory, json.loads(out)
@@ -46,7 +46,7 @@ def tags(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     """A run of `train tag` on entities, with what it printed as JSON."""
     directory = tmp_path_factory.mktemp("tag")
     write(directory / "data.conll", CONLL)
-    out, _ = inside("train", "tag", "data.conll", *FAST, "--out", "run", "--json", cwd=directory)
+    out, _ = run_in_process("train", "tag", "data.conll", *FAST, "--out", "run", "--json", cwd=directory)
     return directory, json.loads(out)
 
 
@@ -69,38 +69,38 @@ def test_a_classifier_is_trained_judged_and_reported(moods: tuple[Path, dict[str
 def test_classes_are_predicted_for_a_file_without_labels(moods: tuple[Path, dict[str, Any]]) -> None:
     directory, _ = moods
     write(directory / "fresh.csv", ["text", "a good one", "how bad"])
-    out, _ = inside("predict", "run", "fresh.csv", cwd=directory)
+    out, _ = run_in_process("predict", "run", "fresh.csv", cwd=directory)
     rows = pl.read_csv(out.encode())
     assert rows.columns == ["row", "predicted", "probability of +", "probability of -", "text"]
     assert rows["predicted"].to_list() == ["+", "-"]
-    out, _ = inside("predict", "run/model", "fresh.csv", "--json", cwd=directory)
+    out, _ = run_in_process("predict", "run/model", "fresh.csv", "--json", cwd=directory)
     assert [row["predicted"] for row in json.loads(out)["predictions"]] == ["+", "-"]
-    inside("predict", "run", "fresh.csv", "--out", "classes.csv", cwd=directory)
+    run_in_process("predict", "run", "fresh.csv", "--out", "classes.csv", cwd=directory)
     assert (directory / "classes.csv").read_text().count("\n") == 3
-    _, err = inside("predict", "run", "fresh.csv", "--out", "classes.csv", cwd=directory, code=2)
+    _, err = run_in_process("predict", "run", "fresh.csv", "--out", "classes.csv", cwd=directory, code=2)
     assert "--out: classes.csv exists" in err
 
 
 def test_a_classifier_is_evaluated_on_a_file(moods: tuple[Path, dict[str, Any]]) -> None:
     directory, result = moods
-    out, _ = inside("evaluate", "run", "test.tsv", "--json", cwd=directory)
-    found = json.loads(out)
-    assert found["accuracy"] == result["accuracy"]
-    assert sum(map(sum, found["confusion"]["counts"])) == 20
-    out, _ = inside("evaluate", "run", "test.tsv", cwd=directory)
+    out, _ = run_in_process("evaluate", "run", "test.tsv", "--json", cwd=directory)
+    output = json.loads(out)
+    assert output["accuracy"] == result["accuracy"]
+    assert sum(map(sum, output["confusion"]["counts"])) == 20
+    out, _ = run_in_process("evaluate", "run", "test.tsv", cwd=directory)
     assert "precision" in out
     assert "of 20 sequences of the training data are classified rightly" in out
     write(directory / "other.tsv", ["label\ttext", "?\tgood", "?\tbad"])
-    _, err = inside("evaluate", "run", "other.tsv", cwd=directory, code=2)
+    _, err = run_in_process("evaluate", "run", "other.tsv", cwd=directory, code=2)
     assert "other.tsv: y: expected one of the classes '+', '-', got '?' in row 1" in err
 
 
 def test_sequences_of_numbers_are_classified_from_ts_files(tmp_path: Path) -> None:
     write(tmp_path / "lines.ts", TS)
-    out, err = inside("train", "classify", "lines.ts", *FAST, cwd=tmp_path)
+    out, err = run_in_process("train", "classify", "lines.ts", *FAST, cwd=tmp_path)
     assert "4 of 24 sequences were set aside" in err
     assert "Model        throughtime-lines/model" in out
-    out, _ = inside("predict", "throughtime-lines", "lines.ts", cwd=tmp_path)
+    out, _ = run_in_process("predict", "throughtime-lines", "lines.ts", cwd=tmp_path)
     assert out.startswith("row,predicted,probability of down,probability of up\n1,")
     assert "<svg" in (tmp_path / "throughtime-lines" / "report.html").read_text()
 
@@ -124,24 +124,24 @@ def test_words_are_tagged_from_conll_and_from_plain_text(tags: tuple[Path, dict[
     write(directory / "fresh.conll", ["Ann\tO", "left\tO", "", "Oslo\tO", "rained\tO"])
     expected = "Ann\tB-person\nleft\tO\n\nOslo\tB-place\nrained\tO\n\n"
     for name in ("fresh.txt", "fresh.conll"):
-        assert inside("predict", "run", name, cwd=directory)[0] == expected
-    out, _ = inside("predict", "run", "fresh.txt", "--json", cwd=directory)
+        assert run_in_process("predict", "run", name, cwd=directory)[0] == expected
+    out, _ = run_in_process("predict", "run", "fresh.txt", "--json", cwd=directory)
     assert json.loads(out)["predictions"][1] == {"words": ["Oslo", "rained"], "tags": ["B-place", "O"]}
 
 
 def test_a_tagger_is_evaluated_on_a_file(tags: tuple[Path, dict[str, Any]]) -> None:
     directory, _ = tags
-    out, _ = inside("evaluate", "run", "data.conll", "--json", cwd=directory)
+    out, _ = run_in_process("evaluate", "run", "data.conll", "--json", cwd=directory)
     assert json.loads(out)["tested_on"] == 80
-    out, _ = inside("evaluate", "run", "data.conll", cwd=directory)
+    out, _ = run_in_process("evaluate", "run", "data.conll", cwd=directory)
     assert "entities" in out
 
 
 def test_parts_of_speech_come_from_the_column_that_was_asked_for(tmp_path: Path) -> None:
     write(tmp_path / "data.conllu", CONLLU)
-    inside("train", "tag", "data.conllu", "--column", "xpos", *FAST, "--out", "run", cwd=tmp_path)
+    run_in_process("train", "tag", "data.conllu", "--column", "xpos", *FAST, "--out", "run", cwd=tmp_path)
     write(tmp_path / "fresh.txt", ["The dog"])
-    assert inside("predict", "run", "fresh.txt", cwd=tmp_path)[0] == "The\tDT\ndog\tNN\n\n"
+    assert run_in_process("predict", "run", "fresh.txt", cwd=tmp_path)[0] == "The\tDT\ndog\tNN\n\n"
 
 
 @pytest.mark.parametrize("page", ["moods", "tags"])
@@ -158,7 +158,7 @@ def test_misread_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path
     wrong = ["-\tthe <good> film &amp;"] * 5
     write(tmp_path / "data.tsv", TABLE)
     write(tmp_path / "test.tsv", [*TABLE, *wrong])
-    inside("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, "--out", "run", cwd=tmp_path)
+    run_in_process("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, "--out", "run", cwd=tmp_path)
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "&lt;good&gt;" in text
     assert "&amp;amp;" in text
@@ -212,7 +212,7 @@ def test_it_refuses(fault: str, tmp_path: Path) -> None:
     write(tmp_path / "empty.conll", [""])
     before = sorted(path.name for path in tmp_path.iterdir())
     arguments, sentence = REFUSED[fault]
-    out, err = inside(*arguments, cwd=tmp_path, code=2)
+    out, err = run_in_process(*arguments, cwd=tmp_path, code=2)
     assert out == ""
     assert sentence in err.rstrip("\n").rpartition("\n")[2]
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -220,12 +220,12 @@ def test_it_refuses(fault: str, tmp_path: Path) -> None:
 
 def test_settings_are_read_as_json_where_they_are_such() -> None:
     pairs = ["dropout=0.3", "bidirectional=false", "pooling=max", "num-layers=2"]
-    assert settings_of({"cell": None, "preset": "fast"}, pairs) == {
+    assert parse_settings({"cell": None, "preset": "fast"}, pairs) == {
         "preset": "fast", "dropout": 0.3, "bidirectional": False, "pooling": "max", "num_layers": 2,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", train.TASKS)
+@pytest.mark.parametrize("task", tasks.TASKS)
 def test_every_task_trains_predicts_and_evaluates(task: str) -> None:
-    module = train.module_of(task)
+    module = tasks.task_module(task)
     assert all(callable(getattr(module, name)) for name in ("train", "predict", "evaluate"))

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
-from tests.app.process import inside
+from tests.app.process import run_in_process
 from tests.tolerances import assert_close
 
 import throughtime as tt
@@ -46,17 +46,17 @@ def inputs_of(layer: Any, steps: int, batch: int, *, states: bool, lengths: bool
     def drawn(*shape: int) -> np.ndarray:
         return generator.standard_normal(shape).astype(np.float32)
 
-    given = {"x": drawn(*((batch, steps) if layer.batch_first else (steps, batch)), layer.input_size)}
+    inputs = {"x": drawn(*((batch, steps) if layer.batch_first else (steps, batch)), layer.input_size)}
     if states:
         rows = layer.num_layers * layer.directions
-        given |= {f"{name}_0": drawn(rows, batch, layer.hidden_size) for name in layer.cell.states}
+        inputs |= {f"{name}_0": drawn(rows, batch, layer.hidden_size) for name in layer.cell.states}
     if lengths:
-        given["lengths"] = np.array([steps, 0, 2, 1, 3][:batch])
-    return given
+        inputs["lengths"] = np.array([steps, 0, 2, 1, 3][:batch])
+    return inputs
 
 
-def ours(model: torch.nn.Module, given: dict[str, np.ndarray]) -> list[torch.Tensor]:
-    tensors = {name: torch.from_numpy(value) for name, value in given.items()}
+def ours(model: torch.nn.Module, inputs: dict[str, np.ndarray]) -> list[torch.Tensor]:
+    tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
     states = tuple(tensors[name] for name in ("h_0", "c_0") if name in tensors)
     hx = None if not states else states[0] if len(states) == 1 else states
     options = {"lengths": tensors["lengths"]} if "lengths" in tensors else {}
@@ -91,8 +91,8 @@ def test_the_reference_evaluator_computes_what_the_layer_does(
     tt.export(layer, tmp_path / "layer.onnx")
     given = inputs_of(layer, 6, 4, states=True)
     given = {name: value.astype(np.float64) for name, value in given.items()}
-    found = ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, given)
-    assert_close(found, ours(layer, given), "forward")
+    result = ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, given)
+    assert_close(result, ours(layer, given), "forward")
 
 
 @pytest.mark.parametrize("layout", ["OneToOne", "ManyToOne", "ManyToMany"])
@@ -141,11 +141,11 @@ def test_operators_of_other_programs_become_layers(
     )
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "other.onnx")
-    found = tt.from_onnx(tmp_path / "other.onnx")
-    assert list(found) == ["y"]
+    actual = tt.from_onnx(tmp_path / "other.onnx")
+    assert list(actual) == ["y"]
     x = np.random.default_rng(1).standard_normal((6, 4, 3)).astype(np.float32)
     (expected,) = in_runtime(tmp_path / "other.onnx", {"x": x})
-    assert_close(ours(found["y"], {"x": x})[0], expected[:, 0], "forward")
+    assert_close(ours(actual["y"], {"x": x})[0], expected[:, 0], "forward")
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_files_that_hold_no_layer_are_refused(tmp_path: Path) -> None:
 def test_the_command_line_exports_a_saved_model(tmp_path: Path) -> None:
     model = nn.ManyToOne(nn.GRU(3, 5), 2)
     tt.save(model, tmp_path / "model")
-    out, _ = inside("export", "model", "--to", "onnx", cwd=tmp_path)
+    out, _ = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path)
     assert out.startswith("Written: model.onnx (")
     given = inputs_of(model.layer, 7, 4, states=False)
     assert_close(in_runtime(tmp_path / "model.onnx", given), ours(model, given), "forward")
-    _, said = inside("export", "model", "--to", "onnx", cwd=tmp_path, code=2)
-    assert "model.onnx exists" in said
-    _, said = inside("export", "model", "--to", "tflite", cwd=tmp_path, code=2)
-    assert "--to: expected onnx, got 'tflite'" in said
+    _, message = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path, code=2)
+    assert "model.onnx exists" in message
+    _, message = run_in_process("export", "model", "--to", "tflite", cwd=tmp_path, code=2)
+    assert "--to: expected onnx, got 'tflite'" in message
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

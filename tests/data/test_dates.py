@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from throughtime import InputError
-from throughtime.data.dates import DateColumn, DateFormat, infer_date_format, is_date, parse_dates, read_dates
+from throughtime.data.series.dates import DateColumn, DateFormat, infer_date_format, is_date, parse_dates, read_dates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

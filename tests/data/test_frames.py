@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import throughtime as tt
-from throughtime.data.frames import FrameKind, read_frame
+from throughtime.data.series.frames import FrameFormat, read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def frame(ds: Any) -> pd.DataFrame:
 )
 def test_whole_numbers_go_on_in_their_calendar(ds: Any, following: list[int]) -> None:
     panel, kind = read_frame(frame(ds))
-    assert kind.frame({"ds": panel.stamps_behind(2)})["ds"].tolist() == following
+    assert kind.frame({"ds": panel.future_timestamps(2)})["ds"].tolist() == following
     assert len(panel[0]) == len(ds)
 
 
@@ -93,7 +93,7 @@ def test_frames_that_cannot_be_read_are_refused(df: Any, message: str) -> None:
 
 def test_texts_of_whole_numbers_are_dates() -> None:
     panel, kind = read_frame(frame([str(month) for month in MONTHS]))
-    assert kind.frame({"ds": panel.stamps_behind(1)})["ds"].tolist() == [pd.Timestamp("2021-01-01")]
+    assert kind.frame({"ds": panel.future_timestamps(1)})["ds"].tolist() == [pd.Timestamp("2021-01-01")]
 
 
 def test_what_was_decided_is_saved_and_used_for_later_frames(tmp_path: Path) -> None:
@@ -114,13 +114,13 @@ def test_what_was_decided_is_saved_and_used_for_later_frames(tmp_path: Path) -> 
 
 
 def test_whole_numbers_of_a_model_without_calendars_stay_steps() -> None:
-    former = FrameKind(dates="integer")
+    former = FrameFormat(dates="integer")
     panel, kind = read_frame(frame(MONTHS), like=former)
     assert panel.starts.tolist() == [201501]
-    assert kind.frame({"ds": panel.stamps_behind(1)})["ds"].dtype == np.int64
+    assert kind.frame({"ds": panel.future_timestamps(1)})["ds"].dtype == np.int64
 
 
 def test_a_kind_without_a_format_is_read() -> None:
     saved: dict[str, Any] = {"backend": "pandas", "date_format": {"order": "mdy"}}
-    assert FrameKind(**saved).date_format.order == "mdy"
-    assert FrameKind("pandas").date_format.order == ""
+    assert FrameFormat(**saved).date_format.order == "mdy"
+    assert FrameFormat("pandas").date_format.order == ""

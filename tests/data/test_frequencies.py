@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from throughtime import InputError
-from throughtime.data.frames import read_frame
-from throughtime.data.frequency import Frequency, parse
+from throughtime.data.series.frames import read_frame
+from throughtime.data.series.frequency import Frequency, parse_frequency
 
 if TYPE_CHECKING:
-    from throughtime.data.series import Panel
+    from throughtime.data.series.panel import Panel
 
 UNITS = ("QS", "QE", "BQS", "BQE", "YS", "YE", "BYS", "BYE")
 ANCHORED = [f"{unit}-{month}" for unit in UNITS for month in ("JAN", "NOV")]
@@ -46,7 +46,7 @@ def test_dates_go_on_as_those_of_pandas_with_and_without_gaps(freq: str) -> None
             for each in (inferred, *(panel(ds, freq=name) for name in named)):
                 assert each.frequency == inferred.frequency
                 assert len(each[0]) == STEPS
-                np.testing.assert_array_equal(each.stamps_behind(5), expected[STEPS:].to_numpy().astype("M8[us]"))
+                np.testing.assert_array_equal(each.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_dates_go_on_as_those_of_pandas_with_and_without_gaps(freq: str) -> None
     ],
 )  # fmt: skip
 def test_old_and_new_names_are_understood(name: str, expected: str) -> None:
-    assert parse(name).name == expected
+    assert parse_frequency(name).name == expected
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_the_last_trading_days_of_months_are_months() -> None:
     ds = ds.replace(
         {pd.Timestamp("2024-03-29"): pd.Timestamp("2024-03-28"), pd.Timestamp("2021-05-31"): pd.Timestamp("2021-05-28")}
     )
-    found = panel(ds.to_numpy())
-    assert (found.frequency.name, found.irregular, len(found[0])) == ("BME", True, 75)
-    assert found.stamps_behind(1)[0] == np.datetime64("2024-04-30")
-    assert "The dates lie on different days of their months: 75 observations were put on a grid" in found.notes[0]
+    result = panel(ds.to_numpy())
+    assert (result.frequency.name, result.irregular, len(result[0])) == ("BME", True, 75)
+    assert result.future_timestamps(1)[0] == np.datetime64("2024-04-30")
+    assert "The dates lie on different days of their months: 75 observations were put on a grid" in result.notes[0]
 
 
 def test_readings_on_any_day_of_the_month_are_months() -> None:
@@ -142,7 +142,7 @@ def test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree() -> 
     assert panel(monday_to_wednesday, former=former).frequency == former
     assert panel(pd.date_range("2024-01-01", periods=14), former=former).frequency.name == "D"
     assert panel(dates("MS", "2024-01-01", 14), former=Frequency("D")).frequency.name == "MS"
-    assert panel(pd.DatetimeIndex(["2024-05-31"]), former=Frequency("BME")).stamps_behind(1)[0] == np.datetime64(
+    assert panel(pd.DatetimeIndex(["2024-05-31"]), former=Frequency("BME")).future_timestamps(1)[0] == np.datetime64(
         "2024-06-28"
     )
 

@@ -17,13 +17,13 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.frames import read_frame
-from throughtime.data.identifiers import read_identifiers
+from throughtime.data.series.frames import read_frame
+from throughtime.data.series.series_ids import read_series_ids
 
 
 def names(column: Any, known: Any = ()) -> list[Any]:
     series = pd.Series(column, dtype=object) if isinstance(column, list) else column
-    return read_identifiers(nw.from_native(series, series_only=True), known).tolist()
+    return read_series_ids(nw.from_native(series, series_only=True), known).tolist()
 
 
 SAME = [

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import throughtime as tt
-from throughtime.data.frames import read_frame
+from throughtime.data.series.frames import read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def at_random(count: int = 600, seed: int = 0, mean: float = 1.0) -> np.ndarray:
 def test_the_grid_is_no_coarser_than_the_typical_distance(mean: float, name: str) -> None:
     panel, _ = read_frame(observed(at_random(mean=mean)))
     assert (panel.irregular, panel.frequency.name) == (True, name)
-    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.words}, whose steps"
+    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}, whose steps"
     assert panel.notes == [f"{note} hold the last one before them; steps without one are masked."]
 
 
@@ -102,8 +102,8 @@ def test_a_sine_at_random_times_is_forecast_and_again_from_fresh_rows(tmp_path: 
     forecaster.save(tmp_path / "model")
     again = tt.load(tmp_path / "model")
     fresh = observed(at_random(seed=9), name="new")
-    found = again.predict(fresh)
-    assert error(found) < 0.5
-    assert found["ds"].iloc[0] == fresh["ds"].iloc[-1].ceil("30min") + pd.Timedelta("30min")
+    forecast = again.predict(fresh)
+    assert error(forecast) < 0.5
+    assert forecast["ds"].iloc[0] == fresh["ds"].iloc[-1].ceil("30min") + pd.Timedelta("30min")
     few = again.predict(fresh.iloc[:3])  # too few to tell that they are irregular: what was trained on tells
     assert few["ds"].iloc[0] == fresh["ds"].iloc[2].ceil("30min") + pd.Timedelta("30min")

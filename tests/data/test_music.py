@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from throughtime import InputError
-from throughtime.data.midi import read_midi, write_midi
-from throughtime.data.music import as_piece, as_roll, as_rolls, read_pieces, transposed
+from throughtime.data.music.midi import read_midi, write_midi
+from throughtime.data.music.piano_roll import as_piece, as_roll, as_rolls, read_pieces, transpose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,9 +137,9 @@ def test_the_piece_at_fault_is_named() -> None:
 
 
 def test_transposing_moves_every_note_or_none() -> None:
-    assert as_piece(transposed(as_roll([[60, 64]]), -3)) == [[57, 61]]
-    assert as_piece(transposed(as_roll([[60, 107]]), 2)) == [[60, 107]]
-    assert as_piece(transposed(as_roll([[22, 60]]), -2)) == [[22, 60]]
+    assert as_piece(transpose(as_roll([[60, 64]]), -3)) == [[57, 61]]
+    assert as_piece(transpose(as_roll([[60, 107]]), 2)) == [[60, 107]]
+    assert as_piece(transpose(as_roll([[22, 60]]), -2)) == [[22, 60]]
 
 
 def test_pieces_come_from_json(tmp_path: Path) -> None:

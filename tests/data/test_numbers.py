@@ -5,14 +5,14 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from throughtime.data.numbers import (
+from throughtime.data.series.numbers import (
     AmbiguousNumberError,
     ContradictoryNumberError,
     NumberCells,
     NumberFormat,
     infer_number_format,
+    numeric_fraction,
     parse_numbers,
-    share_of_numbers,
 )
 
 
@@ -95,7 +95,7 @@ def test_cells_that_contradict_each_other_are_named(cells: tuple[str, ...], rows
 )
 def test_text_is_not_a_number(cell: str) -> None:
     assert values(cell, "1.5") == [None, 1.5]
-    assert share_of_numbers(pl.Series([cell])) == 0
+    assert numeric_fraction(pl.Series([cell])) == 0
 
 
 def test_what_is_known_of_earlier_cells_decides_later_ones() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughtime import InputError
-from throughtime.data.dates import read_dates
+from throughtime.data.series.dates import read_dates
 
 FREQUENCIES = ["D", "B", "W-MON", "W-SUN", "MS", "ME", "QS", "QE", "YS", "h", "15min", "6h", "BME", "SMS"]
 DAYS = [

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import throughtime as tt
-from throughtime.data import parquet
+from throughtime.data.series import parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,12 +45,12 @@ def test_parts_are_all_rows_and_whole_series(
     monkeypatch.setattr(parquet, "_PART", size)
     monkeypatch.setattr(parquet, "_BATCH", 3)
     table = rows(names)
-    found = tt.ParquetSeries(written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group))
-    parts = [part.table for part in found.parts()]
-    assert pa.concat_tables(parts).equals(table)
-    assert all(len(part) % 4 == 0 for part in parts)
-    assert len(found) == 6
-    assert (len(parts) > 1) == (size < 20)
+    result = tt.ParquetSeries(written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group))
+    iter_chunks = [part.table for part in result.iter_chunks()]
+    assert pa.concat_tables(iter_chunks).equals(table)
+    assert all(len(part) % 4 == 0 for part in iter_chunks)
+    assert len(result) == 6
+    assert (len(iter_chunks) > 1) == (size < 20)
 
 
 @pytest.mark.parametrize("group", [1, 3, 4, 100])
@@ -60,7 +60,7 @@ def test_a_sample_is_whole_series_and_the_same_for_a_seed(
     monkeypatch.setattr(parquet, "_BATCH", 3)
     table = rows(names)
     folder = written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group)
-    samples = [tt.ParquetSeries(folder, sample=3, seed=seed).sampled() for seed in (0, 0, *range(1, 40))]
+    samples = [tt.ParquetSeries(folder, sample=3, seed=seed).read_sample() for seed in (0, 0, *range(1, 40))]
     assert samples[0].equals(samples[1])
     for sample in samples:
         chosen = list(dict.fromkeys(sample["unique_id"].to_pylist()))
@@ -82,14 +82,14 @@ def test_only_the_row_groups_of_drawn_series_are_read(tmp_path: Path, monkeypatc
         return batches(self, opened, groups, beside)
 
     monkeypatch.setattr(tt.ParquetSeries, "_batches", counted)
-    assert len(found.sampled()) == 8
+    assert len(found.read_sample()) == 8
     assert len(read) <= 2
 
 
 def test_a_sample_of_long_series_has_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_MOST_SAMPLED", 12)
     found = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(10)))))
-    assert len(found.sampled()) == 12
+    assert len(found.read_sample()) == 12
     assert found.note == f"A sample of 3 of the 10 series of {tmp_path / 'data'} is learned from."
 
 
@@ -100,7 +100,7 @@ def test_a_series_in_two_places_is_refused_with_its_name_and_file(odd: Any, tmp_
     with pytest.raises(
         tt.InputError, match=rf"part-1.parquet: series {odd} begins a second time; .* sort the rows by unique_id and ds"
     ):
-        tt.ParquetSeries(folder).sampled()
+        tt.ParquetSeries(folder).read_sample()
 
 
 def test_rows_in_the_order_of_time_are_refused_before_all_of_them_are_read(
@@ -137,7 +137,7 @@ def test_files_that_cannot_be_used_are_refused(columns: dict[str, Any], message:
         table = table.drop_columns(name)
         table = table if values is None else table.append_column(name, [values])
     with pytest.raises(tt.InputError, match=message):
-        tt.ParquetSeries(written(tmp_path / "data", table)).sampled()
+        tt.ParquetSeries(written(tmp_path / "data", table)).read_sample()
 
 
 def test_what_is_no_folder_of_parquet_files_is_refused(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from throughtime.data.ragged import Buckets, Ragged
+from throughtime.data.jagged import BucketBatches, JaggedSequences
 
 
-def ragged(count: int = 23) -> Ragged:
+def ragged(count: int = 23) -> JaggedSequences:
     """Sequence i holds the number i, 1 + i % 5 times."""
-    return Ragged.of([torch.full((1 + i % 5, 2), float(i)) for i in range(count)])
+    return JaggedSequences.of([torch.full((1 + i % 5, 2), float(i)) for i in range(count)])
 
 
 def test_sequences_come_back_as_they_were() -> None:
@@ -33,10 +33,14 @@ def test_padding_is_zero_behind_the_end_alone() -> None:
 @pytest.mark.parametrize("per_step", [True, False])
 def test_a_pass_holds_every_sequence_once_with_its_target(shuffle: bool, per_step: bool) -> None:
     x = ragged()
-    y = Ragged.of([torch.full((int(n),), i) for i, n in enumerate(x.lengths)]) if per_step else torch.arange(23)
+    y = (
+        JaggedSequences.of([torch.full((int(n),), i) for i, n in enumerate(x.lengths)])
+        if per_step
+        else torch.arange(23)
+    )
     seen = []
-    batches = list(Buckets(x, y, batch_size=4, shuffle=shuffle))
-    assert len(batches) == len(Buckets(x, y, batch_size=4)) == 6
+    batches = list(BucketBatches(x, y, batch_size=4, shuffle=shuffle))
+    assert len(batches) == len(BucketBatches(x, y, batch_size=4)) == 6
     for batch in batches:
         assert batch.lengths is not None
         targets = batch.y[:, 0] if per_step else batch.y
@@ -47,7 +51,7 @@ def test_a_pass_holds_every_sequence_once_with_its_target(shuffle: bool, per_ste
 
 
 def test_batches_hold_sequences_of_similar_length_and_their_order_changes() -> None:
-    buckets = Buckets(ragged(100), torch.arange(100), batch_size=10)
+    buckets = BucketBatches(ragged(100), torch.arange(100), batch_size=10)
     spread = [int(batch.lengths.max() - batch.lengths.min()) for batch in buckets]
     assert max(spread) <= 1
     first, second = (torch.cat(buckets.order()).tolist() for _ in range(2))
@@ -56,6 +60,6 @@ def test_batches_hold_sequences_of_similar_length_and_their_order_changes() -> N
 
 def test_targets_for_other_sequences_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a target for each of the 23 sequences, got 22"):
-        Buckets(ragged(), torch.arange(22))
+        BucketBatches(ragged(), torch.arange(22))
     with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
-        Buckets(ragged(), torch.arange(23), batch_size=0)
+        BucketBatches(ragged(), torch.arange(23), batch_size=0)

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
-from throughtime.app.translation import read_pairs, read_sources
-from throughtime.data.conll import read_conll
-from throughtime.data.labelled import read_labelled
-from throughtime.data.ts import read_ts
+from throughtime.app.jobs.translator import read_pairs, read_sources
+from throughtime.data.series.ts_files import read_ts
+from throughtime.data.text.conll import read_conll
+from throughtime.data.text.labelled_texts import read_labelled_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,9 +121,9 @@ COMMENTED = {
 
 @pytest.mark.parametrize("kind", COMMENTED)
 def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> None:
-    found = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
-    assert (found.words, found.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
-    assert found.notes[0] == "2 comment lines were skipped, the first in line 1."
+    dataset = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
+    assert (dataset.words, dataset.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
+    assert dataset.notes[0] == "2 comment lines were skipped, the first in line 1."
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_quotation_marks_between_tabs_are_characters(tmp_path: Path) -> None:
-    found = read_labelled(written(tmp_path / "a.tsv", TSV))
+    found = read_labelled_texts(written(tmp_path / "a.tsv", TSV))
     assert found.texts == ['"quoted" at the start', 'an unpaired " mark', "plain"]
     assert found.labels == ["1", "0", "1"]
     assert found.notes == [
@@ -236,7 +236,7 @@ def test_quotation_marks_between_tabs_are_characters(tmp_path: Path) -> None:
 
 
 def test_csv_may_quote_and_break_lines(tmp_path: Path) -> None:
-    found = read_labelled(written(tmp_path / "a.csv", 'review,sentiment\n"good, ""very""\nindeed",+\nbad,-\n'))
+    found = read_labelled_texts(written(tmp_path / "a.csv", 'review,sentiment\n"good, ""very""\nindeed",+\nbad,-\n'))
     assert found.texts == ['good, "very"\nindeed', "bad"]
     assert found.labels == ["+", "-"]
 
@@ -246,16 +246,16 @@ def test_parquet_and_json_lines_are_read_alike(tmp_path: Path) -> None:
     pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
     written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
     for name in ("a.parquet", "a.jsonl"):
-        found = read_labelled(tmp_path / name)
+        found = read_labelled_texts(tmp_path / name)
         assert found.texts[1] == "a long text 1"
         assert found.labels == list("ababab")
 
 
 def test_labels_may_be_absent_where_they_are_not_needed(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "text\nsome words\nother words\n")
-    assert read_labelled(path, need_labels=False).labels is None
+    assert read_labelled_texts(path, need_labels=False).labels is None
     with pytest.raises(InputError, match="name it with --label"):
-        read_labelled(path)
+        read_labelled_texts(path)
 
 
 TABLE_FAULTS = {
@@ -272,7 +272,7 @@ TABLE_FAULTS = {
 def test_a_table_of_texts_is_refused_with(fault: str, tmp_path: Path) -> None:
     text, options, sentence = TABLE_FAULTS[fault]
     with pytest.raises(InputError) as caught:
-        read_labelled(written(tmp_path / "a.csv", text), **options)
+        read_labelled_texts(written(tmp_path / "a.csv", text), **options)
     assert sentence in str(caught.value)
 
 
@@ -281,7 +281,7 @@ def test_the_real_sets_have_the_sizes_that_are_published(data_dir: Path) -> None
     lengths = [len(s) for s in sequences]
     assert (len(sequences), len(set(labels)), sequences[0].shape[1], min(lengths), max(lengths)) == (270, 9, 12, 7, 26)
     assert np.isfinite(np.concatenate(sequences)).all()
-    assert len(read_labelled(data_dir / "classification/mr/mr.tsv").texts) == 10_662
+    assert len(read_labelled_texts(data_dir / "classification/mr/mr.tsv").texts) == 10_662
     words = read_conll(data_dir / "tagging/ud_english_ewt/en_ewt-ud-test.conllu.gz").words
     assert (len(words), sum(map(len, words))) == (2_077, 25_094)
     words = read_conll(data_dir / "tagging/wnut17/dev.conll").words
@@ -317,14 +317,14 @@ TEXT_TABLES = {
 def test_texts_and_labels_are_found(kind: str, tmp_path: Path) -> None:
     content = TEXT_TABLES[kind]
     (tmp_path / "a.tsv").write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = read_labelled(tmp_path / "a.tsv")
+    found = read_labelled_texts(tmp_path / "a.tsv")
     assert list(zip(found.texts, found.labels or [], strict=True)) == OPINIONS
     assert found.notes[0].startswith("The file has no header") == kind.startswith("no header")
 
 
 def test_a_first_text_is_no_header(tmp_path: Path) -> None:
     path = written(tmp_path / "a.txt", "good film\nbad film\n")
-    assert read_labelled(path, need_labels=False).texts == ["good film", "bad film"]
+    assert read_labelled_texts(path, need_labels=False).texts == ["good film", "bad film"]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_first_text_is_no_header(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_tables_of_texts_that_leave_something_open_are_refused(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        read_labelled(written(tmp_path / "a.tsv", text))
+        read_labelled_texts(written(tmp_path / "a.tsv", text))
 
 
 @pytest.mark.parametrize(

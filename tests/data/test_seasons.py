@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from throughtime.data.frames import read_frame
-from throughtime.data.seasons import seasons
+from throughtime.data.series.frames import read_frame
+from throughtime.data.series.seasonality import seasons
 
 
 def wave(*periods: int, freq: str | None = None, steps: int = 400) -> pd.DataFrame:

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from throughtime import InputError
-from throughtime.data.frames import read_frame
+from throughtime.data.series.frames import read_frame
 
 if TYPE_CHECKING:
-    from throughtime.data.series import Panel
+    from throughtime.data.series.panel import Panel
 
 
 def frame(freq: str = "D", steps: int = 30, name: str = "a") -> pd.DataFrame:

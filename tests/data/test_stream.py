@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from throughtime import InputError
-from throughtime.data.stream import LINE_END, UNITS, UNKNOWN, Alphabet
+from throughtime.data.text.symbols import LINE_END, UNITS, UNKNOWN, SymbolVocabulary
 
 TEXT = "the cat and the dog\nthe dog and the cat\n"
 
@@ -13,31 +13,31 @@ TEXT = "the cat and the dog\nthe dog and the cat\n"
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("text", [TEXT, TEXT[:-1], "the cat\n\nthe dog and the cat and the dog"])
 def test_a_text_comes_back_as_it_was(unit: str, text: str) -> None:
-    vocabulary = Alphabet.of(text, unit)
+    vocabulary = SymbolVocabulary.of(text, unit)
     numbers = vocabulary.encode(text)
     assert vocabulary.decode(numbers) == text
     assert 0 <= numbers.min() <= numbers.max() < len(vocabulary)
 
 
 def test_bytes_of_one_character_are_written_together() -> None:
-    vocabulary = Alphabet.of("né à Orléans", "bytes")
+    vocabulary = SymbolVocabulary.of("né à Orléans", "bytes")
     pieces = list(vocabulary.write(vocabulary.encode("né")))
     assert pieces == ["n", "", "é"]
     assert vocabulary.decode([0xC3]) == "\ufffd"
 
 
 def test_words_that_occur_once_are_unknown() -> None:
-    vocabulary = Alphabet.of("a b a b c", "words")
+    vocabulary = SymbolVocabulary.of("a b a b c", "words")
     assert vocabulary.symbols == (UNKNOWN, "a", "b")
     assert vocabulary.decode(vocabulary.encode("c a d")) == f"{UNKNOWN} a {UNKNOWN}"
 
 
 def test_a_text_that_marks_its_unknown_words_keeps_all_others() -> None:
-    assert set(Alphabet.of("a <unk> b\n", "words").symbols) == {"a", "b", UNKNOWN, LINE_END}
+    assert set(SymbolVocabulary.of("a <unk> b\n", "words").symbols) == {"a", "b", UNKNOWN, LINE_END}
 
 
 def test_words_go_on_behind_a_prompt_with_a_blank() -> None:
-    vocabulary = Alphabet.of(TEXT, "words")
+    vocabulary = SymbolVocabulary.of(TEXT, "words")
     assert "".join(vocabulary.write(vocabulary.encode("cat"), after="the")) == " cat"
     assert "".join(vocabulary.write(vocabulary.encode("cat"), after="the ")) == "cat"
 
@@ -56,9 +56,9 @@ def test_words_go_on_behind_a_prompt_with_a_blank() -> None:
 )
 def test_a_text_without_a_choice_is_refused(text: object, unit: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Alphabet.of(text, unit)
+        SymbolVocabulary.of(text, unit)
 
 
 def test_a_character_that_is_not_known_is_named_with_its_place() -> None:
     with pytest.raises(InputError, match="'x', character 3, did not occur in training"):
-        Alphabet.of("abc", "characters").encode("abx")
+        SymbolVocabulary.of("abc", "characters").encode("abx")

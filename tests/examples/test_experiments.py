@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def found(problem: str, network: str, losses: list[float]) -> Run:
+def make_run(problem: str, network: str, losses: list[float]) -> Run:
     updates = list(range(0, 50 * len(losses), 50))
     return Run(problem, network, 17_000, updates, losses, 1.0, diverged=False, before=[1.0, 0.5], after=[1.0, 0.0])
 
@@ -84,7 +84,7 @@ def test_the_networks_have_about_as_many_weights(network: str, name: str) -> Non
 def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     runs = {
         (r.problem, r.network): r
-        for r in (found("adding-200", "rnn", [0.2, 0.16]), found("adding-200", "gru", [0.2, 0.1, 0.009]))
+        for r in (make_run("adding-200", "rnn", [0.2, 0.16]), make_run("adding-200", "gru", [0.2, 0.1, 0.009]))
     }
     results.write(tmp_path / "results.json", runs)
     assert results.read(tmp_path / "results.json") == runs

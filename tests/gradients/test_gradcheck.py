@@ -7,14 +7,14 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from throughtime import nn
+from throughtime._core._scan import scan
+from throughtime._core.reference import CELLS
+from throughtime._core.shapes import BatchLengths, Weights
 from throughtime._kernels import find
-from throughtime._reference import REGISTRY
-from throughtime._scan import scan
-from throughtime._shapes import Ragged, Weights
 
 CASES = [
     (name, activation)
-    for name, member in REGISTRY.items()
+    for name, member in CELLS.items()
     if member.cell.compiled
     for activation in member.cell.activations
 ]
@@ -22,7 +22,7 @@ CASES = [
 
 def problem(name: str, directions: int, hidden: int) -> tuple[list[torch.Tensor], list[str]]:
     """x, states and weights of both directions for a cell, as a flat list, and the fields of the weights."""
-    cell = REGISTRY[name].cell
+    cell = CELLS[name].cell
     steps, batch, inputs = 3, 3, 2
     generator = torch.Generator().manual_seed(4)
 
@@ -42,7 +42,7 @@ def problem(name: str, directions: int, hidden: int) -> tuple[list[torch.Tensor]
 def test_gradients_agree_with_finite_differences(
     name: str, activation: str, directions: int, ragged: list[int] | None, check: object
 ) -> None:
-    cell = REGISTRY[name].cell
+    cell = CELLS[name].cell
     assert find(name, activation, 64) is not None, "this test is about the compiled kernel"
     # Second gradients are the reference's, whatever the size; their check takes as long as the square of it.
     tensors, fields = problem(name, directions, hidden=4 if check is gradcheck else 2)
@@ -53,7 +53,7 @@ def test_gradients_agree_with_finite_differences(
             Weights(**dict(zip(fields, flat[i : i + len(fields)], strict=True)))
             for i in range(0, len(flat), len(fields))
         ]
-        lengths = None if ragged is None else Ragged.padded(ragged, *x.shape[:2])
+        lengths = None if ragged is None else BatchLengths.padded(ragged, *x.shape[:2])
         y, finals = scan(cell, x, states, weights, ragged=lengths, activation=activation)
         return y, *finals
 

@@ -20,7 +20,7 @@ import throughtime as tt
 from throughtime import InputError, nn, runtime, training
 from throughtime.data.datasets import seasonal
 from throughtime.io import directory
-from throughtime.io.directory import Contents
+from throughtime.io.directory import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,11 +119,11 @@ def test_a_changed_configuration_is_one_error_or_a_model_at_once(
     chance, contents = random.Random(kind), directory.read(sources[kind])
     config = {name: value for name, value in contents.config.items() if name not in ("files", "schema")}
     refused, unnamed, target = 0, [], tmp_path / "model"
-    directory.write(target, Contents(config, contents.weights, contents.history))
+    directory.write(target, ModelFiles(config, contents.weights, contents.history))
     for read in KINDS[kind][1]:
         read(target)  # as it is, it is read
     for _ in range(count):
-        directory.write(target, Contents(changed(config, chance), contents.weights, contents.history), overwrite=True)
+        directory.write(target, ModelFiles(changed(config, chance), contents.weights, contents.history), overwrite=True)
         for read in KINDS[kind][1]:
             started = time.process_time()
             try:
@@ -146,7 +146,7 @@ def test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused(
     text, count = re.subn(r'\["eps", [^]]*\]', f'["eps", {2**70}]', json.dumps(contents.config))
     assert count
     config = {name: value for name, value in json.loads(text).items() if name not in ("files", "schema")}
-    directory.write(target, Contents(config, contents.weights, contents.history))
+    directory.write(target, ModelFiles(config, contents.weights, contents.history))
     with pytest.raises(InputError, match=re.escape(str(target))):
         KINDS["checkpoint"][1][0](target)
 
@@ -166,7 +166,7 @@ def test_changed_weights_are_one_error_or_a_model(kind: str, sources: dict[str, 
             del weights[chance.randrange(8, len(weights)) :]
         shutil.rmtree(tmp_path / "model", ignore_errors=True)
         try:
-            directory.write(tmp_path / "model", Contents(config, bytes(weights), contents.history))
+            directory.write(tmp_path / "model", ModelFiles(config, bytes(weights), contents.history))
             for read in KINDS[kind][1]:
                 read(tmp_path / "model")
         except InputError:
@@ -178,7 +178,7 @@ def reseal(model: Path, change: Change) -> None:
     config = json.loads((model / "config.json").read_text())
     del config["sha256"]
     change(config)
-    (model / "config.json").write_text(json.dumps({**config, "sha256": directory._sum(config)}))
+    (model / "config.json").write_text(json.dumps({**config, "sha256": directory._checksum(config)}))
 
 
 @pytest.mark.parametrize("option", ["num_layers", "hidden_size", "input_size"])
@@ -246,4 +246,4 @@ def test_a_header_longer_than_any_is_refused(network: Path) -> None:
     config = {name: value for name, value in contents.config.items() if name != "files"}
     weights = (2**40).to_bytes(8, "little") + contents.weights[8:]
     with pytest.raises(InputError, match="expected at most"):
-        directory.write(network.with_name("other"), Contents(config, weights))
+        directory.write(network.with_name("other"), ModelFiles(config, weights))

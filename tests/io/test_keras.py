@@ -32,7 +32,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("RNN", {"bias": False}),
     ("LSTM", {"recurrent_bias": False}),
 ]
-kinds = pytest.mark.parametrize(("layer", "options"), KINDS, ids=str)
+keras_layers = pytest.mark.parametrize(("layer", "options"), KINDS, ids=str)
 
 
 def drawn(layer: str, options: dict[str, Any], inputs: int = INPUTS) -> Arrays:
@@ -95,18 +95,18 @@ def beneath(path: str, arrays: Arrays) -> Arrays:
     return {f"{path}/{name}": value for name, value in arrays.items()}
 
 
-@kinds
+@keras_layers
 def test_arrays_of_keras_compute_what_keras_computes(layer: str, options: dict[str, Any]) -> None:
-    x, given = sequence()
+    x, inputs = sequence()
     arrays = drawn(layer, options)
     ours = made(layer, **options)
     assert tt.from_keras(ours, arrays) is ours
-    assert_close(ours(x)[0].detach(), torch.from_numpy(keras(layer, arrays, given)), "forward")
+    assert_close(ours(x)[0].detach(), torch.from_numpy(keras(layer, arrays, inputs)), "forward")
     assert_close(tt.to_keras(ours), arrays, "exact")
     assert list(tt.to_keras(ours)) == list(arrays)
 
 
-@kinds
+@keras_layers
 def test_both_directions_and_stacks_find_their_arrays(layer: str, options: dict[str, Any]) -> None:
     x, y = sequence()
     arrays: Arrays = {}

@@ -48,14 +48,14 @@ def test_a_stream_is_the_network_step_by_step(
     with torch.no_grad():
         h, _ = made(x)
         expected = model.output(h) if layout else h
-    found = [stream.step(x[0].numpy()), stream.step(x[1].tolist())]
+    actual = [stream.step(x[0].numpy()), stream.step(x[1].tolist())]
     middle = stream.state
     rest = stream.run(x[2:].numpy())
-    assert_close(np.concatenate([np.stack(found), rest]), expected, "forward")
+    assert_close(np.concatenate([np.stack(actual), rest]), expected, "forward")
     stream.state = middle
     assert_close(stream.run(x[2:].numpy()), rest, "exact")
     stream.reset()
-    assert_close(stream.step(x[0].numpy()), found[0], "exact")
+    assert_close(stream.step(x[0].numpy()), actual[0], "exact")
 
 
 @pytest.mark.parametrize(

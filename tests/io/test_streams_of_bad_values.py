@@ -10,14 +10,14 @@ import torch
 
 import throughtime as tt
 from throughtime import nn, runtime
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture
-def stream(tmp_path: Path) -> runtime.Stream:
+def stream(tmp_path: Path) -> runtime.StreamingNetwork:
     tt.save(nn.ManyToMany(nn.GRU(3, 4), 1), tmp_path / "model")
     return runtime.load(tmp_path / "model")
 
@@ -35,7 +35,7 @@ def stream(tmp_path: Path) -> runtime.Stream:
         ([[1, 2], [3]], "numbers of shape"),
     ],
 )
-def test_a_step_that_is_refused_leaves_the_state(stream: runtime.Stream, x: Any, said: str) -> None:
+def test_a_step_that_is_refused_leaves_the_state(stream: runtime.StreamingNetwork, x: Any, said: str) -> None:
     good = np.array([0.1, -0.2, 1e30], np.float32)
     stream.step(good)
     before = stream.state
@@ -47,7 +47,7 @@ def test_a_step_that_is_refused_leaves_the_state(stream: runtime.Stream, x: Any,
     assert np.array_equal(stream.step(good), expected)
 
 
-def test_a_run_names_the_step(stream: runtime.Stream) -> None:
+def test_a_run_names_the_step(stream: runtime.StreamingNetwork) -> None:
     x = np.zeros((5, 3))
     x[3, 2] = np.nan
     with pytest.raises(InputError, match="nan in feature 2 of step 3"):

@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernel.hpp"
+#include "engine/kernel.hpp"
 
 using namespace throughtime;
 

@@ -188,8 +188,8 @@ class Fuzz:
         """Change a value somewhere."""
         if isinstance(value, (tuple, list)) and len(value) and self.random.random() < 0.93:
             items = list(value)
-            place = self.random.randrange(len(items))
-            items[place] = self.change_in(items[place])
+            position = self.random.randrange(len(items))
+            items[position] = self.change_in(items[position])
             return type(value)(items)
         return self.change(value)
 

@@ -1,5 +1,5 @@
-// The functions of csrc/math.hpp over arrays, for the test that measures their errors.
-#include "math.hpp"
+// The functions of csrc/engine/math.hpp over arrays, for the test that measures their errors.
+#include "engine/math.hpp"
 
 #include <cstddef>
 

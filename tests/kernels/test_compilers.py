@@ -35,7 +35,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What this compiler's kernels for any processor of this kind compute, a line for each problem."""
     compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
     options = ["-std=c++20", "-O1", "-ffp-contract=off", "-Wno-psabi", "-pthread", "-DTHROUGHTIME_ISA=baseline"]
-    sources = [*(ROOT / "csrc" / "cells").glob("*.cpp"), ROOT / "csrc" / "registry.cpp", ROOT / "csrc" / "memory.cpp"]
+    sources = [
+        *(ROOT / "csrc" / "cells").glob("*.cpp"),
+        ROOT / "csrc" / "binding" / "registry.cpp",
+        ROOT / "csrc" / "engine" / "memory.cpp",
+    ]
     driver = tmp_path_factory.mktemp("here") / "driver"
     names = map(str, [*sources, ROOT / "tests" / "kernels" / "driver.cpp"])
     printed(compiler, *options, f"-I{ROOT / 'csrc'}", *names, "-o", str(driver))
@@ -48,11 +52,11 @@ def check_same(ours: list[str], theirs: list[str]) -> None:
         if ": " not in line:  # how many there were
             assert line == other
             continue
-        (problem, sums), (same, found) = (text.rsplit(": ", 1) for text in (line, other))
+        (problem, sums), (same, actual) = (text.rsplit(": ", 1) for text in (line, other))
         assert problem == same
         digits = 1e-4 if " 32: " in problem else 1e-9
         expected = [float(value) for value in sums.split()]
-        assert [float(value) for value in found.split()] == pytest.approx(expected, rel=digits, abs=digits), problem
+        assert [float(value) for value in actual.split()] == pytest.approx(expected, rel=digits, abs=digits), problem
 
 
 @needs("aarch64-linux-gnu-g++")

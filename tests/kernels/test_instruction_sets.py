@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.kernels.company import assert_no_bit_depends_on_company
 from tests.kernels.conftest import INSTRUCTION_SETS, use
+from tests.kernels.independence import assert_rows_are_independent
 from tests.tolerances import assert_close
 
 from throughtime import nn
@@ -23,11 +23,11 @@ TESTS = Path(__file__).parents[1]
 
 def results(module: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Outputs, final states and the gradients of everything."""
-    given = x.clone().requires_grad_()
-    y, finals = module(given)
+    inputs = x.clone().requires_grad_()
+    y, finals = module(inputs)
     states = finals if isinstance(finals, tuple) else (finals,)
     loss = sum(o.cos().sum() for o in (y, *states))
-    leaves = [given, *module.parameters()]
+    leaves = [inputs, *module.parameters()]
     gradients = torch.autograd.grad(loss, leaves)
     return {"y": y, **{f"state {i}": s for i, s in enumerate(states)}, **{f"d{i}": g for i, g in enumerate(gradients)}}
 
@@ -52,7 +52,7 @@ def test_neither_company_nor_threads_change_a_bit(isa: str, layer: str, dtype: t
         module = getattr(nn, layer)(inputs, hidden, bidirectional=True, dtype=dtype)
         x = torch.randn(12, batch, inputs, dtype=dtype)
         assert isa in module.path(x)
-        assert_no_bit_depends_on_company(module, x)
+        assert_rows_are_independent(module, x)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -68,12 +68,12 @@ def test_unaligned_memory_changes_nothing(isa: str, layer: str) -> None:
 def test_instruction_sets_agree_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     module = nn.LSTM(3, 37, dtype=torch.float64)
     x = torch.randn(30, 5, 3, dtype=torch.float64)
-    found = {}
+    result = {}
     for name in INSTRUCTION_SETS:
         use(name, monkeypatch)
-        found[name] = results(module, x)
+        result[name] = results(module, x)
     for name in INSTRUCTION_SETS[1:]:
-        assert_close(found[name], found[INSTRUCTION_SETS[0]], "gradient")
+        assert_close(result[name], result[INSTRUCTION_SETS[0]], "gradient")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh of the kernels: the errors that csrc/math.hpp states, measured on every instruction set."""
+"""exp, sigmoid and tanh of the kernels: the errors that csrc/engine/math.hpp states, measured on every instruction set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Function = Callable[[np.ndarray], np.ndarray]
 
 ROOT = Path(__file__).parents[2]
-HEADER = (ROOT / "csrc" / "math.hpp").read_text(encoding="utf-8")
+HEADER = (ROOT / "csrc" / "engine" / "math.hpp").read_text(encoding="utf-8")
 EVERYWHERE = 1e4  # far beyond where tanh has reached one
 TYPES: dict[str, Any] = {"float": np.float32, "double": np.float64}
 EXACT = {"exp": np.exp, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
@@ -30,7 +30,7 @@ INSTRUCTION_SETS = _kernels._engine.instruction_sets() if _kernels._engine else 
 def stated(function: str, kind: str) -> tuple[float, float, float]:
     """The bound in ULP, and the ends of the range in which it holds, as the header's table says."""
     row = re.search(rf"^//   {function} +([\d.]+) +([\d.]+) +(\S.*)$", HEADER, re.MULTILINE)
-    assert row, f"the table of csrc/math.hpp has no row for {function}"
+    assert row, f"the table of csrc/engine/math.hpp has no row for {function}"
     column = list(TYPES).index(kind)
     ends = re.findall(r"\[(-\d+), (\d+)\]", row[3]) or [(-EVERYWHERE, EVERYWHERE)] * len(TYPES)
     first, last = map(float, ends[column])

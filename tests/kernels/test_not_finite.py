@@ -42,9 +42,9 @@ def test_values_and_gradients_are_finite_where_those_of_the_reference_are(name: 
     assert layer.path(x).startswith("kernel")
     assert slow.path(x).startswith("reference")
     places = [(0, math.inf), (0, math.nan), *((1 + i, -math.inf) for i in range(len(state)))]
-    for place, value in places:
+    for location, value in places:
         tensors = [tensor.clone() for tensor in (x, *state)]
-        tensors[place][1 if place == 0 else 0, 1, 0] = value
+        tensors[location][1 if location == 0 else 0, 1, 0] = value
         result = _everything(layer, tensors)
         for rival in rivals:
             _assert_alike(result, _everything(rival, tensors))

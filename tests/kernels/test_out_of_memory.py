@@ -52,8 +52,8 @@ def outcomes(layer: str, x: str) -> list[str]:
 
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
 def test_a_call_says_how_much_it_needs_and_how_much_is_free_and_the_next_one_is_right(layer: str) -> None:
-    found = outcomes(layer, "torch.zeros(1, 1, 1).expand(60_000_000, 1, 1)")
-    assert len(found) == 3
-    for line in found:
+    result = outcomes(layer, "torch.zeros(1, 1, 1).expand(60_000_000, 1, 1)")
+    assert len(result) == 3
+    for line in result:
         assert line.startswith("RuntimeError out of memory: this call needs")
         assert "MiB are free. Use shorter windows or a smaller batch" in line

@@ -14,7 +14,7 @@ import torch
 from tests.tolerances import assert_close
 
 from throughtime import _kernels, nn, training
-from throughtime._scan import scan
+from throughtime._core._scan import scan
 
 FORK = """
 import os, signal, sys

@@ -161,10 +161,10 @@ def test_imaginary_parts_of_conjugates_are_read_with_their_signs(layer: str) -> 
         (z.conj().imag, -z.imag.contiguous()),  # with gaps, which kernels read without a copy for one feature
         (torch.complex(values, values).conj().imag, -values),  # a single element has no gaps
     ):
-        given, expected = x.detach().requires_grad_(), plain.clone().requires_grad_()
-        assert given.is_neg()
+        arguments, expected = x.detach().requires_grad_(), plain.clone().requires_grad_()
+        assert arguments.is_neg()
         upstream = torch.complex(torch.ones_like(plain), plain).conj().imag
-        for inputs, doutput in ((given, upstream), (expected, -plain)):
+        for inputs, doutput in ((arguments, upstream), (expected, -plain)):
             made(inputs)[0].backward(doutput)
-        torch.testing.assert_close(made(given), made(expected), rtol=0, atol=0)
-        torch.testing.assert_close(given.grad, expected.grad, rtol=0, atol=0)
+        torch.testing.assert_close(made(arguments), made(expected), rtol=0, atol=0)
+        torch.testing.assert_close(arguments.grad, expected.grad, rtol=0, atol=0)

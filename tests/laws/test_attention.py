@@ -112,16 +112,19 @@ def test_own_outputs_take_the_place_of_inputs_that_are_not_forced(kind: str | No
     rows = (3, 5) if batch_first else (5, 3)
     x, inputs = torch.randn(*rows, 3, dtype=torch.float64), torch.randn(*rows, 2, dtype=torch.float64)
     memory, state = network.encode(x, lengths=LENGTHS)
-    all_true, y = network(x, inputs, lengths=LENGTHS, forcing=1.0)[0], network(x, inputs, lengths=LENGTHS)[0]
+    all_true, y = (
+        network(x, inputs, lengths=LENGTHS, teacher_forcing_ratio=1.0)[0],
+        network(x, inputs, lengths=LENGTHS)[0],
+    )
     assert_close(all_true, y, "exact")
-    own = network.forced(inputs, memory, state, lengths=LENGTHS, share=0.0)
+    own = network.mix_teacher_forcing(inputs, memory, state, lengths=LENGTHS, ratio=0.0)
     first, later = own.tensor_split([1], time)
     assert_close(first, inputs.narrow(time, 0, 1), "exact")
     assert_close(later, y.narrow(time, 0, 4), "exact")
     assert not later.requires_grad
     kept = []
     for _ in range(200):
-        half = network.forced(inputs, memory, state, lengths=LENGTHS, share=0.5)
+        half = network.mix_teacher_forcing(inputs, memory, state, lengths=LENGTHS, ratio=0.5)
         true = (half == inputs).all(-1)
         assert ((half == own).all(-1) | true).all()
         kept.append(true.narrow(time, 1, 4).double().mean().item())
@@ -133,6 +136,6 @@ def test_embeddings_of_own_outputs_learn() -> None:
     encoder, decoder = nn.GRU(3, 8), nn.GRU(2, 8)
     network = nn.EncoderDecoder(encoder, decoder, 6, feedback=lambda y: embedding(y.argmax(-1)))
     inputs = embedding(torch.randint(6, (4, 3)))
-    network(torch.randn(5, 3, 3), inputs, forcing=0.0)[0].square().sum().backward()
+    network(torch.randn(5, 3, 3), inputs, teacher_forcing_ratio=0.0)[0].square().sum().backward()
     assert embedding.weight.grad is not None
     assert embedding.weight.grad.any()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import throughtime as tt
 from throughtime import nn
-from throughtime.nn._in_time import unwrapped
+from throughtime.nn._sequence_options import unwrap_single
 
 LAYERS = ["RNN", "GRU", "LSTM"]
 STEPS, BATCH, INPUTS, HIDDEN = 9, 6, 2, 5
@@ -24,15 +24,15 @@ def states_of(finals: Any) -> tuple[Tensor, ...]:
 
 def pieces(mask: Tensor, reset: Tensor) -> list[list[int]]:
     """The valid steps of a row, cut where its state begins anew; the first is empty where it does so at once."""
-    found, pending = [[]], False
+    result, pending = [[]], False
     for t in range(len(mask)):
         pending = pending or bool(reset[t])
         if mask[t]:
             if pending:
-                found.append([])
-            found[-1].append(t)
+                result.append([])
+            result[-1].append(t)
             pending = False
-    return found
+    return result
 
 
 def row_by_row(module: Any, x: Tensor, state: tuple[Tensor, ...], mask: Tensor, reset: Tensor) -> tuple[Tensor, ...]:
@@ -52,7 +52,7 @@ def row_by_row(module: Any, x: Tensor, state: tuple[Tensor, ...], mask: Tensor, 
                 if not one:
                     s[1::2] *= float(number == len(parts) - 1)
             if steps:
-                part, end = module(x[steps, n : n + 1], unwrapped(starts))
+                part, end = module(x[steps, n : n + 1], unwrap_single(starts))
                 y = y.index_put((torch.tensor(steps),), part[:, 0])
                 ends.append(states_of(end))
         if not ends:
@@ -81,17 +81,17 @@ def test_a_row_with_gaps_and_resets_is_its_pieces(layer: str, both: bool, batch_
     x = torch.randn(STEPS, BATCH, INPUTS, dtype=DTYPE, requires_grad=True)
     rows = 4 if both else 2
     state = tuple(torch.randn(rows, BATCH, HIDDEN, dtype=DTYPE, requires_grad=True) for _ in module.cell.states)
-    hx = unwrapped(state)
+    hx = unwrap_single(state)
 
     def form(t: Tensor) -> Tensor:
         return t.transpose(0, 1) if batch_first else t
 
     y, finals = module(form(x), hx, mask=form(mask), reset=form(reset))
-    found = [form(y), *states_of(finals)]
+    actual = [form(y), *states_of(finals)]
     expected = [*row_by_row(plain, x, state, mask, reset)]
-    assert_close(found, expected, "forward")
+    assert_close(actual, expected, "forward")
     gradients = []
-    for network, outputs in ((module, found), (plain, expected)):
+    for network, outputs in ((module, actual), (plain, expected)):
         leaves = {"x": x, **dict(zip(module.cell.states, state, strict=True)), **dict(network.named_parameters())}
         values = torch.autograd.grad(sum(o.sin().sum() for o in outputs), list(leaves.values()))
         gradients.append(dict(zip(leaves, values, strict=True)))
@@ -121,9 +121,9 @@ def test_rows_that_are_reset_start_from_zero(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=2)
     x, rows = torch.randn(STEPS, 3, INPUTS), torch.tensor([True, False, True])
     state = tuple(torch.randn(2, 3, HIDDEN) for _ in module.cell.states)
-    hx = unwrapped(state)
+    hx = unwrap_single(state)
     zeroed = tuple(torch.where(rows.unsqueeze(-1), torch.zeros(()), s) for s in state)
-    expected = module(x, unwrapped(zeroed))
+    expected = module(x, unwrap_single(zeroed))
     assert_close(module(x, hx, reset=rows), expected, "exact")
     steps = torch.zeros(STEPS, 3, dtype=torch.bool)
     steps[0] = rows

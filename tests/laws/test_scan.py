@@ -102,9 +102,9 @@ def test_what_stands_in_the_padding_is_irrelevant(layer: str, both: bool) -> Non
     x = torch.randn(7, 4, 3)
     poisoned = torch.where((torch.arange(7).unsqueeze(1) < lengths).unsqueeze(-1), x, torch.nan)
     results = []
-    for given in (x, poisoned):
+    for inputs in (x, poisoned):
         module.zero_grad()
-        y, finals = module(given, lengths=lengths)
+        y, finals = module(inputs, lengths=lengths)
         (y.square().sum() + sum(s.square().sum() for s in states_of(finals))).backward()
         results.append((y, *states_of(finals), *(p.grad.clone() for p in module.parameters())))
     assert_close(results[1], results[0], "exact")

@@ -107,9 +107,9 @@ for call in json.loads({calls!r}):
 print(json.dumps(messages))
 """
 LOAD = """import pathlib, tempfile
-from throughtime.io import checkpoint
+from throughtime.io import saved_model
 place = pathlib.Path(tempfile.mkdtemp()) / "model"
-checkpoint.write(place, checkpoint.Checkpoint({{"task": "{task}"}}, {{"weight": x}}))
+saved_model.write(place, saved_model.SavedModel({{"task": "{task}"}}, {{"weight": x}}))
 tt.load(place)"""
 CORE_ONLY = {
     **{LOAD.format(task=task): "text" for task in ("classify", "tag", "generate", "translate")},
@@ -136,17 +136,26 @@ CORE_ONLY = {
 PARTLY = {
     "matplotlib": ("training.plot_states(layer, x)", "forecast"),
     "statsmodels": ("tt.datasets.load('sunspots')", "forecast"),
-    "holidays": ("from throughtime.data.calendar import holiday_calendar as h; h('DE', [2024])", "forecast"),
+    "holidays": (
+        "from throughtime.data.series.calendar_features import list_holidays as h; h('DE', [2024])",
+        "forecast",
+    ),
     "optuna": ("tt.tune(tt.Forecaster(2), None)", "tune"),
     "ray": ("from throughtime.tasks.workers import check_workers; check_workers('ray')", "ray"),
-    "statsforecast": ("from throughtime.tasks.forecasting.rivals import *; check_rivals(['auto_ets'])", "baselines"),
-    "mlforecast": ("from throughtime.tasks.forecasting.rivals import *; check_rivals(['lightgbm'])", "baselines"),
+    "statsforecast": (
+        "from throughtime.tasks.forecasting.evaluation.external_models import *; check_external_models(['auto_ets'])",
+        "baselines",
+    ),
+    "mlforecast": (
+        "from throughtime.tasks.forecasting.evaluation.external_models import *; check_external_models(['lightgbm'])",
+        "baselines",
+    ),
     "pyarrow": ("tt.ParquetSeries('.')", "parquet"),
     "onnx": ("tt.export(layer, 'a.onnx')", "onnx"),
     "h5py": ("from throughtime.io.keras import _read; _read('a.keras')", "keras"),
     "tokenizers": ("tt.SequenceClassifier().fit(['good', 'bad'] * 9, [0, 1] * 9)", "text"),
     "sacrebleu": ("tt.SequenceTranslator().bleu(['a'], ['a'])", "text"),
-    "mido": ("from throughtime.data.midi import write_midi; write_midi([[60]], 'a.mid')", "music"),
+    "mido": ("from throughtime.data.music.midi import write_midi; write_midi([[60]], 'a.mid')", "music"),
 }
 
 
@@ -170,7 +179,7 @@ def partly() -> dict[str, str]:
 @pytest.mark.parametrize("call", CORE_ONLY)
 def test_a_call_names_the_line_that_installs_what_it_needs(call: str, core_only: dict[str, str]) -> None:
     assert f"pip install 'throughtime[{CORE_ONLY[call]}]'" in core_only[call]
-    assert core_only[call].startswith("MissingPackage: ")
+    assert core_only[call].startswith("MissingPackageError: ")
 
 
 @pytest.mark.parametrize("name", throughtime.__all__)
@@ -181,7 +190,9 @@ def test_every_public_name_is_there_or_names_the_line_that_installs_it(name: str
 @pytest.mark.parametrize("package", PARTLY)
 def test_a_single_package_that_is_missing_is_named(package: str, partly: dict[str, str]) -> None:
     call, extra = PARTLY[package]
-    assert partly[call].startswith(f"MissingPackage: {package} is not installed: pip install 'throughtime[{extra}]'")
+    assert partly[call].startswith(
+        f"MissingPackageError: {package} is not installed: pip install 'throughtime[{extra}]'"
+    )
 
 
 def test_the_command_line_names_the_line_that_installs_it() -> None:

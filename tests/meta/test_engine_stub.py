@@ -28,11 +28,11 @@ def interface(stub: str) -> dict[str, list[str]]:
 
 
 def _functions(node: ast.Module | ast.ClassDef, prefix: str) -> list[tuple[str, list[str]]]:
-    found = []
+    items = []
     for item in node.body:
         if isinstance(item, ast.ClassDef):
-            found += _functions(item, f"{prefix}{item.name}.")
+            items += _functions(item, f"{prefix}{item.name}.")
         elif isinstance(item, ast.FunctionDef):
             arguments = [a.arg for a in (*item.args.posonlyargs, *item.args.args, *item.args.kwonlyargs)]
-            found.append((f"{prefix}{item.name}", arguments))
-    return found
+            items.append((f"{prefix}{item.name}", arguments))
+    return items

@@ -80,5 +80,5 @@ def test_no_file_names_the_paths_of_a_machine() -> None:
         pytest.skip("needs the repository: this is an unpacked archive")
     texts = {name: (ROOT / name).read_bytes().decode(errors="ignore") for name in listed.stdout.split("\0") if name}
     assert texts
-    found = {name: match[0] for name, text in texts.items() if (match := PRIVATE_PATHS.search(text))}
-    assert not found
+    result = {name: match[0] for name, text in texts.items() if (match := PRIVATE_PATHS.search(text))}
+    assert not result

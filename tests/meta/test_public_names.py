@@ -50,12 +50,12 @@ def test_public_names_are_documented(package: str) -> None:
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_the_examples_of_a_module_run(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    said: list[str] = []
+    message: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for example in doctest.DocTestFinder().find(importlib.import_module(module)):
-        runner.run(example, out=said.append)
+        runner.run(example, out=message.append)
     assert runner.tries, f"{module} shows examples that doctest does not find"
-    assert not runner.failures, "".join(said)
+    assert not runner.failures, "".join(message)
 
 
 def public_names(module: ModuleType) -> list[str]:

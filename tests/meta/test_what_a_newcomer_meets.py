@@ -41,14 +41,14 @@ PROMISES = {
     ],
     "a verdict in plain words, which admits where nothing was learned or another model is better": [
         "tasks/test_forecaster.py::test_the_verdict_admits_that_nothing_was_learned",
-        "tasks/test_rivals.py::test_a_verdict_admits_that_a_rival_is_better",
+        "tasks/test_external_models.py::test_a_verdict_admits_that_a_rival_is_better",
     ],
 }
 
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_a_promise_has_its_tests(promise: str) -> None:
-    for place in PROMISES[promise]:
-        file, _, name = place.partition("::")
+    for location in PROMISES[promise]:
+        file, _, name = location.partition("::")
         source = (TESTS / file).read_text(encoding="utf-8")
-        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{place} is gone: who sees to it that {promise}?"
+        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{location} is gone: who sees to it that {promise}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
-REPLACEMENT = "io/test_replacement.py"
+REPLACEMENT = "io/test_atomic.py"
 THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_readers_see_whole_ones"
 FUZZED = "io/test_fuzzed_directories.py"
 STREAMS = "io/test_streams_of_bad_values.py"
@@ -18,52 +18,52 @@ MUTATIONS = [
         "zip(wanted[::-1], groups.items(), strict=True)",
         "io/test_keras.py::test_both_directions_and_stacks_find_their_arrays",
     ),
-    Mutation("io/onnx.py", "int(layer.reset_after)", "1", f"{ONNX}::{RUNTIME}[GRU-reset_after=False-plain]"),
-    Mutation("io/onnx.py", '"Where", empty, b, e', '"Where", empty, e, b', f"{ONNX}::{RUNTIME}[LSTM-plain]"),
+    Mutation("io/onnx_export.py", "int(layer.reset_after)", "1", f"{ONNX}::{RUNTIME}[GRU-reset_after=False-plain]"),
+    Mutation("io/onnx_export.py", '"Where", empty, b, e', '"Where", empty, e, b', f"{ONNX}::{RUNTIME}[LSTM-plain]"),
     Mutation(
         "io/directory.py",
-        """if claimed != _sum(config):""",
+        "if claimed != _checksum(config):",
         """if False:""",
         f"{REPLACEMENT}::test_what_a_foreign_directory_holds_is_never_replaced",
     ),
     Mutation(
         "io/directory.py",
-        "if name not in _LARGEST or opened.kind(name)]",
+        "if name not in _MAX_BYTES or opened.kind(name)]",
         "if False]",
         f"{REPLACEMENT}::test_files_that_a_user_put_into_a_model_directory_are_named_and_stay[notes.txt]",
     ),
     Mutation(
-        "io/replacement.py",
+        "io/atomic.py",
         "Path(os.path.realpath(path))",
         "Path(os.path.abspath(path))",
         f"{REPLACEMENT}::test_a_link_to_a_model_is_followed_and_stays",
     ),
     Mutation(
-        "io/replacement.py",
+        "io/atomic.py",
         "            return False\n        except OSError:  # a file system",
         "            return True\n        except OSError:  # a file system",
         f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
     ),
     Mutation(
-        "io/replacement.py",
-        "_remove_abandoned(above, target.name)",
+        "io/atomic.py",
+        "_remove_abandoned(parent, target.name)",
         "pass",
         f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
     ),
     Mutation(
-        "io/replacement.py",
+        "io/atomic.py",
         "            _exchange(staged, target)",
         "            remove(target)\n            os.rename(staged, target)",
         f"{REPLACEMENT}::{THREADS}[in one step]",
     ),
     Mutation(
-        "io/replacement.py",
+        "io/atomic.py",
         "staged.chmod(stat.S_IMODE(target.stat().st_mode))",
         "pass",
         f"{REPLACEMENT}::test_permissions_of_a_directory_outlive_its_replacement",
     ),
     Mutation(
-        "io/description.py",
+        "io/network_description.py",
         "if described != given:",
         "if False:",
         f"{FUZZED}::test_counts_are_those_of_the_weights[runtime-input_size]",

@@ -5,59 +5,59 @@ from __future__ import annotations
 from tests.mutations import Mutation
 
 INPUTS = "training/test_inputs.py"
-WATCHING = "training/test_watching.py"
+WATCHING = "training/test_progress.py"
 
 MUTATIONS = [
     Mutation(
-        "training/_general.py",
+        "training/_autograd.py",
         "pieces, carried = [], state",
         "pieces, carried = [], None",
-        "training/test_own_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
+        "training/test_user_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
     ),
     Mutation(
-        "training/_compiled.py",
+        "training/_fused.py",
         "len({*used}) < len(used)",
         "len({*used}) < 0",
-        "training/test_own_code.py::test_weights_that_are_shared_are_updated_once",
+        "training/test_user_code.py::test_weights_that_are_shared_are_updated_once",
     ),
     Mutation(
         "training/_fit.py",
         "return batch.reset is not None and not bool(batch.reset.all())",
         "return False",
-        "training/test_own_code.py::test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once",
+        "training/test_user_code.py::test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once",
     ),
     Mutation(
-        "training/_keeper.py",
+        "training/_checkpointing.py",
         "number == done - 1",
         "number == done",
         "training/test_resume.py::test_batches_drawn_anew_are_drawn_again[6-general]",
     ),
     Mutation(
-        "training/_runs.py",
+        "training/_batch_groups.py",
         "list | tuple | Batches",
         "object",
-        "training/test_runs.py::test_only_batches_at_hand_are_asked_for_beforehand",
+        "training/test_batch_groups.py::test_only_batches_at_hand_are_asked_for_beforehand",
     ),
     Mutation(
-        "training/_unfold.py",
+        "training/_windows.py",
         "target.shape[0] * target.shape[1] if",
         "target.shape[0] if",
         "training/test_fit.py::test_every_target_weighs_alike_in_a_loss[FullBPTT()-general-False]",
     ),
     Mutation(
-        "training/_team.py",
+        "training/_distributed.py",
         "except RuntimeError as error",
         "except OSError as error",
-        "training/test_team.py::test_a_process_whose_partner_has_died_ends_and_says_why",
+        "training/test_distributed.py::test_a_process_whose_partner_has_died_ends_and_says_why",
     ),
     Mutation(
-        "training/_keeper.py",
+        "training/_checkpointing.py",
         "check_optimizer(training.optimizer, whole",
         "len(whole",
         "io/test_fuzzed_directories.py::test_a_changed_configuration_is_one_error_or_a_model_at_once[checkpoint-200]",
     ),
     Mutation(
-        "training/_unfold.py",
+        "training/_windows.py",
         "return any(layers.values())",
         "return False",
         f"{INPUTS}::test_the_doctor_looks_along_the_steps",
@@ -75,7 +75,7 @@ MUTATIONS = [
         "oracle/test_tracing.py::test_a_trace_of_an_example_is_refused",
     ),
     Mutation(
-        "_random.py",
+        "_core/rng.py",
         '"generator": generator}',
         '"generator": None}',
         "training/test_randomness.py::test_private_draws_are_those_of_a_seed",
@@ -87,7 +87,7 @@ MUTATIONS = [
         "training/test_randomness.py::test_one_thread_counts_for_the_thread_that_asks",
     ),
     Mutation(
-        "training/_unfold.py",
+        "training/_windows.py",
         "given != expected",
         "False",
         f"{INPUTS}::test_batches_of_another_order_than_the_model_reads_are_refused",
@@ -99,7 +99,7 @@ MUTATIONS = [
         f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
     ),
     Mutation(
-        "training/doctor.py",
+        "training/_doctor.py",
         "if not all(bool(gradient.isfinite()",
         "if all(bool(gradient.isfinite()",
         f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
@@ -111,25 +111,25 @@ MUTATIONS = [
         f"{WATCHING}::test_no_training_has_less_than_no_time_left",
     ),
     Mutation(
-        "training/_bar.py",
+        "training/_progress_bar.py",
         "max(now.seconds_left, 0.0)",
         "now.seconds_left",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
     Mutation(
-        "training/_bar.py",
+        "training/_progress_bar.py",
         "    seconds = max(seconds, 0.0)\n",
         "",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
     Mutation(
-        "_random.py",
+        "_core/rng.py",
         "operator.index(seed) < 2**64",
         "operator.index(seed) < 2**65",
         "training/test_randomness.py::test_a_seed_that_torch_cannot_take_is_refused[18446744073709551616]",
     ),
     Mutation(
-        "training/_keeper.py",
+        "training/_checkpointing.py",
         "AttributeError, OverflowError) as error",
         "AttributeError) as error",
         "io/test_fuzzed_directories.py::test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused",

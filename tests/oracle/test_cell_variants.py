@@ -11,7 +11,7 @@ from torch import Tensor, sigmoid, tanh
 
 import throughtime as tt
 from throughtime import nn
-from throughtime.nn._in_time import unwrapped
+from throughtime.nn._sequence_options import unwrap_single
 
 STEPS, BATCH, INPUTS, HIDDEN = 7, 3, 2, 5
 States = tuple[Tensor, ...]
@@ -84,23 +84,23 @@ def test_a_variant_is_what_its_source_says(make: Any, options: dict[str, Any], a
             parameter.normal_(std=0.7)  # so that no two weights may be confused
     x = torch.randn(STEPS, BATCH, INPUTS, dtype=torch.float64, requires_grad=True)
     sizes = module.cell.state_sizes(HIDDEN, module.proj_size)
-    given: States = tuple(torch.randn(1, BATCH, units, dtype=torch.float64, requires_grad=True) for units in sizes)
+    inputs: States = tuple(torch.randn(1, BATCH, units, dtype=torch.float64, requires_grad=True) for units in sizes)
     assert tt.which_path(module, x).startswith("kernel" if compiled else "reference")
 
-    y, finals = module(x, unwrapped(given))
+    y, finals = module(x, unwrap_single(inputs))
     weights = {name.removesuffix("_l0"): value for name, value in module.named_parameters()}
-    state, outputs = tuple(s[0] for s in given), []
+    state, outputs = tuple(s[0] for s in inputs), []
     for t in range(STEPS):
         state = advance(weights, x[t], state)
         outputs.append(state[0])
-    found = [y, *(finals if isinstance(finals, tuple) else (finals,))]
+    actual = [y, *(finals if isinstance(finals, tuple) else (finals,))]
     expected = [torch.stack(outputs), *(s.unsqueeze(0) for s in state)]
-    assert_close(found, expected, "forward")
+    assert_close(actual, expected, "forward")
 
-    leaves = {"x": x, **dict(zip(module.cell.states, given, strict=True)), **weights}
+    leaves = {"x": x, **dict(zip(module.cell.states, inputs, strict=True)), **weights}
     gradients = [
         dict(zip(leaves, torch.autograd.grad(sum(o.sin().sum() for o in outputs), list(leaves.values())), strict=True))
-        for outputs in (found, expected)
+        for outputs in (actual, expected)
     ]
     assert_close(*gradients, "gradient")
 

@@ -33,5 +33,5 @@ def test_distributed_gradients_are_those_of_one_process(layer: str) -> None:
     x = torch.randn(6, 4, 3)
     for module in (alone, spread):
         module(x, lengths=[6, 0, 3, 1])[0].square().sum().backward()
-    found = {name.removeprefix("module."): p.grad for name, p in spread.named_parameters()}
-    assert_close(found, {name: p.grad for name, p in alone.named_parameters()}, "exact")
+    result = {name.removeprefix("module."): p.grad for name, p in spread.named_parameters()}
+    assert_close(result, {name: p.grad for name, p in alone.named_parameters()}, "exact")

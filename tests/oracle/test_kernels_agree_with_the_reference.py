@@ -8,14 +8,14 @@ from tests.tolerances import assert_close
 from torch import Tensor
 
 import throughtime.nn  # noqa: F401  (registers the cells)
-from throughtime._manner import Manner
-from throughtime._reference import ACTIVATIONS, REGISTRY
-from throughtime._scan import route, scan
-from throughtime._shapes import Ragged, Weights
+from throughtime._core._scan import scan, select_kernel
+from throughtime._core.reference import ACTIVATIONS, CELLS
+from throughtime._core.scan_config import ScanConfig
+from throughtime._core.shapes import BatchLengths, Weights
 
 CASES = [
     (name, activation)
-    for name, member in REGISTRY.items()
+    for name, member in CELLS.items()
     if member.cell.compiled
     for activation in member.cell.activations
 ]
@@ -28,7 +28,7 @@ CASES = [
 def test_kernels_and_reference_agree(
     name: str, activation: str, directions: int, lengths: list[int] | None, dtype: torch.dtype
 ) -> None:
-    cell = REGISTRY[name].cell
+    cell = CELLS[name].cell
     steps, batch, inputs, hidden = 6, 3, 2, 9
     shapes = cell.parameter_shapes(inputs, hidden)
     x = torch.randn(steps, batch, inputs, dtype=dtype, requires_grad=True)
@@ -39,13 +39,15 @@ def test_kernels_and_reference_agree(
     ]
     weights = [Weights(**dict(zip(shapes, values, strict=True))) for values in parameters]
     leaves = [x, *state, *(p for values in parameters for p in values)]
-    ragged = None if lengths is None else Ragged.padded(lengths, steps, batch)
+    ragged = None if lengths is None else BatchLengths.padded(lengths, steps, batch)
 
     def results(f: object) -> list[Tensor]:
         y, finals = scan(cell, x, state, weights, ragged=ragged, activation=f)  # pyright: ignore[reportArgumentType]
         outputs = [y, *finals]
         return [*outputs, *torch.autograd.grad([o.sin().sum() for o in outputs], leaves)]
 
-    kernel, reason = route(cell, x, tuple(value for w in weights for value in w), Manner.of(activation, "sigmoid"))
+    kernel, reason = select_kernel(
+        cell, x, tuple(value for w in weights for value in w), ScanConfig.of(activation, "sigmoid")
+    )
     assert kernel, reason
     assert_close(results(activation), results(ACTIVATIONS[activation]), "gradient")

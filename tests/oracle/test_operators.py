@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from throughtime import _kernels, _operator, nn
-from throughtime._reference import REGISTRY
-from throughtime._shapes import Weights
+from throughtime import _kernels, nn
+from throughtime._core import operators
+from throughtime._core.reference import CELLS
+from throughtime._core.shapes import Weights
 
-COMPILED = [member.cell for member in REGISTRY.values() if member.cell.compiled]
+COMPILED = [member.cell for member in CELLS.values() if member.cell.compiled]
 assert nn.LSTM.__name__ == "LSTM"  # its import has registered the cells
 
 
@@ -28,12 +29,20 @@ def test_torch_finds_no_fault_in_the_operators(
         return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 
     shapes = cell.parameter_shapes(3, 5)
-    present = [name in shapes for name in Weights._fields] * directions
+    weight_present = [name in shapes for name in Weights._fields] * directions
     weights = [drawn(*shapes[name]) for _ in range(directions) for name in Weights._fields if name in shapes]
     state = [drawn(directions, 2, 5) for _ in cell.states if given]
     ragged = [] if lengths is None else [torch.tensor(lengths), torch.tensor(lengths).argsort(descending=True)]
-    kinds = [True, True, False] if ragged else [False, False, False]
-    arguments = _operator.key(kernel.cell, kernel.activation, kernel.bits), present, kinds, False, directions, 0.1, True
+    table_present = [True, True, False] if ragged else [False, False, False]
+    arguments = (
+        operators.kernel_name(kernel.cell, kernel.activation, kernel.bits),
+        weight_present,
+        table_present,
+        False,
+        directions,
+        0.1,
+        True,
+    )
     x = drawn(4, 2, 3)
     # What is kept behind the end of a sequence is undefined, so that two calls cannot be compared there.
     checks = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")

@@ -13,7 +13,7 @@ from torch import Tensor, sigmoid, tanh
 
 import throughtime as tt
 from throughtime import nn, runtime, training
-from throughtime.nn._in_time import unwrapped
+from throughtime.nn._sequence_options import unwrap_single
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def test_layer_normalization_is_that_of_its_source(layer: str) -> None:
 
 def keeper(**options: Any) -> nn.RNN:
     """A relu network that does nothing but keep its state."""
-    module = nn.RNN(1, 400, nonlinearity="relu", initialization=nn.Identity(deviation=0.0), **options)
+    module = nn.RNN(1, 400, nonlinearity="relu", initialization=nn.Identity(std=0.0), **options)
     return module.double()
 
 
@@ -120,7 +120,7 @@ def test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation(lay
     old: tuple[Tensor, ...] = tuple(torch.randn(1, BATCH, 200, dtype=torch.float64) for _ in rates)
 
     def states(of: torch.nn.Module) -> tuple[Tensor, ...]:
-        _, finals = of(x, unwrapped(old))
+        _, finals = of(x, unwrap_single(old))
         return finals if isinstance(finals, tuple) else (finals,)
 
     new = states(plain)
@@ -152,13 +152,13 @@ def test_gradients_are_clipped_between_steps(layer: str, limit: float | Callable
     before: list[tuple[Tensor, ...]] = [tuple(x.new_zeros(1, BATCH, HIDDEN) for _ in module.cell.states)]
     with torch.no_grad():
         for t in range(STEPS):
-            _, state = plain(x[t : t + 1], unwrapped(before[-1]))
+            _, state = plain(x[t : t + 1], unwrap_single(before[-1]))
             before.append(state if isinstance(state, tuple) else (state,))
     carry = tuple(torch.zeros_like(s) for s in before[0])
     weights = {name: torch.zeros_like(value) for name, value in plain.named_parameters()}
     for t in reversed(range(STEPS)):
         entering: tuple[Tensor, ...] = tuple(s.clone().requires_grad_() for s in before[t])
-        _, state = plain(x[t : t + 1], unwrapped(entering))
+        _, state = plain(x[t : t + 1], unwrap_single(entering))
         state = state if isinstance(state, tuple) else (state,)
         leaving = (carry[0] + dy[t], *carry[1:])
         (*dstate,) = torch.autograd.grad(state, [*entering, *plain.parameters()], leaving)
@@ -209,12 +209,12 @@ def test_kernels_clip_as_the_reference_does(
 
     def gradients(of: torch.nn.Module) -> dict[str, Tensor]:
         leaves = [leaf.clone().requires_grad_() for leaf in (x, *initial)]
-        y, finals = of(leaves[0], unwrapped(tuple(leaves[1:])), lengths=lengths)
+        y, finals = of(leaves[0], unwrap_single(tuple(leaves[1:])), lengths=lengths)
         ends = finals if isinstance(finals, tuple) else (finals,)
         loss = sum(o.sin().sum() for o in (y, *ends))
-        found = torch.autograd.grad(loss, [*leaves, *of.parameters()])
+        result = torch.autograd.grad(loss, [*leaves, *of.parameters()])
         names = ["x", *module.cell.states, *dict(of.named_parameters())]
-        return dict(zip(names, found, strict=True))
+        return dict(zip(names, result, strict=True))
 
     assert tt.which_path(module, x).startswith("kernel")
     assert tt.which_path(same, x).startswith("reference")
@@ -340,8 +340,8 @@ def test_transformations_see_the_options(options: dict[str, Any]) -> None:
 
     def gradient(given: Tensor) -> Tensor:
         leaf = given.clone().requires_grad_()
-        (found,) = torch.autograd.grad(loss(leaf), leaf)
-        return found
+        (actual,) = torch.autograd.grad(loss(leaf), leaf)
+        return actual
 
     assert_close(torch.func.vmap(loss)(x), torch.stack([loss(one) for one in x]), "forward")
     expected = torch.stack([gradient(one) for one in x])

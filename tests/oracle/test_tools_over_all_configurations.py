@@ -58,9 +58,9 @@ def outputs(result: tuple[Any, Any]) -> list[torch.Tensor]:
 
 def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, given: dict[str, Any]) -> list[torch.Tensor]:
     x = x.clone().requires_grad_()
-    found = outputs(call(x, **given))
-    loss = sum(o.sin().sum() for o in found)
-    return [*found, *torch.autograd.grad(loss, [x, *module.parameters()])]
+    result = outputs(call(x, **given))
+    loss = sum(o.sin().sum() for o in result)
+    return [*result, *torch.autograd.grad(loss, [x, *module.parameters()])]
 
 
 @pytest.mark.slow
@@ -74,10 +74,10 @@ def test_inductor_takes_a_layer_whole_and_trains_it(
     torch._dynamo.reset()
     module, x = made(layer, options)
     compiled = torch.compile(module, fullgraph=True, backend="inductor")
-    given = keywords(lengths)
-    assert_close(gradients(compiled, module, x, given), gradients(module, module, x, given), "gradient")
+    kwargs = keywords(lengths)
+    assert_close(gradients(compiled, module, x, kwargs), gradients(module, module, x, kwargs), "gradient")
     with torch.no_grad():
-        assert_close(compiled(x, **given), module(x, **given), "forward")
+        assert_close(compiled(x, **kwargs), module(x, **kwargs), "forward")
 
 
 @pytest.mark.slow

@@ -56,10 +56,10 @@ GRID = [
 
 
 def results(
-    module: torch.nn.Module, given: dict[str, torch.Tensor], lengths: torch.Tensor | None, how: str
+    module: torch.nn.Module, inputs: dict[str, torch.Tensor], lengths: torch.Tensor | None, how: str
 ) -> dict[str, torch.Tensor]:
     """Outputs, final states and the gradients of a random combination of them, by name."""
-    leaves = {name: tensor.clone().requires_grad_() for name, tensor in given.items()}
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
     states = tuple(leaves[name] for name in ("h_0", "c_0") if name in leaves)
     hx = None if not states else states[0] if len(states) == 1 else states
     x = leaves["x"]
@@ -98,14 +98,14 @@ def name_of(config: Config) -> str:
 @pytest.mark.parametrize("config", GRID, ids=name_of)
 def test_layers_agree_with_torch_in_outputs_states_and_gradients(config: Config) -> None:
     theirs, ours = config.pair()
-    given = config.inputs()
-    without_state = {"x": given["x"]}
-    compare(results(ours, given, None, "full"), results(theirs, given, None, "full"))
+    arguments = config.inputs()
+    without_state = {"x": arguments["x"]}
+    compare(results(ours, arguments, None, "full"), results(theirs, arguments, None, "full"))
     compare(results(ours, without_state, None, "full"), results(theirs, without_state, None, "full"))
     lengths = torch.randint(1, config.sizes[0] + 1, (config.sizes[1],))
-    expected = results(theirs, given, lengths, "packed")
-    compare(results(ours, given, lengths, "packed"), expected)
-    compare(results(ours, given, lengths, "lengths"), expected)
+    expected = results(theirs, arguments, lengths, "packed")
+    compare(results(ours, arguments, lengths, "packed"), expected)
+    compare(results(ours, arguments, lengths, "lengths"), expected)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -160,13 +160,13 @@ def test_a_weight_of_another_layer_is_refused() -> None:
 @pytest.mark.parametrize("state", [(1, 3, 5), (2, 2, 5), (1, 2, 6), (1, 5, 2), (2, 5)])
 def test_a_state_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, state: tuple[int, ...]) -> None:
     h = torch.zeros(state)
-    given = torch.randn(4, 2, 3), ((h, h) if layer == "LSTM" else h)
+    inputs = torch.randn(4, 2, 3), ((h, h) if layer == "LSTM" else h)
     for learns in (True, False):
         with torch.set_grad_enabled(learns):
             with pytest.raises(RuntimeError) as expected:
-                getattr(torch.nn, layer)(3, 5)(*given)
+                getattr(torch.nn, layer)(3, 5)(*inputs)
             with pytest.raises(RuntimeError, match=re.escape(str(expected.value))):
-                getattr(nn, layer)(3, 5)(*given)
+                getattr(nn, layer)(3, 5)(*inputs)
 
 
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])

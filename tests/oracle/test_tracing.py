@@ -179,11 +179,11 @@ def test_gradients_of_many_outputs_at_once(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), sequence(4).requires_grad_()
     y, wanted = module(x)[0], [x, *module.parameters()]
     many = torch.randn(6, *y.shape)
-    found = torch.autograd.grad(y, wanted, many, is_grads_batched=True, retain_graph=True)
+    result = torch.autograd.grad(y, wanted, many, is_grads_batched=True, retain_graph=True)
     each = [torch.autograd.grad(y, wanted, dy, retain_graph=True) for dy in many]
-    assert_close(list(found), [torch.stack(gradients) for gradients in zip(*each, strict=True)], "gradient")
+    assert_close(list(result), [torch.stack(gradients) for gradients in zip(*each, strict=True)], "gradient")
     mapped = vmap(lambda dy: torch.autograd.grad(y, wanted, dy, retain_graph=True))(many)
-    assert_close(list(mapped), list(found), "gradient")
+    assert_close(list(mapped), list(result), "gradient")
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -239,8 +239,8 @@ def test_autocast_gives_the_types_that_torch_gives(layer: str) -> None:
 def test_cells_and_autocast_give_the_types_that_torch_gives(layer: str) -> None:
     theirs, ours = getattr(torch.nn, f"{layer}Cell")(3, 5), getattr(nn, f"{layer}Cell")(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found, expected = (cell(torch.ones(2, 3)) for cell in (ours, theirs))
-    assert (found[0] if layer == "LSTM" else found).dtype == (expected[0] if layer == "LSTM" else expected).dtype
+        actual, expected = (cell(torch.ones(2, 3)) for cell in (ours, theirs))
+    assert (actual[0] if layer == "LSTM" else actual).dtype == (expected[0] if layer == "LSTM" else expected).dtype
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, when it first differentiates so

@@ -8,15 +8,15 @@ import pytest
 from benchmarks.intervals import LEVELS, PANELS, row
 
 import throughtime as tt
-from throughtime.data.closing import closed_steps
-from throughtime.data.covariates import Feature
-from throughtime.data.frames import read_frame
-from throughtime.tasks.forecasting.calibration import _conformal, calibrate
-from throughtime.tasks.forecasting.network import SeasonNetwork
+from throughtime.data.series.covariates import Feature
+from throughtime.data.series.frames import read_frame
+from throughtime.data.series.structural_zeros import find_structural_zeros
+from throughtime.tasks.forecasting.calibration.calibration import _conformal, calibrate
+from throughtime.tasks.forecasting.evaluation.skill import missed_coverage
+from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
+from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.regression import LinearEffects, design
-from throughtime.tasks.forecasting.skill import missed_coverage
-from throughtime.tasks.forecasting.windows import Store
+from throughtime.tasks.forecasting.windows import WindowStore
 
 
 def walks(count: int, steps: int) -> pd.DataFrame:
@@ -31,9 +31,9 @@ def walks(count: int, steps: int) -> pd.DataFrame:
 def test_what_never_beat_the_last_value_gets_next_to_no_weight(held_out: int) -> None:
     panel, _ = read_frame(walks(4, 300))
     plan = Plan.of(panel, 14)
-    found = calibrate(SeasonNetwork(plan).eval(), Store(panel, plan), held_out, loss="owa")
-    assert found.expert == "naive"
-    assert found.weight < 0.01
+    result = calibrate(ForecastNetwork(plan).eval(), WindowStore(panel, plan), held_out, loss="owa")
+    assert result.expert == "naive"
+    assert result.weight < 0.01
 
 
 def test_what_adds_to_the_best_naive_forecast_has_a_part_where_little_is_held_out() -> None:
@@ -108,7 +108,7 @@ def test_a_day_that_was_always_closed_is_forecast_as_closed() -> None:
 def test_zeros_close_a_position_only_where_they_are_no_coincidence(zeros: float, steps: int, closed: list[int]) -> None:
     values = 1.0 * (np.random.default_rng(1).random(steps) >= zeros)
     values[6::7] = 0.0
-    found = closed_steps(values, [7], 7)
+    found = find_structural_zeros(values, [7], 7)
     assert sorted(set(np.flatnonzero(found) % 7)) == closed
     assert found[-1] == bool(closed)
 
@@ -227,15 +227,15 @@ def test_series_have_effects_of_their_own() -> None:
 
 
 def test_a_missed_level_is_said_where_chance_does_not_explain_it() -> None:
-    random, places = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
+    random, groups = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
     inside = {level: 1.0 * (random.random((400, 5)) < share) for level, share in ((80, 0.6), (95, 0.95))}
-    said = missed_coverage(inside, places)
-    assert said.startswith(" The intervals miss their level: the 80 % interval contained 60%"), said
-    assert missed_coverage({95: inside[95]}, places) == ""
-    assert missed_coverage({80: inside[80][:1]}, places[:1]) == ""
+    message = missed_coverage(inside, groups)
+    assert message.startswith(" The intervals miss their level: the 80 % interval contained 60%"), message
+    assert missed_coverage({95: inside[95]}, groups) == ""
+    assert missed_coverage({80: inside[80][:1]}, groups[:1]) == ""
 
 
 def test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals() -> None:
-    places = np.stack([np.zeros(3), np.arange(3)], 1)
-    assert missed_coverage({80: np.ones((3, 6)), 95: np.ones((3, 6))}, places) == ""
-    assert "80 % interval contained 0%" in missed_coverage({80: np.zeros((3, 6))}, places)
+    groups = np.stack([np.zeros(3), np.arange(3)], 1)
+    assert missed_coverage({80: np.ones((3, 6)), 95: np.ones((3, 6))}, groups) == ""
+    assert "80 % interval contained 0%" in missed_coverage({80: np.zeros((3, 6))}, groups)

@@ -18,9 +18,9 @@ from tests.tolerances import assert_close
 
 import throughtime as tt
 from throughtime import InputError, nn, training
-from throughtime.data.ts import read_ts
-from throughtime.io import checkpoint
-from throughtime.tasks.classification.augmentation import varied
+from throughtime.data.series.ts_files import read_ts
+from throughtime.io import saved_model
+from throughtime.tasks.classification.augmentation import augment
 from throughtime.tasks.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ GOOD, BAD = ("fine", "lovely", "great"), ("dull", "awful", "poor")
 NEUTRAL = ("the", "film", "is", "a", "story", "of", "two", "men")
 
 
-def quick(**settings: Any) -> tt.SequenceClassifier:
+def quick_classifier(**settings: Any) -> tt.SequenceClassifier:
     return tt.SequenceClassifier(**{"preset": "fast", "hidden_size": 8, **settings})
 
 
@@ -38,12 +38,12 @@ def texts(count: int = 120, seed: int = 0) -> tuple[list[str], list[str]]:
     """Neutral words around one that decides."""
     random = np.random.default_rng(seed)
     labels = [("+", "-")[i % 2] for i in range(count)]
-    found = []
+    items = []
     for label in labels:
         words = random.choice(NEUTRAL, random.integers(2, 9)).tolist()
         words.insert(random.integers(len(words) + 1), random.choice(GOOD if label == "+" else BAD))
-        found.append(" ".join(words))
-    return found, labels
+        items.append(" ".join(words))
+    return items, labels
 
 
 def movements(count: int = 60, channels: int = 2, seed: int = 0) -> tuple[list[np.ndarray], list[str]]:
@@ -61,12 +61,12 @@ def movements(count: int = 60, channels: int = 2, seed: int = 0) -> tuple[list[n
 
 @pytest.fixture(scope="module")
 def reader() -> tt.SequenceClassifier:
-    return quick().fit(*texts())
+    return quick_classifier().fit(*texts())
 
 
 @pytest.fixture(scope="module")
 def watcher() -> tt.SequenceClassifier:
-    return quick(hidden_size=16).fit(*movements(120))
+    return quick_classifier(hidden_size=16).fit(*movements(120))
 
 
 PLAIN = {"preset": "fast", "hidden_size": 16, "cell": "rnn", "bidirectional": False, "pooling": "mean"}
@@ -105,14 +105,16 @@ def test_pooling_does_not_see_what_is_behind_the_end(pooling: str) -> None:
 @pytest.mark.parametrize("tokens", ["word", "subword", "char", "byte"])
 def test_texts_may_consist_of(tokens: str) -> None:
     X, y = texts(60)
-    proba = quick(tokens=tokens, preset="fast", budget=1).fit(X, y).predict_proba(["fine", "größer 🙂"])
+    proba = quick_classifier(tokens=tokens, preset="fast", budget=1).fit(X, y).predict_proba(["fine", "größer 🙂"])
     assert_close(proba.sum(1), np.ones(2), "metric")
 
 
 @pytest.mark.parametrize("pooling", ["final", "mean", "max", "attention"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_any_cell_and_pooling_will_do(cell: str, pooling: str) -> None:
-    classifier = quick(cell=cell, pooling=pooling, num_layers=2, bidirectional=False, budget=0.3).fit(*movements(20))
+    classifier = quick_classifier(cell=cell, pooling=pooling, num_layers=2, bidirectional=False, budget=0.3).fit(
+        *movements(20)
+    )
     assert set(classifier.predict(movements(4)[0])) <= {"fast", "slow"}
 
 
@@ -126,7 +128,7 @@ def test_columns_of_frames_and_arrays_are_texts_too(reader: tt.SequenceClassifie
 def test_arrays_tensors_and_lists_of_arrays_are_the_same_sequences() -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(30, 12, 2)), np.arange(30) % 3
-    classifier = quick(budget=0.3).fit(X, y)
+    classifier = quick_classifier(budget=0.3).fit(X, y)
     expected = classifier.predict_proba(X)
     for same in (list(X), torch.from_numpy(X), X.tolist()):
         assert_close(classifier.predict_proba(same), expected, "exact")
@@ -134,7 +136,7 @@ def test_arrays_tensors_and_lists_of_arrays_are_the_same_sequences() -> None:
 
 def test_a_matrix_is_read_as_sequences_of_single_numbers() -> None:
     X, y = np.random.default_rng(0).normal(size=(16, 12)), np.arange(16) % 2
-    matrix, cube = (quick().fit(x, y) for x in (X, X[:, :, None]))
+    matrix, cube = (quick_classifier().fit(x, y) for x in (X, X[:, :, None]))
     assert matrix.n_features_in_ == 12
     assert_close(matrix.predict_proba(X), cube.predict_proba(X[:, :, None]), "exact")
     assert_close(cube.predict_proba(X), cube.predict_proba(X[:, :, None]), "exact")
@@ -148,13 +150,15 @@ def test_company_in_a_batch_changes_nothing(watcher: tt.SequenceClassifier) -> N
 
 def test_the_scale_of_a_channel_does_not_matter() -> None:
     X, y = movements(20)
-    plain, scaled = (quick(hidden_size=4).fit([x * scale for x in X], y) for scale in ([1, 1], [2.0**-20, 2.0**20]))
+    plain, scaled = (
+        quick_classifier(hidden_size=4).fit([x * scale for x in X], y) for scale in ([1, 1], [2.0**-20, 2.0**20])
+    )
     assert_close(scaled.predict_proba([x * [2.0**-20, 2.0**20] for x in X]), plain.predict_proba(X), "exact")
 
 
 def test_long_sequences_are_read_several_steps_at_once() -> None:
     X, y = movements(20)
-    classifier = quick(budget=0.3).fit([np.tile(x, (9, 1)) for x in X], y)
+    classifier = quick_classifier(budget=0.3).fit([np.tile(x, (9, 1)) for x in X], y)
     assert classifier.encoder_.block == 6
     assert "each recurrent step reads 6 of their steps" in " ".join(classifier.notes_)
 
@@ -165,11 +169,11 @@ def test_variants_of_a_sequence_keep_their_length_and_what_lies_behind_it() -> N
     x = torch.stack([time, time.square()], -1).repeat(50, 1, 1)
     x[:25, 60:] = 0
     lengths = torch.tensor([60] * 25 + [100] * 25)
-    found = varied(x, lengths)
-    assert found.shape == x.shape
-    moved = (found - x).abs()[25:]
+    result = augment(x, lengths)
+    assert result.shape == x.shape
+    moved = (result - x).abs()[25:]
     assert 0.01 < moved.mean() < 0.15
-    assert not torch.equal(found[30], found[31])
+    assert not torch.equal(result[30], result[31])
 
 
 def test_missing_values_are_said_and_lie_between_their_neighbours() -> None:
@@ -177,7 +181,7 @@ def test_missing_values_are_said_and_lie_between_their_neighbours() -> None:
     gaps = [x.astype(float).copy() for x in X]
     for x in gaps:
         x[2] = np.nan
-    classifier = quick(budget=0.3).fit(gaps, y)
+    classifier = quick_classifier(budget=0.3).fit(gaps, y)
     count = sum(x.shape[1] for x in gaps)
     assert any(f"{count} values are missing" in note for note in classifier.notes_)
     filled = [x.copy() for x in gaps]
@@ -209,15 +213,15 @@ def test_rare_classes_weigh_more_where_so_asked() -> None:
     random = np.random.default_rng(0)
     y = (np.arange(100) % 10 == 0).astype(int)
     X = random.normal(size=(100, 5)) + 0.6 * y[:, None]
-    plain, balanced = (quick(class_weight=w).fit(X, y).evaluate(X, y).recall[1] for w in (None, "balanced"))
+    plain, balanced = (quick_classifier(class_weight=w).fit(X, y).evaluate(X, y).recall[1] for w in (None, "balanced"))
     assert balanced > plain
 
 
 def test_other_sequences_may_choose_the_weights() -> None:
-    classifier = quick(budget=0.5).fit(*texts(40), validation=texts(20, seed=3))
+    classifier = quick_classifier(budget=0.5).fit(*texts(40), validation=texts(20, seed=3))
     assert all(record.validation_loss is not None for record in classifier.history_.records)
-    assert quick(budget=0.2).fit(*texts(40)).history_.records[0].validation_loss is None
-    assert "20 of them were held out" in quick(budget=0.2).fit(*texts(200)).notes_[1]
+    assert quick_classifier(budget=0.2).fit(*texts(40)).history_.records[0].validation_loss is None
+    assert "20 of them were held out" in quick_classifier(budget=0.2).fit(*texts(200)).notes_[1]
 
 
 def test_few_sequences_are_judged_by_several_networks() -> None:
@@ -232,19 +236,19 @@ def test_few_sequences_are_judged_by_several_networks() -> None:
 
 def test_the_same_seed_gives_the_same_classifier() -> None:
     X, y = movements(20)
-    first, second, other = (quick(random_state=s).fit(X, y).predict_proba(X) for s in (1, 1, 2))
+    first, second, other = (quick_classifier(random_state=s).fit(X, y).predict_proba(X) for s in (1, 1, 2))
     assert_close(first, second, "exact")
     assert not np.array_equal(first, other)
 
 
 def test_fitting_leaves_random_numbers_alone() -> None:
     before = torch.random.get_rng_state()
-    quick(budget=0.2).fit(*texts(40))
+    quick_classifier(budget=0.2).fit(*texts(40))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_settings_are_stored_and_cloned() -> None:
-    classifier = quick(class_weight={"+": 1.0, "-": 2.0}, cell="lstm")
+    classifier = quick_classifier(class_weight={"+": 1.0, "-": 2.0}, cell="lstm")
     copy = clone(classifier)
     assert copy.get_params() == classifier.get_params()
     assert len(classifier.get_params()) == 12
@@ -257,7 +261,7 @@ def test_ctrl_c_leaves_a_usable_classifier() -> None:
         if now.epoch > 1:
             raise KeyboardInterrupt
 
-    classifier = quick()
+    classifier = quick_classifier()
     with pytest.raises(training.Interrupted):
         classifier.fit(*texts(), callbacks=[interrupt])
     assert classifier.predict(["fine"]).shape == (1,)
@@ -267,13 +271,13 @@ def test_ctrl_c_leaves_a_usable_classifier() -> None:
 
 
 def test_an_evaluation_counts_what_was_taken_for_what() -> None:
-    found = Evaluation.of([0, 0, 0, 1, 2], [0, 0, 1, 1, 1], ["a", "b", "c"])
-    assert found.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
-    assert (found.count, found.accuracy, found.majority) == (5, 0.6, 0.6)
-    assert_close(found.precision, np.array([1, 1 / 3, 0]), "metric")
-    assert_close(found.recall, np.array([2 / 3, 1, 0]), "metric")
-    assert_close(found.f1, np.array([0.8, 0.5, 0]), "metric")
-    assert_close(found.macro_f1, 1.3 / 3, "metric")
+    evaluation = Evaluation.from_predictions([0, 0, 0, 1, 2], [0, 0, 1, 1, 1], ["a", "b", "c"])
+    assert evaluation.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
+    assert (evaluation.count, evaluation.accuracy, evaluation.majority) == (5, 0.6, 0.6)
+    assert_close(evaluation.precision, np.array([1, 1 / 3, 0]), "metric")
+    assert_close(evaluation.recall, np.array([2 / 3, 1, 0]), "metric")
+    assert_close(evaluation.f1, np.array([0.8, 0.5, 0]), "metric")
+    assert_close(evaluation.macro_f1, 1.3 / 3, "metric")
 
 
 def test_an_evaluation_agrees_with_scikit_learn(reader: tt.SequenceClassifier) -> None:
@@ -281,11 +285,11 @@ def test_an_evaluation_agrees_with_scikit_learn(reader: tt.SequenceClassifier) -
 
     X, y = texts(50, seed=5)
     y[:7] = reversed(y[:7])
-    found, given = reader.evaluate(X, y), reader.predict(X)
-    assert found.confusion.tolist() == confusion_matrix(y, given).tolist()
-    assert_close(found.accuracy, accuracy_score(y, given), "metric")
-    assert_close(found.macro_f1, f1_score(y, given, average="macro"), "metric")
-    assert_close(reader.score(X, y), found.accuracy, "exact")
+    evaluation, predicted = reader.evaluate(X, y), reader.predict(X)
+    assert evaluation.confusion.tolist() == confusion_matrix(y, predicted).tolist()
+    assert_close(evaluation.accuracy, accuracy_score(y, predicted), "metric")
+    assert_close(evaluation.macro_f1, f1_score(y, predicted, average="macro"), "metric")
+    assert_close(reader.score(X, y), evaluation.accuracy, "exact")
 
 
 # -- model directories
@@ -314,7 +318,7 @@ def test_a_loaded_classifier_gives_the_same_bit_for_bit(
 def test_classes_keep_their_type(kind: type, tmp_path: Path) -> None:
     X, _ = movements(20)
     weights = {kind(0): 1.0, kind(1): 2.0}
-    fitted = quick(budget=0.3, class_weight=weights).fit(X, [kind(i % 2) for i in range(20)])
+    fitted = quick_classifier(budget=0.3, class_weight=weights).fit(X, [kind(i % 2) for i in range(20)])
     fitted.save(tmp_path / "model")
     loaded = tt.load(tmp_path / "model")
     assert loaded.classes_.dtype == fitted.classes_.dtype
@@ -340,14 +344,14 @@ def test_a_directory_that_describes_no_classifier_is_refused(
 ) -> None:
     reader.save(tmp_path / "model")
     section, key, value = FAULTS[fault]
-    found = checkpoint.read(tmp_path / "model")
-    config = json.loads(json.dumps(found.config))
+    contents = saved_model.read(tmp_path / "model")
+    config = json.loads(json.dumps(contents.config))
     if key is None:
         config[section] = value
     else:
         config[section][key] = value
     del config["files"], config["schema"]
-    checkpoint.write(tmp_path / "changed", checkpoint.Checkpoint(config, found.tensors, found.history))
+    saved_model.write(tmp_path / "changed", saved_model.SavedModel(config, contents.tensors, contents.history))
     with pytest.raises(InputError, match="does not describe a usable model"):
         tt.load(tmp_path / "changed")
 
@@ -380,7 +384,7 @@ BAD_TRAINING: dict[str, tuple[Any, Any, str]] = {
 def test_training_is_refused_with(fault: str) -> None:
     X, y, sentence = BAD_TRAINING[fault]
     with pytest.raises(ValueError, match=sentence):
-        quick().fit(X, y if y is None else list(y))
+        quick_classifier().fit(X, y if y is None else list(y))
 
 
 @pytest.mark.parametrize(
@@ -402,7 +406,7 @@ def test_training_is_refused_with(fault: str) -> None:
 )
 def test_a_setting_is_refused(setting: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        quick(**setting).fit(*movements(6))
+        quick_classifier(**setting).fit(*movements(6))
 
 
 def test_other_kinds_and_widths_than_in_training_are_refused(
@@ -421,7 +425,7 @@ def test_an_unknown_label_is_refused_at_scoring(reader: tt.SequenceClassifier) -
         with pytest.raises(InputError, match=r"expected one of the classes '\+', '-', got '\?' in row 2"):
             ask(["fine", "dull"], ["+", "?"])
     with pytest.raises(InputError, match="validation: expected one of the classes"):
-        quick().fit(*texts(10), validation=(["fine"], ["?"]))
+        quick_classifier().fit(*texts(10), validation=(["fine"], ["?"]))
 
 
 # -- real data
@@ -430,6 +434,6 @@ def test_an_unknown_label_is_refused_at_scoring(reader: tt.SequenceClassifier) -
 @pytest.mark.slow
 def test_it_beats_the_nearest_neighbour_on_real_recordings(data_dir: Path) -> None:
     for name, least in (("JapaneseVowels", 0.95), ("BasicMotions", 0.9)):
-        place = data_dir / "classification/ucr_uea" / name
-        classifier = tt.SequenceClassifier().fit(*read_ts(place / f"{name}_TRAIN.ts"))
-        assert classifier.score(*read_ts(place / f"{name}_TEST.ts")) > least, name
+        directory = data_dir / "classification/ucr_uea" / name
+        classifier = tt.SequenceClassifier().fit(*read_ts(directory / f"{name}_TRAIN.ts"))
+        assert classifier.score(*read_ts(directory / f"{name}_TEST.ts")) > least, name

@@ -8,62 +8,66 @@ import pytest
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.tasks.forecasting.comparison import Comparison, leaderboard
+from throughtime.tasks.forecasting.evaluation.comparison import Comparison, leaderboard
 
 
-def quick(horizon: int = 6, **settings: object) -> tt.Forecaster:
+def quick_forecaster(horizon: int = 6, **settings: object) -> tt.Forecaster:
     return tt.Forecaster(horizon, **{"preset": "fast", "hidden_size": 8, "season": 12, **settings})
 
 
 @pytest.fixture(scope="module")
-def found() -> Comparison:
-    return tt.compare(seasonal(3, 72), {"small": quick(hidden_size=2), "lstm": quick(cell="lstm")}, 2, seeds=2)
+def comparison() -> Comparison:
+    return tt.compare(
+        seasonal(3, 72), {"small": quick_forecaster(hidden_size=2), "lstm": quick_forecaster(cell="lstm")}, 2, seeds=2
+    )
 
 
-def test_the_best_comes_first_and_baselines_stand_beside(found: Comparison) -> None:
-    errors = [score["mase"] for score in found.scores.values()]
+def test_the_best_comes_first_and_baselines_stand_beside(comparison: Comparison) -> None:
+    errors = [score["mase"] for score in comparison.scores.values()]
     assert errors == sorted(errors)
-    assert found.best == next(iter(found.scores))
-    assert {"small", "lstm", "naive", "seasonal_naive", "drift", "autoregression"} <= set(found.scores)
-    assert set(found.skills) == set(found.scores) - {found.best}
-    for name, skill in found.skills.items():
-        assert skill.value == pytest.approx(1 - found.scores[found.best]["mase"] / found.scores[name]["mase"])
+    assert comparison.best == next(iter(comparison.scores))
+    assert {"small", "lstm", "naive", "seasonal_naive", "drift", "autoregression"} <= set(comparison.scores)
+    assert set(comparison.skills) == set(comparison.scores) - {comparison.best}
+    for name, skill in comparison.skills.items():
+        assert skill.value == pytest.approx(
+            1 - comparison.scores[comparison.best]["mase"] / comparison.scores[name]["mase"]
+        )
         assert skill.low <= skill.value <= skill.high
-    assert found.best.replace("_", " ") in found.verdict
+    assert comparison.best.replace("_", " ") in comparison.verdict
 
 
-def test_all_forecast_the_same_windows_and_scores_are_means_over_seeds(found: Comparison) -> None:
-    assert (found.windows, found.seeds) == (2, 2)
-    frames = [backtest.forecasts for each in found.backtests.values() for backtest in each]
+def test_all_forecast_the_same_windows_and_scores_are_means_over_seeds(comparison: Comparison) -> None:
+    assert (comparison.windows, comparison.seeds) == (2, 2)
+    frames = [backtest.forecasts for each in comparison.backtests.values() for backtest in each]
     assert len(frames) == 4
     for frame in frames:
         assert frame[["unique_id", "ds", "cutoff", "y"]].equals(frames[0][["unique_id", "ds", "cutoff", "y"]])
-    own = [backtest.scores["throughtime"]["mase"] for backtest in found.backtests["lstm"]]
+    own = [backtest.scores["throughtime"]["mase"] for backtest in comparison.backtests["lstm"]]
     assert own[0] != own[1]
-    assert found.scores["lstm"]["mase"] == pytest.approx(np.mean(own))
-    assert found.spread["lstm"] == pytest.approx(np.std(own, ddof=1))
+    assert comparison.scores["lstm"]["mase"] == pytest.approx(np.mean(own))
+    assert comparison.spread["lstm"] == pytest.approx(np.std(own, ddof=1))
 
 
-def test_a_row_is_what_a_backtest_alone_says(found: Comparison) -> None:
-    alone = quick(cell="lstm", random_state=1).backtest(seasonal(3, 72), 2, memoryless=False)
-    assert found.backtests["lstm"][1].forecasts["throughtime"].tolist() == alone.forecasts["throughtime"].tolist()
+def test_a_row_is_what_a_backtest_alone_says(comparison: Comparison) -> None:
+    alone = quick_forecaster(cell="lstm", random_state=1).backtest(seasonal(3, 72), 2, memoryless=False)
+    assert comparison.backtests["lstm"][1].forecasts["throughtime"].tolist() == alone.forecasts["throughtime"].tolist()
 
 
 def test_two_of_a_kind_cannot_be_told_apart() -> None:
-    backtest = quick().backtest(seasonal(3, 72), 2, memoryless=False)
-    found = leaderboard({"one": [backtest], "other": [backtest]})
-    behind = found.skills["one" if found.best == "other" else "other"] if found.best in ("one", "other") else None
+    backtest = quick_forecaster().backtest(seasonal(3, 72), 2, memoryless=False)
+    result = leaderboard({"one": [backtest], "other": [backtest]})
+    behind = result.skills["one" if result.best == "other" else "other"] if result.best in ("one", "other") else None
     assert behind is None or (behind.low, behind.high) == (0, 0)
-    assert "may be chance" in found.verdict
+    assert "may be chance" in result.verdict
 
 
 @pytest.mark.parametrize(
     ("forecasters", "message"),
     [
         ({}, "expected at least one"),
-        ({"a": quick(6), "b": quick(7)}, "expected the same horizon for all, got a 6, b 7"),
-        ({"naive": quick()}, "naive is the name of another row"),
-        ({"a": quick(cell="grub")}, "cell: expected one of"),
+        ({"a": quick_forecaster(6), "b": quick_forecaster(7)}, "expected the same horizon for all, got a 6, b 7"),
+        ({"naive": quick_forecaster()}, "naive is the name of another row"),
+        ({"a": quick_forecaster(cell="grub")}, "cell: expected one of"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(forecasters: dict, message: str) -> None:

@@ -15,11 +15,11 @@ from sklearn.base import clone
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.calendar import CYCLES, Calendar, holidays
-from throughtime.data.covariates import Feature
-from throughtime.data.frames import read_frame, read_future
-from throughtime.data.frequency import parse
-from throughtime.tasks.forecasting.effects import Embedding
+from throughtime.data.series.calendar_features import CYCLES, CalendarFeatures, holidays
+from throughtime.data.series.covariates import Feature
+from throughtime.data.series.frames import read_frame, read_future
+from throughtime.data.series.frequency import parse_frequency
+from throughtime.tasks.forecasting.network.covariate_effects import Embedding
 
 FUTURE = 7
 
@@ -44,13 +44,13 @@ def shop(steps: int = 200, series: int = 2) -> pd.DataFrame:
 KNOWN = tt.Covariates(future=["promotion", "price"], static=["kind"])
 
 
-def quick(covariates: tt.Covariates | None = KNOWN, **settings: object) -> tt.Forecaster:
+def quick_forecaster(covariates: tt.Covariates | None = KNOWN, **settings: object) -> tt.Forecaster:
     return tt.Forecaster(FUTURE, preset="fast", hidden_size=16, covariates=covariates, **settings)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.Forecaster:
-    return quick().fit(shop())
+    return quick_forecaster().fit(shop())
 
 
 def ahead(df: pd.DataFrame) -> pd.DataFrame:
@@ -59,8 +59,8 @@ def ahead(df: pd.DataFrame) -> pd.DataFrame:
 
 def test_what_is_known_in_advance_makes_better_forecasts() -> None:
     df = shop()
-    known = quick().backtest(df, n_windows=3, memoryless=False).scores
-    blind = quick(None).backtest(df.dropna(), n_windows=3, memoryless=False).scores
+    known = quick_forecaster().backtest(df, n_windows=3, memoryless=False).scores
+    blind = quick_forecaster(None).backtest(df.dropna(), n_windows=3, memoryless=False).scores
     assert known["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
     assert known["naive"] == blind["naive"]
 
@@ -88,7 +88,7 @@ def test_a_step_of_the_forecast_knows_what_was_announced_for_it(fitted: tt.Forec
 
 def test_columns_of_the_past_are_not_known_behind_the_end() -> None:
     df = shop()
-    fitted = quick(tt.Covariates(past=["price"])).fit(df.dropna())
+    fitted = quick_forecaster(tt.Covariates(past=["price"])).fit(df.dropna())
     expected = fitted.predict()
     with_more = df.copy()
     with_more.loc[df["y"].isna(), "price"] = 1e6
@@ -147,7 +147,7 @@ def test_what_training_has_not_seen_in_a_column_is_named(
     trained: list[object], later: list[object], message: str | None
 ) -> None:
     feature = Feature.of("event", "future", trained)
-    sentences = feature.oddities(later, feature.encode(later))
+    sentences = feature.warnings_for(later, feature.encode(later))
     assert len(sentences) == (message is not None)
     for sentence in sentences:
         assert re.search(f"Column event: .*{message}", sentence)
@@ -174,21 +174,21 @@ def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_sile
     df = shop()
     with pytest.warns(tt.InputWarning, match=r"Column kind: empty for s0, s1, read as an average series"):
         later = fitted._read(df.assign(kind=None))[0]
-    assert fitted.panel_.updated(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
+    assert fitted.panel_.merge(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
     swapped = df.assign(kind=df["kind"].map({"small": "large", "large": "small"}))
     with pytest.raises(InputError, match="series s0: static column kind is 'large', but was 'small' in training"):
-        fitted.panel_.updated(fitted._read(swapped)[0])
+        fitted.panel_.merge(fitted._read(swapped)[0])
 
 
 def test_gaps_in_a_column_are_filled_and_said() -> None:
     df = shop()
     df.loc[[20, 21], "price"] = np.nan
-    fitted = quick(budget=0.2).fit(df)
+    fitted = quick_forecaster(budget=0.2).fit(df)
     assert "Series s0: column price has 2 gaps, filled with the value before." in fitted.notes_
 
 
 def test_settings_with_covariates_are_cloned() -> None:
-    assert clone(quick()).get_params() == quick().get_params()
+    assert clone(quick_forecaster()).get_params() == quick_forecaster().get_params()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_impossible_covariates_are_refused(covariates: object, message: str) -> 
 
 def test_a_static_column_that_changes_is_refused() -> None:
     with pytest.raises(InputError, match="series s0: column price changes, but static columns have one value"):
-        quick(tt.Covariates(static=["price"])).fit(shop())
+        quick_forecaster(tt.Covariates(static=["price"])).fit(shop())
 
 
 def test_a_future_must_fit_its_past(fitted: tt.Forecaster) -> None:
@@ -233,7 +233,7 @@ def test_a_future_must_fit_its_past(fitted: tt.Forecaster) -> None:
     with pytest.raises(InputError, match="2023-07-21 06:00:00 is not one of its dates, which come every day"):
         fitted.predict(future=future.assign(ds=future["ds"] + pd.Timedelta(hours=6)))
     with pytest.raises(InputError, match="without columns that are known in advance"):
-        quick(None, budget=0.1).fit(shop().dropna()).predict(future=future)
+        quick_forecaster(None, budget=0.1).fit(shop().dropna()).predict(future=future)
 
 
 def test_holidays_are_those_of_the_country() -> None:
@@ -251,12 +251,14 @@ def test_holidays_need_no_rows_of_the_future() -> None:
     days = pd.date_range("2018-01-01", periods=3 * 365)
     free = holidays("DE", days.to_numpy().astype("M8[us]"))[:, 0] > 0
     y = 50 + 5 * np.sin(2 * np.pi * np.arange(len(days)) / 7) + 40 * free
-    fitted = quick(tt.Covariates(holidays="DE")).fit(pd.DataFrame({"ds": days, "y": y}).iloc[: 3 * 365 - 10])
+    fitted = quick_forecaster(tt.Covariates(holidays="DE")).fit(pd.DataFrame({"ds": days, "y": y}).iloc[: 3 * 365 - 10])
     forecast = fitted.predict().set_index("ds")["throughtime"]
     assert forecast.index[0] == pd.Timestamp("2020-12-21")
     assert forecast["2020-12-25"] - forecast["2020-12-23"] > 10
     with pytest.raises(InputError, match="holidays need dates"):
-        quick(tt.Covariates(holidays="DE"), budget=0.1).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
+        quick_forecaster(tt.Covariates(holidays="DE"), budget=0.1).fit(
+            pd.DataFrame({"ds": range(100), "y": range(100)})
+        )
 
 
 @pytest.mark.parametrize(
@@ -273,11 +275,11 @@ def test_holidays_need_no_rows_of_the_future() -> None:
     ],
 )
 def test_a_calendar_has_the_cycles_that_its_dates_lie_in(freq: str, cycles: tuple[str, ...]) -> None:
-    found = Calendar(cycles=CYCLES).at(parse(freq))
-    assert found.cycles == cycles
+    result = CalendarFeatures(cycles=CYCLES).restrict_to(parse_frequency(freq))
+    assert result.cycles == cycles
     stamps = pd.date_range("2023-01-01", periods=40, freq=freq).to_numpy().astype("M8[us]")
     if cycles:
-        assert found.course(stamps).shape == (40, len(found.names))
+        assert result.covariates_at(stamps).shape == (40, len(result.names))
 
 
 @pytest.mark.parametrize(
@@ -290,14 +292,14 @@ def test_a_calendar_has_the_cycles_that_its_dates_lie_in(freq: str, cycles: tupl
     ],
 )
 def test_dates_at_one_place_of_a_cycle_are_told_alike(cycle: str, same: list[str], other: str) -> None:
-    one, again, another = Calendar(cycles=(cycle,)).course(np.array([*same, other], dtype="M8[us]"))
+    one, again, another = CalendarFeatures(cycles=(cycle,)).covariates_at(np.array([*same, other], dtype="M8[us]"))
     np.testing.assert_allclose(one, again, atol=1e-12)
     assert np.abs(one - another).max() > 0.3
 
 
 def test_the_end_of_a_year_lies_beside_its_beginning() -> None:
     days = np.arange("2023-12-20", "2024-01-12", dtype="M8[D]").astype("M8[us]")
-    assert np.abs(np.diff(Calendar(cycles=("year",)).course(days), axis=0)).max() < 0.05
+    assert np.abs(np.diff(CalendarFeatures(cycles=("year",)).covariates_at(days), axis=0)).max() < 0.05
 
 
 def test_a_calendar_makes_better_forecasts_of_what_comes_once_a_year(tmp_path: object) -> None:
@@ -319,7 +321,7 @@ def test_a_calendar_makes_better_forecasts_of_what_comes_once_a_year(tmp_path: o
 
 def test_a_calendar_needs_dates() -> None:
     with pytest.raises(InputError, match="the calendar needs dates, but the steps of the series are whole numbers"):
-        quick(tt.Covariates(calendar=True)).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
+        quick_forecaster(tt.Covariates(calendar=True)).fit(pd.DataFrame({"ds": range(100), "y": range(100)}))
     with pytest.raises(InputError, match="expected True or False as calendar, got 'DE'"):
         tt.Covariates(calendar="DE")
 

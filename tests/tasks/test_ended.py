@@ -8,9 +8,9 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.frames import read_frame
-from throughtime.tasks.forecasting.backtest import check_length
-from throughtime.tasks.forecasting.ended import ended_notes, scored_series
+from throughtime.data.series.frames import read_frame
+from throughtime.tasks.forecasting.ended_series import ended_notes, scored_series
+from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 
 HORIZON = 7
 LAST, CLOSED = pd.Timestamp("2026-03-31"), pd.Timestamp("2026-02-10")
@@ -66,9 +66,9 @@ def test_columns_known_in_advance_are_asked_for_those_that_go_on(fitted: tt.Fore
 
 
 def test_windows_of_a_backtest_are_those_of_the_series_that_go_on(fitted: tt.Forecaster) -> None:
-    found = fitted.backtest(n_windows=2, memoryless=False).forecasts
-    assert {*found["unique_id"]} == {"a", "b"}
-    assert {*found["cutoff"]} == {LAST - pd.Timedelta(days=days) for days in (7, 14)}
+    result = fitted.backtest(n_windows=2, memoryless=False).forecasts
+    assert {*result["unique_id"]} == {"a", "b"}
+    assert {*result["cutoff"]} == {LAST - pd.Timedelta(days=days) for days in (7, 14)}
 
 
 @pytest.mark.parametrize(("days", "names"), [(HORIZON - 1, []), (HORIZON, ["late"])])
@@ -86,7 +86,7 @@ def test_series_with_ends_of_their_own_are_all_scored() -> None:
     assert scored_series(panel, HORIZON) == [0, 1, 2, 3]
     assert "3 of 4 series, s1 (last value 2026-03-11), s2" in ended_notes(panel, HORIZON, "own")[0]
     opened = pd.concat([shop("old", CLOSED), shop("new", LAST).tail(10)])
-    check_length(read_frame(opened)[0], HORIZON)  # by the windows of the old one
+    check_backtest_length(read_frame(opened)[0], HORIZON)  # by the windows of the old one
 
 
 @pytest.mark.parametrize("covariates", [None, tt.Covariates(past=["promotion"]), KNOWN], ids=str)
@@ -94,7 +94,7 @@ def test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast(covar
     more = LAST + pd.Timedelta(days=HORIZON)
     df = pd.concat([shop("a", more, LAST), shop("b", more, LAST - pd.Timedelta(days=3))])
     panel, _ = read_frame(df, covariates=covariates)
-    assert panel.stamps_behind(1).tolist() == [LAST + pd.Timedelta(days=1)] * 2
+    assert panel.future_timestamps(1).tolist() == [LAST + pd.Timedelta(days=1)] * 2
     assert np.isnan(panel[1]).sum() == 3  # the others go on: these are missing
-    said = "14 rows after 2026-03-31 have no value and are taken as rows to be forecast." in panel.notes
-    assert said == (covariates is not KNOWN)
+    message = "14 rows after 2026-03-31 have no value and are taken as rows to be forecast." in panel.notes
+    assert message == (covariates is not KNOWN)

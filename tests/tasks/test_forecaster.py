@@ -17,13 +17,13 @@ from throughtime import InputError, training
 from throughtime.data.datasets import random_walk, seasonal
 
 
-def quick(horizon: int = 6, **settings: object) -> tt.Forecaster:
+def quick_forecaster(horizon: int = 6, **settings: object) -> tt.Forecaster:
     return tt.Forecaster(horizon, **{"preset": "fast", "hidden_size": 8, "budget": 2, **settings})
 
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.Forecaster:
-    return quick().fit(seasonal())
+    return quick_forecaster().fit(seasonal())
 
 
 def test_a_forecast_follows_the_last_date_of_every_series(fitted: tt.Forecaster) -> None:
@@ -46,12 +46,12 @@ def test_a_forecast_is_a_frame_of_the_kind_that_came(fitted: tt.Forecaster, conv
 
 def test_dates_without_a_time_stay_such() -> None:
     df = pl.from_pandas(seasonal(1, 60)).with_columns(pl.col("ds").cast(pl.Date))
-    assert quick(budget=0.2).fit(df).predict()["ds"].dtype == pl.Date
+    assert quick_forecaster(budget=0.2).fit(df).predict()["ds"].dtype == pl.Date
 
 
 def test_a_frame_without_ids_is_one_series() -> None:
     df = seasonal(1, 60).drop(columns="unique_id")
-    assert len(quick(budget=0.2).fit(df).predict()) == 6
+    assert len(quick_forecaster(budget=0.2).fit(df).predict()) == 6
 
 
 def test_intervals_do_not_cross_and_hold_the_forecast(fitted: tt.Forecaster) -> None:
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_forecast() -> None:
     import torch
 
     df = seasonal(2, 80)
-    first, second, other = (quick(budget=None, random_state=s).fit(df) for s in (1, 1, 2))
+    first, second, other = (quick_forecaster(budget=None, random_state=s).fit(df) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(first.predict(), second.predict(), check_exact=True)
     pairs = zip(first.network_.parameters(), other.network_.parameters(), strict=True)
     assert not all(torch.equal(ours, theirs) for ours, theirs in pairs)
@@ -77,7 +77,7 @@ def test_fitting_leaves_random_numbers_and_threads_alone() -> None:
     import torch
 
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    quick(budget=0.2).fit(seasonal(1, 60))
+    quick_forecaster(budget=0.2).fit(seasonal(1, 60))
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.get_num_threads() == threads
 
@@ -100,7 +100,7 @@ def test_series_never_seen_in_training_are_forecast(fitted: tt.Forecaster) -> No
 
 
 def test_settings_are_stored_and_cloned() -> None:
-    forecaster = quick(levels=(50,), cell="lstm")
+    forecaster = quick_forecaster(levels=(50,), cell="lstm")
     copy = clone(forecaster)
     assert copy.get_params() == forecaster.get_params()
     assert copy.set_params(horizon=3).horizon == 3
@@ -111,7 +111,7 @@ def test_settings_are_stored_and_cloned() -> None:
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_any_cell_will_do(cell: str) -> None:
-    assert len(quick(cell=cell, budget=0.3).fit(seasonal(1, 60)).predict()) == 6
+    assert len(quick_forecaster(cell=cell, budget=0.3).fit(seasonal(1, 60)).predict()) == 6
 
 
 def test_probabilities_are_scored(fitted: tt.Forecaster) -> None:
@@ -131,7 +131,7 @@ def test_probabilities_are_scored(fitted: tt.Forecaster) -> None:
 def test_more_rows_are_learned_from_without_starting_anew() -> None:
     df = pd.concat([seasonal(), seasonal(1, 120, seed=5).replace({"s0": "new"})])
     old = df[(df["ds"] < "2018-01-01") & (df["unique_id"] != "new")]
-    forecaster = quick(budget=None).fit(old)
+    forecaster = quick_forecaster(budget=None).fit(old)
     first, updates = forecaster.model_.calibration, forecaster.history_.records[-1].updates
     weights = forecaster.network_.get_parameter("correction.weight").clone()
     forecaster.update(df[(df["ds"] >= "2018-01-01") | (df["unique_id"] == "new")])
@@ -174,23 +174,23 @@ def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -
 
 
 def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> None:
-    found = fitted.sample(paths=4000)
-    assert list(found.columns) == ["unique_id", "ds", "path", "throughtime"]
-    courses = found["throughtime"].to_numpy().reshape(4, 4000, 6)
+    result = fitted.sample(paths=4000)
+    assert list(result.columns) == ["unique_id", "ds", "path", "throughtime"]
+    sample_paths = result["throughtime"].to_numpy().reshape(4, 4000, 6)
     forecast = fitted.predict(level=[80])
     low, high = (forecast[f"throughtime-{side}-80"].to_numpy().reshape(4, 6) for side in ("lo", "hi"))
-    inside = (courses >= low[:, None]) & (courses <= high[:, None])
+    inside = (sample_paths >= low[:, None]) & (sample_paths <= high[:, None])
     assert np.abs(inside.mean() - 0.8) < 0.04
-    below = (courses < forecast["throughtime"].to_numpy().reshape(4, 1, 6)).mean((0, 1))
+    below = (sample_paths < forecast["throughtime"].to_numpy().reshape(4, 1, 6)).mean((0, 1))
     np.testing.assert_allclose(below, 0.5, atol=0.03)
     pd.testing.assert_frame_equal(fitted.sample(paths=3), fitted.sample(paths=3), check_exact=True)
     assert not fitted.sample(paths=3).equals(fitted.sample(paths=3, random_state=1))
 
 
 def test_the_steps_of_a_course_hang_together() -> None:
-    fitted = quick(horizon=12).fit(random_walk())
-    courses = fitted.sample(paths=2000)["throughtime"].to_numpy().reshape(-1, 2000, 12)[0]
-    assert np.corrcoef(courses[:, 10], courses[:, 11])[0, 1] > 0.6
+    fitted = quick_forecaster(horizon=12).fit(random_walk())
+    sample_paths = fitted.sample(paths=2000)["throughtime"].to_numpy().reshape(-1, 2000, 12)[0]
+    assert np.corrcoef(sample_paths[:, 10], sample_paths[:, 11])[0, 1] > 0.6
 
 
 # -- backtests
@@ -226,7 +226,7 @@ def test_a_backtest_does_not_see_what_it_forecasts(refit: bool) -> None:
     future = df["ds"] > df["ds"].unique()[-13]
     changed = df.copy()
     changed.loc[future, "y"] *= np.random.default_rng(0).uniform(10, 1000, future.sum())
-    honest, other = (quick(budget=None).cross_validation(d, n_windows=2, refit=refit) for d in (df, changed))
+    honest, other = (quick_forecaster(budget=None).cross_validation(d, n_windows=2, refit=refit) for d in (df, changed))
     first = honest["cutoff"] == honest["cutoff"].min()
     columns = [c for c in honest.columns if c != "y"]
     pd.testing.assert_frame_equal(honest.loc[first, columns], other.loc[first, columns], check_exact=True)
@@ -241,7 +241,7 @@ def test_windows_lie_a_step_apart(fitted: tt.Forecaster) -> None:
 
 
 def test_the_verdict_admits_that_nothing_was_learned() -> None:
-    result = quick(7, preset="fast", budget=None).backtest(random_walk(4, 300))
+    result = quick_forecaster(7, preset="fast", budget=None).backtest(random_walk(4, 300))
     assert result.scores["throughtime"]["mase"] < 1.1 * result.scores["naive"]["mase"]
     assert "as good as" in result.verdict or "does not win" in result.verdict
 
@@ -253,7 +253,7 @@ def test_gaps_and_missing_values_are_masked_and_said() -> None:
     df = seasonal(2, 100)
     df.loc[[10, 11, 50], "y"] = np.nan
     df = df.drop(index=[30, 31])
-    forecaster = quick(budget=0.5).fit(df)
+    forecaster = quick_forecaster(budget=0.5).fit(df)
     assert forecaster.notes_[0] == "Series s0: 2 missing rows and 3 missing values, masked."
     assert np.isfinite(forecaster.predict()["throughtime"]).all()
 
@@ -261,13 +261,13 @@ def test_gaps_and_missing_values_are_masked_and_said() -> None:
 def test_a_series_that_ends_in_missing_values_is_forecast() -> None:
     df = seasonal(2, 100)
     df.loc[df.index[-5:], "y"] = np.nan
-    assert np.isfinite(quick(budget=0.5).fit(df).predict()["throughtime"]).all()
+    assert np.isfinite(quick_forecaster(budget=0.5).fit(df).predict()["throughtime"]).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -3.0])
 def test_a_constant_series_is_forecast_as_constant(value: float) -> None:
     df = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=60), "y": value})
-    forecaster = quick(budget=0.5).fit(df)
+    forecaster = quick_forecaster(budget=0.5).fit(df)
     np.testing.assert_allclose(forecaster.predict()["throughtime"], value, atol=0.02)
     assert "exact" in forecaster.backtest().verdict
 
@@ -275,14 +275,14 @@ def test_a_constant_series_is_forecast_as_constant(value: float) -> None:
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_the_unit_of_a_series_does_not_matter(scale: float) -> None:
     df = seasonal(2, 72)
-    plain = quick(budget=None).fit(df).predict()["throughtime"]
-    scaled = quick(budget=None).fit(df.assign(y=df["y"] * scale)).predict()["throughtime"]
+    plain = quick_forecaster(budget=None).fit(df).predict()["throughtime"]
+    scaled = quick_forecaster(budget=None).fit(df.assign(y=df["y"] * scale)).predict()["throughtime"]
     np.testing.assert_allclose(scaled / scale, plain, rtol=1e-3)
 
 
 def test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named() -> None:
     df = pd.concat([seasonal(3, 100), seasonal(1, 5, seed=3).replace("s0", "tiny")])
-    forecaster = quick(budget=0.5).fit(df)
+    forecaster = quick_forecaster(budget=0.5).fit(df)
     assert any("Too short for the network" in note and "tiny" in note for note in forecaster.notes_)
     forecast = forecaster.predict().set_index("unique_id").loc["tiny", "throughtime"]
     assert np.isfinite(forecast).all()
@@ -301,7 +301,7 @@ def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 9, 14])
 def test_a_series_shorter_than_the_horizon_is_forecast_all_the_same(steps: int) -> None:
-    forecaster = quick(12, budget=0.5).fit(seasonal(1, steps))
+    forecaster = quick_forecaster(12, budget=0.5).fit(seasonal(1, steps))
     forecast = forecaster.predict()
     assert np.isfinite(forecast.iloc[:, 2:].to_numpy(dtype=float)).all()
     assert forecaster.notes_
@@ -310,7 +310,7 @@ def test_a_series_shorter_than_the_horizon_is_forecast_all_the_same(steps: int) 
 def test_a_series_without_any_value_has_no_forecast() -> None:
     df = seasonal(2, 60)
     df.loc[df["unique_id"] == "s1", "y"] = np.nan
-    forecast = quick(budget=0.3).fit(df).predict().set_index("unique_id")["throughtime"]
+    forecast = quick_forecaster(budget=0.3).fit(df).predict().set_index("unique_id")["throughtime"]
     assert np.isfinite(forecast["s0"]).all()
     assert forecast["s1"].isna().all()
 
@@ -333,19 +333,19 @@ def test_a_series_without_any_value_has_no_forecast() -> None:
 )
 def test_impossible_settings_are_refused_before_training(settings: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        quick(**settings).fit(seasonal(1, 60))
+        quick_forecaster(**settings).fit(seasonal(1, 60))
 
 
 def test_a_single_value_is_refused() -> None:
     with pytest.raises(InputError, match="expected series of 2 values or more, got 1"):
-        quick().fit(seasonal(1, 1))
+        quick_forecaster().fit(seasonal(1, 1))
 
 
 def test_a_backtest_of_too_few_values_is_refused() -> None:
     with pytest.raises(InputError, match=r"expected at least one series of 36 steps for a horizon of 12, got 20"):
-        quick(12).backtest(seasonal(1, 20))
+        quick_forecaster(12).backtest(seasonal(1, 20))
     with pytest.raises(InputError, match="n_windows: expected at most"):
-        quick(12).backtest(seasonal(1, 60), n_windows=50)
+        quick_forecaster(12).backtest(seasonal(1, 60), n_windows=50)
 
 
 def test_another_frequency_is_refused_at_predict(fitted: tt.Forecaster) -> None:
@@ -359,7 +359,7 @@ def test_another_frequency_is_refused_at_predict(fitted: tt.Forecaster) -> None:
 
 def test_progress_is_told_and_the_history_kept() -> None:
     heard = []
-    forecaster = quick(budget=None).fit(seasonal(2, 100), callbacks=[heard.append])
+    forecaster = quick_forecaster(budget=None).fit(seasonal(2, 100), callbacks=[heard.append])
     assert heard
     assert all(isinstance(p, training.Progress) for p in heard)
     assert len(forecaster.history_) == 20
@@ -371,7 +371,7 @@ def test_ctrl_c_leaves_a_usable_forecaster() -> None:
         if progress.updates > 30:
             raise KeyboardInterrupt
 
-    forecaster = quick(budget=None)
+    forecaster = quick_forecaster(budget=None)
     with pytest.raises(training.Interrupted):
         forecaster.fit(seasonal(2, 100), callbacks=[interrupt])
     assert np.isfinite(forecaster.predict()["throughtime"]).all()
@@ -381,5 +381,5 @@ def test_a_budget_is_kept() -> None:
     import time
 
     started = time.monotonic()
-    quick(preset="best", budget=1.5).fit(seasonal(4, 200))
+    quick_forecaster(preset="best", budget=1.5).fit(seasonal(4, 200))
     assert time.monotonic() - started < 4

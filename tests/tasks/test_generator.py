@@ -18,11 +18,11 @@ from torch.nn import functional
 
 import throughtime as tt
 from throughtime import InputError, training
-from throughtime.data.midi import read_midi, write_midi
-from throughtime.data.music import as_roll
-from throughtime.runtime import Stream
+from throughtime.data.music.midi import read_midi, write_midi
+from throughtime.data.music.piano_roll import as_roll
+from throughtime.runtime import StreamingNetwork
 from throughtime.tasks.generation import plot_piano_roll
-from throughtime.tasks.generation.batches import Pieces, Streams
+from throughtime.tasks.generation.batches import ParallelStreams, PieceBatches
 from throughtime.tasks.generation.recipes import RECIPES
 from throughtime.tasks.generation.sampling import Sampling
 
@@ -55,7 +55,7 @@ def test_a_rhyme_is_learned_by_heart(cell: str, unit: str) -> None:
 
 def test_scores_are_those_of_one_long_reading(writer: tt.SequenceGenerator) -> None:
     text = RHYME[: 4 * 49 + 30] * 4
-    numbers = torch.from_numpy(writer.symbols_.vocabulary.encode(text)).unsqueeze(1)
+    numbers = torch.from_numpy(writer.codec_.vocabulary.encode(text)).unsqueeze(1)
     with torch.no_grad():
         logits, _ = writer.network_(numbers[:-1])
     nats = functional.cross_entropy(logits.squeeze(1), numbers[1:, 0]).item()
@@ -111,8 +111,8 @@ def test_a_stream_is_the_sample_piece_by_piece(writer: tt.SequenceGenerator, com
 def test_a_step_reads_only_the_step_before_it(writer: tt.SequenceGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
     for name in ("run", "step"):
-        original = getattr(Stream, name)
-        monkeypatch.setattr(Stream, name, lambda self, x, f=original: read.append(x.shape) or f(self, x))
+        original = getattr(StreamingNetwork, name)
+        monkeypatch.setattr(StreamingNetwork, name, lambda self, x, f=original: read.append(x.shape) or f(self, x))
     writer.sample(20, "one two")
     width = writer.network_.embedding.embedding_dim
     assert read == [(7, width)] + [(width,)] * 19
@@ -123,7 +123,7 @@ def test_what_is_drawn_follows_from_the_whole_network(kind: str, request: pytest
     generator: tt.SequenceGenerator = request.getfixturevalue(kind)
     prompt = {"writer": "one two", "composer": [[60], [62]]}[kind]
     made = generator.sample(20, prompt, temperature=0)
-    x = torch.from_numpy(generator.symbols_.prompt(made))
+    x = torch.from_numpy(generator.codec_.prompt(made))
     with torch.no_grad():
         logits, _ = generator.network_(x.unsqueeze(1))
     expected = (logits[:-1, 0] > 0).float() if kind == "composer" else logits[:-1, 0].argmax(-1)
@@ -132,18 +132,18 @@ def test_what_is_drawn_follows_from_the_whole_network(kind: str, request: pytest
 
 def test_a_cold_temperature_takes_the_likeliest() -> None:
     logits, random = np.array([0.0, 3.0, 1.0]), np.random.default_rng(0)
-    assert {Sampling(0).symbol(logits, random) for _ in range(20)} == {1}
-    assert {Sampling(top_k=1).symbol(logits, random) for _ in range(20)} == {1}
-    assert {Sampling(top_p=0.01).symbol(logits, random) for _ in range(20)} == {1}
-    assert {Sampling(5.0, top_k=2).symbol(logits, random) for _ in range(200)} == {1, 2}
-    assert {Sampling(5.0, top_p=0.7).symbol(logits, random) for _ in range(200)} == {1, 2}
-    assert {Sampling(5.0).symbol(logits, random) for _ in range(200)} == {0, 1, 2}
+    assert {Sampling(0).sample_symbol(logits, random) for _ in range(20)} == {1}
+    assert {Sampling(top_k=1).sample_symbol(logits, random) for _ in range(20)} == {1}
+    assert {Sampling(top_p=0.01).sample_symbol(logits, random) for _ in range(20)} == {1}
+    assert {Sampling(5.0, top_k=2).sample_symbol(logits, random) for _ in range(200)} == {1, 2}
+    assert {Sampling(5.0, top_p=0.7).sample_symbol(logits, random) for _ in range(200)} == {1, 2}
+    assert {Sampling(5.0).sample_symbol(logits, random) for _ in range(200)} == {0, 1, 2}
 
 
 def test_symbols_are_drawn_as_often_as_they_are_likely() -> None:
     logits, random = np.array([0.5, -0.5, 0.2, 0.0]), np.random.default_rng(0)
     for sampling in (Sampling(0.7), Sampling(0.7, top_k=4)):
-        drawn = np.bincount([sampling.symbol(logits, random) for _ in range(4000)], minlength=4) / 4000
+        drawn = np.bincount([sampling.sample_symbol(logits, random) for _ in range(4000)], minlength=4) / 4000
         assert drawn == pytest.approx(softmax(logits / 0.7), abs=0.03)
 
 
@@ -151,7 +151,7 @@ def test_keys_are_drawn_as_often_as_they_are_likely() -> None:
     logits, random = np.array([2.0, -2.0, 0.3, -9.0]), np.random.default_rng(0)
 
     def share(sampling: Sampling) -> list[float]:
-        return np.mean([sampling.keys(logits, random) for _ in range(2000)], axis=0).tolist()
+        return np.mean([sampling.sample_keys(logits, random) for _ in range(2000)], axis=0).tolist()
 
     assert share(Sampling()) == pytest.approx(expit(logits).tolist(), abs=0.04)
     assert share(Sampling(0)) == [1, 0, 1, 0]
@@ -191,7 +191,7 @@ def test_the_epoch_that_validated_best_is_kept() -> None:
 
 
 def test_a_new_key_at_every_pass_and_every_step_once() -> None:
-    pieces = Pieces([as_roll(tune) for tune in TUNES], 5, transposition=4, shuffle=True)
+    pieces = PieceBatches([as_roll(tune) for tune in TUNES], 5, transposition=4, shuffle=True)
     passes = [torch.cat([batch.y.sum((0, 1)) for batch in pieces]).sum().item() for _ in range(2)]
     assert passes == [12 * 24] * 2
     for x, y, lengths, _ in pieces:
@@ -202,16 +202,18 @@ def test_a_new_key_at_every_pass_and_every_step_once() -> None:
 
 def test_less_material_is_read_more_often_and_in_more_keys() -> None:
     recipe = RECIPES["piano_roll"]
-    assert recipe.epochs_for(recipe.size) == recipe.epochs
-    assert recipe.epochs_for(10 * recipe.size) < recipe.epochs < recipe.epochs_for(recipe.size // 10)
-    assert recipe.transposition_for(recipe.size) == recipe.transposition > 0
-    assert recipe.transposition_for(10 * recipe.size) == 0
+    assert recipe.epochs_for(recipe.reference_steps) == recipe.epochs
+    assert (
+        recipe.epochs_for(10 * recipe.reference_steps) < recipe.epochs < recipe.epochs_for(recipe.reference_steps // 10)
+    )
+    assert recipe.transposition_for(recipe.reference_steps) == recipe.transposition > 0
+    assert recipe.transposition_for(10 * recipe.reference_steps) == 0
 
 
 def test_streams_hold_a_text_side_by_side() -> None:
-    ((x, y, _, _),) = Streams(np.arange(103), 4, 200)
+    ((x, y, _, _),) = ParallelStreams(np.arange(103), 4, 200)
     assert x.shape == (102, 1)
-    ((x, y, _, _),) = Streams(np.arange(103), 4, 10)
+    ((x, y, _, _),) = ParallelStreams(np.arange(103), 4, 10)
     assert x.shape[1] == 4
     assert (y == x + 1).all()
 
@@ -308,7 +310,7 @@ def test_pictures_are_drawn(composer: tt.SequenceGenerator) -> None:
 
 @pytest.mark.slow
 def test_chorales_are_foreseen_better_than_by_counting(data_dir: Path) -> None:
-    from throughtime.data.music import read_pieces
+    from throughtime.data.music.piano_roll import read_pieces
 
     parts = read_pieces(data_dir / "music" / "jsb_chorales_pianoroll.json.gz")
     generator = tt.SequenceGenerator(epochs=20).fit(parts["train"], parts["valid"])

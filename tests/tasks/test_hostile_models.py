@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.covariates import Feature
-from throughtime.data.frequency import Frequency
-from throughtime.io import checkpoint
+from throughtime.data.series.covariates import Feature
+from throughtime.data.series.frequency import Frequency
+from throughtime.io import saved_model
+from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.translation import SubwordSettings
-from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def tampered(directory: Path, change: Callable[[dict[str, Any], dict[str, Any]],
     history = (directory / "history.jsonl").read_text()
     fresh = {k: v for k, v in config.items() if k not in {"sha256", "files", "schema"}}
     shutil.rmtree(directory)
-    checkpoint.write(directory, checkpoint.Checkpoint(fresh, tensors, history))
+    saved_model.write(directory, saved_model.SavedModel(fresh, tensors, history))
     return directory
 
 
@@ -116,10 +116,10 @@ def test_more_layers_than_weights_are_refused_at_once(translator: tt.SequenceTra
 )
 def test_a_value_of_another_type_is_refused(values: Any, reason: str) -> None:
     with pytest.raises((ValueError, TypeError), match=reason):
-        build(Frequency, values)
+        dataclass_from_json(Frequency, values)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), "1", None, True, [1.0]])
 def test_a_number_that_is_not_finite_is_refused(number: Any) -> None:
     with pytest.raises(ValueError, match="mean: expected float"):
-        build(Feature, {"name": "price", "role": "past", "mean": number})
+        dataclass_from_json(Feature, {"name": "price", "role": "past", "mean": number})

@@ -32,12 +32,12 @@ def fitted(df: pd.DataFrame) -> tt.Forecaster:
 def test_windows_fill_the_later_rows_and_no_row_that_was_learned_from_is_scored(
     fitted: tt.Forecaster, df: pd.DataFrame
 ) -> None:
-    found = fitted.evaluate(df)
-    assert found.windows == 3  # of 23 later rows
-    assert found.forecasts["cutoff"].min() >= END
-    assert found.forecasts["ds"].max() == df["ds"].max()
-    assert {"throughtime", "naive", "seasonal_naive"} <= set(found.scores)
-    assert "held-out windows" in found.verdict
+    evaluation = fitted.evaluate(df)
+    assert evaluation.windows == 3  # of 23 later rows
+    assert evaluation.forecasts["cutoff"].min() >= END
+    assert evaluation.forecasts["ds"].max() == df["ds"].max()
+    assert {"throughtime", "naive", "seasonal_naive"} <= set(evaluation.scores)
+    assert "held-out windows" in evaluation.verdict
 
 
 def test_forecasts_are_those_of_predict_before_each_window(fitted: tt.Forecaster, df: pd.DataFrame) -> None:

@@ -13,19 +13,19 @@ from torch import distributions
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS, Units
+from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS, TargetUnits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LEARNED = [name for name in LIKELIHOODS if name]
 CONTINUOUS = [name for name in LIKELIHOODS if name != "negative_binomial"]
-UNITS = Units(
+UNITS = TargetUnits(
     torch.tensor([50.0, 50.0, 2.0], dtype=torch.float64)[:, None], torch.tensor([True, False, False])[:, None]
 )
 
 
-def quick(**settings: Any) -> tt.Forecaster:
+def quick_forecaster(**settings: Any) -> tt.Forecaster:
     return tt.Forecaster(4, **{"preset": tt.Preset(20, 60), "hidden_size": 4, "season": 4, **settings})
 
 
@@ -44,48 +44,48 @@ def drawn(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Locations and numbers of three series and five steps."""
     torch.manual_seed(0)
     z, likelihood = torch.rand(3, 5, dtype=torch.float64) + 0.5, LIKELIHOODS[name]
-    raw = torch.randn(3, 5, len(likelihood.start), dtype=torch.float64)
-    return z, likelihood.numbers(raw, torch.full((3, 1), 0.1, dtype=torch.float64))
+    raw = torch.randn(3, 5, len(likelihood.raw_init), dtype=torch.float64)
+    return z, likelihood.params(raw, torch.full((3, 1), 0.1, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_scores_undo_values_and_distances(name: str | None) -> None:
-    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
+    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
     scores = torch.linspace(-1.5, 1.5, 5, dtype=torch.float64).expand(3, 5)
-    values = likelihood.values(z, numbers, scores, UNITS)
+    values = likelihood.values(z, params, scores, UNITS)
     truth = torch.where(UNITS.positive, (values / UNITS.unit).log(), values / UNITS.unit)
-    torch.testing.assert_close(likelihood.scores(z, numbers, truth, UNITS), scores)
-    assert (likelihood.values(z, numbers, torch.zeros_like(z), UNITS) == UNITS.back(z)).all()
+    torch.testing.assert_close(likelihood.scores(z, params, truth, UNITS), scores)
+    assert (likelihood.values(z, params, torch.zeros_like(z), UNITS) == UNITS.to_values(z)).all()
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_values_rise_with_the_score_and_distances_are_undone(name: str | None) -> None:
-    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
-    found = torch.stack([likelihood.values(z, numbers, torch.full_like(z, score), UNITS) for score in range(-9, 10)])
-    assert found.isfinite().all()
-    assert (found.diff(dim=0) >= 0).all()
+    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
+    result = torch.stack([likelihood.values(z, params, torch.full_like(z, score), UNITS) for score in range(-9, 10)])
+    assert result.isfinite().all()
+    assert (result.diff(dim=0) >= 0).all()
     scores = torch.full_like(z, 1.7)
-    again = likelihood.score_at(z, numbers, likelihood.distance(z, numbers, scores, UNITS), UNITS)
+    again = likelihood.score_at(z, params, likelihood.distance(z, params, scores, UNITS), UNITS)
     torch.testing.assert_close(again, scores)
 
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_likelihood_is_that_of_its_distribution(name: str) -> None:
     """But for a constant, and for logarithms where the series is positive."""
-    likelihood, (z, numbers) = LIKELIHOODS[name], drawn(name)
+    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
     if name == "negative_binomial":
         value, mean = torch.tensor([3.0, 0.0, 7.0, 60.0, 100.0], dtype=torch.float64).expand(3, 5), None
         mean = torch.where(UNITS.positive, z.exp(), z) * UNITS.unit
-        size = 1 / numbers[..., 0]
+        size = 1 / params[..., 0]
         law: Any = distributions.NegativeBinomial(size, logits=(mean / size).log())
-        found = likelihood.nll(z, numbers, value / UNITS.unit, UNITS)
+        found = likelihood.nll(z, params, value / UNITS.unit, UNITS)
         torch.testing.assert_close(found, -law.log_prob(value), atol=1e-6, rtol=1e-6)
         return
     truth = z + torch.linspace(-0.3, 0.3, 5, dtype=torch.float64)
-    law = distributions.Normal(z, numbers[..., 0])
+    law = distributions.Normal(z, params[..., 0])
     if name == "student_t":
-        law = distributions.StudentT(numbers[..., 1], z, numbers[..., 0])
-    found = likelihood.nll(z, numbers, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
+        law = distributions.StudentT(params[..., 1], z, params[..., 0])
+    found = likelihood.nll(z, params, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
     constant = found + law.log_prob(truth)
     torch.testing.assert_close(constant, constant[0, 0].expand_as(constant))
 
@@ -95,7 +95,7 @@ def test_a_network_learns_which_steps_are_uncertain(name: str) -> None:
     random = np.random.default_rng(0)
     noise = random.normal(0, 1, 400) * np.tile([4.0, 0.2, 0.2, 0.2], 100)
     df = pd.DataFrame({"ds": np.arange(400), "y": np.tile([30.0, -10.0, 10.0, -30.0], 100) + noise})
-    forecaster = quick(preset=tt.Preset(120, 1200), hidden_size=16, likelihood=name).fit(df)
+    forecaster = quick_forecaster(preset=tt.Preset(120, 1200), hidden_size=16, likelihood=name).fit(df)
     forecast = forecaster.predict(level=[80])
     widths = (forecast["throughtime-hi-80"] - forecast["throughtime-lo-80"]).to_numpy()
     assert widths[0] > 3 * widths[1:].max()
@@ -104,7 +104,7 @@ def test_a_network_learns_which_steps_are_uncertain(name: str) -> None:
 
 def test_counts_are_forecast_as_counts() -> None:
     df = counts()
-    forecaster = quick(likelihood="negative_binomial").fit(df)
+    forecaster = quick_forecaster(likelihood="negative_binomial").fit(df)
     forecast = forecaster.predict(level=[50, 90], horizon=10)
     for name in forecast.columns[2:]:
         assert (forecast[name] >= 0).all()
@@ -112,11 +112,11 @@ def test_counts_are_forecast_as_counts() -> None:
     assert (forecast["throughtime-lo-90"] <= forecast["throughtime-lo-50"]).all()
     assert (forecast["throughtime-lo-50"] <= forecast["throughtime"]).all()
     assert (forecast["throughtime"] <= forecast["throughtime-hi-50"]).all()
-    courses = forecaster.sample(paths=20)["throughtime"]
-    assert (courses >= 0).all()
-    assert (courses == courses.round()).all()
-    assert courses.nunique() > 5
-    found = quick(likelihood="negative_binomial").backtest(df, 5, memoryless=False)
+    sample_paths = forecaster.sample(paths=20)["throughtime"]
+    assert (sample_paths >= 0).all()
+    assert (sample_paths == sample_paths.round()).all()
+    assert sample_paths.nunique() > 5
+    found = quick_forecaster(likelihood="negative_binomial").backtest(df, 5, memoryless=False)
     assert 0.7 <= found.coverage[80] <= 0.97
 
 
@@ -125,16 +125,16 @@ def test_the_calibration_stands_on_top(name: str) -> None:
     """Intervals of a likelihood that is far too sure of itself hold their share all the same."""
     df = counts(8, 160)
     with pytest.MonkeyPatch.context() as patch:
-        real = type(LIKELIHOODS[name]).numbers
+        real = type(LIKELIHOODS[name]).params
         narrow = torch.tensor({"normal": [0.2], "student_t": [0.2, 1.0], "negative_binomial": [0.01]}[name])
-        patch.setattr(type(LIKELIHOODS[name]), "numbers", lambda *given: real(*given) * narrow)
-        found = quick(likelihood=name, preset=tt.Preset(1, 2)).backtest(df, 5, memoryless=False)
+        patch.setattr(type(LIKELIHOODS[name]), "params", lambda *given: real(*given) * narrow)
+        found = quick_forecaster(likelihood=name, preset=tt.Preset(1, 2)).backtest(df, 5, memoryless=False)
     assert 0.65 <= found.coverage[80] <= 0.95
 
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_loaded_forecaster_has_the_same_distribution(name: str, tmp_path: Path) -> None:
-    forecaster = quick(likelihood=name, preset=tt.Preset(1, 5)).fit(counts(2, 60))
+    forecaster = quick_forecaster(likelihood=name, preset=tt.Preset(1, 5)).fit(counts(2, 60))
     forecaster.save(tmp_path / "model")
     loaded = tt.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(horizon=9), forecaster.predict(horizon=9), check_exact=True)
@@ -155,4 +155,4 @@ def test_a_loaded_forecaster_has_the_same_distribution(name: str, tmp_path: Path
 )
 def test_a_likelihood_that_does_not_fit_is_refused(settings: dict[str, Any], df: pd.DataFrame, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        quick(**settings).fit(df)
+        quick_forecaster(**settings).fit(df)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from throughtime.data.frequency import Frequency
-from throughtime.tasks.forecasting import metrics
+from throughtime.data.series.frequency import Frequency
+from throughtime.tasks.forecasting.evaluation import metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +34,10 @@ def test_scores_are_the_official_ones_to_three_decimals(data_dir: Path, which: s
             own = theirs if method == "Naive2" else history[len(history) - lag + np.arange(len(y)) % lag]
             for forecast, into in ((own, scores), (theirs, denominators)):
                 into.append((metrics.smape(y, forecast), metrics.mase(y, forecast, history, season)))
-    found, standard = (np.round(np.mean(each, axis=0), 3) for each in (scores, denominators))
-    assert found.tolist() == official.loc[method, [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
+    result, standard = (np.round(np.mean(each, axis=0), 3) for each in (scores, denominators))
+    assert result.tolist() == official.loc[method, [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
     assert standard.tolist() == official.loc["Naive2", [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
-    assert np.mean(found / standard) == pytest.approx(official.loc[method, f"OWA_{which}"], abs=1e-6)
+    assert np.mean(result / standard) == pytest.approx(official.loc[method, f"OWA_{which}"], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.tasks.forecasting.backtest import _verdict
-from throughtime.tasks.forecasting.baselines import BASELINES
-from throughtime.tasks.forecasting.skill import Skill
+from throughtime.tasks.forecasting.evaluation.backtest import _verdict
+from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
+from throughtime.tasks.forecasting.evaluation.skill import Skill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def rows(count: int, start: str, freq: str) -> pd.DataFrame:
     return pd.DataFrame({"ds": pd.date_range(start, periods=count, freq=freq), "y": 50 + 10 * np.sin(np.arange(count))})
 
 
-def quick(horizon: int = 4, **settings: Any) -> tt.Forecaster:
+def quick_forecaster(horizon: int = 4, **settings: Any) -> tt.Forecaster:
     return tt.Forecaster(horizon, **{"preset": "fast", "hidden_size": 8, "budget": 0.3, **settings})
 
 
@@ -41,14 +41,14 @@ def test_a_backtest_knows_no_word_and_no_number_that_comes_later(late: Any, role
     behind = 117 if role == "past" else 114  # of what is known in advance, a horizon is
     if role == "past":
         other.loc[behind:, "word"] = late
-    forecaster = quick(3, budget=None, covariates=tt.Covariates(**{role: ["word"]}))
+    forecaster = quick_forecaster(3, budget=None, covariates=tt.Covariates(**{role: ["word"]}))
     windows: dict[str, Any] = {"n_windows": 1} if role == "past" else {"n_windows": 2, "step_size": 3}
-    found = [forecaster.backtest(each, **windows).forecasts for each in (df, other)]
-    np.testing.assert_array_equal(found[0]["throughtime"], found[1]["throughtime"])
+    result = [forecaster.backtest(each, **windows).forecasts for each in (df, other)]
+    np.testing.assert_array_equal(result[0]["throughtime"], result[1]["throughtime"])
 
 
 def test_rows_between_the_dates_of_a_series_are_refused() -> None:
-    forecaster = quick().fit(rows(60, "2023-01-02", "W-MON"))
+    forecaster = quick_forecaster().fit(rows(60, "2023-01-02", "W-MON"))
     thursdays = rows(8, "2024-02-29", "W-THU")
     for call in (forecaster.evaluate, forecaster.update):
         with pytest.raises(InputError, match="2024-02-29 is not one of its dates, which come every week from 2023-01"):
@@ -61,16 +61,16 @@ def test_rows_between_the_dates_of_a_series_are_refused() -> None:
 )
 def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first: int) -> None:
     df = rows(60, start, freq)
-    forecaster = quick().fit(df)
-    found = forecaster.predict(df.iloc[first:])
-    assert found["ds"].tolist() == forecaster.predict()["ds"].tolist()
-    assert (found["ds"] == found["ds"] + pd.offsets.MonthEnd(0)).all()
+    forecaster = quick_forecaster().fit(df)
+    forecast = forecaster.predict(df.iloc[first:])
+    assert forecast["ds"].tolist() == forecaster.predict()["ds"].tolist()
+    assert (forecast["ds"] == forecast["ds"] + pd.offsets.MonthEnd(0)).all()
 
 
 @pytest.mark.parametrize(("trained", "given"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
 def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: Any) -> None:
     df = rows(60, "2024-01-01", "D")
-    forecaster = quick().fit(df.assign(unique_id=trained))
+    forecaster = quick_forecaster().fit(df.assign(unique_id=trained))
     fresh = df if given is None else df.assign(unique_id=given)
     with pytest.raises(InputError, match="rows or more of a series behind those that the forecaster has learned"):
         forecaster.evaluate(fresh)
@@ -83,7 +83,7 @@ def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: An
 def test_hours_of_a_place_pass_through_the_change_of_clocks(start: str, end: str, convert: Any) -> None:
     ds = pd.date_range(start, end, freq="h", tz="Europe/Berlin")
     df = pd.DataFrame({"ds": ds, "y": np.arange(len(ds)) % 24 + 1.0})
-    found = quick(24).fit(convert(df)).predict()
+    found = quick_forecaster(24).fit(convert(df)).predict()
     stamps = pd.to_datetime(found["ds"].to_list(), utc=True)
     assert (stamps == pd.date_range(ds[-1], periods=25, freq="h")[1:]).all()
     assert "Berlin" in str(found["ds"].dtype)
@@ -91,14 +91,14 @@ def test_hours_of_a_place_pass_through_the_change_of_clocks(start: str, end: str
 
 def test_days_of_a_place_stay_days() -> None:
     ds = pd.date_range("2024-03-01", periods=30, freq="D", tz="Europe/Berlin")
-    found = quick(4).fit(pd.DataFrame({"ds": ds, "y": np.arange(30.0)})).predict()
+    found = quick_forecaster(4).fit(pd.DataFrame({"ds": ds, "y": np.arange(30.0)})).predict()
     assert found["ds"].tolist() == list(pd.date_range("2024-03-31", periods=4, freq="D", tz="Europe/Berlin"))
 
 
 def test_windows_end_with_the_last_value() -> None:
     df = rows(80, "2024-01-01", "D")
     df.loc[60:, "y"] = np.nan
-    found = quick().backtest(df)
+    found = quick_forecaster().backtest(df)
     assert found.forecasts["y"].notna().all()
     assert found.forecasts["ds"].max() == df["ds"][59]
 
@@ -112,10 +112,10 @@ def test_windows_without_any_value_are_not_called_exact() -> None:
 
 
 def test_one_window_of_one_series_is_not_sure_of_anything() -> None:
-    found = quick().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
+    found = quick_forecaster().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
     assert not np.isfinite(found.skill.low)
     assert "does not tell how sure that is" in str(found.skill)
-    compared = tt.compare(rows(80, "2024-01-01", "D"), {"GRU": quick()}, 1)
+    compared = tt.compare(rows(80, "2024-01-01", "D"), {"GRU": quick_forecaster()}, 1)
     assert "surely" not in compared.verdict
 
 
@@ -124,7 +124,7 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
     setting: dict[str, Any], tmp_path: Path
 ) -> None:
     df = rows(60, "2024-01-01", "D")
-    forecaster = quick().fit(df).set_params(**setting)
+    forecaster = quick_forecaster().fit(df).set_params(**setting)
     for call in (forecaster.predict, lambda: forecaster.save(tmp_path / "model"), lambda: forecaster.evaluate(df)):
         with pytest.raises(InputError, match=r"when it learned and is .*: call fit again"):
             call()
@@ -143,11 +143,11 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
 )
 def test_settings_of_other_types_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        quick(**settings).fit(rows(60, "2024-01-01", "D"))
+        quick_forecaster(**settings).fit(rows(60, "2024-01-01", "D"))
     with pytest.raises(InputError, match="holidays, got"):
         tt.Covariates(holidays=["DE"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"n_windows: expected a whole number of 1 or more, got 2\.0"):
-        quick().backtest(rows(60, "2024-01-01", "D"), 2.0)  # type: ignore[arg-type]
+        quick_forecaster().backtest(rows(60, "2024-01-01", "D"), 2.0)  # type: ignore[arg-type]
 
 
 def test_names_of_series_are_taken_as_they_come() -> None:
@@ -156,9 +156,9 @@ def test_names_of_series_are_taken_as_they_come() -> None:
     def named(names: list[Any], data: pd.DataFrame = df) -> pd.DataFrame:
         return pd.concat([data.assign(unique_id=name) for name in names])
 
-    assert quick().fit(named(["0", "00", "007"])).series_ == ["0", "00", "007"]
-    assert quick().fit(named(["0", "9" * 20])).series_ == ["0", "9" * 20]
-    numbered = quick().fit(named([1, 7]))
+    assert quick_forecaster().fit(named(["0", "00", "007"])).series_ == ["0", "00", "007"]
+    assert quick_forecaster().fit(named(["0", "9" * 20])).series_ == ["0", "9" * 20]
+    numbered = quick_forecaster().fit(named([1, 7]))
     assert numbered.predict(named(["1", "8"]))["unique_id"].unique().tolist() == [1, 8]
     for odd in ("new", "007"):
         with pytest.raises(InputError, match=f"expected whole numbers, by which series are known, got '{odd}'"):
@@ -171,26 +171,28 @@ def test_times_of_the_days_of_a_place_stay_such(freq: str) -> None:
     start = "2024-01-01" if freq == "6h" else "2024-01-01 16:00"
     local = pd.date_range(start, periods=500 if freq == "6h" else 120, freq=freq)
     df = pd.DataFrame({"ds": local.tz_localize("Europe/London"), "y": np.arange(len(local)) % 5 + 1.0})
-    found = quick().fit(df).predict()["ds"]
+    found = quick_forecaster().fit(df).predict()["ds"]
     assert found.tolist() == pd.date_range(local[-1], periods=5, freq=freq)[1:].tz_localize("Europe/London").tolist()
 
 
 def test_holidays_and_hours_are_those_of_the_place() -> None:
-    from throughtime.data.frames import read_frame
+    from throughtime.data.series.frames import read_frame
 
     ds = pd.date_range("2023-12-20", periods=720, freq="h", tz="Asia/Tokyo")
     df = pd.DataFrame({"ds": ds, "y": np.arange(720) % 24 + 1.0})
     panel, kind = read_frame(df, covariates=tt.Covariates(holidays="JP", calendar=True))
     assert kind.in_utc
-    course, names = panel.course(0, 720), panel.exogenous.calendar.names
-    free = ds[course[:, names.index("holiday")] > 0]
+    covariates_at, names = panel.covariates_at(0, 720), panel.exogenous.calendar.names
+    free = ds[covariates_at[:, names.index("holiday")] > 0]
     assert (free[0], free[-1]) == (pd.Timestamp("2024-01-01", tz="Asia/Tokyo"), ds[ds < "2024-01-09"][-1])
-    np.testing.assert_allclose(course[0, [names.index("day_sin_1"), names.index("day_cos_1")]], (0, 1), atol=1e-9)
+    np.testing.assert_allclose(
+        covariates_at[0, [names.index("day_sin_1"), names.index("day_cos_1")]], (0, 1), atol=1e-9
+    )
 
 
 def test_later_frames_are_read_as_the_first_one(tmp_path: Path) -> None:
     ds = pd.date_range("2024-01-01", periods=480, freq="h", tz="Europe/Berlin")
-    forecaster = quick(24).fit(pd.DataFrame({"ds": ds, "y": np.arange(480) % 24 + 1.0}))
+    forecaster = quick_forecaster(24).fit(pd.DataFrame({"ds": ds, "y": np.arange(480) % 24 + 1.0}))
     forecaster.save(tmp_path / "model")
     for each in (forecaster, tt.load(tmp_path / "model")):
         each.update(pd.DataFrame({"ds": [ds[-1] + pd.Timedelta("1h")], "y": [1.0]}))
@@ -202,7 +204,7 @@ def test_later_frames_are_read_as_the_first_one(tmp_path: Path) -> None:
 
 def test_a_backtest_needs_nothing_that_was_learned_and_older_pickles_work() -> None:
     df = rows(60, "2024-01-01", "D")
-    forecaster = quick(hidden_size=np.int64(8), lookback=np.int64(14), season=np.int64(7)).fit(df)
+    forecaster = quick_forecaster(hidden_size=np.int64(8), lookback=np.int64(14), season=np.int64(7)).fit(df)
     assert forecaster.set_params(hidden_size=4).backtest(n_windows=1).windows == 1
     forecaster.set_params(hidden_size=8)
     del forecaster.learned_

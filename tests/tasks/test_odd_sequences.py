@@ -12,14 +12,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from tests.app.process import inside, write
+from tests.app.process import run_in_process, write
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.music import as_rolls
-from throughtime.data.subwords import Subwords, SubwordSettings
+from throughtime.data.music.piano_roll import as_rolls
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
 from throughtime.io.directory import CONFIG
-from throughtime.tasks.classification.labels import learn_classes
+from throughtime.tasks.classification.labels import encode_classes
 from throughtime.tasks.tagging.inputs import check_sentences, check_tags
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def test_a_penalty_below_zero_is_refused(translator: tt.SequenceTranslator) -> N
 
 @pytest.mark.parametrize("kind", ["pairs.tsv", "words.conll", "cases.ts"])
 def test_lines_of_old_macs_are_lines(kind: str, tmp_path: Path) -> None:
-    from throughtime.app.translation import read_pairs
-    from throughtime.data.conll import read_conll
-    from throughtime.data.ts import read_ts
+    from throughtime.app.jobs.translator import read_pairs
+    from throughtime.data.series.ts_files import read_ts
+    from throughtime.data.text.conll import read_conll
 
     content = {
         "pairs.tsv": ["a b\tx y"] * 4,
@@ -74,11 +74,11 @@ def test_lines_of_old_macs_are_lines(kind: str, tmp_path: Path) -> None:
 
 
 def test_marks_of_the_vocabulary_are_words_of_a_text_like_any_other(translator: tt.SequenceTranslator) -> None:
-    found = translator.align("one <pad> two </s> three")
-    assert found.weights.shape[1] == len(found.source)
-    np.testing.assert_allclose(found.weights.sum(1), 1, rtol=1e-5)
-    learned = Subwords.learned(["a <s> b", "a b"], SubwordSettings(30))
-    assert learned.decode(learned.encode(["a <s> b"])) == ["a <s> b"]
+    result = translator.align("one <pad> two </s> three")
+    assert result.weights.shape[1] == len(result.source)
+    np.testing.assert_allclose(result.weights.sum(1), 1, rtol=1e-5)
+    learn = SubwordVocabulary.learn(["a <s> b", "a b"], SubwordSettings(30))
+    assert learn.decode(learn.encode(["a <s> b"])) == ["a <s> b"]
 
 
 def classifier(**settings: Any) -> tt.SequenceClassifier:
@@ -171,7 +171,7 @@ def test_a_vocabulary_that_is_none_is_refused(change: str, tmp_path: Path) -> No
     del config["sha256"]
     from throughtime.io import directory
 
-    config["sha256"] = directory._sum(config)
+    config["sha256"] = directory._checksum(config)
     (tmp_path / "model" / CONFIG).write_text(json.dumps(config))
     with pytest.raises(InputError, match="does not describe a usable model"):
         tt.load(tmp_path / "model").predict(TEXTS[:2])
@@ -246,7 +246,7 @@ def test_what_is_no_container_of_sequences_is_refused(X: Any, message: str) -> N
     "y", [pd.Series(WAYS, index=range(50, 38, -1)), pd.Categorical(WAYS), pa.array(WAYS), iter(WAYS)]
 )
 def test_classes_count_in_their_order(y: Any) -> None:
-    classes, numbers = learn_classes(y, 12)
+    classes, numbers = encode_classes(y, 12)
     assert classes[numbers].tolist() == WAYS
 
 
@@ -266,7 +266,7 @@ def test_classes_count_in_their_order(y: Any) -> None:
 )
 def test_classes_that_cannot_be_used_are_refused_by_their_row(y: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        learn_classes(y, 12)
+        encode_classes(y, 12)
 
 
 WORDS, TAGS = [["a", "dog"], ["dogs"]], [["D", "N"], ["N"]]
@@ -318,7 +318,7 @@ FAST = ("--preset", "fast", "--set", "hidden_size=4")
 
 def test_a_text_whose_end_has_characters_of_its_own_is_learned_from(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("the cat sat on the mat\n" * 60 + "café and cake\n" * 2, encoding="utf-8")
-    _, err = inside("train", "generate", "book.txt", *FAST, "--set", "epochs=1", "--out", "run", cwd=tmp_path)
+    _, err = run_in_process("train", "generate", "book.txt", *FAST, "--set", "epochs=1", "--out", "run", cwd=tmp_path)
     assert "characters that do not occur in what is learned from ('d', 'f', 'k', 'é')" in err
     assert (tmp_path / "run" / "report.html").is_file()
 
@@ -326,7 +326,7 @@ def test_a_text_whose_end_has_characters_of_its_own_is_learned_from(tmp_path: Pa
 def test_a_class_that_is_never_learned_is_told_before_anything_is(tmp_path: Path) -> None:
     write(tmp_path / "data.tsv", ["label\ttext", *(f"{m}\t{t}" for m, t in zip(MOODS, TEXTS, strict=True))])
     write(tmp_path / "test.tsv", ["label\ttext", "?\tgood film"])
-    _, err = inside("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, cwd=tmp_path, code=2)
+    _, err = run_in_process("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, cwd=tmp_path, code=2)
     assert "test.tsv: the class '?' does not occur in data.tsv" in err
     assert "Learning" not in err
 
@@ -334,7 +334,9 @@ def test_a_class_that_is_never_learned_is_told_before_anything_is(tmp_path: Path
 @pytest.mark.parametrize("value", ["False", "false"])
 def test_a_flag_is_read_as_one(value: str, tmp_path: Path) -> None:
     write(tmp_path / "data.tsv", ["label\ttext", *(f"{m}\t{t}" for m, t in zip(MOODS, TEXTS, strict=True))])
-    inside("train", "classify", "data.tsv", *FAST, "--set", f"bidirectional={value}", "--out", "run", cwd=tmp_path)
+    run_in_process(
+        "train", "classify", "data.tsv", *FAST, "--set", f"bidirectional={value}", "--out", "run", cwd=tmp_path
+    )
     assert tt.load(tmp_path / "run" / "model").bidirectional is False
 
 
@@ -349,30 +351,30 @@ def test_tables_of_texts_are_read_whatever_stands_in_them(kind: str, tmp_path: P
         more = ["good " * 30_000 + ",+"] if kind == "long" else []
         name, content = "data.csv", end.join(["text,label", *rows, *more])
     (tmp_path / name).write_bytes(content.encode())
-    inside("train", "classify", name, *FAST, "--budget", "2s", "--out", "run", cwd=tmp_path)
+    run_in_process("train", "classify", name, *FAST, "--budget", "2s", "--out", "run", cwd=tmp_path)
 
 
 def test_a_classifier_remembers_its_columns(tmp_path: Path) -> None:
     rows = [f"{t},nothing,{m}" for m, t in zip(MOODS, TEXTS, strict=True)]
     write(tmp_path / "data.csv", ["summary,text,label", *rows])
-    inside("train", "classify", "data.csv", "--text", "summary", *FAST, "--out", "run", cwd=tmp_path)
-    given, _ = inside("evaluate", "run", "data.csv", "--text", "summary", "--json", cwd=tmp_path)
-    found, err = inside("evaluate", "run", "data.csv", "--json", cwd=tmp_path)
-    assert json.loads(found) == json.loads(given)
+    run_in_process("train", "classify", "data.csv", "--text", "summary", *FAST, "--out", "run", cwd=tmp_path)
+    inputs, _ = run_in_process("evaluate", "run", "data.csv", "--text", "summary", "--json", cwd=tmp_path)
+    found, err = run_in_process("evaluate", "run", "data.csv", "--json", cwd=tmp_path)
+    assert json.loads(found) == json.loads(inputs)
     assert "Texts: column summary" in err
     write(tmp_path / "other.csv", ["text", "good film"])
-    assert "good film" in inside("predict", "run", "other.csv", cwd=tmp_path)[0]
+    assert "good film" in run_in_process("predict", "run", "other.csv", cwd=tmp_path)[0]
 
 
 def test_words_in_columns_are_words_whatever_the_file_is_called(tmp_path: Path) -> None:
     write(tmp_path / "data.bio", ["Ann\tB-person", "left\tO", "", "Oslo\tB-place", "rained\tO", ""] * 20)
-    inside("train", "tag", "data.bio", *FAST, "--out", "run", cwd=tmp_path)
-    out, _ = inside("predict", "run", "data.bio", cwd=tmp_path)
+    run_in_process("train", "tag", "data.bio", *FAST, "--out", "run", cwd=tmp_path)
+    out, _ = run_in_process("predict", "run", "data.bio", cwd=tmp_path)
     assert [line.split("\t")[0] for line in out.splitlines()[:5]] == ["Ann", "left", "", "Oslo", "rained"]
 
 
 def test_each_line_has_a_translation(tmp_path: Path, translator: tt.SequenceTranslator) -> None:
     translator.save(tmp_path / "model")
     (tmp_path / "lines.txt").write_bytes("one\u2028two\nthree\x0cfour\r\n\nfive\n".encode())
-    out, _ = inside("predict", "model", "lines.txt", cwd=tmp_path)
+    out, _ = run_in_process("predict", "model", "lines.txt", cwd=tmp_path)
     assert out.count("\n") == 4

@@ -9,7 +9,7 @@ import pytest
 
 import throughtime as tt
 from throughtime.data import datasets
-from throughtime.tasks.forecasting import metrics
+from throughtime.tasks.forecasting.evaluation import metrics
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.io import checkpoint
-from throughtime.io.replacement import second_name
+from throughtime.io import saved_model
+from throughtime.io.atomic import backup_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ FILES = {"model.safetensors", "config.json", "history.jsonl"}
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.Forecaster:
-    preset = tt.Preset(pace=30, most=200, dropout=0.2)
+    preset = tt.Preset(update_factor=30, max_updates=200, dropout=0.2)
     return tt.Forecaster(4, preset=preset, hidden_size=4, budget=0.5).fit(seasonal(2, 60))
 
 
@@ -123,7 +123,7 @@ def rewrite(saved: Path, change: object) -> None:
     history = (saved / "history.jsonl").read_text()
     fresh = {k: v for k, v in config.items() if k not in {"sha256", "files", "schema"}}
     shutil.rmtree(saved)
-    checkpoint.write(saved, checkpoint.Checkpoint(fresh, tensors, history))
+    saved_model.write(saved, saved_model.SavedModel(fresh, tensors, history))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def rewrite(saved: Path, change: object) -> None:
         lambda c, _: c.update(task="divination"),
         lambda c, _: c.pop("plan"),
         lambda c, _: c.update(plan=[]),
-        lambda _, t: t.pop("network.preference"),
-        lambda _, t: t["network.preference"].fill_(float("nan")),
-        lambda _, t: t.update({"network.preference": torch.zeros(2, 2)}),
+        lambda _, t: t.pop("network.mixture_bias"),
+        lambda _, t: t["network.mixture_bias"].fill_(float("nan")),
+        lambda _, t: t.update({"network.mixture_bias": torch.zeros(2, 2)}),
         lambda _, t: t["panel.offsets"].fill_(7),
         lambda _, t: t.update({"panel.values": torch.zeros(3)}),
         lambda _, t: t.update({"calibration.quantiles": torch.zeros(0, dtype=torch.float64)}),
@@ -177,25 +177,25 @@ def test_a_forecaster_of_a_former_version_says_so(saved: Path) -> None:
 
 
 def test_a_replacement_that_was_cut_short_loses_nothing(fitted: tt.Forecaster, saved: Path) -> None:
-    os.replace(saved, second_name(saved))  # what a kill between the two renames leaves
+    os.replace(saved, backup_path(saved))  # what a kill between the two renames leaves
     pd.testing.assert_frame_equal(tt.load(saved).predict(), fitted.predict(), check_exact=True)
 
 
 KILLED = """
 import sys, torch
-from throughtime.io.checkpoint import Checkpoint, write
+from throughtime.io.saved_model import SavedModel, write
 print("ready", flush=True)
 n = 0
 while True:
     n += 1
-    write(sys.argv[1], Checkpoint({"task": "test", "n": n}, {"n": torch.full((1000,), n)}), overwrite=True)
+    write(sys.argv[1], SavedModel({"task": "test", "n": n}, {"n": torch.full((1000,), n)}), overwrite=True)
 """
 
 
 def test_what_a_killed_replacement_has_left_of_the_old_model_is_in_nobodys_way(
     fitted: tt.Forecaster, saved: Path
 ) -> None:
-    left = second_name(saved)
+    left = backup_path(saved)
     left.mkdir()
     shutil.copy(saved / "config.json", left)
     fitted.save(saved, overwrite=True)
@@ -213,5 +213,5 @@ def test_killing_while_saving_leaves_a_whole_model(tmp_path: Path) -> None:
                 process.wait(0.02 + 0.1 * rng.random())
             except subprocess.TimeoutExpired:
                 process.kill()
-        found = checkpoint.read(tmp_path / "m")
-        assert (found.tensors["n"] == found.config["n"]).all()
+        contents = saved_model.read(tmp_path / "m")
+        assert (contents.tensors["n"] == contents.config["n"]).all()

@@ -26,9 +26,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.tasks.forecasting import settings as forecasting
-from throughtime.tasks.learning import Work
+from throughtime.tasks.forecasting import presets as forecasting
 from throughtime.tasks.tagging import estimator as tagging
+from throughtime.tasks.trainer import TrainingBudget
 
 
 class Reading:
@@ -156,7 +156,7 @@ EXPECTED_FAILURES = {
 @pytest.mark.slow
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda made: EXPECTED_FAILURES.get(type(made), {}))
 def test_the_contract_of_scikit_learn_holds(estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tagging.PRESETS, "fast", Work(20, 1, 2))  # how well it learns does not matter here
+    monkeypatch.setitem(tagging.PRESETS, "fast", TrainingBudget(20, 1, 2))  # how well it learns does not matter here
     monkeypatch.setitem(forecasting.PRESETS, "fast", tt.Preset(2, 4))
     check(estimator)
 
@@ -167,7 +167,7 @@ MONTHS = pd.DataFrame({"ds": pd.date_range("2018-01-01", periods=48, freq="MS"),
 SEARCH = {"cell": ["gru", "rnn"]}
 
 
-def quick(**settings: Any) -> tt.Forecaster:
+def quick_forecaster(**settings: Any) -> tt.Forecaster:
     return tt.Forecaster(**{"horizon": 3, "preset": "fast", "hidden_size": 4, **settings})
 
 
@@ -185,13 +185,13 @@ class Halves(TransformerMixin, BaseEstimator):
 
 
 def test_a_pipeline_ends_in_a_forecaster() -> None:
-    forecast = Pipeline([("halves", Halves()), ("forecaster", quick())]).fit(MONTHS).predict(MONTHS)
+    forecast = Pipeline([("halves", Halves()), ("forecaster", quick_forecaster())]).fit(MONTHS).predict(MONTHS)
     assert forecast["ds"].tolist() == pd.date_range("2022-01-01", periods=3, freq="MS").tolist()
-    pd.testing.assert_frame_equal(forecast, quick().fit(Halves().transform(MONTHS)).predict())
+    pd.testing.assert_frame_equal(forecast, quick_forecaster().fit(Halves().transform(MONTHS)).predict())
 
 
 def test_the_score_is_minus_the_smape_of_later_rows() -> None:
-    forecaster = quick().fit(MONTHS[:45])
+    forecaster = quick_forecaster().fit(MONTHS[:45])
     actual, forecast = MONTHS.y.to_numpy()[45:], forecaster.predict()["throughtime"].to_numpy()
     smape = np.mean(200 * np.abs(actual - forecast) / (np.abs(actual) + np.abs(forecast)))
     assert forecaster.score(MONTHS[45:]) == pytest.approx(-smape)
@@ -201,7 +201,7 @@ def test_the_score_is_minus_the_smape_of_later_rows() -> None:
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_a_search_compares_settings_on_later_rows(kind: Any) -> None:
     data = kind({name: MONTHS[name].to_numpy() for name in MONTHS})
-    search = GridSearchCV(quick(), SEARCH, cv=TimeSeriesSplit(2), error_score="raise").fit(data)
+    search = GridSearchCV(quick_forecaster(), SEARCH, cv=TimeSeriesSplit(2), error_score="raise").fit(data)
     scores = search.cv_results_["mean_test_score"]
     assert np.all((scores < 0) & (scores > -200))
     assert search.best_params_["cell"] == SEARCH["cell"][int(scores.argmax())]
@@ -210,7 +210,7 @@ def test_a_search_compares_settings_on_later_rows(kind: Any) -> None:
 
 @pytest.mark.slow
 def test_a_pipeline_is_searched_in_processes_as_in_one() -> None:
-    pipeline = Pipeline([("forecaster", quick())])
+    pipeline = Pipeline([("forecaster", quick_forecaster())])
     options: dict[str, Any] = {"n_iter": 2, "cv": TimeSeriesSplit(2), "random_state": 0, "error_score": "raise"}
     one, two = (
         RandomizedSearchCV(pipeline, {"forecaster__cell": ["gru", "rnn"]}, n_jobs=jobs, **options).fit(MONTHS)
@@ -222,25 +222,25 @@ def test_a_pipeline_is_searched_in_processes_as_in_one() -> None:
 def test_several_series_are_split_by_time_where_they_are_sorted_by_it() -> None:
     both = pd.concat([MONTHS.assign(unique_id="a"), MONTHS.assign(unique_id="b", y=3 * MONTHS.y)])
     options: dict[str, Any] = {"cv": TimeSeriesSplit(2), "error_score": "raise"}
-    assert np.all(cross_val_score(quick(), both.sort_values("ds"), **options) < 0)
+    assert np.all(cross_val_score(quick_forecaster(), both.sort_values("ds"), **options) < 0)
     with pytest.raises(InputError, match=r"series b was not learned from, .* sort df by ds and use TimeSeriesSplit"):
-        cross_val_score(quick(), both, **options)
+        cross_val_score(quick_forecaster(), both, **options)
 
 
 def test_the_past_is_no_test_of_a_forecaster() -> None:
     with pytest.raises(InputError, match="expected 3 rows or more of a series after those learned from"):
-        cross_val_score(quick(), MONTHS, cv=KFold(2), error_score="raise")
+        cross_val_score(quick_forecaster(), MONTHS, cv=KFold(2), error_score="raise")
 
 
 def test_a_target_apart_from_the_frame_is_refused() -> None:
     with pytest.raises(InputError, match="y: expected None, since the target is the column y of df, got Series"):
-        quick().fit(MONTHS[["ds"]], MONTHS["y"])  # type: ignore[arg-type]
+        quick_forecaster().fit(MONTHS[["ds"]], MONTHS["y"])  # type: ignore[arg-type]
 
 
 def test_callbacks_are_routed_to_a_forecaster() -> None:
     seen: list[Any] = []
     with config_context(enable_metadata_routing=True):
-        forecaster = quick().set_fit_request(callbacks=True).set_predict_request(horizon=True)
+        forecaster = quick_forecaster().set_fit_request(callbacks=True).set_predict_request(horizon=True)
         pipeline = Pipeline([("forecaster", forecaster)]).fit(MONTHS, callbacks=[seen.append])
         assert len(pipeline.predict(MONTHS, horizon=5)) == 5
     assert seen

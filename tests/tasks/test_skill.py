@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.tasks.forecasting.autoregression import autoregression
-from throughtime.tasks.forecasting.backtest import _verdict
-from throughtime.tasks.forecasting.skill import Skill, by_series
+from throughtime.tasks.forecasting.evaluation.autoregression import autoregression
+from throughtime.tasks.forecasting.evaluation.backtest import _verdict
+from throughtime.tasks.forecasting.evaluation.skill import Skill, by_series
 
 
 def test_an_autoregression_goes_on_with_a_wave() -> None:
@@ -30,9 +30,9 @@ def test_an_autoregression_is_that_of_least_squares_over_all_lags() -> None:
 
 def test_an_autoregression_does_not_explode() -> None:
     growth = 1.3 ** torch.arange(40, dtype=torch.float64)
-    found = autoregression(growth[None], 1, 60)
-    assert found.isfinite().all()
-    assert found.max() <= 2 * growth.max() - growth.min() + 1e-6
+    result = autoregression(growth[None], 1, 60)
+    assert result.isfinite().all()
+    assert result.max() <= 2 * growth.max() - growth.min() + 1e-6
 
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0, 3.0, 3.0], [1.0, 2.0]])
@@ -61,13 +61,13 @@ def test_the_worst_series_come_first_and_unknown_errors_are_left_out() -> None:
 def test_series_that_err_together_are_no_more_than_their_windows() -> None:
     random = np.random.default_rng(1)
     windows = np.repeat(np.arange(5), 40)
-    places = np.stack([np.tile(np.arange(40), 5), windows], 1)
+    groups = np.stack([np.tile(np.arange(40), 5), windows], 1)
     others = np.ones(200)
     errors = random.uniform(0.4, 1.4, 5)[windows] + random.uniform(-0.01, 0.01, 200)
-    alone, together = Skill.of(errors, others, "naive"), Skill.of(errors, others, "naive", places)
+    alone, together = Skill.of(errors, others, "naive"), Skill.of(errors, others, "naive", groups)
     assert alone.value == together.value
     assert together.high - together.low > 3 * (alone.high - alone.low)
-    one = Skill.of(errors[:40], others[:40], "naive", places[:40])
+    one = Skill.of(errors[:40], others[:40], "naive", groups[:40])
     assert one.high - one.low < 0.02
 
 
@@ -97,5 +97,5 @@ def test_the_verdict_says_where_the_last_value_is_as_good(
 def test_the_verdict_is_silent_on_the_last_value_where_it_is_surely_worse() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 1.2, "seasonal_mean": 2.0, "drift": 2.0}
     skills = {name: Skill(name, 0.5, 0.4, 0.6) for name in ("naive", "seasonal_naive")}
-    said = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
-    assert said == "17% better than seasonal naive on 3 held-out windows."
+    message = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
+    assert message == "17% better than seasonal naive on 3 held-out windows."

@@ -15,11 +15,11 @@ from tests.tolerances import assert_close
 
 import throughtime as tt
 from throughtime import InputError, training
-from throughtime.data.conll import read_conll
-from throughtime.io import checkpoint
+from throughtime.data.text.conll import read_conll
+from throughtime.io import saved_model
 from throughtime.tasks.tagging import entities
-from throughtime.tasks.tagging.estimator import compare
-from throughtime.tasks.tagging.inputs import CHARACTERS, WordEncoder
+from throughtime.tasks.tagging.estimator import score_tags
+from throughtime.tasks.tagging.inputs import MAX_CHARACTERS, WordEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAMES, PLACES, WORDS = ("ann", "bob", "eve"), ("oslo", "rome", "bern"), ("saw", "left", "likes", "and", "then")
 
 
-def quick(**settings: Any) -> tt.SequenceTagger:
+def quick_tagger(**settings: Any) -> tt.SequenceTagger:
     return tt.SequenceTagger(**{"preset": "fast", "hidden_size": 16, **settings})
 
 
@@ -59,7 +59,7 @@ def sentences(count: int = 150, seed: int = 0) -> tuple[list[list[str]], list[li
 
 @pytest.fixture(scope="module")
 def fitted() -> tt.SequenceTagger:
-    return quick().fit(*sentences(200))
+    return quick_tagger().fit(*sentences(200))
 
 
 def test_tags_depend_on_the_words_around(fitted: tt.SequenceTagger) -> None:
@@ -74,7 +74,7 @@ def test_a_word_never_seen_is_tagged_by_its_characters() -> None:
     random = np.random.default_rng(0)
     stems = ["".join(random.choice(list("abcdefg"), 4)) for _ in range(120)]
     words = [[stem + ending] for stem in stems for ending in ("ing", "ed")]
-    tagger = quick().fit(words, [["ING"], ["ED"]] * 120)
+    tagger = quick_tagger().fit(words, [["ING"], ["ED"]] * 120)
     assert tagger.predict([["zzzzing", "zzzzed"]]) == [["ING", "ED"]]
 
 
@@ -88,36 +88,36 @@ def test_probabilities_are_those_of_the_words_of_each_sentence(fitted: tt.Sequen
 
 
 def test_a_tagger_that_reads_forward_does_not_see_what_follows() -> None:
-    tagger = quick(bidirectional=False, budget=0.5).fit(*sentences(40))
+    tagger = quick_tagger(bidirectional=False, budget=0.5).fit(*sentences(40))
     first, second = tagger.predict_proba([["ann", "left", "oslo"], ["ann", "left", "new"]])
     assert_close(np.float32(first[:2]), np.float32(second[:2]), "forward")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_any_cell_will_do(cell: str) -> None:
-    assert len(quick(cell=cell, num_layers=2, budget=0.3).fit(*sentences(20)).predict([["ann", "left"]])[0]) == 2
+    assert len(quick_tagger(cell=cell, num_layers=2, budget=0.3).fit(*sentences(20)).predict([["ann", "left"]])[0]) == 2
 
 
 def test_words_whose_tag_is_not_known_are_read_but_not_learned_from() -> None:
     words, tags = sentences(60)
     partly: list[list[str | None]] = [[None if tag == "B-place" else tag for tag in each] for each in tags]
-    tagger = quick(budget=1).fit(words, partly)
+    tagger = quick_tagger(budget=1).fit(words, partly)
     assert "B-place" not in tagger.tags_
     assert tagger.evaluate(words, partly).words.count == sum(tag is not None for each in partly for tag in each)
     assert tagger.evaluate(words, partly).entities is None
 
 
 def test_other_sentences_may_choose_the_weights() -> None:
-    tagger = quick(budget=0.5).fit(*sentences(30), validation=sentences(20, seed=3))
+    tagger = quick_tagger(budget=0.5).fit(*sentences(30), validation=sentences(20, seed=3))
     assert all(record.validation_loss is not None for record in tagger.history_.records)
-    assert quick(budget=0.3).fit(*sentences(30)).history_.records[0].validation_loss is None
-    held_out = quick(budget=0.3, validation_fraction=0.5).fit(*sentences(60))
+    assert quick_tagger(budget=0.3).fit(*sentences(30)).history_.records[0].validation_loss is None
+    held_out = quick_tagger(budget=0.3, validation_fraction=0.5).fit(*sentences(60))
     assert "30 sentences were held out" in held_out.notes_[1]
 
 
 def test_settings_are_stored_and_cloned() -> None:
-    copy = clone(quick(cell="gru"))
-    assert copy.get_params() == quick(cell="gru").get_params()
+    copy = clone(quick_tagger(cell="gru"))
+    assert copy.get_params() == quick_tagger(cell="gru").get_params()
     with pytest.raises(NotFittedError):
         copy.predict([["word"]])
 
@@ -125,7 +125,7 @@ def test_settings_are_stored_and_cloned() -> None:
 def test_the_same_seed_gives_the_same_tagger_and_leaves_random_numbers_alone() -> None:
     before = torch.random.get_rng_state()
     words, tags = sentences(20)
-    first, second, other = (quick(random_state=s).fit(words, tags).predict_proba(words) for s in (1, 1, 2))
+    first, second, other = (quick_tagger(random_state=s).fit(words, tags).predict_proba(words) for s in (1, 1, 2))
     assert_close(first, second, "exact")
     assert not np.array_equal(np.concatenate(first), np.concatenate(other))
     assert torch.equal(before, torch.random.get_rng_state())
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_a_usable_tagger() -> None:
         if now.updates:
             raise KeyboardInterrupt
 
-    tagger = quick()
+    tagger = quick_tagger()
     with pytest.raises(training.Interrupted):
         tagger.fit(*sentences(30), callbacks=[interrupt])
     assert len(tagger.predict([["ann"]])) == 1
@@ -149,7 +149,7 @@ def test_a_word_is_its_number_and_those_of_its_characters() -> None:
     encoder = WordEncoder.learn([["Abc", "abc", "a1"], ["a2"]], rare=2)
     assert encoder.words == ["", "abc", "a0"]
     row = encoder.encode([["ABC"]])[0][0].tolist()
-    assert len(row) == 1 + CHARACTERS
+    assert len(row) == 1 + MAX_CHARACTERS
     assert row[0] == 1
     assert row[1:4] == [1, 1, 1]
     assert encoder.encode([["xyz"]])[0][0, 0] == 0
@@ -182,11 +182,11 @@ def test_entities_are_those_of_conlleval(tags: str, expected: list[tuple[str, in
 
 def test_an_entity_counts_only_whole_and_with_its_type() -> None:
     actual = [["B-a", "I-a", "O", "B-b", "O"], ["B-a"]]
-    given = [["B-a", "O", "O", "B-b", "O"], ["B-b"]]
-    found = entities.score(actual, given)
-    assert (found.right, found.found, found.actual) == (1, 3, 3)
+    inputs = [["B-a", "O", "O", "B-b", "O"], ["B-b"]]
+    found = entities.score(actual, inputs)
+    assert (found.n_correct, found.found, found.actual) == (1, 3, 3)
     assert_close([found.precision, found.recall, found.f1], [1 / 3, 1 / 3, 1 / 3], "metric")
-    assert found.kinds == {"a": (0, 1, 2), "b": (1, 2, 1)}
+    assert found.by_type == {"a": (0, 1, 2), "b": (1, 2, 1)}
 
 
 def test_tags_that_mark_no_entities_are_told_from_those_that_do() -> None:
@@ -196,9 +196,9 @@ def test_tags_that_mark_no_entities_are_told_from_those_that_do() -> None:
 
 
 def test_a_tag_never_seen_in_training_counts_as_missed() -> None:
-    found = compare([["A", "Z"]], [["A", "B"]], ["A", "B"])
-    assert found.words.classes == ["A", "B", "Z"]
-    assert found.words.accuracy == 0.5
+    result = score_tags([["A", "Z"]], [["A", "B"]], ["A", "B"])
+    assert result.words.classes == ["A", "B", "Z"]
+    assert result.words.accuracy == 0.5
 
 
 # -- model directories
@@ -233,14 +233,14 @@ FAULTS = {
 def test_a_directory_that_describes_no_tagger_is_refused(fault: str, fitted: tt.SequenceTagger, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
     section, key, value = FAULTS[fault]
-    found = checkpoint.read(tmp_path / "model")
-    config = json.loads(json.dumps(found.config))
+    contents = saved_model.read(tmp_path / "model")
+    config = json.loads(json.dumps(contents.config))
     if key is None:
         config[section] = value
     else:
         config[section][key] = value
     del config["files"], config["schema"]
-    checkpoint.write(tmp_path / "changed", checkpoint.Checkpoint(config, found.tensors, found.history))
+    saved_model.write(tmp_path / "changed", saved_model.SavedModel(config, contents.tensors, contents.history))
     with pytest.raises(InputError, match="does not describe a usable model"):
         tt.load(tmp_path / "changed")
 
@@ -266,7 +266,7 @@ BAD_TRAINING: dict[str, tuple[Any, Any, str]] = {
 def test_training_is_refused_with(fault: str) -> None:
     words, tags, sentence = BAD_TRAINING[fault]
     with pytest.raises(InputError, match=sentence):
-        quick().fit(words, tags)
+        quick_tagger().fit(words, tags)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_training_is_refused_with(fault: str) -> None:
 )
 def test_a_setting_is_refused(setting: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        quick(**setting).fit(*sentences(5))
+        quick_tagger(**setting).fit(*sentences(5))
 
 
 # -- real data
@@ -289,8 +289,8 @@ def test_a_setting_is_refused(setting: dict[str, Any], sentence: str) -> None:
 
 @pytest.mark.slow
 def test_parts_of_speech_of_real_english_are_told(data_dir: Path) -> None:
-    place = data_dir / "tagging/ud_english_ewt"
-    words, tags, _ = read_conll(place / "en_ewt-ud-train.conllu.gz")
+    directory = data_dir / "tagging/ud_english_ewt"
+    words, tags, _ = read_conll(directory / "en_ewt-ud-train.conllu.gz")
     tagger = tt.SequenceTagger(preset="fast").fit(words[:4000], tags[:4000])
-    found = tagger.evaluate(*read_conll(place / "en_ewt-ud-test.conllu.gz")[:2]).words
-    assert found.accuracy > 0.85 > found.majority
+    evaluation = tagger.evaluate(*read_conll(directory / "en_ewt-ud-test.conllu.gz")[:2]).words
+    assert evaluation.accuracy > 0.85 > evaluation.majority

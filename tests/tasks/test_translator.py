@@ -14,10 +14,10 @@ from sklearn.exceptions import NotFittedError
 
 import throughtime as tt
 from throughtime import InputError, training
-from throughtime.data.subwords import BEGIN, END, PAD, Subwords, SubwordSettings
+from throughtime.data.text.subwords import BEGIN, END, PAD, SubwordSettings, SubwordVocabulary
 from throughtime.tasks.translation import TeacherForcing
-from throughtime.tasks.translation.beam import search
-from throughtime.tasks.translation.learning import Pairs, paired
+from throughtime.tasks.translation.beam import beam_search
+from throughtime.tasks.translation.trainer import PairBatches, collate_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,8 @@ def translator() -> tt.SequenceTranslator:
 def test_digits_are_named_from_behind(translator: tt.SequenceTranslator) -> None:
     sources, targets = reversals(100, 1)
     for beams in (1, 4):
-        found = translator.predict(sources, beams=beams)
-        assert np.mean([a == b for a, b in zip(found, targets, strict=True)]) >= 0.98
+        predicted = translator.predict(sources, beams=beams)
+        assert np.mean([a == b for a, b in zip(predicted, targets, strict=True)]) >= 0.98
     assert translator.score(sources, targets) > 98
 
 
@@ -71,13 +71,13 @@ def test_a_wide_beam_finds_what_is_likelier() -> None:
     noisy = tt.SequenceTranslator(hidden_size=16, epochs=3, random_state=1, vocabulary=SubwordSettings(80))
     noisy.fit(*reversals(300, 3))
     numbers = torch.tensor(noisy.source_.encode(["1 2 3", "4 5 6"])).T
-    greedy, beam = (search(noisy.network_, numbers, beams=b, length_penalty=0.0) for b in (1, 8))
+    greedy, beam = (beam_search(noisy.network_, numbers, beams=b, length_penalty=0.0) for b in (1, 8))
     for row in range(2):
         assert likelihood(noisy, numbers[:, row], beam[row]) >= likelihood(noisy, numbers[:, row], greedy[row]) - 1e-4
 
 
 def likelihood(translator: tt.SequenceTranslator, source: torch.Tensor, target: list[int]) -> float:
-    batch = paired([source.tolist()], [target])
+    batch = collate_pairs([source.tolist()], [target])
     with torch.no_grad():
         return float(translator.network_(batch.x).log_softmax(-1).gather(1, batch.y.unsqueeze(1)).sum())
 
@@ -86,10 +86,10 @@ def test_padding_changes_no_output(translator: tt.SequenceTranslator) -> None:
     sources, targets = (
         side.encode(rows) for side, rows in zip((translator.source_, translator.target_), reversals(8, 4), strict=True)
     )
-    x, _, *_ = paired(sources, targets)
+    x, _, *_ = collate_pairs(sources, targets)
     with torch.no_grad():
         together = translator.network_(x)
-        alone = [translator.network_(paired([s], [t]).x) for s, t in zip(sources, targets, strict=True)]
+        alone = [translator.network_(collate_pairs([s], [t]).x) for s, t in zip(sources, targets, strict=True)]
     by_step = [rows[t] for t in range(max(map(len, alone))) for rows in alone if t < len(rows)]
     torch.testing.assert_close(together, torch.stack(by_step), rtol=1e-4, atol=1e-5)
 
@@ -120,18 +120,20 @@ def test_teacher_forcing_fades() -> None:
     seen = []
     options = {"hidden_size": 8, "epochs": 2, "teacher_forcing": TeacherForcing(1.0, 0.5), "batch_size": 50}
     made = tt.SequenceTranslator(**options, vocabulary=SubwordSettings(80))
-    made.fit(*reversals(400, 7), callbacks=[lambda now: seen.append((now.updates, made.network_.forcing))])
-    assert made.network_.forcing == pytest.approx(0.5)
-    assert [share for _, share in seen] == sorted((share for _, share in seen), reverse=True)
-    assert TeacherForcing(0.9, 0.5).share(0.5) == pytest.approx(0.7)
+    made.fit(
+        *reversals(400, 7), callbacks=[lambda now: seen.append((now.updates, made.network_.teacher_forcing_ratio))]
+    )
+    assert made.network_.teacher_forcing_ratio == pytest.approx(0.5)
+    assert [ratio for _, ratio in seen] == sorted((ratio for _, ratio in seen), reverse=True)
+    assert TeacherForcing(0.9, 0.5).ratio(0.5) == pytest.approx(0.7)
 
 
 def test_pairs_are_padded_and_targets_come_in_the_order_of_the_outputs() -> None:
-    x, y, *_ = paired([[7, 8], [9]], [[4], [5, 6]])
+    x, y, *_ = collate_pairs([[7, 8], [9]], [[4], [5, 6]])
     assert x[0].T.tolist() == [[7, 8, PAD], [9, PAD, PAD]]
     assert x[1].T.tolist() == [[BEGIN, 4, PAD], [BEGIN, 5, 6]]
     assert y.tolist() == [4, 5, END, 6, END]
-    pairs = Pairs([[4]] * 10, [[5]] * 10, 4, shuffle=True)
+    pairs = PairBatches([[4]] * 10, [[5]] * 10, 4, shuffle=True)
     assert [batch.x.shape[2] for batch in pairs].count(4) == 2
     assert len(pairs) == 3
 
@@ -139,9 +141,9 @@ def test_pairs_are_padded_and_targets_come_in_the_order_of_the_outputs() -> None
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_sentences_come_back_from_subwords(kind: str) -> None:
     sentences = ["A man, with a dog (brown).", "Zwei Männer: «Grüße!» und so weiter", "Un chien l'attend."] * 3
-    known = Subwords.learned(sentences, SubwordSettings(90, kind=kind))
+    known = SubwordVocabulary.learn(sentences, SubwordSettings(90, kind=kind))
     assert known.decode(known.encode(sentences[:3])) == sentences[:3]
-    small = Subwords.learned(sentences, SubwordSettings(90, kind=kind, lowercase=True))
+    small = SubwordVocabulary.learn(sentences, SubwordSettings(90, kind=kind, lowercase=True))
     assert small.decode(small.encode(sentences[:1])) == [sentences[0].lower()]
 
 

@@ -14,8 +14,8 @@ import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
 from throughtime.tasks import workers
-from throughtime.tasks.forecasting import trials
-from throughtime.tasks.forecasting.trials import opened
+from throughtime.tasks.forecasting.search import trials
+from throughtime.tasks.forecasting.search.trials import open_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,18 +26,20 @@ DATA = seasonal(2, 72)
 SPACE: dict[str, Any] = {"hidden_size": (2, 16), "cell": ["gru", "rnn"], "dropout": (0.0, 0.4)}
 
 
-def quick(**settings: Any) -> tt.Forecaster:
-    return tt.Forecaster(6, **{"preset": tt.Preset(pace=2, most=3), "hidden_size": 4, "season": 12, **settings})
+def quick_forecaster(**settings: Any) -> tt.Forecaster:
+    return tt.Forecaster(
+        6, **{"preset": tt.Preset(update_factor=2, max_updates=3), "hidden_size": 4, "season": 12, **settings}
+    )
 
 
 def search(where: str | None, most: int = 14) -> Tuning:
-    return tt.tune(DATA, quick(), most, 1, space=SPACE, workers=where)
+    return tt.tune(DATA, quick_forecaster(), most, 1, space=SPACE, workers=where)
 
 
-def found(tuning: Tuning) -> tuple[object, ...]:
+def summarize(tuning: Tuning) -> tuple[object, ...]:
     tried = [(trial.number, trial.settings, trial.score) for trial in tuning.trials]
-    later = {name: each.scores for name, each in tuning.later.items()}
-    return tried, tuning.best.settings, tuning.kept, later, tuning.verdict
+    holdout = {name: each.scores for name, each in tuning.holdout.items()}
+    return tried, tuning.best.settings, tuning.selected, holdout, tuning.verdict
 
 
 def backwards(function: Callable[[Any], Any], arguments: Iterable[Any], /) -> Iterator[Any]:
@@ -63,21 +65,21 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_search_finds_the_same_whichever_trial_is_done_first(elsewhere: list[str]) -> None:
-    assert found(search("ray")) == found(search(None))
+    assert summarize(search("ray")) == summarize(search(None))
     assert elsewhere == ["ray"]
 
 
 def test_windows_are_forecast_anew_in_any_order(elsewhere: list[str]) -> None:
-    here, there = (quick().backtest(DATA, 3, refit=True, workers=where) for where in (None, "auto"))
+    here, there = (quick_forecaster().backtest(DATA, 3, refit=True, workers=where) for where in (None, "auto"))
     assert there.forecasts.equals(here.forecasts)
     assert there.scores == here.scores
-    frames = [quick().cross_validation(DATA, 2, refit=True, workers=where) for where in (None, "auto")]
+    frames = [quick_forecaster().cross_validation(DATA, 2, refit=True, workers=where) for where in (None, "auto")]
     assert frames[0].equals(frames[1])
     assert elsewhere == ["auto"] * 2
 
 
 def test_forecasters_are_compared_in_any_order(elsewhere: list[str]) -> None:
-    kinds = {"gru": quick(), "rnn": quick(cell="rnn")}
+    kinds = {"gru": quick_forecaster(), "rnn": quick_forecaster(cell="rnn")}
     here, there = (tt.compare(DATA, kinds, 1, seeds=2, workers=where) for where in (None, "host:6379"))
     assert there.scores == here.scores
     assert there.spread == here.spread
@@ -88,9 +90,9 @@ def test_forecasters_are_compared_in_any_order(elsewhere: list[str]) -> None:
 @pytest.mark.usefixtures("elsewhere")
 def test_callbacks_stay_in_this_process() -> None:
     called: list[object] = []
-    quick().backtest(DATA, 2, refit=True, workers="ray", callbacks=[called.append])
+    quick_forecaster().backtest(DATA, 2, refit=True, workers="ray", callbacks=[called.append])
     assert not called
-    quick().backtest(DATA, 2, refit=True, callbacks=[called.append])
+    quick_forecaster().backtest(DATA, 2, refit=True, callbacks=[called.append])
     assert called
 
 
@@ -109,26 +111,26 @@ def test_rounds_grow_with_what_is_known() -> None:
 def test_trials_of_a_round_do_not_know_of_each_other() -> None:
     space = {"dropout": (0.0, 0.4)}
     with (
-        opened(None, "search", space, {"dropout": 0.1}, 0) as one,
-        opened(None, "other", space, {"dropout": 0.1}, 0) as two,
+        open_study(None, "search", space, {"dropout": 0.1}, 0) as one,
+        open_study(None, "other", space, {"dropout": 0.1}, 0) as two,
     ):
         for search, score in ((one, 9.0), (two, -1.0)):
-            for settings in search.draw(20):
+            for settings in search.ask(20):
                 search.tell(settings, settings["dropout"], 1.0)
-            search.tell(search.draw(20)[0], score, 1.0)
-        assert one.draw(20) == two.draw(20)
+            search.tell(search.ask(20)[0], score, 1.0)
+        assert one.ask(20) == two.ask(20)
         for search in (one, two):
-            search.tell(search.draw(20)[0], 1.0, 1.0)
-        assert one.draw(20) != two.draw(20)
-        assert len(one.draw(13)) == 1
+            search.tell(search.ask(20)[0], 1.0, 1.0)
+        assert one.ask(20) != two.ask(20)
+        assert len(one.ask(13)) == 1
 
 
 @pytest.mark.parametrize(
     "job",
     [
-        lambda where: tt.tune(DATA, quick(), workers=where),
-        lambda where: tt.compare(DATA, {"gru": quick()}, workers=where),
-        lambda where: quick().backtest(DATA, workers=where),
+        lambda where: tt.tune(DATA, quick_forecaster(), workers=where),
+        lambda where: tt.compare(DATA, {"gru": quick_forecaster()}, workers=where),
+        lambda where: quick_forecaster().backtest(DATA, workers=where),
     ],
     ids=["tune", "compare", "backtest"],
 )
@@ -154,18 +156,18 @@ def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
 @pytest.mark.slow
 def test_ray_finds_the_same() -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
-    assert found(search("ray", 3)) == found(search(None, 3))
+    assert summarize(search("ray", 3)) == summarize(search(None, 3))
 
 
 @pytest.mark.slow
 def test_a_cluster_that_this_process_has_joined_stays(capfd: pytest.CaptureFixture[str]) -> None:
     ray = pytest.importorskip("ray", reason="needs the extra ray")
     with workers.ordered_map("ray") as each:
-        here = quick().backtest(DATA, 2, refit=True, memoryless=False)
-        there = quick().backtest(DATA, 2, refit=True, memoryless=False, workers="ray")
+        here = quick_forecaster().backtest(DATA, 2, refit=True, memoryless=False)
+        there = quick_forecaster().backtest(DATA, 2, refit=True, memoryless=False, workers="ray")
         assert there.forecasts.equals(here.forecasts)
         with pytest.raises(InputError, match="cell: expected one of"):
-            tt.compare(DATA, {"a": quick(cell="grub")}, workers="ray")
+            tt.compare(DATA, {"a": quick_forecaster(cell="grub")}, workers="ray")
         assert list(each(abs, [-1, 2])) == [1, 2]
     assert not ray.is_initialized()
     assert capfd.readouterr() == ("", "")

@@ -60,7 +60,7 @@ def named(model: nn.ManyToMany) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in values.items()}
 
 
-class Trail(torch.optim.SGD):
+class WeightRecorder(torch.optim.SGD):
     """Remembers the weights after each update."""
 
     def __init__(self, model: nn.ManyToMany, rate: float) -> None:
@@ -78,7 +78,7 @@ def test_truncated_by_one_is_the_textbook_update_by_update(k: int) -> None:
     model, weights = elman(2, 6, 3)
     x = torch.randn(12, 2, dtype=torch.float64)
     p = torch.randn(12, 3, dtype=torch.float64)
-    trail = Trail(model, 0.1)
+    trail = WeightRecorder(model, 0.1)
     training.fit(
         model,
         (x.unsqueeze(1), p.unsqueeze(1)),
@@ -142,25 +142,25 @@ def test_one_window_over_everything_is_full_bptt() -> None:
 @pytest.mark.parametrize("steps", [1, 4, 11, 12])
 def test_every_step_from_the_first_loss_on_is_trained_on_once(k1: int, k2: int, steps: int) -> None:
     windows = list(training.TruncatedBPTT(k1, k2).windows(steps))
-    covered = [t for window in windows for t in range(window.loss, window.stop)]
+    covered = [t for window in windows for t in range(window.loss_start, window.stop)]
     assert covered == list(range(k2 - k1, steps))
-    assert all(window.start == max(0, window.loss + k1 - k2) for window in windows)
-    check_they_hang_together(windows, k2, steps)
+    assert all(window.start == max(0, window.loss_start + k1 - k2) for window in windows)
+    check_windows_are_contiguous(windows, k2, steps)
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(1, 1), (1, 4), (3, 4), (4, 4), (5, 20)])
 @pytest.mark.parametrize("steps", [1, 4, 11, 25])
 def test_a_piece_that_goes_on_is_trained_on_from_its_first_step(k1: int, k2: int, steps: int) -> None:
-    windows = list(training.TruncatedBPTT(k1, k2).windows(steps, goes_on=True))
-    assert [t for window in windows for t in range(window.loss, window.stop)] == list(range(steps))
-    assert all(window.start == max(0, window.loss + k1 - k2) for window in windows)
-    check_they_hang_together(windows, k2, steps)
+    windows = list(training.TruncatedBPTT(k1, k2).windows(steps, continues=True))
+    assert [t for window in windows for t in range(window.loss_start, window.stop)] == list(range(steps))
+    assert all(window.start == max(0, window.loss_start + k1 - k2) for window in windows)
+    check_windows_are_contiguous(windows, k2, steps)
 
 
-def check_they_hang_together(windows: list[Any], k2: int, steps: int) -> None:
+def check_windows_are_contiguous(windows: list[Any], k2: int, steps: int) -> None:
     assert all(0 < window.stop - window.start <= k2 for window in windows)
-    assert all(following.start == window.carry for window, following in pairwise(windows))
-    assert all(window.carry == window.stop == steps for window in windows[-1:])
+    assert all(following.start == window.next_start for window, following in pairwise(windows))
+    assert all(window.next_start == window.stop == steps for window in windows[-1:])
 
 
 def test_impossible_windows_are_refused() -> None:

@@ -9,8 +9,8 @@ import torch
 from tests.tolerances import assert_close
 
 from throughtime import nn, training
-from throughtime.training.doctor import half_life
-from throughtime.training.verdict import Reach, verdict
+from throughtime.training._doctor import half_life
+from throughtime.training._verdict import GradientReach, verdict
 
 
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
@@ -31,7 +31,7 @@ def test_a_trace_shows_what_the_layer_computes(layer: str) -> None:
 def test_gradients_by_lag_are_those_of_the_unfolded_network() -> None:
     model = nn.ManyToOne(nn.RNN(2, 6, dtype=torch.float64), 1)
     x, target = torch.randn(9, 4, 2, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
-    found = training.doctor(model, x, target)
+    actual = training.doctor(model, x, target)
     w = dict(model.layer.named_parameters())
     h, states = torch.zeros(4, 6, dtype=torch.float64), []
     for step in x:
@@ -40,10 +40,10 @@ def test_gradients_by_lag_are_those_of_the_unfolded_network() -> None:
         states.append(h)
     (model.output(h) - target).square().mean().backward()
     expected = torch.stack([state.grad.norm(dim=-1).mean() for state in reversed(states)])
-    assert_close(torch.tensor(found.layers[0].state_gradients, dtype=torch.float64), expected, "gradient")
+    assert_close(torch.tensor(actual.layers[0].state_gradients, dtype=torch.float64), expected, "gradient")
     total = model.layer.weight_hh_l0.grad.norm()
-    assert sum(found.layers[0].weight_gradients) >= float(total) * (1 - 1e-9)
-    assert len(found.layers[0].weight_gradients) == 9
+    assert sum(actual.layers[0].weight_gradients) >= float(total) * (1 - 1e-9)
+    assert len(actual.layers[0].weight_gradients) == 9
 
 
 def test_the_half_life_of_a_known_decay_is_found() -> None:
@@ -77,8 +77,8 @@ def test_saturated_gates_and_dead_units_are_named() -> None:
 def test_the_spectral_radius_is_that_of_the_jacobian_of_one_step(layer: str) -> None:
     module = getattr(nn, layer)(2, 5, dtype=torch.float64)
     x = torch.randn(6, 3, 2, dtype=torch.float64)
-    found = training.doctor(module, x).layers[0].spectral_radius
-    assert list(found) == list(range(6))
+    radius = training.doctor(module, x).layers[0].spectral_radius
+    assert list(radius) == list(range(6))
     _, state = module(x[:4, :1])
     joined = torch.cat(tuple(state) if isinstance(state, tuple) else (state,), -1).flatten()
 
@@ -88,7 +88,7 @@ def test_the_spectral_radius_is_that_of_the_jacobian_of_one_step(layer: str) -> 
         return torch.cat(tuple(after) if isinstance(after, tuple) else (after,), -1).flatten()
 
     jacobian = torch.autograd.functional.jacobian(step, joined)
-    assert_close(found[4], float(torch.linalg.eigvals(jacobian).abs().max()), "gradient")
+    assert_close(radius[4], float(torch.linalg.eigvals(jacobian).abs().max()), "gradient")
 
 
 def test_both_directions_have_their_radii_in_the_order_of_time() -> None:
@@ -114,17 +114,25 @@ def test_a_recurrence_that_is_scaled_has_that_radius() -> None:
 @pytest.mark.parametrize(
     ("reach", "season", "words"),
     [
-        (Reach("rnn", 9.0, 1.0, 0.1), 24, "halve every 9 steps; your season is 24 steps, where 16% is left: use GRU"),
-        (Reach("lstm", 9.0, 1.0, 0.1), 24, "start from initialization=nn.Chrono(48)"),
-        (Reach("gru", 30.0, 1.0, 0.5), 24, "where 57% is left: that is within reach"),
-        (Reach("rnn", 1.0, 1.0, 0.0), 24, "where less than 1 % is left"),
-        (Reach("gru", math.inf, 1.0, 1.0), 24, "do not fade, and your season is 24 steps: that is within reach"),
-        (Reach("gru", 2.0, 1.0, 0.0), None, "the sequences have 40 steps"),
-        (Reach("gru", 0.0, 0.0, 0.0), 24, "No gradient arrives"),
-        (Reach("rnn", math.inf, 1.0, 50.0), 24, "Gradients grow on their way back"),
+        (
+            GradientReach("rnn", 9.0, 1.0, 0.1),
+            24,
+            "halve every 9 steps; your season is 24 steps, where 16% is left: use GRU",
+        ),
+        (GradientReach("lstm", 9.0, 1.0, 0.1), 24, "start from initialization=nn.Chrono(48)"),
+        (GradientReach("gru", 30.0, 1.0, 0.5), 24, "where 57% is left: that is within reach"),
+        (GradientReach("rnn", 1.0, 1.0, 0.0), 24, "where less than 1 % is left"),
+        (
+            GradientReach("gru", math.inf, 1.0, 1.0),
+            24,
+            "do not fade, and your season is 24 steps: that is within reach",
+        ),
+        (GradientReach("gru", 2.0, 1.0, 0.0), None, "the sequences have 40 steps"),
+        (GradientReach("gru", 0.0, 0.0, 0.0), 24, "No gradient arrives"),
+        (GradientReach("rnn", math.inf, 1.0, 50.0), 24, "Gradients grow on their way back"),
     ],
 )
-def test_the_verdict_says_what_to_do(reach: Reach, season: int | None, words: str) -> None:
+def test_the_verdict_says_what_to_do(reach: GradientReach, season: int | None, words: str) -> None:
     assert words in verdict([reach], steps=40, season=season, clipped=None)
 
 
@@ -132,9 +140,9 @@ def test_the_share_of_clipped_updates_comes_from_the_history() -> None:
     model = nn.ManyToOne(nn.GRU(2, 4), 1)
     x, y = torch.randn(6, 3, 2), torch.randn(3, 1)
     history = training.fit(model, (x, y), clip=1e-6, stop=[training.Epochs(3)])
-    found = training.doctor(model, x, y, history=history)
-    assert found.clipped == 1.0
-    assert "100% of the updates were clipped" in found.verdict()
+    diagnosis = training.doctor(model, x, y, history=history)
+    assert diagnosis.clipped == 1.0
+    assert "100% of the updates were clipped" in diagnosis.verdict()
     assert training.doctor(model, x, y).clipped is None
 
 

@@ -36,7 +36,7 @@ def sine(rows: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
 )
 def test_a_criterion_ends_the_training(stop: training.Epochs, updates: int) -> None:
     history = training.fit(model_of(), sine(), stop=[stop, training.Epochs(50)])
-    assert history.stopped == str(stop)
+    assert history.stop_reason == str(stop)
     assert (history.records[-1].updates if history.records else 0) == updates
 
 
@@ -45,13 +45,13 @@ def test_patience_waits_for_the_validation_loss_and_the_best_weights_come_back()
     wrong = (x_y[0], -x_y[1])  # learning one unlearns the other
     seen: list[tuple[float, dict[str, torch.Tensor]]] = []
 
-    def remember(now: training.Progress) -> None:
-        assert now.validation_loss is not None
-        seen.append((now.validation_loss, {k: v.clone() for k, v in model.state_dict().items()}))
+    def remember(progress: training.Progress) -> None:
+        assert progress.validation_loss is not None
+        seen.append((progress.validation_loss, {k: v.clone() for k, v in model.state_dict().items()}))
 
     stop = [training.Patience(4), training.Epochs(200)]
     history = training.fit(model, x_y, validation=wrong, learning_rate=0.05, stop=stop, callbacks=[remember])
-    assert history.stopped == str(training.Patience(4))
+    assert history.stop_reason == str(training.Patience(4))
     assert history.best is not None
     assert len(history) == history.best.epoch + 4
     _, best = min(seen, key=lambda pair: pair[0])
@@ -87,15 +87,15 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_weights(poison: fl
 
 
 def test_ctrl_c_keeps_the_best_weights_and_the_history() -> None:
-    def interrupt(now: training.Progress) -> None:
-        if now.updates == 3:
+    def interrupt(progress: training.Progress) -> None:
+        if progress.updates == 3:
             raise KeyboardInterrupt
 
     model, data = model_of(), sine()
     with pytest.raises(training.Interrupted) as caught:
         training.fit(model, data, validation=data, callbacks=[interrupt])
     history = caught.value.history
-    assert history.stopped == "interrupted"
+    assert history.stop_reason == "interrupted"
     assert len(history) == 3
     assert training.evaluate(model, data) == history.best.validation_loss
 
@@ -184,7 +184,7 @@ def test_any_torch_module_trains() -> None:
 
 def test_history_survives_as_lines() -> None:
     history = training.fit(model_of(), sine(), validation=sine(), stop=[training.Epochs(3)])
-    assert training.History.from_lines(history.to_lines().splitlines(), history.ending) == history
+    assert training.History.from_lines(history.to_lines().splitlines(), history.termination) == history
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def test_rows_first_inside_a_module_of_ones_own_is_seen(layer: Callable[..., tor
     first, other = Net(layer, batch_first=False), Net(layer, batch_first=True)
     stop = [training.Epochs(2)]
     expected = training.fit(first, (x, y), bptt=bptt, stop=stop)
-    found = training.fit(other, (x.transpose(0, 1), y.transpose(0, 1)), bptt=bptt, stop=stop)
-    assert found.records[-1].updates == expected.records[-1].updates
+    actual = training.fit(other, (x.transpose(0, 1), y.transpose(0, 1)), bptt=bptt, stop=stop)
+    assert actual.records[-1].updates == expected.records[-1].updates
     assert_close(dict(other.named_parameters()), dict(first.named_parameters()), "update")
 
 
@@ -135,7 +135,7 @@ def test_batches_of_another_order_than_the_model_reads_are_refused(kind: str, *,
     def ordered(*, rows_first: bool) -> Any:
         if kind == "streams":
             pairs = list(zip(x.unbind(1), y.unbind(1), strict=True))
-            return training.Streams(pairs, rows=5, steps=12, batch_first=rows_first)
+            return training.StatefulBatches(pairs, rows=5, steps=12, batch_first=rows_first)
         tensors = [t.transpose(0, 1) if rows_first else t for t in (x, y)]
         return training.Batches(*tensors, time_first=not rows_first, shuffle=False)
 

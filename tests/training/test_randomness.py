@@ -16,14 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 import throughtime as tt
 from throughtime import nn, training
-from throughtime._random import PrivateRandom
+from throughtime._core.rng import PrivateRandom
 from throughtime.tasks.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Chancy(torch.nn.Module):
+class RandomNetwork(torch.nn.Module):
     """A model whose own code draws."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def state(seed: int) -> list[list[float]]:
 
 def trained_on(seed: int) -> tuple[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]]:
     with PrivateRandom(seed):
-        return Chancy(), (torch.randn(6, 4, 2), torch.randn(6, 4, 1))
+        return RandomNetwork(), (torch.randn(6, 4, 2), torch.randn(6, 4, 1))
 
 
 def forecasts(seed: int) -> Any:
@@ -135,9 +135,9 @@ def test_private_draws_are_those_of_a_seed() -> None:
     expected = draws()
     before = torch.get_rng_state()
     with PrivateRandom(5):
-        found = draws()
+        actual = draws()
     assert torch.equal(before, torch.get_rng_state())
-    for value, other in zip(found, expected, strict=True):
+    for value, other in zip(actual, expected, strict=True):
         assert torch.equal(value, other)
 
 
@@ -146,7 +146,7 @@ def test_a_training_that_is_interrupted_leaves_the_global_generator_as_it_was() 
         raise KeyboardInterrupt
 
     data = torch.zeros(4, 2, 2), torch.zeros(4, 2, 1)
-    for model in (nn.ManyToMany(nn.GRU(2, 3, 2, dropout=0.5), 1), Chancy()):
+    for model in (nn.ManyToMany(nn.GRU(2, 3, 2, dropout=0.5), 1), RandomNetwork()):
         before = torch.get_rng_state()
         with pytest.raises(training.Interrupted):
             training.fit(model, data, seed=1, callbacks=[interrupt])

@@ -94,16 +94,16 @@ def killed_and_resumed(script: Path, kills: int, seed: int) -> tuple[list[object
 
 
 def test_a_killed_training_goes_on_bit_for_bit(script: Path) -> None:
-    found, _ = killed_and_resumed(script, 1, seed=0)
-    assert_close(found, uninterrupted(script), "exact")
+    result, _ = killed_and_resumed(script, 1, seed=0)
+    assert_close(result, uninterrupted(script), "exact")
 
 
 @pytest.mark.slow
 def test_twenty_kills_change_nothing(script: Path) -> None:
     expected, caught = uninterrupted(script), 0
     for seed in range(1, 6):
-        found, some = killed_and_resumed(script, 4, seed)
-        assert_close(found, expected, "exact")
+        actual, some = killed_and_resumed(script, 4, seed)
+        assert_close(actual, expected, "exact")
         caught += some
     assert caught >= 10
 
@@ -119,17 +119,17 @@ def test_a_training_cut_anywhere_goes_on_bit_for_bit(script: Path, updates: int,
     class Raise:
         """A criterion that breaks off in the middle of an epoch."""
 
-        each_update = True
+        check_every_update = True
 
-        def reached(self, now: training.Progress, history: training.History) -> bool:
-            if now.updates >= updates:
+        def should_stop(self, progress: training.Progress, history: training.History) -> bool:
+            if progress.updates >= updates:
                 raise Break
             return False
 
-        def room(self, now: training.Progress) -> float:
-            return updates - now.updates
+        def max_updates(self, progress: training.Progress) -> float:
+            return updates - progress.updates
 
-        def share(self, now: training.Progress) -> None:
+        def fraction_done(self, progress: training.Progress) -> None:
             return None
 
     kept = training.Checkpoints(tmp_path / "state", seconds=0)

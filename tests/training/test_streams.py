@@ -26,9 +26,9 @@ def sequences() -> list[tuple[torch.Tensor, torch.Tensor]]:
 @pytest.mark.parametrize("rows", [1, 3, 8])
 @pytest.mark.parametrize("steps", [1, 5, 30])
 def test_every_step_is_read_once_in_its_order(rows: int, steps: int) -> None:
-    given = [(100 * number + torch.arange(length), torch.arange(length)) for number, length in enumerate(LENGTHS)]
+    inputs = [(100 * number + torch.arange(length), torch.arange(length)) for number, length in enumerate(LENGTHS)]
     read: dict[int, list[int]] = {}
-    for batch in training.Streams(given, rows=rows, steps=steps):
+    for batch in training.StatefulBatches(inputs, rows=rows, steps=steps):
         assert batch.lengths is not None
         assert batch.reset is not None
         assert len(batch.x) == int(batch.lengths.max()) <= steps
@@ -38,7 +38,7 @@ def test_every_step_is_read_once_in_its_order(rows: int, steps: int) -> None:
                 assert bool(batch.reset[row]) == (part[0] % 100 == 0)
                 read.setdefault(part[0] // 100, []).extend(part)
             assert not batch.x[length:, row].any()
-    assert read == {number: x.tolist() for number, (x, _) in enumerate(given) if len(x)}
+    assert read == {number: x.tolist() for number, (x, _) in enumerate(inputs) if len(x)}
 
 
 @pytest.mark.parametrize("layer", ["GRU", "LSTM"])
@@ -46,7 +46,7 @@ def test_every_step_is_read_once_in_its_order(rows: int, steps: int) -> None:
 def test_the_state_is_that_of_the_whole_sequence(layer: str, batch_first: bool) -> None:
     model = nn.ManyToMany(getattr(nn, layer)(2, 5, num_layers=2, batch_first=batch_first), 1)
     given = sequences()
-    streams = training.Streams(given, rows=3, steps=5, batch_first=batch_first)
+    streams = training.StatefulBatches(given, rows=3, steps=5, batch_first=batch_first)
     total = 0.0
     for x, y in given:
         if len(x):
@@ -59,8 +59,8 @@ def test_a_stream_trains_as_one_sequence_cut_in_chunks() -> None:
     pairs = [(x[:, row], y[:, row]) for row in range(4)]
     results = []
     whole = [(x, y), training.TruncatedBPTT(5, 5)]
-    parts = [training.Streams(pairs, rows=4, steps=5), training.FullBPTT()]
-    again = [training.Streams(pairs, rows=4, steps=10), training.TruncatedBPTT(5, 5)]
+    parts = [training.StatefulBatches(pairs, rows=4, steps=5), training.FullBPTT()]
+    again = [training.StatefulBatches(pairs, rows=4, steps=10), training.TruncatedBPTT(5, 5)]
     for data, bptt in (whole, parts, again):
         torch.manual_seed(1)
         model = nn.ManyToMany(nn.LSTM(2, 6), 1)
@@ -73,11 +73,11 @@ def test_a_stream_trains_as_one_sequence_cut_in_chunks() -> None:
 def test_a_file_is_read_as_it_is_needed(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(40, dtype=np.float32).reshape(20, 2))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    read = [batch.x for batch in training.Streams([(mapped, mapped[:, :1])], steps=6)]
+    read = [batch.x for batch in training.StatefulBatches([(mapped, mapped[:, :1])], steps=6)]
     assert torch.equal(torch.cat(read)[:, 0], torch.arange(40.0).reshape(20, 2))
     model = nn.ManyToMany(nn.RNN(2, 3), 1)
     history = training.fit(
-        model, training.Streams([(mapped / 40, mapped[:, :1] / 40)], steps=6), stop=[training.Epochs(2)]
+        model, training.StatefulBatches([(mapped / 40, mapped[:, :1] / 40)], steps=6), stop=[training.Epochs(2)]
     )
     assert history.records[-1].updates == 8
 
@@ -91,7 +91,7 @@ def test_a_reader_is_opened_at_each_pass() -> None:
             yield from sequences()
 
     reader = Reader()
-    streams = training.Streams(reader, rows=2, steps=8)
+    streams = training.StatefulBatches(reader, rows=2, steps=8)
     training.fit(nn.ManyToMany(nn.RNN(2, 3), 1), streams, stop=[training.Epochs(3)])
     assert reader.opened == 3
 
@@ -99,10 +99,13 @@ def test_a_reader_is_opened_at_each_pass() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: training.Streams([], rows=0), "rows: expected at least 1, got 0"),
-        (lambda: training.Streams([], steps=0), "steps: expected at least 1, got 0"),
-        (lambda: training.Streams(iter([])), "walked again"),
-        (lambda: list(training.Streams([(torch.zeros(3), torch.zeros(4))])), "expected as many targets as steps"),
+        (lambda: training.StatefulBatches([], rows=0), "rows: expected at least 1, got 0"),
+        (lambda: training.StatefulBatches([], steps=0), "steps: expected at least 1, got 0"),
+        (lambda: training.StatefulBatches(iter([])), "walked again"),
+        (
+            lambda: list(training.StatefulBatches([(torch.zeros(3), torch.zeros(4))])),
+            "expected as many targets as steps",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said(make: object, message: str) -> None:

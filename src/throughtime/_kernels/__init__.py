@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from throughtime._kernels._engine import Kernel, Learner, Stream
+    from throughtime._kernels._engine import Kernel, Stream, Trainer
 
 try:
     from throughtime._kernels import _engine
@@ -24,7 +24,7 @@ except ImportError as error:  # an unusual platform: everything still runs, slow
     )
 
 
-def _chosen_isa() -> str | None:
+def _select_isa() -> str | None:
     if _engine is None:
         return None
     available = _engine.instruction_sets()
@@ -36,7 +36,7 @@ def _chosen_isa() -> str | None:
     return wanted
 
 
-isa: str | None = _chosen_isa()
+isa: str | None = _select_isa()
 """Instruction set of the kernels in use, or None without compiled kernels."""
 
 _table: dict[tuple[str, str, int], Kernel] = {
@@ -51,25 +51,25 @@ def find(cell: str, activation: str, bits: int) -> Kernel | None:
     return _table.get((cell, activation, bits))
 
 
-_learners: dict[bool, Learner] = {
-    learner.is_double: learner for learner in (_engine.learners() if _engine else ()) if learner.isa == isa
+_trainers: dict[bool, Trainer] = {
+    trainer.is_double: trainer for trainer in (_engine.learners() if _engine else ()) if trainer.isa == isa
 }
 
 
-def find_learner(double: bool) -> Learner | None:
+def find_trainer(double: bool) -> Trainer | None:
     """Return what trains small networks in float64 (`double`) or float32, or None where nothing is compiled."""
-    return _learners.get(double)
+    return _trainers.get(double)
 
 
-def multiply_adds(threads: int) -> float:
+def run_multiply_adds(threads: int) -> float:
     """Multiply and add in registers alone, for measuring the processor. Returns how many operations (float32)."""
     return sum(peak.work(threads) for peak in (_engine.peaks() if _engine else ()) if peak.isa == isa)
 
 
-def stream(learner: Learner, inputs: int) -> Stream:
+def new_streaming_network(trainer: Trainer, inputs: int) -> Stream:
     """An empty stack of layers that advances one step at a time."""
     assert _engine is not None  # whoever has a learner has it
-    return _engine.Stream(learner, inputs)
+    return _engine.Stream(trainer, inputs)
 
 
 def _release_threads() -> None:

@@ -65,7 +65,7 @@ class Kernel:
         Returns None where a gradient is not to be looked at, since it stands for many, as while a vmap is going on.
         """
 
-class Learner:
+class Trainer:
     """Whole updates of small networks, for one element type and one instruction set."""
 
     @property
@@ -107,7 +107,7 @@ class Peak:
 class Stream:
     """A stack of layers and a linear output that advance one step at a time."""
 
-    def __init__(self, learner: Learner, inputs: int) -> None: ...
+    def __init__(self, trainer: Trainer, inputs: int) -> None: ...
     def add_layer(self, kernel: Kernel, weights: tuple[Any, ...], hidden: int) -> None:
         """Put a layer on top: (w_ih, w_hh, b_ih, b_hh), with the memory of numpy arrays; biases may be None."""
 
@@ -127,7 +127,7 @@ def instruction_sets() -> list[str]:
 def kernels() -> list[Kernel]:
     """All compiled cells, for every instruction set."""
 
-def learners() -> list[Learner]:
+def learners() -> list[Trainer]:
     """The learners, for every instruction set."""
 
 def peaks() -> list[Peak]:

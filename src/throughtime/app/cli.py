@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError, InputWarning, requires
-from throughtime._readable import readable
+from throughtime._core.errors import InputError, InputWarning, requires
+from throughtime._core.escaping import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 0.5  # seconds within which signals count as one: supervisors send them to a process and to its group
 
 
-class Stopped(Exception):
+class Interrupted(Exception):
     """Ctrl-C before there was anything to keep: typer would end a verb that is interrupted without a word."""
 
 
@@ -43,7 +43,7 @@ def main() -> None:
             raise
         code, sentence = _fault(error)
         if sentence:
-            sys.stderr.write(f"throughtime: {readable(' '.join(sentence.split()))}\n")
+            sys.stderr.write(f"throughtime: {escape_controls(' '.join(sentence.split()))}\n")
         sys.exit(code)
 
 
@@ -82,7 +82,7 @@ def _ended_by_signals() -> Iterator[None]:
 def _show(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
     """Print a warning about data as a note, any other one as usual."""
     if issubclass(category, InputWarning):
-        sys.stderr.write(f"{readable(str(message))}\n")
+        sys.stderr.write(f"{escape_controls(str(message))}\n")
     else:
         usual(message, category, *place)
 
@@ -90,7 +90,7 @@ def _show(usual: Callable[..., None], message: Warning | str, category: type[War
 def _fault(error: BaseException) -> tuple[int, str]:
     """The exit code of a fault and what to say about it."""
     match error:
-        case KeyboardInterrupt() | Stopped():
+        case KeyboardInterrupt() | Interrupted():
             return 130, "interrupted; nothing was written"
         case InputError():
             return 2, str(error)

@@ -12,11 +12,11 @@ import typer
 from typer.core import TyperGroup
 
 from throughtime import __version__
-from throughtime._errors import InputError
-from throughtime.app.cli import Stopped
+from throughtime._core.errors import InputError
+from throughtime.app.cli import Interrupted
 
 
-class Verbs(TyperGroup):
+class CommandGroup(TyperGroup):
     """The verbs."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -24,11 +24,11 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise Stopped from error
+            raise Interrupted from error
 
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=CommandGroup,
     help="Recurrent networks, trained through time.",
     no_args_is_help=True,
     add_completion=False,
@@ -188,12 +188,12 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Forecast a table: train, backtest, write a forecast and a report."""
-    from throughtime.app.columns import Columns, named_covariates
-    from throughtime.app.places import Place
-    from throughtime.app.reading import ReadOptions
-    from throughtime.app.tables import read_table, with_future
+    from throughtime.app.run_directory import RunDirectory
+    from throughtime.app.tables.columns import Columns, named_covariates
+    from throughtime.app.tables.read_options import ReadOptions
+    from throughtime.app.tables.table import read_table, with_future
 
-    place = Place.chosen(out, data, overwrite=overwrite)
+    place = RunDirectory.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
     options = ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout)
@@ -201,7 +201,7 @@ def forecast(
     table = table if future_data is None else with_future(table, future_data, options)
     # Torch comes after the data, so that their faults are told at once.
     from throughtime import Forecaster
-    from throughtime.app.forecast import forecast
+    from throughtime.app.jobs.forecast import forecast
 
     settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
     settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
@@ -244,17 +244,17 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Score forecasts of a table's past next to naive forecasts."""
-    from throughtime.app.columns import Columns, named_covariates
-    from throughtime.app.places import check_free
-    from throughtime.app.reading import ReadOptions
-    from throughtime.app.tables import read_table
+    from throughtime.app.run_directory import check_output_file
+    from throughtime.app.tables.columns import Columns, named_covariates
+    from throughtime.app.tables.read_options import ReadOptions
+    from throughtime.app.tables.table import read_table
 
-    check_free(out, overwrite=overwrite, screen=False)
+    check_output_file(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
     table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout))
     from throughtime import Forecaster
-    from throughtime.app.backtest import backtest
+    from throughtime.app.jobs.backtest import backtest
 
     settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood}
     settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
@@ -298,17 +298,17 @@ def compare(
     json: Json = False,
 ) -> None:
     """Rank networks by backtests over the same windows of a table."""
-    from throughtime.app.columns import Columns, named_covariates
-    from throughtime.app.places import check_free
-    from throughtime.app.reading import ReadOptions
-    from throughtime.app.tables import read_table
+    from throughtime.app.run_directory import check_output_file
+    from throughtime.app.tables.columns import Columns, named_covariates
+    from throughtime.app.tables.read_options import ReadOptions
+    from throughtime.app.tables.table import read_table
 
-    check_free(out, overwrite=overwrite, screen=False)
+    check_output_file(out, overwrite=overwrite, screen=False)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
     table = read_table(data, columns, ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout))
     from throughtime import Forecaster
-    from throughtime.app.compare import forecasters, run
+    from throughtime.app.jobs.compare import forecasters, run
 
     settings = {"freq": freq, "missing": missing, "covariates": covariates, "budget": budget, "random_state": seed}
     networks = forecasters(Forecaster(horizon, **settings), parts(cell), parts(decoder), parts(preset))
@@ -368,19 +368,19 @@ def tune(
 
     The same command continues the trials of one that was killed.
     """
-    from throughtime.app.columns import Columns, named_covariates
-    from throughtime.app.places import Place
-    from throughtime.app.reading import ReadOptions
-    from throughtime.app.tables import read_table, with_future
+    from throughtime.app.run_directory import RunDirectory
+    from throughtime.app.tables.columns import Columns, named_covariates
+    from throughtime.app.tables.read_options import ReadOptions
+    from throughtime.app.tables.table import read_table, with_future
 
-    place = Place.chosen(out, data, overwrite=overwrite)
+    place = RunDirectory.chosen(out, data, overwrite=overwrite)
     covariates = named_covariates(future, past, static, holidays, calendar=calendar)
     columns = Columns(time, target, series, () if covariates is None else covariates.names)
     options = ReadOptions.of(encoding, sheet, decimal, thousands, date_format, layout)
     table = read_table(data, columns, options)
     table = table if future_data is None else with_future(table, future_data, options)
     from throughtime import Forecaster
-    from throughtime.app.tune import Search, run
+    from throughtime.app.jobs.tune import Search, run
 
     settings = {"cell": cell, "decoder": decoder, "preset": preset, "likelihood": likelihood, "budget": budget}
     settings |= {"freq": freq, "missing": missing, "covariates": covariates, "random_state": seed}
@@ -431,13 +431,13 @@ def train(
     generate: a text file, a JSON file of pieces, or a directory of MIDI files.
     translate: lines of a sentence, a tab and its translation.
     """
-    from throughtime.app.places import Place
-    from throughtime.app.train import Order, module_of, options_of, settings_of
-    from throughtime.data.files import check_there
+    from throughtime.app.jobs.tasks import TrainRequest, parse_settings, select_options, task_module
+    from throughtime.app.run_directory import RunDirectory
+    from throughtime.data.files import check_exists
 
-    check_there(data)
-    place = Place.chosen(out, data, overwrite=overwrite)
-    settings = settings_of({"cell": cell, "preset": preset, "budget": budget, "random_state": seed}, more or [])
+    check_exists(data)
+    place = RunDirectory.chosen(out, data, overwrite=overwrite)
+    settings = parse_settings({"cell": cell, "preset": preset, "budget": budget, "random_state": seed}, more or [])
     given = {"text": text, "label": label, "column": column, "horizon": horizon}
     given |= {"time": time, "target": target, "series": series}
     given |= {
@@ -448,8 +448,8 @@ def train(
         "sheet": sheet,
         "layout": layout,
     }
-    options = options_of(task, given)
-    raise typer.Exit(module_of(task).train(Order(data, test, options, settings, place, as_json=json)))
+    options = select_options(task, given)
+    raise typer.Exit(task_module(task).train(TrainRequest(data, test, options, settings, place, as_json=json)))
 
 
 @app.command()
@@ -479,14 +479,14 @@ def predict(
     DATA is a file as for throughtime train; labels and tags may be missing, and lines to translate come alone.
     A forecast follows the rows of DATA and reads no others: give the history too, not the new rows alone.
     """
-    from throughtime.app.places import check_free, model_directory
-    from throughtime.app.train import Job, options_of, trained
-    from throughtime.data.files import check_there
+    from throughtime.app.jobs.tasks import ModelRequest, load_task_module, select_options
+    from throughtime.app.run_directory import check_output_file, model_directory
+    from throughtime.data.files import check_exists
 
     directory = model_directory(model)
-    check_there(data)
-    check_free(out, overwrite=overwrite)
-    task, module = trained(directory)
+    check_exists(data)
+    check_output_file(out, overwrite=overwrite)
+    task, module = load_task_module(directory)
     given = {"time": time, "target": target, "series": series, "future_data": future_data, "text": text}
     given |= {
         "decimal": decimal,
@@ -497,7 +497,7 @@ def predict(
         "layout": layout,
         "ended": ended,
     }
-    module.predict(Job(directory, data, options_of(task, given), out, as_json=json))
+    module.predict(ModelRequest(directory, data, select_options(task, given), out, as_json=json))
 
 
 @app.command()
@@ -524,12 +524,12 @@ def explain(
     json: Json = False,
 ) -> None:
     """Measure how far back gradients reach in a trained network."""
-    from throughtime.app.places import check_free, model_directory
+    from throughtime.app.run_directory import check_output_file, model_directory
 
     directory = model_directory(model)
-    check_free(out, overwrite=overwrite)
+    check_output_file(out, overwrite=overwrite)
     # Torch comes after the names, so that a wrong one is told at once.
-    from throughtime.app.explain import explain
+    from throughtime.app.jobs.explain import explain
 
     columns = {"time": time, "target": target, "series": series}
     columns |= {
@@ -567,13 +567,13 @@ def evaluate(
 
     Of a forecaster the rows after those of its training are scored; the new rows alone are enough.
     """
-    from throughtime.app.places import model_directory
-    from throughtime.app.train import Job, options_of, trained
-    from throughtime.data.files import check_there
+    from throughtime.app.jobs.tasks import ModelRequest, load_task_module, select_options
+    from throughtime.app.run_directory import model_directory
+    from throughtime.data.files import check_exists
 
     directory = model_directory(model)
-    check_there(data)
-    task, module = trained(directory)
+    check_exists(data)
+    task, module = load_task_module(directory)
     given = {"time": time, "target": target, "series": series, "text": text, "label": label, "column": column}
     given |= {
         "decimal": decimal,
@@ -583,7 +583,7 @@ def evaluate(
         "sheet": sheet,
         "layout": layout,
     }
-    module.evaluate(Job(directory, data, options_of(task, given), as_json=json))
+    module.evaluate(ModelRequest(directory, data, select_options(task, given), as_json=json))
 
 
 @app.command()
@@ -604,13 +604,13 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate text or music with a trained model."""
-    from throughtime.app.places import check_free, model_directory
+    from throughtime.app.run_directory import check_output_file, model_directory
 
     directory = model_directory(model)
-    check_free(out, overwrite=overwrite)
-    from throughtime.app.generate import Wish, generate
+    check_output_file(out, overwrite=overwrite)
+    from throughtime.app.jobs.generate import SampleRequest, generate
 
-    generate(directory, Wish(prompt, length, temperature, top_k, top_p, seed), out, as_json=json)
+    generate(directory, SampleRequest(prompt, length, temperature, top_k, top_p, seed), out, as_json=json)
 
 
 @app.command()
@@ -622,14 +622,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained layer or layout as an ONNX file."""
-    from throughtime.app.places import check_free, model_directory
+    from throughtime.app.run_directory import check_output_file, model_directory
 
     if to != "onnx":
         raise InputError(f"--to: expected onnx, got {to!r}")
     file = Path(f"{model.resolve().name}.onnx") if out is None else out
     directory = model_directory(model)
-    check_free(file, overwrite=overwrite)
-    from throughtime.app.export import export
+    check_output_file(file, overwrite=overwrite)
+    from throughtime.app.jobs.export import export
 
     export(directory, file, as_json=json)
 
@@ -640,6 +640,6 @@ def bench(
     json: Json = False,
 ) -> None:
     """Time the layers against torch.nn, ONNX Runtime and JAX."""
-    from throughtime.app.bench import bench
+    from throughtime.app.bench.benchmark import bench
 
     bench(seconds=seconds, as_json=json)

@@ -14,10 +14,10 @@ MEASURES = {"smape": "sMAPE %", "mase": "MASE", "rmse": "RMSE"}
 
 def label(method: str, cell: str) -> str:
     """What a method of a backtest is called."""
-    from throughtime.tasks.forecasting.rivals import RIVALS
+    from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MODELS
 
     networks = {"throughtime": f"network ({cell.upper()})", "feed_forward": "feed-forward network"}
-    others = {name: rival.title for name, rival in RIVALS.items()}
+    others = {name: rival.title for name, rival in EXTERNAL_MODELS.items()}
     return (networks | others).get(method, method.replace("_", " "))
 
 
@@ -44,7 +44,7 @@ def intervals(backtest: Backtest) -> str:
     return " ".join([*parts, f"CRPS {written(backtest.crps['throughtime'])} in units of MASE."])
 
 
-def mase_unit(backtest: Backtest) -> str:
+def describe_mase_unit(backtest: Backtest) -> str:
     """What MASE divides by, in words."""
     if backtest.mase_lag == 1:
         return "the mean absolute change from one value to the next in the history"

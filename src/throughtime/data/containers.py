@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 
 
 def as_list(values: Any, name: str) -> list[Any] | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from throughtime._errors import InputError, requires
+from throughtime._core.errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

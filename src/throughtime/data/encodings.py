@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from throughtime._errors import InputError
-from throughtime.data.files import check_text
+from throughtime._core.errors import InputError
+from throughtime.data.files import reject_other_formats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def decode_table(
     Raises:
         InputError: where the content is not text, or the encoding cannot be recognised or does not fit.
     """
-    check_text(path, content, kind)
+    reject_other_formats(path, content, kind)
     name = _recognised(path, content, kind) if encoding is None else _codec(encoding)
     if name == "cp1252" and encoding is None and fallback is not None:
         name = encoding = _codec(fallback)

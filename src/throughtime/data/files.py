@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ _FOREIGN = {
 """How files begin that are often taken for tables."""
 
 
-def check_there(path: Path) -> None:
+def check_exists(path: Path) -> None:
     """See that there is a file or a directory of that name.
 
     Raises:
@@ -58,7 +58,7 @@ def read_bytes(path: Path, wanted: str, kind: str) -> bytes:
     Raises:
         InputError: where there is no such file, it is empty, or it holds more than `LARGEST` bytes or than memory does.
     """
-    check_there(path)
+    check_exists(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: name the {kind} file in it")
     try:
@@ -147,22 +147,22 @@ def _free_memory() -> int | None:
 
 def read_text(path: Path, wanted: str, kind: str) -> str:
     """The text of a file in UTF-8; see `read_bytes`."""
-    return decoded(path, read_bytes(path, wanted, kind), kind)
+    return decode_text(path, read_bytes(path, wanted, kind), kind)
 
 
-def lines_of(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Lines as editors and other programs count them: what Unicode takes for the end of one may stand within a line."""
     text = text if "\n" in text else text.replace("\r", "\n")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def decoded(path: Path, content: bytes, kind: str) -> str:
+def decode_text(path: Path, content: bytes, kind: str) -> str:
     """The content of a file as text.
 
     Raises:
         InputError: where it is no text, or not in UTF-8.
     """
-    check_text(path, content, kind)
+    reject_other_formats(path, content, kind)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as editors of Windows mark it
         try:
             return content.decode("utf-16")
@@ -178,7 +178,7 @@ def decoded(path: Path, content: bytes, kind: str) -> str:
         raise InputError(f"{path}, line {line}: byte 0x{byte:02x} is no UTF-8 text; save the file as UTF-8") from None
 
 
-def check_text(path: Path, content: bytes, kind: str) -> None:
+def reject_other_formats(path: Path, content: bytes, kind: str) -> None:
     """Refuse files of other programs by how they begin.
 
     Raises:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """Levels of lists and objects."""
 
-_LONGEST_INTEGER = 100  # digits
+_MAX_DIGITS = 100  # digits
 
 
 def parse(content: bytes) -> Any:
@@ -18,9 +18,9 @@ def parse(content: bytes) -> Any:
         ValueError: says what is wrong.
     """
     try:
-        value = json.loads(content.decode(), object_pairs_hook=_unique, parse_int=_integer)
+        value = json.loads(content.decode(), object_pairs_hook=_object_without_duplicates, parse_int=_bounded_integer)
     except RecursionError:
-        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from None
     check_depth(value)
     return value
 
@@ -32,20 +32,20 @@ def check_depth(value: Any) -> None:
         ValueError: says how deep they may be.
     """
     level, depth = [value], 0
-    while level := [inner for item in level for inner in _items(item)]:
+    while level := [inner for item in level for inner in _children(item)]:
         depth += 1
-        if depth > DEEPEST:
-            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
-def _items(value: Any) -> Any:
+def _children(value: Any) -> Any:
     """What is in a list or an object."""
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple) else ()
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -53,7 +53,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > _LONGEST_INTEGER:
+def _bounded_integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
         raise ValueError(f"a number has {len(digits):,} digits")
     return int(digits)

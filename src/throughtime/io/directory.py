@@ -1,6 +1,6 @@
 """Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
 
-Writing replaces a whole directory in one step (`replacement.py`); only a directory that was written here is replaced:
+Writing replaces a whole directory in one step (`atomic.py`); only a directory that was written here is replaced:
 its `config.json` holds a checksum of itself in our spelling, and nothing else stands next to its files. Reading trusts
 nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files and of itself.
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from throughtime._errors import InputError
-from throughtime.io import bounded_json, replacement
+from throughtime._core.errors import InputError
+from throughtime.io import atomic, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 """Version of what stands in a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
 MODEL = "model"
 """Where a run directory of the command line keeps its model; it is read wherever a model directory is."""
 
-_LARGEST = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62}  # bytes
-_LARGEST_HEADER = 8 * 2**20  # bytes of the names and shapes of all weights, each of which becomes an object
+_MAX_BYTES = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62}  # bytes
+_MAX_HEADER_BYTES = 8 * 2**20  # bytes of the names and shapes of all weights, each of which becomes an object
 
 
 @dataclass(frozen=True)
-class Contents:
+class ModelFiles:
     """What a model directory holds.
 
     Attributes:
@@ -54,19 +54,19 @@ class Contents:
     history: bytes = b""
 
 
-def write(directory: str | os.PathLike[str], contents: Contents, *, overwrite: bool = False) -> None:
+def write(directory: str | os.PathLike[str], contents: ModelFiles, *, overwrite: bool = False) -> None:
     """Write a model directory, all of it or nothing. The last one to write leaves its model, whole.
 
     Raises:
         InputError: where something of that name exists (with `overwrite`: anything but a model directory and its own
             files), or the place cannot be written.
     """
-    files = _files(contents)
+    files = _serialize(contents)
     for name, content in files.items():
-        if len(content) > _LARGEST[name]:
-            raise InputError(f"{directory}: {name} would have {len(content):,} bytes, at most {_LARGEST[name]:,} fit")
+        if len(content) > _MAX_BYTES[name]:
+            raise InputError(f"{directory}: {name} would have {len(content):,} bytes, at most {_MAX_BYTES[name]:,} fit")
     _check_header(Path(directory) / WEIGHTS, contents.weights)
-    target = replacement.resolve(directory)
+    target = atomic.resolve(directory)
 
     def check() -> None:
         reason = _reason_to_keep(target) if overwrite else "choose another name"
@@ -74,32 +74,32 @@ def write(directory: str | os.PathLike[str], contents: Contents, *, overwrite: b
             raise InputError(f"{directory} exists already; {reason}")
 
     try:
-        replacement.restore(target)
+        atomic.recover(target)
         check()
-        with replacement.staging(target) as staged:
+        with atomic.staging(target) as staged:
             for name, content in files.items():
                 _write_durably(staged / name, content)
-            replacement.flush_directory(staged)
-            replacement.publish(staged, target, check)
+            atomic.flush_directory(staged)
+            atomic.publish(staged, target, check)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from error
 
 
-def read(directory: str | os.PathLike[str]) -> Contents:
+def read(directory: str | os.PathLike[str]) -> ModelFiles:
     """Read a model directory, or that of a run of the command line.
 
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
     """
 
-    def read_files(opened: OpenDirectory) -> Contents:
+    def read_files(opened: OpenDirectory) -> ModelFiles:
         with ExitStack() as stack:
             # All are opened before one is read: then they stay, whoever replaces the directory.
             files = {name: stack.enter_context(_open(opened, name)) for name in (CONFIG, WEIGHTS, HISTORY)}
             config = _parse_config(opened.path / CONFIG, read_whole(files[CONFIG], opened.path / CONFIG))
             weights, history = (_read_checked(opened.path / name, files[name], config) for name in (WEIGHTS, HISTORY))
         _check_header(opened.path / WEIGHTS, weights)
-        return Contents(config, weights, history)
+        return ModelFiles(config, weights, history)
 
     return _read(directory, read_files)
 
@@ -134,7 +134,7 @@ def _read(directory: str | os.PathLike[str], read_files: Callable[[OpenDirectory
 
 
 def _open(directory: OpenDirectory, name: str) -> BinaryIO:
-    return directory.open(name, largest=_LARGEST[name])
+    return directory.open(name, max_bytes=_MAX_BYTES[name])
 
 
 def _reason_to_keep(target: Path) -> str:
@@ -143,7 +143,7 @@ def _reason_to_keep(target: Path) -> str:
     def inspect(opened: OpenDirectory) -> str:
         with _open(opened, CONFIG) as file:
             _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG), any_schema=True)
-        extra = [name for name in opened.entries() if name not in _LARGEST or opened.kind(name)]
+        extra = [name for name in opened.entries() if name not in _MAX_BYTES or opened.kind(name)]
         return f"overwrite replaces nothing but a model, and {extra[0]} is in it: move that first" if extra else ""
 
     try:
@@ -156,16 +156,18 @@ def _reason_to_keep(target: Path) -> str:
     return "choose another name (overwrite replaces model directories only)"
 
 
-def _files(contents: Contents) -> dict[str, bytes]:
+def _serialize(contents: ModelFiles) -> dict[str, bytes]:
     found = {WEIGHTS: contents.weights, HISTORY: contents.history}
     sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in found.items()}
-    config = {"schema": SCHEMA, **contents.config, "files": sums}
-    return found | {CONFIG: (json.dumps({**config, "sha256": _sum(config)}, indent=1, default=_plain) + "\n").encode()}
+    config = {"schema": SCHEMA_VERSION, **contents.config, "files": sums}
+    return found | {
+        CONFIG: (json.dumps({**config, "sha256": _checksum(config)}, indent=1, default=_json_default) + "\n").encode()
+    }
 
 
-def _sum(config: dict[str, Any]) -> str:
+def _checksum(config: dict[str, Any]) -> str:
     """The sha256 of a configuration in one fixed spelling."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=_plain).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=_json_default).encode()).hexdigest()
 
 
 def _parse_config(path: Path, content: bytes, *, any_schema: bool = False) -> dict[str, Any]:
@@ -176,11 +178,11 @@ def _parse_config(path: Path, content: bytes, *, any_schema: bool = False) -> di
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f": {error}" if isinstance(error, ValueError) else ""
         raise InputError(f"{path}: damaged: no configuration of a model{reason}") from error
-    if schema != SCHEMA and not any_schema:
+    if schema != SCHEMA_VERSION and not any_schema:
         raise InputError(
-            f"{path}: expected schema {SCHEMA}, got {schema!r}: written by another version of throughtime?"
+            f"{path}: expected schema {SCHEMA_VERSION}, got {schema!r}: written by another version of throughtime?"
         )
-    if claimed != _sum(config):
+    if claimed != _checksum(config):
         raise InputError(f"{path}: damaged: its checksum does not fit its content")
     return config
 
@@ -200,8 +202,8 @@ def _read_checked(path: Path, file: BinaryIO, config: dict[str, Any]) -> bytes:
 
 def _check_header(path: Path, weights: bytes) -> None:
     length = int.from_bytes(weights[:8], "little")
-    if length > _LARGEST_HEADER:
-        raise InputError(f"{path}: expected at most {_LARGEST_HEADER:,} bytes of names and shapes, got {length:,}")
+    if length > _MAX_HEADER_BYTES:
+        raise InputError(f"{path}: expected at most {_MAX_HEADER_BYTES:,} bytes of names and shapes, got {length:,}")
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -211,7 +213,7 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _plain(value: Any) -> Any:
+def _json_default(value: Any) -> Any:
     """What JSON can hold of a setting: a number for one of numpy's, nothing for a generator of random numbers."""
     if isinstance(value, np.generic):
         return value.item()

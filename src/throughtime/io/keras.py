@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from throughtime._errors import InputError, requires
+from throughtime._core.errors import InputError, requires
 
 if TYPE_CHECKING:
     import os
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     Layer = TypeVar("Layer", bound=AbstractRecurrent)
 
-_PARTS = ("kernel", "recurrent_kernel", "bias")
+_WEIGHT_NAMES = ("kernel", "recurrent_kernel", "bias")
 _DIRECTIONS = ("forward", "backward")
-_WEIGHTS = "model.weights.h5"  # in a .keras file
+_WEIGHTS_FILE = "model.weights.h5"  # in a .keras file
 
 
 def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str = "") -> Layer:
@@ -54,7 +54,7 @@ def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str 
     """
     _check(layer)
     arrays = source if isinstance(source, Mapping) else _read(Path(source))
-    groups = _groups({path: a for path, a in arrays.items() if name in path}, len(layer.cell.gates))
+    groups = _group_by_layer({path: a for path, a in arrays.items() if name in path}, len(layer.cell.gates))
     wanted = [weights for number in range(layer.num_layers) for weights in layer.weights(number)]
     if len(groups) != len(wanted):
         found = ", ".join(path or "(no path)" for path in groups) or "none"
@@ -88,26 +88,28 @@ def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
     order = torch.tensor([layer.cell.gates.index(gate) for gate in layer.cell.keras_gates])
     arrays: dict[str, np.ndarray] = {}
 
-    def turned(rows: torch.Tensor) -> torch.Tensor:
+    def to_keras_layout(rows: torch.Tensor) -> torch.Tensor:
         return rows.detach().unflatten(0, (len(order), -1))[order].flatten(0, 1).movedim(0, -1)
 
     for number in range(layer.num_layers):
         for direction, weights in zip(_DIRECTIONS, layer.weights(number), strict=False):
             path = f"layer_{number}/" if layer.num_layers > 1 else ""
             path += f"{direction}_layer/" if layer.bidirectional else ""
-            values = [turned(weights.weight_ih), turned(weights.weight_hh)]
+            values = [to_keras_layout(weights.weight_ih), to_keras_layout(weights.weight_hh)]
             if weights.bias_ih is not None:
                 second = torch.zeros_like(weights.bias_ih) if weights.bias_hh is None else weights.bias_hh
-                both = [turned(weights.bias_ih), turned(second)]
+                both = [to_keras_layout(weights.bias_ih), to_keras_layout(second)]
                 values.append(torch.stack(both) if getattr(layer, "reset_after", False) else both[0] + both[1])
-            arrays |= {path + part: v.contiguous().numpy().copy() for part, v in zip(_PARTS, values, strict=False)}
+            arrays |= {
+                path + part: v.contiguous().numpy().copy() for part, v in zip(_WEIGHT_NAMES, values, strict=False)
+            }
     return arrays
 
 
 def _check(layer: AbstractRecurrent) -> None:
     if not layer.cell.keras_gates:
         raise InputError(f"cell {layer.cell.name!r}: expected one that Keras has: SimpleRNN, GRU or LSTM")
-    odd = [name for name in ("layer_norm", "zoneout") if name in layer.options.given()]
+    odd = [name for name in ("layer_norm", "zoneout") if name in layer.options.non_default()]
     for name in ["proj_size"] * bool(layer.proj_size) + odd:
         raise InputError(f"{name}: expected a layer without it, since Keras's layers have none")
 
@@ -126,7 +128,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         file: Any = path
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                file = io.BytesIO(archive.read(_WEIGHTS))
+                file = io.BytesIO(archive.read(_WEIGHTS_FILE))
         with h5py.File(file, "r") as opened:
             opened.visititems(note)
     except (OSError, KeyError, RuntimeError, ValueError) as error:
@@ -134,13 +136,13 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _groups(arrays: Arrays, gates: int) -> dict[str, dict[str, np.ndarray]]:
+def _group_by_layer(arrays: Arrays, gates: int) -> dict[str, dict[str, np.ndarray]]:
     """The arrays of each recurrent layer and direction of so many gates, by their path, first layers first."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, value in arrays.items():
         path, _, last = name.removesuffix(":0").rpartition("/")
-        part = _PARTS[int(last)] if last in ("0", "1", "2") else last  # Keras 3 numbers them
-        if part in _PARTS:
+        part = _WEIGHT_NAMES[int(last)] if last in ("0", "1", "2") else last  # Keras 3 numbers them
+        if part in _WEIGHT_NAMES:
             found.setdefault(path, {})[part] = np.asarray(value)
 
     def is_recurrent(group: dict[str, np.ndarray]) -> bool:
@@ -149,10 +151,10 @@ def _groups(arrays: Arrays, gates: int) -> dict[str, dict[str, np.ndarray]]:
         return square and group.get("kernel", np.empty(0)).ndim == 2
 
     recurrent = {p: g for p, g in found.items() if is_recurrent(g) and not p.startswith("optimizer")}
-    return dict(sorted(recurrent.items(), key=lambda item: _place(item[0])))
+    return dict(sorted(recurrent.items(), key=lambda item: _sort_key(item[0])))
 
 
-def _place(path: str) -> tuple[list[Any], int]:
+def _sort_key(path: str) -> tuple[list[Any], int]:
     """What to sort by: the numbers in a path as numbers, and of two directions the backward one last."""
     parts = path.split("/")
     backward = any(part.startswith("backward") for part in parts)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from throughtime import nn
-from throughtime._errors import InputError
-from throughtime.io import checkpoint
-from throughtime.io.description import check_description
-from throughtime.runtime import Stream
+from throughtime._core.errors import InputError
+from throughtime.io import saved_model
+from throughtime.io.network_description import check_description
+from throughtime.runtime import StreamingNetwork
 
 if TYPE_CHECKING:
     import os
 
 TASK = "network"
-_TYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 _LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 _LAYOUTS = {"OneToOne": nn.OneToOne, "ManyToMany": nn.ManyToMany, "ManyToOne": nn.ManyToOne}
 _OPTIONS = (
@@ -54,8 +54,8 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
     # Weights that two layers share are written twice.
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     _check_weights(description, weights)
-    found = checkpoint.Checkpoint({"task": TASK, "network": description}, weights)
-    checkpoint.write(directory, found, overwrite=overwrite)
+    found = saved_model.SavedModel({"task": TASK, "network": description}, weights)
+    saved_model.write(directory, found, overwrite=overwrite)
 
 
 def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
@@ -64,11 +64,11 @@ def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]
     Raises:
         InputError: names what is missing or too much, or has another shape or element type.
     """
-    if description["dtype"] not in _TYPES:
-        raise InputError(f"save: expected weights of {', '.join(_TYPES)}, got {description['dtype']}")
+    if description["dtype"] not in _DTYPES:
+        raise InputError(f"save: expected weights of {', '.join(_DTYPES)}, got {description['dtype']}")
     if any(value.is_meta for value in weights.values()):
         raise InputError("save: expected weights in memory, got a model on the meta device")
-    expected = _made(description).state_dict()
+    expected = _build(description).state_dict()
     odd = sorted(expected.keys() ^ weights.keys())
     if odd:
         raise InputError(
@@ -96,7 +96,7 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
         known = ", ".join([*_LAYERS, *_LAYOUTS])
         raise InputError(f"save: expected one of {known}, got {type(model).__name__}")
     functions = {name: getattr(layer, own) for name, own in _FUNCTIONS.get(kind, _GATED).items()}
-    special = layer.options.given() | layer.variant()
+    special = layer.options.non_default() | layer.variant_options()
     if callable(special.get("clip_state_grad")):
         raise InputError("clip_state_grad: expected a number, got a function, which no file can hold")
     description: dict[str, Any] = {
@@ -119,16 +119,16 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
     return description
 
 
-def stream_of(model: torch.nn.Module) -> Stream:
+def make_stream(model: torch.nn.Module) -> StreamingNetwork:
     """A network as it is now, running step by step outside of torch.
 
     Raises:
         InputError: for a network that cannot.
     """
-    return Stream(describe(model), {name: value.numpy() for name, value in model.state_dict().items()})
+    return StreamingNetwork(describe(model), {name: value.numpy() for name, value in model.state_dict().items()})
 
 
-def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
+def restore(found: saved_model.SavedModel) -> torch.nn.Module:
     """The module that `save` wrote. Counts are checked against the weights before anything is built.
 
     Raises:
@@ -136,18 +136,18 @@ def restore(found: checkpoint.Checkpoint) -> torch.nn.Module:
     """
     description = found.config["network"]
     check_description(description, {name: tuple(tensor.shape) for name, tensor in found.tensors.items()})
-    model = _made(description)
+    model = _build(description)
     if json.dumps(describe(model), sort_keys=True) != json.dumps(description, sort_keys=True):
         raise ValueError("network: expected a description as throughtime.save writes it")
-    if any(tensor.dtype != _TYPES[description["dtype"]] for tensor in found.tensors.values()):
+    if any(tensor.dtype != _DTYPES[description["dtype"]] for tensor in found.tensors.values()):
         raise ValueError(f"dtype: expected weights of {description['dtype']}")
     model.load_state_dict(found.tensors, strict=True, assign=True)
     return model.requires_grad_(requires_grad=True)
 
 
-def _made(description: dict[str, Any]) -> Any:
+def _build(description: dict[str, Any]) -> Any:
     """A network as it is described, without memory."""
-    dtype = _TYPES[description["dtype"]]
+    dtype = _DTYPES[description["dtype"]]
     with torch.device("meta"):
         options = dict(description["options"])
         if isinstance(options.get("zoneout"), list):

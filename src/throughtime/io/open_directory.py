@@ -12,8 +12,8 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
-from throughtime._errors import InputError
-from throughtime.io.replacement import names
+from throughtime._core.errors import InputError
+from throughtime.io.atomic import candidate_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _POSIX = os.name == "posix"  # elsewhere a directory cannot be held open
-_ONLY_FILES = (os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC) if _POSIX else 0
-_KINDS = {
+_OPEN_FLAGS = (os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC) if _POSIX else 0
+_SPECIAL_KINDS = {
     stat.S_ISLNK: "a symbolic link",
     stat.S_ISDIR: "a directory",
     stat.S_ISFIFO: "a pipe",
@@ -68,7 +68,7 @@ class OpenDirectory:
         """Return the names in it, sorted."""
         return sorted(os.listdir(self.path if self._handle is None else self._handle))
 
-    def open(self, name: str, *, largest: int) -> BinaryIO:
+    def open(self, name: str, *, max_bytes: int) -> BinaryIO:
         """Open a regular file in it.
 
         Raises:
@@ -82,18 +82,18 @@ class OpenDirectory:
         if self._handle is None:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         else:
-            descriptor = os.open(name, os.O_RDONLY | _ONLY_FILES, dir_fd=self._handle)
+            descriptor = os.open(name, os.O_RDONLY | _OPEN_FLAGS, dir_fd=self._handle)
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
             os.close(descriptor)
-            raise InputError(f"{path}: expected a regular file of at most {largest:,} bytes, got {status.st_size:,}")
+            raise InputError(f"{path}: expected a regular file of at most {max_bytes:,} bytes, got {status.st_size:,}")
         return os.fdopen(descriptor, "rb")
 
     def kind(self, name: str) -> str:
         """Return what a name in it stands for, '' for a regular file."""
         path = self.path / name if self._handle is None else name
         mode = os.stat(path, dir_fd=self._handle, follow_symlinks=False).st_mode
-        return next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), "")
+        return next((kind for is_kind, kind in _SPECIAL_KINDS.items() if is_kind(mode)), "")
 
 
 def read_whole(file: BinaryIO, path: Path) -> bytes:
@@ -126,7 +126,7 @@ def read_one_version(path: Path, read: Callable[[OpenDirectory], Value]) -> Valu
 
 
 def _open(path: Path) -> OpenDirectory:
-    for name in names(path):
+    for name in candidate_paths(path):
         with suppress(FileNotFoundError):
             return OpenDirectory(name)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))

@@ -1,6 +1,11 @@
 """Recurrent layers: torch.nn's, faster, and the shapes of network that are built from them."""
 
-from throughtime._extras import NormClip as NormClip
+from throughtime._core.state_transforms import NormClip as NormClip
+from throughtime.nn._replace import replace as replace
+from throughtime.nn._summary import Summary as Summary
+from throughtime.nn._summary import summary as summary
+from throughtime.nn._trace import LayerTrace as LayerTrace
+from throughtime.nn._trace import trace as trace
 from throughtime.nn.attention import Attention as Attention
 from throughtime.nn.gru import GRU as GRU
 from throughtime.nn.gru import GRUCell as GRUCell
@@ -19,10 +24,5 @@ from throughtime.nn.layouts import Output as Output
 from throughtime.nn.lstm import LSTM as LSTM
 from throughtime.nn.lstm import LSTMCell as LSTMCell
 from throughtime.nn.pooling import Pooling as Pooling
-from throughtime.nn.replace import replace as replace
 from throughtime.nn.rnn import RNN as RNN
 from throughtime.nn.rnn import RNNCell as RNNCell
-from throughtime.nn.summary import Summary as Summary
-from throughtime.nn.summary import summary as summary
-from throughtime.nn.trace import LayerTrace as LayerTrace
-from throughtime.nn.trace import trace as trace

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from throughtime._random import dropout
+from throughtime._core.rng import dropout
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, whose draws are those of `throughtime._random` while a training is seeded."""
+    """torch's dropout, whose draws are those of `throughtime._core.rng` while a training is seeded."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop, unless in evaluation."""

@@ -16,24 +16,24 @@ from torch._C import _get_tracing_state
 from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
-from throughtime._extras import Norm
-from throughtime._random import dropout
-from throughtime._reference import name_of
-from throughtime._scan import route, unfold, unfold_noting, unfold_plain
-from throughtime._shapes import LayerWeights, Ragged, Weights, check_order
-from throughtime.nn._activated import Activated
+from throughtime._core._scan import scan_all_states, scan_flat, select_kernel, try_kernel
+from throughtime._core.reference import activation_name
+from throughtime._core.rng import dropout
+from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations
+from throughtime._core.state_transforms import LayerNormWeights
+from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import check_arguments, check_input, read_state, refuse_tracing
-from throughtime.nn._in_time import InTime, run_in_time, unwrapped
-from throughtime.nn._options import Options
-from throughtime.nn.initialization import initialization_of
+from throughtime.nn._sequence_options import SequenceOptions, run_masked, unwrap_single
+from throughtime.nn._state_options import StateOptions
+from throughtime.nn.initialization import get_initialization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from throughtime._cell import Cell
-    from throughtime._manner import Manner
+    from throughtime._core.cell import Cell
+    from throughtime._core.scan_config import ScanConfig
     from throughtime.nn.initialization import Initialization
 
     Activation = str | Callable[[Tensor], Tensor]
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 _MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
 
 
-class AbstractRecurrent(Activated):
+class AbstractRecurrent(ActivationMixin):
     """A stack of recurrent layers; torch.nn's constructor arguments, parameter names, layouts and errors."""
 
-    _variants: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
+    _variant_defaults: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
     _autocasts = False  # to the type of torch.autocast; torch keeps GRU in float32 there
-    _asks_first = True  # a plain call asks the kernel before anything else; not while `trace` watches
+    _fast_path = True  # a plain call asks the kernel before anything else; not while `trace` watches
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class AbstractRecurrent(Activated):
         gate_activation: Activation,
         recurrent_bias: bool,
         initialization: str | Initialization,
-        options: Options,
+        options: StateOptions,
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -82,7 +82,7 @@ class AbstractRecurrent(Activated):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self.activate(cell.activations[0] if activation is None else activation, gate_activation)
+        self.set_activations(cell.activations[0] if activation is None else activation, gate_activation)
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
         self.options = options
@@ -90,12 +90,12 @@ class AbstractRecurrent(Activated):
         options.check(cell)
         self.directions = 2 if bidirectional else 1
         self._state_sizes = cell.state_sizes(hidden_size, proj_size)
-        self._is_plain = options == Options()
+        self._is_plain = options == StateOptions()
         self._is_single = num_layers == 1 and self._is_plain
         self.register_parameter(_MISSING, None)
         self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
         self._fields = [itemgetter(*names) for names in self._flat_names]
-        self._forms = [LayerWeights(self._sizes(n), proj_size, names) for n, names in enumerate(self._flat_names)]
+        self._specs = [WeightSpec(self._sizes(n), proj_size, names) for n, names in enumerate(self._flat_names)]
         self.reset_parameters()
 
     @property
@@ -112,11 +112,11 @@ class AbstractRecurrent(Activated):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw every parameter anew, as `initialization` says."""
-        fill = initialization_of(self.initialization)
+        fill = get_initialization(self.initialization)
         for layer in range(self.num_layers):
             for weights in self.weights(layer):
                 fill(self.cell, weights)
-            for norm in self._norms(layer):
+            for norm in self._layer_norms(layer):
                 for gain in (norm.gain_ih, norm.gain_hh, norm.gain_state):
                     if gain is not None:
                         nn.init.ones_(gain)
@@ -136,13 +136,13 @@ class AbstractRecurrent(Activated):
         defaults = {"bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "recurrent_bias": True}
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         if self.activation != self.cell.activations[0]:
-            parts.append(f"activation={name_of(self.activation)}")
+            parts.append(f"activation={activation_name(self.activation)}")
         if self.initialization != "torch":
             parts.append(f"initialization={self.initialization!r}")
         if self.gate_activation != "sigmoid":
-            parts.append(f"gate_activation={name_of(self.gate_activation)}")
-        parts += [f"{name}={value}" for name, value in self.variant().items()]
-        parts += self.options.described()
+            parts.append(f"gate_activation={activation_name(self.gate_activation)}")
+        parts += [f"{name}={value}" for name, value in self.variant_options().items()]
+        parts += self.options.repr_parts()
         return ", ".join(parts)
 
     def forward(
@@ -182,15 +182,15 @@ class AbstractRecurrent(Activated):
         """
         if _get_tracing_state():
             refuse_tracing()
-        alone = lengths is mask is reset is None and not return_all_states
-        if alone and self._is_single and self._asks_first and type(input) is torch.Tensor:
-            turned = self.batch_first and input.dim() == 3
-            x = input.transpose(0, 1) if turned else input
+        is_plain_call = lengths is mask is reset is None and not return_all_states
+        if is_plain_call and self._is_single and self._fast_path and type(input) is torch.Tensor:
+            transposed = self.batch_first and input.dim() == 3
+            x = input.transpose(0, 1) if transposed else input
             state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)
-            found = unfold_plain(self.cell, x, state, self._fields_of(0), self.manner, self._forms[0])
+            found = try_kernel(self.cell, x, state, self._flat_weights_of(0), self.scan_config, self._specs[0])
             if found is not None:
                 y, finals = found
-                return y.transpose(0, 1) if turned else y, unwrapped(finals)
+                return y.transpose(0, 1) if transposed else y, unwrap_single(finals)
         if isinstance(input, PackedSequence):
             if mask is not None or reset is not None or return_all_states:
                 raise ValueError(
@@ -207,13 +207,13 @@ class AbstractRecurrent(Activated):
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         state = () if hx is None else read_state(self, hx, batch, x.dtype, batched=batched)
         if mask is not None or reset is not None or return_all_states:
-            return run_in_time(self, x, state, lengths, InTime(mask, reset, return_all_states), batched=batched)
-        y, finals = self._run(x, state, None if lengths is None else Ragged.padded(lengths, steps, batch))
+            return run_masked(self, x, state, lengths, SequenceOptions(mask, reset, return_all_states), batched=batched)
+        y, finals = self._run(x, state, None if lengths is None else BatchLengths.padded(lengths, steps, batch))
         if not batched:
             y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
         elif self.batch_first:
             y = y.transpose(0, 1)
-        return y, unwrapped(finals)
+        return y, unwrap_single(finals)
 
     def step(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         """Advance by one step, at a cost that does not depend on how many came before.
@@ -237,7 +237,7 @@ class AbstractRecurrent(Activated):
 
     def weights(self, layer: int) -> list[Weights]:
         """The weights of a layer (0 … L-1), one set for each direction."""
-        flat = self._fields_of(layer)
+        flat = self._flat_weights_of(layer)
         fields = len(Weights._fields)
         return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
 
@@ -247,35 +247,39 @@ class AbstractRecurrent(Activated):
         Raises:
             RuntimeError: with the name of the weight, and what was expected of it.
         """
-        flat = self._fields_of(layer)
-        self._forms[layer].check(self.cell, flat[0], flat)
+        flat = self._flat_weights_of(layer)
+        self._specs[layer].check(self.cell, flat[0], flat)
 
-    def variant(self) -> dict[str, bool]:
+    def variant_options(self) -> dict[str, bool]:
         """The options that choose another cell than the plain one, by name."""
-        return {name: getattr(self, name) for name, plain in self._variants.items() if getattr(self, name) != plain}
+        return {
+            name: getattr(self, name) for name, plain in self._variant_defaults.items() if getattr(self, name) != plain
+        }
 
     def path(self, x: Tensor, *, return_all_states: bool = False) -> str:
         """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
-        refused = self.options.refused(training=self.training)
+        fallback_reason = self.options.fallback_reason(training=self.training)
         if return_all_states and len(self.cell.states) > 1:
-            refused = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
-        manner = self.manner._replace(refused=refused or self.manner.refused)
-        weights = self._fields_of(0)
+            fallback_reason = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
+        scan_config = self.scan_config._replace(fallback_reason=fallback_reason or self.scan_config.fallback_reason)
+        weights = self._flat_weights_of(0)
         if torch._C._is_any_autocast_enabled():
             x, _ = self._autocast(x)
             weights = _like(x, weights)
-        kernel, reason = route(self.cell, x, weights, manner)
+        kernel, reason = select_kernel(self.cell, x, weights, scan_config)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
-    def manner_of(self, layer: int, x: Tensor, batch: int) -> Manner:
+    def layer_config(self, layer: int, x: Tensor, batch: int) -> ScanConfig:
         """How a layer runs a call, chance drawn: x has the element type and the device of the call."""
-        refused, clip = self.options.refused(training=self.training), self.options.limit()
-        if not refused and not clip[0]:
-            return self.manner
+        fallback_reason, clip = self.options.fallback_reason(training=self.training), self.options.limit()
+        if not fallback_reason and not clip[0]:
+            return self.scan_config
         size = batch, self._state_sizes[0]
-        norms = [Norm(*_like(x, norm)) for norm in self._norms(layer)] or [None] * self.directions
-        extras = [self.options.extras(self.cell, x, size, norm, training=self.training) for norm in norms]
-        return self.manner._replace(refused=refused or self.manner.refused, extras=tuple(extras), clip=clip)
+        norms = [LayerNormWeights(*_like(x, norm)) for norm in self._layer_norms(layer)] or [None] * self.directions
+        transforms = [self.options.transforms(self.cell, x, size, norm, training=self.training) for norm in norms]
+        return self.scan_config._replace(
+            fallback_reason=fallback_reason or self.scan_config.fallback_reason, transforms=tuple(transforms), clip=clip
+        )
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
@@ -284,48 +288,48 @@ class AbstractRecurrent(Activated):
         check_input(self, data, (2,))
         if lengths is not None:
             raise ValueError("lengths: expected None with a PackedSequence, which has its own")
-        ragged = Ragged.packed(batch_sizes, len(data))
+        ragged = BatchLengths.packed(batch_sizes, len(data))
         batch = len(ragged.lengths)
         if order is not None or back is not None:
-            check_order(order, back, batch)
+            check_permutations(order, back, batch)
         state = () if hx is None else read_state(self, hx, batch, data.dtype, batched=True)
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         y, finals = self._run(data, state, ragged)
         if back is not None:
             finals = tuple(s.index_select(1, back) for s in finals)
-        return PackedSequence(y, batch_sizes, order, back), unwrapped(finals)
+        return PackedSequence(y, batch_sizes, order, back), unwrap_single(finals)
 
     def _run(
-        self, x: Tensor, state: States, ragged: Ragged | None, noted: list[States] | None = None
+        self, x: Tensor, state: States, ragged: BatchLengths | None, all_states: list[States] | None = None
     ) -> tuple[Tensor, States]:
         """Run the stack of layers, and note the states of all steps of each layer where that is wanted."""
         if torch._C._is_any_autocast_enabled():
             x, state = self._autocast(x, *state)
-        if self._is_single and noted is None:
-            weights = self._fields_of(0)
+        if self._is_single and all_states is None:
+            weights = self._flat_weights_of(0)
             if weights[0].dtype is not x.dtype:  # autocast
                 weights = _like(x, weights)
-            return unfold(self.cell, x, state, weights, ragged, self.manner, form=self._forms[0])
-        return self._run_stack(x, state, ragged, noted)
+            return scan_flat(self.cell, x, state, weights, ragged, self.scan_config, spec=self._specs[0])
+        return self._run_stack(x, state, ragged, all_states)
 
     def _run_stack(
-        self, x: Tensor, state: States, ragged: Ragged | None, noted: list[States] | None
+        self, x: Tensor, state: States, ragged: BatchLengths | None, all_states: list[States] | None
     ) -> tuple[Tensor, States]:
         batch = x.shape[1] if ragged is None else len(ragged.lengths)
         finals = []
         for layer in range(self.num_layers):
             rows = slice(layer * self.directions, (layer + 1) * self.directions)
-            weights = self._fields_of(layer)
+            weights = self._flat_weights_of(layer)
             if weights[0].dtype is not x.dtype:  # autocast
                 weights = _like(x, weights)
             call = self.cell, x, tuple([s[rows] for s in state]), weights, ragged
-            manner = self.manner if self._is_plain else self.manner_of(layer, x, batch)
-            if noted is None:
-                x, final = unfold(*call, manner, form=self._forms[layer])
+            scan_config = self.scan_config if self._is_plain else self.layer_config(layer, x, batch)
+            if all_states is None:
+                x, final = scan_flat(*call, scan_config, spec=self._specs[layer])
             else:
-                states, final = unfold_noting(*call, manner, form=self._forms[layer])
-                noted.append(states)
+                states, final = scan_all_states(*call, scan_config, spec=self._specs[layer])
+                all_states.append(states)
                 x = states[0]
             finals.append(final)
             if self.dropout and layer < self.num_layers - 1:
@@ -337,7 +341,7 @@ class AbstractRecurrent(Activated):
         dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
         return x.to(dtype), tuple(s.to(dtype) for s in state)
 
-    def _fields_of(self, layer: int) -> tuple[Any, ...]:
+    def _flat_weights_of(self, layer: int) -> tuple[Any, ...]:
         """The fields of `Weights` for each direction of a layer, one after the other."""
         if not is_compiling():  # what traces cannot look into the getter
             try:
@@ -346,20 +350,20 @@ class AbstractRecurrent(Activated):
                 pass
         return tuple([getattr(self, name) for name in self._flat_names[layer]])
 
-    def _norms(self, layer: int) -> list[Norm]:
+    def _layer_norms(self, layer: int) -> list[LayerNormWeights]:
         """The gains of layer normalisation in a layer, for each direction, where there are any."""
         if not self.options.layer_norm:
             return []
         suffixes = [f"_l{layer}{suffix}" for suffix in ("", "_reverse")[: self.directions]]
-        fields = ([getattr(self, field + suffix, None) for field in Norm._fields] for suffix in suffixes)
-        return [Norm(*cast("list[Any]", gains)) for gains in fields]
+        fields = ([getattr(self, field + suffix, None) for field in LayerNormWeights._fields] for suffix in suffixes)
+        return [LayerNormWeights(*cast("list[Any]", gains)) for gains in fields]
 
     def _sizes(self, layer: int) -> tuple[int, int]:
         """I and H of a layer."""
         return self.input_size if layer == 0 else self._state_sizes[0] * self.directions, self.hidden_size
 
     def _norm_sizes(self) -> dict[str, int]:
-        """How many gains each field of `Norm` has."""
+        """How many gains each field of `LayerNormWeights` has."""
         rows = len(self.cell.gates) * self.hidden_size
         sizes = {"gain_ih": rows, "gain_hh": rows}
         if "c" in self.cell.states:  # the inner state, by the convention of `Cell`

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-KINDS = ("dot", "general", "additive")
+ATTENTIONS = ("dot", "general", "additive")
 
 
 class Attention(nn.Module):
@@ -43,8 +43,8 @@ class Attention(nn.Module):
 
     def __init__(self, query_size: int, memory_size: int, kind: str = "general", **factory: Any) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"attention: expected one of {', '.join(KINDS)}, got {kind!r}")
+        if kind not in ATTENTIONS:
+            raise ValueError(f"attention: expected one of {', '.join(ATTENTIONS)}, got {kind!r}")
         if kind == "dot" and query_size != memory_size:
             raise ValueError(f"attention: 'dot' expected as many features in both, got {query_size} and {memory_size}")
         self.kind = kind

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from throughtime._cell import Cell
-from throughtime._reference import step_of
+from throughtime._core.cell import Cell
+from throughtime._core.reference import register_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from throughtime._reference import Activation as Function
+    from throughtime._core.reference import Activation as ActivationFunction
 
 COUPLED = Cell(
     name="coupled_lstm",
@@ -24,16 +24,16 @@ COUPLED = Cell(
 COUPLED_PEEPHOLE = replace(COUPLED, name="coupled_peephole_lstm", diagonals=("i", "o"))
 
 
-@step_of(COUPLED_PEEPHOLE)
-@step_of(COUPLED)
+@register_step(COUPLED_PEEPHOLE)
+@register_step(COUPLED)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     h, c = state
     p_i, p_o = diagonal or (0.0, 0.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from throughtime._cell import Cell
-from throughtime._reference import step_of
-from throughtime.nn._options import Options
+from throughtime._core.cell import Cell
+from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
-from throughtime.nn._single import AbstractSingle
+from throughtime.nn._recurrent_cell import AbstractRecurrentCell
+from throughtime.nn._state_options import StateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from throughtime._reference import Activation as Function
-    from throughtime.nn._options import Clip
+    from throughtime._core.reference import Activation as ActivationFunction
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn._state_options import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
     name="gru",
     gates=("r", "z", "n"),
     states=("h",),
-    separate=("n",),
+    separate_halves=("n",),
     onnx_gates=("z", "r", "n"),
     keras_gates=("z", "r", "n"),
     paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
 )
 PROJECTED = replace(CELL, name="projected_gru", states=("h", "m"), onnx_gates=(), keras_gates=(), compiled=False)
-BEFORE = replace(CELL, name="gru_before", compiled=False)
+RESET_BEFORE = replace(CELL, name="gru_before", compiled=False)
 
 
-@step_of(PROJECTED)
-@step_of(CELL)
+@register_step(PROJECTED)
+@register_step(CELL)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     h, m = state[0], state[-1]  # the same, unless h is a projection of m
     (r_x, z_x, n_x), (r_h, z_h, n_h) = x, hidden(h)
@@ -55,15 +55,15 @@ def step(
     return (m,) * len(state), (r, z, n)
 
 
-@step_of(BEFORE)
-def step_before(
+@register_step(RESET_BEFORE)
+def step_reset_before(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     (h,) = state
     (r_x, z_x, n_x), (r_h, z_h, _) = x, hidden(h)
@@ -80,7 +80,7 @@ def _cell(*, reset_after: bool, proj_size: int = 0) -> Cell:
         raise ValueError(
             "reset_after=False: expected proj_size=0, since r has a value for each of the H units, not of P"
         )
-    return BEFORE
+    return RESET_BEFORE
 
 
 class GRU(AbstractRecurrent):
@@ -136,7 +136,7 @@ class GRU(AbstractRecurrent):
     (torch.Size([5, 2, 16]), torch.Size([2, 2, 8]))
     """
 
-    _variants: ClassVar = {"reset_after": True}
+    _variant_defaults: ClassVar = {"reset_after": True}
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class GRU(AbstractRecurrent):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
-        clip_state_grad: Clip | None = None,
+        clip_state_grad: GradientClip | None = None,
     ) -> None:
         super().__init__(
             _cell(reset_after=reset_after, proj_size=proj_size),
@@ -178,12 +178,12 @@ class GRU(AbstractRecurrent):
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
             initialization=initialization,
-            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
         self.reset_after = reset_after
 
 
-class GRUCell(AbstractSingle):
+class GRUCell(AbstractRecurrentCell):
     """One step of a gated recurrent unit; the equations are those of `GRU`.
 
     Args:

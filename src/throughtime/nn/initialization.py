@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from throughtime._cell import Cell
-    from throughtime._shapes import Weights
+    from throughtime._core.cell import Cell
+    from throughtime._core.shapes import Weights
 
 
 class Initialization(Protocol):
@@ -36,7 +36,7 @@ class Uniform:
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
         bound = 1 / math.sqrt(weights.weight_ih.shape[0] // len(cell.gates))
-        for weight in _given(weights):
+        for weight in _present(weights):
             nn.init.uniform_(weight, -bound, bound)
 
 
@@ -59,7 +59,7 @@ class Orthogonal:
             _orthogonal(gate)
         for gate in weights.weight_ih.chunk(len(cell.gates)):
             nn.init.xavier_uniform_(gate)
-        _clear_biases(weights)
+        _zero_biases(weights)
         _set_bias(cell, weights, "f", self.forget_bias)
 
 
@@ -71,7 +71,7 @@ class Keras:
         """Fill the weights."""
         nn.init.xavier_uniform_(weights.weight_ih)
         _orthogonal(weights.weight_hh)
-        _clear_biases(weights)
+        _zero_biases(weights)
         _set_bias(cell, weights, "f", 1.0)
 
 
@@ -110,18 +110,18 @@ class Identity:
 
     Args:
         scale: of the identity.
-        deviation: standard deviation of the input weights.
+        std: standard deviation of the input weights.
     """
 
     scale: float = 1.0
-    deviation: float = 1e-3
+    std: float = 1e-3
 
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
         for gate in weights.weight_hh.chunk(len(cell.gates)):
             nn.init.eye_(gate).mul_(self.scale)
-        nn.init.normal_(weights.weight_ih, std=self.deviation)
-        _clear_biases(weights)
+        nn.init.normal_(weights.weight_ih, std=self.std)
+        _zero_biases(weights)
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,15 @@ class ForgetBias:
 
     Args:
         bias: what both halves of the gate's bias add up to.
-        otherwise: how everything else begins.
+        base: how everything else begins.
     """
 
     bias: float
-    otherwise: str | Initialization = "torch"
+    base: str | Initialization = "torch"
 
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
-        initialization_of(self.otherwise)(cell, weights)
+        get_initialization(self.base)(cell, weights)
         gate, value = ("f", self.bias) if "f" in cell.gates else ("i", -self.bias)
         _set_bias(cell, weights, gate, value)
         if weights.bias_hh is not None:
@@ -157,7 +157,7 @@ INITIALIZATIONS: dict[str, Initialization] = {
 """Every initialisation by its name."""
 
 
-def initialization_of(initialization: str | Initialization) -> Initialization:
+def get_initialization(initialization: str | Initialization) -> Initialization:
     """The value behind a name."""
     if not isinstance(initialization, str):
         return initialization
@@ -177,11 +177,11 @@ def _orthogonal(weight: Tensor) -> None:
         weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, dtype=torch.float32)))
 
 
-def _given(weights: Weights) -> Iterator[Tensor]:
+def _present(weights: Weights) -> Iterator[Tensor]:
     return (weight for weight in weights if weight is not None)
 
 
-def _clear_biases(weights: Weights) -> None:
+def _zero_biases(weights: Weights) -> None:
     for bias in (weights.bias_ih, weights.bias_hh):
         if bias is not None:
             nn.init.zeros_(bias)

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from throughtime import _random
-from throughtime._reference import ACTIVATIONS
+from throughtime._core import rng
+from throughtime._core.reference import ACTIVATIONS
 from throughtime.nn._dropout import Dropout
-from throughtime.nn._notebook import ShownInNotebooks
+from throughtime.nn._notebook import NotebookReprMixin
 from throughtime.nn.attention import Attention
-from throughtime.nn.pooling import Pooling, features_of
+from throughtime.nn.pooling import Pooling, output_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ class Output(nn.Linear):
         return f(super().forward(input))
 
 
-class AbstractLayout(ShownInNotebooks):
+class AbstractLayout(NotebookReprMixin):
     """A recurrent layer and an output layer."""
 
     def __init__(
@@ -62,7 +62,7 @@ class AbstractLayout(ShownInNotebooks):
         self.layer = layer
         weight = layer.all_weights[0][0]
         self.output = Output(
-            features_of(layer), output_size, output_activation, device=weight.device, dtype=weight.dtype
+            output_features(layer), output_size, output_activation, device=weight.device, dtype=weight.dtype
         )
 
     @property
@@ -200,7 +200,7 @@ class OneToMany(AbstractLayout):
         return torch.stack(outputs, time), state
 
 
-class EncoderDecoder(ShownInNotebooks):
+class EncoderDecoder(NotebookReprMixin):
     """Many to many of different lengths: an encoder reads the whole input, a decoder starts from its final state.
 
     With attention the output layer reads tanh(W_c [context; h]) rather than h, where the context is what `Attention`
@@ -258,9 +258,9 @@ class EncoderDecoder(ShownInNotebooks):
         if attention is not None:
             weight = decoder.all_weights[0][0]
             factory = {"device": weight.device, "dtype": weight.dtype}
-            features = features_of(decoder)
-            self.attention = Attention(features, features_of(encoder), attention, **factory)
-            self.combine = nn.Linear(features + features_of(encoder), features, **factory)
+            features = output_features(decoder)
+            self.attention = Attention(features, output_features(encoder), attention, **factory)
+            self.combine = nn.Linear(features + output_features(encoder), features, **factory)
 
     @property
     def batch_first(self) -> bool:
@@ -274,7 +274,7 @@ class EncoderDecoder(ShownInNotebooks):
         *,
         steps: int | None = None,
         lengths: Tensor | Sequence[int] | None = None,
-        forcing: float = 1.0,
+        teacher_forcing_ratio: float = 1.0,
     ) -> tuple[Tensor, Any]:
         """Map (T, N, I) to (F, N, output_size) and the decoder's final state.
 
@@ -283,13 +283,13 @@ class EncoderDecoder(ShownInNotebooks):
             inputs: what the decoder reads at each of F steps (teacher forcing), or None: its own outputs, zeros first.
             steps: F, where `inputs` is None.
             lengths: valid steps of each row of x.
-            forcing: share of `inputs` that are read; the others give way to the decoder's own outputs, see `forced`.
+            teacher_forcing_ratio: share of `inputs` that are read; the others give way to the decoder's own outputs, see `mix_teacher_forcing`.
         """
         if isinstance(x, PackedSequence):
             x, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
         memory, state = self.encode(x, lengths=lengths)
         if inputs is not None:
-            inputs = self.forced(inputs, memory, state, lengths=lengths, share=forcing)
+            inputs = self.mix_teacher_forcing(inputs, memory, state, lengths=lengths, ratio=teacher_forcing_ratio)
             h, state = self.decoder.layer(inputs, state)
             return self.decoder.output(self.read(h, memory, lengths=lengths)[0]), state
         if steps is None:
@@ -303,17 +303,17 @@ class EncoderDecoder(ShownInNotebooks):
         """The encoder's outputs (T, N, D*H), and the state that the decoder starts from."""
         memory, state = self.encoder(x, lengths=lengths)
         if self.encoder.bidirectional:
-            joined = tuple(_joined(s) for s in (state if isinstance(state, tuple) else (state,)))
+            joined = tuple(_join_directions(s) for s in (state if isinstance(state, tuple) else (state,)))
             state = joined if isinstance(state, tuple) else joined[0]
         return memory, state
 
-    def forced(
+    def mix_teacher_forcing(
         self,
         inputs: Tensor,
         memory: Tensor,
         state: Any,
         *,
-        share: float,
+        ratio: float,
         lengths: Tensor | Sequence[int] | None = None,
     ) -> Tensor:
         """Keep a share of the decoder's inputs (F, N, I), and put its own outputs in place of the others, at random.
@@ -322,7 +322,7 @@ class EncoderDecoder(ShownInNotebooks):
         The outputs are those for the true inputs, all steps at once, and the first input stays (Duckworth et al. 2019,
         Parallel Scheduled Sampling).
         """
-        if share >= 1:
+        if ratio >= 1:
             return inputs
         with torch.no_grad():
             h, _ = self.decoder.layer(inputs, state)
@@ -332,7 +332,7 @@ class EncoderDecoder(ShownInNotebooks):
         own = y.narrow(time, 0, y.shape[time] - 1)
         if self.decoder.feedback is not None:
             own = self.decoder.feedback(own.flatten(0, 1)).unflatten(0, own.shape[:2])
-        kept = torch.rand(own.shape[:2], device=own.device, generator=_random.generator(own.device)) < share
+        kept = torch.rand(own.shape[:2], device=own.device, generator=rng.generator(own.device)) < ratio
         return torch.cat([first, torch.where(kept.unsqueeze(-1), true, own)], time)
 
     def read(
@@ -348,6 +348,6 @@ class EncoderDecoder(ShownInNotebooks):
         return self.dropout(h), weights
 
 
-def _joined(state: Tensor) -> Tensor:
+def _join_directions(state: Tensor) -> Tensor:
     """A state (L*2, N, H) of both directions as one of (L, N, 2*H)."""
     return torch.cat([state[0::2], state[1::2]], -1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from throughtime._cell import Cell
-from throughtime._reference import step_of
-from throughtime.nn._options import Options
+from throughtime._core.cell import Cell
+from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
-from throughtime.nn._single import AbstractSingle
+from throughtime.nn._recurrent_cell import AbstractRecurrentCell
+from throughtime.nn._state_options import StateOptions
 from throughtime.nn.coupled_lstm import COUPLED, COUPLED_PEEPHOLE
 from throughtime.nn.initialization import ForgetBias
 from throughtime.nn.peephole_lstm import PEEPHOLE
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from throughtime._reference import Activation as Function
-    from throughtime.nn._options import Clip
+    from throughtime._core.reference import Activation as ActivationFunction
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn._state_options import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
@@ -34,15 +34,15 @@ CELL = Cell(
 )
 
 
-@step_of(CELL)
+@register_step(CELL)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     h, c = state
     sums = [x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True)]
@@ -57,7 +57,9 @@ def _cell(*, peephole: bool, coupled_gates: bool) -> Cell:
     return PEEPHOLE if peephole else CELL
 
 
-def _begin(initialization: str | Initialization, forget_bias: float | None, *, bias: bool) -> str | Initialization:
+def _with_forget_bias(
+    initialization: str | Initialization, forget_bias: float | None, *, bias: bool
+) -> str | Initialization:
     if forget_bias is None:
         return initialization
     if not bias:
@@ -124,7 +126,7 @@ class LSTM(AbstractRecurrent):
     (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
     """
 
-    _variants: ClassVar = {"peephole": False, "coupled_gates": False}
+    _variant_defaults: ClassVar = {"peephole": False, "coupled_gates": False}
     _autocasts = True
 
     def __init__(
@@ -150,7 +152,7 @@ class LSTM(AbstractRecurrent):
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
         layer_norm: bool = False,
-        clip_state_grad: Clip | None = None,
+        clip_state_grad: GradientClip | None = None,
     ) -> None:
         super().__init__(
             _cell(peephole=peephole, coupled_gates=coupled_gates),
@@ -168,14 +170,14 @@ class LSTM(AbstractRecurrent):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
-            initialization=_begin(initialization, forget_bias, bias=bias),
-            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            initialization=_with_forget_bias(initialization, forget_bias, bias=bias),
+            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
         self.peephole = peephole
         self.coupled_gates = coupled_gates
 
 
-class LSTMCell(AbstractSingle):
+class LSTMCell(AbstractRecurrentCell):
     """One step of a long short-term memory; the equations are those of `LSTM`.
 
     Args:
@@ -220,5 +222,5 @@ class LSTMCell(AbstractSingle):
             activation=activation,
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
-            initialization=_begin(initialization, forget_bias, bias=bias),
+            initialization=_with_forget_bias(initialization, forget_bias, bias=bias),
         )

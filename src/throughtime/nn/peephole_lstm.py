@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from throughtime._cell import Cell
-from throughtime._reference import step_of
+from throughtime._core.cell import Cell
+from throughtime._core.reference import register_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from throughtime._reference import Activation as Function
+    from throughtime._core.reference import Activation as ActivationFunction
 
 PEEPHOLE = Cell(
     name="peephole_lstm",
@@ -24,15 +24,15 @@ PEEPHOLE = Cell(
 )
 
 
-@step_of(PEEPHOLE)
+@register_step(PEEPHOLE)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     h, c = state
     p_i, p_f, p_o = diagonal

@@ -19,7 +19,7 @@ POOLINGS = ("final", "mean", "max", "attention")
 """How a sequence can be summed up."""
 
 
-def features_of(layer: AbstractRecurrent) -> int:
+def output_features(layer: AbstractRecurrent) -> int:
     """Features of a layer's output: D*H."""
     return layer.directions * (layer.proj_size or layer.hidden_size)
 
@@ -57,7 +57,7 @@ class Pooling(nn.Module):
         self.kind = kind
         self._layer = (layer,)  # in a tuple, so that its parameters are not counted twice
         if kind == "attention":
-            units, weight = features_of(layer), layer.all_weights[0][0]
+            units, weight = output_features(layer), layer.all_weights[0][0]
             factory: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
             inner, outer = nn.Linear(units, units, **factory), nn.Linear(units, 1, bias=False, **factory)
             self.score = nn.Sequential(inner, nn.Tanh(), outer)

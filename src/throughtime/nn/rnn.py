@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from throughtime._cell import Cell
-from throughtime._reference import step_of
-from throughtime.nn._options import Options
+from throughtime._core.cell import Cell
+from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
-from throughtime.nn._single import AbstractSingle
+from throughtime.nn._recurrent_cell import AbstractRecurrentCell
+from throughtime.nn._state_options import StateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from throughtime._reference import Activation as Function
-    from throughtime.nn._options import Clip
+    from throughtime._core.reference import Activation as ActivationFunction
     from throughtime.nn._recurrent import Activation
+    from throughtime.nn._state_options import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
@@ -32,15 +32,15 @@ CELL = Cell(
 )
 
 
-@step_of(CELL)
+@register_step(CELL)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
     state: tuple[Tensor, ...],
     diagonal: tuple[Tensor, ...],
-    f: Function,
-    g: Function,
-    squash: Function,
+    f: ActivationFunction,
+    g: ActivationFunction,
+    squash: ActivationFunction,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     (h_x,), (h_h,) = x, hidden(state[0])
     h = f(h_x + h_h)
@@ -117,7 +117,7 @@ class RNN(AbstractRecurrent):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
-        clip_state_grad: Clip | None = None,
+        clip_state_grad: GradientClip | None = None,
     ) -> None:
         self_activation = _nonlinearity(nonlinearity) if activation is None else activation
         super().__init__(
@@ -137,12 +137,12 @@ class RNN(AbstractRecurrent):
             gate_activation="sigmoid",
             recurrent_bias=recurrent_bias,
             initialization=initialization,
-            options=Options(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
         )
         self.nonlinearity = nonlinearity
 
 
-class RNNCell(AbstractSingle):
+class RNNCell(AbstractRecurrentCell):
     r"""One step of an Elman network: $h' = f(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})$.
 
     Args:

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-class Averaged(nn.Module):
+class EmaModel(nn.Module):
     """A network while it trains, the average of its weights while it is evaluated.
 
     `training.fit` then validates the average and keeps the weights of its best epoch.
 
     Args:
         network: is trained.
-        keep: share of the average that stays at each update; less in the first updates.
+        ema_decay: share of the average that stays at each update; less in the first updates.
     """
 
-    def __init__(self, network: nn.Module, keep: float) -> None:
+    def __init__(self, network: nn.Module, ema_decay: float) -> None:
         super().__init__()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.batch_first = getattr(network, "batch_first", False)
-        self._keep = keep
+        self._ema_decay = ema_decay
         self.updates = 0
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -46,19 +46,19 @@ class Averaged(nn.Module):
 
         def make(_: Iterable[nn.Parameter]) -> Optimizer:
             made = torch.optim.AdamW(self.network.parameters(), **options)
-            made.register_step_post_hook(lambda *_: self._follow())
+            made.register_step_post_hook(lambda *_: self._update_average())
             return made
 
         return make
 
-    def take_average(self) -> nn.Module:
+    def load_average(self) -> nn.Module:
         """Give the network the averaged weights, and hand it out for use."""
         self.network.load_state_dict(self.average.state_dict())
         return self.network.eval()
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         self.updates += 1
-        keep = min(self._keep, self.updates / (self.updates + 9))
+        ema_decay = min(self._ema_decay, self.updates / (self.updates + 9))
         average, network = tuple(self.average.parameters()), tuple(self.network.parameters())
-        get_ema_multi_avg_fn(keep)(average, network, self.updates)
+        get_ema_multi_avg_fn(ema_decay)(average, network, self.updates)

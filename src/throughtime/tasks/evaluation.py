@@ -32,17 +32,17 @@ class Evaluation:
     overlap: Overlap | None = None
 
     @classmethod
-    def of(
+    def from_predictions(
         cls,
         actual: Sequence[int] | np.ndarray,
-        given: Sequence[int] | np.ndarray,
+        predicted: Sequence[int] | np.ndarray,
         classes: Sequence[Any],
         overlap: Overlap | None = None,
     ) -> Evaluation:
         """Count, from numbers of classes."""
         count = len(classes)
         confusion = np.zeros((count, count), dtype=np.int64)
-        np.add.at(confusion, (np.asarray(actual, dtype=np.int64), np.asarray(given, dtype=np.int64)), 1)
+        np.add.at(confusion, (np.asarray(actual, dtype=np.int64), np.asarray(predicted, dtype=np.int64)), 1)
         hits = np.diag(confusion)
         return cls(
             list(classes),
@@ -52,9 +52,9 @@ class Evaluation:
             overlap,
         )
 
-    def of_what(self, things: str) -> str:
+    def qualify(self, noun: str) -> str:
         """Name what is scored: unseen only where it was not learned from."""
-        return things if self.overlap is None else self.overlap.of(things)
+        return noun if self.overlap is None else self.overlap.qualify(noun)
 
     @property
     def count(self) -> int:

@@ -18,12 +18,12 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from throughtime.io.checkpoint import Checkpoint
+    from throughtime.io.saved_model import SavedModel
 
 WINDOW = 48  # characters of a text that are hashed together
 _STRIDE = 16
-_MOST = 2**20  # hashes
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_MAX_HASHES = 2**20  # hashes
+_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -31,44 +31,42 @@ class Overlap:
     """Which of some sequences a model has learned from.
 
     Attributes:
-        learned: whether it has, for each sequence, or for each character of a text: (N,).
-        known: whether the model keeps what it has learned from; one of a former version does not.
-        things: what is counted, such as 'sequences'.
+        in_training: whether it has, for each sequence, or for each character of a text: (N,).
+        is_known: whether the model keeps what it has learned from; one of a former version does not.
+        noun: what is counted, such as 'sequences'.
     """
 
-    learned: np.ndarray
-    known: bool = True
-    things: str = "sequences"
+    in_training: np.ndarray
+    is_known: bool = True
+    noun: str = "sequences"
 
     @property
-    def of_training(self) -> bool:
+    def all_in_training(self) -> bool:
         """Whether all were learned from, so that their scores are those of training data."""
-        return self.known and len(self.learned) > 0 and bool(self.learned.all())
+        return self.is_known and len(self.in_training) > 0 and bool(self.in_training.all())
 
     @property
     def scored(self) -> np.ndarray:
         """Numbers of what an evaluation scores: what was not learned from, or all where all was."""
-        return np.arange(len(self.learned)) if self.of_training else np.flatnonzero(~self.learned)
+        return np.arange(len(self.in_training)) if self.all_in_training else np.flatnonzero(~self.in_training)
 
-    def of(self, things: str) -> str:
+    def qualify(self, noun: str) -> str:
         """Name what is scored: unseen only where nothing that was given was learned from."""
-        if self.of_training:
-            return f"{things} of the training data"
-        if not self.known:
-            return things
-        return f"other {things}" if self.learned.any() else f"unseen {things}"
+        if self.all_in_training:
+            return f"{noun} of the training data"
+        if not self.is_known:
+            return noun
+        return f"other {noun}" if self.in_training.any() else f"unseen {noun}"
 
     @property
     def notes(self) -> list[str]:
         """Say in a sentence what was learned from, or that it is not known."""
-        count, total = int(self.learned.sum()), len(self.learned)
-        if not self.known:
-            return [f"Whether the model has learned from these {self.things} is not known."]
-        if self.of_training:
-            return [f"All {total:,} {self.things} were part of the training data: these are scores on training data."]
-        return [f"{count:,} of {total:,} {self.things} were part of the training data and are not scored."] * (
-            count > 0
-        )
+        count, total = int(self.in_training.sum()), len(self.in_training)
+        if not self.is_known:
+            return [f"Whether the model has learned from these {self.noun} is not known."]
+        if self.all_in_training:
+            return [f"All {total:,} {self.noun} were part of the training data: these are scores on training data."]
+        return [f"{count:,} of {total:,} {self.noun} were part of the training data and are not scored."] * (count > 0)
 
 
 @dataclass(frozen=True)
@@ -78,66 +76,66 @@ class Fingerprints:
     Attributes:
         hashes: sorted, int64.
         stride: characters from one window of a text to the next; 0 for hashes of whole sequences.
-        known: whether they were kept at all.
+        is_known: whether they were kept at all.
     """
 
     hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     stride: int = 0
-    known: bool = True
+    is_known: bool = True
 
     @classmethod
-    def of(cls, sequences: Iterable[Any]) -> Self:
+    def from_sequences(cls, sequences: Iterable[Any]) -> Self:
         """Hash sequences: texts, lists of words, arrays of numbers."""
-        return cls(np.unique(_hashes(sequences))[:_MOST])
+        return cls(np.unique(_hashes(sequences))[:_MAX_HASHES])
 
     @classmethod
-    def of_texts(cls, texts: Sequence[str]) -> Self:
+    def from_texts(cls, texts: Sequence[str]) -> Self:
         """Hash windows of texts."""
-        stride = max(_STRIDE, -(-sum(map(len, texts)) // _MOST))
-        return cls(np.unique(np.concatenate([_windows(text, stride) for text in texts])), stride)
+        stride = max(_STRIDE, -(-sum(map(len, texts)) // _MAX_HASHES))
+        return cls(np.unique(np.concatenate([_window_hashes(text, stride) for text in texts])), stride)
 
-    def overlap(self, sequences: Sequence[Any], things: str = "sequences") -> Overlap:
+    def overlap(self, sequences: Sequence[Any], noun: str = "sequences") -> Overlap:
         """Find the sequences that were learned from."""
-        return Overlap(np.isin(_hashes(sequences), self.hashes), self.known, things)
+        return Overlap(np.isin(_hashes(sequences), self.hashes), self.is_known, noun)
 
     def overlap_of_text(self, text: str) -> Overlap:
         """Find the characters of a text that were learned from, with at least a window around them."""
-        learned = np.zeros(len(text), dtype=bool)
+        in_training = np.zeros(len(text), dtype=bool)
         former = -self.stride - WINDOW
-        for start in np.flatnonzero(np.isin(_windows(text, 1), self.hashes)).tolist():
-            learned[(former if start - former <= self.stride else start) : start + WINDOW] = True
+        for start in np.flatnonzero(np.isin(_window_hashes(text, 1), self.hashes)).tolist():
+            in_training[(former if start - former <= self.stride else start) : start + WINDOW] = True
             former = start
-        if len(text) - learned.sum() < WINDOW and learned.any():  # what is left are the edges of excerpts
-            learned[:] = True
-        known = self.known and (bool(learned.any()) or len(text) >= WINDOW + self.stride - 1)
-        return Overlap(learned, known, "characters")
+        if len(text) - in_training.sum() < WINDOW and in_training.any():  # what is left are the edges of excerpts
+            in_training[:] = True
+        is_known = self.is_known and (bool(in_training.any()) or len(text) >= WINDOW + self.stride - 1)
+        return Overlap(in_training, is_known, "characters")
 
 
-def repeated(train: Sequence[Any], held_out: Sequence[Any], things: str) -> list[str]:
+def duplicate_notes(train: Sequence[Any], held_out: Sequence[Any], noun: str) -> list[str]:
     """Say in a sentence how many held-out sequences also occur in the part that is learned from."""
     count = int(np.isin(_hashes(held_out), _hashes(train)).sum()) if len(held_out) else 0
-    return [f"{count:,} of {len(held_out):,} held-out {things} also occur in the part that is learned from."] * (
+    return [f"{count:,} of {len(held_out):,} held-out {noun} also occur in the part that is learned from."] * (
         count > 0
     )
 
 
-def tensors_of(fingerprints: Fingerprints) -> dict[str, torch.Tensor]:
+def to_tensors(fingerprints: Fingerprints) -> dict[str, torch.Tensor]:
     """Fingerprints as tensors of a model directory."""
-    if not fingerprints.known:
+    if not fingerprints.is_known:
         return {}
     stride = torch.tensor(fingerprints.stride)
     return {"fingerprints.hashes": torch.from_numpy(fingerprints.hashes.copy()), "fingerprints.stride": stride}
 
 
-def restore_fingerprints(found: Checkpoint) -> Fingerprints:
-    """Undo `tensors_of`; models of former versions hold none.
+def from_saved_model(found: SavedModel) -> Fingerprints:
+    """Undo `to_tensors`; models of former versions hold none.
 
     Raises:
         ValueError: for tensors that are not such.
     """
     hashes, stride = (found.tensors.get(f"fingerprints.{name}") for name in ("hashes", "stride"))
     if hashes is None or stride is None:
-        return Fingerprints(known=False)
+        return Fingerprints(is_known=False)
     if hashes.dtype != torch.int64 or hashes.ndim != 1 or stride.dtype != torch.int64 or stride.ndim:
         raise ValueError("the fingerprints of the training data are damaged")
     if (hashes[1:] <= hashes[:-1]).any() or not 0 <= int(stride) < 2**31:
@@ -146,11 +144,11 @@ def restore_fingerprints(found: Checkpoint) -> Fingerprints:
 
 
 def _hashes(sequences: Iterable[Any]) -> np.ndarray:
-    digests = b"".join(blake2b(_content(sequence), digest_size=8).digest() for sequence in sequences)
+    digests = b"".join(blake2b(_canonical_bytes(sequence), digest_size=8).digest() for sequence in sequences)
     return np.frombuffer(digests, dtype=np.int64)
 
 
-def _content(sequence: Any) -> bytes:
+def _canonical_bytes(sequence: Any) -> bytes:
     """Bytes of a sequence: the same for a text with other white space, and for numbers of another precision."""
     if isinstance(sequence, str):
         return " ".join(sequence.split()).encode("utf-8", "surrogatepass")
@@ -161,7 +159,7 @@ def _content(sequence: Any) -> bytes:
     return "\0".join(sequence).encode("utf-8", "surrogatepass")
 
 
-def _windows(text: str, stride: int) -> np.ndarray:
+def _window_hashes(text: str, stride: int) -> np.ndarray:
     """A polynomial hash of each window of a text that begins at a multiple of the stride."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     count = len(codes) - WINDOW + 1
@@ -170,6 +168,6 @@ def _windows(text: str, stride: int) -> np.ndarray:
     found = np.zeros(-(-count // stride), dtype=np.uint64)
     for offset in range(WINDOW):
         part = codes[offset : offset + count : stride]
-        found = (found ^ part) * _FACTOR
+        found = (found ^ part) * _HASH_MULTIPLIER
         found ^= found >> np.uint64(29)
     return found.view(np.int64)

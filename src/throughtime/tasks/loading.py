@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError, MissingPackage
-from throughtime.io import checkpoint
+from throughtime._core.errors import InputError, MissingPackageError
+from throughtime.io import saved_model
 from throughtime.io.directory import CONFIG
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def load(directory: str | os.PathLike[str]) -> Any:
     Raises:
         InputError: for a directory that is no model's, or is damaged.
     """
-    found = checkpoint.read(directory)
+    found = saved_model.read(directory)
     task = found.config.get("task")
     if not isinstance(task, str) or task not in _READERS:
         raise InputError(f"{directory}: expected a model for one of {', '.join(_READERS)}, got {task!r}")
     reader = importlib.import_module(_READERS[task])
     try:
         return reader.restore(found)
-    except MissingPackage:
+    except MissingPackageError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise InputError(f"{directory}: its {CONFIG} does not describe a usable model: {error}") from error

@@ -13,20 +13,20 @@ from throughtime import __version__, _kernels, training
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from throughtime.io.checkpoint import Checkpoint
+    from throughtime.io.saved_model import SavedModel
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_LARGEST = 10_000_000  # no size of a network is beyond
+_MAX_SIZE = 10_000_000  # no size of a network is beyond
 
 
-def origin(task: str, estimator: Any) -> dict[str, Any]:
+def provenance(task: str, estimator: Any) -> dict[str, Any]:
     """How a configuration begins: the task, what the model was trained by, how that ended, and what was noted."""
     made_by = {"version": __version__, "isa": _kernels.isa, "threads": torch.get_num_threads()}
-    return {"task": task, **made_by, **estimator.history_.ending, "notes": estimator.notes_}
+    return {"task": task, **made_by, **estimator.history_.termination, "notes": estimator.notes_}
 
 
-def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
+def network_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """The tensors of a network by name."""
     return {f"network.{name}": value for name, value in network.state_dict().items()}
 
@@ -38,7 +38,7 @@ def check_sizes(sizes: Any) -> None:
         ValueError: names them.
     """
     numbers = [v for f in fields(sizes) if not isinstance(v := getattr(sizes, f.name), str | bool)]
-    if any(type(v) is not int or not 0 <= v <= _LARGEST for v in numbers):
+    if any(type(v) is not int or not 0 <= v <= _MAX_SIZE for v in numbers):
         raise ValueError(f"impossible sizes: {sizes}")
 
 
@@ -70,11 +70,11 @@ def restore_network(make: Callable[[], Network], tensors: dict[str, torch.Tensor
     return network.eval()
 
 
-def restore_history(found: Checkpoint) -> training.History:
+def restore_history(found: SavedModel) -> training.History:
     """The history of the training."""
     return training.History.from_lines(found.history.splitlines(), found.config)
 
 
-def restore_notes(found: Checkpoint) -> list[str]:
+def restore_notes(found: SavedModel) -> list[str]:
     """What was found in the data and decided about it."""
     return [str(note) for note in found.config["notes"]]

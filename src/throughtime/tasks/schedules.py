@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 
 PRESETS = {"fast": 0.25, "balanced": 1.0, "best": 2.0}
 """How much work is put into learning, against what is usual."""
 
 
-def one_cycle(updates: int, seconds: float, *, warm: float = 0.3) -> Callable[[Optimizer], LambdaLR]:
+def one_cycle(updates: int, seconds: float, *, warmup_fraction: float = 0.3) -> Callable[[Optimizer], LambdaLR]:
     """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner.
 
     Args:
         updates: of the training.
         seconds: of the training, perhaps endless.
-        warm: share of the cycle in which the learning rate rises.
+        warmup_fraction: share of the cycle in which the learning rate rises.
     """
     started = time.monotonic()
 
-    def factor(update: int) -> float:
+    def multiplier(update: int) -> float:
         share = min(max(update / updates, (time.monotonic() - started) / seconds), 1.0)
-        if share < warm:
-            return 0.04 + 0.96 * (1 - math.cos(math.pi * share / warm)) / 2
-        return 1e-4 + (1 + math.cos(math.pi * (share - warm) / (1 - warm))) / 2
+        if share < warmup_fraction:
+            return 0.04 + 0.96 * (1 - math.cos(math.pi * share / warmup_fraction)) / 2
+        return 1e-4 + (1 + math.cos(math.pi * (share - warmup_fraction) / (1 - warmup_fraction))) / 2
 
-    return lambda optimizer: LambdaLR(optimizer, factor)
+    return lambda optimizer: LambdaLR(optimizer, multiplier)
 
 
-def seconds_of(budget: float | str | None) -> float:
+def parse_budget(budget: float | str | None) -> float:
     """A budget in seconds: a number, or '90s', '5m', '1h'; None is endless.
 
     Raises:

@@ -23,14 +23,14 @@ def one_thread(*, when: bool = True) -> Iterator[None]:
     if not when:
         yield
         return
-    before = _set_own(1)
+    before = _set_thread_count(1)
     try:
         yield
     finally:
-        _set_own(before)
+        _set_thread_count(before)
 
 
-def _set_own(number: int) -> int:
+def _set_thread_count(number: int) -> int:
     """Set the number of threads for calls from this Python thread alone. Returns the one before.
 
     `torch.set_num_threads` counts for the thread that calls it and for threads that torch sees for the first time
@@ -39,13 +39,13 @@ def _set_own(number: int) -> int:
     with _lock:
         before = torch.get_num_threads()
         initial: list[int] = []
-        _in_new_thread(lambda: initial.append(torch.get_num_threads()))
+        _run_in_new_thread(lambda: initial.append(torch.get_num_threads()))
         torch.set_num_threads(number)
-        _in_new_thread(lambda: torch.set_num_threads(initial[0]))
+        _run_in_new_thread(lambda: torch.set_num_threads(initial[0]))
     return before
 
 
-def _in_new_thread(call: Callable[[], None]) -> None:
+def _run_in_new_thread(call: Callable[[], None]) -> None:
     thread = Thread(target=call)
     thread.start()
     thread.join()

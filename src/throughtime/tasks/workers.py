@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
-from throughtime._errors import InputError, requires
+from throughtime._core.errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _LOCAL = "ray"
-_PATIENCE = 10.0  # seconds
+_CONNECT_TIMEOUT = 10.0  # seconds
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -48,7 +48,7 @@ def check_workers(workers: str | None) -> None:
             f"workers: expected {_LOCAL}, or the address of a Ray cluster as auto or HOST:PORT, got {workers!r}"
         )
     with requires("ray", "workers"):
-        _ray()
+        _import_ray()
 
 
 def ordered_map(workers: str | None) -> AbstractContextManager[Map]:
@@ -66,12 +66,12 @@ def ordered_map(workers: str | None) -> AbstractContextManager[Map]:
 
 @contextmanager
 def _on_ray(workers: str) -> Iterator[Map]:
-    ray, tasks = _ray(), []
+    ray, tasks = _import_ray(), []
     joined = ray.is_initialized()
     if not joined:
-        _join(ray, workers)
+        _connect(ray, workers)
     try:
-        yield partial(_spread, ray, tasks)
+        yield partial(_map_on_ray, ray, tasks)
     finally:
         if joined:
             for task in tasks:  # that nobody waits for any more
@@ -80,27 +80,27 @@ def _on_ray(workers: str) -> Iterator[Map]:
             ray.shutdown()
 
 
-def _join(ray: Any, workers: str) -> None:
+def _connect(ray: Any, workers: str) -> None:
     """Start a cluster or join the one of an address, without pages of its log."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = "local" if workers == _LOCAL else workers
     try:
         if ":" in address:
-            _knock(address)  # Ray itself waits for minutes
+            _check_reachable(address)  # Ray itself waits for minutes
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ImportError, RuntimeError, ValueError) as error:
         cause = str(error).partition("\n")[0]
         raise InputError(f"workers: expected a Ray cluster that answers at {workers}: {cause}") from error
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), _PATIENCE).close()
+    socket.create_connection((host, int(port)), _CONNECT_TIMEOUT).close()
 
 
-def _spread(ray: Any, tasks: list[Any], function: Callable[[A], R], arguments: Iterable[A], /) -> Iterator[R]:
+def _map_on_ray(ray: Any, tasks: list[Any], function: Callable[[A], R], arguments: Iterable[A], /) -> Iterator[R]:
     """Each argument is a task of one thread."""
-    shared, task = ray.put(function), ray.remote(num_cpus=1)(_alone)
+    shared, task = ray.put(function), ray.remote(num_cpus=1)(_run_single_threaded)
     ours = [task.remote(shared, argument) for argument in arguments]
     tasks += ours
     try:
@@ -110,10 +110,10 @@ def _spread(ray: Any, tasks: list[Any], function: Callable[[A], R], arguments: I
         raise error.cause from error
 
 
-def _alone(function: Callable[[A], R], argument: A) -> R:
+def _run_single_threaded(function: Callable[[A], R], argument: A) -> R:
     torch.set_num_threads(1)
     return function(argument)
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     return importlib.import_module("ray")

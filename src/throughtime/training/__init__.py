@@ -1,13 +1,15 @@
 """Training through time: strategies of backpropagation, the loop around them, and sight of the gradient."""
 
-from throughtime.data.sequences import Batch as Batch
-from throughtime.data.sequences import Batches as Batches
-from throughtime.data.streams import Streams as Streams
-from throughtime.training._bar import progress_bar as progress_bar
+from throughtime.data.batches import Batch as Batch
+from throughtime.data.batches import Batches as Batches
+from throughtime.data.stateful_batches import StatefulBatches as StatefulBatches
 from throughtime.training._bptt import CheckpointedBPTT as CheckpointedBPTT
 from throughtime.training._bptt import FullBPTT as FullBPTT
 from throughtime.training._bptt import TruncatedBPTT as TruncatedBPTT
 from throughtime.training._checkpoints import Checkpoints as Checkpoints
+from throughtime.training._distributed import ProcessLost as ProcessLost
+from throughtime.training._doctor import Diagnosis as Diagnosis
+from throughtime.training._doctor import doctor as doctor
 from throughtime.training._fit import Interrupted as Interrupted
 from throughtime.training._fit import evaluate as evaluate
 from throughtime.training._fit import fit as fit
@@ -15,15 +17,13 @@ from throughtime.training._history import History as History
 from throughtime.training._history import Progress as Progress
 from throughtime.training._history import Record as Record
 from throughtime.training._non_finite import NonFiniteLoss as NonFiniteLoss
-from throughtime.training._stop import Epochs as Epochs
-from throughtime.training._stop import GradientNorm as GradientNorm
-from throughtime.training._stop import Patience as Patience
-from throughtime.training._stop import Seconds as Seconds
-from throughtime.training._stop import TargetLoss as TargetLoss
-from throughtime.training._stop import Updates as Updates
-from throughtime.training._team import ProcessLost as ProcessLost
-from throughtime.training.doctor import Diagnosis as Diagnosis
-from throughtime.training.doctor import doctor as doctor
-from throughtime.training.pictures import plot_gradients as plot_gradients
-from throughtime.training.pictures import plot_states as plot_states
-from throughtime.training.pictures import plot_unfolded as plot_unfolded
+from throughtime.training._plots import plot_gradients as plot_gradients
+from throughtime.training._plots import plot_states as plot_states
+from throughtime.training._plots import plot_unfolded as plot_unfolded
+from throughtime.training._progress_bar import progress_bar as progress_bar
+from throughtime.training._stopping import Epochs as Epochs
+from throughtime.training._stopping import GradientNorm as GradientNorm
+from throughtime.training._stopping import Patience as Patience
+from throughtime.training._stopping import Seconds as Seconds
+from throughtime.training._stopping import TargetLoss as TargetLoss
+from throughtime.training._stopping import Updates as Updates

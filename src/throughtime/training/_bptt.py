@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Window(NamedTuple):
+class BPTTWindow(NamedTuple):
     """One update: unfold steps start … stop-1, take the loss over loss … stop-1, go on from the state at carry."""
 
     start: int
     stop: int
-    loss: int
-    carry: int
+    loss_start: int
+    next_start: int
 
 
 class BPTT(Protocol):
     """A strategy."""
 
-    def windows(self, steps: int) -> Iterator[Window]:
+    def windows(self, steps: int) -> Iterator[BPTTWindow]:
         """Cut a sequence of `steps` steps."""
         ...
 
@@ -39,9 +39,9 @@ class FullBPTT:
     What It Does and How to Do It.
     """
 
-    def windows(self, steps: int) -> Iterator[Window]:
+    def windows(self, steps: int) -> Iterator[BPTTWindow]:
         """One window over everything."""
-        yield Window(0, steps, 0, steps)
+        yield BPTTWindow(0, steps, 0, steps)
 
 
 @dataclass(frozen=True)
@@ -71,28 +71,31 @@ class CheckpointedBPTT:
         if self.memory is not None and not self.memory > 0:
             raise ValueError(f"CheckpointedBPTT: expected memory > 0 MiB or None, got {self.memory}")
 
-    def windows(self, steps: int) -> Iterator[Window]:
+    def windows(self, steps: int) -> Iterator[BPTTWindow]:
         """One window over everything."""
-        yield Window(0, steps, 0, steps)
+        yield BPTTWindow(0, steps, 0, steps)
 
-    def segment(self, steps: int, step: int, border: int) -> int:
+    def segment_length(self, steps: int, step_bytes: int, boundary_bytes: int) -> int:
         """k, the steps of a segment: the longest with k·step + (T/k + 1)·border <= memory.
 
         Args:
             steps: T.
-            step: bytes that a step of a segment takes.
-            border: bytes of the states at a border.
+            step_bytes: bytes that a step of a segment takes.
+            boundary_bytes: bytes of the states at a border.
 
         Raises:
             ValueError: if no k stays within the memory.
         """
         if self.memory is None or steps < 2:
             return max(1, math.isqrt(max(steps - 1, 0)) + 1)
-        budget = self.memory * 2**20 - border
-        square = budget**2 - 4 * step * border * steps
-        longest = (budget + math.sqrt(square)) / (2 * step) if budget > 0 and square >= 0 else 0.0
+        budget = self.memory * 2**20 - boundary_bytes
+        square = budget**2 - 4 * step_bytes * boundary_bytes * steps
+        longest = (budget + math.sqrt(square)) / (2 * step_bytes) if budget > 0 and square >= 0 else 0.0
         if longest < 1:
-            least = (border + max(2 * math.sqrt(step * border * steps), step + border * steps)) / 2**20
+            least = (
+                boundary_bytes
+                + max(2 * math.sqrt(step_bytes * boundary_bytes * steps), step_bytes + boundary_bytes * steps)
+            ) / 2**20
             raise ValueError(
                 f"CheckpointedBPTT: expected at least memory={least:.3g} MiB for {steps} steps of this batch and "
                 f"model, got {self.memory:g}; give that, take fewer rows to a batch, or use TruncatedBPTT"
@@ -130,21 +133,21 @@ class TruncatedBPTT:
         if not 1 <= self.k1 <= self.k2:
             raise ValueError(f"TruncatedBPTT: expected 1 <= k1 <= k2, got k1={self.k1}, k2={self.k2}")
 
-    def windows(self, steps: int, *, goes_on: bool = False) -> Iterator[Window]:
+    def windows(self, steps: int, *, continues: bool = False) -> Iterator[BPTTWindow]:
         """Windows that end at k2, k2+k1, …, and at the end of the sequence.
 
         Args:
             steps: of the sequence, or of a piece of it.
-            goes_on: whether another piece came before; then shorter windows come first, which end at k1, 2*k1, ….
+            continues: whether another piece came before; then shorter windows come first, which end at k1, 2*k1, ….
         """
         k1, k2 = self.k1, self.k2
-        loss, stop = (0, k1) if goes_on else (k2 - k1, k2)
+        loss_start, stop = (0, k1) if continues else (k2 - k1, k2)
         while stop < min(k2, steps):  # of a piece that goes on: windows that still grow
-            yield Window(0, stop, loss, max(0, stop + k1 - k2))
-            loss, stop = stop, stop + k1
+            yield BPTTWindow(0, stop, loss_start, max(0, stop + k1 - k2))
+            loss_start, stop = stop, stop + k1
         start = max(0, stop - k2)
         while stop < steps:
-            yield Window(start, stop, loss, start + k1)
-            start, loss, stop = start + k1, stop, stop + k1
-        if loss < steps:
-            yield Window(start, steps, loss, steps)
+            yield BPTTWindow(start, stop, loss_start, start + k1)
+            start, loss_start, stop = start + k1, stop, stop + k1
+        if loss_start < steps:
+            yield BPTTWindow(start, steps, loss_start, steps)

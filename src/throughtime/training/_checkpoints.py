@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from throughtime._errors import InputError
-from throughtime.io import checkpoint, state
+from throughtime._core.errors import InputError
+from throughtime.io import saved_model, state
 
 if TYPE_CHECKING:
     import os
@@ -32,8 +32,8 @@ class Checkpoints:
     def write(self, training: dict[str, Any], history: str) -> None:
         """Replace the checkpoint."""
         plain, tensors = state.pack(training)
-        found = checkpoint.Checkpoint({"task": "training", "training": plain}, tensors, history)
-        checkpoint.write(self.directory, found, overwrite=True)
+        found = saved_model.SavedModel({"task": "training", "training": plain}, tensors, history)
+        saved_model.write(self.directory, found, overwrite=True)
 
     def read(self) -> tuple[dict[str, Any], str] | None:
         """The state of a training and its history, or None where there is none yet.
@@ -43,7 +43,7 @@ class Checkpoints:
         """
         # A replacement cut short has left the old one under another name: reading brings it back.
         try:
-            found = checkpoint.read(self.directory)
+            found = saved_model.read(self.directory)
         except InputError:
             if Path(self.directory).exists():
                 raise

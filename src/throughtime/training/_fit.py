@@ -16,33 +16,33 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime import _random
-from throughtime._random import PrivateRandom
+from throughtime._core import rng
+from throughtime._core.rng import PrivateRandom
 from throughtime.nn.layouts import ManyToOne
+from throughtime.training._autograd import AutogradUpdater, UpdateResult
+from throughtime.training._batch_groups import BatchGroup, group_batches, is_prefetchable
+from throughtime.training._batches import as_batches
 from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
+from throughtime.training._checkpointing import Checkpointer, EpochState
 from throughtime.training._checkpoints import Checkpoints
-from throughtime.training._compiled import Compiled
-from throughtime.training._general import General, Updates
+from throughtime.training._distributed import join
+from throughtime.training._fused import FusedUpdater
 from throughtime.training._history import History, Progress, Record
-from throughtime.training._intercepting import may_draw
-from throughtime.training._keeper import Epoch, Keeper
-from throughtime.training._losses import loss_of
+from throughtime.training._losses import get_loss
+from throughtime.training._mixed_precision import MixedPrecisionModel
 from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
-from throughtime.training._precision import Mixed
-from throughtime.training._reading import batches_of
-from throughtime.training._runs import Run, at_hand, runs
-from throughtime.training._stop import Epochs
-from throughtime.training._team import join
-from throughtime.training._unfold import (
-    call,
+from throughtime.training._stopping import Epochs
+from throughtime.training._user_randomness import may_draw_random
+from throughtime.training._windows import (
+    apply_reset,
+    check_batch_first,
     check_lengths,
-    check_one_direction,
-    check_order,
-    judged,
-    leading,
-    started_from,
-    stating,
-    time_of,
+    check_unidirectional,
+    leading_shape,
+    override_batch_first,
+    run_model,
+    select_targets,
+    time_dim,
 )
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
-    from throughtime.data.sequences import Batch
-    from throughtime.training._bptt import BPTT, Window
+    from throughtime.data.batches import Batch
+    from throughtime.training._batches import Data
+    from throughtime.training._bptt import BPTT, BPTTWindow
+    from throughtime.training._distributed import DistributedContext
     from throughtime.training._losses import Loss
-    from throughtime.training._reading import Data
-    from throughtime.training._stop import Stop
-    from throughtime.training._team import Team
+    from throughtime.training._stopping import StoppingCriterion
 
     Callback = Callable[[Progress], None]
 
@@ -90,7 +90,7 @@ def fit(
     learning_rate: float = 1e-3,
     schedule: Callable[[Optimizer], LRScheduler] | None = None,
     validation: Data | None = None,
-    stop: Sequence[Stop] = (Epochs(100),),
+    stop: Sequence[StoppingCriterion] = (Epochs(100),),
     clip: float | None = None,
     precision: str | None = None,
     callbacks: Sequence[Callback] = (),
@@ -141,16 +141,16 @@ def fit(
         made = optimizer(model.parameters())
     scheduler = schedule and schedule(made)
     _check(made, scheduler, clip, checkpoints)
-    called = model if precision is None else Mixed(model, precision)
-    intercept = may_draw(called, loss_of(loss), data, validation)
+    called = model if precision is None else MixedPrecisionModel(model, precision)
+    intercept = may_draw_random(called, get_loss(loss), data, validation)
     draws = nullcontext() if seed is None else PrivateRandom(seed, intercept=intercept)
-    with stating(batch_first), draws:
-        check_order(data, model)
-        check_order(validation, model)
-        training = Training(
-            model, called, loss_of(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
+    with override_batch_first(batch_first), draws:
+        check_batch_first(data, model)
+        check_batch_first(validation, model)
+        training = TrainingLoop(
+            model, called, get_loss(loss), bptt or FullBPTT(), made, scheduler, stop, clip, callbacks, join(model)
         )
-        return training.run(batches_of(data), None if validation is None else batches_of(validation), checkpoints)
+        return training.run(as_batches(data), None if validation is None else as_batches(validation), checkpoints)
 
 
 def _check(optimizer: Optimizer, scheduler: LRScheduler | None, clip: float | None, checkpoints: Any) -> None:
@@ -181,10 +181,10 @@ def evaluate(model: nn.Module, data: Data, *, loss: str | Loss = "mse", batch_fi
         ValueError: if data do not fit, or hold no target.
         NonFiniteLoss: if the loss is not finite because a value of the data is not.
     """
-    batches = batches_of(data)
-    with stating(batch_first):
-        check_order(data, model)
-        mean = _mean_loss(model, batches, loss_of(loss))
+    batches = as_batches(data)
+    with override_batch_first(batch_first):
+        check_batch_first(data, model)
+        mean = _mean_loss(model, batches, get_loss(loss))
         values = "" if math.isfinite(mean) else locate_non_finite(batches, model)
     if values:
         raise NonFiniteLoss(f"{values}, and so the loss is {mean}. Remove or fill it before evaluate")
@@ -199,9 +199,9 @@ def _mean_loss(model: nn.Module, batches: Iterable[Batch], loss: Loss) -> float:
         with torch.no_grad():
             state: Any = None
             for batch in batches:
-                state = started_from(state, batch.reset)
-                y, state = call(model, batch.x, state, batch.lengths)
-                y, target, weight = judged(y, batch.y, batch.x, batch.lengths, model)
+                state = apply_reset(state, batch.reset)
+                y, state = run_model(model, batch.x, state, batch.lengths)
+                y, target, weight = select_targets(y, batch.y, batch.x, batch.lengths, model)
                 if weight:
                     total += float(loss(y, target)) * weight
                     count += weight
@@ -212,7 +212,7 @@ def _mean_loss(model: nn.Module, batches: Iterable[Batch], loss: Loss) -> float:
     return total / count
 
 
-class Training:
+class TrainingLoop:
     """One call of `fit`."""
 
     def __init__(
@@ -223,13 +223,13 @@ class Training:
         bptt: BPTT,
         optimizer: Optimizer,
         scheduler: LRScheduler | None,
-        stop: Sequence[Stop],
+        stop: Sequence[StoppingCriterion],
         clip: float | None,
         callbacks: Sequence[Callback],
-        team: Team,
+        distributed: DistributedContext,
     ) -> None:
         if not isinstance(bptt, FullBPTT | CheckpointedBPTT):
-            check_one_direction(model, bptt)
+            check_unidirectional(model, bptt)
         self.model = model
         self.called = called  # the model, perhaps in another precision
         self.loss = loss
@@ -237,58 +237,62 @@ class Training:
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.stop = stop
-        self.each_update = [criterion for criterion in stop if criterion.each_update]
+        self.check_every_update = [criterion for criterion in stop if criterion.check_every_update]
         self.clip = math.inf if clip is None else clip
-        self.callbacks = [] if team.rank else callbacks
-        self.team = team
-        self.general = General(called, loss, optimizer, bptt, self.clip, team)
-        self.compiled, self.reason = None, "several processes train together"
-        if team.size == 1:
-            self.compiled, self.reason = Compiled.of(called, loss, optimizer, bptt)
-        self.history = History(path=f"general: {self.reason}" if self.reason else "compiled")
+        self.callbacks = [] if distributed.rank else callbacks
+        self.distributed = distributed
+        self.autograd_updater = AutogradUpdater(called, loss, optimizer, bptt, self.clip, distributed)
+        self.fused_updater, self.fallback_reason = None, "several processes train together"
+        if distributed.size == 1:
+            self.fused_updater, self.fallback_reason = FusedUpdater.create(called, loss, optimizer, bptt)
+        self.history = History(path=f"general: {self.fallback_reason}" if self.fallback_reason else "compiled")
         self.updates = 0
-        self.started = self.told = 0.0
+        self.start_time = self.last_notified = 0.0
         self.best: dict[str, Tensor] | None = None
         self.validation_loss: float | None = None
-        self.epoch = Epoch()
+        self.epoch = EpochState()
 
     def run(
         self, data: Iterable[Batch], validation: Iterable[Batch] | None, checkpoints: Checkpoints | None
     ) -> History:
         self.model.train()
-        self.team.begin(self.model)
-        self.started = self.told = self.team.clock()
-        self.keeper = Keeper(self, checkpoints)
-        self.keeper.load()
+        self.distributed.synchronize(self.model)
+        self.start_time = self.last_notified = self.distributed.clock()
+        self.checkpointer = Checkpointer(self, checkpoints)
+        self.checkpointer.load()
         try:
-            while not self._finished(self._progress(0.0, 0.0)):
+            while not self._should_stop(self._progress(0.0, 0.0)):
                 self._epoch(data, validation)
-            self.keeper.save()
+            self.checkpointer.save()
         except KeyboardInterrupt:
             self._restore()
-            self.history.stopped = "interrupted"
+            self.history.stop_reason = "interrupted"
             raise Interrupted(self.history) from None
         self._restore()
-        _log.info("stopped after %d epochs: %s", len(self.history), self.history.stopped)
+        _log.info("stopped after %d epochs: %s", len(self.history), self.history.stop_reason)
         return self.history
 
     def _epoch(self, data: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
         now = self.epoch
         now.begin(self.updates)
-        for run in runs(now.left(data), self._most if at_hand(data) or self.team.size > 1 else _one, self._follow):
-            mine = self.team.share(run.batches, self.model)
-            now.state = None if mine is None else started_from(now.state, mine.reset)
-            for done in self._updates(run, mine, now.state):
+        for group in group_batches(
+            now.remaining(data),
+            self._max_batches if is_prefetchable(data) or self.distributed.size > 1 else _one_batch,
+            self._is_compatible,
+        ):
+            batch = self.distributed.local_batch(group.batches, self.model)
+            now.state = None if batch is None else apply_reset(now.state, batch.reset)
+            for done in self._updates(group, batch, now.state):
                 now.count(done, self.clip)
                 now.state = done.state
                 loss, norm = done.losses[-1], done.norms[-1]
-                if self.each_update and self._finished(self._progress(loss, norm), self.each_update):
+                if self.check_every_update and self._should_stop(self._progress(loss, norm), self.check_every_update):
                     break
-                self._tell(loss, norm)
-            if self.history.stopped:
+                self._notify(loss, norm)
+            if self.history.stop_reason:
                 break
-            now.position = run.number + len(run.batches)
-            self.keeper.save_if_due()
+            now.position = group.first + len(group.batches)
+            self.checkpointer.save_if_due()
         loss, targets, norms, clipped = now.totals
         done = self.updates - now.updates
         if not done:
@@ -308,8 +312,8 @@ class Training:
         if validation is not None and (self.history.best is None or record.score < self.history.best.score):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.history.records.append(record)
-        self.epoch = Epoch()
-        self._tell(record.loss, record.gradient_norm, at_once=True)
+        self.epoch = EpochState()
+        self._notify(record.loss, record.gradient_norm, at_once=True)
 
     def _validate(self, validation: Iterable[Batch]) -> None:
         try:
@@ -323,12 +327,12 @@ class Training:
                 f"validation: {values}. Remove or fill it before fit" if values else "A smaller learning rate may help"
             )
             raise NonFiniteLoss(
-                f"the validation loss is {self.validation_loss} after epoch {len(self.history) + 1}: {self._held()}. "
+                f"the validation loss is {self.validation_loss} after epoch {len(self.history) + 1}: {self._kept_weights()}. "
                 f"{cause}"
             )
 
-    def _windows(self, batch: Batch, *, goes_on: bool = False) -> Iterator[Window]:
-        whole, steps = leading(batch.x), batch.x.shape[time_of(self.model, batch.x)]
+    def _windows(self, batch: Batch, *, continues: bool = False) -> Iterator[BPTTWindow]:
+        whole, steps = leading_shape(batch.x), batch.x.shape[time_dim(self.model, batch.x)]
         if isinstance(self.bptt, FullBPTT):
             return self.bptt.windows(steps)
         check_lengths(batch.lengths, batch.x, self.model)
@@ -341,35 +345,41 @@ class Training:
                 "FullBPTT()"
             )
         if isinstance(self.bptt, TruncatedBPTT):
-            return self.bptt.windows(steps, goes_on=goes_on)
+            return self.bptt.windows(steps, continues=continues)
         return self.bptt.windows(steps)
 
-    def _updates(self, run: Run, mine: Batch | None, state: Any) -> Iterator[Updates]:
+    def _updates(self, group: BatchGroup, mine: Batch | None, state: Any) -> Iterator[UpdateResult]:
         """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""
-        goes_on = _goes_on(run.batches[0])  # of all processes alike
-        longest = max(run.batches, key=lambda batch: batch.x.shape[time_of(self.model, batch.x)])
-        windows = self._windows(longest, goes_on=goes_on)
+        continues = _continues(group.batches[0])  # of all processes alike
+        longest = max(group.batches, key=lambda batch: batch.x.shape[time_dim(self.model, batch.x)])
+        windows = self._windows(longest, continues=continues)
         first = next(windows, None)
         if first is None:  # too short to learn from, but not to remember
             if mine is not None and mine.reset is not None:
-                self.epoch.state = self.general.run_over(mine, state)
+                self.epoch.state = self.autograd_updater.advance_state(mine, state)
             return
         windows = chain([first], windows)
-        while (compiled := self._compiled_for(run.batches[0])) is not None:
-            some = list(islice(windows, self._room() if len(run.batches) == 1 else None))
+        while (fused_updater := self._fused_updater_for(group.batches[0])) is not None:
+            some = list(islice(windows, self._max_updates() if len(group.batches) == 1 else None))
             if not some:
                 return
-            done = compiled.updates(run.batches, some, state, scheduler=self.scheduler, clip=self.clip)
-            self._check(done, run, some)
+            done = fused_updater.updates(group.batches, some, state, scheduler=self.scheduler, clip=self.clip)
+            self._check(done, group, some)
             self.updates += len(done.losses)
             state = done.state
             yield done
         if self.history.path == "compiled":
-            self.history.path = f"general: {self._refused(run.batches[0])}"
-        own = windows if self.team.size == 1 else iter(()) if mine is None else self._windows(mine, goes_on=goes_on)
+            self.history.path = f"general: {self._fallback_reason(group.batches[0])}"
+        own = (
+            windows
+            if self.distributed.size == 1
+            else iter(())
+            if mine is None
+            else self._windows(mine, continues=continues)
+        )
         for window in windows:
-            done = self.general.update(mine, window if own is windows else next(own, None), state)
-            self._check(done, run, [window])
+            done = self.autograd_updater.update(mine, window if own is windows else next(own, None), state)
+            self._check(done, group, [window])
             if done.targets[0]:
                 self.updates += 1
                 if self.scheduler is not None:
@@ -377,59 +387,59 @@ class Training:
             state = done.state
             yield done
 
-    def _compiled_for(self, batch: Batch) -> Compiled | None:
-        return None if self._refused(batch) else self.compiled
+    def _fused_updater_for(self, batch: Batch) -> FusedUpdater | None:
+        return None if self._fallback_reason(batch) else self.fused_updater
 
-    def _refused(self, batch: Batch) -> str:
+    def _fallback_reason(self, batch: Batch) -> str:
         """Why a batch is not trained on in the engine, or ''."""
-        return self.reason if self.compiled is None else self.compiled.refuses(batch)
+        return self.fallback_reason if self.fused_updater is None else self.fused_updater.fallback_reason(batch)
 
-    def _most(self, batch: Batch) -> int:
+    def _max_batches(self, batch: Batch) -> int:
         """How many batches like this one may be trained on in one go."""
         if batch.reset is not None:
             return 1
-        if self._compiled_for(batch) is None:
-            return self.team.size
-        room = self._room()
-        return max(1, room // max(1, sum(1 for _ in islice(self._windows(batch), room))))
+        if self._fused_updater_for(batch) is None:
+            return self.distributed.size
+        max_updates = self._max_updates()
+        return max(1, max_updates // max(1, sum(1 for _ in islice(self._windows(batch), max_updates))))
 
-    def _follow(self, batch: Batch, other: Batch) -> bool:
-        return other.reset is None and (self.compiled is None or self.compiled.follows(batch, other))
+    def _is_compatible(self, batch: Batch, other: Batch) -> bool:
+        return other.reset is None and (self.fused_updater is None or self.fused_updater.is_compatible(batch, other))
 
-    def _room(self) -> int:
+    def _max_updates(self) -> int:
         """How many updates the engine may make before somebody has to look."""
-        assert self.compiled is not None
-        room: float = self.compiled.pace
-        if self.each_update:
+        assert self.fused_updater is not None
+        max_updates: float = self.fused_updater.updates_per_call
+        if self.check_every_update:
             now = self._progress(0.0, 0.0)
-            room = min(room, *(criterion.room(now) for criterion in self.each_update))
-        return max(1, int(room))
+            max_updates = min(max_updates, *(criterion.max_updates(now) for criterion in self.check_every_update))
+        return max(1, int(max_updates))
 
-    def _check(self, done: Updates, run: Run, windows: list[Window]) -> None:
+    def _check(self, done: UpdateResult, group: BatchGroup, windows: list[BPTTWindow]) -> None:
         """End the training before an update whose loss or gradient is no number."""
-        if done.finite:
+        if done.is_finite:
             return
         self._restore()
         made, loss, norm = len(done.losses) - 1, done.losses[-1], done.norms[-1]
         what = f"gradient is {norm}" if math.isfinite(loss) else f"loss is {loss}"
-        batch, window = run.number + made // len(windows), windows[made % len(windows)]
+        batch, window = group.first + made // len(windows), windows[made % len(windows)]
         self.updates += made
-        values = locate_non_finite(run.batches, self.model, first=run.number)
+        values = locate_non_finite(group.batches, self.model, first=group.first)
         if values:
-            raise NonFiniteLoss(f"{values}, and so the {what}: {self._held()}. Remove or fill it before fit")
+            raise NonFiniteLoss(f"{values}, and so the {what}: {self._kept_weights()}. Remove or fill it before fit")
         raise NonFiniteLoss(
             f"the {what} in epoch {len(self.history) + 1}, batch {batch + 1}, "
-            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: {self._held()}. A smaller learning "
+            f"steps {window.start} to {window.stop - 1}, update {self.updates + 1}: {self._kept_weights()}. A smaller learning "
             "rate, clip= or scaled inputs may help"
         )
 
-    def _held(self) -> str:
+    def _kept_weights(self) -> str:
         """Which weights the model holds after a failure, in words."""
         best = None if self.best is None else self.history.best
         return "the weights from before it are kept" if best is None else f"those of epoch {best.epoch} are kept"
 
     def seconds(self) -> float:
-        return self.team.clock() - self.started
+        return self.distributed.clock() - self.start_time
 
     def _progress(self, loss: float, norm: float) -> Progress:
         seconds = self.seconds()
@@ -444,45 +454,47 @@ class Training:
             seconds=seconds,
             seconds_left=None,
         )
-        shares = [share for criterion in self.stop if (share := criterion.share(now)) is not None]
-        share = min(max(shares, default=0.0), 1.0)
-        left = seconds * (1 - share) / share if share > 0 else None
+        shares = [
+            fraction_done for criterion in self.stop if (fraction_done := criterion.fraction_done(now)) is not None
+        ]
+        fraction_done = min(max(shares, default=0.0), 1.0)
+        left = seconds * (1 - fraction_done) / fraction_done if fraction_done > 0 else None
         return Progress(**{**now.__dict__, "seconds_left": left})
 
-    def _tell(self, loss: float, norm: float, *, at_once: bool = False) -> None:
+    def _notify(self, loss: float, norm: float, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if self.callbacks and (at_once or now - self.told > _CALLBACK_SECONDS):
-            self.told = now
+        if self.callbacks and (at_once or now - self.last_notified > _CALLBACK_SECONDS):
+            self.last_notified = now
             progress = self._progress(loss, norm)
-            with _random.intercepting():
+            with rng.intercept_functions():
                 for callback in self.callbacks:
                     callback(progress)
-            self._look_again()
+            self._recheck_fused()
 
-    def _look_again(self) -> None:
+    def _recheck_fused(self) -> None:
         """See what callbacks have done to the model and its optimizer."""
-        if self.compiled is None:
+        if self.fused_updater is None:
             return
-        found, self.reason = Compiled.of(self.called, self.loss, self.optimizer, self.bptt)
+        found, self.fallback_reason = FusedUpdater.create(self.called, self.loss, self.optimizer, self.bptt)
         if found is not None:
-            found.pace = self.compiled.pace
-        self.compiled = found
+            found.updates_per_call = self.fused_updater.updates_per_call
+        self.fused_updater = found
 
-    def _finished(self, now: Progress, criteria: Sequence[Stop] | None = None) -> bool:
+    def _should_stop(self, now: Progress, criteria: Sequence[StoppingCriterion] | None = None) -> bool:
         for criterion in self.stop if criteria is None else criteria:
-            if not self.history.stopped and criterion.reached(now, self.history):
-                self.history.stopped = str(criterion)
-        return bool(self.history.stopped)
+            if not self.history.stop_reason and criterion.should_stop(now, self.history):
+                self.history.stop_reason = str(criterion)
+        return bool(self.history.stop_reason)
 
     def _restore(self) -> None:
         if self.best is not None:
             self.model.load_state_dict(self.best)
 
 
-def _one(_: Batch) -> int:
+def _one_batch(_: Batch) -> int:
     return 1
 
 
-def _goes_on(batch: Batch) -> bool:
+def _continues(batch: Batch) -> bool:
     """Whether some row of a batch goes on from the one before."""
     return batch.reset is not None and not bool(batch.reset.all())

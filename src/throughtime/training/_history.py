@@ -48,7 +48,7 @@ class History:
     """All records of a training, why it ended, and how updates were made: 'compiled', or 'general' and why."""
 
     records: list[Record] = field(default_factory=list)
-    stopped: str = ""
+    stop_reason: str = ""
     path: str = ""
 
     @property
@@ -64,17 +64,17 @@ class History:
         return "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
 
     @property
-    def ending(self) -> dict[str, str]:
+    def termination(self) -> dict[str, str]:
         """What is no line: why it ended, and how updates were made."""
-        return {"stopped": self.stopped, "path": self.path}
+        return {"stopped": self.stop_reason, "path": self.path}
 
     @classmethod
-    def from_lines(cls, lines: Iterable[str], ending: Mapping[str, str]) -> Self:
-        """Undo `to_lines` and `ending`, which may be a part of something larger."""
+    def from_lines(cls, lines: Iterable[str], termination: Mapping[str, str]) -> Self:
+        """Undo `to_lines` and `termination`, which may be a part of something larger."""
         records = [Record(**json.loads(line)) for line in lines if line.strip()]
         for record in records:
             record.check()
-        return cls(records, str(ending["stopped"]), str(ending.get("path", "")))
+        return cls(records, str(termination["stopped"]), str(termination.get("path", "")))
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,6 @@ class Progress:
     seconds_left: float | None  # at most, where that is known
 
     @property
-    def finite(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether loss and gradient are numbers."""
         return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def _mse(y: Tensor, target: Tensor) -> Tensor:
-    return functional.mse_loss(y, _same_shape(y, target))
+    return functional.mse_loss(y, _check_same_shape(y, target))
 
 
 def _mae(y: Tensor, target: Tensor) -> Tensor:
-    return functional.l1_loss(y, _same_shape(y, target))
+    return functional.l1_loss(y, _check_same_shape(y, target))
 
 
 def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
@@ -28,20 +28,20 @@ def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
             f"cross_entropy: expected class numbers of shape {tuple(y.shape[:-1])} for outputs {tuple(y.shape)}, got "
             f"{target.dtype} of shape {tuple(target.shape)}"
         )
-    return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1), ignore_index=IGNORED)
+    return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1), ignore_index=IGNORE_INDEX)
 
 
 def _binary_cross_entropy(y: Tensor, target: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(y, _same_shape(y, target))
+    return functional.binary_cross_entropy_with_logits(y, _check_same_shape(y, target))
 
 
-def _same_shape(y: Tensor, target: Tensor) -> Tensor:
+def _check_same_shape(y: Tensor, target: Tensor) -> Tensor:
     if y.shape != target.shape:  # (4, 1) and (4,) would be broadcast to (4, 4) without a word
         raise ValueError(f"targets: expected the shape {tuple(y.shape)} of the outputs, got {tuple(target.shape)}")
     return target
 
 
-IGNORED = -100
+IGNORE_INDEX = -100
 """The class number of a target that says nothing, as torch has it."""
 
 LOSSES: dict[str, Loss] = {
@@ -52,7 +52,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def loss_of(loss: str | Loss) -> Loss:
+def get_loss(loss: str | Loss) -> Loss:
     """The function behind a name."""
     if not isinstance(loss, str):
         return loss
@@ -63,4 +63,4 @@ def loss_of(loss: str | Loss) -> Loss:
 
 def is_mean(loss: Loss) -> bool:
     """Whether a loss is known to be a mean over targets that weigh alike, so that it may be taken in parts."""
-    return any(loss is known for known in LOSSES.values())
+    return any(loss is named_loss for named_loss in LOSSES.values())

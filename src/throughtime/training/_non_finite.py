@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime.training._unfold import leading, time_of
+from throughtime.training._windows import leading_shape, time_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor, nn
 
-    from throughtime.data.sequences import Batch
+    from throughtime.data.batches import Batch
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -32,19 +32,19 @@ def locate_non_finite(batches: Iterable[Batch], model: nn.Module, *, first: int 
     """
     for number, batch in enumerate(batches, first):
         for name, values in (("input x", batch.x), ("target y", batch.y)):
-            place = _place(values, batch, model)
+            place = _first_non_finite(values, batch, model)
             if place:
                 return f"the {name} has {place} (batch {number + 1})"
     return ""
 
 
-def _place(values: Tensor, batch: Batch, model: nn.Module) -> str:
+def _first_non_finite(values: Tensor, batch: Batch, model: nn.Module) -> str:
     if not values.is_floating_point() or bool(values.isfinite().all()):
         return ""
     wrong = ~values.isfinite()
-    shape = leading(batch.x)
+    shape = leading_shape(batch.x)
     has_steps = values.shape[: len(shape)] == shape
-    time = time_of(model, batch.x)
+    time = time_dim(model, batch.x)
     if has_steps and batch.lengths is not None and len(shape) == 2:
         steps = torch.arange(shape[time], device=values.device)
         lengths = batch.lengths.to(values.device)

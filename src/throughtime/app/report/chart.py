@@ -65,7 +65,7 @@ class Axis:
                 return ticks.numbers(self.low, self.high, count)
 
 
-def spanning(*values: Values, zero: bool = False, kind: Kind = "numbers", margin: float = 0.05) -> Axis:
+def fit_axis(*values: Values, zero: bool = False, kind: Kind = "numbers", margin: float = 0.05) -> Axis:
     """An axis with room for all these values; from zero on if `zero`."""
     every = np.concatenate([np.asarray(v, dtype=float).ravel() for v in values])
     every = every[np.isfinite(every)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from throughtime import __version__
-from throughtime._readable import readable
+from throughtime._core.escaping import escape_controls
 from throughtime.app.scores import written
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def render(template: str, **contents: Any) -> str:
     environment.filters["score"] = written
     style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
     contents |= {"style": style, "policy": _policy(style), "version": __version__}
-    return readable(environment.get_template(template).render(**contents))
+    return escape_controls(environment.get_template(template).render(**contents))
 
 
 def _policy(style: str) -> str:

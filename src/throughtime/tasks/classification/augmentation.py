@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime import _random
+from throughtime._core import rng
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -26,7 +26,7 @@ WARP, SHIFT, SCALE = 0.03, 0.03, 0.1
 _WAVES = 3
 
 
-def varied(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1) -> Float[Tensor, "N T C"]:
+def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1) -> Float[Tensor, "N T C"]:
     """A variant of each sequence, of the same length.
 
     Args:
@@ -38,17 +38,17 @@ def varied(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1
     last = (lengths.to(x.dtype) - 1).clamp(min=1).view(-1, 1)
     time = torch.arange(steps, dtype=x.dtype) / last
     waves = torch.arange(1, _WAVES + 1, dtype=x.dtype).view(1, -1, 1)
-    random = _random.generator()
+    random = rng.generator()
     heights = WARP * torch.randn(rows, _WAVES, 1, dtype=x.dtype, generator=random) / waves
     moved = time + (heights * (math.pi * waves * time.unsqueeze(1)).sin()).sum(1)
     moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype, generator=random) - 1)).clamp(0, 1) * last
     before = moved.floor().long().clamp(0, max(steps - 2, 0))
     share = (moved - before).unsqueeze(-1)
-    found = _at(x, before) * (1 - share) + _at(x, (before + 1).clamp(max=steps - 1)) * share
+    found = _gather_steps(x, before) * (1 - share) + _gather_steps(x, (before + 1).clamp(max=steps - 1)) * share
     scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype, generator=random)
     return found * scales.repeat(1, 1, copies)
 
 
-def _at(x: Float[Tensor, "N T C"], places: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:
+def _gather_steps(x: Float[Tensor, "N T C"], places: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:
     """Each sequence at its own steps."""
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[2]))

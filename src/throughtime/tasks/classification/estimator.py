@@ -14,28 +14,28 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn.functional import cross_entropy
 
 from throughtime import training
-from throughtime._errors import InputError
-from throughtime._random import PrivateRandom
+from throughtime._core.errors import InputError
+from throughtime._core.rng import PrivateRandom
 from throughtime.data.containers import as_list
-from throughtime.data.ragged import Buckets, Ragged
-from throughtime.data.text import TOKENS, Vocabulary
+from throughtime.data.jagged import BucketBatches, JaggedSequences
+from throughtime.data.text.vocabulary import TOKENS, TokenVocabulary
 from throughtime.nn.pooling import POOLINGS
 from throughtime.tasks.classification.inputs import (
     Encoder,
-    Scaling,
+    SequenceScaler,
     as_sequences,
     as_texts,
-    beginnings,
+    count_missing,
     encode,
-    missing_values,
+    prefixes,
 )
-from throughtime.tasks.classification.labels import hold_out, learn_classes, numbers_of, weights_of
-from throughtime.tasks.classification.network import LAYERS, SequenceNetwork, Sizes
+from throughtime.tasks.classification.labels import class_indices, class_weights, encode_classes, stratified_holdout
+from throughtime.tasks.classification.network import LAYERS, NetworkSizes, SequenceNetwork
 from throughtime.tasks.evaluation import Evaluation
-from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
-from throughtime.tasks.learning import Work, preset, teach
-from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
+from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.tasks.schedules import parse_budget
+from throughtime.tasks.trainer import TrainingBudget, preset, train_network
 
 if TYPE_CHECKING:
     import os
@@ -45,15 +45,19 @@ if TYPE_CHECKING:
 
     Callback = Callable[[training.Progress], None]
 
-PRESETS = {"fast": Work(300, 3, 20), "balanced": Work(1600, 6, 100), "best": Work(4000, 10, 300)}
+PRESETS = {
+    "fast": TrainingBudget(300, 3, 20),
+    "balanced": TrainingBudget(1600, 6, 100),
+    "best": TrainingBudget(4000, 10, 300),
+}
 """Work that may be put into learning."""
 
 _LEARNING_RATE = 2e-3
-_BATCH = 50  # sequences, where there are enough
-_FEW = 200  # training sequences, below which chance decides much, and several networks are averaged
-_MEMBERS = 5
-_AT_ONCE = 256  # sequences
-_MANY = 1000  # texts, beyond which a word that comes only once teaches nothing
+_BATCH_SIZE = 50  # sequences, where there are enough
+_SMALL_DATA = 200  # training sequences, below which chance decides much, and several networks are averaged
+_ENSEMBLE_SIZE = 5
+_EVAL_BATCH_SIZE = 256  # sequences
+_LARGE_DATA = 1000  # texts, beyond which a word that comes only once teaches nothing
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):
@@ -142,35 +146,39 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the classifier is usable and holds the best so far.
         """
-        self.check_settings()
+        self.check_params()
         data = self._read(X, reset=True)
-        self.classes_, numbers = learn_classes(y, len(data))
+        self.classes_, numbers = encode_classes(y, len(data))
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
-        watched = hold_out(numbers, self.validation_fraction, random) if validation is None else numbers[:0]
+        watched = stratified_holdout(numbers, self.validation_fraction, random) if validation is None else numbers[:0]
         kept = np.setdiff1d(np.arange(len(numbers)), watched)
         encoder = self._learn_encoder([data[i] for i in kept])
-        learned, twice = list(data), repeated([data[i] for i in kept], [data[i] for i in watched], "sequences")
+        learned, twice = list(data), duplicate_notes([data[i] for i in kept], [data[i] for i in watched], "sequences")
         if validation is not None:
             others = self._read(validation[0], encoder)
-            learned, twice = [*learned, *others], repeated(data, others, "sequences")
-            held_out = _watched(encoder, others, numbers_of(validation[1], self.classes_, len(others), "validation"))
+            learned, twice = [*learned, *others], duplicate_notes(data, others, "sequences")
+            held_out = _validation_batches(
+                encoder, others, class_indices(validation[1], self.classes_, len(others), "validation")
+            )
         else:
-            held_out = _watched(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
+            held_out = (
+                _validation_batches(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
+            )
         with PrivateRandom(seed):
-            members = _MEMBERS if len(kept) < _FEW and self.preset != "fast" else 1
+            members = _ENSEMBLE_SIZE if len(kept) < _SMALL_DATA and self.preset != "fast" else 1
             network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
-        self.fingerprints_ = Fingerprints.of(learned)
+        self.fingerprints_ = Fingerprints.from_sequences(learned)
         self.notes_ = [*_notes(self, encoder, len(numbers), len(watched), members), *twice]
-        if missing := missing_values(data):
+        if missing := count_missing(data):
             self.notes_.append(f"{missing} values are missing, and are taken from the line between their neighbours.")
         x = encode(encoder, [data[i] for i in kept])
         try:
-            history = self._teach(network, x, numbers[kept], held_out, callbacks, seed)
+            history = self._train(network, x, numbers[kept], held_out, callbacks, seed)
         except training.Interrupted as error:
-            self.take(network, encoder, error.history)
+            self._set_fitted(network, encoder, error.history)
             raise
-        self.take(network, encoder, history)
+        self._set_fitted(network, encoder, history)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -190,7 +198,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             For each sequence (W, C): row w is what is thought after the first w + 1 words (parts between white space).
         """
         check_is_fitted(self)
-        parts = [beginnings(each) for each in self._read(X, self.encoder_)]
+        parts = [prefixes(each) for each in self._read(X, self.encoder_)]
         together = self._proba(encode(self.encoder_, [part for each in parts for part in each]))
         return np.split(together, np.cumsum([len(each) for each in parts])[:-1])
 
@@ -202,7 +210,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         given = self.predict(X)
-        numbers_of(y, self.classes_, len(given))
+        class_indices(y, self.classes_, len(given))
         return float(accuracy_score(y, given, sample_weight=sample_weight))
 
     def evaluate(self, X: Any, y: Any) -> Evaluation:
@@ -215,8 +223,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         overlap, given = self.overlap(X), self.predict_proba(X).argmax(1)
-        actual, rows = numbers_of(y, self.classes_, len(given)), overlap.scored
-        return Evaluation.of(actual[rows], given[rows], self.classes_.tolist(), overlap)
+        actual, rows = class_indices(y, self.classes_, len(given)), overlap.scored
+        return Evaluation.from_predictions(actual[rows], given[rows], self.classes_.tolist(), overlap)
 
     def overlap(self, X: Any) -> Overlap:
         """Which sequences were part of the training data, also to choose the weights by."""
@@ -234,7 +242,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         save(self, directory, overwrite=overwrite)
 
-    def take(self, network: SequenceNetwork, encoder: Encoder, history: training.History) -> None:
+    def _set_fitted(self, network: SequenceNetwork, encoder: Encoder, history: training.History) -> None:
         """Become a fitted classifier: what `fit` and `throughtime.load` end with."""
         self.network_, self.encoder_, self.history_ = network, encoder, history
 
@@ -248,25 +256,25 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def check_settings(self) -> None:
+    def check_params(self) -> None:
         """Refuse settings that cannot be used.
 
         Raises:
             InputError: names the first.
         """
         for name in ("hidden_size", "num_layers"):
-            check_whole(name, getattr(self, name))
-        check_flag("bidirectional", self.bidirectional)
+            check_int(name, getattr(self, name))
+        check_bool("bidirectional", self.bidirectional)
         for name in ("dropout", "validation_fraction"):
-            check_share(name, getattr(self, name))
+            check_fraction(name, getattr(self, name))
         for name, known in (("cell", LAYERS), ("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):
             check_choice(name, getattr(self, name), known)
-        seconds_of(self.budget)
+        parse_budget(self.budget)
 
-    def sizes(self, encoder: Encoder, members: int) -> Sizes:
+    def sizes(self, encoder: Encoder, members: int) -> NetworkSizes:
         """What decides the shapes of the network's weights."""
-        texts = isinstance(encoder, Vocabulary)
-        return Sizes(
+        texts = isinstance(encoder, TokenVocabulary)
+        return NetworkSizes(
             classes=len(self.classes_),
             vocabulary=len(encoder) if texts else 0,
             features=0 if texts else encoder.features,
@@ -287,9 +295,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         data = as_sequences(X, items) if texts is None else None
         if reset and (texts or data):
             vars(self).pop("n_features_in_", None)
-        if encoder is not None and (texts is not None) != isinstance(encoder, Vocabulary):
+        if encoder is not None and (texts is not None) != isinstance(encoder, TokenVocabulary):
             expected, got = (
-                ("texts", "numbers") if isinstance(encoder, Vocabulary) else ("sequences of numbers", "texts")
+                ("texts", "numbers") if isinstance(encoder, TokenVocabulary) else ("sequences of numbers", "texts")
             )
             raise InputError(f"X: expected {expected} as in training, got {got}")
         if texts is not None or data is not None:
@@ -302,52 +310,52 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _learn_encoder(self, data: Sequence[Any]) -> Encoder:
         if isinstance(data[0], str):
-            return Vocabulary.learn(data, self.tokens, rare=2 if len(data) > _MANY else 1)
-        return Scaling.learn(data)
+            return TokenVocabulary.learn(data, self.tokens, rare=2 if len(data) > _LARGE_DATA else 1)
+        return SequenceScaler.learn(data)
 
-    def _teach(
+    def _train(
         self,
         network: SequenceNetwork,
-        x: Ragged,
+        x: JaggedSequences,
         numbers: np.ndarray,
-        held_out: Buckets | None,
+        held_out: BucketBatches | None,
         callbacks: Sequence[Callback],
         seed: int,
     ) -> training.History:
-        batches = Buckets(x, torch.from_numpy(numbers), batch_size=min(_BATCH, max(8, len(x) // 10)))
+        batches = BucketBatches(x, torch.from_numpy(numbers), batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
         weight = None
         if self.class_weight is not None:
-            weight = torch.from_numpy(weights_of(self.class_weight, self.classes_, numbers)).float()
+            weight = torch.from_numpy(class_weights(self.class_weight, self.classes_, numbers)).float()
 
         def loss(scores: Tensor, target: Tensor) -> Tensor:
             members = scores.shape[1]
             return cross_entropy(scores.flatten(0, 1), target.repeat_interleave(members), weight=weight)
 
-        return teach(
+        return train_network(
             network,
             batches,
             loss=loss,
             epochs=preset(PRESETS, self.preset).epochs(len(batches)),
             learning_rate=_LEARNING_RATE,
             held_out=held_out,
-            seconds=seconds_of(self.budget),
+            seconds=parse_budget(self.budget),
             callbacks=callbacks,
             seed=seed,
         )
 
     @torch.no_grad()
-    def _proba(self, x: Ragged) -> np.ndarray:
+    def _proba(self, x: JaggedSequences) -> np.ndarray:
         """Probabilities of the classes, the shortest sequences first through the network."""
         order = x.lengths.argsort(stable=True)
         found = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
-        for chosen in order.split(_AT_ONCE):
+        for chosen in order.split(_EVAL_BATCH_SIZE):
             found[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
         return found.numpy()
 
 
-def _watched(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> Buckets:
+def _validation_batches(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> BucketBatches:
     """Sequences that the weights are chosen by."""
-    return Buckets(encode(encoder, data), torch.from_numpy(numbers), batch_size=_AT_ONCE, shuffle=False)
+    return BucketBatches(encode(encoder, data), torch.from_numpy(numbers), batch_size=_EVAL_BATCH_SIZE, shuffle=False)
 
 
 def _notes(classifier: SequenceClassifier, encoder: Encoder, count: int, watched: int, members: int) -> list[str]:
@@ -357,7 +365,7 @@ def _notes(classifier: SequenceClassifier, encoder: Encoder, count: int, watched
         notes.append(f"{watched} of them were held out to choose the weights by.")
     if members > 1:
         notes.append(f"They are few: the opinions of {members} networks are averaged, each with its last weights.")
-    if isinstance(encoder, Vocabulary):
+    if isinstance(encoder, TokenVocabulary):
         notes.append(f"Vocabulary: {len(encoder)} {encoder.kind}s.")
     elif encoder.block > 1:
         notes.append(f"The sequences are long: each recurrent step reads {encoder.block} of their steps.")

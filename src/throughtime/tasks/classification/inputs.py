@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 from throughtime.data.containers import is_missing
-from throughtime.data.ragged import Ragged
-from throughtime.data.text import Vocabulary
-from throughtime.tasks.typed import build
+from throughtime.data.jagged import JaggedSequences
+from throughtime.data.text.vocabulary import TokenVocabulary
+from throughtime.tasks.dataclass_json import dataclass_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST = 32  # recurrent steps; in longer sequences of numbers, each reads several
+_MAX_STEPS = 32  # recurrent steps; in longer sequences of numbers, each reads several
 
 
 def as_texts(items: list[Any] | None) -> list[str] | None:
@@ -103,7 +103,7 @@ def _array(values: Any, number: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Scaling:
+class SequenceScaler:
     """How sequences of numbers are brought to the network: standardised channels, several steps in one if many.
 
     Where a recurrent step reads several, it also reads the change from each to the next. Missing values (NaN) lie on
@@ -122,17 +122,17 @@ class Scaling:
     changes: list[float]
 
     @classmethod
-    def learn(cls, sequences: Sequence[np.ndarray]) -> Scaling:
+    def learn(cls, sequences: Sequence[np.ndarray]) -> SequenceScaler:
         """Find it out from training data."""
         check_sequences(sequences)
         together = np.ma.masked_invalid(np.concatenate(sequences))
-        deviations = _usable(together.std(0).filled(0.0), 1e-12 * np.abs(together).max(0).filled(0.0))
-        block = -(-max(map(len, sequences)) // _LONGEST)
+        deviations = _replace_zero(together.std(0).filled(0.0), 1e-12 * np.abs(together).max(0).filled(0.0))
+        block = -(-max(map(len, sequences)) // _MAX_STEPS)
         known = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
         if block == 1:
             return known
-        changes = np.concatenate([_changes(known.standardized(sequence)) for sequence in sequences])
-        return replace(known, changes=_usable(changes.std(0), 1e-12).tolist())
+        changes = np.concatenate([_differences(known.standardized(sequence)) for sequence in sequences])
+        return replace(known, changes=_replace_zero(changes.std(0), 1e-12).tolist())
 
     @property
     def width(self) -> int:
@@ -144,10 +144,10 @@ class Scaling:
         """Numbers that a recurrent step reads."""
         return self.block * (self.width + len(self.changes))
 
-    def encode(self, sequences: Sequence[np.ndarray]) -> Ragged:
+    def encode(self, sequences: Sequence[np.ndarray]) -> JaggedSequences:
         """What the network reads: (steps, features)."""
         check_sequences(sequences, self.width)
-        return Ragged.of([self._encoded(sequence) for sequence in sequences])
+        return JaggedSequences.of([self._encoded(sequence) for sequence in sequences])
 
     def standardized(self, sequence: np.ndarray) -> np.ndarray:
         """A sequence with channels of mean 0 and deviation 1, and without gaps."""
@@ -160,19 +160,19 @@ class Scaling:
     def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
         z = self.standardized(sequence)
         if self.changes:
-            z = np.concatenate([z, _changes(z) / np.array(self.changes)], 1)
+            z = np.concatenate([z, _differences(z) / np.array(self.changes)], 1)
         missing = -len(z) % self.block
         if missing:
             z = np.concatenate([z, np.zeros((missing, z.shape[1]))])
         return torch.from_numpy(z.reshape(-1, self.features).astype(np.float32))
 
 
-def _changes(z: np.ndarray) -> np.ndarray:
+def _differences(z: np.ndarray) -> np.ndarray:
     """From each step to the next, 0 at the first."""
     return np.diff(z, axis=0, prepend=z[:1])
 
 
-def _usable(deviations: np.ndarray, least: np.ndarray | float) -> np.ndarray:
+def _replace_zero(deviations: np.ndarray, least: np.ndarray | float) -> np.ndarray:
     return np.where(deviations > least, deviations, 1.0)
 
 
@@ -195,25 +195,27 @@ def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -
             )
 
 
-def missing_values(sequences: Sequence[Any]) -> int:
+def count_missing(sequences: Sequence[Any]) -> int:
     """How many values are NaN."""
     return sum(int(np.isnan(sequence).sum()) for sequence in sequences if isinstance(sequence, np.ndarray))
 
 
-Encoder = Vocabulary | Scaling
+Encoder = TokenVocabulary | SequenceScaler
 """What texts, or sequences of numbers, go through on their way to the network."""
 
 
-def encode(encoder: Encoder, data: Sequence[Any]) -> Ragged:
+def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
     """What the network reads."""
     encoded = encoder.encode(data)
     if bool((encoded.lengths > 0).all()):
         return encoded
     # A text of nothing but control characters, say, counts as one unknown token.
-    return Ragged.of([row if len(row) else row.new_zeros(1) for row in (encoded[i] for i in range(len(encoded)))])
+    return JaggedSequences.of(
+        [row if len(row) else row.new_zeros(1) for row in (encoded[i] for i in range(len(encoded)))]
+    )
 
 
-def beginnings(sequence: Any) -> list[Any]:
+def prefixes(sequence: Any) -> list[Any]:
     """A sequence after each of its words or steps."""
     if isinstance(sequence, str):
         words = sequence.split()
@@ -223,18 +225,18 @@ def beginnings(sequence: Any) -> list[Any]:
 
 def plain(encoder: Encoder) -> dict[str, Any]:
     """What JSON can hold."""
-    return encoder.plain() if isinstance(encoder, Vocabulary) else asdict(encoder)
+    return encoder.to_json() if isinstance(encoder, TokenVocabulary) else asdict(encoder)
 
 
-def restored(values: dict[str, Any]) -> Encoder:
+def encoder_from_json(values: dict[str, Any]) -> Encoder:
     """Undo `plain`.
 
     Raises:
         ValueError: for what is neither a vocabulary nor a scaling.
     """
     if "tokens" in values:
-        return Vocabulary.restore(values)
-    scaling = build(Scaling, values)
+        return TokenVocabulary.from_json(values)
+    scaling = dataclass_from_json(SequenceScaler, values)
     if type(scaling.block) is not int or not 1 <= scaling.block <= 1_000_000:
         raise ValueError(f"impossible number of steps in one: {scaling.block!r}")
     changes = [scaling.changes] if scaling.block > 1 else []

@@ -8,16 +8,16 @@ import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 from throughtime.data.containers import as_list, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LEAST_HELD_OUT = 20  # sequences; fewer say too little about which weights are best
+_MIN_HELD_OUT = 20  # sequences; fewer say too little about which weights are best
 
 
-def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+def encode_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The classes in order, and the number of each sequence's class.
 
     Raises:
@@ -25,7 +25,7 @@ def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise InputError("y: expected a class for each sequence: fit requires y to be passed, but the target y is None")
-    y = _column(y, "y")
+    y = _label_column(y, "y")
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     if len(y) != count:
@@ -36,7 +36,7 @@ def learn_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     return classes, numbers
 
 
-def _column(y: Any, name: str) -> np.ndarray:
+def _label_column(y: Any, name: str) -> np.ndarray:
     """Return labels as an array, whatever holds them; an index is not looked at.
 
     Raises:
@@ -58,13 +58,13 @@ def _column(y: Any, name: str) -> np.ndarray:
     return column_or_1d(np.asarray(items), warn=True)
 
 
-def numbers_of(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.ndarray:
+def class_indices(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.ndarray:
     """The number of each sequence's class.
 
     Raises:
         InputError: for a class that is not known, and where there are not `count` of them.
     """
-    labels: Sequence[Any] = _column(y, name).tolist()
+    labels: Sequence[Any] = _label_column(y, name).tolist()
     if len(labels) != count:
         raise InputError(f"{name}: expected a class for each of the {count} sequences, got {len(labels)}")
     known = {label: number for number, label in enumerate(classes.tolist())}
@@ -75,7 +75,7 @@ def numbers_of(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.n
     return np.array([known[label] for label in labels], dtype=np.int64)
 
 
-def weights_of(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def class_weights(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """What a sequence of each class weighs.
 
     Args:
@@ -101,10 +101,10 @@ def weights_of(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.
     return len(numbers) / (len(classes) * np.maximum(np.bincount(numbers, minlength=len(classes)), 1))
 
 
-def hold_out(numbers: np.ndarray, fraction: float, random: np.random.RandomState) -> np.ndarray:
+def stratified_holdout(numbers: np.ndarray, fraction: float, random: np.random.RandomState) -> np.ndarray:
     """Rows that are held out: a share of each class, never all of it; none where they would be too few."""
     chosen: list[int] = []
     for number in np.unique(numbers):
         rows = random.permutation(np.flatnonzero(numbers == number))
         chosen += rows[: min(round(fraction * len(rows)), len(rows) - 1)].tolist()
-    return np.array(sorted(chosen) if len(chosen) >= _LEAST_HELD_OUT else [], dtype=np.int64)
+    return np.array(sorted(chosen) if len(chosen) >= _MIN_HELD_OUT else [], dtype=np.int64)

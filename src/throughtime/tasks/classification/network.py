@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from throughtime import _random
 from throughtime import nn as recurrent
+from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
-from throughtime.nn.pooling import features_of
-from throughtime.tasks.classification.augmentation import varied
+from throughtime.nn.pooling import output_features
+from throughtime.tasks.classification.augmentation import augment
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -25,7 +25,7 @@ _EMBEDDING = 128  # numbers that stand for a token
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkSizes:
     """What decides the shapes of a network's weights.
 
     Attributes:
@@ -59,18 +59,20 @@ class SequenceNetwork(nn.Module):
     Args:
         sizes: of the weights.
         dropout: of what the recurrent layers and the output layer read.
-        forgetting: share of the tokens that are hidden in training, so that no single one is learned by heart.
+        token_dropout: share of the tokens that are hidden in training, so that no single one is learned by heart.
         noise: standard deviation of what is added to standardised numbers in training. Where a recurrent step reads
-            several steps, they are also moved and scaled, see `varied`.
+            several steps, they are also moved and scaled, see `augment`.
     """
 
     batch_first = True
 
-    def __init__(self, sizes: Sizes, *, dropout: float = 0.5, forgetting: float = 0.1, noise: float = 0.1) -> None:
+    def __init__(
+        self, sizes: NetworkSizes, *, dropout: float = 0.5, token_dropout: float = 0.1, noise: float = 0.1
+    ) -> None:
         super().__init__()
         self.sizes = sizes
-        options = {"dropout": dropout, "forgetting": forgetting, "noise": noise}
-        self.members = nn.ModuleList(Member(sizes, **options) for _ in range(sizes.members))
+        options = {"dropout": dropout, "token_dropout": token_dropout, "noise": noise}
+        self.members = nn.ModuleList(EnsembleMember(sizes, **options) for _ in range(sizes.members))
 
     def forward(self, x: Tensor, *, lengths: Int[Tensor, "N"]) -> Float[Tensor, "N M C"]:
         """Scores of the classes.
@@ -82,12 +84,12 @@ class SequenceNetwork(nn.Module):
         return torch.stack([member(x, lengths) for member in self.members], 1)
 
 
-class Member(nn.Module):
+class EnsembleMember(nn.Module):
     """One network: embedding, recurrent layer, pooling, output; arguments as for `SequenceNetwork`."""
 
-    def __init__(self, sizes: Sizes, *, dropout: float, forgetting: float, noise: float) -> None:
+    def __init__(self, sizes: NetworkSizes, *, dropout: float, token_dropout: float, noise: float) -> None:
         super().__init__()
-        self.forgetting = forgetting
+        self.token_dropout = token_dropout
         self.noise = noise
         self.block = sizes.block
         self.dropout = Dropout(dropout)
@@ -101,7 +103,7 @@ class Member(nn.Module):
             bidirectional=sizes.bidirectional,
         )
         self.pooling = recurrent.Pooling(self.layer, sizes.pooling)
-        self.output = nn.Linear(features_of(self.layer), sizes.classes)
+        self.output = nn.Linear(output_features(self.layer), sizes.classes)
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.3)
 
@@ -116,8 +118,8 @@ class Member(nn.Module):
                 return x
             if self.block > 1:
                 steps = x.reshape(len(x), x.shape[1] * self.block, -1)  # channels, and behind them their changes
-                x = varied(steps, lengths * self.block, copies=2).reshape_as(x)
-            return x + self.noise * torch.empty_like(x).normal_(generator=_random.generator(x.device))
-        if self.training and self.forgetting:
-            x = x * (torch.rand(x.shape, generator=_random.generator()) >= self.forgetting)
+                x = augment(steps, lengths * self.block, copies=2).reshape_as(x)
+            return x + self.noise * torch.empty_like(x).normal_(generator=rng.generator(x.device))
+        if self.training and self.token_dropout:
+            x = x * (torch.rand(x.shape, generator=rng.generator()) >= self.token_dropout)
         return self.dropout(self.embedding(x))

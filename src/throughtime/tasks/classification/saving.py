@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from throughtime.io import checkpoint
+from throughtime.io import saved_model
 from throughtime.tasks.classification.estimator import SequenceClassifier
-from throughtime.tasks.classification.inputs import plain, restored
-from throughtime.tasks.classification.network import SequenceNetwork, Sizes
-from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
+from throughtime.tasks.classification.inputs import encoder_from_json, plain
+from throughtime.tasks.classification.network import NetworkSizes, SequenceNetwork
+from throughtime.tasks.dataclass_json import dataclass_from_json
+from throughtime.tasks.fingerprints import from_saved_model, to_tensors
 from throughtime.tasks.saving import (
     check_layers,
     check_sizes,
-    origin,
+    network_tensors,
+    provenance,
     restore_history,
     restore_network,
     restore_notes,
-    weights_of,
 )
-from throughtime.tasks.typed import build
 
 if TYPE_CHECKING:
     import os
 
-_MOST_MEMBERS = 100
+_MAX_MEMBERS = 100
 
 
 def save(classifier: SequenceClassifier, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -35,19 +35,19 @@ def save(classifier: SequenceClassifier, directory: str | os.PathLike[str], *, o
     if isinstance(classifier.class_weight, dict):  # whose keys may be numbers, which JSON would make text
         settings["class_weight"] = [[key, value] for key, value in classifier.class_weight.items()]
     config = {
-        **origin("classify", classifier),
+        **provenance("classify", classifier),
         "settings": settings,
         "sizes": asdict(classifier.network_.sizes),
         "encoder": plain(classifier.encoder_),
         "classes": classifier.classes_.tolist(),
         "features": getattr(classifier, "n_features_in_", None),
     }
-    tensors = weights_of(classifier.network_) | tensors_of(classifier.fingerprints_)
-    written = checkpoint.Checkpoint(config, tensors, classifier.history_.to_lines())
-    checkpoint.write(directory, written, overwrite=overwrite)
+    tensors = network_tensors(classifier.network_) | to_tensors(classifier.fingerprints_)
+    written = saved_model.SavedModel(config, tensors, classifier.history_.to_lines())
+    saved_model.write(directory, written, overwrite=overwrite)
 
 
-def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
+def restore(found: saved_model.SavedModel) -> SequenceClassifier:
     """Undo `save`.
 
     Raises:
@@ -58,21 +58,21 @@ def restore(found: checkpoint.Checkpoint) -> SequenceClassifier:
     if isinstance(settings["class_weight"], list):
         settings["class_weight"] = dict(settings["class_weight"])
     classifier = SequenceClassifier(**settings)
-    classifier.check_settings()
+    classifier.check_params()
     if len({type(label) for label in config["classes"]}) > 1 or any(label != label for label in config["classes"]):  # noqa: PLR0124 - NaN
         raise ValueError("the classes are not all of one type")
     classifier.classes_ = np.array(config["classes"])
     if classifier.classes_.ndim != 1 or len(np.unique(classifier.classes_)) != len(config["classes"]) > 1:
         raise ValueError("the classes are not all different")
-    encoder = restored(config["encoder"])
-    sizes = build(Sizes, config["sizes"])
+    encoder = encoder_from_json(config["encoder"])
+    sizes = dataclass_from_json(NetworkSizes, config["sizes"])
     check_sizes(sizes)
-    if sizes != classifier.sizes(encoder, sizes.members) or sizes.members > _MOST_MEMBERS:
+    if sizes != classifier.sizes(encoder, sizes.members) or sizes.members > _MAX_MEMBERS:
         raise ValueError(f"the sizes do not fit the settings and what goes in: {sizes}")
     if config["features"] is not None:
         classifier.n_features_in_ = int(config["features"])
     check_layers(sizes.num_layers, found.tensors)
     network = restore_network(lambda: SequenceNetwork(sizes, dropout=classifier.dropout), found.tensors)
-    classifier.notes_, classifier.fingerprints_ = restore_notes(found), restore_fingerprints(found)
-    classifier.take(network, encoder, restore_history(found))
+    classifier.notes_, classifier.fingerprints_ = restore_notes(found), from_saved_model(found)
+    classifier._set_fitted(network, encoder, restore_history(found))
     return classifier

@@ -6,40 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError
-from throughtime.data.covariates import Covariates
-from throughtime.data.series import show
-from throughtime.tasks.forecasting.decoders import DECODERS
-from throughtime.tasks.forecasting.ended import ENDED
-from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.losses import LOSSES
-from throughtime.tasks.forecasting.network import CELLS
-from throughtime.tasks.forecasting.settings import Preset
-from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_seed, check_whole
+from throughtime._core.errors import InputError
+from throughtime.data.series.covariates import Covariates
+from throughtime.data.series.panel import format_date
+from throughtime.tasks.forecasting.ended_series import ENDED_POLICIES
+from throughtime.tasks.forecasting.network.decoders import DECODERS
+from throughtime.tasks.forecasting.network.forecast_network import CELLS
+from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
+from throughtime.tasks.forecasting.network.losses import LOSSES
+from throughtime.tasks.forecasting.presets import Preset
+from throughtime.tasks.param_checks import check_choice, check_int, check_seed
+from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from throughtime.data.series import Panel
+    from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
 
 _MOST_NAMED = 5
 _LONGEST = 100_000  # steps of a horizon
 
 
-def check(forecaster: Forecaster) -> None:
+def check_settings(forecaster: Forecaster) -> None:
     """Refuse settings that cannot be used.
 
     Raises:
         InputError: names the first.
     """
     check_horizon(forecaster.horizon)
-    check_whole("hidden_size", forecaster.hidden_size)
+    check_int("hidden_size", forecaster.hidden_size)
     for name in ("lookback", "season"):
         if getattr(forecaster, name) is not None:
-            check_whole(name, getattr(forecaster, name))
-    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES), ("ended", ENDED)):
+            check_int(name, getattr(forecaster, name))
+    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES), ("ended", ENDED_POLICIES)):
         check_choice(name, getattr(forecaster, name), known)
     if forecaster.likelihood is not None:
         check_choice("likelihood", forecaster.likelihood, [name for name in LIKELIHOODS if name is not None])
@@ -49,11 +49,11 @@ def check(forecaster: Forecaster) -> None:
     if forecaster.freq is not None and not isinstance(forecaster.freq, str):
         raise InputError(f"freq: expected a name such as 'h' or None, got {forecaster.freq!r}")
     check_seed(forecaster.random_state)
-    levels_of(forecaster.levels)
-    seconds_of(forecaster.budget)
+    sorted_levels(forecaster.levels)
+    parse_budget(forecaster.budget)
 
 
-def levels_of(levels: Sequence[int | float]) -> list[int | float]:
+def sorted_levels(levels: Sequence[int | float]) -> list[int | float]:
     """Levels of intervals in order, each once.
 
     Raises:
@@ -100,12 +100,12 @@ def check_horizon(value: Any) -> None:
     Raises:
         InputError: states the bounds.
     """
-    check_whole("horizon", value)
+    check_int("horizon", value)
     if value > _LONGEST:
         raise InputError(f"horizon: expected at most {_LONGEST:,} steps, got {value:,}")
 
 
-def check_later(former: Panel, newer: Panel, horizon: int) -> None:
+def check_later_rows(former: Panel, newer: Panel, horizon: int) -> None:
     """Refuse rows that a forecaster cannot be scored on.
 
     Raises:
@@ -117,16 +117,16 @@ def check_later(former: Panel, newer: Panel, horizon: int) -> None:
     for name, start in zip(newer.ids, newer.starts, strict=True):
         if name not in former.ids and start <= max(ends):
             raise InputError(
-                f"df: series {name} was not learned from, although its first date {show(start)} lies within the dates "
+                f"df: series {name} was not learned from, although its first date {format_date(start)} lies within the dates "
                 f"that were; {split}"
             )
-    if newer.steps_behind(former).max() < horizon:
+    if newer.steps_after(former).max() < horizon:
         raise InputError(
             f"df: expected {horizon} rows or more of a series after those learned from, got fewer; {split}"
         )
 
 
-def history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
+def short_history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
     """Return a note on learned series of which only a few later rows are given, none where there are none.
 
     Args:
@@ -135,7 +135,7 @@ def history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
         lookback: steps that a forecast reads.
     """
     starts = dict(zip(former.ids, former.starts, strict=True))
-    is_short = (newer.lengths < lookback) & (newer.steps_behind(former) > 0)
+    is_short = (newer.lengths < lookback) & (newer.steps_after(former) > 0)
     short = [i for i in np.flatnonzero(is_short) if newer.starts[i] > starts.get(newer.ids[i], newer.starts[i])]
     if not short:
         return []

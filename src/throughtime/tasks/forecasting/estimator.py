@@ -11,21 +11,22 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError, warn
-from throughtime._random import PrivateRandom
-from throughtime.data.frames import FrameKind, read_frame, read_future
-from throughtime.tasks.forecasting import backtest, checks, learning
-from throughtime.tasks.forecasting.calibration import calibrate
-from throughtime.tasks.forecasting.copies import refuse_copies
-from throughtime.tasks.forecasting.ended import ended_notes, without_ended
-from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.model import Model
-from throughtime.tasks.forecasting.network import SeasonNetwork
+from throughtime._core.errors import InputError, warn
+from throughtime._core.rng import PrivateRandom
+from throughtime.data.series.frames import FrameFormat, read_frame, read_future
+from throughtime.tasks.forecasting import checks, network_training
+from throughtime.tasks.forecasting.calibration.calibration import calibrate
+from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
+from throughtime.tasks.forecasting.evaluation import backtest
+from throughtime.tasks.forecasting.evaluation.duplicate_series import check_duplicate_series
+from throughtime.tasks.forecasting.forecast_model import ForecastModel
+from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
+from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.settings import Preset
-from throughtime.tasks.forecasting.windows import Store, linear_effects
-from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_whole
+from throughtime.tasks.forecasting.presets import Preset
+from throughtime.tasks.forecasting.windows import WindowStore, linear_effects
+from throughtime.tasks.param_checks import check_int
+from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
     import os
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
 
-    from throughtime.data.covariates import Covariates
-    from throughtime.data.frames import Data
-    from throughtime.data.parquet import ParquetSeries
-    from throughtime.data.series import Panel
-    from throughtime.tasks.forecasting.backtest import Backtest
+    from throughtime.data.series.covariates import Covariates
+    from throughtime.data.series.frames import Data
+    from throughtime.data.series.panel import Panel
+    from throughtime.data.series.parquet import ParquetSeries
+    from throughtime.tasks.forecasting.evaluation.backtest import Backtest
 
     Callback = Callable[[training.Progress], None]
     Level = int | float
 
 
-_LEARNED = ("horizon", "cell", "hidden_size", "decoder", "likelihood", "covariates")
+_ARCHITECTURE = ("horizon", "cell", "hidden_size", "decoder", "likelihood", "covariates")
 """Settings that a fitted network has the shape of."""
 
 
@@ -144,9 +145,9 @@ class Forecaster(BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the forecaster is usable and holds the best so far.
         """
-        self.check_settings()
+        self.check_params()
         checks.check_no_target(y)
-        panel, self.kind_ = self._panel(df)
+        panel, self.kind_ = self._read_training_frame(df)
         self.table_format_ = None
         return self.fit_panel(panel, callbacks)
 
@@ -165,23 +166,23 @@ class Forecaster(BaseEstimator):
             Interrupted: on Ctrl-C; the forecaster is usable.
         """
         self._check_fitted()
-        newer, self.kind_ = self._read(df)
-        model, panel = self.model_, self.panel_.updated(newer)
+        newer, self.kind_ = self._read_later_frame(df)
+        model, panel = self.model_, self.panel_.merge(newer)
         if len({isinstance(name, str) for name in panel.ids}) > 1:
             raise InputError(
                 "df: expected names of new series of the type of those in training: texts or whole numbers"
             )
         places = [self.panel_.ids.index(name) for name in panel.ids if name in self.panel_.ids]
         added = int(np.median(panel.lengths[: len(places)] - self.panel_.lengths[places]))
-        store = Store(panel, model.plan, model.network.linear_effects)
+        store = WindowStore(panel, model.plan, model.network.linear_effects)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
-        self.take(model, panel, self.history_, self._notes(panel, model))
+        self._set_fitted(model, panel, self.history_, self._notes(panel, model))
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
-        schooling = learning.Schooling(updates, gently, seconds=seconds_of(self.budget))
+        config = network_training.TrainingConfig(updates, gently, seconds=parse_budget(self.budget))
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
-        self.history_ = learning.teach(model.network, store, schooling, held_out=None, **options)
+        self.history_ = network_training.train_network(model.network, store, config, held_out=None, **options)
         return self
 
     def predict(
@@ -210,10 +211,10 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         count = self.horizon if horizon is None else horizon
         checks.check_horizon(count)
-        panel, kind = self._known(df, future, count)
-        levels = checks.levels_of(self.levels if level is None else level)
+        panel, kind = self._forecast_panel(df, future, count)
+        levels = checks.sorted_levels(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels, count)
-        columns = {**_keys(panel, count), "throughtime": forecasts.point.ravel()}
+        columns = {**_forecast_index(panel, count), "throughtime": forecasts.point.ravel()}
         for each in levels:
             columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
             columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
@@ -227,7 +228,7 @@ class Forecaster(BaseEstimator):
         level: Sequence[Level] | None = None,
         horizon: int | None = None,
         overwrite: bool = False,
-        told: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> int:
         """Forecast all series of Parquet files into one, a part after the other: there may be more than memory holds.
 
@@ -237,7 +238,7 @@ class Forecaster(BaseEstimator):
             level: as for `predict`.
             horizon: as for `predict`.
             overwrite: whether a file of that name may be replaced.
-            told: called after each part with the number of series that were forecast by then.
+            on_progress: called after each part with the number of series that were forecast by then.
 
         Returns:
             How many series were forecast.
@@ -246,11 +247,11 @@ class Forecaster(BaseEstimator):
             InputError: for series that cannot be forecast, by their file, and for a file that exists or cannot be
                 written.
         """
-        from throughtime.tasks.forecasting.streaming import predict_parquet
+        from throughtime.tasks.forecasting.parquet_forecasts import predict_parquet
 
         self._check_fitted()
         options = {"level": level, "horizon": horizon}
-        return predict_parquet(self, source, out, options=options, overwrite=overwrite, told=told)
+        return predict_parquet(self, source, out, options=options, overwrite=overwrite, on_progress=on_progress)
 
     def sample(
         self,
@@ -272,15 +273,15 @@ class Forecaster(BaseEstimator):
             A frame of the kind that was given: unique_id, ds, path (from 0 on), throughtime.
         """
         self._check_fitted()
-        check_whole("paths", paths)
-        panel, kind = self._known(df, future, self.horizon)
-        courses = self.model_.sample(panel, paths, random_state)
+        check_int("paths", paths)
+        panel, kind = self._forecast_panel(df, future, self.horizon)
+        samples = self.model_.sample(panel, paths, random_state)
         keys = {
             name: np.repeat(key.reshape(len(panel), 1, -1), paths, 1)
-            for name, key in _keys(panel, self.horizon).items()
+            for name, key in _forecast_index(panel, self.horizon).items()
         }
-        number = np.broadcast_to(np.arange(paths)[:, None], courses.shape)
-        columns = {**keys, "path": number, "throughtime": courses}
+        number = np.broadcast_to(np.arange(paths)[:, None], samples.shape)
+        columns = {**keys, "path": number, "throughtime": samples}
         return kind.frame({name: column.ravel() for name, column in columns.items()})
 
     def backtest(
@@ -310,12 +311,12 @@ class Forecaster(BaseEstimator):
         Raises:
             InputError: where the series are too short, or a package for `against` or `workers` is not installed.
         """
-        self.check_settings()
+        self.check_params()
         if df is None:
-            self._check_fitted(as_it_is=False)
+            self._check_fitted(unchanged=False)
             panel, kind = self.panel_, self.kind_
         else:
-            panel, kind = self._panel(df)
+            panel, kind = self._read_training_frame(df)
         options = {"refit": refit, "memoryless": memoryless, "against": against}
         options |= {"workers": workers, "callbacks": callbacks}
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
@@ -334,9 +335,9 @@ class Forecaster(BaseEstimator):
                 that has the values of a learned one on the same dates.
         """
         self._check_fitted()
-        newer, kind = self._read(df)
-        refuse_copies(newer, self.panel_)
-        panel = self.panel_.updated(newer)
+        newer, kind = self._read_later_frame(df)
+        check_duplicate_series(newer, self.panel_)
+        panel = self.panel_.merge(newer)
         return backtest.evaluate(self, panel, kind, n_windows, step_size)
 
     def score(self, df: IntoDataFrame, y: None = None) -> float:
@@ -356,7 +357,7 @@ class Forecaster(BaseEstimator):
         """
         self._check_fitted()
         checks.check_no_target(y)
-        checks.check_later(self.panel_, self._read(df)[0], int(self.horizon))
+        checks.check_later_rows(self.panel_, self._read_later_frame(df)[0], int(self.horizon))
         return -self.evaluate(df).scores["throughtime"]["smape"]
 
     def cross_validation(
@@ -397,10 +398,10 @@ class Forecaster(BaseEstimator):
         Raises:
             InputError: for data that cannot be used.
         """
-        from throughtime.tasks.forecasting.explaining import explain
+        from throughtime.tasks.forecasting.diagnosis import explain
 
         self._check_fitted()
-        panel = self.panel_ if df is None else self._read(df)[0]
+        panel = self.panel_ if df is None else self._read_later_frame(df)[0]
         return explain(self.model_, panel, loss=self.loss, history=self.history_)
 
     def plot(self, *, series: Sequence[Any] | None = None) -> Figure:
@@ -417,13 +418,13 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         return plot_backtest(self, self.backtest() if result is None else result)
 
-    def take(self, model: Model, panel: Panel, history: training.History, notes: list[str]) -> None:
+    def _set_fitted(self, model: ForecastModel, panel: Panel, history: training.History, notes: list[str]) -> None:
         """Become a fitted forecaster: what `fit` and `throughtime.load` end with."""
         self.model_, self.panel_, self.history_, self.notes_ = model, panel, history, notes
         self.network_ = model.network
         self.freq_, self.season_, self.series_ = panel.frequency.name, model.plan.season, list(panel.ids)
         self.block_ = model.plan.block
-        self.learned_ = {name: getattr(self, name) for name in _LEARNED}
+        self.learned_ = {name: getattr(self, name) for name in _ARCHITECTURE}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -440,7 +441,7 @@ class Forecaster(BaseEstimator):
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
         if self.likelihood == "negative_binomial":
             checks.check_counts(panel)
-        started, seconds, preset = time.monotonic(), seconds_of(self.budget), Preset.of(self.preset)
+        started, seconds, preset = time.monotonic(), parse_budget(self.budget), Preset.of(self.preset)
         season, lookback = (None if each is None else int(each) for each in (self.season, self.lookback))
         plan = Plan.of(panel, int(self.horizon), season=season, lookback=lookback)
         held_out = plan.held_out(panel)
@@ -448,25 +449,27 @@ class Forecaster(BaseEstimator):
             features = panel.exogenous.all_features
             sizes = {"cell": self.cell, "hidden_size": int(self.hidden_size), "decoder": self.decoder}
             options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}
-            network = SeasonNetwork(plan, **sizes, **options, features=features)
+            network = ForecastNetwork(plan, **sizes, **options, features=features)
         updates = self._updates(panel, plan)
-        before = panel.without_last(held_out) if held_out else panel
-        regression = network.effects is not None and self.likelihood != "negative_binomial"  # counts stay whole
+        before = panel.drop_last(held_out) if held_out else panel
+        regression = (
+            network.covariate_effects is not None and self.likelihood != "negative_binomial"
+        )  # counts stay whole
         if regression:
             network.set_linear_effects(linear_effects(before, plan))
-        everything = Store(panel, plan, network.linear_effects)
-        known = Store(before, plan, network.linear_effects) if held_out else everything
-        first = learning.Schooling(updates, preset.learning_rate, seconds=seconds / 2)
+        everything = WindowStore(panel, plan, network.linear_effects)
+        known = WindowStore(before, plan, network.linear_effects) if held_out else everything
+        first = network_training.TrainingConfig(updates, preset.learning_rate, seconds=seconds / 2)
         interruption = None
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
-        learning.start_from_experts(network, known, loss=self.loss, seed=self.random_state)
+        network_training.init_from_experts(network, known, loss=self.loss, seed=self.random_state)
         watched = everything.held_out(held_out, 64)
         try:
-            history = learning.teach(network, known, first, held_out=watched, **options)
+            history = network_training.train_network(network, known, first, held_out=watched, **options)
         except training.Interrupted as error:
             history, interruption = error.history, error
-        model = Model(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self.take(model, panel, history, self._notes(panel, model))
+        model = ForecastModel(plan, network, calibrate(network, everything, held_out, loss=self.loss))
+        self._set_fitted(model, panel, history, self._notes(panel, model))
         if interruption is not None:
             raise interruption
         left = seconds - (time.monotonic() - started)
@@ -474,33 +477,35 @@ class Forecaster(BaseEstimator):
             again = replace(first, seconds=left)
             if regression:
                 network.set_linear_effects(linear_effects(panel, plan))
-                everything = Store(panel, plan, network.linear_effects)
-            learning.teach(network, everything, again, held_out=None, **options)
+                everything = WindowStore(panel, plan, network.linear_effects)
+            network_training.train_network(network, everything, again, held_out=None, **options)
         return self
 
-    def _notes(self, panel: Panel, model: Model) -> list[str]:
-        return [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decisions(panel)]
+    def _notes(self, panel: Panel, model: ForecastModel) -> list[str]:
+        return [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decision_notes(panel)]
 
     def _updates(self, panel: Panel, plan: Plan) -> int:
         return Preset.of(self.preset).updates(float(panel.lengths.sum()) / plan.lookback)
 
-    def _known(self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int) -> tuple[Panel, FrameKind]:
+    def _forecast_panel(
+        self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int
+    ) -> tuple[Panel, FrameFormat]:
         """What `count` steps are forecast from."""
-        panel, kind = (self.panel_, self.kind_) if df is None else self._read(df)
+        panel, kind = (self.panel_, self.kind_) if df is None else self._read_later_frame(df)
         if future is not None:
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
         if df is not None:
             lookback = self.model_.plan.lookback
-            history = checks.history_notes(panel, self.panel_, lookback)
+            history = checks.short_history_notes(panel, self.panel_, lookback)
             for sentence in [*ended_notes(panel, count, self.ended), *history]:
                 warn(sentence)
-        panel.check_ahead(count)
-        return without_ended(panel, count, self.ended), kind
+        panel.check_known_future(count)
+        return apply_ended_policy(panel, count, self.ended), kind
 
-    def _panel(self, df: Data) -> tuple[Panel, FrameKind]:
+    def _read_training_frame(self, df: Data) -> tuple[Panel, FrameFormat]:
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
 
-    def _read(self, df: Data) -> tuple[Panel, FrameKind]:
+    def _read_later_frame(self, df: Data) -> tuple[Panel, FrameFormat]:
         """Fresh data for what was trained."""
         known = self.panel_.exogenous
         grid = self.panel_.frequency if self.panel_.irregular else None
@@ -509,23 +514,23 @@ class Forecaster(BaseEstimator):
         panel, kind = read_frame(df, **options)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
             raise InputError(
-                f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.words}, got "
-                f"{panel.frequency.words}"
+                f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.description}, got "
+                f"{panel.frequency.description}"
             )
         return panel, kind
 
-    def check_settings(self) -> None:
+    def check_params(self) -> None:
         """Refuse settings that cannot be used.
 
         Raises:
             InputError: names the first.
         """
-        checks.check(self)
+        checks.check_settings(self)
 
-    def _check_fitted(self, *, as_it_is: bool = True) -> None:
+    def _check_fitted(self, *, unchanged: bool = True) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
-        if not as_it_is:
+        if not unchanged:
             return
         for name, value in getattr(self, "learned_", {}).items():
             if getattr(self, name) != value:
@@ -534,6 +539,6 @@ class Forecaster(BaseEstimator):
                 )
 
 
-def _keys(panel: Panel, count: int) -> dict[str, np.ndarray]:
+def _forecast_index(panel: Panel, count: int) -> dict[str, np.ndarray]:
     """unique_id and ds of the steps behind the end of each series."""
-    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.stamps_behind(count)}
+    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.future_timestamps(count)}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from throughtime.data.seasons import seasons
+from throughtime.data.series.seasonality import seasons
 
 if TYPE_CHECKING:
-    from throughtime.data.series import Panel
+    from throughtime.data.series.panel import Panel
 
 _MOST_BLOCKS = 33
 _LONGEST_BLOCK = 168
@@ -42,7 +42,7 @@ class Plan:
         return self.block * self.blocks
 
     @property
-    def fewest(self) -> int:
+    def min_known(self) -> int:
         """Known values that the network needs in a window: two of its steps."""
         return 2 * self.block
 
@@ -84,7 +84,7 @@ class Plan:
         return self.horizon if typical >= 2 * self.horizon + 2 * self.block else 0
 
 
-def is_long(panel: Panel, reach: int) -> np.ndarray:
+def is_long_series(panel: Panel, reach: int) -> np.ndarray:
     """Return which series are long: those that are not decide nothing about the others.
 
     A long series has a quarter of the known values of the longest one or more, where more than `reach` count as that.
@@ -96,5 +96,5 @@ def is_long(panel: Panel, reach: int) -> np.ndarray:
 def _long_series(panel: Panel, horizon: int) -> Panel:
     """Return the panel without its short series."""
     season = next(iter(panel.frequency.seasons), 1)
-    long = is_long(panel, horizon + max(min(_MOST_BLOCKS * season, _MUCH), 4 * horizon))
-    return panel if long.all() else panel.some(np.flatnonzero(long).tolist())
+    long = is_long_series(panel, horizon + max(min(_MOST_BLOCKS * season, _MUCH), 4 * horizon))
+    return panel if long.all() else panel.select(np.flatnonzero(long).tolist())

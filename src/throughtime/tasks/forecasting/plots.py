@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import InputError, requires
+from throughtime._core.errors import InputError, requires
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from throughtime.tasks.forecasting.backtest import Backtest
     from throughtime.tasks.forecasting.estimator import Forecaster
+    from throughtime.tasks.forecasting.evaluation.backtest import Backtest
 
 _MOST = 6  # series in a figure
 _HISTORY = 5  # horizons of history before a forecast, at least

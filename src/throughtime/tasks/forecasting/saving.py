@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime.data.calendar import Calendar
-from throughtime.data.covariates import Covariates, Exogenous, Feature
-from throughtime.data.frames import FrameKind
-from throughtime.data.frequency import DURATIONS, MONTHLY, Frequency
-from throughtime.data.rows import MISSING
-from throughtime.data.series import Panel
-from throughtime.io import checkpoint
-from throughtime.tasks.forecasting.autoregression import AUTOREGRESSION
-from throughtime.tasks.forecasting.calibration import Calibration
+from throughtime.data.series.calendar_features import CalendarFeatures
+from throughtime.data.series.covariates import Covariates, Exogenous, Feature
+from throughtime.data.series.frames import FrameFormat
+from throughtime.data.series.frequency import DURATIONS, MONTHLY, Frequency
+from throughtime.data.series.panel import Panel
+from throughtime.data.series.panel_builder import MISSING_OPTIONS
+from throughtime.io import saved_model
+from throughtime.tasks.dataclass_json import dataclass_from_json
+from throughtime.tasks.forecasting.calibration.calibration import Calibration
+from throughtime.tasks.forecasting.calibration.pooled import PooledStatistics
 from throughtime.tasks.forecasting.estimator import Forecaster
-from throughtime.tasks.forecasting.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.model import Model
-from throughtime.tasks.forecasting.network import SeasonNetwork
+from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION
+from throughtime.tasks.forecasting.forecast_model import ForecastModel
+from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
+from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.plan import Plan
-from throughtime.tasks.forecasting.pooled import Pooled
-from throughtime.tasks.forecasting.settings import Preset
-from throughtime.tasks.saving import origin, restore_history, restore_network, restore_notes, weights_of
-from throughtime.tasks.typed import build
+from throughtime.tasks.forecasting.presets import Preset
+from throughtime.tasks.saving import network_tensors, provenance, restore_history, restore_network, restore_notes
 
 if TYPE_CHECKING:
     import os
 
-_LARGEST = 10_000_000  # no size of a network or plan is beyond
+_MAX_SIZE = 10_000_000  # no size of a network or plan is beyond
 
 
 def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -38,7 +38,7 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
     panel, model = forecaster.panel_, forecaster.model_
     calibration = model.calibration
     config = {
-        **origin("forecast", forecaster),
+        **provenance("forecast", forecaster),
         "settings": _settings(forecaster),
         "plan": asdict(model.plan),
         "features": [asdict(feature) for feature in panel.exogenous.features],
@@ -62,14 +62,14 @@ def save(forecaster: Forecaster, directory: str | os.PathLike[str], *, overwrite
         "panel.beside": panel.exogenous.values,
         "panel.beside_offsets": panel.exogenous.offsets,
     }
-    tensors = weights_of(model.network) | {
+    tensors = network_tensors(model.network) | {
         name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()
     }
     history = forecaster.history_.to_lines()
-    checkpoint.write(directory, checkpoint.Checkpoint(config, tensors, history), overwrite=overwrite)
+    saved_model.write(directory, saved_model.SavedModel(config, tensors, history), overwrite=overwrite)
 
 
-def restore(found: checkpoint.Checkpoint) -> Forecaster:
+def restore(found: saved_model.SavedModel) -> Forecaster:
     """Undo `save`.
 
     Raises:
@@ -79,9 +79,9 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
     if not any(name.startswith("pooled.") for name in tensors):
         raise ValueError("it was saved by a former version of throughtime; fit the forecaster again")
     forecaster = Forecaster(**_values(config["settings"]))
-    forecaster.check_settings()
-    if forecaster.missing not in MISSING:
-        raise ValueError(f"missing: expected one of {', '.join(MISSING)}")
+    forecaster.check_params()
+    if forecaster.missing not in MISSING_OPTIONS:
+        raise ValueError(f"missing: expected one of {', '.join(MISSING_OPTIONS)}")
     panel = _panel(config, tensors)
     network = _network(forecaster, config["plan"], panel.exogenous.all_features, tensors)
     calibration = Calibration(
@@ -97,13 +97,13 @@ def restore(found: checkpoint.Checkpoint) -> Forecaster:
         raise ValueError(f"impossible number of held-out forecasts: {calibration.horizons!r}")
     if calibration.expert not in (*network.expert_names, AUTOREGRESSION) or not 0 <= calibration.weight <= 1:
         raise ValueError(f"the calibration names an unknown expert: {calibration.expert!r}")
-    forecaster.kind_ = build(FrameKind, config["kind"])
+    forecaster.kind_ = dataclass_from_json(FrameFormat, config["kind"])
     form = config.get("table_format")  # not in the first versions
     if not isinstance(form, dict | None):
         raise TypeError(f"the table format is not an object but {type(form).__name__}")
     forecaster.table_format_ = form
     history = restore_history(found)
-    forecaster.take(Model(network.plan, network, calibration), panel, history, restore_notes(found))
+    forecaster._set_fitted(ForecastModel(network.plan, network, calibration), panel, history, restore_notes(found))
     return forecaster
 
 
@@ -123,31 +123,31 @@ def _values(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         **settings,
         "levels": tuple(settings["levels"]),
-        "preset": build(Preset, preset) if isinstance(preset, dict) else preset,
+        "preset": dataclass_from_json(Preset, preset) if isinstance(preset, dict) else preset,
         "covariates": None if covariates is None else Covariates(**covariates),
     }
 
 
 def _network(
     forecaster: Forecaster, planned: dict[str, Any], features: list[Feature], tensors: dict[str, torch.Tensor]
-) -> SeasonNetwork:
+) -> ForecastNetwork:
     """The network, allocated only when the file holds just its weights."""
-    plan = build(Plan, planned)
+    plan = dataclass_from_json(Plan, planned)
     values = [getattr(plan, f.name) for f in fields(plan)]
-    if any(type(v) is not int or not 0 <= v <= _LARGEST for v in values) or plan.horizon != forecaster.horizon:
+    if any(type(v) is not int or not 0 <= v <= _MAX_SIZE for v in values) or plan.horizon != forecaster.horizon:
         raise ValueError(f"impossible sizes: {plan}")
-    if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _LARGEST:
+    if min(plan.horizon, plan.season, plan.block) < 1 or plan.blocks < 2 or plan.lookback > _MAX_SIZE:
         raise ValueError(f"impossible sizes: {plan}")
     sizes = {"cell": forecaster.cell, "hidden_size": forecaster.hidden_size, "decoder": forecaster.decoder}
     options = {"likelihood": LIKELIHOODS[forecaster.likelihood], "dropout": Preset.of(forecaster.preset).dropout}
-    return restore_network(lambda: SeasonNetwork(plan, **sizes, **options, features=features), tensors)
+    return restore_network(lambda: ForecastNetwork(plan, **sizes, **options, features=features), tensors)
 
 
 def _panel(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Panel:
     values, offsets, starts = (
         _array(tensors, f"panel.{name}", kind) for name, kind in (("values", "f8"), ("offsets", "i8"), ("starts", "i8"))
     )
-    ids, frequency = config["ids"], build(Frequency, config["frequency"])
+    ids, frequency = config["ids"], dataclass_from_json(Frequency, config["frequency"])
     if not {*map(type, ids)} <= {str, int, float} or len({*ids}) < len(ids):
         raise ValueError("the names of the series are not all different")
     if frequency.unit != "int":
@@ -174,10 +174,10 @@ def _paths(tensors: dict[str, torch.Tensor], horizon: int) -> np.ndarray:
     return paths
 
 
-def _pooled(tensors: dict[str, torch.Tensor], plan: Plan) -> Pooled:
+def _pooled(tensors: dict[str, torch.Tensor], plan: Plan) -> PooledStatistics:
     """Return what short series are forecast from."""
     names = {"profile": 2, "scales": 1, "fading": 1, "counts": 1, "widening": 1}
-    found = Pooled(**{name: _array(tensors, f"pooled.{name}", "f8", size) for name, size in names.items()})
+    found = PooledStatistics(**{name: _array(tensors, f"pooled.{name}", "f8", size) for name, size in names.items()})
     fit = found.profile.shape == (2, plan.cycle) and found.scales.shape == (2,) and found.fading.shape == (1,)
     if not fit or len(found.counts) != len(found.widening) or (found.counts < 1).any() or (found.widening < 1).any():
         raise ValueError("what short series are forecast from does not fit the plan")
@@ -190,8 +190,8 @@ def _exogenous(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], series: int, frequency: Frequency
 ) -> Exogenous:
     """The covariates, which models of the first version do not have."""
-    features = [build(Feature, each) for each in config.get("features", [])]
-    calendar = build(Calendar, config.get("calendar", {})).at(frequency)
+    features = [dataclass_from_json(Feature, each) for each in config.get("features", [])]
+    calendar = dataclass_from_json(CalendarFeatures, config.get("calendar", {})).restrict_to(frequency)
     if not (features or calendar):
         return Exogenous()
     values = _array(tensors, "panel.beside", "f8", 2)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime import _random
-from throughtime.data.music import KEYS, transposed
-from throughtime.data.sequences import Batch, similar_lengths
+from throughtime._core import rng
+from throughtime.data.batches import Batch, bucket_by_length
+from throughtime.data.music.piano_roll import KEYS, transpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Streams:
+class ParallelStreams:
     """A text cut into N streams that run side by side, each from a new offset at every pass: one long batch.
 
     Args:
@@ -34,16 +34,16 @@ class Streams:
 
     def __iter__(self) -> Iterator[Batch]:
         spare = min(self._window, (len(self._numbers) - 1) // 2)
-        offset = int(torch.randint(spare, (), generator=_random.generator())) if spare and self.updates > 1 else 0
-        x, y = side_by_side(self._numbers[offset:], self.streams)
+        offset = int(torch.randint(spare, (), generator=rng.generator())) if spare and self.updates > 1 else 0
+        x, y = batchify(self._numbers[offset:], self.streams)
         yield Batch(x, y)
 
 
-class Chunks:
+class ChunkBatches:
     """A text cut into N streams, in batches of some steps that carry the state on: for looking, not for learning."""
 
     def __init__(self, numbers: np.ndarray, streams: int = 32, steps: int = 128) -> None:
-        self._xy = side_by_side(torch.from_numpy(numbers), max(1, min(streams, (len(numbers) - 1) // steps)))
+        self._xy = batchify(torch.from_numpy(numbers), max(1, min(streams, (len(numbers) - 1) // steps)))
         self._steps = steps
 
     def __iter__(self) -> Iterator[Batch]:
@@ -53,14 +53,14 @@ class Chunks:
             yield Batch(x_part, y_part, None, carry_on if number else None)
 
 
-def side_by_side(numbers: Tensor, streams: int) -> tuple[Tensor, Tensor]:
+def batchify(numbers: Tensor, streams: int) -> tuple[Tensor, Tensor]:
     """Inputs and targets (T, N) of N streams that a text is cut into."""
     steps = (len(numbers) - 1) // streams
     x, y = (numbers[i : i + steps * streams].view(streams, steps).T.contiguous() for i in (0, 1))
     return x, y
 
 
-class Pieces:
+class PieceBatches:
     """Pieces in batches of similar length, in a new order and perhaps in other keys at every pass.
 
     The first input is silence, so that the network learns how pieces begin.
@@ -84,19 +84,17 @@ class Pieces:
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._order():
-            yield padded([self._moved(self._rolls[row]) for row in rows.tolist()])
+            yield collate_pieces([self._transpose_randomly(self._rolls[row]) for row in rows.tolist()])
 
     def _order(self) -> list[Tensor]:
-        return similar_lengths(self._lengths, self._batch_size, shuffle=self._shuffle)
+        return bucket_by_length(self._lengths, self._batch_size, shuffle=self._shuffle)
 
-    def _moved(self, roll: np.ndarray) -> np.ndarray:
+    def _transpose_randomly(self, roll: np.ndarray) -> np.ndarray:
         most = self._transposition
-        return (
-            transposed(roll, int(torch.randint(-most, most + 1, (), generator=_random.generator()))) if most else roll
-        )
+        return transpose(roll, int(torch.randint(-most, most + 1, (), generator=rng.generator()))) if most else roll
 
 
-def padded(rolls: Sequence[np.ndarray]) -> Batch:
+def collate_pieces(rolls: Sequence[np.ndarray]) -> Batch:
     """A batch of pieces: at each step the one before as input, this one as target."""
     lengths = torch.tensor([len(roll) for roll in rolls])
     y = np.zeros((int(lengths.max()), len(rolls), KEYS), dtype=np.float32)

@@ -12,16 +12,16 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError
-from throughtime._random import PrivateRandom
-from throughtime.data.stream import UNITS, Alphabet, check_text
-from throughtime.tasks.generation import learning
-from throughtime.tasks.generation.materials import PianoSymbols, Scores, Symbols, TextSymbols
+from throughtime._core.errors import InputError
+from throughtime._core.rng import PrivateRandom
+from throughtime.data.text.symbols import UNITS, SymbolVocabulary, check_text
+from throughtime.tasks.generation import trainer
+from throughtime.tasks.generation.codec import GenerationEvaluation, PianoRollCodec, StepCodec, TextCodec
 from throughtime.tasks.generation.network import CELLS, GeneratorNetwork
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
 from throughtime.tasks.generation.sampling import Sampling, draw
-from throughtime.tasks.schedules import PRESETS, seconds_of
-from throughtime.tasks.settings import check_choice, check_positive, check_seed, check_share, check_whole
+from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_positive, check_seed
+from throughtime.tasks.schedules import PRESETS, parse_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,22 +106,24 @@ class SequenceGenerator(BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the generator is usable and holds the best so far.
         """
-        self.check_settings()
-        seconds = seconds_of(self.budget)
-        self.unit_, symbols = self._symbols_of(data, validation)
+        self.check_params()
+        seconds = parse_budget(self.budget)
+        self.unit_, symbols = self._choose_codec(data, validation)
         recipe = self.recipe(self.unit_)
         train, held_out, steps = symbols.split(data, validation, self.random_state)
         with PrivateRandom(self.random_state):
             network = GeneratorNetwork(**self.sizes(symbols.width))
-            material = symbols.material(train, held_out, recipe)
+            training_data = symbols.training_data(train, held_out, recipe)
         epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
-        self.symbols_, self.network_ = symbols, network
+        self.codec_, self.network_ = symbols, network
         self.fingerprints_ = symbols.fingerprints([data] if validation is None else [data, validation])
         self.notes_ = _notes(self.unit_, symbols.width, steps, held_out=validation is None and held_out is not None)
         interruption = None
         options = {"callbacks": callbacks, "seed": self.random_state}
         try:
-            self.history_ = learning.teach(network, material, recipe, epochs=epochs, seconds=seconds, **options)
+            self.history_ = trainer.train_network(
+                network, training_data, recipe, epochs=epochs, seconds=seconds, **options
+            )
         except training.Interrupted as error:
             self.history_, interruption = error.history, error
         if interruption is not None:
@@ -132,7 +134,7 @@ class SequenceGenerator(BaseEstimator):
         """Log-likelihood of a step of data in nats, on average: the nearer to zero, the better foreseen."""
         return -self.evaluate(data).nats
 
-    def evaluate(self, data: Any) -> Scores:
+    def evaluate(self, data: Any) -> GenerationEvaluation:
         """Negative log-likelihood of a step, and for a text perplexity and bits per character.
 
         Characters or pieces that were learned from are not scored, unless all were: `overlap` of the result says which.
@@ -141,11 +143,11 @@ class SequenceGenerator(BaseEstimator):
             InputError: for data of another kind.
         """
         self._check_fitted()
-        overlap = self.symbols_.overlap(self.fingerprints_, data)
-        if overlap.learned.any() and not overlap.of_training:
+        overlap = self.codec_.overlap(self.fingerprints_, data)
+        if overlap.in_training.any() and not overlap.all_in_training:
             kept = [data[i] for i in overlap.scored.tolist()]
             data = "".join(kept) if isinstance(data, str) else kept
-        return replace(self.symbols_.score(self.network_, data), overlap=overlap)
+        return replace(self.codec_.score(self.network_, data), overlap=overlap)
 
     def sample(
         self,
@@ -178,7 +180,7 @@ class SequenceGenerator(BaseEstimator):
             raise InputError(f"length: expected a whole number of 0 or more, got {length!r}")
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
         drawn = itertools.islice(self._draw(prompt, **options), length)
-        return self.symbols_.join(prompt, self.symbols_.write(drawn, prompt))
+        return self.codec_.join(prompt, self.codec_.write(drawn, prompt))
 
     def stream(
         self,
@@ -199,7 +201,7 @@ class SequenceGenerator(BaseEstimator):
             random_state: makes it reproducible.
         """
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        return self.symbols_.write(self._draw(prompt, **options), prompt)
+        return self.codec_.write(self._draw(prompt, **options), prompt)
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the generator into a new directory; `throughtime.load` reads it.
@@ -238,7 +240,7 @@ class SequenceGenerator(BaseEstimator):
             "input_dropout": min(recipe.input_dropout, recipe.dropout),
         }
 
-    def check_settings(self) -> None:
+    def check_params(self) -> None:
         """Refuse settings that cannot be used.
 
         Raises:
@@ -248,16 +250,16 @@ class SequenceGenerator(BaseEstimator):
             check_choice("unit", self.unit, RECIPES)
         check_choice("cell", self.cell, CELLS)
         check_choice("preset", self.preset, PRESETS)
-        check_whole("num_layers", self.num_layers)
+        check_int("num_layers", self.num_layers)
         for name in ("hidden_size", "steps", "batch_size", "epochs"):
             if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name))
+                check_int(name, getattr(self, name))
         if self.dropout is not None:
-            check_share("dropout", self.dropout)
+            check_fraction("dropout", self.dropout)
         if self.learning_rate is not None:
             check_positive("learning_rate", self.learning_rate)
         check_seed(self.random_state)
-        seconds_of(self.budget)
+        parse_budget(self.budget)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -268,23 +270,23 @@ class SequenceGenerator(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
 
-    def _symbols_of(self, data: Any, validation: Any) -> tuple[str, Symbols]:
+    def _choose_codec(self, data: Any, validation: Any) -> tuple[str, StepCodec]:
         """The unit, and what a step is made of."""
         if isinstance(data, bytes | os.PathLike):
             what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
             raise InputError(f"data: expected a text or pieces, got {what} first")
         unit = self.unit or ("characters" if isinstance(data, str) else PIANO_ROLL)
         if unit not in UNITS:
-            return unit, PianoSymbols()
+            return unit, PianoRollCodec()
         whole = check_text(data)
         if validation is not None and unit == "characters":
             whole += check_text(validation)
-        return unit, TextSymbols(Alphabet.of(whole, unit))
+        return unit, TextCodec(SymbolVocabulary.of(whole, unit))
 
     def _draw(self, prompt: Any, *, random_state: int | None, **options: Any) -> Iterator[Any]:
         self._check_fitted()
         random = np.random.default_rng(random_state)
-        return draw(self.network_, self.symbols_, self.symbols_.prompt(prompt), Sampling(**options), random)
+        return draw(self.network_, self.codec_, self.codec_.prompt(prompt), Sampling(**options), random)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "history_"):

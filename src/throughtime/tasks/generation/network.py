@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from throughtime import _random
 from throughtime import nn as recurrent
+from throughtime._core import rng
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class GeneratorNetwork(nn.Module):
         self.dropout = LockedDropout(dropout)
 
     @torch.no_grad()
-    def expect(self, logits: Float[Tensor, "V"]) -> None:
+    def init_output_bias(self, logits: Float[Tensor, "V"]) -> None:
         """Begin with what is likely at any step: the output's biases would be long on their way there."""
         self.layers.output.bias.copy_(logits)
 
@@ -89,7 +89,7 @@ class LockedDropout(nn.Module):
         """Drop features in training."""
         if not self.training or not self.probability:
             return x
-        return x * _random.dropout(x.new_ones(1, *x.shape[1:]), self.probability)
+        return x * rng.dropout(x.new_ones(1, *x.shape[1:]), self.probability)
 
 
 def symbol_loss(y: Tensor, target: Tensor) -> Tensor:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._errors import requires
-from throughtime.data.music import LOWEST, as_roll
+from throughtime._core.errors import requires
+from throughtime.data.music.piano_roll import LOWEST, as_roll
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from throughtime.training import History
 
-_INK, _OURS, _BASELINE = "#333333", "#1f6fb4", "#b0651a"
+_GRAY, _OURS, _BASELINE = "#333333", "#1f6fb4", "#b0651a"
 _OCTAVE = 12
 
 
@@ -40,7 +40,7 @@ def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> F
     octaves = [n for n in range(0, 128, _OCTAVE) if low + LOWEST - 1 <= n <= high + LOWEST + 1]
     ax.set_yticks(octaves, [f"C{n // _OCTAVE - 1}" for n in octaves])
     ax.set_xticks(np.arange(0, len(roll) + 1, 8 * steps_per_beat))
-    ax.grid(color=_INK, alpha=0.15, lw=0.6)
+    ax.grid(color=_GRAY, alpha=0.15, lw=0.6)
     ax.set_axisbelow(True)
     ax.set_xlabel("step")
     ax.spines[["top", "right"]].set_visible(False)
@@ -54,7 +54,7 @@ def plot_learning(history: History) -> Figure:
 
     figure, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
     epochs = [record.epoch for record in history.records]
-    ax.plot(epochs, [record.loss for record in history.records], color=_INK, lw=1.0, label="training")
+    ax.plot(epochs, [record.loss for record in history.records], color=_GRAY, lw=1.0, label="training")
     validation = [record.validation_loss for record in history.records]
     if None not in validation:
         ax.plot(epochs, np.array(validation, dtype=float), color=_OURS, label="validation")

@@ -20,11 +20,11 @@ class Recipe:
         batch_size: streams or pieces that are trained on at once.
         learning_rate: at the top of its cycle.
         weight_decay: of AdamW.
-        keep: of the averaged weights at each update.
+        ema_decay: of the averaged weights at each update.
         transposition: semitones by which a piece is moved at most, where there are few.
-        scarce: steps beyond which there are enough pieces in every key.
-        epochs: for material of `size` steps; more for less.
-        size: steps.
+        augment_below_steps: steps beyond which there are enough pieces in every key.
+        epochs: for material of `reference_steps` steps; more for less.
+        reference_steps: steps.
     """
 
     hidden_size: int
@@ -35,19 +35,19 @@ class Recipe:
     batch_size: int
     learning_rate: float
     weight_decay: float
-    keep: float
+    ema_decay: float
     transposition: int
-    scarce: int
+    augment_below_steps: int
     epochs: int
-    size: int
+    reference_steps: int
 
     def transposition_for(self, steps: int) -> int:
         """Semitones by which pieces of so many steps are moved at most."""
-        return self.transposition if steps <= self.scarce else 0
+        return self.transposition if steps <= self.augment_below_steps else 0
 
     def epochs_for(self, steps: int) -> int:
         """Passes over material of so many steps: the less there is, the more often it is read."""
-        return max(round(self.epochs * (self.size / max(steps, 1)) ** 0.55), 1)
+        return max(round(self.epochs * (self.reference_steps / max(steps, 1)) ** 0.55), 1)
 
 
 _TEXT = Recipe(
@@ -59,11 +59,11 @@ _TEXT = Recipe(
     batch_size=32,
     learning_rate=3e-3,
     weight_decay=0.01,
-    keep=0.998,
+    ema_decay=0.998,
     transposition=0,
-    scarce=0,
+    augment_below_steps=0,
     epochs=9,
-    size=1_000_000,
+    reference_steps=1_000_000,
 )
 _WORDS = Recipe(
     hidden_size=256,
@@ -74,11 +74,11 @@ _WORDS = Recipe(
     batch_size=20,
     learning_rate=2e-3,
     weight_decay=0.01,
-    keep=0.998,
+    ema_decay=0.998,
     transposition=0,
-    scarce=0,
+    augment_below_steps=0,
     epochs=12,
-    size=900_000,
+    reference_steps=900_000,
 )
 _MUSIC = Recipe(
     hidden_size=256,
@@ -89,11 +89,11 @@ _MUSIC = Recipe(
     batch_size=8,
     learning_rate=4e-3,
     weight_decay=0.1,
-    keep=0.998,
+    ema_decay=0.998,
     transposition=5,
-    scarce=50_000,
+    augment_below_steps=50_000,
     epochs=180,
-    size=13_800,
+    reference_steps=13_800,
 )
 RECIPES = {PIANO_ROLL: _MUSIC, "characters": _TEXT, "bytes": _TEXT, "words": _WORDS}
 """By the unit of the material."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from throughtime._errors import InputError
-from throughtime.io.network import stream_of
-from throughtime.tasks.settings import check_not_negative, check_whole
+from throughtime._core.errors import InputError
+from throughtime.io.network import make_stream
+from throughtime.tasks.param_checks import check_int, check_non_negative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jaxtyping import Float
 
-    from throughtime.tasks.generation.materials import Symbols
+    from throughtime.tasks.generation.codec import StepCodec
     from throughtime.tasks.generation.network import GeneratorNetwork
 
 
@@ -38,13 +38,13 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        check_not_negative("temperature", self.temperature)
+        check_non_negative("temperature", self.temperature)
         if self.top_k is not None:
-            check_whole("top_k", self.top_k)
+            check_int("top_k", self.top_k)
         if self.top_p is not None and not (isinstance(self.top_p, int | float | np.number) and 0 < self.top_p <= 1):
             raise InputError(f"top_p: expected a number above 0 and at most 1, got {self.top_p!r}")
 
-    def symbol(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> int:
+    def sample_symbol(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> int:
         """Draw one symbol."""
         if not self.temperature:
             return int(logits.argmax())
@@ -57,7 +57,7 @@ class Sampling:
         sums = shares.cumsum()
         return int(order[np.searchsorted(sums[:-1], random.random() * sums[-1], side="right")])
 
-    def keys(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> Float[np.ndarray, "V"]:
+    def sample_keys(self, logits: Float[np.ndarray, "V"], random: np.random.Generator) -> Float[np.ndarray, "V"]:
         """Draw each of V keys: 1 where it sounds."""
         chance = random.random(logits.shape)
         sounds = sure = logits > 0
@@ -73,10 +73,10 @@ class Sampling:
 
 
 def draw(
-    network: GeneratorNetwork, symbols: Symbols, prompt: np.ndarray, sampling: Sampling, random: np.random.Generator
+    network: GeneratorNetwork, symbols: StepCodec, prompt: np.ndarray, sampling: Sampling, random: np.random.Generator
 ) -> Iterator[Any]:
     """Draw without end what follows a prompt (T, …). Only the state is carried from step to step, inside the engine."""
-    stream = stream_of(network.layers)
+    stream = make_stream(network.layers)
     logits = stream.run(network.features(prompt))[-1]
     while True:
         drawn = symbols.draw(logits, sampling, random)

@@ -1,6 +1,6 @@
 """Tagging: a tag for each word of a sentence."""
 
-from throughtime._errors import requires
+from throughtime._core.errors import requires
 
 with requires("text", "SequenceTagger"):
     from throughtime.tasks.tagging.entities import EntityScore as EntityScore

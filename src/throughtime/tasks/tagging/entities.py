@@ -30,31 +30,31 @@ class EntityScore:
     """How well entities were found.
 
     Attributes:
-        right: found, with first word, last word and type.
+        n_correct: found, with first word, last word and type.
         found: in all.
         actual: that there are.
-        kinds: the same three numbers of each type.
+        by_type: the same three numbers of each type.
     """
 
-    right: int
+    n_correct: int
     found: int
     actual: int
-    kinds: dict[str, tuple[int, int, int]]
+    by_type: dict[str, tuple[int, int, int]]
 
     @property
     def precision(self) -> float:
         """Share of those found that are right."""
-        return self.right / max(self.found, 1)
+        return self.n_correct / max(self.found, 1)
 
     @property
     def recall(self) -> float:
         """Share of those there are that were found."""
-        return self.right / max(self.actual, 1)
+        return self.n_correct / max(self.actual, 1)
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall."""
-        return 2 * self.right / max(self.found + self.actual, 1)
+        return 2 * self.n_correct / max(self.found + self.actual, 1)
 
 
 def is_bio(tags: Iterable[object]) -> bool:
@@ -83,11 +83,11 @@ def score(actual: Iterable[Sequence[str]], given: Iterable[Sequence[str]]) -> En
     """Compare the tags of sentences."""
     there: Counter[str] = Counter()
     found: Counter[str] = Counter()
-    right: Counter[str] = Counter()
+    n_correct: Counter[str] = Counter()
     for ours, theirs in zip(given, actual, strict=True):
         mine, real = set(entities(ours)), set(entities(theirs))
         found.update(entity.kind for entity in mine)
         there.update(entity.kind for entity in real)
-        right.update(entity.kind for entity in mine & real)
-    kinds = {kind: (right[kind], found[kind], there[kind]) for kind in sorted(found | there)}
-    return EntityScore(right.total(), found.total(), there.total(), kinds)
+        n_correct.update(entity.kind for entity in mine & real)
+    by_type = {kind: (n_correct[kind], found[kind], there[kind]) for kind in sorted(found | there)}
+    return EntityScore(n_correct.total(), found.total(), there.total(), by_type)

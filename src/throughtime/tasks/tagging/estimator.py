@@ -13,16 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import cross_entropy
 
 from throughtime import training
-from throughtime._random import PrivateRandom
-from throughtime.data.ragged import Buckets, Ragged
+from throughtime._core.rng import PrivateRandom
+from throughtime.data.jagged import BucketBatches, JaggedSequences
 from throughtime.tasks.evaluation import Evaluation
-from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
-from throughtime.tasks.learning import Work, preset, teach
-from throughtime.tasks.schedules import seconds_of
-from throughtime.tasks.settings import check_choice, check_flag, check_share, check_whole
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
+from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
-from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, known_tags
-from throughtime.tasks.tagging.network import LAYERS, Sizes, TaggingNetwork
+from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
+from throughtime.tasks.tagging.network import LAYERS, NetworkSizes, TaggingNetwork
+from throughtime.tasks.trainer import TrainingBudget, preset, train_network
 
 if TYPE_CHECKING:
     import os
@@ -34,15 +34,19 @@ if TYPE_CHECKING:
 
     Callback = Callable[[training.Progress], None]
 
-PRESETS = {"fast": Work(500, 2, 15), "balanced": Work(3500, 6, 60), "best": Work(8000, 12, 200)}
+PRESETS = {
+    "fast": TrainingBudget(500, 2, 15),
+    "balanced": TrainingBudget(3500, 6, 60),
+    "best": TrainingBudget(8000, 12, 200),
+}
 """Work that may be put into learning."""
 
 _LEARNING_RATE = 2e-3
-_BATCH = 32  # sentences, where there are enough
-_LEAST_HELD_OUT = 20  # sentences; fewer say too little about which weights are best
-_MANY = 1000  # sentences, beyond which a word that comes only once is taken as unknown
-_AT_ONCE = 128  # sentences
-_UNKNOWN = -1  # number of a tag that is not known
+_BATCH_SIZE = 32  # sentences, where there are enough
+_MIN_HELD_OUT = 20  # sentences; fewer say too little about which weights are best
+_LARGE_DATA = 1000  # sentences, beyond which a word that comes only once is taken as unknown
+_EVAL_BATCH_SIZE = 128  # sentences
+_IGNORE_INDEX = -1  # number of a tag that is not known
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,9 @@ class TagEvaluation:
     entities: EntityScore | None
     overlap: Overlap | None = None
 
-    def of_what(self, things: str) -> str:
+    def qualify(self, noun: str) -> str:
         """Name what is scored: unseen only where it was not learned from."""
-        return things if self.overlap is None else self.overlap.of(things)
+        return noun if self.overlap is None else self.overlap.qualify(noun)
 
 
 class SequenceTagger(BaseEstimator):
@@ -137,51 +141,51 @@ class SequenceTagger(BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the tagger is usable and holds the best so far.
         """
-        self.check_settings()
+        self.check_params()
         sentences = check_sentences(sentences)
         known = check_tags(tags, sentences)
-        self.tags_ = known_tags(known)
+        self.tags_ = unique_tags(known)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
         order = random.permutation(len(sentences)).tolist()
         count = 0 if validation is not None else round(self.validation_fraction * len(sentences))
-        count = count if count >= _LEAST_HELD_OUT else 0
+        count = count if count >= _MIN_HELD_OUT else 0
         kept = sorted(order[count:])
-        encoder = WordEncoder.learn([sentences[i] for i in kept], rare=2 if len(sentences) > _MANY else 1)
+        encoder = WordEncoder.learn([sentences[i] for i in kept], rare=2 if len(sentences) > _LARGE_DATA else 1)
         held_out = None
         learned, twice = (
             sentences,
-            repeated([sentences[i] for i in kept], [sentences[i] for i in order[:count]], "sentences"),
+            duplicate_notes([sentences[i] for i in kept], [sentences[i] for i in order[:count]], "sentences"),
         )
         if validation is not None:
             others = check_sentences(validation[0])
-            learned, twice = [*sentences, *others], repeated(sentences, others, "sentences")
-            held_out = self._watched(encoder, others, check_tags(validation[1], others, name="validation"))
+            learned, twice = [*sentences, *others], duplicate_notes(sentences, others, "sentences")
+            held_out = self._validation_batches(encoder, others, check_tags(validation[1], others, name="validation"))
         elif count:
             watched = sorted(order[:count])
-            held_out = self._watched(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
-        self.fingerprints_ = Fingerprints.of(learned)
+            held_out = self._validation_batches(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
+        self.fingerprints_ = Fingerprints.from_sequences(learned)
         self.notes_ = [*_notes(sentences, self.tags_, encoder, count), *twice]
         with PrivateRandom(seed):
             network = TaggingNetwork(self.sizes(encoder), dropout=self.dropout)
         x, y = encoder.encode([sentences[i] for i in kept]), self._numbers([known[i] for i in kept])
-        batches = Buckets(x, y, batch_size=min(_BATCH, max(8, len(x) // 10)))
+        batches = BucketBatches(x, y, batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
         try:
-            history = teach(
+            history = train_network(
                 network,
                 batches,
                 loss=_loss,
                 epochs=preset(PRESETS, self.preset).epochs(len(batches)),
                 learning_rate=_LEARNING_RATE,
                 held_out=held_out,
-                seconds=seconds_of(self.budget),
+                seconds=parse_budget(self.budget),
                 callbacks=callbacks,
                 seed=seed,
             )
         except training.Interrupted as error:
-            self.take(network, encoder, error.history)
+            self._set_fitted(network, encoder, error.history)
             raise
-        self.take(network, encoder, history)
+        self._set_fitted(network, encoder, history)
         return self
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -194,7 +198,7 @@ class SequenceTagger(BaseEstimator):
         x = self.encoder_.encode(check_sentences(sentences))
         found: list[np.ndarray] = [np.empty(0)] * len(x)
         with torch.no_grad():
-            for chosen in x.lengths.argsort(stable=True).split(_AT_ONCE):
+            for chosen in x.lengths.argsort(stable=True).split(_EVAL_BATCH_SIZE):
                 proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).numpy()
                 for row, each in zip(chosen.tolist(), proba, strict=True):
                     found[row] = each[: int(x.lengths[row])]
@@ -219,7 +223,7 @@ class SequenceTagger(BaseEstimator):
         actual, overlap = check_tags(tags, sentences), self.overlap(sentences)
         rows = overlap.scored.tolist()
         given = self.predict([sentences[i] for i in rows])
-        return replace(compare([actual[i] for i in rows], given, self.tags_), overlap=overlap)
+        return replace(score_tags([actual[i] for i in rows], given, self.tags_), overlap=overlap)
 
     def overlap(self, sentences: Sequence[Sequence[str]]) -> Overlap:
         """Which sentences were part of the training data, also to choose the weights by."""
@@ -237,7 +241,7 @@ class SequenceTagger(BaseEstimator):
         check_is_fitted(self)
         save(self, directory, overwrite=overwrite)
 
-    def take(self, network: TaggingNetwork, encoder: WordEncoder, history: training.History) -> None:
+    def _set_fitted(self, network: TaggingNetwork, encoder: WordEncoder, history: training.History) -> None:
         """Become a fitted tagger: what `fit` and `throughtime.load` end with."""
         self.network_, self.encoder_, self.history_ = network, encoder, history
 
@@ -251,10 +255,10 @@ class SequenceTagger(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
-    def sizes(self, encoder: WordEncoder) -> Sizes:
+    def sizes(self, encoder: WordEncoder) -> NetworkSizes:
         """What decides the shapes of the network's weights."""
         words, characters = encoder.size
-        return Sizes(
+        return NetworkSizes(
             tags=len(self.tags_),
             words=words,
             characters=characters,
@@ -264,45 +268,45 @@ class SequenceTagger(BaseEstimator):
             bidirectional=bool(self.bidirectional),
         )
 
-    def check_settings(self) -> None:
+    def check_params(self) -> None:
         """Refuse settings that cannot be used.
 
         Raises:
             InputError: names the first.
         """
         for name in ("hidden_size", "num_layers"):
-            check_whole(name, getattr(self, name))
-        check_flag("bidirectional", self.bidirectional)
+            check_int(name, getattr(self, name))
+        check_bool("bidirectional", self.bidirectional)
         for name in ("dropout", "validation_fraction"):
-            check_share(name, getattr(self, name))
+            check_fraction(name, getattr(self, name))
         for name, known in (("cell", LAYERS), ("preset", PRESETS)):
             check_choice(name, getattr(self, name), known)
-        seconds_of(self.budget)
+        parse_budget(self.budget)
 
-    def _numbers(self, tags: Sequence[Sequence[Any]]) -> Ragged:
+    def _numbers(self, tags: Sequence[Sequence[Any]]) -> JaggedSequences:
         numbers = {tag: number for number, tag in enumerate(self.tags_)}
-        return Ragged.of([torch.tensor([numbers.get(tag, _UNKNOWN) for tag in each]) for each in tags])
+        return JaggedSequences.of([torch.tensor([numbers.get(tag, _IGNORE_INDEX) for tag in each]) for each in tags])
 
-    def _watched(self, encoder: WordEncoder, sentences: Any, tags: Sequence[Sequence[Any]]) -> Buckets:
+    def _validation_batches(self, encoder: WordEncoder, sentences: Any, tags: Sequence[Sequence[Any]]) -> BucketBatches:
         """Sentences that the weights are chosen by."""
-        return Buckets(encoder.encode(sentences), self._numbers(tags), batch_size=_AT_ONCE, shuffle=False)
+        return BucketBatches(encoder.encode(sentences), self._numbers(tags), batch_size=_EVAL_BATCH_SIZE, shuffle=False)
 
 
-def compare(actual: Sequence[Sequence[Any]], given: Sequence[Sequence[str]], tags: Sequence[str]) -> TagEvaluation:
+def score_tags(actual: Sequence[Sequence[Any]], given: Sequence[Sequence[str]], tags: Sequence[str]) -> TagEvaluation:
     """Scores of given tags beside the actual ones; words whose actual tag is None do not count."""
     pairs = [(a, g) for ours, theirs in zip(actual, given, strict=True) for a, g in zip(ours, theirs, strict=True)]
     pairs = [(a, g) for a, g in pairs if a is not None]
     every = [*tags, *sorted({a for a, _ in pairs} - set(tags))]
     numbers = {tag: number for number, tag in enumerate(every)}
-    words = Evaluation.of([numbers[a] for a, _ in pairs], [numbers[g] for _, g in pairs], every)
+    words = Evaluation.from_predictions([numbers[a] for a, _ in pairs], [numbers[g] for _, g in pairs], every)
     marked = entities.is_bio(every) and all(tag is not None for each in actual for tag in each)
     return TagEvaluation(words, entities.score(actual, given) if marked else None)
 
 
 def _loss(scores: Tensor, target: Tensor) -> Tensor:
     """Mean over the words whose tag is known."""
-    total = cross_entropy(scores, target, ignore_index=_UNKNOWN, reduction="sum")
-    return total / (target != _UNKNOWN).sum().clamp(min=1)
+    total = cross_entropy(scores, target, ignore_index=_IGNORE_INDEX, reduction="sum")
+    return total / (target != _IGNORE_INDEX).sum().clamp(min=1)
 
 
 def _notes(sentences: Sequence[Sequence[str]], tags: Sequence[str], encoder: WordEncoder, watched: int) -> list[str]:

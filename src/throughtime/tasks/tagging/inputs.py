@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime._errors import InputError
+from throughtime._core.errors import InputError
 from throughtime.data.containers import as_items, is_missing
-from throughtime.data.ragged import Ragged
+from throughtime.data.jagged import JaggedSequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     Sentences = Sequence[Sequence[str]]
 
-CHARACTERS = 16
+MAX_CHARACTERS = 16
 """Characters of a word that are read; of a longer one the first and the last half of so many."""
 
-_MOST_WORDS = 50_000
+_MAX_WORDS = 50_000
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class WordEncoder:
     @classmethod
     def learn(cls, sentences: Sentences, *, rare: int = 2) -> WordEncoder:
         """Words and characters that come at least `rare` times."""
-        words = Counter(plain_word(word) for sentence in sentences for word in sentence)
+        words = Counter(normalize_word(word) for sentence in sentences for word in sentence)
         characters = Counter(character for sentence in sentences for word in sentence for character in word)
-        known = [word for word, count in words.most_common(_MOST_WORDS) if count >= rare and word]
+        known = [word for word, count in words.most_common(_MAX_WORDS) if count >= rare and word]
         return cls(["", *known], [character for character, count in characters.most_common() if count >= rare])
 
     def __post_init__(self) -> None:
@@ -56,20 +56,20 @@ class WordEncoder:
         """Numbers of words and of characters, those for unknown ones included."""
         return len(self.words), len(self.characters) + 2
 
-    def encode(self, sentences: Sentences) -> Ragged:
+    def encode(self, sentences: Sentences) -> JaggedSequences:
         """For each word its number and those of its characters: (words, 1 + CHARACTERS)."""
         known: dict[str, torch.Tensor] = {}
         for sentence in sentences:
             for word in sentence:
                 if word not in known:
                     known[word] = torch.tensor(self._numbers(word), dtype=torch.int32)
-        return Ragged.of([torch.stack([known[word] for word in sentence]) for sentence in sentences])
+        return JaggedSequences.of([torch.stack([known[word] for word in sentence]) for sentence in sentences])
 
     def _numbers(self, word: str) -> list[int]:
-        half = CHARACTERS // 2
-        written = word if len(word) <= CHARACTERS else word[:half] + word[-half:]
+        half = MAX_CHARACTERS // 2
+        written = word if len(word) <= MAX_CHARACTERS else word[:half] + word[-half:]
         characters = [self._by_character.get(character, 1) for character in written]
-        return [self._by_word.get(plain_word(word), 0), *characters, *[0] * (CHARACTERS - len(characters))]
+        return [self._by_word.get(normalize_word(word), 0), *characters, *[0] * (MAX_CHARACTERS - len(characters))]
 
     @cached_property
     def _by_word(self) -> dict[str, int]:
@@ -80,7 +80,7 @@ class WordEncoder:
         return {character: number for number, character in enumerate(self.characters, 2)}
 
 
-def plain_word(word: str) -> str:
+def normalize_word(word: str) -> str:
     """A word as it is looked up: in lower case, every digit 0."""
     return re.sub(r"\d", "0", word.lower())
 
@@ -144,7 +144,7 @@ def check_tags(tags: Any, sentences: Sentences, *, name: str = "tags") -> list[l
     return found
 
 
-def known_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
+def unique_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
     """All different tags in order; None means that a tag is not known and is left out.
 
     Raises:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from throughtime import _random
 from throughtime import nn as recurrent
+from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
-from throughtime.nn.pooling import features_of, last_hidden
+from throughtime.nn.pooling import last_hidden, output_features
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
 """Recurrent layers by the name of their cell."""
 
-_WORD, _CHARACTER = 128, 32  # numbers that stand for a word, and for a character
+_WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for a character
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkSizes:
     """What decides the shapes of a network's weights.
 
     Attributes:
@@ -58,28 +58,28 @@ class TaggingNetwork(nn.Module):
     Args:
         sizes: of the weights.
         dropout: of what the recurrent layers and the output layer read.
-        forgetting: share of the words that only their characters are known of in training.
+        word_dropout: share of the words that only their characters are known of in training.
     """
 
     batch_first = True
 
-    def __init__(self, sizes: Sizes, *, dropout: float = 0.4, forgetting: float = 0.2) -> None:
+    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.4, word_dropout: float = 0.2) -> None:
         super().__init__()
         self.sizes = sizes
-        self.forgetting = forgetting
+        self.word_dropout = word_dropout
         self.dropout = Dropout(dropout)
-        self.words = nn.Embedding(sizes.words, _WORD)
-        self.characters = nn.Embedding(sizes.characters, _CHARACTER)
-        self.speller = recurrent.GRU(_CHARACTER, _WORD // 2, batch_first=True, bidirectional=True)
+        self.words = nn.Embedding(sizes.words, _WORD_SIZE)
+        self.characters = nn.Embedding(sizes.characters, _CHARACTER_SIZE)
+        self.char_encoder = recurrent.GRU(_CHARACTER_SIZE, _WORD_SIZE // 2, batch_first=True, bidirectional=True)
         self.layer: Any = LAYERS[sizes.cell](
-            2 * _WORD,
+            2 * _WORD_SIZE,
             sizes.hidden_size,
             sizes.num_layers,
             batch_first=True,
             dropout=dropout if sizes.num_layers > 1 else 0.0,
             bidirectional=sizes.bidirectional,
         )
-        self.output = nn.Linear(features_of(self.layer), sizes.tags)
+        self.output = nn.Linear(output_features(self.layer), sizes.tags)
         nn.init.normal_(self.words.weight, std=0.3)
         nn.init.normal_(self.characters.weight, std=0.3)
 
@@ -91,15 +91,15 @@ class TaggingNetwork(nn.Module):
             lengths: words of each sentence.
         """
         words = x[..., 0]
-        if self.training and self.forgetting:
-            words = words * (torch.rand(words.shape, generator=_random.generator()) >= self.forgetting)
-        inputs = torch.cat([self.words(words), self._spelled(x[..., 1:])], -1)
+        if self.training and self.word_dropout:
+            words = words * (torch.rand(words.shape, generator=rng.generator()) >= self.word_dropout)
+        inputs = torch.cat([self.words(words), self._encode_characters(x[..., 1:])], -1)
         h, _ = self.layer(self.dropout(inputs), lengths=lengths)
         return self.output(self.dropout(h))
 
-    def _spelled(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
+    def _encode_characters(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
         """What the characters say about each word; a word that comes twice is spelled once."""
         rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
         ends = (rows > 0).sum(1)
-        _, state = self.speller(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)
-        return last_hidden(self.speller, state)[places].unflatten(0, characters.shape[:2])
+        _, state = self.char_encoder(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)
+        return last_hidden(self.char_encoder, state)[places].unflatten(0, characters.shape[:2])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime.data.subwords import BEGIN, END, PAD, UNKNOWN
+from throughtime.data.text.subwords import BEGIN, END, PAD, UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from throughtime.tasks.translation.network import TranslatorNetwork
 
-_NEVER = float("-inf")
-_LONGER, _MORE = 2, 10  # a translation has at most 2 T + 10 symbols
+_NEGATIVE_INFINITY = float("-inf")
+_LENGTH_FACTOR, _LENGTH_MARGIN = 2, 10  # a translation has at most 2 T + 10 symbols
 
 
 @torch.no_grad()
-def search(
+def beam_search(
     network: TranslatorNetwork, source: Int[Tensor, "T N"], *, beams: int, length_penalty: float
 ) -> list[list[int]]:
     """The best translation found for each source, without its end.
@@ -34,24 +34,24 @@ def search(
     symbols: whatever stands beside it in the batch.
     """
     memory, state, lengths = network.encode(source)
-    rows, limits = source.shape[1], _LONGER * lengths + _MORE
+    rows, limits = source.shape[1], _LENGTH_FACTOR * lengths + _LENGTH_MARGIN
     found: list[list[int]] = [[] for _ in range(rows)]
     is_open = torch.ones(rows, dtype=torch.bool)
     spread = torch.arange(rows).repeat_interleave(beams)
     memory, lengths = memory[:, spread], lengths[spread]
-    state = _picked(state, spread)
+    state = _select_rows(state, spread)
     words = torch.full((1, rows * beams), BEGIN)
-    total = torch.full((rows, beams), _NEVER)
+    total = torch.full((rows, beams), _NEGATIVE_INFINITY)
     total[:, 0] = 0.0  # all beams are alike in the beginning: one goes on
     sizes = torch.zeros(rows, beams)
     ended = torch.zeros(rows, beams, dtype=torch.bool)
     for step in range(1, int(limits.max()) + 1):
         h, state, _ = network.decode(words[-1:], memory, state, lengths)
         logits = network.layers.decoder.output(h[0])
-        logits[:, [PAD, UNKNOWN, BEGIN]] = _NEVER
+        logits[:, [PAD, UNKNOWN, BEGIN]] = _NEGATIVE_INFINITY
         likely = logits.log_softmax(-1).view(rows, beams, -1)
         # A translation that has ended goes on by padding, at no cost.
-        likely = likely.masked_fill(ended.unsqueeze(-1), _NEVER)
+        likely = likely.masked_fill(ended.unsqueeze(-1), _NEGATIVE_INFINITY)
         likely[..., PAD] = likely[..., PAD].masked_fill(ended, 0.0)
         totals = total.unsqueeze(-1) + likely
         longer = sizes + ~ended
@@ -63,22 +63,22 @@ def search(
         sizes, ended = longer.gather(1, parent), ended.gather(1, parent) | (word == END)
         order = (parent + torch.arange(rows).unsqueeze(1) * beams).flatten()
         words = torch.cat([words[:, order], word.view(1, -1)])
-        state = _picked(state, order)
+        state = _select_rows(state, order)
         ranked = total / sizes**length_penalty
-        best = ranked.masked_fill(~ended, _NEVER).amax(1)
-        hope = (total / limits.unsqueeze(1) ** length_penalty).masked_fill(ended, _NEVER).amax(1)
+        best = ranked.masked_fill(~ended, _NEGATIVE_INFINITY).amax(1)
+        hope = (total / limits.unsqueeze(1) ** length_penalty).masked_fill(ended, _NEGATIVE_INFINITY).amax(1)
         done = is_open & ((best >= hope) | (step >= limits))
         for row in done.nonzero().flatten().tolist():
-            found[row] = _until_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
+            found[row] = _cut_at_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
         is_open &= ~done
         if not is_open.any():
             break
     return found
 
 
-def _picked(state: Any, rows: Tensor) -> Any:
+def _select_rows(state: Any, rows: Tensor) -> Any:
     return tuple(s[:, rows] for s in state) if isinstance(state, tuple) else state[:, rows]
 
 
-def _until_end(row: list[int]) -> list[int]:
+def _cut_at_end(row: list[int]) -> list[int]:
     return row[: row.index(END)] if END in row else row

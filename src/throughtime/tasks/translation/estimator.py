@@ -10,18 +10,18 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from throughtime import training
-from throughtime._errors import InputError, requires
-from throughtime._random import PrivateRandom
+from throughtime._core.errors import InputError, requires
+from throughtime._core.rng import PrivateRandom
 from throughtime.data.containers import as_items, is_missing
-from throughtime.data.subwords import BEGIN, END, Subwords, SubwordSettings
-from throughtime.nn.attention import KINDS
-from throughtime.tasks.fingerprints import Fingerprints, Overlap, repeated
-from throughtime.tasks.schedules import PRESETS, seconds_of
-from throughtime.tasks.settings import check_choice, check_not_negative, check_seed, check_share, check_whole
-from throughtime.tasks.translation import learning
-from throughtime.tasks.translation.beam import search
-from throughtime.tasks.translation.learning import Pairs, TeacherForcing, padded
+from throughtime.data.text.subwords import BEGIN, END, SubwordSettings, SubwordVocabulary
+from throughtime.nn.attention import ATTENTIONS
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
+from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative, check_seed
+from throughtime.tasks.schedules import PRESETS, parse_budget
+from throughtime.tasks.translation import trainer
+from throughtime.tasks.translation.beam import beam_search
 from throughtime.tasks.translation.network import CELLS, TranslatorNetwork
+from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows
 
 if TYPE_CHECKING:
     import os
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     Callback = Callable[[training.Progress], None]
 
 _HELD_OUT = 0.05  # share of the pairs that validates, where none are given
-_FEW = 20  # pairs, below which none are held out
-_AT_ONCE = 64  # sentences that are translated together
+_MIN_PAIRS_TO_HOLD_OUT = 20  # pairs, below which none are held out
+_EVAL_BATCH_SIZE = 64  # sentences that are translated together
 _LEARNING_RATE = 2e-3
-_EPOCHS, _SIZE = 12, 29_000  # passes over so many pairs; more for fewer
+_EPOCHS, _REFERENCE_PAIRS = 12, 29_000  # passes over so many pairs; more for fewer
 _VOCABULARY = SubwordSettings()
 
 
@@ -131,28 +131,29 @@ class SequenceTranslator(BaseEstimator):
             InputError: for settings or data that cannot be used.
             Interrupted: on Ctrl-C; the translator is usable and holds the best so far.
         """
-        self.check_settings()
-        seconds = seconds_of(self.budget)
-        train, held_out = self._split(_checked(sources, targets), validation)
-        self.source_, self.target_ = (Subwords.learned(side, self.vocabulary) for side in train)
+        self.check_params()
+        seconds = parse_budget(self.budget)
+        train, held_out = self._split(_check_pairs(sources, targets), validation)
+        self.source_, self.target_ = (SubwordVocabulary.learn(side, self.vocabulary) for side in train)
         with PrivateRandom(self.random_state):
             network = TranslatorNetwork(**self.sizes())
         self.network_ = network
-        self.fingerprints_ = Fingerprints.of([*train[0], *(() if held_out is None else held_out[0])])
+        self.fingerprints_ = Fingerprints.from_sequences([*train[0], *(() if held_out is None else held_out[0])])
         watched = 0 if validation is not None or held_out is None else len(held_out[0])
         self.notes_ = _notes(len(train[0]), len(self.source_), len(self.target_), watched)
         same = sum(source == target for source, target in zip(*train, strict=True))
         if 2 * same > len(train[0]):
             self.notes_.append(f"{same:,} pairs have the same text on both sides: are these two languages?")
         if held_out is not None:
-            self.notes_ += repeated(train[0], held_out[0], "sources")
+            self.notes_ += duplicate_notes(train[0], held_out[0], "sources")
         interruption = None
         try:
-            self.history_ = learning.teach(
+            self.history_ = trainer.train_network(
                 network,
                 self._pairs(train, shuffle=True),
                 None if held_out is None else self._pairs(held_out, shuffle=False),
-                epochs=self.epochs or max(round(PRESETS[self.preset] * _EPOCHS * (_SIZE / len(train[0])) ** 0.5), 1),
+                epochs=self.epochs
+                or max(round(PRESETS[self.preset] * _EPOCHS * (_REFERENCE_PAIRS / len(train[0])) ** 0.5), 1),
                 seconds=seconds,
                 learning_rate=_LEARNING_RATE,
                 label_smoothing=self.label_smoothing,
@@ -179,28 +180,28 @@ class SequenceTranslator(BaseEstimator):
             InputError: for anything but sentences.
         """
         self._check_fitted()
-        check_whole("beams", beams)
-        check_not_negative("length_penalty", length_penalty)
-        numbers = self.source_.encode(_sentences(sources, "sources"))
+        check_int("beams", beams)
+        check_non_negative("length_penalty", length_penalty)
+        numbers = self.source_.encode(_check_sentences(sources, "sources"))
         order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
         found: list[list[int]] = [[] for _ in numbers]
-        for start in range(0, len(order), _AT_ONCE):
-            rows = order[start : start + _AT_ONCE]
-            batch = padded([numbers[i] for i in rows], len(numbers[rows[-1]]))
+        for start in range(0, len(order), _EVAL_BATCH_SIZE):
+            rows = order[start : start + _EVAL_BATCH_SIZE]
+            batch = pad_rows([numbers[i] for i in rows], len(numbers[rows[-1]]))
             options = {"beams": min(beams, len(self.target_) - 1), "length_penalty": length_penalty}
-            for i, translation in zip(rows, search(self.network_, batch, **options), strict=True):
+            for i, translation in zip(rows, beam_search(self.network_, batch, **options), strict=True):
                 found[i] = translation
         return self.target_.decode(found)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
-        sources, targets = _checked(sources, targets)
+        sources, targets = _check_pairs(sources, targets)
         return self.bleu(self.predict(sources, beams=beams), targets)
 
     def overlap(self, sources: Sequence[str]) -> Overlap:
         """Which sources were part of the training data, also to choose the weights by."""
         self._check_fitted()
-        return self.fingerprints_.overlap(_sentences(sources, "sources"), "pairs")
+        return self.fingerprints_.overlap(_check_sentences(sources, "sources"), "pairs")
 
     def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of translations that were made before; see `score`."""
@@ -219,11 +220,11 @@ class SequenceTranslator(BaseEstimator):
         if self.attention is None:
             raise InputError("attention: expected a translator with attention, this one has none to show")
         written = self.predict([source])[0] if target is None else target
-        (numbers,), (known,) = self.source_.encode(_sentences([source], "source")), self.target_.encode([written])
+        (numbers,), (known,) = self.source_.encode(_check_sentences([source], "source")), self.target_.encode([written])
         if not numbers:
             raise InputError("source: expected a sentence, got an empty one")
         with torch.no_grad():
-            memory, state, lengths = self.network_.encode(padded([numbers], len(numbers)))
+            memory, state, lengths = self.network_.encode(pad_rows([numbers], len(numbers)))
             inputs = torch.tensor([[BEGIN, *known]]).T
             _, _, weights = self.network_.decode(inputs, memory, state, lengths)
         assert weights is not None
@@ -253,7 +254,7 @@ class SequenceTranslator(BaseEstimator):
         chosen |= {name: int(chosen[name]) for name in ("hidden_size", "num_layers")}
         return {"source_size": len(self.source_), "target_size": len(self.target_), **chosen}
 
-    def check_settings(self) -> None:
+    def check_params(self) -> None:
         """Refuse settings that cannot be used.
 
         Raises:
@@ -262,15 +263,15 @@ class SequenceTranslator(BaseEstimator):
         check_choice("cell", self.cell, CELLS)
         check_choice("preset", self.preset, PRESETS)
         if self.attention is not None:
-            check_choice("attention", self.attention, KINDS)
+            check_choice("attention", self.attention, ATTENTIONS)
         for name in ("hidden_size", "num_layers", "batch_size"):
-            check_whole(name, getattr(self, name))
+            check_int(name, getattr(self, name))
         if self.epochs is not None:
-            check_whole("epochs", self.epochs)
+            check_int("epochs", self.epochs)
         if self.hidden_size % 2:
             raise InputError(f"hidden_size: expected an even number, half for each direction, got {self.hidden_size}")
         for name in ("dropout", "label_smoothing"):
-            check_share(name, getattr(self, name))
+            check_fraction(name, getattr(self, name))
         if not isinstance(self.teacher_forcing, TeacherForcing):
             raise InputError(f"teacher_forcing: expected TeacherForcing(start, end), got {self.teacher_forcing!r}")
         if not (0 <= self.teacher_forcing.start <= 1 and 0 <= self.teacher_forcing.end <= 1):
@@ -278,7 +279,7 @@ class SequenceTranslator(BaseEstimator):
         if not isinstance(self.vocabulary, SubwordSettings):
             raise InputError(f"vocabulary: expected SubwordSettings(size, …), got {self.vocabulary!r}")
         check_seed(self.random_state)
-        seconds_of(self.budget)
+        parse_budget(self.budget)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -294,9 +295,9 @@ class SequenceTranslator(BaseEstimator):
         self, pairs: tuple[list[str], list[str]], validation: tuple[Sequence[str], Sequence[str]] | None
     ) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]] | None]:
         if validation is not None:
-            return pairs, _checked(*validation)
+            return pairs, _check_pairs(*validation)
         count = len(pairs[0])
-        if count < _FEW:
+        if count < _MIN_PAIRS_TO_HOLD_OUT:
             return pairs, None
         order = np.random.default_rng(self.random_state).permutation(count)
         cut = max(round(count * _HELD_OUT), 1)
@@ -305,16 +306,16 @@ class SequenceTranslator(BaseEstimator):
         )
         return train, held_out
 
-    def _pairs(self, sides: tuple[list[str], list[str]], *, shuffle: bool) -> Pairs:
+    def _pairs(self, sides: tuple[list[str], list[str]], *, shuffle: bool) -> PairBatches:
         sources, targets = self.source_.encode(sides[0]), self.target_.encode(sides[1])
-        return Pairs(sources, targets, int(self.batch_size), shuffle=shuffle)
+        return PairBatches(sources, targets, int(self.batch_size), shuffle=shuffle)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "history_"):
             raise NotFittedError("this SequenceTranslator has learned nothing yet: call fit first")
 
 
-def _sentences(given: Any, name: str) -> list[str]:
+def _check_sentences(given: Any, name: str) -> list[str]:
     sentences = as_items(given, name, "sentences")
     for number, sentence in enumerate(sentences, 1):
         if not isinstance(sentence, str):
@@ -323,9 +324,9 @@ def _sentences(given: Any, name: str) -> list[str]:
     return sentences
 
 
-def _checked(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
+def _check_pairs(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
     """Sides of pairs, both of the same length and none empty."""
-    sides = _sentences(sources, "sources"), _sentences(targets, "targets")
+    sides = _check_sentences(sources, "sources"), _check_sentences(targets, "targets")
     if len(sides[0]) != len(sides[1]):
         raise InputError(
             f"targets: expected a translation for each of {len(sides[0])} sources, got {len(sides[1])}; "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.data.subwords import PAD
+from throughtime.data.text.subwords import PAD
 from throughtime.nn._dropout import Dropout
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ class TranslatorNetwork(nn.Module):
         encoder = _LAYERS[cell](width, hidden_size // 2, bidirectional=True, **options)
         decoder = _LAYERS[cell](width, hidden_size, **options)
         self.layers = recurrent.EncoderDecoder(
-            encoder, decoder, target_size, feedback=self._fed_back, attention=attention, dropout=dropout
+            encoder, decoder, target_size, feedback=self._embed_prediction, attention=attention, dropout=dropout
         )
         self.dropout = Dropout(dropout)
-        self.forcing = 1.0
+        self.teacher_forcing_ratio = 1.0
         """Share of the decoder's inputs in training that are the true ones, not its own guesses."""
 
     def forward(self, x: Int[Tensor, "2 S N"]) -> Float[Tensor, "M V"]:
@@ -72,9 +72,11 @@ class TranslatorNetwork(nn.Module):
         source, inputs = x[0], x[1]
         real = inputs != PAD
         memory, state, lengths = self.encode(source)
-        read = self._embedded(inputs[: int(real.sum(0).max())])
+        read = self._embed(inputs[: int(real.sum(0).max())])
         if self.training:
-            read = self.layers.forced(read, memory, state, lengths=lengths, share=self.forcing)
+            read = self.layers.mix_teacher_forcing(
+                read, memory, state, lengths=lengths, ratio=self.teacher_forcing_ratio
+            )
         h, _, _ = self._decode(read, memory, state, lengths)
         return self.layers.decoder.output(h[real[: len(h)]])
 
@@ -89,15 +91,15 @@ class TranslatorNetwork(nn.Module):
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
     ) -> tuple[Float[Tensor, "F N H"], Any, Tensor | None]:
         """What the output layer reads, the state, and the weights of attention (N, F, T)."""
-        return self._decode(self._embedded(inputs), memory, state, lengths)
+        return self._decode(self._embed(inputs), memory, state, lengths)
 
     def _decode(self, read: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any, Tensor | None]:
         h, state = self.layers.decoder.layer(read, state)
         combined, weights = self.layers.read(h, memory, lengths=lengths)
         return combined, state, weights
 
-    def _embedded(self, inputs: Int[Tensor, "F N"]) -> Float[Tensor, "F N E"]:
+    def _embed(self, inputs: Int[Tensor, "F N"]) -> Float[Tensor, "F N E"]:
         return self.dropout(self.target(inputs))
 
-    def _fed_back(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:
-        return self._embedded(logits.argmax(-1))
+    def _embed_prediction(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:
+        return self._embed(logits.argmax(-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from throughtime._errors import requires
+from throughtime._core.errors import requires
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from throughtime.data.subwords import Subwords, SubwordSettings
-from throughtime.io import checkpoint
-from throughtime.tasks.fingerprints import restore_fingerprints, tensors_of
-from throughtime.tasks.saving import check_layers, origin, restore_history, restore_network, restore_notes, weights_of
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
+from throughtime.io import saved_model
+from throughtime.tasks.dataclass_json import dataclass_from_json
+from throughtime.tasks.fingerprints import from_saved_model, to_tensors
+from throughtime.tasks.saving import (
+    check_layers,
+    network_tensors,
+    provenance,
+    restore_history,
+    restore_network,
+    restore_notes,
+)
 from throughtime.tasks.translation.estimator import SequenceTranslator
-from throughtime.tasks.translation.learning import TeacherForcing
 from throughtime.tasks.translation.network import TranslatorNetwork
-from throughtime.tasks.typed import build
+from throughtime.tasks.translation.trainer import TeacherForcing
 
 if TYPE_CHECKING:
     import os
@@ -25,17 +32,17 @@ def save(translator: SequenceTranslator, directory: str | os.PathLike[str], *, o
     """Write a fitted translator."""
     settings = translator.get_params()
     config = {
-        **origin("translate", translator),
+        **provenance("translate", translator),
         "settings": settings | {name: asdict(settings[name]) for name in _VALUES},
         "source": translator.source_.content,
         "target": translator.target_.content,
     }
-    tensors = weights_of(translator.network_) | tensors_of(translator.fingerprints_)
-    found = checkpoint.Checkpoint(config, tensors, translator.history_.to_lines())
-    checkpoint.write(directory, found, overwrite=overwrite)
+    tensors = network_tensors(translator.network_) | to_tensors(translator.fingerprints_)
+    found = saved_model.SavedModel(config, tensors, translator.history_.to_lines())
+    saved_model.write(directory, found, overwrite=overwrite)
 
 
-def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
+def restore(found: saved_model.SavedModel) -> SequenceTranslator:
     """Undo `save`.
 
     Raises:
@@ -43,13 +50,15 @@ def restore(found: checkpoint.Checkpoint) -> SequenceTranslator:
     """
     config = found.config
     settings = config["settings"]
-    translator = SequenceTranslator(**settings | {name: build(make, settings[name]) for name, make in _VALUES.items()})
-    translator.check_settings()
-    translator.source_, translator.target_ = Subwords(config["source"]), Subwords(config["target"])
+    translator = SequenceTranslator(
+        **settings | {name: dataclass_from_json(make, settings[name]) for name, make in _VALUES.items()}
+    )
+    translator.check_params()
+    translator.source_, translator.target_ = SubwordVocabulary(config["source"]), SubwordVocabulary(config["target"])
     translator.source_.check()
     translator.target_.check()
     check_layers(translator.num_layers, found.tensors)
     translator.network_ = restore_network(lambda: TranslatorNetwork(**translator.sizes()), found.tensors)
     translator.history_, translator.notes_ = restore_history(found), restore_notes(found)
-    translator.fingerprints_ = restore_fingerprints(found)
+    translator.fingerprints_ = from_saved_model(found)
     return translator

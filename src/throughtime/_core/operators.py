@@ -1,0 +1,191 @@
+"""The scan as two operators of torch's dispatcher, for what traces instead of calling: torch.compile and torch.export.
+
+A tracer sees neither the time loop nor the kernels, only an operator with known output shapes, so that the length of
+the sequence may stay a symbol. `throughtime::scan` has a backward pass of its own, `throughtime::scan_backward`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from throughtime import _kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from throughtime._kernels._engine import Kernel
+
+
+_NO_TABLES = [False, False, False]  # torch would miss the gradient of an empty list
+
+
+def scan_flat(
+    name: str,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+    tables: Sequence[Tensor | None],
+    *,
+    reverse: bool,
+    directions: int,
+    clip: tuple[float, bool],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Outputs and final states of a kernel, by its `kernel_name`; the arguments are its own, and what backward clips."""
+    given = [w for w in weights if w is not None]
+    weight_present = [w is not None for w in weights]
+    ragged = [t for t in tables if t is not None]
+    table_present = [t is not None for t in tables] or _NO_TABLES
+    y, *finals, _ = torch.ops.throughtime.scan(
+        x.contiguous(), list(state), given, ragged, name, weight_present, table_present, reverse, directions, *clip
+    )
+    return y, tuple(finals)
+
+
+def kernel_name(cell: str, activation: str, bits: int) -> str:
+    """Name of a kernel, as an operator can take it, and as a tracer can make it that cannot look into kernels."""
+    return f"{cell} {activation} {bits}"
+
+
+def _kernel(name: str) -> Kernel:
+    cell, activation, bits = name.split()
+    found = _kernels.find(cell, activation, int(bits))
+    assert found is not None
+    return found
+
+
+def _restore_none(given: Sequence[Any], weight_present: Sequence[bool]) -> tuple[Any, ...]:
+    """Put None back where nothing was given."""
+    values = iter(given)
+    return tuple(next(values) if there else None for there in weight_present)
+
+
+@torch.library.custom_op("throughtime::scan", mutates_args=())
+def _scan(
+    x: torch.Tensor,
+    state: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    ragged: list[torch.Tensor],
+    kernel: str,
+    weight_present: list[bool],
+    table_present: list[bool],
+    reverse: bool,
+    directions: int,
+    limit: float,  # for the backward pass
+    of_norm: bool,
+) -> list[torch.Tensor]:
+    tables = _restore_none(ragged, table_present) if ragged else ()
+    threads = torch.get_num_threads()
+    found = _kernel(kernel).forward(
+        x,
+        tuple(state),
+        _restore_none(weights, weight_present),
+        tables,
+        reverse,
+        threads,
+        True,  # noqa: FBT003
+        (),
+    )
+    if found is None:
+        raise RuntimeError(
+            "throughtime::scan: expected tensors of one element type on the CPU whose shapes fit together, got x "
+            f"{tuple(x.shape)}, states {[tuple(s.shape) for s in state]}, weights {[tuple(w.shape) for w in weights]}"
+        )
+    y, finals, kept = found
+    assert kept is not None
+    return [y, *finals, kept]
+
+
+@_scan.register_fake
+def _(
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    ragged: list[Tensor],
+    kernel: str,
+    weight_present: list[bool],
+    table_present: list[bool],
+    reverse: bool,
+    directions: int,
+    limit: float,
+    of_norm: bool,
+) -> list[Tensor]:
+    found, hidden = _kernel(kernel), weights[1].shape[1]
+    batch = ragged[0].shape[0] if ragged else x.shape[1]
+    y = x.new_empty(*x.shape[:-1], directions * hidden)
+    finals = [x.new_empty(directions, batch, hidden) for _ in range(found.states)]
+    rows = x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
+    units = -(-hidden // found.lanes) * found.lanes
+    return [y, *finals, x.new_empty(found.lanes + directions * rows * units * found.kept)]
+
+
+@torch.library.custom_op("throughtime::scan_backward", mutates_args=())
+def _scan_backward(
+    x: torch.Tensor,
+    state: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    ragged: list[torch.Tensor],
+    outputs: list[torch.Tensor],
+    doutputs: list[torch.Tensor],
+    kernel: str,
+    weight_present: list[bool],
+    table_present: list[bool],
+    reverse: bool,
+    directions: int,
+    limit: float,
+    of_norm: bool,
+) -> list[torch.Tensor]:
+    y, kept = outputs
+    saved = y, kept, x, *state, *_restore_none(weights, weight_present)
+    wanted = (True,) * (len(saved) - 2)
+    tables = _restore_none(ragged, table_present) if ragged else ()
+    options = tables, reverse, torch.get_num_threads(), (limit, of_norm)
+    gradients = _kernel(kernel).backward(saved, tuple(doutputs), wanted, len(state), *options)
+    assert gradients is not None
+    return [gradient for gradient in gradients if gradient is not None]
+
+
+@_scan_backward.register_fake
+def _(
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    ragged: list[Tensor],
+    outputs: list[Tensor],
+    doutputs: list[Tensor],
+    kernel: str,
+    weight_present: list[bool],
+    table_present: list[bool],
+    reverse: bool,
+    directions: int,
+    limit: float,
+    of_norm: bool,
+) -> list[Tensor]:
+    return [torch.empty_like(x), *(torch.empty_like(t) for t in (*state, *weights))]
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    x, state, weights, ragged, *ctx.options = inputs
+    ctx.counts = len(state), len(weights), len(ragged)
+    y, *finals, kept = output
+    ctx.shapes = [final.shape for final in finals]
+    ctx.save_for_backward(x, *state, *weights, *ragged, y, kept)
+
+
+def _backward(ctx: Any, doutputs: list[Tensor | None]) -> tuple[Any, ...]:
+    x, *rest = ctx.saved_tensors
+    states, weights, tables = ctx.counts
+    state, rest = rest[:states], rest[states:]
+    given, rest = rest[:weights], rest[weights:]
+    ragged, (y, kept) = rest[:tables], rest[tables:]
+    dy, *dfinals, _ = doutputs
+    reached = [torch.zeros_like(y) if dy is None else dy]
+    reached += [x.new_zeros(s) if d is None else d for d, s in zip(dfinals, ctx.shapes, strict=True)]
+    dx, *others = torch.ops.throughtime.scan_backward(x, state, given, ragged, [y, kept], reached, *ctx.options)
+    return dx, others[:states], others[states:], [None] * tables, *(None for _ in ctx.options)
+
+
+_scan.register_autograd(_backward, setup_context=_setup_context)

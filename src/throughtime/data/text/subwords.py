@@ -1,0 +1,132 @@
+"""Subwords: a vocabulary of frequent words and parts of words, learned from sentences by the library tokenizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from throughtime._core.errors import InputError, requires
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tokenizers import Tokenizer
+
+PAD, UNKNOWN, BEGIN, END = range(4)
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+"""Symbols by the numbers above."""
+
+KINDS = ("bpe", "unigram")
+_SPACE = "▁"  # stands for the blank before a word
+
+
+@dataclass(frozen=True)
+class SubwordSettings:
+    """How a vocabulary is learned.
+
+    Attributes:
+        size: V at most.
+        kind: 'bpe' (Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units) or 'unigram'
+            (Kudo 2018, Subword Regularization).
+        lowercase: whether capitals are read as small letters, and so never written.
+    """
+
+    size: int = 6000
+    kind: str = "bpe"
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"kind of subwords: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not isinstance(self.lowercase, bool):
+            raise InputError(f"lowercase: expected True or False, got {self.lowercase!r}")
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size <= len(SPECIAL):
+            raise InputError(f"size of the vocabulary: expected more than {len(SPECIAL)}, got {self.size!r}")
+
+
+@dataclass(frozen=True)
+class SubwordVocabulary:
+    """A vocabulary that was learned.
+
+    Attributes:
+        content: of the library's tokenizer, as JSON.
+    """
+
+    content: str
+
+    @classmethod
+    def learn(cls, sentences: Iterable[str], settings: SubwordSettings) -> SubwordVocabulary:
+        """The vocabulary of sentences.
+
+        Raises:
+            InputError: where there is nothing to tell apart.
+        """
+        tokenizer, trainer = _untrained(settings)
+        tokenizer.train_from_iterator(sentences, trainer)
+        if tokenizer.get_vocab_size() < len(SPECIAL) + 2:
+            raise InputError("sentences: expected at least two different characters: there is nothing to learn")
+        return cls(tokenizer.to_str())
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The library's object."""
+        with requires("text", "a vocabulary of subwords"):
+            from tokenizers import Tokenizer
+
+        try:
+            found = Tokenizer.from_str(self.content)
+        except Exception as error:  # the library raises nothing more precise
+            raise ValueError(f"no vocabulary: {error}") from error
+        found.encode_special_tokens = True  # <s> in a text is a text
+        return found
+
+    def check(self) -> None:
+        """Refuse a vocabulary that `learn` has not made.
+
+        Raises:
+            ValueError: says what is odd.
+        """
+        names = self.tokenizer.get_vocab()
+        if sorted(names.values()) != list(range(len(names))) or [names.get(name) for name in SPECIAL] != [0, 1, 2, 3]:
+            raise ValueError("the numbers of the vocabulary are not those of its subwords")
+        if self.tokenizer.post_processor is not None or self.tokenizer.padding is not None:
+            raise ValueError("the vocabulary adds to sentences what is not in them")
+
+    def __len__(self) -> int:
+        return self.tokenizer.get_vocab_size()
+
+    def encode(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Numbers of the subwords of each sentence."""
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(sentences))]
+
+    def decode(self, numbers: Iterable[Sequence[int]]) -> list[str]:
+        """Sentences of numbers."""
+        return [text.strip() for text in self.tokenizer.decode_batch([list(row) for row in numbers])]
+
+    def pieces(self, numbers: Sequence[int]) -> list[str]:
+        """The subwords themselves, a blank before each that begins a word left out."""
+        found = [self.tokenizer.id_to_token(number) or SPECIAL[UNKNOWN] for number in numbers]
+        return [piece.removeprefix(_SPACE) or _SPACE for piece in found]
+
+
+def _untrained(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
+    with requires("text", "a vocabulary of subwords"):
+        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    options = {"vocab_size": settings.size, "special_tokens": list(SPECIAL), "show_progress": False}
+    if settings.kind == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
+        trainer = trainers.BpeTrainer(min_frequency=2, **options)
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        trainer = trainers.UnigramTrainer(unk_token=SPECIAL[UNKNOWN], **options)
+    steps: list[Any] = [normalizers.NFC()]
+    if settings.lowercase:
+        steps.append(normalizers.Lowercase())
+    tokenizer.normalizer = normalizers.Sequence(steps)  # pyright: ignore[reportAttributeAccessIssue]
+    # Marks of punctuation stand by themselves, and whether a blank was before them is kept.
+    before = [pre_tokenizers.Metaspace(replacement=_SPACE), pre_tokenizers.Punctuation()]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(before)  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.Metaspace(replacement=_SPACE)  # pyright: ignore[reportAttributeAccessIssue]
+    return tokenizer, trainer

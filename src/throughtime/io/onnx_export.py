@@ -1,0 +1,264 @@
+"""Layers and layouts as ONNX graphs, for runtimes without Python: what `throughtime.export` writes.
+
+The graph is built from the description of the cell, one operator for each layer of the stack, so that the length of the
+sequence and the batch stay free. (torch's own exporter unfolds a loop of a fixed length or fixes it at a second
+export.) Initial states and lengths are inputs with a default: zeros, and all steps.
+
+The graph is that of evaluation: dropout is gone, and what no operator of ONNX does is refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from throughtime import __version__, nn
+from throughtime._core.errors import InputError, requires
+
+if TYPE_CHECKING:
+    from throughtime.nn._recurrent import AbstractRecurrent
+
+ONNX_LAYERS: dict[str, Any] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+"""The layer of each recurrent operator."""
+ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
+"""What operators call our activations."""
+_LAYOUTS = (nn.OneToOne, nn.ManyToMany, nn.ManyToOne)
+_OPSET = 17
+_MAX_LENGTH = 2**31 - 1  # the default of `lengths`, cut to the steps there are
+_MAX_BYTES = 2**31 - 2**16  # bytes that a file of this format can hold
+
+
+def import_onnx() -> Any:
+    """The package onnx, or one sentence on how to get it."""
+    with requires("onnx", "the ONNX format"):
+        import onnx
+    return onnx
+
+
+def export(model: torch.nn.Module, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a layer, or a layout around one, as an ONNX model.
+
+    The model has the inputs `x`, in the form of the layer's, and optionally `h_0` (for an LSTM `c_0` too) and
+    `lengths`, 64-bit integers; its outputs are `y`, `h_n` (and `c_n`). Steps and batch are free.
+
+    Args:
+        model: an `RNN`, `GRU` or `LSTM`, or a `OneToOne`, `ManyToMany` or `ManyToOne`, in float32 or float64 (which few
+            runtimes have).
+        file: to write, by custom `.onnx`.
+        overwrite: replace a file of that name.
+
+    Raises:
+        InputError: for a model that no graph of ONNX's operators computes, where the file exists or cannot be written,
+            or where the package onnx is missing.
+    """
+    onnx = import_onnx()
+    path = Path(file)
+    if os.path.lexists(path) and not (overwrite and path.is_file()):
+        raise InputError(f"{path} exists already; choose another name" + ("" if overwrite else ", or overwrite it"))
+    made = _make_model(onnx, model)
+    if made.ByteSize() > _MAX_BYTES:
+        raise InputError(f"{path}: an ONNX file holds less than 2 GiB, and the weights are more")
+    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
+    try:
+        fresh.write_bytes(made.SerializeToString())
+        os.replace(fresh, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+class _GraphBuilder:
+    """Nodes and constants, each under the name of what it computes."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, *inputs: str, into: str = "", outputs: tuple[str, ...] = (), **attributes: Any) -> str:
+        """Apply an operator. Returns the name of its first output."""
+        names = outputs or (into or f"{operator.lower()}_{len(self.nodes)}",)
+        name = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, name=name, **attributes))
+        return names[0]
+
+    def constant(self, value: Any, name: str = "") -> str:
+        """Hold an array, or integers. Returns its name."""
+        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, np.int64)
+        name = name or f"constant_{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _make_model(onnx: Any, model: torch.nn.Module) -> Any:
+    layout = model if isinstance(model, _LAYOUTS) else None
+    layer: Any = layout.layer if layout is not None else model
+    _check(layer, layout)
+    graph = _GraphBuilder(onnx)
+    single, many_to_one = isinstance(layout, nn.OneToOne), isinstance(layout, nn.ManyToOne)
+    states = [f"{name}_n" for name in layer.cell.states]
+    y, last = _stack(graph, layer, states, single=single, into="" if layout else "y")
+    if layout is not None:
+        _output(graph, layout.output, last if many_to_one else y)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(_dtype_of(layer)))
+    value = onnx.helper.make_tensor_value_info
+    rows = ["batch", "steps"] if layer.batch_first else ["steps", "batch"]
+    where = ["batch"] if single else rows
+    features = layer.directions * layer.hidden_size if layout is None else layout.output.out_features
+    sizes = {
+        name: [layer.num_layers * layer.directions, "rows", layer.hidden_size] for name in (*states, *_initial(layer))
+    }
+    inputs = [value("x", kind, [*where, layer.input_size])]
+    inputs += [value(name, kind, sizes[name]) for name in _initial(layer)]
+    if not single:
+        inputs.append(value("lengths", onnx.TensorProto.INT64, ["rows"]))
+    outputs = [value("y", kind, [*(["batch"] if many_to_one else where), features])]
+    outputs += [value(name, kind, [sizes[name][0], "batch", sizes[name][2]]) for name in states]
+    made = onnx.helper.make_graph(graph.nodes, "throughtime", inputs, outputs, graph.constants)
+    opset = [onnx.helper.make_opsetid("", _OPSET)]
+    return onnx.helper.make_model(
+        made, opset_imports=opset, ir_version=9, producer_name="throughtime", producer_version=__version__
+    )
+
+
+def _initial(layer: AbstractRecurrent) -> list[str]:
+    return [f"{name}_0" for name in layer.cell.states]
+
+
+def _dtype_of(layer: AbstractRecurrent) -> str:
+    return str(layer.all_weights[0][0].dtype).removeprefix("torch.")
+
+
+def _check(layer: Any, layout: Any) -> None:
+    """Refuse, by name, what no operator computes."""
+    if type(layer) not in ONNX_LAYERS.values():
+        known = ", ".join([*ONNX_LAYERS, *(kind.__name__ for kind in _LAYOUTS)])
+        raise InputError(f"export: expected one of {known}, got {type(layout or layer).__name__}")
+    if not layer.cell.onnx_gates:
+        raise InputError(f"export: ONNX has no operator for cell {layer.cell.name!r}; its weights alone can be saved")
+    for name in ("layer_norm", "zoneout"):
+        if getattr(layer.options, name):
+            raise InputError(f"export: ONNX has no operator with {name}")
+    if isinstance(layout, nn.ManyToOne) and layout.pooling.kind != "final":
+        raise InputError(f"export: expected pooling 'final', got {layout.pooling.kind!r}, which is not written yet")
+    if layer.proj_size:
+        raise InputError("export: ONNX has no operator with proj_size")
+    functions = {"activation": layer.activation, "gate_activation": layer.gate_activation}
+    for name, value in functions.items():
+        if value not in ACTIVATIONS:
+            raise InputError(f"{name}: expected one of {', '.join(ACTIVATIONS)}, got {value!r}, which ONNX cannot say")
+    output = "identity" if layout is None else layout.output.activation
+    if output != "identity" and output not in ACTIVATIONS:
+        raise InputError(f"output_activation: expected a name, got {output!r}, which ONNX cannot say")
+    if _dtype_of(layer) not in ("float32", "float64"):
+        raise InputError(f"export: expected weights of float32 or float64, got {_dtype_of(layer)}; call .float() first")
+
+
+def _stack(
+    graph: _GraphBuilder, layer: AbstractRecurrent, finals: list[str], *, single: bool, into: str
+) -> tuple[str, str]:
+    """The recurrent layers. Returns the names of the outputs, in the form of the input, and of the last h, (N, D*H)."""
+    x = "x"
+    if single:
+        x = graph.add("Unsqueeze", x, graph.constant([0]))
+    elif layer.batch_first:
+        x = graph.add("Transpose", x, perm=[1, 0, 2])
+    steps, batch = (graph.add("Shape", x, start=axis, end=axis + 1) for axis in (0, 1))
+    lengths = empty = ""
+    if not single:
+        shortened = graph.add("Min", graph.constant([_MAX_LENGTH], "lengths"), steps)
+        lengths = graph.add("Cast", graph.add("Expand", shortened, batch), to=graph.onnx.TensorProto.INT32)
+        empty = graph.add("Unsqueeze", graph.add("Equal", lengths, _zero(graph)), graph.constant([0, 2]))
+    initial = [_initial_states(graph, layer, name, batch) for name in _initial(layer)]
+    found: list[list[str]] = []
+    for k in range(layer.num_layers):
+        begin = [states[k] for states in initial]
+        x, ends = _operator(graph, layer, k, x, lengths, begin)
+        # Runtimes differ in what they call the final state of a sequence of no steps: it is the initial one.
+        found.append([graph.add("Where", empty, b, e) for b, e in zip(begin, ends, strict=True)] if empty else ends)
+    for name, parts in zip(finals, zip(*found, strict=True), strict=True):
+        graph.add("Concat", *parts, into=name, axis=0)
+    last = graph.add("Transpose", found[-1][0], perm=[1, 0, 2])
+    last = graph.add("Reshape", last, graph.constant([0, -1]))
+    if single:
+        return graph.add("Squeeze", x, graph.constant([0]), into=into), last
+    return graph.add("Transpose", x, perm=[1, 0, 2] if layer.batch_first else [0, 1, 2], into=into), last
+
+
+def _zero(graph: _GraphBuilder) -> str:
+    return graph.constant(torch.zeros(1, dtype=torch.int32))
+
+
+def _initial_states(graph: _GraphBuilder, layer: AbstractRecurrent, name: str, batch: str) -> list[str]:
+    """The initial states of each layer, (D, N, H), cut out of an input that may be left away."""
+    count, units = layer.num_layers * layer.directions, layer.hidden_size
+    graph.constant(layer.all_weights[0][0].new_zeros(count, 1, units), name)
+    shape = graph.add("Concat", graph.constant([count]), batch, graph.constant([units]), axis=0)
+    whole = graph.add("Expand", name, shape)
+    parts = tuple(f"{name}_l{k}" for k in range(layer.num_layers))
+    graph.add("Split", whole, graph.constant([layer.directions] * layer.num_layers), outputs=parts, axis=0)
+    return list(parts)
+
+
+def _operator(
+    graph: _GraphBuilder, layer: Any, k: int, x: str, lengths: str, initial: list[str]
+) -> tuple[str, list[str]]:
+    """One layer, in one direction or both. Returns its outputs (T, N, D*H) and final states (D, N, H)."""
+    operator = next(name for name, kind in ONNX_LAYERS.items() if type(layer) is kind)
+    arrays = _arrays(layer, k)
+    names = {name: graph.constant(value, f"{name}_l{k}") for name, value in arrays.items()}
+    inputs = [x, names["W"], names["R"], names["B"], lengths, *initial]
+    if "P" in names:
+        inputs.append(names["P"])
+    f, g = ACTIVATIONS[layer.activation], ACTIVATIONS[layer.gate_activation]
+    functions = {"RNN": [f], "GRU": [g, f], "LSTM": [g, f, f]}[operator]
+    attributes: dict[str, Any] = {"linear_before_reset": int(layer.reset_after)} if operator == "GRU" else {}
+    finals = tuple(f"{name}_n_l{k}" for name in layer.cell.states)
+    outputs = graph.add(
+        operator,
+        *inputs,
+        outputs=(f"y_l{k}", *finals),
+        hidden_size=layer.hidden_size,
+        direction="bidirectional" if layer.bidirectional else "forward",
+        activations=functions * layer.directions,
+        **attributes,
+    )
+    graph.nodes[-1].name = f"{operator.lower()}_l{k}"
+    y = graph.add("Transpose", outputs, perm=[0, 2, 1, 3])
+    return graph.add("Reshape", y, graph.constant([0, 0, -1])), list(finals)
+
+
+def _arrays(layer: AbstractRecurrent, k: int) -> dict[str, torch.Tensor]:
+    """W (D, G*H, I), R (D, G*H, H), B (D, 2*G*H) and peepholes P (D, 3*H), gates in the operator's order."""
+    cell, directions = layer.cell, layer.weights(k)
+
+    def reordered(rows: torch.Tensor) -> torch.Tensor:
+        blocks = rows.chunk(len(cell.gates))
+        return torch.cat([blocks[position] for position in cell.onnx_order])
+
+    def both(w: Any) -> torch.Tensor:
+        none = w.weight_hh.new_zeros(len(w.weight_hh))
+        return torch.cat([reordered(none if b is None else b) for b in (w.bias_ih, w.bias_hh)])
+
+    arrays = {
+        "W": torch.stack([reordered(w.weight_ih) for w in directions]),
+        "R": torch.stack([reordered(w.weight_hh) for w in directions]),
+        "B": torch.stack([both(w) for w in directions]),
+    }
+    if cell.diagonals:
+        order = [cell.diagonals.index(gate) for gate in cell.onnx_gates if gate in cell.diagonals]
+        arrays["P"] = torch.stack([w.diagonal[order].flatten() for w in directions if w.diagonal is not None])
+    return arrays
+
+
+def _output(graph: _GraphBuilder, output: Any, h: str) -> None:
+    """The output layer."""
+    product = graph.add("MatMul", h, graph.constant(output.weight.T, "W_y"))
+    bias = graph.constant(output.bias, "b_y")
+    operator = ACTIVATIONS.get(output.activation, "Identity")
+    graph.add(operator, graph.add("Add", product, bias), into="y")

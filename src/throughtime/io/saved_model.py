@@ -1,0 +1,59 @@
+"""Model directories as tensors: what `directory.py` keeps as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from throughtime._core.errors import InputError
+from throughtime.io import directory as directories
+
+if TYPE_CHECKING:
+    import os
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model directory holds.
+
+    Attributes:
+        config: what JSON can hold; 'task' names who can read the rest.
+        tensors: weights and arrays by name.
+        history: JSON lines, one for each epoch.
+    """
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    history: str = field(default="")
+
+
+def write(directory: str | os.PathLike[str], model: SavedModel, *, overwrite: bool = False) -> None:
+    """Write a model directory, all of it or nothing.
+
+    Raises:
+        InputError: where something of that name exists (with `overwrite`: that is no model directory), or the place
+            cannot be written.
+    """
+    tensors = {name: tensor.detach().contiguous() for name, tensor in model.tensors.items()}
+    contents = directories.ModelFiles(model.config, save_tensors(tensors), model.history.encode())
+    directories.write(directory, contents, overwrite=overwrite)
+
+
+def read(directory: str | os.PathLike[str]) -> SavedModel:
+    """Read a model directory.
+
+    Raises:
+        InputError: for one that is none, is damaged, or was written by a newer version.
+    """
+    found = directories.read(directory)
+    try:
+        return SavedModel(found.config, load_tensors(found.weights), found.history.decode())
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

@@ -1,0 +1,117 @@
+"""How the forecasting network is trained: random windows, one cycle of the learning rate, averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from throughtime import training
+from throughtime._core.rng import PrivateRandom
+from throughtime.tasks.forecasting.network.likelihoods import LikelihoodLoss
+from throughtime.tasks.forecasting.network.losses import ForecastLoss
+from throughtime.tasks.forecasting.windows import WindowSampler
+from throughtime.tasks.schedules import one_cycle
+from throughtime.tasks.threads import one_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from throughtime.data.batches import Batch
+    from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
+    from throughtime.tasks.forecasting.windows import WindowStore
+
+_EPOCHS = 20  # steps of the history
+_AVERAGED = 0.98  # of the averaged weights stays at each update
+_MIN_THREADED_WORK = 2_000_000  # numbers in the forecasts of a batch, below which threads wait more than they work
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long and how fast to train.
+
+    Attributes:
+        updates: of the weights.
+        learning_rate: at the top of the cycle.
+        batch_size: windows.
+        seconds: after which the cycle ends, whatever the updates.
+    """
+
+    updates: int
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    seconds: float = math.inf
+
+
+def train_network(
+    network: ForecastNetwork,
+    store: WindowStore,
+    config: TrainingConfig,
+    *,
+    loss: str,
+    held_out: Batch | None,
+    callbacks: Sequence[Callable[[training.Progress], None]],
+    seed: int,
+) -> training.History:
+    """Train a network, watching the loss of held-out windows; it ends with averaged weights, even if interrupted.
+
+    Raises:
+        training.Interrupted: on Ctrl-C.
+    """
+    averaged = copy.deepcopy(network)
+    weights, follow = (tuple(averaged.parameters()), tuple(network.parameters())), get_ema_multi_avg_fn(_AVERAGED)
+
+    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        made = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
+        made.register_step_post_hook(lambda *_: follow(*weights, None))
+        return made
+
+    epochs = min(_EPOCHS, config.updates)
+    batches = -(-config.updates // epochs)
+    try:
+        with one_thread(when=_is_small(network, config)):
+            return training.fit(
+                network,
+                WindowSampler(store, batches=batches, batch_size=config.batch_size),
+                loss=training_loss(network, loss),
+                optimizer=optimizer,
+                schedule=one_cycle(epochs * batches, config.seconds),
+                stop=[training.Epochs(epochs), training.Seconds(config.seconds)],
+                clip=1.0,
+                validation=None if held_out is None else [held_out],
+                callbacks=callbacks,
+                seed=seed,
+            )
+    finally:
+        network.load_state_dict(averaged.state_dict())
+        network.eval()
+
+
+def training_loss(network: ForecastNetwork, loss: str) -> ForecastLoss | LikelihoodLoss:
+    """What a network is trained by: the likelihood, where it has one."""
+    return LikelihoodLoss(network.likelihood) if network.likelihood.raw_init else ForecastLoss(loss)
+
+
+def _is_small(network: ForecastNetwork, config: TrainingConfig) -> bool:
+    """Whether there is too little work for more than one thread."""
+    plan = network.plan
+    return config.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _MIN_THREADED_WORK
+
+
+def init_from_experts(network: ForecastNetwork, store: WindowStore, *, loss: str, seed: int) -> None:
+    """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
+    with PrivateRandom(seed), torch.no_grad():
+        series, ends = next(WindowSampler(store, batches=1, batch_size=256).sample_positions())
+        x, y = store.inputs(series, ends), store.targets(series, ends)
+        measure = ForecastLoss(loss)
+        network.init_mixture(torch.stack([measure.by_step(each, y) for each in network.naive(x).values()]))
+        network.eval()
+        network.init_linear_effects(x, *store.future_values(series, ends, network.origins))
+        network.train()

@@ -1,0 +1,72 @@
+"""Forecasts of more series than memory holds: Parquet in, Parquet out, some whole series at a time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from throughtime._core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from throughtime.data.series.parquet import ParquetSeries
+    from throughtime.tasks.forecasting.estimator import Forecaster
+
+
+def predict_parquet(
+    forecaster: Forecaster,
+    source: ParquetSeries,
+    out: str | os.PathLike[str],
+    *,
+    options: dict[str, Any],
+    overwrite: bool,
+    on_progress: Callable[[int], None],
+) -> int:
+    """Forecast all series of some files into a new one, which appears whole or not at all.
+
+    Returns:
+        How many series were forecast.
+
+    Raises:
+        InputError: for a file that exists or cannot be written, and for series that cannot be forecast, by their file.
+    """
+    target = Path(out)
+    if os.path.lexists(target) and not (overwrite and target.is_file()):
+        raise InputError(f"{target} exists; name another file, or replace it with overwrite")
+    work = target.with_name(f".{target.name}.new-{os.getpid()}")
+    try:
+        count = _write(forecaster, source, work, options, on_progress)
+        os.replace(work, target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        work.unlink(missing_ok=True)
+    return count
+
+
+def _write(
+    forecaster: Forecaster,
+    source: ParquetSeries,
+    path: Path,
+    options: dict[str, Any],
+    on_progress: Callable[[int], None],
+) -> int:
+    """One row group for each part."""
+    import pyarrow.parquet as pq
+
+    names = [feature.name for feature in forecaster.panel_.exogenous.features]
+    writer, count = None, 0
+    with path.open("wb") as file, ExitStack() as stack:
+        for part in source.iter_chunks(names):
+            try:
+                forecasts = forecaster.predict(part.table, **options)
+            except InputError as error:
+                raise InputError(f"{part.files}: {error}") from error
+            writer = writer or stack.enter_context(pq.ParquetWriter(file, forecasts.schema))
+            writer.write_table(forecasts)
+            count += len(forecasts) // (options["horizon"] or forecaster.horizon)
+            on_progress(count)
+    return count

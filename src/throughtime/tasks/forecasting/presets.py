@@ -1,0 +1,57 @@
+"""Presets: how much work a forecaster puts into learning, and how it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from throughtime._core.errors import InputError
+from throughtime.tasks.param_checks import check_fraction, check_int
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Work, as a value: `dataclasses.replace(PRESETS["fast"], dropout=0.3)` is a preset too.
+
+    Args:
+        update_factor: updates of the network for each window of data, to the power of 0.4.
+        max_updates: updates.
+        learning_rate: at the top of its cycle.
+        dropout: of what the output layer reads, 0 … 1.
+
+    >>> Preset(update_factor=30, max_updates=200, dropout=0.3).updates(windows=10.0)
+    75
+    """
+
+    update_factor: int
+    max_updates: int
+    learning_rate: float = 3e-3
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_int("preset: update_factor", self.update_factor)
+        check_int("preset: max_updates", self.max_updates)
+        check_fraction("preset: dropout", self.dropout)
+        rate = self.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
+            raise InputError(f"preset: learning_rate: expected a number above 0 and up to 1, got {rate!r}")
+
+    @classmethod
+    def of(cls, value: str | Preset) -> Preset:
+        """The preset itself, or that of a name.
+
+        Raises:
+            InputError: for a name that there is not.
+        """
+        if isinstance(value, Preset):
+            return value
+        if not isinstance(value, str) or value not in PRESETS:
+            raise InputError(f"preset: expected one of {', '.join(PRESETS)} or a Preset, got {value!r}")
+        return PRESETS[value]
+
+    def updates(self, windows: float) -> int:
+        """Updates for data of so many windows that do not overlap: few data are soon learned by heart."""
+        return round(min(self.update_factor * max(windows, 1.0) ** 0.4, self.max_updates))
+
+
+PRESETS = {"fast": Preset(30, 200), "balanced": Preset(60, 1200), "best": Preset(120, 4000)}
+"""Presets by name."""

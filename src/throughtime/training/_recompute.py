@@ -1,0 +1,219 @@
+"""Backpropagation in segments that are run twice: the states at their borders are all that is kept in between.
+
+A segment's part of the loss is taken as the segment is run for the second time, weighed by its share of the targets. A
+loss that is not known to be a mean may tie any output to any other: then the first run gathers all outputs, the loss
+is taken of them at once, and each segment is handed its part of ∂L/∂y.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from throughtime._core import rng
+from throughtime.nn.pooling import Pooling
+from throughtime.training._losses import IGNORE_INDEX, is_mean
+from throughtime.training._windows import (
+    check_unidirectional,
+    detach_state,
+    flatten_state,
+    is_per_step,
+    leading_shape,
+    map_state,
+    run_model,
+    select_targets,
+    time_dim,
+    window_lengths,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from throughtime.data.batches import Batch
+    from throughtime.training._bptt import CheckpointedBPTT
+    from throughtime.training._losses import Loss
+
+_MEASURED_STEPS = 4  # steps that are run to see what a step keeps
+
+
+class BackwardResult(NamedTuple):
+    """What a backward pass leaves beside the gradients: the loss, how many targets, and the final state."""
+
+    loss: Tensor
+    targets: int
+    state: Any
+
+
+def recompute_backward(
+    model: nn.Module, batch: Batch, state: Any, loss: Loss, bptt: CheckpointedBPTT
+) -> BackwardResult:
+    """Add the gradients of the loss of a batch to those of the model's parameters.
+
+    Raises:
+        ValueError: if the model cannot be cut in time, or does not fit the memory.
+    """
+    return RecomputePass(model, batch, loss, _segment_length(model, batch, bptt)).run(state)
+
+
+class RecomputePass:
+    """Forward over all segments, and backward again."""
+
+    def __init__(self, model: nn.Module, batch: Batch, loss: Loss, segment_length: int) -> None:
+        self.model = model
+        self.batch = batch
+        self.loss = loss
+        self.time = time_dim(model, batch.x)
+        self.steps = batch.x.shape[self.time]
+        self.starts = range(0, self.steps, segment_length)
+        self.segment_length = segment_length
+        self.total = batch.x.new_zeros(())  # the loss
+        self.targets = 0
+        self.boundary_states: list[Any] = []
+        self.rng_states: list[dict[torch.device, Tensor]] = []
+        self.outputs: list[Tensor] = []
+        self.dy: Tensor | None = None
+        self.per_step = False
+        # Targets that are ignored lie in some segments and not in others.
+        self.per_segment = is_mean(loss) and (batch.y.is_floating_point() or not bool((batch.y == IGNORE_INDEX).any()))
+
+    def run(self, state: Any) -> BackwardResult:
+        final = self._forward(state)
+        if self.outputs:
+            self._full_loss()
+        dstate_n: tuple[Tensor | None, ...] = ()
+        for number in reversed(range(len(self.starts))):
+            dstate_n, last = self._backward(number, dstate_n)
+            final = last if number == len(self.starts) - 1 else final
+        return BackwardResult(self.total, self.targets, final)
+
+    def _forward(self, state: Any) -> Any:
+        """Note the state before each segment. The last one is run only where its outputs are wanted already."""
+        with torch.no_grad():
+            for number, start in enumerate(self.starts):
+                self.boundary_states.append(detach_state(state))
+                self.rng_states.append(rng.states(self.batch.x.device))
+                if start == self.starts[-1] and not self.outputs:
+                    break
+                y, state = self._run_segment(start, state)
+                if number == 0:
+                    self.per_step = self._has_step_targets(y, self._inputs(start))
+                if self.per_step and not self.per_segment:
+                    self.outputs.append(y)
+        return state
+
+    def _backward(self, number: int, dstate_n: tuple[Tensor | None, ...]) -> tuple[tuple[Tensor | None, ...], Any]:
+        """One segment, given the gradient of the state behind it: that of the state before it, and its state."""
+        start = self.starts[number]
+        before = _as_leaves(self.boundary_states.pop())
+        with rng.replay(self.rng_states.pop()):
+            y, state = self._run_segment(start, before)
+        roots = [(s, d) for s, d in zip(flatten_state(state), dstate_n, strict=False) if d is not None]
+        objective = self._objective(start, y)
+        if objective is not None:
+            roots.append(objective)
+        roots = [(root, d) for root, d in roots if root.requires_grad]
+        if roots:
+            outputs, gradients = zip(*roots, strict=True)
+            torch.autograd.backward(outputs, gradients)
+        return tuple(s.grad for s in flatten_state(before)), detach_state(state)
+
+    def _objective(self, start: int, y: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What is differentiated in a segment, and the gradient that it starts from."""
+        if self.dy is not None:
+            return y, self.dy.narrow(self.time, start, y.shape[self.time])
+        target, lengths, share = self.batch.y, self.batch.lengths, 1.0
+        if self.per_step:
+            stop = self._stop(start)
+            target = target.narrow(self.time, start, stop - start)
+            share = (stop - start) / self.steps
+            if lengths is not None and len(leading_shape(self.batch.x)) == 2:
+                whole, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
+                share = int(lengths.sum()) / max(whole, 1)
+        elif start != self.starts[-1]:
+            return None
+        y, target, count = select_targets(y, target, self._inputs(start), lengths, self.model, per_step=self.per_step)
+        if not count:
+            return None
+        loss = self.loss(y, target)
+        self.total = self.total + share * loss.detach()
+        self.targets += count
+        return loss, torch.full_like(loss, share)
+
+    def _full_loss(self) -> None:
+        """The loss of all outputs, and its gradient with respect to them."""
+        y = torch.cat(self.outputs, self.time).requires_grad_()
+        self.outputs = [y.detach()]
+        outputs, target, self.targets = select_targets(
+            y, self.batch.y, self.batch.x, self.batch.lengths, self.model, per_step=self.per_step
+        )
+        self.dy = torch.zeros_like(y)
+        if self.targets:
+            loss = self.loss(outputs, target)
+            (self.dy,) = torch.autograd.grad(loss, y)
+            self.total = loss.detach()
+
+    def _run_segment(self, start: int, state: Any) -> tuple[Tensor, Any]:
+        y, state = run_model(
+            self.model, self._inputs(start), state, window_lengths(self.batch.lengths, start, self._stop(start))
+        )
+        if state is None:
+            raise ValueError(
+                f"model: expected (y, state) from {type(self.model).__name__}, got no state to cut at; use FullBPTT()"
+            )
+        return y, state
+
+    def _inputs(self, start: int) -> Tensor:
+        return self.batch.x.narrow(self.time, start, self._stop(start) - start)
+
+    def _stop(self, start: int) -> int:
+        return min(start + self.segment_length, self.steps)
+
+    def _has_step_targets(self, y: Tensor, x: Tensor) -> bool:
+        """Whether there are an output and a target for each step, rather than one for each sequence."""
+        full_x = leading_shape(self.batch.x)
+        return self.batch.y.shape[: len(full_x)] == full_x and is_per_step(y, x, self.model, full_x=self.batch.x)
+
+
+def _segment_length(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
+    """Steps of a segment; what a step keeps is seen where a budget asks for it."""
+    check_unidirectional(model, "CheckpointedBPTT")
+    if any(isinstance(module, Pooling) and module.kind != "final" for module in model.modules()):
+        raise ValueError("CheckpointedBPTT: expected no pooling over all steps, which no state carries; use FullBPTT()")
+    steps = batch.x.shape[time_dim(model, batch.x)]
+    if bptt.memory is None:
+        return bptt.segment_length(steps, 0, 0)
+    some, more, boundary_bytes, outputs = 0, 0, 0, 0
+    if steps > 2 * _MEASURED_STEPS:
+        some, *_ = _saved_bytes(model, batch, _MEASURED_STEPS)
+        more, boundary_bytes, outputs = _saved_bytes(model, batch, 2 * _MEASURED_STEPS)
+    # What is kept, its gradients, and what the kernels hold on to from one segment to the next, up to 0.75 of it; and
+    # the outputs on their way through the loss and back.
+    step = 3 * (more - some) // _MEASURED_STEPS + 4 * outputs // _MEASURED_STEPS
+    return bptt.segment_length(steps, max(step, 1), boundary_bytes)
+
+
+def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
+    """Bytes that the first steps of a batch keep for the backward pass, and those of their state and outputs."""
+    storages: dict[int, int] = {}
+
+    def record(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    x = batch.x.narrow(time_dim(model, batch.x), 0, steps)
+    x = x.clone(memory_format=torch.contiguous_format)
+    with (
+        torch.enable_grad(),
+        rng.replay(rng.states(x.device)),
+        saved_tensors_hooks(record, lambda tensor: tensor),
+    ):
+        y, state = run_model(model, x, None, window_lengths(batch.lengths, 0, steps))
+    return sum(storages.values()), sum(s.nbytes for s in flatten_state(state)), y.nbytes
+
+
+def _as_leaves(state: Any) -> Any:
+    """A state whose gradient is wanted."""
+    return map_state(state, lambda s: s.detach().requires_grad_())

@@ -16,7 +16,7 @@ import torch
 from torch.nn.modules.module import _has_any_global_hook  # pyright: ignore[reportPrivateUsage]
 
 from throughtime import _kernels
-from throughtime._core._scan import select_kernel
+from throughtime._core.kernel_selection import select_kernel
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToMany, ManyToOne, Output
 from throughtime.training._autograd import UpdateResult

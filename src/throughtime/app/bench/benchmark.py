@@ -40,7 +40,7 @@ SHAPES = (
 )
 """Batch, steps, inputs, hidden units."""
 
-LAYERS = ("RNN", "GRU", "LSTM")
+LAYERS = tuple(layer.__name__ for layer in nn.LAYERS.values() if layer.torch_layer is not None)
 _OURS, _TORCH = "ours", "torch.nn"
 _CONTENDED = ", on a processor that was busy otherwise"
 _SHORTEST = 5e-3  # seconds that one measurement takes at least, of whichever

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+LAYERS: dict[str, Any] = recurrent.LAYERS
 """Recurrent layers by the name of their cell."""
 
 _EMBEDDING = 128  # numbers that stand for a token

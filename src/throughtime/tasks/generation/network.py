@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-CELLS = tuple(_LAYERS)
+CELLS = recurrent.LAYERS
 """Cells that a generator may be made of."""
 
 
@@ -50,7 +49,7 @@ class GeneratorNetwork(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(width, embedding_size) if embedding_size else None
         between = dropout if num_layers > 1 else 0.0
-        layer = _LAYERS[cell](
+        layer = CELLS[cell](
             embedding_size or width, hidden_size, num_layers, dropout=between, initialization="orthogonal"
         )
         self.layers = recurrent.ManyToMany(layer, width)

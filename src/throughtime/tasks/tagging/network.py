@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+LAYERS: dict[str, Any] = recurrent.LAYERS
 """Recurrent layers by the name of their cell."""
 
 _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for a character

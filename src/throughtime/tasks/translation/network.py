@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-CELLS = tuple(_LAYERS)
+CELLS = recurrent.LAYERS
 """Cells that a translator may be made of."""
 
 
@@ -58,8 +57,8 @@ class TranslatorNetwork(nn.Module):
             "dropout": dropout if num_layers > 1 else 0.0,
             "initialization": "orthogonal",
         }
-        encoder = _LAYERS[cell](width, hidden_size // 2, bidirectional=True, **options)
-        decoder = _LAYERS[cell](width, hidden_size, **options)
+        encoder = CELLS[cell](width, hidden_size // 2, bidirectional=True, **options)
+        decoder = CELLS[cell](width, hidden_size, **options)
         self.layers = recurrent.EncoderDecoder(
             encoder, decoder, target_size, feedback=self._embed_prediction, attention=attention, dropout=dropout
         )

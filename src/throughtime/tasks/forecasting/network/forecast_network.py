@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LEAST_SCALE = 1e-6
 _CONSTANT = 10  # times that: scales up to there are those of constant values, of which errors in scales mean nothing
 FEED_FORWARD = "feed_forward"
-CELLS = tuple(RECURRENT_LAYERS)
+CELLS = RECURRENT_LAYERS
 """Cells that a forecaster may be made of."""
 
 

@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 import throughtime as tt
+from throughtime import InputWarning
+from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameFormat, read_frame
 
 if TYPE_CHECKING:
@@ -135,3 +137,12 @@ def test_a_time_zone_that_does_not_exist_is_refused(zone: str) -> None:
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+02:00", "UTC-03:30"])
 def test_time_zones_of_frames_are_accepted(zone: str) -> None:
     assert FrameFormat(timezone=zone).timezone == zone
+
+
+def test_a_word_that_only_rows_to_be_forecast_hold_is_not_known() -> None:
+    ds = pd.date_range("2024-01-01", periods=12)
+    offers = ["sale", "none"] * 5 + ["clearance", "none"]
+    df = pd.DataFrame({"ds": ds, "y": [1.0, 2.0] * 5 + [np.nan] * 2, "offer": offers})
+    with pytest.warns(InputWarning, match="clearance.* was not seen in training"):
+        panel, _ = read_frame(df, covariates=Covariates(future=["offer"]))
+    assert panel.exogenous.features[0].categories == ("none", "sale")

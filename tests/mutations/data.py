@@ -337,4 +337,10 @@ MUTATIONS = [
         "if self.timezone and not (True",
         "data/test_frames.py::test_a_time_zone_that_does_not_exist_is_refused",
     ),
+    Mutation(
+        "data/series/frames.py",
+        "past = list(compress(cells, np.isfinite(values)))",
+        "past = cells",
+        "data/test_frames.py::test_a_word_that_only_rows_to_be_forecast_hold_is_not_known",
+    ),
 ]

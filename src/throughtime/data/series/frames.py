@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import compress
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -137,7 +138,7 @@ def read_frame(
     frame = _narwhals(given, ("ds", "y"), "columns unique_id, ds and y")
     values = _values(frame["y"])
     kind = _kind(frame, like)
-    beside = _beside(frame, covariates or Covariates(), known, kind.zone)
+    beside = _beside(frame, values, covariates or Covariates(), known, kind.zone)
     stamps, date_format = _stamps(frame["ds"], kind)
     kind = replace(kind, date_format=date_format)
     options = {"freq": freq, "missing": missing, "beside": beside, "grid": grid, "former": former}
@@ -211,7 +212,9 @@ def _values(y: nw.Series) -> np.ndarray:
     raise InputError(f"column y: expected numbers, got {y.dtype}")
 
 
-def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None, zone: str) -> Rows:
+def _beside(
+    frame: nw.DataFrame, values: np.ndarray, covariates: Covariates, known: Exogenous | None, zone: str
+) -> Rows:
     """The columns that were asked for, encoded; learned from these rows where nothing is known yet."""
     names = covariates.names if known is None else [feature.name for feature in known.features]
     for name in names:
@@ -221,18 +224,26 @@ def _beside(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None
                 f"its columns are {', '.join(map(str, frame.columns))}"
             )
     if known is None:
-        cells = {name: _cells(frame, name) for name in names}
-        features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
-        encoded = [feature.encode(cells[feature.name]) for feature in features]
+        features = [Feature.of(name, covariates.role(name), _past_cells(frame, name, values)) for name in names]
         calendar = replace(covariates.dates, zone=zone)
     else:
         features, calendar = known.features, known.calendar
-        encoded = [_encoded(feature, frame) for feature in features]
+    encoded = [_encoded(feature, frame) for feature in features]
     return Rows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
 
 
+def _past_cells(frame: nw.DataFrame, name: str, values: np.ndarray) -> list[Any]:
+    """Return the cells of rows whose y is known, or all where none of those holds anything.
+
+    A word that stands in rows to be forecast alone has no effect that could be learned: it is not a known word.
+    """
+    cells = _cells(frame, name)
+    past = list(compress(cells, np.isfinite(values)))
+    return past if any(cell is not None for cell in past) else cells
+
+
 def _encoded(feature: Feature, frame: nw.DataFrame) -> np.ndarray:
-    """A column of later rows as in training, with a warning about what is odd in it."""
+    """A column as in training, with a warning about what is odd in it."""
     cells = _cells(frame, feature.name)
     codes = feature.encode(cells)
     for sentence in feature.warnings_for(cells, codes):

@@ -73,15 +73,15 @@ class Run {
         x_ = draw(rows_ * sizes.inputs);
         dy_ = draw(rows_ * width);
         y_.resize(size_t(rows_ * width));
-        kept_.resize(size_t(kernel.kept_scalars(rows_, sizes.hidden, directions_)));
+        reserve_.resize(size_t(kernel.reserve_size(rows_, sizes.hidden, directions_)));
     }
 
     void forward() {
-        Forward f{};
+        ForwardArgs f{};
         f.problem = problem_;
         f.x = x_.data();
         f.y = y_.data();
-        f.kept = kernel_.backward ? kept_.data() : nullptr;
+        f.reserve = kernel_.backward ? reserve_.data() : nullptr;
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = (state_0_[s] = draw(state_size())).data();
             state_n_[s].resize(size_t(state_size()));
@@ -92,11 +92,11 @@ class Run {
     }
 
     void backward() {
-        Backward f{};
+        BackwardArgs f{};
         f.problem = problem_;
         f.x = x_.data();
         f.y = y_.data();
-        f.kept = kept_.data();
+        f.reserve = reserve_.data();
         f.dy = dy_.data();
         f.dy_layout = problem_.y;
         f.clip = {.limit = kind_ == Kind::reverse ? 0.5 : 0, .norm = sizes_.hidden > 8};
@@ -207,7 +207,7 @@ class Run {
     std::mt19937 random_{7};
     std::vector<int64_t> lengths_, offsets_;
     Problem problem_{};
-    Vector x_, y_, kept_, dy_, dx_[max_directions];
+    Vector x_, y_, reserve_, dy_, dx_[max_directions];
     Vector state_0_[max_states], state_n_[max_states], dstate_0_[max_states];
     Vector weights_[max_directions][parameters], dweights_[max_directions][parameters];
 };
@@ -236,7 +236,7 @@ int main(int count, char** arguments) {
     const std::string printed = count > 1 ? arguments[1] : "";
     const Sizes all[] = {{1, 1, 1, 1}, {5, 3, 2, 7}, {4, 1, 1, 300}, {3, 2, 40, 33}, {6, 17, 20, 31}, {3, 70, 5, 9}};
     int runs = 0;
-    for (const Register* r = Register::first(); r; r = r->next) {
+    for (const KernelRegistration* r = KernelRegistration::first(); r; r = r->next) {
         const Kernel& kernel = *r->entry;
         if (!runs_here(kernel) || (!printed.empty() && printed != kernel.isa)) continue;
         const bool print = !printed.empty();

@@ -34,7 +34,7 @@ class Fuzz:
         self.random = random.Random(seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.kernels = engine.kernels()
-        self.learners = engine.learners()
+        self.trainers = engine.trainers()
         self.outcomes: Counter[str] = Counter()
         # `variants` calls that fit, for each kernel, are what the others are made from.
         plain = [kernel for kernel in self.kernels if kernel.bits != 16]
@@ -43,10 +43,10 @@ class Fuzz:
         self.bindings: list[tuple[int, Callable[[], Any]]] = [
             (30, self.forward),
             (30, self.backward),
-            (10, self.learn),
+            (10, self.train),
             (10, self.stream),
             (5, self.accepts),
-            (5, self.kept_scalars),
+            (5, self.reserve_size),
         ]
 
     def run(self, calls: int) -> None:
@@ -72,20 +72,20 @@ class Fuzz:
         kernel, (x, _, weights, *_) = self.random.choice(self.forwards)
         kernel.accepts(*self.changed((x, weights)))
 
-    def kept_scalars(self) -> None:
-        self.random.choice(self.kernels).kept_scalars(*(self.random.choice(NUMBERS) for _ in range(3)))
+    def reserve_size(self) -> None:
+        self.random.choice(self.kernels).reserve_size(*(self.random.choice(NUMBERS) for _ in range(3)))
 
-    def learn(self) -> None:
-        learner = self.random.choice(self.learners)
-        learner.learn(*self.changed(self.learn_arguments(learner)))
+    def train(self) -> None:
+        trainer = self.random.choice(self.trainers)
+        trainer.train(*self.changed(self.train_arguments(trainer)))
 
     def stream(self) -> None:
         """Build a stream and use it, in an order that makes sense or not."""
-        learner = self.random.choice(self.learners)
-        kind = np.float64 if learner.is_double else np.float32
+        trainer = self.random.choice(self.trainers)
+        kind = np.float64 if trainer.is_double else np.float32
         inputs, hidden, outputs, steps = (self.random.randint(1, 9) for _ in range(4))
-        stream = self.engine.Stream(*self.changed((learner, inputs)))
-        kernels = [k for k in self.kernels if k.isa == learner.isa and (k.bits == 64) == learner.is_double]
+        stream = self.engine.StreamingNetwork(*self.changed((trainer, inputs)))
+        kernels = [k for k in self.kernels if k.isa == trainer.isa and (k.bits == 64) == trainer.is_double]
         kernel = self.random.choice(kernels)
         rows = kernel.gates * hidden
         shapes = (rows, inputs), (rows, hidden), (rows,), (rows,), (kernel.diagonals, hidden)
@@ -148,11 +148,11 @@ class Fuzz:
         clip = self.random.choice(((0.0, False), (0.1, True), (0.1, False)))
         return (y, kept, x, *state, *weights), doutputs, wanted, len(state), ragged, reverse, threads, clip
 
-    def learn_arguments(self, learner: Any) -> tuple[Any, ...]:
+    def train_arguments(self, trainer: Any) -> tuple[Any, ...]:
         """Those of some updates that fit."""
-        dtype = torch.float64 if learner.is_double else torch.float32
-        bits = 64 if learner.is_double else 32
-        kernel = self.random.choice([k for k in self.kernels if k.bits == bits and k.isa == learner.isa])
+        dtype = torch.float64 if trainer.is_double else torch.float32
+        bits = 64 if trainer.is_double else 32
+        kernel = self.random.choice([k for k in self.kernels if k.bits == bits and k.isa == trainer.isa])
         steps, batch, inputs, hidden, outputs = (self.random.randint(1, n) for n in (5, 5, 18, 9, 4))
         rows = kernel.gates * hidden
         shapes = (rows, inputs), (rows, hidden), (rows,), (rows,), (kernel.diagonals, hidden)

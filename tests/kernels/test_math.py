@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh of the kernels: the errors that csrc/engine/math.hpp states, measured on every instruction set."""
+"""The errors of exp, sigmoid and tanh that csrc/engine/math.hpp states, measured on every instruction set."""
 
 from __future__ import annotations
 

@@ -163,8 +163,8 @@ class StreamingNetwork {
 
     template <class T>
     static ptrdiff_t first_non_finite(const T* x, ptrdiff_t count) {
-        const T* const found = std::find_if(x, x + count, [](T value) { return !std::isfinite(value); });
-        return found == x + count ? -1 : found - x;
+        const T* const position = std::find_if(x, x + count, [](T value) { return !std::isfinite(value); });
+        return position == x + count ? -1 : position - x;
     }
 
     static char* aligned(std::vector<char>& memory) {

@@ -89,7 +89,7 @@ struct ManagedTensor {
     Tensor tensor;
 };
 
-// The table of functions behind `__dlpack_c_exchange_api__`.
+// The table of functions in `__dlpack_c_exchange_api__`.
 struct DlpackExchange {
     struct {
         uint32_t major, minor;

@@ -192,14 +192,15 @@ void backward(const BackwardArgs& f) {
     parallel(min_of(partition.threads(p.directions), max_of(1, p.threads)), [&](int me, int all) {
         if (!packs_per_item) {
             for (int d = 0; d < p.directions; ++d)
-                weights[d].pack_part(shape, f.weights[d], f.dx[d] != nullptr, me, all);
+                weights[d].pack_blocks(shape, f.weights[d], f.dx[d] != nullptr, me, all);
             packed.wait(all);
         }
         const int team = all == items * partition.team ? partition.team : 1;
         for (int item = me / team; item < items; item += all / team) {
             const int direction = item / partition.slices;
             const BatchSlice slice = BatchSlice::of(p, item % partition.slices, partition.slices);
-            if (packs_per_item) weights[item].pack_part(shape, f.weights[direction], f.dx[direction] != nullptr, 0, 1);
+            if (packs_per_item)
+                weights[item].pack_blocks(shape, f.weights[direction], f.dx[direction] != nullptr, 0, 1);
             BackwardPass<C, T>(shape, f, direction, slice, weights[packs_per_item ? item : direction], buffers[item],
                                thread_buffers[item * partition.team + me % team], me % team, team)();
         }

@@ -23,8 +23,8 @@ struct BackwardWeights {
     }
     static ptrdiff_t depth(const S& s) { return s.blocks * S::G * S::W; }
 
-    // The part of thread `me` of `all`; `inputs`: also for the gradient of x.
-    void pack_part(const S& s, const Weights& from, bool inputs, int me, int all) const {
+    // The blocks of thread `me` of `all`; `inputs`: also for the gradient of x.
+    void pack_blocks(const S& s, const Weights& from, bool inputs, int me, int all) const {
         for (ptrdiff_t b = me; b < s.blocks; b += all) {
             pack_block(s, static_cast<const T*>(from.w_hh), s.hidden, S::Z, b, wh);
             s.pack_diagonal(from, b, diagonal + b * S::D * S::W);

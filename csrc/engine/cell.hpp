@@ -7,7 +7,7 @@
 //   separate_halves  the last gates, if their input and hidden halves do not meet in a plain sum (GRU's n)
 //   states           names; h first. The engine saves the others (LSTM's c) for the backward pass
 //   diagonals        names of pointwise weights of shape (H,) (peepholes)
-//   saved            vectors that forward saves for backward, besides the states
+//   saved            vectors that forward saves for backward, in addition to the states
 //
 //   forward    (columns, diagonal, previous states)             -> next states, saved
 //   backward   (saved, diagonal, previous states, next states,

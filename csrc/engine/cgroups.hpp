@@ -10,7 +10,7 @@ namespace throughtime {
 // No limit; also the result for a missing file or number.
 inline constexpr int64_t unlimited = INT64_MAX;
 
-// The number after `word` in a file of lines "word number …"; without a word, the first number in the file.
+// The number after `word` in a file of lines "word number …", or the first number in the file if `word` is null.
 int64_t read_number(const std::string& path, const char* word = nullptr);
 
 // The directories of the control groups of the process, innermost first: those of one controller of version 1, or,

@@ -348,7 +348,7 @@ void forward(const ForwardArgs& f) {
                 for (ptrdiff_t b = 0; b < shape.blocks; ++b) weights[item].pack(shape, f.weights[direction], b);
             ForwardPass<C, E>(shape, f, direction, slice, weights[packs_per_item ? item : direction], buffers[item],
                               thread_buffers[item * partition.team + me % team],
-                              Range::part(shape.blocks, me % team, team))(team);
+                              Range::chunk(shape.blocks, me % team, team))(team);
         }
     });
 }

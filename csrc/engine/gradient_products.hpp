@@ -1,4 +1,4 @@
-// The part of the backward pass that does not depend on a cell's mathematics: products with the gradients of columns,
+// What in the backward pass does not depend on a cell's mathematics: products with the gradients of columns,
 // the gradients of weights and inputs, clipping, and the sums over slices.
 #pragma once
 
@@ -28,7 +28,7 @@ class GradientProducts {
           thread_buffers_(thread_buffers),
           me_(me),
           team_(team),
-          blocks_(Range::part(shape.blocks, me, team)) {}
+          blocks_(Range::chunk(shape.blocks, me, team)) {}
 
   protected:
     T* at(T* base, ptrdiff_t b, ptrdiff_t r) const { return base + (b * slice_.count + r) * W; }
@@ -153,7 +153,7 @@ class GradientProducts {
   private:
     void gather_inputs(ptrdiff_t rows, ptrdiff_t capacity) const {
         const T* const x = static_cast<const T*>(f_.x);
-        const Range mine = Range::part(rows, me_, team_);
+        const Range mine = Range::chunk(rows, me_, team_);
         for (ptrdiff_t r = mine.first; r < mine.last; ++r) {
             const T* const from = x + thread_buffers_.x_at[r];
             if (s_.fuses_inputs)
@@ -204,7 +204,7 @@ class GradientProducts {
 
     void compute_input_gradients(ptrdiff_t rows, ptrdiff_t capacity) const {
         T* const dx = static_cast<T*>(f_.dx[direction_]);
-        const Range mine = Range::part(s_.input_blocks, me_, team_);
+        const Range mine = Range::chunk(s_.input_blocks, me_, team_);
         const V zeros{};
         T zero[W];
         store(zero, zeros);
@@ -232,7 +232,7 @@ class GradientProducts {
     bool first_chunk_ = true;
 };
 
-// Sums over slices, in their order, of the weight gradients of one direction: the part of thread `me` of `all`.
+// Sums over slices, in their order, of the weight gradients of one direction: the range of thread `me` of `all`.
 template <class S>
 void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<S>* buffers, int slices, int me,
                    int all) {
@@ -251,7 +251,7 @@ void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<
             store_units(out, count, b, total);
         }
     };
-    const Range rows = Range::part(S::G * s.hidden, me, all);
+    const Range rows = Range::chunk(S::G * s.hidden, me, all);
     for (ptrdiff_t row = rows.first; row < rows.last; ++row) {
         const ptrdiff_t gate = row / s.hidden, unit = row % s.hidden, b = unit / W, lane = unit % W;
         int input_column = 0, hidden_column = 0;
@@ -280,7 +280,7 @@ void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<
                 [&](const auto& m) { return m.dbias[(b * S::columns + hidden_column) * W + lane]; });
     }
     if (!to.diagonal) return;
-    const Range values = Range::part(S::D * s.hidden, me, all);
+    const Range values = Range::chunk(S::D * s.hidden, me, all);
     for (ptrdiff_t i = values.first; i < values.last; ++i) {
         const ptrdiff_t d = i / s.hidden, unit = i % s.hidden, b = unit / W, lane = unit % W;
         sum(static_cast<T*>(to.diagonal) + i, [&](const auto& m) { return m.ddiagonal[(b * S::D + d) * W + lane]; });

@@ -74,14 +74,14 @@ void pack_operands(const E* from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t 
         pack_transposed(from, from_row, rows, count, to, to_row);
     } else {
         constexpr ptrdiff_t groups = 64;  // of `span` elements, moved as if each were one sum
-        T part[lanes<E> * groups];
+        T staging[lanes<E> * groups];
         rows = min_of(rows, ptrdiff_t(lanes<E>));
         for (ptrdiff_t k = 0; k < count; k += groups * span<E>) {
             const ptrdiff_t here = min_of(groups * span<E>, count - k);
-            __builtin_memset(part, 0, sizeof part);
+            __builtin_memset(staging, 0, sizeof staging);
             for (ptrdiff_t lane = 0; lane < rows; ++lane)
-                __builtin_memcpy(part + lane * groups, from + lane * from_row + k, size_t(here) * sizeof(E));
-            pack_transposed(part, groups, rows, ceil_div(here, ptrdiff_t(span<E>)),
+                __builtin_memcpy(staging + lane * groups, from + lane * from_row + k, size_t(here) * sizeof(E));
+            pack_transposed(staging, groups, rows, ceil_div(here, ptrdiff_t(span<E>)),
                             reinterpret_cast<T*>(to + k / span<E> * to_row), to_row / span<E>);
         }
     }

@@ -12,9 +12,9 @@ struct Range {
     ptrdiff_t first, last;
 
     ptrdiff_t count() const { return last - first; }
-    // Part `index` of [0, count), cut into `parts` nearly equal ranges.
-    static Range part(ptrdiff_t count, ptrdiff_t index, ptrdiff_t parts) {
-        return {count * index / parts, count * (index + 1) / parts};
+    // Chunk `index` of [0, count), cut into `chunks` nearly equal ranges.
+    static Range chunk(ptrdiff_t count, ptrdiff_t index, ptrdiff_t chunks) {
+        return {count * index / chunks, count * (index + 1) / chunks};
     }
 };
 
@@ -53,7 +53,7 @@ struct BatchSlice {
         if (p.lengths)  // every slices-th row: equal work
             return {p, index, slices, (p.batch - index + slices - 1) / slices,
                     p.batch / slices * index + min_of(index, p.batch % slices)};
-        const Range range = Range::part(p.batch, index, slices);
+        const Range range = Range::chunk(p.batch, index, slices);
         return {p, range.first, 1, range.count(), range.first};
     }
     ptrdiff_t slot(ptrdiff_t r) const { return first + r * stride; }

@@ -43,7 +43,8 @@ struct ShapeOf {
     using E = Element;
     static constexpr int W = lanes<E>, G = gates, Z = separate, columns = gates + separate;
     static constexpr int S = states, saved = saved_vectors, D = diagonals;
-    // Index of the first state that has a buffer besides the operand of products: 0 where that operand is rounded.
+    // Index of the first state that has a buffer of its own: 0 if the operand of products is rounded, so that h needs
+    // one.
     static constexpr int first_buffered_state = span<E> == 1 ? 1 : 0;
 
     // The gate that a column belongs to. The input side uses columns [0, G), the hidden side [Z, columns).

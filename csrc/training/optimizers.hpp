@@ -20,7 +20,7 @@ struct SliceBuffers {
     T* z;                                                     // (4, O)
     T* gradients[max_parameters];                             // null for missing parameters
     double loss;                                              // contribution of these rows
-    double squared_norm;                                      // of the part of the gradient that this slice reduces
+    double squared_norm;                                      // of the range of the gradient that this slice reduces
 
     void layout(Arena& arena, const TrainingProblem& problem, ptrdiff_t steps, ptrdiff_t rows) {
         for (int i = 0; i < problem.depth; ++i) {
@@ -38,7 +38,7 @@ struct SliceBuffers {
     }
 };
 
-// The work is divided into as many parts as there are slices.
+// Each slice of the batch also handles one range of every parameter.
 template <class T>
 class OptimizerStep {
     using V = Vec<T>;
@@ -47,16 +47,16 @@ class OptimizerStep {
     OptimizerStep(const TrainingProblem& problem, SliceBuffers<T>* buffers, int slices)
         : problem_(problem), buffers_(buffers), slices_(slices) {}
 
-    // Sums a part of the gradients over slices, in their order, and the squares of the sums.
-    void reduce_gradients(int part) const {
+    // Sums a slice's range of the gradients over all slices, in their order, and the squares of the sums.
+    void reduce_gradients(int slice) const {
         V squares{};
-        for_each_vector(part, [&](int i, ptrdiff_t count, ptrdiff_t b) {
+        for_each_vector(slice, [&](int i, ptrdiff_t count, ptrdiff_t b) {
             V g = load_units(buffers_[0].gradients[i], count, b);
             for (int s = 1; s < slices_; ++s) g += load_units(buffers_[s].gradients[i], count, b);
             if (slices_ > 1) store_units(buffers_[0].gradients[i], count, b, g);
             squares = fma(g, g, squares);
         });
-        buffers_[part].squared_norm = double(horizontal_sum<T>(squares));
+        buffers_[slice].squared_norm = double(horizontal_sum<T>(squares));
     }
 
     UpdateReport report() const {
@@ -66,20 +66,21 @@ class OptimizerStep {
         return total;
     }
 
-    // Updates a part of the weights.
-    void operator()(int part, ptrdiff_t update, double norm) const {
+    // Updates a slice's range of the weights.
+    void operator()(int slice, ptrdiff_t update, double norm) const {
         const T scale = norm > problem_.clip ? T(min_of(1.0, problem_.clip / (norm + 1e-6))) : T(1);
         const OptimizerSettings& settings = problem_.settings[update * problem_.settings_stride];
         const int64_t number = problem_.updates + update + 1;
-        problem_.optimizer == Optimizer::sgd ? sgd(part, settings, number, scale) : adam(part, settings, number, scale);
+        problem_.optimizer == Optimizer::sgd ? sgd(slice, settings, number, scale)
+                                             : adam(slice, settings, number, scale);
     }
 
   private:
     // torch.optim.SGD with momentum, without dampening
-    void sgd(int part, const OptimizerSettings& settings, int64_t number, T scale) const {
+    void sgd(int slice, const OptimizerSettings& settings, int64_t number, T scale) const {
         const V decay = broadcast<V>(T(settings.weight_decay)), momentum = broadcast<V>(T(settings.beta1));
         const V rate = broadcast<V>(T(-settings.learning_rate));
-        update_values(part, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
+        update_values(slice, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
             g = fma(decay, w, g);
             if (T* const velocity = static_cast<T*>(p.first)) {
                 if (number > 1) g = fma(momentum, load_units(velocity, p.count, b), g);
@@ -90,7 +91,7 @@ class OptimizerStep {
     }
 
     // torch.optim.Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019)
-    void adam(int part, const OptimizerSettings& settings, int64_t number, T scale) const {
+    void adam(int slice, const OptimizerSettings& settings, int64_t number, T scale) const {
         const bool decoupled = problem_.optimizer == Optimizer::adamw;
         const V shrink = broadcast<V>(T(decoupled ? 1 - settings.learning_rate * settings.weight_decay : 1));
         const V decay = broadcast<V>(T(decoupled ? 0 : settings.weight_decay));
@@ -98,7 +99,7 @@ class OptimizerStep {
         const V correction = broadcast<V>(T(sqrt(1 - pow(settings.beta2, double(number)))));
         const V beta2 = broadcast<V>(T(settings.beta2)), epsilon = broadcast<V>(T(settings.epsilon));
         const V rest1 = broadcast<V>(T(1 - settings.beta1)), rest2 = broadcast<V>(T(1 - settings.beta2));
-        update_values(part, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
+        update_values(slice, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
             T *const first = static_cast<T*>(p.first), *const second = static_cast<T*>(p.second);
             w *= shrink;
             g = fma(decay, w, g);
@@ -111,22 +112,22 @@ class OptimizerStep {
         });
     }
 
-    // value = f(parameter, value, scaled gradient, block) for each vector of a part
+    // value = f(parameter, value, scaled gradient, block) for each vector of a slice's range
     template <class F>
-    THROUGHTIME_INLINE void update_values(int part, T scale, F&& f) const {
-        for_each_vector(part, [&](int i, ptrdiff_t count, ptrdiff_t b) {
+    THROUGHTIME_INLINE void update_values(int slice, T scale, F&& f) const {
+        for_each_vector(slice, [&](int i, ptrdiff_t count, ptrdiff_t b) {
             T* const value = static_cast<T*>(problem_.parameters[i].value);
             const V g = load_units(buffers_[0].gradients[i], count, b) * broadcast<V>(scale);
             store_units(value, count, b, f(problem_.parameters[i], load_units(value, count, b), g, b));
         });
     }
 
-    // f(parameter, its count, block) for each vector of a part
+    // f(parameter, its count, block) for each vector of a slice's range
     template <class F>
-    THROUGHTIME_INLINE void for_each_vector(int part, F&& f) const {
+    THROUGHTIME_INLINE void for_each_vector(int slice, F&& f) const {
         for (int i = 0; i < problem_.parameter_count; ++i) {
             const ptrdiff_t count = problem_.parameters[i].count;
-            const Range blocks = Range::part(blocks_of<T>(count), part, slices_);
+            const Range blocks = Range::chunk(blocks_of<T>(count), slice, slices_);
             for (ptrdiff_t b = blocks.first; b < blocks.last; ++b) f(i, count, b);
         }
     }

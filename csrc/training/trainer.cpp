@@ -60,7 +60,7 @@ class SliceUpdate {
                 } else {
                     const ptrdiff_t slices = ptrdiff_t(buffers_.reserve[i][0]), steps = w.stop - w.start;
                     for (ptrdiff_t s = 0; s < slices; ++s) {
-                        const Range slice = Range::part(rows_.count(), s, slices);
+                        const Range slice = Range::chunk(rows_.count(), s, slices);
                         for (ptrdiff_t n = slice.first; n < slice.last; ++n)
                             for (ptrdiff_t u = 0; u < layer.hidden; ++u)
                                 to[n * layer.hidden + u] = buffers_.reserve[i][layer.kernel->reserved_state_at(
@@ -260,7 +260,7 @@ ptrdiff_t train(const TrainingProblem& problem) {
         steps = max_of(steps, ptrdiff_t(problem.windows[i].stop - problem.windows[i].start));
     const int slices = count_slices(problem, steps);
     const Array<SliceBuffers<T>> buffers(slices);
-    const auto rows = [&](int s) { return Range::part(problem.batch, s, slices); };
+    const auto rows = [&](int s) { return Range::chunk(problem.batch, s, slices); };
     const auto layout = [&](Arena& arena) {
         for (int s = 0; s < slices; ++s) buffers[s].layout(arena, problem, steps, rows(s).count());
     };

@@ -56,7 +56,8 @@ sanitize-%: $(VENV)/.installed
 # above.
 sanitize-fuzz: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DTHROUGHTIME_SANITIZE=address \
-		-DTHROUGHTIME_INSTRUCTION_SETS=baseline -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null
+		-DTHROUGHTIME_INSTRUCTION_SETS=baseline -DTHROUGHTIME_TEST_CELLS=ON \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
 	OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \

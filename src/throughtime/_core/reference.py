@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 from torch.nn.functional import linear
 
+from throughtime._core.compiled_cell import check_compiled
 from throughtime._core.state_transforms import NO_TRANSFORMS, gate_preactivations
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def register_step(cell: Cell) -> Callable[[Step], Step]:
     """Decorate the reference step of a cell."""
 
     def register(step: Step) -> Step:
+        check_compiled(cell)
         CELLS[cell.name] = RegisteredCell(cell, step)
         return step
 

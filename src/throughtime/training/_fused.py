@@ -200,7 +200,7 @@ class FusedUpdater:
         if self._binding is None or not self._binding.is_current():
             self._binding = _Binding.create(self._model, self._optimizer, self._moments)
         binding = self._binding
-        return self._trainer.learn(
+        return self._trainer.train(
             [
                 (kernel, weights, tuple([s[number] for s in states]))
                 for number, (kernel, weights) in enumerate(zip(self._kernels, binding.weights, strict=True))

@@ -70,8 +70,8 @@ def test_seasons_count_the_steps_that_there_are(freq: str, season: int) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["ME", "MS", "monthly", "BME"])
-def test_a_month_that_is_asked_for_is_the_month_of_the_dates(wanted: str) -> None:
-    assert panel(dates("BME", "2018-01-01", STEPS), freq=wanted).frequency.name == "BME"
+def test_a_month_that_is_asked_for_is_the_month_of_the_dates(requested: str) -> None:
+    assert panel(dates("BME", "2018-01-01", STEPS), freq=requested).frequency.name == "BME"
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_a_month_that_is_asked_for_is_the_month_of_the_dates(wanted: str) -> Non
         ("D", "C", "freq: expected a frequency such as"),
     ],
 )
-def test_a_frequency_that_the_dates_do_not_have_is_refused(freq: str, wanted: str, message: str) -> None:
+def test_a_frequency_that_the_dates_do_not_have_is_refused(freq: str, requested: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        panel(dates(freq, "2018-01-01", STEPS), freq=wanted)
+        panel(dates(freq, "2018-01-01", STEPS), freq=requested)
 
 
 def test_a_quarter_may_be_named_by_its_end_where_dates_are_its_first_days() -> None:
@@ -150,7 +150,7 @@ def test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree() -> 
 def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() -> None:
     hours = pd.date_range("2024-10-26", periods=30, freq="h")
     with pytest.raises(
-        InputError, match=r"two rows for 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
+        InputError, match=r"duplicate date 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
     ):
         panel(hours.insert(27, hours[26]))
 

@@ -93,9 +93,9 @@ def altered(row: int, column: str, value: object) -> pd.DataFrame:
     ("df", "message"),
     [
         (altered(5, "y", np.inf), "series a: the value at 2024-01-06 is infinite"),
-        (altered(5, "ds", pd.Timestamp("2024-01-05")), "series a: two rows for 2024-01-05"),
+        (altered(5, "ds", pd.Timestamp("2024-01-05")), "series a: duplicate date 2024-01-05"),
         (altered(5, "ds", pd.Timestamp("2024-01-06 05:00")), "series a: 2024-01-06 05:00:00 does not fit"),
-        (altered(29, "ds", pd.Timestamp("2999-01-01")), "steps are missing behind 2024-01-29; is a date wrong"),
+        (altered(29, "ds", pd.Timestamp("2999-01-01")), "steps are missing after 2024-01-29; is a date wrong"),
         (altered(5, "ds", pd.NaT), "column ds: row 6 has no date"),
         (altered(5, "unique_id", None), "column unique_id: row 6 is empty"),
         (frame().rename(columns={"y": "sales"}), "expected columns unique_id, ds and y, got unique_id, ds, sales"),

@@ -71,11 +71,11 @@ def test_other_names_are_other_series() -> None:
         (["a", " "], (), "row 2 is empty; name the series of every row"),
         (["a", None], (), "row 2 is empty; name the series of every row"),
         (pl.Series([1.0, float("nan")]), (), "row 2 is empty"),
-        (["01"], [1], "'01' is not known, but 1 is, which is the same number"),
-        ([1], ["01"], "'1' is not known, but '01' is, which is the same number"),
-        (["1.0"], ["1"], "'1.0' is not known, but '1' is"),
-        (["1"], ["1.0"], "'1' is not known, but '1.0' is"),
-        (["1", "a"], [1, 2], "expected whole numbers, by which series are known, got 'a'"),
+        (["01"], [1], "'01' is not in the training data, but 1 is the same number"),
+        ([1], ["01"], "'1' is not in the training data, but '01' is the same number"),
+        (["1.0"], ["1"], "'1.0' is not in the training data, but '1' is the same"),
+        (["1"], ["1.0"], "'1' is not in the training data, but '1.0' is the same"),
+        (["1", "a"], [1, 2], "expected whole numbers as in training, got 'a'"),
     ],
 )
 def test_names_that_may_be_two_things_are_refused(column: Any, known: Any, message: str) -> None:

@@ -31,8 +31,8 @@ def at_random(count: int = 600, seed: int = 0, mean: float = 1.0) -> np.ndarray:
 def test_the_grid_is_no_coarser_than_the_typical_distance(mean: float, name: str) -> None:
     panel, _ = read_frame(observed(at_random(mean=mean)))
     assert (panel.irregular, panel.frequency.name) == (True, name)
-    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}, whose steps"
-    assert panel.notes == [f"{note} hold the last one before them; steps without one are masked."]
+    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}. Each step holds"
+    assert panel.notes == [f"{note} the last observation before it; steps without one are masked."]
 
 
 def test_a_step_holds_the_last_value_up_to_its_date() -> None:
@@ -54,7 +54,7 @@ def test_a_value_that_is_missing_hides_none_before_it() -> None:
 
 def test_a_frequency_that_is_asked_for_is_the_grid() -> None:
     assert read_frame(observed(at_random()), freq="2h")[0].frequency.name == "2h"
-    with pytest.raises(tt.InputError, match="freq: expected one of s, min, h, D, W for dates that follow none, got MS"):
+    with pytest.raises(tt.InputError, match="freq: expected one of s, min, h, D, W for irregular dates, got MS"):
         read_frame(observed(at_random()), freq="MS")
 
 

@@ -42,8 +42,8 @@ def names(request: pytest.FixtureRequest) -> list[Any]:
 def test_parts_are_all_rows_and_whole_series(
     group: int, size: int, names: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_PART", size)
-    monkeypatch.setattr(parquet, "_BATCH", 3)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", size)
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 3)
     table = rows(names)
     result = tt.ParquetSeries(written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group))
     iter_chunks = [part.table for part in result.iter_chunks()]
@@ -57,7 +57,7 @@ def test_parts_are_all_rows_and_whole_series(
 def test_a_sample_is_whole_series_and_the_same_for_a_seed(
     group: int, names: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_BATCH", 3)
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 3)
     table = rows(names)
     folder = written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group)
     samples = [tt.ParquetSeries(folder, sample=3, seed=seed).read_sample() for seed in (0, 0, *range(1, 40))]
@@ -87,7 +87,7 @@ def test_only_the_row_groups_of_drawn_series_are_read(tmp_path: Path, monkeypatc
 
 
 def test_a_sample_of_long_series_has_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_MOST_SAMPLED", 12)
+    monkeypatch.setattr(parquet, "_MAX_SAMPLED_ROWS", 12)
     found = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(10)))))
     assert len(found.read_sample()) == 12
     assert found.note == f"A sample of 3 of the 10 series of {tmp_path / 'data'} is learned from."

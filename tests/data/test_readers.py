@@ -64,7 +64,7 @@ def test_a_missing_value_of_a_ts_file_is_nan(tmp_path: Path) -> None:
 
 
 TS_FAULTS = {
-    "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is no number"),
+    "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is not a number"),
     "an empty value": ("7.5,-1", "7.5,", "line 8, channel 1: the value is missing; write ? for it"),
     "an infinite value": ("7.5,-1", "7.5,inf", "line 8, channel 1: expected finite numbers, got inf"),
     "another class": ("1e3:right", "1e3:up", "line 8: expected one of the classes left, right at the end, got 'up'"),
@@ -123,7 +123,7 @@ COMMENTED = {
 def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> None:
     dataset = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
     assert (dataset.words, dataset.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
-    assert dataset.notes[0] == "2 comment lines were skipped, the first in line 1."
+    assert dataset.notes[0] == "Skipped 2 comment lines, the first in line 1."
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_layout_of_a_file_of_words_is_recognised(kind: str, tmp_path: Path) 
 def test_an_underscore_of_conllu_is_an_open_tag(tmp_path: Path) -> None:
     found = read_conll(written(tmp_path / "a.conllu", CONLLU.replace("\tAUX\t", "\t_\t")))
     assert found.tags == [["PRON", None, "PART"], ["VERB"]]
-    assert "1 word was without a tag" in found.notes[-1]
+    assert "1 word without a tag" in found.notes[-1]
 
 
 CONLL_FAULTS = {
@@ -202,7 +202,7 @@ CONLL_FAULTS = {
         "line 8: expected word number 4 of the sentence, got number 1",
     ),
     "an empty file": ("a.conll", "\n", "is empty: expected a word and its tag a line"),
-    "comments alone": ("a.conllu", "# text\n", "got no word at all"),
+    "comments alone": ("a.conllu", "# text\n", "got no words"),
 }
 
 

@@ -43,10 +43,10 @@ def test_dates_go_on_as_those_of_pandas_with_and_without_gaps(freq: str) -> None
         for ds in (expected[:STEPS], expected[:STEPS].delete(missing)):
             inferred = panel(ds)
             named = [inferred.frequency.name, *([] if " " in freq else [freq])]
-            for each in (inferred, *(panel(ds, freq=name) for name in named)):
-                assert each.frequency == inferred.frequency
-                assert len(each[0]) == STEPS
-                np.testing.assert_array_equal(each.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]"))
+            for variant in (inferred, *(panel(ds, freq=name) for name in named)):
+                assert variant.frequency == inferred.frequency
+                assert len(variant[0]) == STEPS
+                np.testing.assert_array_equal(variant.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]"))
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from throughtime.data.series.frames import read_frame
 from throughtime.data.series.series_ids import read_series_ids
 
 
-def names(column: Any, known: Any = ()) -> list[Any]:
+def names(column: Any, training_ids: Any = ()) -> list[Any]:
     series = pd.Series(column, dtype=object) if isinstance(column, list) else column
-    return read_series_ids(nw.from_native(series, series_only=True), known).tolist()
+    return read_series_ids(nw.from_native(series, series_only=True), training_ids).tolist()
 
 
 SAME = [
@@ -78,9 +78,9 @@ def test_other_names_are_other_series() -> None:
         (["1", "a"], [1, 2], "expected whole numbers as in training, got 'a'"),
     ],
 )
-def test_names_that_may_be_two_things_are_refused(column: Any, known: Any, message: str) -> None:
+def test_names_that_may_be_two_things_are_refused(column: Any, training_ids: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        names(column, known)
+        names(column, training_ids)
 
 
 def test_a_frame_without_names_is_not_taken_for_one_of_several_series() -> None:

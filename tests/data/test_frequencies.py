@@ -46,7 +46,9 @@ def test_dates_go_on_as_those_of_pandas_with_and_without_gaps(freq: str) -> None
             for variant in (inferred, *(panel(ds, freq=name) for name in named)):
                 assert variant.frequency == inferred.frequency
                 assert len(variant[0]) == STEPS
-                np.testing.assert_array_equal(variant.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]"))
+                np.testing.assert_array_equal(
+                    variant.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]")
+                )
 
 
 @pytest.mark.parametrize(
@@ -69,13 +71,13 @@ def test_seasons_count_the_steps_that_there_are(freq: str, season: int) -> None:
     assert panel(dates(freq, "2018-01-01", STEPS)).frequency.seasons == (season,)
 
 
-@pytest.mark.parametrize("wanted", ["ME", "MS", "monthly", "BME"])
+@pytest.mark.parametrize("requested", ["ME", "MS", "monthly", "BME"])
 def test_a_month_that_is_asked_for_is_the_month_of_the_dates(requested: str) -> None:
     assert panel(dates("BME", "2018-01-01", STEPS), freq=requested).frequency.name == "BME"
 
 
 @pytest.mark.parametrize(
-    ("freq", "wanted", "message"),
+    ("freq", "requested", "message"),
     [
         ("BME", "W", "'W' was asked for, but the dates come every month, on the last business day: .* give BME"),
         ("W-SUN", "W-MON", "'W-MON' was asked for, but the dates, such as 2018-01-07, are those of W-SUN"),
@@ -159,5 +161,5 @@ def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() 
     "fields", [{"unit": "C"}, {"unit": "C", "weekdays": "0000000"}, {"unit": "D", "weekdays": "1111100"}]
 )
 def test_an_impossible_frequency_is_refused(fields: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="weekdays of 'C' alone"):
+    with pytest.raises(ValueError, match="as weekdays, for 'C' only"):
         Frequency(**fields)

@@ -59,7 +59,7 @@ def test_other_names_are_other_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "known", "message"),
+    ("column", "training_ids", "message"),
     [
         (["a", 1], (), "names of one type, got 'a' .str. in row 1 and 1 .int. in row 2"),
         ([1, True], (), "row 2 holds True .bool.; expected texts or whole numbers"),

@@ -31,8 +31,8 @@ def at_random(count: int = 600, seed: int = 0, mean: float = 1.0) -> np.ndarray:
 def test_the_grid_is_no_coarser_than_the_typical_distance(mean: float, name: str) -> None:
     panel, _ = read_frame(observed(at_random(mean=mean)))
     assert (panel.irregular, panel.frequency.name) == (True, name)
-    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}. Each step holds"
-    assert panel.notes == [f"{note} the last observation before it; steps without one are masked."]
+    grid = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}."
+    assert panel.notes == [f"{grid} Each step holds the last observation before it; steps without one are masked."]
 
 
 def test_a_step_holds_the_last_value_up_to_its_date() -> None:

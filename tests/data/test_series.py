@@ -111,13 +111,13 @@ def test_what_cannot_be_mended_is_refused(df: pd.DataFrame, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("freq", "wanted"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")]
+    ("freq", "requested"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")]
 )
 def test_a_frequency_may_be_given_in_words(freq: str, requested: str) -> None:
     assert read(frame(freq), freq=requested).frequency == read(frame(freq)).frequency
 
 
-@pytest.mark.parametrize(("freq", "wanted"), [("MS", "D"), ("D", "h"), ("h", "D"), ("W", "MS")])
+@pytest.mark.parametrize(("freq", "requested"), [("MS", "D"), ("D", "h"), ("h", "D"), ("W", "MS")])
 def test_a_frequency_that_contradicts_the_dates_is_refused(freq: str, requested: str) -> None:
     with pytest.raises(InputError, match=f"freq: '{requested}' was asked for, but the dates come every"):
         read(frame(freq), freq=requested)

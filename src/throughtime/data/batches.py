@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from throughtime._core import rng
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,7 +79,7 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         x, y, lengths, _ = self._tensors
         rows, size = x.shape[self._x_row_dim], self._batch_size
-        order = torch.randperm(rows, generator=_random.generator()) if self._shuffle else torch.arange(rows)
+        order = torch.randperm(rows, generator=rng.generator()) if self._shuffle else torch.arange(rows)
         # Indexing the rows of a batch takes longer than training a small network on them: index several at once.
         batches_at_once = max(1, _MAX_GATHERED_ELEMENTS * rows // max(1, size * (x.numel() + y.numel())))
         for selected in order.split(size * batches_at_once):
@@ -89,7 +91,7 @@ class Batches:
 
 def bucket_by_length(lengths: Int[Tensor, "N"], batch_size: int, *, shuffle: bool) -> list[Tensor]:
     """Return the rows of batches of similar length; with `shuffle`, lengths get noise and batches a random order."""
-    noise = torch.rand(len(lengths), generator=_random.generator()) * lengths.float().mean() * _NOISE if shuffle else 0
+    noise = torch.rand(len(lengths), generator=rng.generator()) * lengths.float().mean() * _NOISE if shuffle else 0
     batches = (lengths + noise).argsort(descending=True).split(batch_size)
     order = torch.randperm(len(batches), generator=rng.generator()) if shuffle else torch.arange(len(batches))
     return [batches[i] for i in order.tolist()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from throughtime._core import rng
 from throughtime.data.batches import Batch
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class BucketBatches:
         if not self._shuffle:
             return list(lengths.argsort(stable=True).split(self._batch_size))
         batches: list[Tensor] = []
-        random = _random.generator()
+        random = rng.generator()
         for pool in torch.randperm(len(lengths), generator=random).split(_POOL_BATCHES * self._batch_size):
             batches += pool[lengths[pool].argsort(stable=True)].split(self._batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=random).tolist()]

@@ -260,8 +260,8 @@ def infer_frequency(
         frequency = inferred  # the name of a monthly unit does not fix the day of the month
     if frequency != inferred and not _matches(frequency, series):
         raise InputError(
-            f"freq: {requested!r} was asked for, but the dates come {inferred.description}: leave the frequency out or give "
-            f"{inferred.name}"
+            f"freq: {requested!r} was asked for, but the dates come {inferred.description}: leave the frequency out or "
+            f"give {inferred.name}"
         )
     _check_anchor(requested, frequency, series)
     return frequency
@@ -296,8 +296,8 @@ def _check_anchor(requested: str, frequency: Frequency, series: list[Shaped[np.n
         return
     if not fits:
         raise InputError(
-            f"freq: {requested!r} was asked for, but the dates, such as {stamps[0].astype('M8[D]')}, are those of {name}: "
-            f"leave the frequency out or give {name}"
+            f"freq: {requested!r} was asked for, but the dates, such as {stamps[0].astype('M8[D]')}, are those of "
+            f"{name}: leave the frequency out or give {name}"
         )
 
 

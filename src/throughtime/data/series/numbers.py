@@ -31,7 +31,7 @@ _CURRENCY_PATTERN = (
     rf"(?:{_CURRENCY_CODES}|(?:US|CA|C|AU|A|NZ|HK|S|R|MX)?\$|[€£¥₹₽₩₺₪₫฿₴₦₱]|kr\.?|zł|Kč|Ft|lei|Fr\.?|R\$|Rs\.?)"
 )
 _CELL_PATTERN = (
-    rf"^(?<below><?)\s*(?<sign>[-+]?)\s*(?<before>{_CURRENCY_PATTERN})?\s*(?<open>\(?)\s*(?<inner_sign>[-+]?)\s*"
+    rf"^(?<censored><?)\s*(?<sign>[-+]?)\s*(?<before>{_CURRENCY_PATTERN})?\s*(?<open>\(?)\s*(?<inner_sign>[-+]?)\s*"
     rf"(?<inside>{_CURRENCY_PATTERN})?\s*(?<body>(?:[\d.,' ]*\d[.,]?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(?<percent>%?)\s*"
     rf"(?<inner_after>{_CURRENCY_PATTERN})?\s*(?<close>\)?)\s*(?<after>{_CURRENCY_PATTERN})?\s*(?<last_sign>-?)$"
 )
@@ -181,7 +181,7 @@ def _parse_decorated(text: pl.Series) -> pl.DataFrame:
         {
             "body": pl.select(pl.when(valid).then(frame["body"])).to_series(),
             "negative": (signs == "-") | (brackets == "()"),
-            "below": groups["below"] == "<",
+            "censored": groups["censored"] == "<",
             "percent": groups["percent"] == "%",
             "currency": currency,
             "missing": clean_text.str.contains(_EMPTY_MONEY_PATTERN),
@@ -350,8 +350,8 @@ def parse_numbers(cells: NumberCells, form: NumberFormat) -> pl.Series:
     ungrouped = rf"^(?:\d+(?:{decimal_mark}\d*)?|{decimal_mark}\d+)(?:[eE][-+]?\d+)?$"
     decimal = body.str.replace(",", ".", literal=True) if form.decimal == "," else body
     value = pl.when(body.str.contains(ungrouped)).then(decimal).cast(pl.Float64, strict=False)
-    frame = pl.DataFrame({"body": bodies, "negative": cells.negative, "below": cells.censored})
-    value = pl.when("below").then(value / 2).otherwise(value)
+    frame = pl.DataFrame({"body": bodies, "negative": cells.negative, "censored": cells.censored})
+    value = pl.when("censored").then(value / 2).otherwise(value)
     return frame.select(pl.when("negative").then(-value).otherwise(value)).to_series()
 
 

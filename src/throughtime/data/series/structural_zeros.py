@@ -21,7 +21,7 @@ def find_structural_zeros(
     """Return which steps of a series, and of the `ahead` steps after it, are structural zeros.
 
     A position of a season is one if all of its observed values are zero, and if that many zeros are unlikely at the
-    frequency of zeros at the other positions. Missing values are NaN.
+    rate of zeros at the other positions. Missing values are NaN.
     """
     steps = np.arange(len(values) + ahead)
     structural = np.zeros(len(steps), dtype=bool)
@@ -37,6 +37,6 @@ def find_structural_zeros(
         other_counts, other_zeros = counts[~always_zero].sum(), zeros[~always_zero].sum()
         if not other_counts > other_zeros:
             continue
-        frequency = (other_zeros + 1) / (other_counts + 2)
-        structural |= (always_zero & (season * frequency**counts < _SIGNIFICANCE))[steps % season]
+        zero_rate = (other_zeros + 1) / (other_counts + 2)
+        structural |= (always_zero & (season * zero_rate**counts < _SIGNIFICANCE))[steps % season]
     return structural

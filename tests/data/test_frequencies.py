@@ -11,6 +11,7 @@ import pytest
 from throughtime import InputError
 from throughtime.data.series.frames import read_frame
 from throughtime.data.series.frequency import Frequency, parse_frequency
+from throughtime.data.series.panel_builder import build_panel
 
 if TYPE_CHECKING:
     from throughtime.data.series.panel import Panel
@@ -139,14 +140,15 @@ def test_readings_on_any_day_of_the_month_are_months() -> None:
 
 
 def test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree() -> None:
-    former = Frequency("C", 1, "1111110")
-    monday_to_wednesday = pd.date_range("2024-01-01", periods=3)
-    assert panel(monday_to_wednesday, former=former).frequency == former
-    assert panel(pd.date_range("2024-01-01", periods=14), former=former).frequency.name == "D"
-    assert panel(dates("MS", "2024-01-01", 14), former=Frequency("D")).frequency.name == "MS"
-    assert panel(pd.DatetimeIndex(["2024-05-31"]), former=Frequency("BME")).future_timestamps(1)[0] == np.datetime64(
-        "2024-06-28"
-    )
+    def later(ds: pd.DatetimeIndex, previous: Frequency) -> Panel:
+        return build_panel(np.zeros(len(ds)), ds.to_numpy().astype("M8[us]"), np.ones(len(ds)), previous=previous)
+
+    weekdays = Frequency("C", 1, "1111110")
+    assert later(pd.date_range("2024-01-01", periods=3), weekdays).frequency == weekdays
+    assert later(pd.date_range("2024-01-01", periods=14), weekdays).frequency.name == "D"
+    assert later(dates("MS", "2024-01-01", 14), Frequency("D")).frequency.name == "MS"
+    month_end = later(pd.DatetimeIndex(["2024-05-31"]), Frequency("BME"))
+    assert month_end.future_timestamps(1)[0] == np.datetime64("2024-06-28")
 
 
 def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() -> None:

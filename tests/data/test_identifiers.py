@@ -17,7 +17,7 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.series.frames import read_frame
+from throughtime.data.series.frames import read_frame, read_later_frame
 from throughtime.data.series.series_ids import read_series_ids
 
 
@@ -85,9 +85,11 @@ def test_names_that_may_be_two_things_are_refused(column: Any, training_ids: Any
 
 def test_a_frame_without_names_is_not_taken_for_one_of_several_series() -> None:
     df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": np.arange(9.0)})
-    assert read_frame(df, ids=["a"])[0].ids == ["a"]
+    one, frame_format = read_frame(df.assign(unique_id="a"))
+    assert read_later_frame(df, one, frame_format)[0].ids == ["a"]
+    two, frame_format = read_frame(pd.concat([df.assign(unique_id=i) for i in (0, 1)]))
     with pytest.raises(InputError, match="expected a column unique_id, since 2 series are known"):
-        read_frame(df, ids=[0, 1])
+        read_later_frame(df, two, frame_format)
 
 
 def test_files_of_a_folder_have_names_of_one_type(tmp_path: Any) -> None:

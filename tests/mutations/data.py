@@ -255,7 +255,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/panel_builder.py",
-        "rows.slices], freq, former)",
+        "rows.slices], freq, previous)",
         "rows.slices], freq)",
         f"{FREQUENCIES}::test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree",
     ),

@@ -12,7 +12,7 @@ import numpy as np
 
 from throughtime._core.errors import InputError, requires, warn
 from throughtime.data.series.calendar_features import is_time_zone
-from throughtime.data.series.covariates import Covariates, Exogenous, Feature
+from throughtime.data.series.covariates import Covariates, Feature
 from throughtime.data.series.date_codes import STEPS, encode
 from throughtime.data.series.date_disambiguation import gap_ratio
 from throughtime.data.series.dates import DateFormat, read_dates, read_whole_numbers
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
     from narwhals.typing import EagerAllowed, IntoDataFrame
 
-    from throughtime.data.series.frequency import Frequency
     from throughtime.data.series.panel import Panel
 
     Data = IntoDataFrame | ParquetSeries
@@ -95,53 +94,74 @@ class FrameFormat:
 
 
 def read_frame(
-    df: Data,
-    *,
-    freq: str | None = None,
-    missing: str = "mask",
-    covariates: Covariates | None = None,
-    known: Exogenous | None = None,
-    grid: Frequency | None = None,
-    ids: Sequence[Any] = (),
-    like: FrameFormat | None = None,
-    former: Frequency | None = None,
+    df: Data, *, freq: str | None = None, missing: str = "mask", covariates: Covariates | None = None
 ) -> tuple[Panel, FrameFormat]:
-    """Read a long frame with columns unique_id (may be absent for a single series), ds and y.
+    """Read a long frame with columns unique_id (optional for a single series), ds and y.
 
     Args:
         df: frame; or Parquet files, whose sample is read.
         freq: as for `build_panel`.
         missing: as for `build_panel`.
         covariates: additional columns to read.
-        known: columns to read and to encode as in training, instead of `covariates`.
-        grid: as for `build_panel`.
-        ids: names of the series in training. Whole numbers and their texts are the same name, and a frame without
-            names holds the only series.
-        like: format of an earlier frame, by which dates are read.
-        former: as for `build_panel`.
 
     Raises:
         InputError: if `df` is not a frame, or its columns are not as expected.
     """
+    covariates = covariates or Covariates()
+    frame, notes = _open(df, covariates.names)
+    values, frame_format = _read_values(frame["y"]), _infer_format(frame)
+    encoded = _fit_covariates(frame, covariates, frame_format.zone)
+    stamps, date_format = _read_dates(frame["ds"], frame_format)
+    panel = build_panel(_read_ids(frame), stamps, values, freq=freq, missing=missing, covariates=encoded)
+    return replace(panel, notes=[*notes, *panel.notes]), replace(frame_format, date_format=date_format)
+
+
+def read_later_frame(
+    df: Data, trained: Panel, trained_format: FrameFormat, *, freq: str | None = None, missing: str = "mask"
+) -> tuple[Panel, FrameFormat]:
+    """Read a long frame as the frame of the training was read.
+
+    Its covariates are encoded as in training, whole numbers and their texts are the same name of a series, and a frame
+    without names holds the only series of the training.
+
+    Args:
+        df: frame; or Parquet files, whose sample is read.
+        trained: panel of the training.
+        trained_format: format of the frame of the training.
+        freq: as for `build_panel`.
+        missing: as for `build_panel`.
+
+    Raises:
+        InputError: if `df` is not a frame, or its columns, dates or frequency are not as in training.
+    """
+    features = trained.exogenous.features
+    frame, notes = _open(df, [feature.name for feature in features])
+    values, frame_format = _read_values(frame["y"]), _infer_format(frame, trained_format)
+    _check_covariates(frame, [feature.name for feature in features])
+    columns = [_encode_later(feature, frame) for feature in features]
+    encoded = EncodedRows(features, _stack(columns, frame), trained.exogenous.calendar)
+    stamps, date_format = _read_dates(frame["ds"], frame_format)
+    grid = trained.frequency if trained.irregular else None
+    options = {"freq": freq, "missing": missing, "covariates": encoded, "grid": grid, "previous": trained.frequency}
+    panel = build_panel(_read_ids(frame, trained.ids), stamps, values, **options)
+    _warn_of_empty_columns(panel)
+    if panel.frequency != trained.frequency and panel.lengths.max() > 1:
+        raise InputError(
+            f"df: expected the frequency that the forecaster was trained on, {trained.frequency.description}, got "
+            f"{panel.frequency.description}"
+        )
+    return replace(panel, notes=[*notes, *panel.notes]), replace(frame_format, date_format=date_format)
+
+
+def _open(df: Data, names: Sequence[str]) -> tuple[nw.DataFrame, list[str]]:
+    """Return a frame, or a sample of files with some columns, and notes about the sample."""
     with requires("forecast", "a frame"):
         import narwhals  # noqa: F401
 
-    source: Any = df
-    notes: list[str] = []
+    expected = "columns unique_id, ds and y"
     if isinstance(df, ParquetSeries):
-        names = (covariates or Covariates()).names if known is None else [feature.name for feature in known.features]
-        notes, source = [df.note], df.read_sample(names)
-    frame = _to_narwhals(source, ("ds", "y"), "columns unique_id, ds and y")
-    values = _read_values(frame["y"])
-    frame_format = _infer_format(frame, like)
-    encoded = _encode_covariates(frame, covariates or Covariates(), known, frame_format.zone)
-    stamps, date_format = _read_dates(frame["ds"], frame_format)
-    frame_format = replace(frame_format, date_format=date_format)
-    options = {"freq": freq, "missing": missing, "covariates": encoded, "grid": grid, "former": former}
-    panel = build_panel(_read_ids(frame, ids), stamps, values, **options)
-    if known is not None:
-        _warn_of_empty_columns(panel)
-    return replace(panel, notes=[*notes, *panel.notes]), frame_format
+        return _to_narwhals(df.read_sample(names), ("ds", "y"), expected), [df.note]
+    return _to_narwhals(df, ("ds", "y"), expected), []
 
 
 def _warn_of_empty_columns(panel: Panel) -> None:
@@ -208,24 +228,27 @@ def _read_values(y: nw.Series) -> Float[np.ndarray, "T"]:
     raise InputError(f"column y: expected numbers, got {y.dtype}")
 
 
-def _encode_covariates(frame: nw.DataFrame, covariates: Covariates, known: Exogenous | None, zone: str) -> EncodedRows:
-    """Encode the covariates; without encodings of training, fit them to these rows."""
-    names = covariates.names if known is None else [feature.name for feature in known.features]
+def _fit_covariates(frame: nw.DataFrame, covariates: Covariates, zone: str) -> EncodedRows:
+    """Fit the encodings of covariates to a frame, and encode them."""
+    _check_covariates(frame, covariates.names)
+    cells = {name: _cells(frame, name) for name in covariates.names}
+    features = [Feature.of(name, covariates.role(name), column) for name, column in cells.items()]
+    columns = [feature.encode(cells[feature.name]) for feature in features]
+    return EncodedRows(features, _stack(columns, frame), replace(covariates.dates, zone=zone))
+
+
+def _check_covariates(frame: nw.DataFrame, names: Sequence[str]) -> None:
+    """Raise if a covariate is not a column of the frame."""
     for name in names:
         if name not in frame.columns or name in ("unique_id", "ds", "y"):
             raise InputError(
                 f"covariates: expected columns of the data other than unique_id, ds and y, got {name!r}; "
                 f"its columns are {', '.join(map(str, frame.columns))}"
             )
-    if known is None:
-        cells = {name: _cells(frame, name) for name in names}
-        features = [Feature.of(name, covariates.role(name), cells[name]) for name in names]
-        encoded = [feature.encode(cells[feature.name]) for feature in features]
-        calendar = replace(covariates.dates, zone=zone)
-    else:
-        features, calendar = known.features, known.calendar
-        encoded = [_encode_later(feature, frame) for feature in features]
-    return EncodedRows(features, np.stack(encoded, 1) if encoded else np.zeros((len(frame), 0)), calendar)
+
+
+def _stack(columns: list[Float[np.ndarray, "T"]], frame: nw.DataFrame) -> Float[np.ndarray, "T C"]:
+    return np.stack(columns, 1) if columns else np.zeros((len(frame), 0))
 
 
 def _encode_later(feature: Feature, frame: nw.DataFrame) -> Float[np.ndarray, "T"]:
@@ -281,19 +304,19 @@ def _are_instants(ds: nw.Series, zone: str) -> bool:
     return len(np.unique(utc)) > len(np.unique(local)) or gap_ratio(utc) <= gap_ratio(local)
 
 
-def _read_ids(frame: nw.DataFrame, prior_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
+def _read_ids(frame: nw.DataFrame, training_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
     """Return the series of each row; a frame without names holds the only series of training.
 
     Raises:
         InputError: as `read_series_ids`, and if a frame without names may hold one of several series.
     """
     if "unique_id" in frame.columns:
-        return read_series_ids(frame["unique_id"], prior_ids)
-    if len(prior_ids) > 1 and {0, "0"} & {*prior_ids}:
+        return read_series_ids(frame["unique_id"], training_ids)
+    if len(training_ids) > 1 and {0, "0"} & {*training_ids}:
         raise InputError(
-            f"df: expected a column unique_id, since {len(prior_ids)} series are known; name the series in it"
+            f"df: expected a column unique_id, since {len(training_ids)} series are known; name the series in it"
         )
-    return np.repeat(np.array(prior_ids[:1] if len(prior_ids) == 1 else [0]), len(frame))
+    return np.repeat(np.array(training_ids[:1] if len(training_ids) == 1 else [0]), len(frame))
 
 
 def _read_dates(ds: nw.Series, frame_format: FrameFormat) -> tuple[Shaped[np.ndarray, "T"], DateFormat]:

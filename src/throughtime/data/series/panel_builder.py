@@ -194,7 +194,7 @@ def build_panel(
     missing: str = "mask",
     covariates: EncodedRows | None = None,
     grid: Frequency | None = None,
-    former: Frequency | None = None,
+    previous: Frequency | None = None,
 ) -> Panel:
     """Build a panel from the rows of a long table.
 
@@ -207,7 +207,7 @@ def build_panel(
         covariates: covariates of each row. Rows after the last value of all series are to be forecast: they hold
             covariates that are known in advance, and are not part of the past.
         grid: grid on which rows are put, whatever their dates; inferred for dates that follow no frequency.
-        former: frequency of earlier rows, which is used if the dates match it.
+        previous: frequency of earlier rows, which is used if the dates match it.
 
     Raises:
         InputError: if the rows cannot be put on a regular grid.
@@ -223,7 +223,7 @@ def build_panel(
     grid = grid or rows.infer_grid(freq)
     if grid is not None:
         rows = rows.resample(grid, notes)
-    frequency = grid or infer_frequency([rows.stamps[span] for span in rows.slices], freq, former)
+    frequency = grid or infer_frequency([rows.stamps[span] for span in rows.slices], freq, previous)
     steps = frequency.steps(rows.starts[rows.codes], rows.stamps)
     rows.check_steps(steps, frequency)
     lengths = rows.lengths(steps, notes)

@@ -182,7 +182,7 @@ class ParquetSeries:
         repeated = np.flatnonzero(keys[order][1:] == keys[order][:-1])
         for first, second in zip(order[repeated], order[repeated + 1], strict=True):
             (name, _), (second_name, file) = (self._locate(int(number), groups) for number in (first, second))
-            distinct = {*normalize_ids([name, second_name], np.zeros(2), self.series).tolist()}
+            distinct = {*normalize_ids([name, second_name], np.zeros(2, dtype=np.int64), self.series).tolist()}
             if len(distinct) == 1:  # else a collision of keys
                 raise InputError(
                     f"{file}: series {name} begins a second time; expected all rows of a series to be consecutive: "

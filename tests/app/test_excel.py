@@ -109,7 +109,7 @@ def test_a_file_that_is_no_sheet_is_refused(
     content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "limit" in words:
-        monkeypatch.setattr("throughtime.data.files.LARGEST", 4000)
+        monkeypatch.setattr("throughtime.data.files.MAX_BYTES", 4000)
     with pytest.raises(InputError, match=words):
         read(tmp_path, content)
 

@@ -136,7 +136,7 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     files = {"empty.txt": b"", "same.txt": b"aaaaaaaaaaaaaaaaaaaaaaaa", "latin.txt": b"gr\xfc\xdfe und so weiter"}
     for (name, content), message in zip(
-        files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is no UTF-8"), strict=True
+        files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is not valid UTF-8"), strict=True
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}.*{message}"):

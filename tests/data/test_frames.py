@@ -15,7 +15,7 @@ import pytest
 import throughtime as tt
 from throughtime import InputWarning
 from throughtime.data.series.covariates import Covariates
-from throughtime.data.series.frames import FrameFormat, read_frame
+from throughtime.data.series.frames import FrameFormat, read_frame, read_later_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,8 +116,8 @@ def test_what_was_decided_is_saved_and_used_for_later_frames(tmp_path: Path) -> 
 
 
 def test_whole_numbers_of_a_model_without_calendars_stay_steps() -> None:
-    former = FrameFormat(dates="integer")
-    panel, kind = read_frame(frame(MONTHS), like=former)
+    steps, _ = read_frame(frame(list(range(201400, 201472))))
+    panel, kind = read_later_frame(frame(MONTHS[:1]), steps, FrameFormat(dates="integer"))
     assert panel.starts.tolist() == [201501]
     assert kind.frame({"ds": panel.future_timestamps(1)})["ds"].dtype == np.int64
 

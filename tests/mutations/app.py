@@ -271,7 +271,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/dates.py",
-        "not _are_months_with_point(distinct)",
+        "not _are_dotted_months(distinct)",
         "True",
         "app/test_table_layouts.py::test_months_and_years_with_a_point_are_dates",
     ),

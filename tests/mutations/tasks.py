@@ -190,7 +190,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/structural_zeros.py",
-        "season * share**counts < _CHANCE",
+        "season * zero_rate**counts < _SIGNIFICANCE",
         "season * share**counts < 2",
         "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence",
     ),

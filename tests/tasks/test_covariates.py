@@ -184,7 +184,7 @@ def test_gaps_in_a_column_are_filled_and_said() -> None:
     df = shop()
     df.loc[[20, 21], "price"] = np.nan
     fitted = quick_forecaster(budget=0.2).fit(df)
-    assert "Series s0: column price has 2 gaps, filled with the value before." in fitted.notes_
+    assert "Series s0: column price has 2 gaps, filled with the previous value." in fitted.notes_
 
 
 def test_settings_with_covariates_are_cloned() -> None:
@@ -329,8 +329,8 @@ def test_a_calendar_needs_dates() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: two rows for 2023-07-21"),
-        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: two rows for 2023-07-21; keep one row for each date"),
+        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: duplicate date 2023-07-21"),
+        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: duplicate date 2023-07-21; keep one row for each date"),
         (lambda z: z.assign(price=1.0), r"series s0: column price is 1 for 2023-07-21, but .* rows of the series"),
         (
             lambda z: z.assign(ds=z["ds"] - pd.Timedelta(days=7), promotion=np.nan, price=1.0),

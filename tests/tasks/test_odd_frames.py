@@ -161,7 +161,7 @@ def test_names_of_series_are_taken_as_they_come() -> None:
     numbered = quick_forecaster().fit(named([1, 7]))
     assert numbered.predict(named(["1", "8"]))["unique_id"].unique().tolist() == [1, 8]
     for odd in ("new", "007"):
-        with pytest.raises(InputError, match=f"expected whole numbers, by which series are known, got '{odd}'"):
+        with pytest.raises(InputError, match=f"expected whole numbers as in training, got '{odd}'"):
             numbered.evaluate(named(["1", odd], rows(80, "2024-01-01", "D")))
     assert numbered.predict(named(["a", "b"]))["unique_id"].unique().tolist() == ["a", "b"]
 

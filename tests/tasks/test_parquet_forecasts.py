@@ -58,7 +58,7 @@ def test_what_learns_from_files_learns_from_their_sample(folder: Path, learned: 
 def test_parts_are_forecast_as_all_at_once(
     rows: int, folder: Path, learned: tt.Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_PART", rows)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", rows)
     on_progress: list[int] = []
     source = tt.ParquetSeries(folder, **COLUMNS)
     count = learned.predict_parquet(
@@ -108,7 +108,7 @@ def test_a_fault_names_the_file_and_leaves_nothing_behind(
     hourly = table(5, first=100).to_pandas()
     hourly["day"] = pd.Timestamp("2024-01-01") + (hourly["day"] - pd.Timestamp("2024-01-01")) / 24
     pq.write_table(pa.Table.from_pandas(hourly, preserve_index=False), directory / "later.parquet")
-    monkeypatch.setattr(parquet, "_PART", 1200)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", 1200)
     with pytest.raises(tt.InputError, match=r"data/good\.parquet to later\.parquet: df: expected the frequency"):
         learned.predict_parquet(tt.ParquetSeries(directory, **COLUMNS), tmp_path / "out.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -135,7 +135,7 @@ import throughtime as tt
 from throughtime.data import parquet
 
 folder, out = sys.argv[1:]
-parquet._PART = parquet._BATCH = 50_000
+parquet._CHUNK_ROWS = parquet._BATCH_ROWS = 50_000
 source = tt.ParquetSeries(folder, series="shop", time="day", target="sold", sample=200)
 tt.Forecaster(7, preset="fast", budget=1).fit(source).predict_parquet(source, out)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from throughtime import training
 from throughtime._core.errors import InputError, warn
 from throughtime._core.rng import PrivateRandom
-from throughtime.data.series.frames import FrameFormat, read_frame, read_future
+from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
 from throughtime.tasks.forecasting import checks, network_training
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
@@ -506,18 +506,8 @@ class Forecaster(BaseEstimator):
         return read_frame(df, freq=self.freq, missing=self.missing, covariates=self.covariates)
 
     def _read_later_frame(self, df: Data) -> tuple[Panel, FrameFormat]:
-        """Fresh data for what was trained."""
-        known = self.panel_.exogenous
-        grid = self.panel_.frequency if self.panel_.irregular else None
-        options = {"freq": self.freq, "missing": self.missing, "known": known, "grid": grid}
-        options |= {"ids": self.panel_.ids, "like": self.kind_, "former": self.panel_.frequency}
-        panel, kind = read_frame(df, **options)
-        if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:
-            raise InputError(
-                f"df: expected the frequency that the forecaster was trained on, {self.panel_.frequency.description}, got "
-                f"{panel.frequency.description}"
-            )
-        return panel, kind
+        """Read rows that follow the training."""
+        return read_later_frame(df, self.panel_, self.kind_, freq=self.freq, missing=self.missing)
 
     def check_params(self) -> None:
         """Refuse settings that cannot be used.

@@ -9,9 +9,9 @@ WATCHING = "training/test_progress.py"
 
 MUTATIONS = [
     Mutation(
-        "training/_autograd.py",
-        "pieces, carried = [], state",
-        "pieces, carried = [], None",
+        "training/_backward.py",
+        "pieces, next_state = [], state",
+        "pieces, next_state = [], None",
         "training/test_user_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
     ),
     Mutation(
@@ -133,5 +133,17 @@ MUTATIONS = [
         "AttributeError, OverflowError) as error",
         "AttributeError) as error",
         "io/test_fuzzed_directories.py::test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused",
+    ),
+    Mutation(
+        "training/_fit.py",
+        "if self.bptt.needs_step_targets:",
+        "if False:",
+        "training/test_strategies.py::test_what_a_strategy_needs_is_checked",
+    ),
+    Mutation(
+        "training/_fused.py",
+        "if bptt.fallback_reason:",
+        "if False:",
+        "training/test_strategies.py::test_a_strategy_may_compute_gradients_its_own_way[RNN-{}]",
     ),
 ]

@@ -10,18 +10,17 @@ import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from throughtime._core import rng
-from throughtime.training._bptt import CheckpointedBPTT
-from throughtime.training._recompute import BackwardResult, recompute_backward
-from throughtime.training._windows import detach_state, run_model, select_targets, time_dim, window_lengths
+from throughtime.training._windows import detach_state, run_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from throughtime.data.batches import Batch
-    from throughtime.training._bptt import BPTT, BPTTWindow
+    from throughtime.training._bptt import BPTT
     from throughtime.training._distributed import DistributedContext
     from throughtime.training._losses import Loss
+    from throughtime.training._windows import BPTTWindow
 
 
 class UpdateResult(NamedTuple):
@@ -70,7 +69,7 @@ class AutogradUpdater:
         loss, targets, carried = self._zero_loss(), 0, None
         if batch is not None and window is not None:
             with self._distributed.local_rng():
-                loss, targets, carried = self._backward(batch, window, state)
+                loss, targets, carried = self._bptt.backward(self._model, batch, window, state, self._loss)
         loss, targets = self._distributed.average_gradients(self._parameters, loss, targets)
         if targets == 0:  # lengths leave nothing here
             return UpdateResult([0.0], [0.0], [0], carried)
@@ -93,38 +92,6 @@ class AutogradUpdater:
 
     def _zero_loss(self) -> Tensor:
         return self._parameters[0].new_zeros(())
-
-    def _backward(self, batch: Batch, window: BPTTWindow, state: Any) -> BackwardResult:
-        """The gradients of one window: its loss, how many targets, and the state to go on from."""
-        if isinstance(self._bptt, CheckpointedBPTT):
-            found = recompute_backward(self._model, batch, state, self._loss, self._bptt)
-            return found if batch.reset is not None else found._replace(state=None)
-        (y, target, count), carried = self._run_window(batch, window, state)
-        if not count:
-            return BackwardResult(self._zero_loss(), 0, carried)
-        loss = self._loss(y, target)
-        loss.backward()
-        return BackwardResult(loss, count, carried)
-
-    def _run_window(self, batch: Batch, window: BPTTWindow, state: Any) -> tuple[tuple[Tensor, Tensor, int], Any]:
-        """What the loss is taken of, and the state to carry on, detached, of the present weights."""
-        x, y, lengths, flags = batch
-        model, time = self._model, time_dim(self._model, batch.x)
-        start, stop, first, next_start = window
-        if stop - start == x.shape[time] and first == start:
-            outputs, state = run_model(model, x, state, lengths)
-            return select_targets(outputs, y, x, lengths, model), detach_state(state) if flags is not None else None
-        pieces, carried = [], state
-        for a, b in ((start, next_start), (next_start, stop)):
-            if a < b:
-                piece, state = run_model(model, x.narrow(time, a, b - a), state, window_lengths(lengths, a, b))
-                pieces.append(piece)
-                carried = carried if a == next_start else detach_state(state)
-        outputs = pieces[-1] if first >= next_start < stop else torch.cat(pieces, time)
-        kept = stop - first
-        outputs = outputs.narrow(time, outputs.shape[time] - kept, kept)
-        part = y.narrow(time, first, kept), x.narrow(time, first, kept), window_lengths(lengths, first, stop)
-        return select_targets(outputs, *part, model, per_step=True), carried
 
     def advance_state(self, batch: Batch, state: Any) -> Any:
         """The state behind a batch that nothing is learned from."""

@@ -18,11 +18,10 @@ import torch
 
 from throughtime._core import rng
 from throughtime._core.rng import PrivateRandom
-from throughtime.nn.layouts import ManyToOne
 from throughtime.training._autograd import AutogradUpdater, UpdateResult
 from throughtime.training._batch_groups import BatchGroup, group_batches, is_prefetchable
 from throughtime.training._batches import as_batches
-from throughtime.training._bptt import CheckpointedBPTT, FullBPTT, TruncatedBPTT
+from throughtime.training._bptt import FullBPTT
 from throughtime.training._checkpointing import Checkpointer, EpochState
 from throughtime.training._checkpoints import Checkpoints
 from throughtime.training._distributed import join
@@ -37,8 +36,8 @@ from throughtime.training._windows import (
     apply_reset,
     check_batch_first,
     check_lengths,
+    check_step_targets,
     check_unidirectional,
-    leading_shape,
     override_batch_first,
     run_model,
     select_targets,
@@ -54,10 +53,11 @@ if TYPE_CHECKING:
 
     from throughtime.data.batches import Batch
     from throughtime.training._batches import Data
-    from throughtime.training._bptt import BPTT, BPTTWindow
+    from throughtime.training._bptt import BPTT
     from throughtime.training._distributed import DistributedContext
     from throughtime.training._losses import Loss
     from throughtime.training._stopping import StoppingCriterion
+    from throughtime.training._windows import BPTTWindow
 
     Callback = Callable[[Progress], None]
 
@@ -228,7 +228,7 @@ class TrainingLoop:
         callbacks: Sequence[Callback],
         distributed: DistributedContext,
     ) -> None:
-        if not isinstance(bptt, FullBPTT | CheckpointedBPTT):
+        if bptt.cuts_sequences:
             check_unidirectional(model, bptt)
         self.model = model
         self.called = called  # the model, perhaps in another precision
@@ -332,21 +332,11 @@ class TrainingLoop:
             )
 
     def _windows(self, batch: Batch, *, continues: bool = False) -> Iterator[BPTTWindow]:
-        whole, steps = leading_shape(batch.x), batch.x.shape[time_dim(self.model, batch.x)]
-        if isinstance(self.bptt, FullBPTT):
-            return self.bptt.windows(steps)
-        check_lengths(batch.lengths, batch.x, self.model)
-        if isinstance(self.bptt, CheckpointedBPTT):
-            return self.bptt.windows(steps)
-        if batch.y.shape[: len(whole)] != whole or isinstance(self.model, ManyToOne):
-            raise ValueError(
-                f"{self.bptt}: expected a target for each of the {steps} steps, got targets of shape "
-                f"{tuple(batch.y.shape)} for a {type(self.model).__name__}; with one target for each sequence use "
-                "FullBPTT()"
-            )
-        if isinstance(self.bptt, TruncatedBPTT):
-            return self.bptt.windows(steps, continues=continues)
-        return self.bptt.windows(steps)
+        if self.bptt.cuts_sequences:
+            check_lengths(batch.lengths, batch.x, self.model)
+        if self.bptt.needs_step_targets:
+            check_step_targets(batch.y, batch.x, self.model, self.bptt)
+        return self.bptt.windows(batch.x.shape[time_dim(self.model, batch.x)], continues=continues)
 
     def _updates(self, group: BatchGroup, mine: Batch | None, state: Any) -> Iterator[UpdateResult]:
         """Train on the windows of batches; tells of one update, or of as many as the engine has made in one go."""

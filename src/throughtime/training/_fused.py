@@ -20,7 +20,6 @@ from throughtime._core._scan import select_kernel
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToMany, ManyToOne, Output
 from throughtime.training._autograd import UpdateResult
-from throughtime.training._bptt import CheckpointedBPTT
 from throughtime.training._losses import LOSSES
 from throughtime.training._mixed_precision import MixedPrecisionModel
 from throughtime.training._windows import is_batch_first
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 
     from throughtime._kernels._engine import Kernel, Trainer
     from throughtime.data.batches import Batch
-    from throughtime.training._bptt import BPTT, BPTTWindow
+    from throughtime.training._bptt import BPTT
     from throughtime.training._losses import Loss
+    from throughtime.training._windows import BPTTWindow
 
 _OPTIMIZERS: dict[type, tuple[str, tuple[str, str]]] = {
     torch.optim.SGD: ("sgd", ("momentum_buffer", "")),
@@ -67,8 +67,8 @@ class FusedUpdater:
     @classmethod
     def create(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[FusedUpdater | None, str]:
         """The engine's path for a training; or None and the reason."""
-        if isinstance(bptt, CheckpointedBPTT):
-            return None, "states are recomputed"
+        if bptt.fallback_reason:
+            return None, bptt.fallback_reason
         name = _loss_name(loss)
         if name is None:
             return None, "the loss is neither 'mse' nor 'cross_entropy'"

@@ -44,6 +44,11 @@ class MixedPrecisionModel(nn.Module):
         return _cast(result, weight.dtype)
 
 
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside a `MixedPrecisionModel`, or the model itself."""
+    return model.model if isinstance(model, MixedPrecisionModel) else model
+
+
 def _cast(value: Any, dtype: torch.dtype) -> Any:
     """A tensor, or a tuple of such and of tuples, in another type."""
     if isinstance(value, tuple):

@@ -7,16 +7,16 @@ is taken of them at once, and each segment is handed its part of ∂L/∂y.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from throughtime._core import rng
 from throughtime.nn.pooling import Pooling
+from throughtime.training._backward import BackwardResult
 from throughtime.training._losses import IGNORE_INDEX, is_mean
 from throughtime.training._windows import (
-    check_unidirectional,
     detach_state,
     flatten_state,
     is_per_step,
@@ -32,29 +32,18 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from throughtime.data.batches import Batch
-    from throughtime.training._bptt import CheckpointedBPTT
     from throughtime.training._losses import Loss
 
 _MEASURED_STEPS = 4  # steps that are run to see what a step keeps
 
 
-class BackwardResult(NamedTuple):
-    """What a backward pass leaves beside the gradients: the loss, how many targets, and the final state."""
-
-    loss: Tensor
-    targets: int
-    state: Any
-
-
-def recompute_backward(
-    model: nn.Module, batch: Batch, state: Any, loss: Loss, bptt: CheckpointedBPTT
-) -> BackwardResult:
-    """Add the gradients of the loss of a batch to those of the model's parameters.
+def recompute_backward(model: nn.Module, batch: Batch, state: Any, loss: Loss, segment_length: int) -> BackwardResult:
+    """Add the gradients of the loss of a batch to those of the parameters, a segment of so many steps at a time.
 
     Raises:
-        ValueError: if the model cannot be cut in time, or does not fit the memory.
+        ValueError: if the model returns no state.
     """
-    return RecomputePass(model, batch, loss, _segment_length(model, batch, bptt)).run(state)
+    return RecomputePass(model, batch, loss, segment_length).run(state)
 
 
 class RecomputePass:
@@ -176,22 +165,26 @@ class RecomputePass:
         return self.batch.y.shape[: len(full_x)] == full_x and is_per_step(y, x, self.model, full_x=self.batch.x)
 
 
-def _segment_length(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
-    """Steps of a segment; what a step keeps is seen where a budget asks for it."""
-    check_unidirectional(model, "CheckpointedBPTT")
+def check_no_pooling(model: nn.Module) -> None:
+    """Refuse a model that pools the outputs of all steps.
+
+    Raises:
+        ValueError: for such a model.
+    """
     if any(isinstance(module, Pooling) and module.kind != "final" for module in model.modules()):
         raise ValueError("CheckpointedBPTT: expected no pooling over all steps, which no state carries; use FullBPTT()")
-    steps = batch.x.shape[time_dim(model, batch.x)]
-    if bptt.memory is None:
-        return bptt.segment_length(steps, 0, 0)
-    some, more, boundary_bytes, outputs = 0, 0, 0, 0
-    if steps > 2 * _MEASURED_STEPS:
-        some, *_ = _saved_bytes(model, batch, _MEASURED_STEPS)
-        more, boundary_bytes, outputs = _saved_bytes(model, batch, 2 * _MEASURED_STEPS)
-    # What is kept, its gradients, and what the kernels hold on to from one segment to the next, up to 0.75 of it; and
-    # the outputs on their way through the loss and back.
-    step = 3 * (more - some) // _MEASURED_STEPS + 4 * outputs // _MEASURED_STEPS
-    return bptt.segment_length(steps, max(step, 1), boundary_bytes)
+
+
+def measure_step(model: nn.Module, batch: Batch) -> tuple[int, int]:
+    """Return the bytes that one step of a segment takes, and those of the states between two segments."""
+    if batch.x.shape[time_dim(model, batch.x)] <= 2 * _MEASURED_STEPS:
+        return 1, 0
+    few, *_ = _saved_bytes(model, batch, _MEASURED_STEPS)
+    more, boundary_bytes, output_bytes = _saved_bytes(model, batch, 2 * _MEASURED_STEPS)
+    # What is saved, its gradients, and what the kernels hold on to between segments (up to 0.75 of it); and the
+    # outputs on their way through the loss and back.
+    step_bytes = 3 * (more - few) // _MEASURED_STEPS + 4 * output_bytes // _MEASURED_STEPS
+    return max(step_bytes, 1), boundary_bytes
 
 
 def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import RNNBase
@@ -13,12 +13,25 @@ from throughtime._core.shapes import BatchLengths
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._losses import IGNORE_INDEX
-from throughtime.training._mixed_precision import MixedPrecisionModel
+from throughtime.training._mixed_precision import unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
+
+
+class BPTTWindow(NamedTuple):
+    """One update: unfold steps `start` to `stop` - 1 and take the loss over steps `loss_start` to `stop` - 1.
+
+    The next window starts from the state at `next_start`.
+    """
+
+    start: int
+    stop: int
+    loss_start: int
+    next_start: int
+
 
 _batch_first_override: ContextVar[bool | None] = ContextVar("batch_first", default=None)
 
@@ -102,8 +115,7 @@ def is_per_step(y: Tensor, x: Tensor, model: nn.Module, *, full_x: Tensor | None
     numbers for each row. Where x is a piece, the number of steps is that of the `full_x`.
     """
     steps = leading_shape(x)
-    inner = model.model if isinstance(model, MixedPrecisionModel) else model
-    if y.shape[: len(steps)] != steps or isinstance(inner, ManyToOne):
+    if y.shape[: len(steps)] != steps or isinstance(unwrap(model), ManyToOne):
         return False
     shape = steps if full_x is None else leading_shape(full_x)
     return y.dim() > len(steps) or (len({*shape}) == 2 and time_dim(model, x) == 0)
@@ -128,6 +140,20 @@ def check_unidirectional(model: nn.Module, strategy: object) -> None:
     """
     if any(getattr(module, "bidirectional", False) for module in model.modules()):
         raise ValueError(f"{strategy}: expected layers in one direction, got a bidirectional one; use FullBPTT()")
+
+
+def check_step_targets(y: Tensor, x: Tensor, model: nn.Module, strategy: object) -> None:
+    """Refuse targets that are not one for each step.
+
+    Raises:
+        ValueError: names the strategy.
+    """
+    expected, inner = leading_shape(x), unwrap(model)
+    if y.shape[: len(expected)] != expected or isinstance(inner, ManyToOne):
+        raise ValueError(
+            f"{strategy}: expected a target for each of the {x.shape[time_dim(model, x)]} steps, got targets of shape "
+            f"{tuple(y.shape)} for a {type(inner).__name__}; with one target for each sequence use FullBPTT()"
+        )
 
 
 def run_model(model: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from throughtime.training._windows import detach_state, run_model, select_targets, time_dim, window_lengths
+from throughtime.training._recurrent_state import detach_state
+from throughtime.training._time_axis import time_dim
+from throughtime.training._windows import run_model, select_targets, window_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

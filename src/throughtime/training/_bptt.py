@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from throughtime.training._backward import BackwardResult, backward_window
 from throughtime.training._recompute import check_no_pooling, measure_step, recompute_backward
-from throughtime.training._windows import BPTTWindow, time_dim
+from throughtime.training._time_axis import time_dim
+from throughtime.training._windows import BPTTWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from throughtime._core import rng
 from throughtime.data.batches import Batch
-from throughtime.training._windows import time_dim
+from throughtime.training._time_axis import time_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ class DistributedContext:
     def __init__(self, size: int = 1, rank: int = 0) -> None:
         self.size = size
         self.rank = rank
-        self.random: Tensor | None = None  # of what a process draws for itself: dropout
+        self.rng_state: Tensor | None = None  # of what a process draws for itself: dropout
         self._clock = 0.0  # of the first process, when it was last heard
 
     def clock(self) -> float:
@@ -53,7 +53,7 @@ class DistributedContext:
         own = rng.get_state(), rng.initial_seed(), time.monotonic()
         shared, seed, self._clock = self.broadcast(own)
         rng.set_state(shared)
-        self.random = torch.Generator().manual_seed(seed + 1 + self.rank).get_state()
+        self.rng_state = torch.Generator().manual_seed(seed + 1 + self.rank).get_state()
         with _translate_errors():
             for tensor in (*model.parameters(), *model.buffers()):
                 distributed.broadcast(tensor.detach(), 0)
@@ -85,15 +85,15 @@ class DistributedContext:
     @contextmanager
     def local_rng(self) -> Iterator[None]:
         """Draw from this process's random numbers; those that the order of the data comes from stay in step."""
-        if self.random is None:
+        if self.rng_state is None:
             yield
             return
         shared = rng.get_state()
-        rng.set_state(self.random)
+        rng.set_state(self.rng_state)
         try:
             yield
         finally:
-            self.random = rng.get_state()
+            self.rng_state = rng.get_state()
             rng.set_state(shared)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter], loss: Tensor, targets: int) -> tuple[Tensor, int]:
@@ -140,7 +140,7 @@ class DistributedContext:
         return values
 
 
-def join(model: nn.Module) -> DistributedContext:
+def init_distributed(model: nn.Module) -> DistributedContext:
     """Join the processes that torchrun has started, or those of the group that the caller has made.
 
     Raises:

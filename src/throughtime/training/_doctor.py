@@ -19,8 +19,9 @@ from throughtime.data.batches import Batch
 from throughtime.nn._trace import record_layers
 from throughtime.training._losses import get_loss
 from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
+from throughtime.training._time_axis import is_per_step, override_batch_first, time_dim
 from throughtime.training._verdict import GradientReach, verdict
-from throughtime.training._windows import is_per_step, override_batch_first, select_targets, time_dim
+from throughtime.training._windows import select_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,10 @@ from throughtime import _kernels
 from throughtime._core._scan import select_kernel
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn.layouts import ManyToMany, ManyToOne, Output
-from throughtime.training._autograd import UpdateResult
 from throughtime.training._losses import LOSSES
 from throughtime.training._mixed_precision import MixedPrecisionModel
-from throughtime.training._windows import is_batch_first
+from throughtime.training._time_axis import is_batch_first
+from throughtime.training._updates import UpdateResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,7 +51,15 @@ _MAX_GROWTH = 8  # times more updates than the last time are tried in one go, at
 class FusedUpdater:
     """A training whose updates run in the engine."""
 
-    def __init__(self, trainer: Trainer, kernels: list[Kernel], model: Any, loss: str, optimizer: Optimizer) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        kernels: list[Kernel],
+        model: Any,
+        loss: str,
+        optimizer: Optimizer,
+        updates_per_call: int,
+    ) -> None:
         self._trainer = trainer
         self._kernels = kernels
         self._model = model
@@ -59,14 +67,16 @@ class FusedUpdater:
         self._optimizer = optimizer
         name, self._moments = _OPTIMIZERS[type(optimizer)]
         self._optimizer_name = "adamw" if optimizer.param_groups[0].get("decoupled_weight_decay") else name
-        self.updates_per_call = 1  # updates that fit into a moment
+        self.updates_per_call = updates_per_call  # that take about `_SECONDS_PER_CALL`
         self._binding: _Binding | None = None
         self._reasons: dict[tuple[Any, ...], str] = {}  # why batches like the last one are not covered, '' if they are
         self._window_table: tuple[list[BPTTWindow], Tensor] | None = None  # the last windows, and as a table
 
     @classmethod
-    def create(cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT) -> tuple[FusedUpdater | None, str]:
-        """The engine's path for a training; or None and the reason."""
+    def create(
+        cls, model: nn.Module, loss: Loss, optimizer: Optimizer, bptt: BPTT, *, updates_per_call: int = 1
+    ) -> tuple[FusedUpdater | None, str]:
+        """Return the updater for a training; or None and the reason why the engine does not cover it."""
         if bptt.fallback_reason:
             return None, bptt.fallback_reason
         name = _loss_name(loss)
@@ -85,7 +95,7 @@ class FusedUpdater:
             kernels.append(kernel)
         trainer = _kernels.find_trainer(kernels[0].bits == 64)
         assert trainer is not None
-        return cls(trainer, kernels, model, name, optimizer), ""
+        return cls(trainer, kernels, model, name, optimizer, updates_per_call), ""
 
     def fallback_reason(self, batch: Batch) -> str:
         """Why a batch is not of the plain kind (as many steps in each row, the weights' element type, small), or ''."""
@@ -134,7 +144,11 @@ class FusedUpdater:
             and x[..., 0].numel() * weight.numel() <= _MAX_OUTPUT_PRODUCTS
         )
 
-    def updates(
+    def limit(self, max_updates: float) -> int:
+        """Return how many updates to make in one call, of as many as may be made."""
+        return max(1, int(min(self.updates_per_call, max_updates)))
+
+    def update(
         self, batches: list[Batch], windows: list[BPTTWindow], state: Any, *, scheduler: LRScheduler | None, clip: float
     ) -> UpdateResult:
         """Train on windows of each batch; the first goes on from the state, the others begin without one.

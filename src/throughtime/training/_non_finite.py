@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime.training._windows import leading_shape, time_dim
+from throughtime.training._time_axis import leading_shape, time_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

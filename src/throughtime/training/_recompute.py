@@ -16,17 +16,9 @@ from throughtime._core import rng
 from throughtime.nn.pooling import Pooling
 from throughtime.training._backward import BackwardResult
 from throughtime.training._losses import IGNORE_INDEX, is_mean
-from throughtime.training._windows import (
-    detach_state,
-    flatten_state,
-    is_per_step,
-    leading_shape,
-    map_state,
-    run_model,
-    select_targets,
-    time_dim,
-    window_lengths,
-)
+from throughtime.training._recurrent_state import detach_state, flatten_state, map_state
+from throughtime.training._time_axis import is_per_step, leading_shape, time_dim
+from throughtime.training._windows import run_model, select_targets, window_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -90,7 +90,7 @@ def check_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
     if len(state["param_groups"]) != len(own["param_groups"]):
         raise ValueError("optimizer: expected as many groups of parameters")
     for given, group in zip(state["param_groups"], own["param_groups"], strict=True):
-        check_alike("optimizer", given, group)
+        check_same_types("optimizer", given, group)
         if given["params"] != group["params"]:
             raise ValueError("optimizer: expected the same parameters")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -123,7 +123,7 @@ def _state_names(optimizer: Optimizer, group: dict[str, Any]) -> set[str] | None
     return set(other.state[parameter])
 
 
-def check_alike(name: str, given: Any, own: Any) -> None:
+def check_same_types(name: str, given: Any, own: Any) -> None:
     """Refuse values of other types than one's own: a number for a number, and so on, with the same keys.
 
     Raises:
@@ -133,12 +133,12 @@ def check_alike(name: str, given: Any, own: Any) -> None:
         if not isinstance(given, dict) or given.keys() != own.keys():
             raise ValueError(f"{name}: expected {', '.join(map(str, own))}")
         for key, value in own.items():
-            check_alike(f"{name}, {key}", given[key], value)
+            check_same_types(f"{name}, {key}", given[key], value)
     elif isinstance(own, list | tuple):
         if not isinstance(given, list | tuple) or len(given) != len(own):
             raise ValueError(f"{name}: expected {len(own)} values")
         for value, other in zip(given, own, strict=True):
-            check_alike(name, value, other)
+            check_same_types(name, value, other)
     elif isinstance(own, bool) or own is None:
         if not isinstance(given, bool) and given is not None:
             raise ValueError(f"{name}: expected true, false or nothing, got {str(given)[:40]!r}")

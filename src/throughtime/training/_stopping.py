@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StoppingCriterion(Protocol):
-    """A criterion; `check_every_update` says that it is asked after every update and not only at the end of an epoch."""
+    """A criterion; checked at the end of an epoch, with `check_every_update` after every update as well."""
 
     check_every_update: ClassVar[bool]
 

@@ -15,7 +15,7 @@ MUTATIONS = [
         "training/test_user_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
     ),
     Mutation(
-        "training/_fused.py",
+        "training/_fused_support.py",
         "len({*used}) < len(used)",
         "len({*used}) < 0",
         "training/test_user_code.py::test_weights_that_are_shared_are_updated_once",
@@ -64,8 +64,8 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_non_finite.py",
-        "wrong &= valid",
-        "wrong |= valid",
+        "invalid &= valid",
+        "invalid |= valid",
         f"{INPUTS}::test_padding_may_hold_anything",
     ),
     Mutation(
@@ -88,7 +88,7 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_time_axis.py",
-        "given != expected",
+        "actual != expected",
         "False",
         f"{INPUTS}::test_batches_of_another_order_than_the_model_reads_are_refused",
     ),
@@ -112,8 +112,8 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_progress_bar.py",
-        "max(now.seconds_left, 0.0)",
-        "now.seconds_left",
+        "max(progress.seconds_left, 0.0)",
+        "progress.seconds_left",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
     Mutation(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BackwardResult(NamedTuple):
-    """The result of a backward pass, besides the gradients that it adds to the parameters.
+    """Result of a backward pass, which also adds gradients to the parameters.
 
     Attributes:
         loss: mean over the targets.

@@ -25,7 +25,7 @@ class Checkpoints:
     """Where and how often the state of a training is written; a training that finds its own there continues from it.
 
     It holds weights, optimizer, schedule, random numbers, the position in the data and the history, and is replaced as
-    a whole. To repeat a run bit for bit the data have to come in the same order: from tensors, from `Batches`, or from
+    a whole. To repeat a run bit for bit, the data must have the same order: from tensors, from `Batches`, or from
     anything else that draws from torch's generator.
 
     Args:
@@ -107,7 +107,7 @@ class Checkpointer:
         directory = self._checkpoints.directory
         try:
             check_values(values)
-            # This run's own criteria find out anew why it ends.
+            # The criteria of this run decide why it ends.
             history = History.from_lines(lines.splitlines(), {**values, "stopped": ""})
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             raise _damaged(directory, error) from error
@@ -123,4 +123,4 @@ class Checkpointer:
 
 
 def _damaged(directory: str | os.PathLike[str], reason: object) -> InputError:
-    return InputError(f"{directory}: damaged, not the checkpoint of a training: {reason}; remove it to start anew")
+    return InputError(f"{directory}: damaged, not the checkpoint of a training: {reason}; remove it to start again")

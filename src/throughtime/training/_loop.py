@@ -159,14 +159,14 @@ class TrainingLoop:
         """End the training before an update whose loss or gradient is not finite."""
         state = self._state
         state.restore_best()
-        made, loss, norm = len(result.losses) - 1, result.losses[-1], result.norms[-1]
+        completed, loss, norm = len(result.losses) - 1, result.losses[-1], result.norms[-1]
         problem = f"gradient is {norm}" if math.isfinite(loss) else f"loss is {loss}"
         values = locate_non_finite(group.batches, state.model, first=group.first)
         if values:
             raise NonFiniteLoss(f"{values}, and so the {problem}: {state.kept_weights}. Remove or fill it before fit")
-        batch, window = group.first + made // len(windows), windows[made % len(windows)]
+        batch, window = group.first + completed // len(windows), windows[completed % len(windows)]
         raise NonFiniteLoss(
             f"the {problem} in epoch {len(state.history) + 1}, batch {batch + 1}, steps {window.start} to "
-            f"{window.stop - 1}, update {state.updates + made + 1}: {state.kept_weights}. Try a smaller learning rate, "
+            f"{window.stop - 1}, update {state.updates + completed + 1}: {state.kept_weights}. Try a smaller learning rate, "
             "clip= or scaled inputs"
         )

@@ -67,7 +67,7 @@ class Monitor:
         return min(criterion.max_updates(progress) for criterion in self._update_criteria)
 
     def progress(self, loss: float, norm: float) -> Progress:
-        """Return where the training stands after an update with this loss and gradient norm."""
+        """Return the progress, after an update with this loss and gradient norm."""
         state = self._state
         epochs = [criterion.epochs for criterion in self._criteria if isinstance(criterion, Epochs)]
         progress = Progress(

@@ -1,8 +1,8 @@
-"""Backpropagation in segments that are run twice: the states at their borders are all that is kept in between.
+"""Backpropagation in segments that are run twice; between the two passes only the states between segments are kept.
 
-A segment's part of the loss is taken as the segment is run for the second time, weighed by its share of the targets. A
-loss that is not known to be a mean may tie any output to any other: then the first run gathers all outputs, the loss
-is taken of them at once, and each segment is handed its part of ∂L/∂y.
+The loss of a segment is computed in its second run, weighed by its fraction of the targets. A loss that is not known to
+be a mean may couple any outputs: then the first pass collects all outputs, the loss is computed from them at once, and
+each segment receives its part of ∂L/∂y.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from throughtime.data.batches import Batch
     from throughtime.training._losses import Loss
 
-_MEASURED_STEPS = 4  # steps that are run to see what a step keeps
+_MEASURED_STEPS = 4  # that are run to measure what a step keeps
 
 
 def recompute_backward(model: nn.Module, batch: Batch, state: Any, loss: Loss, segment_length: int) -> BackwardResult:
@@ -39,7 +39,7 @@ def recompute_backward(model: nn.Module, batch: Batch, state: Any, loss: Loss, s
 
 
 class RecomputePass:
-    """Forward over all segments, and backward again."""
+    """A forward pass over all segments, and a backward pass over them."""
 
     def __init__(self, model: nn.Module, batch: Batch, loss: Loss, segment_length: int) -> None:
         self.model = model
@@ -49,14 +49,14 @@ class RecomputePass:
         self.steps = batch.x.shape[self.time]
         self.starts = range(0, self.steps, segment_length)
         self.segment_length = segment_length
-        self.total = batch.x.new_zeros(())  # the loss
+        self.total = batch.x.new_zeros(())  # loss
         self.targets = 0
         self.boundary_states: list[Any] = []
         self.rng_states: list[dict[torch.device, Tensor]] = []
         self.outputs: list[Tensor] = []
         self.dy: Tensor | None = None
         self.per_step = False
-        # Targets that are ignored lie in some segments and not in others.
+        # Ignored targets may lie in some segments only, which then have other weights.
         self.per_segment = is_mean(loss) and (batch.y.is_floating_point() or not bool((batch.y == IGNORE_INDEX).any()))
 
     def run(self, state: Any) -> BackwardResult:
@@ -70,7 +70,7 @@ class RecomputePass:
         return BackwardResult(self.total, self.targets, final)
 
     def _forward(self, state: Any) -> Any:
-        """Note the state before each segment. The last one is run only where its outputs are wanted already."""
+        """Record the state before each segment; the last one is run only if its outputs are collected."""
         with torch.no_grad():
             for number, start in enumerate(self.starts):
                 self.boundary_states.append(detach_state(state))
@@ -85,7 +85,7 @@ class RecomputePass:
         return state
 
     def _backward(self, number: int, dstate_n: tuple[Tensor | None, ...]) -> tuple[tuple[Tensor | None, ...], Any]:
-        """One segment, given the gradient of the state behind it: that of the state before it, and its state."""
+        """Differentiate a segment, given the gradient of its final state; return that of its initial one, and the state."""
         start = self.starts[number]
         before = _as_leaves(self.boundary_states.pop())
         with rng.replay(self.rng_states.pop()):
@@ -101,29 +101,29 @@ class RecomputePass:
         return tuple(s.grad for s in flatten_state(before)), detach_state(state)
 
     def _objective(self, start: int, y: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What is differentiated in a segment, and the gradient that it starts from."""
+        """Return what is differentiated in a segment, and the gradient that it starts from."""
         if self.dy is not None:
             return y, self.dy.narrow(self.time, start, y.shape[self.time])
-        target, lengths, share = self.batch.y, self.batch.lengths, 1.0
+        target, lengths, weight = self.batch.y, self.batch.lengths, 1.0
         if self.per_step:
             stop = self._stop(start)
             target = target.narrow(self.time, start, stop - start)
-            share = (stop - start) / self.steps
+            weight = (stop - start) / self.steps
             if lengths is not None and len(leading_shape(self.batch.x)) == 2:
-                whole, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
-                share = int(lengths.sum()) / max(whole, 1)
+                total, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
+                weight = int(lengths.sum()) / max(total, 1)
         elif start != self.starts[-1]:
             return None
         y, target, count = select_targets(y, target, self._inputs(start), lengths, self.model, per_step=self.per_step)
         if not count:
             return None
         loss = self.loss(y, target)
-        self.total = self.total + share * loss.detach()
+        self.total = self.total + weight * loss.detach()
         self.targets += count
-        return loss, torch.full_like(loss, share)
+        return loss, torch.full_like(loss, weight)
 
     def _full_loss(self) -> None:
-        """The loss of all outputs, and its gradient with respect to them."""
+        """Compute the loss of all outputs, and its gradient with respect to them."""
         y = torch.cat(self.outputs, self.time).requires_grad_()
         self.outputs = [y.detach()]
         outputs, target, self.targets = select_targets(
@@ -152,13 +152,13 @@ class RecomputePass:
         return min(start + self.segment_length, self.steps)
 
     def _has_step_targets(self, y: Tensor, x: Tensor) -> bool:
-        """Whether there are an output and a target for each step, rather than one for each sequence."""
-        full_x = leading_shape(self.batch.x)
-        return self.batch.y.shape[: len(full_x)] == full_x and is_per_step(y, x, self.model, full_x=self.batch.x)
+        """Return whether there are an output and a target for each step, not one for each sequence."""
+        shape = leading_shape(self.batch.x)
+        return self.batch.y.shape[: len(shape)] == shape and is_per_step(y, x, self.model, full_x=self.batch.x)
 
 
 def check_no_pooling(model: nn.Module) -> None:
-    """Refuse a model that pools the outputs of all steps.
+    """Raise if a model pools the outputs of all steps.
 
     Raises:
         ValueError: for such a model.
@@ -180,7 +180,7 @@ def measure_step(model: nn.Module, batch: Batch) -> tuple[int, int]:
 
 
 def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
-    """Bytes that the first steps of a batch keep for the backward pass, and those of their state and outputs."""
+    """Return the bytes that the first steps of a batch keep for the backward pass, and those of state and outputs."""
     storages: dict[int, int] = {}
 
     def record(tensor: Tensor) -> Tensor:
@@ -200,5 +200,5 @@ def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, 
 
 
 def _as_leaves(state: Any) -> Any:
-    """A state whose gradient is wanted."""
+    """Return a state that requires a gradient."""
     return map_state(state, lambda s: s.detach().requires_grad_())

@@ -249,5 +249,5 @@ class TrainingState:
 
 
 def _serializable(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a scheduler's state that can be written; its functions are built anew."""
+    """Return the values of a scheduler's state that can be written; its functions are built again."""
     return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str | list | None)}

@@ -68,12 +68,12 @@ def check_batch_first(data: object, model: nn.Module) -> None:
     Raises:
         ValueError: if they differ, or the layers of the model do.
     """
-    given: bool | None = getattr(data, "batch_first", None)
+    actual: bool | None = getattr(data, "batch_first", None)
     expected = _declared_batch_first(model)
-    if given is not None and expected is not None and given != expected:
+    if actual is not None and expected is not None and actual != expected:
         orders = {True: "rows before steps, (N, T, …)", False: "steps before rows, (T, N, …)"}
         raise ValueError(
-            f"data: expected {orders[expected]}, as {type(model).__name__} reads its inputs, got {orders[given]}; "
+            f"data: expected {orders[expected]}, as {type(model).__name__} reads its inputs, got {orders[actual]}; "
             f"change the order of the model or of {type(data).__name__}"
         )
 

@@ -192,7 +192,7 @@ def test_history_survives_as_lines() -> None:
     [
         ({"loss": "rmse"}, "loss: expected one of mse"),
         ({"optimizer": "adman"}, "optimizer: expected one of sgd"),
-        ({"data": iter([])}, "walked again"),
+        ({"data": iter([])}, "iterated again"),
         ({"data": []}, "got none to train on"),
         ({"data": (torch.zeros(3, 2, 1), torch.zeros(3, 2))}, "expected the shape"),
     ],

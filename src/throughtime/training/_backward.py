@@ -11,6 +11,7 @@ from throughtime.training._time_axis import time_dim
 from throughtime.training._windows import run_model, select_targets, window_lengths
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor, nn
 
     from throughtime.data.batches import Batch
@@ -27,7 +28,7 @@ class BackwardResult(NamedTuple):
         state: state that the next window starts from, detached; None for the initial state.
     """
 
-    loss: Tensor
+    loss: Float[Tensor, ""]
     targets: int
     state: Any
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from throughtime.data.batches import Batch, Batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from torch import Tensor
-
-    Data = tuple[Tensor, ...] | Iterable[Batch]
+Data = tuple[Tensor, ...] | Iterable[Batch]
+"""Tensors (x, y) or (x, y, lengths), or batches."""
 
 
 def as_batches(data: Data) -> Iterable[Batch]:

@@ -26,6 +26,7 @@ from throughtime.training._windows import select_targets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Float, Int
     from torch import Tensor, nn
 
     from throughtime.nn._trace import LayerTrace
@@ -169,7 +170,7 @@ def clipped_fraction(history: History) -> float | None:
 
 
 @torch.no_grad()
-def _layer_health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
+def _layer_health(layer: LayerTrace, dh: Float[Tensor, "T N H"], dhidden: Float[Tensor, "T N GH"]) -> LayerHealth:
     h, lengths = layer.states["h"], layer.lengths
     # In the order of computation, in which lag 0 is the last step.
     order, align_ends = _computation_order(layer), _align_ends(layer, lengths)
@@ -228,8 +229,8 @@ def _align_ends(layer: LayerTrace, lengths: Tensor | None) -> Callable[[Tensor],
     return moved
 
 
-def _masked_mean(norms: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the mean by step over the sequences that have it: (T, N) to (T,)."""
+def _masked_mean(norms: Float[Tensor, "T N"], lengths: Int[Tensor, "N"] | None) -> Float[Tensor, "T"]:
+    """Return the mean by step over the sequences that have it."""
     if lengths is None:
         return norms.mean(-1)
     sequences = (lengths.unsqueeze(0) > torch.arange(len(norms)).flip(0).unsqueeze(1)).sum(1)

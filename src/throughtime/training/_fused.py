@@ -26,6 +26,7 @@ from throughtime.training._time_axis import is_batch_first
 from throughtime.training._updates import UpdateResult
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor, nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
@@ -173,7 +174,7 @@ class FusedUpdater:
         next_state = states[0] if len(states) == 1 else states
         return UpdateResult(losses, norms, targets[: done + 1], next_state)
 
-    def _settings(self, updates: int, scheduler: LRScheduler | None) -> Tensor:
+    def _settings(self, updates: int, scheduler: LRScheduler | None) -> Float[Tensor, "settings 5"]:
         """Return the hyperparameters of each update; one row if they do not change."""
         group, rows = self._optimizer.param_groups[0], []
         self._optimizer._opt_called = True  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001  schedulers ask
@@ -192,7 +193,7 @@ class FusedUpdater:
     def _time_dim(self) -> int:
         return 1 if self._model.batch_first else 0
 
-    def _state(self, state: Any, batch: int) -> tuple[Tensor, ...]:
+    def _state(self, state: Any, batch: int) -> tuple[Float[Tensor, "L N H"], ...]:
         """Return the states (L, N, H), which the engine changes in place."""
         layer = self._model.layer
         if state is None:
@@ -205,9 +206,9 @@ class FusedUpdater:
         self,
         batches: list[tuple[Tensor, Tensor]],
         states: tuple[Tensor, ...],
-        windows: Tensor,
-        reports: Tensor,
-        settings: Tensor,
+        windows: Int[Tensor, "windows 4"],
+        reports: Float[Tensor, "updates 2"],
+        settings: Float[Tensor, "settings 5"],
         clip: float,
     ) -> int:
         if self._binding is None or not self._binding.is_current():

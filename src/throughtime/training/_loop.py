@@ -167,6 +167,6 @@ class TrainingLoop:
         batch, window = group.first + completed // len(windows), windows[completed % len(windows)]
         raise NonFiniteLoss(
             f"the {problem} in epoch {len(state.history) + 1}, batch {batch + 1}, steps {window.start} to "
-            f"{window.stop - 1}, update {state.updates + completed + 1}: {state.kept_weights}. Try a smaller learning rate, "
-            "clip= or scaled inputs"
+            f"{window.stop - 1}, update {state.updates + completed + 1}: {state.kept_weights}. Try a smaller "
+            "learning rate, clip= or scaled inputs"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from throughtime.training._history import Progress
 from throughtime.training._stopping import Epochs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from throughtime.training._state import TrainingState
     from throughtime.training._stopping import StoppingCriterion
 
-    Callback = Callable[[Progress], None]
+Callback = Callable[[Progress], None]
+"""Function of a `Progress`."""
 
 _CALLBACK_SECONDS = 0.1  # between two calls of the callbacks within an epoch, at least
 

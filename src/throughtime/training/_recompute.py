@@ -21,6 +21,7 @@ from throughtime.training._time_axis import is_per_step, leading_shape, time_dim
 from throughtime.training._windows import run_model, select_targets, window_lengths
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
     from torch import Tensor, nn
 
     from throughtime.data.batches import Batch
@@ -85,7 +86,7 @@ class RecomputePass:
         return state
 
     def _backward(self, number: int, dstate_n: tuple[Tensor | None, ...]) -> tuple[tuple[Tensor | None, ...], Any]:
-        """Differentiate a segment, given the gradient of its final state; return that of its initial one, and the state."""
+        """Differentiate a segment from the gradient of its final state; return that of its initial one, and a state."""
         start = self.starts[number]
         before = _as_leaves(self.boundary_states.pop())
         with rng.replay(self.rng_states.pop()):
@@ -100,7 +101,9 @@ class RecomputePass:
             torch.autograd.backward(outputs, gradients)
         return tuple(s.grad for s in flatten_state(before)), detach_state(state)
 
-    def _objective(self, start: int, y: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _objective(
+        self, start: int, y: Float[Tensor, "*outputs"]
+    ) -> tuple[Float[Tensor, "*roots"], Float[Tensor, "*roots"]] | None:
         """Return what is differentiated in a segment, and the gradient that it starts from."""
         if self.dy is not None:
             return y, self.dy.narrow(self.time, start, y.shape[self.time])
@@ -145,7 +148,7 @@ class RecomputePass:
             )
         return y, state
 
-    def _inputs(self, start: int) -> Tensor:
+    def _inputs(self, start: int) -> Shaped[Tensor, "*inputs"]:
         return self.batch.x.narrow(self.time, start, self._stop(start) - start)
 
     def _stop(self, start: int) -> int:

@@ -9,6 +9,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Shaped
     from torch import Tensor
 
 
@@ -31,7 +32,7 @@ def flatten_state(state: Any) -> tuple[Tensor, ...]:
     return () if state is None else (state,)
 
 
-def apply_reset(state: Any, reset: Tensor | None) -> Any:
+def apply_reset(state: Any, reset: Shaped[Tensor, "N"] | None) -> Any:
     """Return the state that a batch starts from: zero in the rows that `reset` marks, None if `reset` is None.
 
     Raises:

@@ -13,6 +13,7 @@ from throughtime.training._mixed_precision import unwrap
 from throughtime.training._time_axis import is_per_step, leading_shape, time_dim
 
 if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
     from torch import Tensor, nn
 
 
@@ -28,21 +29,29 @@ class BPTTWindow(NamedTuple):
     next_start: int
 
 
-def run_model(model: nn.Module, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+def run_model(
+    model: nn.Module, x: Shaped[Tensor, "*inputs"], state: Any, lengths: Int[Tensor, "N"] | None
+) -> tuple[Tensor, Any]:
     """Return outputs and state; the state is None for a model that returns none."""
     options = {} if lengths is None else {"lengths": lengths}
     result = model(x, **options) if state is None else model(x, state, **options)
     return result if isinstance(result, tuple) else (result, None)
 
 
-def window_lengths(lengths: Tensor | None, start: int, stop: int) -> Tensor | None:
+def window_lengths(lengths: Int[Tensor, "N"] | None, start: int, stop: int) -> Int[Tensor, "N"] | None:
     """Return the number of valid steps of each row in a window."""
     return None if lengths is None else (lengths - start).clamp(0, stop - start)
 
 
 def select_targets(
-    y: Tensor, target: Tensor, x: Tensor, lengths: Tensor | None, model: nn.Module, *, per_step: bool | None = None
-) -> tuple[Tensor, Tensor, int]:
+    y: Shaped[Tensor, "*outputs"],
+    target: Shaped[Tensor, "*targets"],
+    x: Shaped[Tensor, "*inputs"],
+    lengths: Int[Tensor, "N"] | None,
+    model: nn.Module,
+    *,
+    per_step: bool | None = None,
+) -> tuple[Shaped[Tensor, "*selected_outputs"], Shaped[Tensor, "*selected_targets"], int]:
     """Return outputs and targets without the steps after the end of a sequence, and the number of targets.
 
     There is one target for each row and step, or one for each row. Losses are weighed by their number, in whatever

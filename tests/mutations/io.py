@@ -100,7 +100,7 @@ MUTATIONS = [
     ),
     Mutation(
         "runtime.py",
-        "raise self._non_finite(x, wrong)",
+        "raise self._non_finite(x, non_finite)",
         "pass",
         f"{STREAMS}::test_the_first_of_many_values_is_named_and_nothing_is_written",
     ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from throughtime import _kernels
-from throughtime._core._scan import select_kernel
+from throughtime._core.kernel_selection import select_kernel
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._fused_support import (
     OPTIMIZERS,

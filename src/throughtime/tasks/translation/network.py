@@ -95,7 +95,7 @@ class TranslatorNetwork(nn.Module):
 
     def _decode(self, read: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any, Tensor | None]:
         h, state = self.layers.decoder.layer(read, state)
-        combined, weights = self.layers.read(h, memory, lengths=lengths)
+        combined, weights = self.layers.attend(h, memory, lengths=lengths)
         return combined, state, weights
 
     def _embed(self, inputs: Int[Tensor, "F N"]) -> Float[Tensor, "F N E"]:

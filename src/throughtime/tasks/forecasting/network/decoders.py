@@ -86,7 +86,7 @@ class AutoregressiveDecoder(nn.Module):
         before = torch.cat([last.asinh().reshape(1, -1), baseline[:-1]])
         start = self.init_state(h).tanh().reshape(1, -1, self.layer.hidden_size)
         state = (start, *(torch.zeros_like(start) for _ in self.layer.cell.states[1:]))
-        s, _ = scan(self.layer.cell, torch.stack([before, baseline], -1), state, [self._feedback_weights()])
+        (s,), _ = scan(self.layer.cell, torch.stack([before, baseline], -1), state, self._feedback_weights())
         return self.output(s).squeeze(-1).T.unflatten(0, h.shape[:2])
 
     def _feedback_weights(self) -> Any:

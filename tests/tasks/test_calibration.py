@@ -11,7 +11,8 @@ import throughtime as tt
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frames import read_frame
 from throughtime.data.series.structural_zeros import find_structural_zeros
-from throughtime.tasks.forecasting.calibration.calibration import _conformal, calibrate
+from throughtime.tasks.forecasting.calibration.calibration import calibrate
+from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors
 from throughtime.tasks.forecasting.evaluation.skill import missed_coverage
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
@@ -137,7 +138,7 @@ def test_intervals_of_few_held_out_errors_reach_further_than_these_do(level: int
     usual = np.abs(errors).mean(0)
     widths = {}
     for horizons in (36.0, 1e6):
-        shape, quantiles, _ = _conformal(errors, usual, horizons)
+        shape, quantiles, _ = calibrate_errors(errors, usual, horizons)
         widths[horizons] = shape[0] * np.interp(level / 100, np.linspace(0, 1, len(quantiles)), quantiles)
     sizes = np.abs(errors)
     assert widths[1e6] == pytest.approx(np.quantile(sizes, level / 100), rel=1e-3)

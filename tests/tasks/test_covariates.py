@@ -19,7 +19,7 @@ from throughtime.data.series.calendar_features import CYCLES, CalendarFeatures, 
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frames import read_frame, read_future
 from throughtime.data.series.frequency import parse_frequency
-from throughtime.tasks.forecasting.network.covariate_effects import Embedding
+from throughtime.tasks.forecasting.network.covariate_effects import CovariateEmbedding
 
 FUTURE = 7
 
@@ -121,9 +121,9 @@ def test_a_word_never_seen_has_no_effect_of_its_own() -> None:
     codes = torch.tensor(features[0].encode(["none", "sale", "Sale"]))[:, None].float()
     for seed in range(3):
         torch.manual_seed(seed)
-        none, sale, unseen = Embedding(features, ("future",))(codes)
+        none, sale, unseen = CovariateEmbedding(features, ("future",))(codes)
         torch.testing.assert_close(unseen, 0.8 * none + 0.2 * sale)
-    former = Embedding([replace(features[0], counts=())], ("future",))  # of a model that did not count
+    former = CovariateEmbedding([replace(features[0], counts=())], ("future",))  # of a model that did not count
     torch.testing.assert_close(former(codes)[2], former(codes)[:2].mean(0))
 
 
@@ -173,11 +173,11 @@ def test_numbers_for_words_and_words_for_numbers_are_refused(
 def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_silence(fitted: tt.Forecaster) -> None:
     df = shop()
     with pytest.warns(tt.InputWarning, match=r"Column kind: empty for s0, s1, read as an average series"):
-        later = fitted._read(df.assign(kind=None))[0]
+        later = fitted._read_later_frame(df.assign(kind=None))[0]
     assert fitted.panel_.merge(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
     swapped = df.assign(kind=df["kind"].map({"small": "large", "large": "small"}))
     with pytest.raises(InputError, match="series s0: static column kind is 'large', but was 'small' in training"):
-        fitted.panel_.merge(fitted._read(swapped)[0])
+        fitted.panel_.merge(fitted._read_later_frame(swapped)[0])
 
 
 def test_gaps_in_a_column_are_filled_and_said() -> None:

@@ -28,7 +28,7 @@ def needs(name: str) -> None:
 
 def forecasts(df: pd.DataFrame, name: str, horizon: int = 12) -> np.ndarray:
     panel = read_frame(df)[0]
-    return external_models.rivals(panel, Plan.of(panel, horizon), [name])[name]
+    return external_models.external_forecasts(panel, Plan.of(panel, horizon), [name])[name]
 
 
 @pytest.mark.parametrize("name", external_models.EXTERNAL_MODELS)
@@ -57,7 +57,7 @@ def test_gaps_and_series_too_short_for_a_rival_are_forecast_all_the_same(name: s
     assert np.isfinite(found).all()
 
 
-def test_rivals_are_rows_of_a_backtest_and_columns_of_a_cross_validation() -> None:
+def test_external_models_are_rows_of_a_backtest_and_columns_of_a_cross_validation() -> None:
     needs("auto_theta")
     forecaster = tt.Forecaster(6, preset="fast", hidden_size=8, budget=0.3)
     result = forecaster.backtest(seasonal(2, 72), 2, against=["auto_theta"], memoryless=False)
@@ -94,11 +94,11 @@ def test_a_rival_that_is_none_is_refused(names: list[str], sentence: str) -> Non
 
 
 def test_a_verdict_admits_that_a_rival_is_better() -> None:
-    from throughtime.tasks.forecasting.evaluation.backtest import _verdict
     from throughtime.tasks.forecasting.evaluation.skill import Skill
+    from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 
     scores = {"throughtime": 0.8, "auto_ets": 0.6, "naive": 1.0, "seasonal_naive": 1.0, "seasonal_mean": 1, "drift": 1}
     skills = {name: Skill(name, 0.2, 0.1, 0.3) for name in ("naive", "seasonal_naive")}
-    message = _verdict({name: {"mase": float(value)} for name, value in scores.items()}, 3, skills)
+    message = backtest_verdict({name: {"mase": float(value)} for name, value in scores.items()}, 3, skills)
     assert message.startswith("20% better than seasonal naive")
     assert message.endswith("AutoETS is 25% better than it.")

@@ -106,7 +106,7 @@ def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, d
 
 @pytest.mark.parametrize(("months", "got"), [(0, 0), (5, 5)])
 def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame, months: int, got: int) -> None:
-    with pytest.raises(InputError, match=rf"expected 6 rows or more of a series behind those .* got {got}$"):
+    with pytest.raises(InputError, match=rf"expected 6 rows or more of a series after those .* got {got}$"):
         fitted.evaluate(df[df["ds"] <= END + pd.DateOffset(months=months)])
     with pytest.raises(InputError, match="n_windows: expected at most 3 for 23 rows to hold out, got 9"):
         fitted.evaluate(df, 9)

@@ -12,9 +12,9 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.tasks.forecasting.evaluation.backtest import _verdict
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
 from throughtime.tasks.forecasting.evaluation.skill import Skill
+from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: An
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df.assign(unique_id=trained))
     fresh = df if given is None else df.assign(unique_id=given)
-    with pytest.raises(InputError, match="rows or more of a series behind those that the forecaster has learned"):
+    with pytest.raises(InputError, match="rows or more of a series after those that the forecaster was trained"):
         forecaster.evaluate(fresh)
     assert forecaster.predict(fresh)["unique_id"].unique().tolist() == [trained]
     assert forecaster.update(fresh).series_ == [trained]
@@ -106,15 +106,15 @@ def test_windows_end_with_the_last_value() -> None:
 def test_windows_without_any_value_are_not_called_exact() -> None:
     unknown = {name: {"mase": np.nan, "rmse": np.nan} for name in ("throughtime", *BASELINES)}
     skills = {"naive": Skill("naive", np.nan, np.nan, np.nan)}
-    assert _verdict(unknown, 5, skills) == (
-        "No value is known on 5 held-out windows: nothing can be said of the network."
+    assert backtest_verdict(unknown, 5, skills) == (
+        "No value is observed on 5 held-out windows: the forecasts cannot be scored."
     )
 
 
 def test_one_window_of_one_series_is_not_sure_of_anything() -> None:
     found = quick_forecaster().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
     assert not np.isfinite(found.skill.low)
-    assert "does not tell how sure that is" in str(found.skill)
+    assert "gives no interval" in str(found.skill)
     compared = tt.compare(rows(80, "2024-01-01", "D"), {"GRU": quick_forecaster()}, 1)
     assert "surely" not in compared.verdict
 

@@ -117,11 +117,11 @@ def test_what_is_kept_is_better_on_later_windows_and_learns_from_all_rows(search
 
 
 @pytest.mark.parametrize(
-    ("saves", "kept", "words"),
+    ("saves", "selected", "words"),
     [
         (None, "default", "The default is as good: none of 1 other settings"),
-        ((-0.1, -0.2, 0.1), "default", "does not better"),
-        ((0.1, -0.1, 0.2), "best", "that may be chance"),
+        ((-0.1, -0.2, 0.1), "default", "is not better"),
+        ((0.1, -0.1, 0.2), "best", "not statistically significant"),
         ((0.1, 0.05, 0.2), "best", "The best of 2 trials saves 10% (5% to 20%"),
     ],
 )
@@ -185,7 +185,5 @@ def test_what_cannot_be_searched_is_refused(options: dict[str, Any], message: st
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "data.csv"
     other.write_text("ds,y\n" * 200)
-    with pytest.raises(
-        InputError, match=r"storage: expected a file of trials, or one that can be made, got .*data\.csv"
-    ):
+    with pytest.raises(InputError, match=r"storage: expected a file of trials, or a new one, got .*data\.csv"):
         tt.tune(DATA, quick_forecaster(), 1, space=SPACE, storage=other)

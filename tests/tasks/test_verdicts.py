@@ -10,10 +10,15 @@ import pytest
 
 import throughtime as tt
 from throughtime.app.scores import describe_mase_unit
-from throughtime.tasks.forecasting.evaluation.backtest import Backtest, _blend, _subject, _verdict, _WindowResult
 from throughtime.tasks.forecasting.evaluation.comparison import _verdict as leaderboard_verdict
 from throughtime.tasks.forecasting.evaluation.metrics import naive_error
 from throughtime.tasks.forecasting.evaluation.skill import Skill
+from throughtime.tasks.forecasting.evaluation.verdict import (
+    backtest_verdict,
+    network_share_sentence,
+    verdict_subject,
+)
+from throughtime.tasks.forecasting.evaluation.window_results import Backtest, WindowResult
 
 
 def frame(values: np.ndarray, name: str = "a", freq: str = "D") -> pd.DataFrame:
@@ -63,18 +68,16 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
 )
 def test_the_share_of_the_network_is_told(weights: list[float], subject: str, words: str) -> None:
     empty = np.zeros((1, 1))
-    windows = [
-        _WindowResult(empty, empty, empty, empty, empty, {}, {}, {}, 7, 1, weight, "naive") for weight in weights
-    ]
-    assert _subject(windows) == subject
-    assert words in _blend(windows)
-    assert bool(words) == bool(_blend(windows))
+    windows = [WindowResult(empty, empty, empty, empty, empty, {}, {}, {}, 7, 1, weight, "naive") for weight in weights]
+    assert verdict_subject(windows) == subject
+    assert words in network_share_sentence(windows)
+    assert bool(words) == bool(network_share_sentence(windows))
 
 
 def test_without_a_season_nothing_is_said_of_seasonal_naive() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 2.0, "seasonal_mean": 2.5, "drift": 2.5}
     skills = {"naive": Skill("naive", 0.5, 0.4, 0.6)}
-    verdict = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)
+    verdict = backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)
     assert verdict == "50% better than the last value on 3 held-out windows."
 
 
@@ -82,6 +85,6 @@ def test_what_is_not_defined_is_not_given_in_numbers() -> None:
     scores = {name: {"mase": math.nan, "rmse": value} for name, value in (("GRU", 1.0), ("naive", 2.0))}
     verdict = leaderboard_verdict(scores, {"naive": Skill("naive", math.nan, math.nan, math.nan)}, 1)
     assert verdict == (
-        "GRU is best on 1 held-out window, RMSE 1; MASE is not defined, so whether that is chance is not known."
+        "GRU is best on 1 held-out window, RMSE 1; MASE is not defined, so the statistical significance is not known."
     )
     assert str(Skill("naive", -0.002, -0.004, 0.3)) == "0% (0% to 30% with 95 % probability)"

@@ -1,4 +1,4 @@
-"""Columns beside y: what they are worth, what forecasts may know of them, and what is refused."""
+"""Covariates: their value for forecasts, no leakage of later ones, and errors for invalid columns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shop(steps: int = 200, series: int = 2) -> pd.DataFrame:
         ds = pd.date_range("2023-01-02", periods=total)
         kind = ["small", "large"][i % 2]
         parts.append({"unique_id": f"s{i}", "ds": ds, "y": y, "promotion": promotion, "price": price, "kind": kind})
-    return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
+    return pd.concat([pd.DataFrame(columns) for columns in parts], ignore_index=True)
 
 
 KNOWN = tt.Covariates(future=["promotion", "price"], static=["kind"])
@@ -59,10 +59,10 @@ def ahead(df: pd.DataFrame) -> pd.DataFrame:
 
 def test_what_is_known_in_advance_makes_better_forecasts() -> None:
     df = shop()
-    known = quick_forecaster().backtest(df, n_windows=3, memoryless=False).scores
+    informed = quick_forecaster().backtest(df, n_windows=3, memoryless=False).scores
     blind = quick_forecaster(None).backtest(df.dropna(), n_windows=3, memoryless=False).scores
-    assert known["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
-    assert known["naive"] == blind["naive"]
+    assert informed["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
+    assert informed["naive"] == blind["naive"]
 
 
 def test_rows_behind_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
@@ -310,11 +310,11 @@ def test_a_calendar_makes_better_forecasts_of_what_comes_once_a_year(tmp_path: o
     y = 100 + 5 * (days.day_of_week > 4) + summer + random.standard_normal(len(days))
     df = pd.DataFrame({"ds": days, "y": y})
     options = {"preset": "fast", "hidden_size": 16, "lookback": 28}
-    known = tt.Forecaster(30, covariates=tt.Covariates(calendar=True), **options)
-    scores = {name: each.backtest(df, 4, memoryless=False).scores["throughtime"]["mase"]
-              for name, each in (("known", known), ("blind", tt.Forecaster(30, **options)))}  # fmt: skip
+    informed = tt.Forecaster(30, covariates=tt.Covariates(calendar=True), **options)
+    scores = {name: forecaster.backtest(df, 4, memoryless=False).scores["throughtime"]["mase"]
+              for name, forecaster in (("known", informed), ("blind", tt.Forecaster(30, **options)))}  # fmt: skip
     assert scores["known"] < 0.8 * scores["blind"]
-    fitted = known.fit(df)
+    fitted = informed.fit(df)
     fitted.save(f"{tmp_path}/model")
     pd.testing.assert_frame_equal(tt.load(f"{tmp_path}/model").predict(), fitted.predict(), check_exact=True)
 

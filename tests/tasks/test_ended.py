@@ -49,7 +49,7 @@ def test_series_that_have_ended_are_named_and_forecast_as_the_setting_says(
 ) -> None:
     assert any("2026-03-31: 1 of 3 series, closed (last value 2026-02-10); forecast" in note for note in fitted.notes_)
     fitted.set_params(ended=ended)
-    forecast = fitted.predict(future=PLANS)  # which tells nothing of the closed one
+    forecast = fitted.predict(future=PLANS)  # without rows of the closed one
     begins = forecast.groupby("unique_id")["ds"].min().to_dict()
     assert begins == {"a": PLAN["ds"].iloc[0], "b": PLAN["ds"].iloc[0]} | ({} if first is None else {"closed": first})
     assert forecast["throughtime"].notna().all()
@@ -95,6 +95,6 @@ def test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast(covar
     df = pd.concat([shop("a", more, LAST), shop("b", more, LAST - pd.Timedelta(days=3))])
     panel, _ = read_frame(df, covariates=covariates)
     assert panel.future_timestamps(1).tolist() == [LAST + pd.Timedelta(days=1)] * 2
-    assert np.isnan(panel[1]).sum() == 3  # the others go on: these are missing
+    assert np.isnan(panel[1]).sum() == 3  # the others continue: these are missing
     message = "14 rows after 2026-03-31 have no value and are taken as rows to be forecast." in panel.notes
     assert message == (covariates is not KNOWN)

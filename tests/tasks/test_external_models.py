@@ -1,4 +1,4 @@
-"""Models of other libraries as rows beside a forecast, and what is said where they are not installed."""
+"""Models of other libraries as rows next to a forecast, and the error where they are not installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from throughtime.tasks.forecasting.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGES = {package for rival in external_models.EXTERNAL_MODELS.values() for package in rival.packages}
+PACKAGES = {package for model in external_models.EXTERNAL_MODELS.values() for package in model.packages}
 
 
 def needs(name: str) -> None:
@@ -52,9 +52,9 @@ def test_gaps_and_series_too_short_for_a_rival_are_forecast_all_the_same(name: s
     df = seasonal(1, 60)
     df.loc[[0, 20, 59], "y"] = np.nan
     tiny = seasonal(1, 2, seed=3).replace("s0", "tiny")
-    found = forecasts(pd.concat([df, tiny]), name)
-    assert found.shape == (2, 12)
-    assert np.isfinite(found).all()
+    result = forecasts(pd.concat([df, tiny]), name)
+    assert result.shape == (2, 12)
+    assert np.isfinite(result).all()
 
 
 def test_external_models_are_rows_of_a_backtest_and_columns_of_a_cross_validation() -> None:
@@ -73,8 +73,8 @@ def test_a_rival_sees_the_past_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(external_models.EXTERNAL_MODELS, "last", external_models.ExternalModel("Last", (), last))
     forecaster = tt.Forecaster(6, preset="fast", hidden_size=8, budget=0.3)
-    found = forecaster.backtest(seasonal(2, 72), 2, against=["last"], memoryless=False).forecasts
-    assert found["last"].tolist() == found["naive"].tolist()
+    result = forecaster.backtest(seasonal(2, 72), 2, against=["last"], memoryless=False).forecasts
+    assert result["last"].tolist() == result["naive"].tolist()
 
 
 @pytest.mark.parametrize("name", external_models.EXTERNAL_MODELS)

@@ -150,7 +150,7 @@ def test_more_rows_are_learned_from_without_starting_anew() -> None:
     assert kept is forecaster.update(corrected).model_.calibration
 
 
-# -- beyond the horizon, and courses
+# -- beyond the horizon, and sample paths
 
 
 def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -> None:
@@ -221,7 +221,7 @@ def test_scores_of_a_backtest_are_those_of_its_frame(fitted: tt.Forecaster) -> N
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_a_backtest_does_not_see_what_it_forecasts(refit: bool) -> None:
-    """What comes behind the first cutoff changes neither the forecasts from there nor, without refit, the network."""
+    """Values after the first cutoff change neither the forecasts from there nor, without refit, the network."""
     df = seasonal(2, 72)
     future = df["ds"] > df["ds"].unique()[-13]
     changed = df.copy()
@@ -289,7 +289,7 @@ def test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named
 
 
 def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
-    """What a season of them tells of their scale is not how little seasons differ, of which they have but one."""
+    """Their scale follows from the spread within their only season, not from differences between seasons."""
     long, short = seasonal(8, 96), seasonal(8, 14)
     short["unique_id"] = "short-" + short["unique_id"].astype(str)
     widths = []

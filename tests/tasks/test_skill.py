@@ -1,4 +1,4 @@
-"""The autoregression that forecasts stand beside, and how sure a difference between two forecasts is."""
+"""The autoregression among the baselines, and the significance of the difference between two forecasts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_an_autoregression_is_that_of_least_squares_over_all_lags() -> None:
     past, lags = centred[:, :-1].unfold(1, 13, 1), 13
     ridge = 1e-3 * past.shape[1] * centred.square().mean(1)[:, None, None] * torch.eye(lags, dtype=torch.float64)
     weights = torch.linalg.solve(past.mT @ past + ridge, past.mT @ centred[:, lags:, None])
-    wanted = (centred[:, None, -lags:] @ weights).squeeze(-1) + values.mean(1, keepdim=True)
-    torch.testing.assert_close(autoregressive_forecast(values, 12, 1), wanted)
+    expected = (centred[:, None, -lags:] @ weights).squeeze(-1) + values.mean(1, keepdim=True)
+    torch.testing.assert_close(autoregressive_forecast(values, 12, 1), expected)
 
 
 def test_an_autoregression_does_not_explode() -> None:
@@ -37,8 +37,8 @@ def test_an_autoregression_does_not_explode() -> None:
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0, 3.0, 3.0], [1.0, 2.0]])
 def test_series_without_a_past_repeat_their_last_value(values: list[float]) -> None:
-    found = autoregressive_forecast(torch.tensor([values], dtype=torch.float64), 12, 4)
-    assert found.tolist() == [pytest.approx([values[-1]] * 4)]
+    forecast = autoregressive_forecast(torch.tensor([values], dtype=torch.float64), 12, 4)
+    assert forecast.tolist() == [pytest.approx([values[-1]] * 4)]
 
 
 def test_the_skill_of_a_sure_gain_excludes_none_and_that_of_chance_does_not() -> None:
@@ -53,9 +53,9 @@ def test_the_skill_of_a_sure_gain_excludes_none_and_that_of_chance_does_not() ->
 
 def test_the_worst_series_come_first_and_unknown_errors_are_left_out() -> None:
     errors = {"throughtime": np.array([1.0, 4.0, np.nan, 2.0]), "naive": np.array([2.0, 2.0, 2.0, 2.0])}
-    found = mean_errors_by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
-    assert [name for name, _ in found] == ["b", "c", "a"]
-    assert found[-1][1] == {"throughtime": 1.0, "naive": 2.0}
+    rows = mean_errors_by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
+    assert [name for name, _ in rows] == ["b", "c", "a"]
+    assert rows[-1][1] == {"throughtime": 1.0, "naive": 2.0}
 
 
 def test_series_that_err_together_are_no_more_than_their_windows() -> None:

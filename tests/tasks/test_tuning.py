@@ -1,4 +1,4 @@
-"""A search for settings: it goes on where it was killed, is judged by windows that it has not seen, and says so."""
+"""A search for settings: it continues after a kill, and its gain is measured on windows that it has not seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.tasks.forecasting import Tuning
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.search import tuning
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime.data.series.panel import Panel
+    from throughtime.tasks.forecasting import Tuning
 
 DATA = seasonal(2, 90)
 SPACE: dict[str, Any] = {"hidden_size": (2, 16), "cell": ["gru", "rnn"], "dropout": (0.0, 0.4), "lookback": [None, 24]}
@@ -109,7 +109,7 @@ def test_another_seed_tries_other_settings(search: Tuning) -> None:
 
 
 def test_what_is_kept_is_better_on_later_windows_and_learns_from_all_rows(search: Tuning) -> None:
-    errors = {name: each.scores["throughtime"]["mase"] for name, each in search.holdout.items()}
+    errors = {name: backtest.scores["throughtime"]["mase"] for name, backtest in search.holdout.items()}
     assert errors[search.selected] == min(errors.values())
     assert search.forecaster.panel_.lengths.tolist() == [90, 90]
     if search.selected == "default":

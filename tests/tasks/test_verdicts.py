@@ -1,4 +1,4 @@
-"""What is said about figures is true, on odd data too."""
+"""Sentences on scores are true, on odd data too."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first:
     assert (forecast["ds"] == forecast["ds"] + pd.offsets.MonthEnd(0)).all()
 
 
-@pytest.mark.parametrize(("trained", "given"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
+@pytest.mark.parametrize(("trained", "name"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
 def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, name: Any) -> None:
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df.assign(unique_id=trained))

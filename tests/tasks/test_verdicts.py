@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from throughtime.tasks.forecasting.evaluation.verdict import (
     network_share_sentence,
     verdict_subject,
 )
-from throughtime.tasks.forecasting.evaluation.window_results import Backtest, WindowResult
+
+if TYPE_CHECKING:
+    from throughtime.tasks.forecasting.evaluation.window_results import Backtest
 
 
 def frame(values: np.ndarray, name: str = "a", freq: str = "D") -> pd.DataFrame:
@@ -67,11 +70,10 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
     ],
 )
 def test_the_share_of_the_network_is_told(weights: list[float], subject: str, words: str) -> None:
-    empty = np.zeros((1, 1))
-    windows = [WindowResult(empty, empty, empty, empty, empty, {}, {}, {}, 7, 1, weight, "naive") for weight in weights]
-    assert verdict_subject(windows) == subject
-    assert words in network_share_sentence(windows)
-    assert bool(words) == bool(network_share_sentence(windows))
+    sentence = network_share_sentence(weights, ["naive"] * len(weights))
+    assert verdict_subject(weights) == subject
+    assert words in sentence
+    assert bool(words) == bool(sentence)
 
 
 def test_without_a_season_nothing_is_said_of_seasonal_naive() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.calibration.calibration import Calibration
+    from throughtime.tasks.forecasting.calibration.parameters import Calibration
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
     from throughtime.tasks.forecasting.network.likelihoods import Likelihood, TargetUnits
     from throughtime.tasks.forecasting.plan import Plan

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-    from throughtime.tasks.forecasting.calibration.calibration import Calibration
+    from throughtime.tasks.forecasting.calibration.parameters import Calibration
     from throughtime.tasks.forecasting.calibration.pooled import PooledStatistics
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
     from throughtime.tasks.forecasting.windows import WindowStore

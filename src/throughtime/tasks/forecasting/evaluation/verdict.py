@@ -11,8 +11,9 @@ from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MO
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from throughtime.tasks.forecasting.evaluation.skill import Skill
-    from throughtime.tasks.forecasting.evaluation.window_results import WindowResult
 
 OURS = "throughtime"
 """Name of the row of the forecaster."""
@@ -59,22 +60,27 @@ def backtest_verdict(
     return f"{text.removesuffix('.')}.{_last_value_sentence(best, skills)}{_better_models_sentence(errors)}"
 
 
-def verdict_subject(windows: list[WindowResult]) -> str:
-    """Return what was scored: the network, or a forecast that is a blend."""
-    return "The network" if all(window.weight == 1 for window in windows) else "The forecast"
+def verdict_subject(weights: Sequence[float]) -> str:
+    """Return what was scored, by the weights of the network in each window: the network, or a blended forecast."""
+    return "The network" if all(weight == 1 for weight in weights) else "The forecast"
 
 
-def network_share_sentence(windows: list[WindowResult]) -> str:
-    """Return a sentence on the network's share of the forecast that was scored, where it is not all of it."""
-    weights = sorted({window.weight for window in windows})
-    names = sorted({window.expert.replace("_", " ") for window in windows if window.weight < 1})
-    experts = " and ".join(f"the {name} forecast" for name in names)
-    if weights == [0.0]:
-        return f" In these windows the network has no share in the forecast (0 %): all of it is {experts}."
-    if weights == [1.0]:
+def network_share_sentence(weights: Sequence[float], experts: Sequence[str]) -> str:
+    """Return a sentence on the network's share of the forecast that was scored, where it is not all of it.
+
+    Args:
+        weights: of the network in each window.
+        experts: names of the naive forecasts with the remaining weights.
+    """
+    names = {name.replace("_", " ") for weight, name in zip(weights, experts, strict=True) if weight < 1}
+    others = " and ".join(f"the {name} forecast" for name in sorted(names))
+    low, high = min(weights), max(weights)
+    if high == 0:
+        return f" In these windows the network has no share in the forecast (0 %): all of it is {others}."
+    if low == 1:
         return ""
-    shares = " to ".join(f"{weight:.0%}".replace("%", " %") for weight in dict.fromkeys((weights[0], weights[-1])))
-    return f" In these windows the network's share of the forecast is {shares}, the rest is {experts}."
+    shares = " to ".join(f"{weight:.0%}".replace("%", " %") for weight in dict.fromkeys((low, high)))
+    return f" In these windows the network's share of the forecast is {shares}, the rest is {others}."
 
 
 def constant_series_sentence(ids: np.ndarray, scale: np.ndarray) -> str:

@@ -172,7 +172,7 @@ def summarize(windows: list[WindowResult], kind: FrameFormat) -> Backtest:
         share: _mean(np.concatenate([w.pinball[share] for w in windows]) / scale[:, 0]) for share in windows[0].pinball
     }
     crps = {name: score["mase"] for name, score in scores.items()} | {OURS: 2 * float(np.mean(list(pinball.values())))}
-    season, subject = windows[0].season, verdict_subject(windows)
+    season, weights = windows[0].season, [w.weight for w in windows]
     return Backtest(
         forecasts=kind.frame(_columns(windows, ids, y, methods, bounds)),
         windows=len(windows),
@@ -186,8 +186,8 @@ def summarize(windows: list[WindowResult], kind: FrameFormat) -> Backtest:
         msis=msis,
         pinball=pinball,
         crps=crps,
-        verdict=backtest_verdict(scores, len(windows), skills, season=season, subject=subject)
-        + network_share_sentence(windows)
+        verdict=backtest_verdict(scores, len(windows), skills, season=season, subject=verdict_subject(weights))
+        + network_share_sentence(weights, [w.expert for w in windows])
         + constant_series_sentence(ids[observed.any(1)], scale[observed.any(1), 0])
         + missed_coverage(inside, groups),
         season=season,

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from throughtime.data.series.frames import FrameFormat
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
-    from throughtime.tasks.forecasting.evaluation.metrics import Means
 
 _LEVELS = tuple(range(10, 100, 10))  # intervals whose bounds are the quantiles 0.05, 0.1, …, 0.95, except the median
 
@@ -86,7 +85,7 @@ class WindowResult:
     scale: Float[np.ndarray, "n 1"]  # the denominator of MASE
     methods: dict[str, Float[np.ndarray, "n F"]]
     bounds: dict[int | float, tuple[np.ndarray, np.ndarray]]
-    pinball: dict[float, Means]  # by probability
+    pinball: dict[float, ArrayLike]  # by probability, (n,)
     season: int  # of the seasonal naive forecast
     mase_lag: int
     weight: float  # of the network in the forecast

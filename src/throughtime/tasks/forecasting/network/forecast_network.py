@@ -42,7 +42,7 @@ _MIN_SCALE = 1e-6
 _MAX_CONSTANT_SCALE = 10 * _MIN_SCALE  # a window with a smaller scale is constant: its scaled errors mean nothing
 FEED_FORWARD = "feed_forward"
 CELLS = tuple(RECURRENT_LAYERS)
-"""Names of the cells of a forecaster."""
+"""Cells that a forecaster may be made of."""
 
 
 class ForecastNetwork(nn.Module):

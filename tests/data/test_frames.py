@@ -124,3 +124,14 @@ def test_a_kind_without_a_format_is_read() -> None:
     saved: dict[str, Any] = {"backend": "pandas", "date_format": {"order": "mdy"}}
     assert FrameFormat(**saved).date_format.order == "mdy"
     assert FrameFormat("pandas").date_format.order == ""
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "+2", "../../etc/passwd", "UTC+02:00; x"])
+def test_a_time_zone_that_does_not_exist_is_refused(zone: str) -> None:
+    with pytest.raises(ValueError, match="expected the name of a time zone"):
+        FrameFormat(timezone=zone)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+02:00", "UTC-03:30"])
+def test_time_zones_of_frames_are_accepted(zone: str) -> None:
+    assert FrameFormat(timezone=zone).timezone == zone

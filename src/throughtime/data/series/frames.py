@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from numbers import Real
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("pandas", "polars", "pyarrow")
 _DATES = ("date", "datetime", "integer")
+_FIXED_OFFSET = r"(UTC)?[+-]\d\d:\d\d(:\d\d)?"  # the time zone of a pandas column
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class FrameFormat:
             object.__setattr__(self, "date_format", DateFormat(**self.date_format))
         if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
             raise ValueError(f"frame: expected one of {', '.join(_BACKENDS)} and of {', '.join(_DATES)}, got {self}")
+        if self.timezone and not (is_time_zone(self.timezone) or re.fullmatch(_FIXED_OFFSET, self.timezone)):
+            raise ValueError(f"frame: expected the name of a time zone, got {self.timezone!r}")
 
     @property
     def zone(self) -> str:

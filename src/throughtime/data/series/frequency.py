@@ -45,6 +45,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 _ANCHORS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTH_ANCHORS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _BUSINESS_DAYS = "1111100"
+_MAX_STEP = 2**53  # microseconds (285 years), or whole numbers: dates of many such steps still fit in 64 bits
 _AGREES = 1 / 3  # of all steps must be one step of a frequency that a user gave
 _RARELY = 1 / 4  # of the weeks, in which a weekday has rows, for it to be one that mostly has none
 _MOSTLY = 1 / 2  # of the weeks, in which all others have
@@ -71,6 +72,8 @@ class Frequency:
             raise ValueError(
                 f"frequency: expected one of {', '.join(_WORDS)} and a count, got {self.unit}, {self.count}"
             )
+        if self.count * (1 if self.unit == "int" else DURATIONS.get(self.unit, 31 * _DAY)) > _MAX_STEP:
+            raise ValueError(f"frequency: expected a step of at most 285 years, got {self.count} {self.unit}")
         some = re.fullmatch("[01]{7}", str(self.weekdays)) and "1" in self.weekdays
         if not (some if self.unit == "C" else self.weekdays == ""):
             raise ValueError(f"frequency: expected seven digits 0 or 1 for weekdays of 'C' alone, got {self.weekdays}")

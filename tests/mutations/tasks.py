@@ -48,7 +48,7 @@ MUTATIONS = [
         "tasks/forecasting/search/tuning.py",
         "partial(_score_candidate, past,",
         "partial(_score_candidate, panel,",
-        "tasks/test_tuning.py::test_no_trial_sees_the_windows_that_judge",
+        "tasks/test_tuning.py::test_no_trial_sees_the_hold_out",
     ),
     Mutation(
         "tasks/forecasting/network/covariate_effects.py",
@@ -60,13 +60,13 @@ MUTATIONS = [
         "tasks/forecasting/evaluation/window_results.py",
         "**external_forecasts(past,",
         "**external_forecasts(panel,",
-        "tasks/test_external_models.py::test_a_rival_sees_the_past_alone",
+        "tasks/test_external_models.py::test_an_external_model_sees_the_past_alone",
     ),
     Mutation(
         "tasks/forecasting/evaluation/comparison.py",
         "Skill.of(errors[order[0]], errors[name], name, first",
         "Skill.of(errors[name], errors[order[0]], name, first",
-        "tasks/test_comparison.py::test_the_best_comes_first_and_baselines_stand_beside",
+        "tasks/test_comparison.py::test_the_best_comes_first_and_baselines_are_rows_too",
     ),
     Mutation(
         "tasks/tagging/entities.py",
@@ -156,7 +156,7 @@ MUTATIONS = [
         "tasks/forecasting/evaluation/verdict.py",
         'return "The network" if all(',
         'return "The network" if any(',
-        "tasks/test_verdicts.py::test_the_share_of_the_network_is_told",
+        "tasks/test_verdicts.py::test_the_share_of_the_network_is_reported",
     ),
     Mutation(
         "tasks/forecasting/evaluation/window_results.py",
@@ -174,7 +174,7 @@ MUTATIONS = [
         "tasks/forecasting/evaluation/backtest.py",
         "panel = panel.select(scored)",
         "pass",
-        "tasks/test_ended.py::test_windows_of_a_backtest_are_those_of_the_series_that_go_on",
+        "tasks/test_ended.py::test_windows_of_a_backtest_are_those_of_series_that_continue",
     ),
     Mutation(
         "tasks/forecasting/network/covariate_effects.py",
@@ -228,7 +228,7 @@ MUTATIONS = [
         "tasks/forecasting/evaluation/skill.py",
         "_COVERAGE_TOLERANCE + 2 * max(*errors, min_error)",
         "2.0",
-        "tasks/test_calibration.py::test_a_missed_level_is_said_where_chance_does_not_explain_it",
+        "tasks/test_calibration.py::test_a_missed_level_is_reported_where_chance_does_not_explain_it",
     ),
     Mutation(
         "tasks/forecasting/windows.py",

@@ -164,7 +164,7 @@ def test_a_short_series_does_not_spoil_the_first_effects_of_a_network() -> None:
     assert max(losses) < 1
 
 
-def test_nothing_is_said_of_the_network_where_every_series_is_too_short_for_it() -> None:
+def test_no_note_names_the_network_where_every_series_is_too_short_for_it() -> None:
     df = weekly("s", 100, 0)
     df.loc[np.arange(100) % 10 > 0, "y"] = np.nan
     forecaster = tt.Forecaster(7, preset=tt.Preset(1, 4), hidden_size=8).fit(df)
@@ -227,7 +227,7 @@ def test_series_have_effects_of_their_own() -> None:
 # -- coverage
 
 
-def test_a_missed_level_is_said_where_chance_does_not_explain_it() -> None:
+def test_a_missed_level_is_reported_where_chance_does_not_explain_it() -> None:
     random, groups = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
     inside = {level: 1.0 * (random.random((400, 5)) < share) for level, share in ((80, 0.6), (95, 0.95))}
     message = missed_coverage(inside, groups)

@@ -22,7 +22,7 @@ def comparison() -> Comparison:
     )
 
 
-def test_the_best_comes_first_and_baselines_stand_beside(comparison: Comparison) -> None:
+def test_the_best_comes_first_and_baselines_are_rows_too(comparison: Comparison) -> None:
     errors = [score["mase"] for score in comparison.scores.values()]
     assert errors == sorted(errors)
     assert comparison.best == next(iter(comparison.scores))
@@ -53,7 +53,7 @@ def test_a_row_is_what_a_backtest_alone_says(comparison: Comparison) -> None:
     assert comparison.backtests["lstm"][1].forecasts["throughtime"].tolist() == alone.forecasts["throughtime"].tolist()
 
 
-def test_two_of_a_kind_cannot_be_told_apart() -> None:
+def test_two_equal_forecasters_do_not_differ_significantly() -> None:
     backtest = quick_forecaster().backtest(seasonal(3, 72), 2, memoryless=False)
     result = leaderboard({"one": [backtest], "other": [backtest]})
     skill = result.skills["one" if result.best == "other" else "other"] if result.best in ("one", "other") else None

@@ -65,7 +65,7 @@ def test_what_is_known_in_advance_makes_better_forecasts() -> None:
     assert informed["naive"] == blind["naive"]
 
 
-def test_rows_behind_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
+def test_rows_after_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
     df = shop()
     forecast = fitted.predict()
     assert forecast["ds"].iloc[0] == df.loc[df["y"].isna(), "ds"].iloc[0]
@@ -86,7 +86,7 @@ def test_a_step_of_the_forecast_knows_what_was_announced_for_it(fitted: tt.Forec
     assert np.flatnonzero(difference).tolist() == [3]
 
 
-def test_columns_of_the_past_are_not_known_behind_the_end() -> None:
+def test_columns_of_the_past_are_not_known_after_the_end() -> None:
     df = shop()
     fitted = quick_forecaster(tt.Covariates(past=["price"])).fit(df.dropna())
     expected = fitted.predict()
@@ -180,7 +180,7 @@ def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_sile
         fitted.panel_.merge(fitted._read_later_frame(swapped)[0])
 
 
-def test_gaps_in_a_column_are_filled_and_said() -> None:
+def test_gaps_in_a_column_are_filled_and_reported() -> None:
     df = shop()
     df.loc[[20, 21], "price"] = np.nan
     fitted = quick_forecaster(budget=0.2).fit(df)
@@ -291,13 +291,13 @@ def test_a_calendar_has_the_cycles_that_its_dates_lie_in(freq: str, cycles: tupl
         ("year", ["2024-01-01", "1969-01-01"], "2024-03-01"),
     ],
 )
-def test_dates_at_one_place_of_a_cycle_are_told_alike(cycle: str, same: list[str], other: str) -> None:
+def test_dates_at_one_phase_of_a_cycle_are_encoded_alike(cycle: str, same: list[str], other: str) -> None:
     one, again, another = CalendarFeatures(cycles=(cycle,)).covariates_at(np.array([*same, other], dtype="M8[us]"))
     np.testing.assert_allclose(one, again, atol=1e-12)
     assert np.abs(one - another).max() > 0.3
 
 
-def test_the_end_of_a_year_lies_beside_its_beginning() -> None:
+def test_the_end_of_a_year_is_next_to_its_beginning() -> None:
     days = np.arange("2023-12-20", "2024-01-12", dtype="M8[D]").astype("M8[us]")
     assert np.abs(np.diff(CalendarFeatures(cycles=("year",)).covariates_at(days), axis=0)).max() < 0.05
 

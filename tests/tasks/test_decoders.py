@@ -100,7 +100,7 @@ def test_it_learns_what_no_naive_forecast_knows() -> None:
     assert scores["throughtime"]["mase"] < 0.65 * naive
 
 
-def test_forecasts_intervals_and_courses_come_from_it(fitted: tt.Forecaster) -> None:
+def test_forecasts_intervals_and_sample_paths_come_from_it(fitted: tt.Forecaster) -> None:
     assert isinstance(fitted.network_.correction, AutoregressiveDecoder)
     forecast = fitted.predict(horizon=15, level=[80])
     assert (forecast["throughtime-lo-80"] <= forecast["throughtime"]).all()
@@ -121,7 +121,7 @@ def test_it_is_saved_with_the_forecaster(fitted: tt.Forecaster, tmp_path: Path) 
     pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
 
 
-def test_the_network_without_memory_beside_it_is_direct() -> None:
+def test_the_network_without_memory_is_direct() -> None:
     assert "feed_forward" in quick_forecaster(budget=0.2).backtest(seasonal(2, 60), 1).scores
 
 

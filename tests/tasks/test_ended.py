@@ -58,14 +58,14 @@ def test_series_that_have_ended_are_named_and_forecast_as_the_setting_says(
     pd.testing.assert_frame_equal(again, forecast)
 
 
-def test_columns_known_in_advance_are_asked_for_those_that_go_on(fitted: tt.Forecaster) -> None:
+def test_columns_known_in_advance_are_required_for_series_that_continue(fitted: tt.Forecaster) -> None:
     with pytest.raises(InputError, match="series b: column promotion has no value for 2026-04-01"):
         fitted.predict(future=PLANS[PLANS["unique_id"] == "a"])
     with pytest.raises(InputError, match="ended: expected one of own, common, skip"):
         tt.Forecaster(HORIZON, ended="never").fit(ENDED)
 
 
-def test_windows_of_a_backtest_are_those_of_the_series_that_go_on(fitted: tt.Forecaster) -> None:
+def test_windows_of_a_backtest_are_those_of_series_that_continue(fitted: tt.Forecaster) -> None:
     result = fitted.backtest(n_windows=2, memoryless=False).forecasts
     assert {*result["unique_id"]} == {"a", "b"}
     assert {*result["cutoff"]} == {LAST - pd.Timedelta(days=days) for days in (7, 14)}

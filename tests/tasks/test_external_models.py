@@ -32,7 +32,7 @@ def forecasts(df: pd.DataFrame, name: str, horizon: int = 12) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", external_models.EXTERNAL_MODELS)
-def test_a_rival_goes_on_with_a_season_and_a_trend(name: str) -> None:
+def test_an_external_model_continues_a_season_and_a_trend(name: str) -> None:
     needs(name)
     df = seasonal(2, 132)
     cut = df["ds"].unique()[-12]
@@ -45,7 +45,7 @@ def test_a_rival_goes_on_with_a_season_and_a_trend(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", external_models.EXTERNAL_MODELS)
-def test_gaps_and_series_too_short_for_a_rival_are_forecast_all_the_same(name: str) -> None:
+def test_gaps_and_series_too_short_for_an_external_model_are_still_forecast(name: str) -> None:
     import pandas as pd
 
     needs(name)
@@ -67,7 +67,7 @@ def test_external_models_are_rows_of_a_backtest_and_columns_of_a_cross_validatio
     assert frame["auto_theta"].tolist() == result.forecasts["auto_theta"].tolist()
 
 
-def test_a_rival_sees_the_past_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_model_sees_the_past_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def last(histories: list[np.ndarray], *sizes: int) -> np.ndarray:
         return np.stack([np.full(sizes[1], values[-1]) for values in histories])
 
@@ -88,12 +88,12 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(name: str, mo
 
 
 @pytest.mark.parametrize(("names", "sentence"), [(["prophet"], "expected some of auto_ets"), ("auto_ets", "a list")])
-def test_a_rival_that_is_none_is_refused(names: list[str], sentence: str) -> None:
+def test_an_unknown_external_model_is_refused(names: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=f"against: .*{sentence}"):
         tt.Forecaster(6).backtest(seasonal(1, 60), against=names)
 
 
-def test_a_verdict_admits_that_a_rival_is_better() -> None:
+def test_a_verdict_admits_that_an_external_model_is_better() -> None:
     from throughtime.tasks.forecasting.evaluation.skill import Skill
     from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 

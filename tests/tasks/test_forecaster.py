@@ -173,7 +173,7 @@ def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -
         fitted.predict(horizon=10**9)
 
 
-def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> None:
+def test_sample_paths_are_distributed_as_the_intervals_state(fitted: tt.Forecaster) -> None:
     result = fitted.sample(paths=4000)
     assert list(result.columns) == ["unique_id", "ds", "path", "throughtime"]
     sample_paths = result["throughtime"].to_numpy().reshape(4, 4000, 6)
@@ -187,7 +187,7 @@ def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> 
     assert not fitted.sample(paths=3).equals(fitted.sample(paths=3, random_state=1))
 
 
-def test_the_steps_of_a_course_hang_together() -> None:
+def test_the_steps_of_a_sample_path_are_correlated() -> None:
     fitted = quick_forecaster(horizon=12).fit(random_walk())
     sample_paths = fitted.sample(paths=2000)["throughtime"].to_numpy().reshape(-1, 2000, 12)[0]
     assert np.corrcoef(sample_paths[:, 10], sample_paths[:, 11])[0, 1] > 0.6
@@ -249,7 +249,7 @@ def test_the_verdict_admits_that_nothing_was_learned() -> None:
 # -- odd data
 
 
-def test_gaps_and_missing_values_are_masked_and_said() -> None:
+def test_gaps_and_missing_values_are_masked_and_reported() -> None:
     df = seasonal(2, 100)
     df.loc[[10, 11, 50], "y"] = np.nan
     df = df.drop(index=[30, 31])
@@ -300,7 +300,7 @@ def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 9, 14])
-def test_a_series_shorter_than_the_horizon_is_forecast_all_the_same(steps: int) -> None:
+def test_a_series_shorter_than_the_horizon_is_still_forecast(steps: int) -> None:
     forecaster = quick_forecaster(12, budget=0.5).fit(seasonal(1, steps))
     forecast = forecaster.predict()
     assert np.isfinite(forecast.iloc[:, 2:].to_numpy(dtype=float)).all()
@@ -357,7 +357,7 @@ def test_another_frequency_is_refused_at_predict(fitted: tt.Forecaster) -> None:
 # -- training
 
 
-def test_progress_is_told_and_the_history_kept() -> None:
+def test_progress_is_reported_and_the_history_kept() -> None:
     heard = []
     forecaster = quick_forecaster(budget=None).fit(seasonal(2, 100), callbacks=[heard.append])
     assert heard

@@ -43,7 +43,7 @@ def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: P
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan, decoder: str) -> None:
+def test_no_forecast_depends_on_a_value_after_its_origin(plan: Plan, decoder: str) -> None:
     network = randomised(plan, decoder=decoder)
     z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
     forecast, scale = network.forecast(torch.stack([z, torch.ones_like(z)], -1))

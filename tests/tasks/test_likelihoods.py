@@ -121,7 +121,7 @@ def test_counts_are_forecast_as_counts() -> None:
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_the_calibration_stands_on_top(name: str) -> None:
+def test_the_calibration_corrects_a_likelihood(name: str) -> None:
     """Intervals of an overconfident likelihood still have their coverage."""
     df = counts(8, 160)
     with pytest.MonkeyPatch.context() as patch:

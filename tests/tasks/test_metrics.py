@@ -55,7 +55,7 @@ def test_missing_values_are_left_out() -> None:
     assert metrics.mase(y, forecast, np.array([1.0, 2.0, np.nan, 4.0, 6.0]), 1) == pytest.approx(0.5 / 1.5)
 
 
-def test_zero_forecast_as_zero_is_no_error() -> None:
+def test_zero_forecast_as_zero_has_no_error() -> None:
     assert metrics.smape(np.zeros(3), np.zeros(3)) == 0
 
 

@@ -59,7 +59,7 @@ def test_rows_between_the_dates_of_a_series_are_refused() -> None:
     ("start", "freq", "first"),
     [("2019-01-31", "ME", 15), ("2019-04-30", "ME", 3), ("2009-03-31", "QE", 1), ("1950-12-31", "YE", 7)],
 )
-def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first: int) -> None:
+def test_ends_of_months_stay_such_from_any_month_on(start: str, freq: str, first: int) -> None:
     df = rows(60, start, freq)
     forecaster = quick_forecaster().fit(df)
     forecast = forecaster.predict(df.iloc[first:])
@@ -68,7 +68,7 @@ def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first:
 
 
 @pytest.mark.parametrize(("trained", "name"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
-def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, name: Any) -> None:
+def test_a_series_is_matched_by_its_name_of_any_type(trained: Any, name: Any) -> None:
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df.assign(unique_id=trained))
     fresh = df if name is None else df.assign(unique_id=name)

@@ -99,7 +99,7 @@ def test_columns_known_in_advance_are_read_from_rows_without_a_target(tmp_path: 
     assert gain[promoted].mean() > gain[~promoted].mean() + 5
 
 
-def test_a_fault_names_the_file_and_leaves_nothing_behind(
+def test_a_fault_names_the_file_and_leaves_no_file(
     learned: tt.Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "data"

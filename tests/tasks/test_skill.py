@@ -11,7 +11,7 @@ from throughtime.tasks.forecasting.evaluation.skill import Skill, mean_errors_by
 from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 
 
-def test_an_autoregression_goes_on_with_a_wave() -> None:
+def test_an_autoregression_continues_a_wave() -> None:
     wave = 5 + torch.sin(2 * torch.pi * torch.arange(211, dtype=torch.float64) / 11)
     both = torch.stack([wave, 3 * wave])
     assert (autoregressive_forecast(both[:, :200], 11, 11) - both[:, 200:]).abs().max() < 0.3

@@ -52,7 +52,7 @@ def test_the_given_settings_come_first_and_the_best_has_the_lowest_error(search:
         assert 0 <= trial.settings["dropout"] <= 0.4
 
 
-def test_a_score_is_that_of_a_backtest_before_the_windows_that_judge(search: Tuning) -> None:
+def test_a_score_is_that_of_a_backtest_before_the_hold_out(search: Tuning) -> None:
     trial = search.trials[-1]
     settings = {name: value for name, value in trial.settings.items() if name != "dropout"}
     forecaster = quick_forecaster(**settings, preset=tt.Preset(2, 10, dropout=trial.settings["dropout"]))
@@ -61,7 +61,7 @@ def test_a_score_is_that_of_a_backtest_before_the_windows_that_judge(search: Tun
     assert trial.score == alone.scores["throughtime"]["mase"]
 
 
-def test_no_trial_sees_the_windows_that_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_trial_sees_the_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def run(forecaster: tt.Forecaster, panel: Panel, *rest: Any, **options: Any) -> Any:
@@ -95,7 +95,7 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(finished: int, sear
     assert again.verdict == search.verdict
 
 
-def test_a_file_holds_several_searches_and_none_goes_on_with_another(tmp_path: Path) -> None:
+def test_a_file_holds_several_searches_and_none_continues_another(tmp_path: Path) -> None:
     storage = tmp_path / "trials.db"
     first = tt.tune(DATA, quick_forecaster(), 1, space=SPACE, storage=storage)
     for rows, forecaster in ((DATA, quick_forecaster(hidden_size=5)), (DATA.iloc[1:], quick_forecaster())):

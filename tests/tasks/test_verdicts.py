@@ -69,14 +69,14 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
         ([0.0, 0.5], "The forecast", "share of the forecast is 0 % to 50 %, the rest is the naive forecast."),
     ],
 )
-def test_the_share_of_the_network_is_told(weights: list[float], subject: str, words: str) -> None:
+def test_the_share_of_the_network_is_reported(weights: list[float], subject: str, words: str) -> None:
     sentence = network_share_sentence(weights, ["naive"] * len(weights))
     assert verdict_subject(weights) == subject
     assert words in sentence
     assert bool(words) == bool(sentence)
 
 
-def test_without_a_season_nothing_is_said_of_seasonal_naive() -> None:
+def test_without_a_season_no_sentence_names_seasonal_naive() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 2.0, "seasonal_mean": 2.5, "drift": 2.5}
     skills = {"naive": Skill("naive", 0.5, 0.4, 0.6)}
     verdict = backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAX_BLOCKS = 33
 _MAX_BLOCK = 168
 _MAX_REACH = 240  # observed values: a series with a quarter of them is long, whatever the season
-_MIN_LONG_SHARE = 4  # a series with 1 / 4 of the values of the longest one is not short
+_LONG_RATIO = 4  # a series with 1 / 4 of the values of the longest one is not short
 _HELD_OUT_HORIZONS = 16  # over all series
 
 
@@ -94,7 +94,7 @@ def is_long_series(panel: Panel, reach: int) -> Bool[np.ndarray, "n"]:
     `reach`.
     """
     counts = np.minimum([np.isfinite(values).sum() for values in panel], reach)
-    return _MIN_LONG_SHARE * counts >= counts.max()
+    return _LONG_RATIO * counts >= counts.max()
 
 
 def _long_series(panel: Panel, horizon: int) -> Panel:

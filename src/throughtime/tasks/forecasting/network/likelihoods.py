@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAX_LOG_WIDTH = 0.7  # about a factor of two: beyond, an upper bound grows as the width itself does
-_MAX_SCORE = 7.0  # larger scores cannot be told apart in 64 bits
+_MAX_SCORE = 7.0  # larger scores are equal in 64 bits
 _MIN_MEAN = 0.02  # of a count's typical size
 _LOG_RANGE = (-7.0, 7.0)
 

@@ -47,7 +47,7 @@ class Trial:
 
 
 class SearchStudy:
-    """The trials of one search, with an ask-and-tell interface; created by `open_study`.
+    """The trials of one search, with the methods `ask` and `tell` of optuna; created by `open_study`.
 
     Args:
         study: optuna's.

@@ -238,7 +238,7 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/calibration/held_out.py",
-        "enough = (observed >= store.plan.min_known) & (4 * observed >= observed.max())",
+        "enough = (observed >= store.plan.min_observed) & (4 * observed >= observed.max())",
         "enough = observed >= 0",
         "tasks/test_calibration.py::test_new_and_broken_series_leave_the_others_as_they_were",
     ),

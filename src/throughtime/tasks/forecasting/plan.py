@@ -45,7 +45,7 @@ class Plan:
         return self.block * self.blocks
 
     @property
-    def min_known(self) -> int:
+    def min_observed(self) -> int:
         """Observed values that the network needs in a window: two blocks."""
         return 2 * self.block
 

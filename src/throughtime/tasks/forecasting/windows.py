@@ -237,7 +237,7 @@ class WindowSampler:
         typical = float(lengths[store.is_long].median())
         weights = lengths.clamp(max=typical * 3, min=typical / 3)
         observed = store.count_observed(torch.arange(len(lengths)), store.lengths).double()
-        short = torch.where(observed < store.plan.min_known, 0.0, observed) * ~store.is_long
+        short = torch.where(observed < store.plan.min_observed, 0.0, observed) * ~store.is_long
         share = min(1.0, _MAX_SHORT_SHARE * float(weights[store.is_long].sum()) / max(float(short.sum()), 1.0))
         self._weights = torch.where(store.is_long, weights, short * share)
 

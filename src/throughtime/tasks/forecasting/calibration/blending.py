@@ -54,7 +54,7 @@ def predict(
         last_raw = scales if raw is None else raw[:, -1].double()
         return forecasts[:, -1].double(), network.likelihood.params(last_raw, scales[:, -1:].double()), observed
     z, params = _predict_blend(network, x, calibration, store.positive[series])
-    short = observed < network.plan.min_known
+    short = observed < network.plan.min_observed
     if short.any():
         window = network.values(x[short]).double().unbind(-1)
         phases, positive = store.phases(series, ends)[short], store.positive[series][short]
@@ -108,7 +108,7 @@ def _scale_of_series(
     ratio = (own / scale).clamp(1e-2, 1e2) ** (blocks / (blocks + _PRIOR_BLOCKS))
     scale = (scale * torch.where(blocks > 0, ratio, 1.0)).unsqueeze(1)
     observed = network.values(x)[..., 1].sum(1, keepdim=True)
-    share = network.plan.min_known / (observed + network.plan.min_known) * (1 - observed / network.plan.lookback)
+    share = network.plan.min_observed / (observed + network.plan.min_observed) * (1 - observed / network.plan.lookback)
     return scale ** (1 - share) * pooled_scale**share
 
 

@@ -39,7 +39,7 @@ def held_out_windows(store: WindowStore, held_out: int) -> tuple[Int[Tensor, "N"
     steps_back = torch.arange(min(horizon, reach), reach + 1, stride)
     series = torch.arange(len(store.lengths)).repeat_interleave(len(steps_back))
     ends = store.lengths[series] - steps_back.repeat(len(store.lengths))
-    first = (store.lengths[series] - 1).clamp(min=1, max=store.plan.min_known)
+    first = (store.lengths[series] - 1).clamp(min=1, max=store.plan.min_observed)
     return _full(store, series, torch.maximum(ends, first))
 
 
@@ -62,6 +62,6 @@ def _full(
     varies = varies | ~varies.any()
     series, ends = series[varies], ends[varies]
     observed = store.count_observed(series, ends)
-    enough = (observed >= store.plan.min_known) & (4 * observed >= observed.max())
+    enough = (observed >= store.plan.min_observed) & (4 * observed >= observed.max())
     enough = enough if enough.any() else observed >= min(2, int(observed.max()))
     return series[enough], ends[enough]

@@ -40,7 +40,7 @@ def fit_fading(
     sample = spread_evenly(series, ends, SIMULATED)
     truth, observed = store.future_values(*sample)
     errors = np.zeros(len(_FADINGS))
-    for visible_steps in (2**i for i in range(1, int(np.log2(plan.min_known)) + 1)):
+    for visible_steps in (2**i for i in range(1, int(np.log2(plan.min_observed)) + 1)):
         window = network.values(withhold(store.inputs(*sample), plan, visible_steps)).double().unbind(-1)
         for i, fading in enumerate(_FADINGS):
             forecast = pooled.forecast(plan, window, store.phases(*sample), store.positive[sample[0]], fading)

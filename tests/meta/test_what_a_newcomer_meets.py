@@ -15,11 +15,11 @@ PROMISES = {
     ],
     "missing values are masked, filled or refused, and counted by series": [
         "data/test_series.py::test_missing_values_are_masked_and_counted",
-        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
     "missing rows are found, counted, masked and said": [
         "data/test_series.py::test_a_gap_does_not_change_the_frequency",
-        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
     "the frequency is inferred, understood in words, and refused where it contradicts the dates": [
         "data/test_series.py::test_the_frequency_is_inferred_and_continues_the_dates",
@@ -28,7 +28,7 @@ PROMISES = {
     ],
     "series too short for the network are forecast all the same, and named": [
         "tasks/test_forecaster.py::test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named",
-        "tasks/test_forecaster.py::test_a_series_shorter_than_the_horizon_is_forecast_all_the_same",
+        "tasks/test_forecaster.py::test_a_series_shorter_than_the_horizon_is_still_forecast",
     ],
     "columns of any name are guessed, and it is said": [
         "app/test_runs.py::test_what_was_guessed_and_mended_is_said",
@@ -41,7 +41,7 @@ PROMISES = {
     ],
     "a verdict in plain words, which admits where nothing was learned or another model is better": [
         "tasks/test_forecaster.py::test_the_verdict_admits_that_nothing_was_learned",
-        "tasks/test_external_models.py::test_a_verdict_admits_that_a_rival_is_better",
+        "tasks/test_external_models.py::test_a_verdict_admits_that_an_external_model_is_better",
     ],
 }
 

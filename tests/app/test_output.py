@@ -26,7 +26,9 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("write", [text_file("new"), csv_file(["a"], [[1]]), json_file({"a": 1})])
+@pytest.mark.parametrize(
+    "write", [text_file("new"), csv_file(["a"], [[1]]), json_file({"a": 1})], ids=["text", "csv", "json"]
+)
 def test_a_file_that_cannot_be_written_stays_as_it_was(
     write: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

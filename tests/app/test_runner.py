@@ -82,7 +82,11 @@ def test_the_steps_follow_one_another(as_json: bool, tmp_path: Path, capsys: pyt
 
 def test_an_interrupted_evaluation_keeps_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps, directory = Steps("evaluate", KeyboardInterrupt()), tmp_path / "run"
-    assert run_training(steps.prepare, RunDirectory(directory), as_json=False) == INTERRUPTED
+    try:
+        code = run_training(steps.prepare, RunDirectory(directory), as_json=False)
+    except KeyboardInterrupt:
+        pytest.fail("the model was lost")
+    assert code == INTERRUPTED
     assert sorted(os.listdir(directory)) == ["model", RUN]
     assert record(directory)["result"] == {}
     assert capsys.readouterr().err.endswith(f"Interrupted: the best model so far is in {directory}.\n")

@@ -17,17 +17,19 @@ from throughtime.io.atomic_files import atomic_write
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Writes 64 KiB of one letter after the other, until it is killed.
+# Writes 64 KiB of one letter after the other, until it is killed, mostly in the middle of a file.
 WRITER = """
 import sys
+import time
 from throughtime.io.atomic_files import atomic_write
 print("ready", flush=True)
 while True:
     for letter in "abcdefgh":
         with atomic_write(sys.argv[1]) as temporary, temporary.open("w") as file:
-            for _ in range(64):
-                file.write(letter * 1024)
+            for _ in range(2):
+                file.write(letter * 32 * 1024)
                 file.flush()
+                time.sleep(0.005)
 """
 
 

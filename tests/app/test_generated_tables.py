@@ -219,8 +219,8 @@ def _written(
     encoding = draw(st.sampled_from(ENCODINGS))
     encoding = "utf-8" if encoding == "cp1252" and not all(map(_fits, texts)) else encoding
     named = [
-        [(name if len(names) > 1 else header[1].replace("\n", " "), day, value) for name, day, value in each]
-        for each in (rows, later)
+        [(name if len(names) > 1 else header[1].replace("\n", " "), day, value) for name, day, value in data]
+        for data in (rows, later)
     ]
     if layout == "rows":
         named[0] = [
@@ -285,7 +285,7 @@ def check(examples: int) -> None:
         max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
     )
     @given(cases())
-    def each(case: Case) -> None:
+    def check(case: Case) -> None:
         nonlocal clear
         difference = differs(case)
         clear += not case.is_open
@@ -299,7 +299,7 @@ def check(examples: int) -> None:
                 case.content.decode("utf-16" if "utf-16" in case.words else "latin-1")[:600],
             )
 
-    each()
+    check()
     assert len(refusals) <= 0.05 * clear, "\n".join(refusals)
 
 

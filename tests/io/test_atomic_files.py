@@ -17,19 +17,19 @@ from throughtime.io.atomic_files import atomic_write
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Writes 64 KiB of one letter after the other, until it is killed, mostly in the middle of a file.
+# Writes 64 KiB of one letter after the other, and reports the middle of each file.
 WRITER = """
 import sys
 import time
 from throughtime.io.atomic_files import atomic_write
-print("ready", flush=True)
 while True:
     for letter in "abcdefgh":
         with atomic_write(sys.argv[1]) as temporary, temporary.open("w") as file:
-            for _ in range(2):
-                file.write(letter * 32 * 1024)
-                file.flush()
-                time.sleep(0.005)
+            file.write(letter * 32 * 1024)
+            file.flush()
+            print("half", flush=True)
+            time.sleep(0.02)
+            file.write(letter * 32 * 1024)
 """
 
 
@@ -80,12 +80,13 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     for attempt in range(8):
         with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(0.01 + 0.013 * attempt)
+            for _ in range(2):
+                process.stdout.readline()
+            time.sleep(0.006 * attempt)
             process.send_signal(signal.SIGKILL)
-        if path.exists():
-            text = path.read_text()
-            assert text == text[:1] * 64 * 1024
+        text = path.read_text()
+        assert text == text[:1] * 64 * 1024
+        assert text
     with atomic_write(path) as temporary:  # removes what the killed writers have left
         temporary.write_text("whole")
     assert os.listdir(tmp_path) == ["scores.csv"]

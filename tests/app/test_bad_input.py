@@ -77,7 +77,7 @@ def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) 
     last = err.rstrip("\n").rpartition("\n")[2]
     assert last.startswith("throughtime: "), err
     assert sentence in last
-    assert "Learning" not in err
+    assert "Training" not in err
     assert out == ""
     assert sorted(os.listdir(cwd)) == before
 

@@ -47,7 +47,7 @@ def test_a_future_that_is_too_short_is_refused_before_anything_is_learned(shop: 
         out, err = run_in_process(*verb, cwd=shop, code=2)
         assert out == ""
         assert "column announced has no value for 2024-06-28, and must be known in advance" in err
-        assert "Learning" not in err
+        assert "Training" not in err
     assert not (shop / "throughtime-past").exists()
 
 

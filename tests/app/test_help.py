@@ -17,11 +17,11 @@ from throughtime.app.commands import app
 ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {"throughtime": ROOT, **ROOT.commands}
 VERBS = {"Forecast", "Measure", "Print", "Rank", "Search", "Train", "Write"}
-LONGEST_LINE = 80
+LONGEST_LINE = 78
 
 
 def examples(command: Any) -> list[str]:
-    title, *lines = command.epilog.split("\n\n")
+    title, *lines = command.epilog.split("\n")
     assert title == EXAMPLES
     return lines
 

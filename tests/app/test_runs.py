@@ -125,7 +125,7 @@ def test_ctrl_c_saves_the_best_model_so_far(tmp_path: Path) -> None:
     arguments = [*COMMAND, "forecast", "data.csv", "--horizon", "6", "--preset", "best", "--out", "run"]
     with subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        message = [next(line for line in process.stderr if line.startswith("Learning:"))]
+        message = [next(line for line in process.stderr if line.startswith("Training:"))]
         process.send_signal(signal.SIGINT)
         message += process.stderr.readlines()
         code = process.wait(timeout=60)

@@ -36,8 +36,8 @@ class CommandGroup(TyperGroup):
 
 
 def format_examples(*examples: str) -> str:
-    """Return the end of a help text; Typer joins lines that no empty line separates."""
-    return "\n\n".join([EXAMPLES, *examples])
+    """Return the end of a help text."""
+    return "\n".join([EXAMPLES, *examples])
 
 
 app = typer.Typer(

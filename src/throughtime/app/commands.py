@@ -167,7 +167,7 @@ def compare(
 
 @command(
     "throughtime tune sales.csv --horizon 12 --trials 30",
-    "throughtime tune sales.csv --horizon 12 --search cell,hidden_size --workers ray",
+    "throughtime tune sales.csv --horizon 12 --search cell,dropout --workers ray",
 )
 def tune(
     data: Data,

@@ -143,7 +143,7 @@ def fit_estimator(
     Raises:
         InputError: for data and settings that cannot be used.
     """
-    with located_errors(path, settings or estimator.get_params()), console.progress("Learning") as callback:
+    with located_errors(path, settings or estimator.get_params()), console.progress("Training") as callback:
         estimator.fit(*data, callbacks=[callback])
     console.say(*estimator.notes_)
 

@@ -141,7 +141,7 @@ def test_the_command_line_says_what_was_learned_from(tmp_path: Path) -> None:
     fast = ("--preset", "fast", "--set", "hidden_size=4", "--budget", "1s")
     out, err = run_in_process("train", "classify", "x.tsv", "--test", "x.tsv", *fast, "--out", "run", cwd=tmp_path)
     assert "All 24 sequences were part of the training data: these are scores on training data." in err
-    assert "24 sequences of the training data are classified rightly" in out
+    assert "24 sequences of the training data are classified correctly" in out
     assert "unseen" not in (out + err + (tmp_path / "run/report.html").read_text()).lower()
     write(tmp_path / "y.tsv", ["label\ttext", f"+\t{TEXTS[1]}", "+\tso good"])
     out, err = run_in_process("evaluate", "run", "y.tsv", cwd=tmp_path)

@@ -328,7 +328,7 @@ def test_a_class_that_is_never_learned_is_told_before_anything_is(tmp_path: Path
     write(tmp_path / "test.tsv", ["label\ttext", "?\tgood film"])
     _, err = run_in_process("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, cwd=tmp_path, code=2)
     assert "test.tsv: the class '?' does not occur in data.tsv" in err
-    assert "Learning" not in err
+    assert "Training" not in err
 
 
 @pytest.mark.parametrize("value", ["False", "false"])

@@ -1,7 +1,7 @@
 """Recurrent networks, trained through time.
 
-`throughtime.nn` holds the layers, `throughtime.training` what trains them, and the estimators stand at the top. Every
-name is loaded at its first use, so that importing the package costs nothing.
+`throughtime.nn` holds the layers, `throughtime.training` the training loop; the estimators are at the top level. Every
+name is loaded at its first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import requires
+from throughtime._core.version import __version__
 
 if TYPE_CHECKING:
     from throughtime import nn as nn
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from throughtime.tasks.loading import load as load
     from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
     from throughtime.tasks.translation import SequenceTranslator as SequenceTranslator
-
-__version__ = "0.1.0"
 
 _MODULES = {
     "nn": "throughtime.nn",

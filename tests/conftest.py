@@ -1,4 +1,4 @@
-"""What every test shares: two threads in all, no leftover random state, and the real data where it is."""
+"""Shared by all tests: two threads in total, a fixed random seed, and the directory of real data."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def data_dir() -> Path:
     if not name:
         pytest.skip("needs real data: set THROUGHTIME_DATA to the directory that holds it")
     if not Path(name).is_dir():
-        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is no directory")
+        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is not a directory")
     return Path(name).resolve()

@@ -1,4 +1,4 @@
-"""Blocks of code that occur more than once: eight or more consecutive lines that are equal but for their indentation.
+"""Blocks of code that occur more than once: eight or more consecutive lines that differ only in indentation.
 
 Imports, docstrings, comments and blank lines do not count.
 """

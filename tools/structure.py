@@ -1,9 +1,12 @@
-"""Measure how the code is built: `python -m tools.structure [--root DIR] [--json] [--repeats]`.
+"""Measure how the code is built: `python -m tools.structure [--root DIR] [--json] [--before FILE] [--repeats]`.
 
 Counts files, functions, docstrings, comments, import cycles, words of tools/words.toml, type checks of a BPTT strategy
-and repeated blocks. DIR may be another checkout, so that one script measures two commits:
+and repeated blocks. DIR may be another checkout, so that one script measures two commits; FILE holds the figures of the
+earlier one:
 
-    git worktree add ../before COMMIT && python -m tools.structure --root ../before
+    git worktree add ../before COMMIT
+    python -m tools.structure --root ../before --json > before.json
+    python -m tools.structure --before before.json
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import re
 import statistics
 import tokenize
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tools import words
 from tools.imports import ImportGraph
@@ -35,11 +38,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=words.ROOT, metavar="DIR", help="checkout to measure")
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="print a Markdown table with the figures of FILE")
     parser.add_argument("--repeats", action="store_true", help="list the repeated blocks too")
     options = parser.parse_args()
     root = options.root.resolve()
     figures = measure(root)
-    print(json.dumps(figures, indent=1) if options.json else _table(figures))
+    if options.before:
+        print(_comparison(json.loads(options.before.read_text(encoding="utf-8")), figures))
+    else:
+        print(json.dumps(figures, indent=1) if options.json else _table(figures))
     if options.repeats:
         for block in repeated_blocks({**_files(root, "src", ".py"), **_files(root, "csrc", ".hpp", ".cpp")}):
             print(f"{block.file}:{block.first}-{block.last}")
@@ -134,8 +141,13 @@ def _repeat_figures(name: str, texts: Mapping[str, str]) -> dict[str, float]:
     }
 
 
-def _table(figures: dict[str, Any]) -> str:
+def _table(figures: dict[str, float]) -> str:
     return "\n".join(f"{name:52} {value:>8}" for name, value in figures.items())
+
+
+def _comparison(before: dict[str, float], after: dict[str, float]) -> str:
+    rows = (f"| {name} | {before[name]:,} | {value:,} |" for name, value in after.items())
+    return "\n".join(["| figure | before | after |", "|---|---:|---:|", *rows])
 
 
 if __name__ == "__main__":

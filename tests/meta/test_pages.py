@@ -105,6 +105,13 @@ def test_contributing_is_short() -> None:
     assert len(read("CONTRIBUTING.md").splitlines()) <= 50
 
 
+def test_the_files_that_contributing_names_exist() -> None:
+    names = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|\w+\.(?:py|hpp|cpp))`", read("CONTRIBUTING.md"))
+    folders = (ROOT, ROOT / "src/throughtime", ROOT / "csrc/engine")
+    assert "_core/activations.py" in names
+    assert [name for name in names if not any((folder / name).exists() for folder in folders)] == []
+
+
 def test_no_file_names_the_paths_of_a_machine() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:

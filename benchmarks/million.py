@@ -1,4 +1,4 @@
-"""A million series that do not fit into memory: time and memory to train on a sample and to forecast all of them.
+"""A million series that memory does not hold: learn from a sample, forecast all, within how much time and memory?
 
     python -m benchmarks.million --series 1000000 --folder /tmp/million
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Print one row of the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--series", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, required=True, help="of the series; forecasts are written next to it")
+    parser.add_argument("--folder", type=Path, required=True, help="for the series; the forecasts go beside it")
     parser.add_argument("--horizon", type=int, default=7)
     options, more = parser.parse_known_args()
     if not options.folder.exists():

@@ -1,4 +1,4 @@
-"""Shared by all tests: two threads in total, a fixed random seed, and the directory of real data."""
+"""What every test shares: two threads in all, no leftover random state, and the real data where it is."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def data_dir() -> Path:
     if not name:
         pytest.skip("needs real data: set THROUGHTIME_DATA to the directory that holds it")
     if not Path(name).is_dir():
-        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is not a directory")
+        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is no directory")
     return Path(name).resolve()

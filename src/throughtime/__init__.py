@@ -1,7 +1,7 @@
 """Recurrent networks, trained through time.
 
-`throughtime.nn` holds the layers, `throughtime.training` the training loop; the estimators are at the top level. Every
-name is loaded at its first use, so that importing the package is fast.
+`throughtime.nn` holds the layers, `throughtime.training` what trains them, and the estimators stand at the top. Every
+name is loaded at its first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from throughtime import __version__, _kernels, training
+from throughtime import _kernels, training
+from throughtime._core.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

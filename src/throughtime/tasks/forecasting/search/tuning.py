@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime import __version__
 from throughtime._core.errors import InputError
+from throughtime._core.version import __version__
 from throughtime.data.series.frames import FrameFormat, read_frame
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.skill import Skill

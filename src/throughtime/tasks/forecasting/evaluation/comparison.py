@@ -175,7 +175,7 @@ def _display_name(name: str) -> str:
 
 def _with_seed(forecaster: Forecaster, seed: int) -> Forecaster:
     """The same settings, with another seed."""
-    return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.random_state + seed})
+    return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.seed() + seed})
 
 
 def _check(forecasters: dict[str, Forecaster]) -> None:

@@ -129,7 +129,7 @@ def tune(
     name = _digest(panel, kind, forecaster, values, windows)
     tell = on_trial or _LOG.debug
     with (
-        open_study(storage, name, values, _initial_settings(forecaster, values), forecaster.random_state) as search,
+        open_study(storage, name, values, _initial_settings(forecaster, values), forecaster.seed()) as search,
         ordered_map(workers) as each,
     ):
         for trial in search.finished[:trials]:

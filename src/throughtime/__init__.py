@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import requires
+from throughtime._core.version import __version__
 
 if TYPE_CHECKING:
     from throughtime import nn as nn
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from throughtime.tasks.loading import load as load
     from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
     from throughtime.tasks.translation import SequenceTranslator as SequenceTranslator
-
-__version__ = "0.1.0"
 
 _MODULES = {
     "nn": "throughtime.nn",

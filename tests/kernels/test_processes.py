@@ -1,4 +1,4 @@
-"""Kernels among processes and threads: fork after use, many callers at once, very long and empty sequences."""
+"""Kernels with processes and threads: fork after use, concurrent callers, very long and empty sequences."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ MUTATIONS = [
     ),
     Mutation(
         "__init__.py",
-        '__version__ = "',
-        '__version__ = "1',
+        "from throughtime._core.version import __version__",
+        '__version__ = "0.0.1"',
         "meta/test_pages.py::test_the_version_is_the_same_everywhere",
     ),
     Mutation("_core/segments.py", "untouched, last", "untouched, first", f"{PIECES}[kernel-False-True-GRU]"),

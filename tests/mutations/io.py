@@ -96,7 +96,7 @@ MUTATIONS = [
         "io/directory.py",
         "        path /= MODEL\n",
         "        pass\n",
-        "app/test_places.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
+        "app/test_run_directory.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
     ),
     Mutation(
         "runtime.py",

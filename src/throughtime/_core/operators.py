@@ -119,7 +119,7 @@ def _(
     finals = [x.new_empty(directions, batch, hidden) for _ in range(compiled.states)]
     rows = x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
     units = -(-hidden // compiled.lanes) * compiled.lanes
-    return [y, *finals, x.new_empty(compiled.lanes + directions * rows * units * compiled.kept)]
+    return [y, *finals, x.new_empty(compiled.lanes + directions * rows * units * compiled.reserve_vectors)]
 
 
 @torch.library.custom_op("throughtime::scan_backward", mutates_args=())

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from throughtime._core.activations import get_activation
+from throughtime._core.compiled_cell import check_compiled
 from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS, gate_preactivations
 
@@ -67,6 +68,7 @@ def register_step(cell: Cell) -> Callable[[Step], Step]:
     """Decorate the reference step of a cell."""
 
     def register(step: Step) -> Step:
+        check_compiled(cell)
         CELLS[cell.name] = RegisteredCell(cell, step)
         return step
 

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from throughtime._kernels._engine import Kernel, Stream, Trainer
+    from throughtime._kernels._engine import Kernel, StreamingNetwork, Trainer
 
 try:
     from throughtime._kernels import _engine
@@ -54,7 +54,7 @@ def find(cell: str, activation: str, bits: int) -> Kernel | None:
 
 
 _trainers: dict[bool, Trainer] = {
-    trainer.is_double: trainer for trainer in (_engine.learners() if _engine else ()) if trainer.isa == isa
+    trainer.is_double: trainer for trainer in (_engine.trainers() if _engine else ()) if trainer.isa == isa
 }
 
 
@@ -65,13 +65,13 @@ def find_trainer(double: bool) -> Trainer | None:
 
 def run_multiply_adds(threads: int) -> float:
     """Multiply and add in registers alone, for measuring the processor. Returns how many operations (float32)."""
-    return sum(peak.work(threads) for peak in (_engine.peaks() if _engine else ()) if peak.isa == isa)
+    return sum(peak.run(threads) for peak in (_engine.peak_flops() if _engine else ()) if peak.isa == isa)
 
 
-def new_streaming_network(trainer: Trainer, inputs: int) -> Stream:
+def new_streaming_network(trainer: Trainer, inputs: int) -> StreamingNetwork:
     """Return an empty stack of layers that advances one step at a time."""
     assert _engine is not None  # a trainer comes from it
-    return _engine.Stream(trainer, inputs)
+    return _engine.StreamingNetwork(trainer, inputs)
 
 
 def _release_threads() -> None:

@@ -147,7 +147,7 @@ class Feature:
         flag = bool(np.isin(numbers, (0.0, 1.0)).all())
         return replace(self, flag=flag, low=float(numbers.min()), high=float(numbers.max()), **spread)
 
-    def refit(self, codes: Float[np.ndarray, "T"]) -> tuple[Self, Float[np.ndarray, "V"]]:
+    def refit(self, codes: Float[np.ndarray, "T"]) -> tuple[Feature, Float[np.ndarray, "V"]]:
         """Fit the encoding to a part of the encoded column, and return it with the new code of each old one."""
         observed = codes[np.isfinite(codes)]
         if not self.categories:

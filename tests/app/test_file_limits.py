@@ -113,6 +113,6 @@ def test_long_cells_take_no_more_time_than_short_ones(tmp_path: Path) -> None:
 
 
 def test_lines_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.app.tables.delimited.MOST_LINES", 20)
+    monkeypatch.setattr("throughtime.app.tables.delimited.MAX_LINES", 20)
     with pytest.raises(InputError, match="has 40 lines; the limit is 20"):
         read(tmp_path, PLAIN)

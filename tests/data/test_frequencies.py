@@ -165,3 +165,11 @@ def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() 
 def test_an_impossible_frequency_is_refused(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="as weekdays, for 'C' only"):
         Frequency(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"unit": "int", "count": 10**30}, {"unit": "D", "count": 10**9}, {"unit": "s", "count": 10**15}]
+)
+def test_a_step_whose_dates_do_not_fit_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a step of at most 285 years"):
+        Frequency(**fields)

@@ -9,25 +9,25 @@ WATCHING = "training/test_progress.py"
 
 MUTATIONS = [
     Mutation(
-        "training/_autograd.py",
-        "pieces, carried = [], state",
-        "pieces, carried = [], None",
+        "training/_backward.py",
+        "pieces, next_state = [], state",
+        "pieces, next_state = [], None",
         "training/test_user_code.py::test_pieces_of_a_stream_are_trained_on_in_the_engine_as_outside",
     ),
     Mutation(
-        "training/_fused.py",
+        "training/_fused_support.py",
         "len({*used}) < len(used)",
         "len({*used}) < 0",
         "training/test_user_code.py::test_weights_that_are_shared_are_updated_once",
     ),
     Mutation(
-        "training/_fit.py",
+        "training/_updater.py",
         "return batch.reset is not None and not bool(batch.reset.all())",
         "return False",
         "training/test_user_code.py::test_every_target_of_a_stream_from_the_first_window_on_is_trained_on_once",
     ),
     Mutation(
-        "training/_checkpointing.py",
+        "training/_state.py",
         "number == done - 1",
         "number == done",
         "training/test_resume.py::test_batches_drawn_anew_are_drawn_again[6-general]",
@@ -51,21 +51,21 @@ MUTATIONS = [
         "training/test_distributed.py::test_a_process_whose_partner_has_died_ends_and_says_why",
     ),
     Mutation(
-        "training/_checkpointing.py",
-        "check_optimizer(training.optimizer, whole",
-        "len(whole",
+        "training/_state.py",
+        "check_optimizer(self._optimizer, values",
+        "len(values",
         "io/test_fuzzed_directories.py::test_a_changed_configuration_is_one_error_or_a_model_at_once[checkpoint-200]",
     ),
     Mutation(
-        "training/_windows.py",
+        "training/_time_axis.py",
         "return any(layers.values())",
         "return False",
         f"{INPUTS}::test_the_doctor_looks_along_the_steps",
     ),
     Mutation(
         "training/_non_finite.py",
-        "wrong &= valid",
-        "wrong |= valid",
+        "invalid &= valid",
+        "invalid |= valid",
         f"{INPUTS}::test_padding_may_hold_anything",
     ),
     Mutation(
@@ -87,13 +87,13 @@ MUTATIONS = [
         "training/test_randomness.py::test_one_thread_counts_for_the_thread_that_asks",
     ),
     Mutation(
-        "training/_windows.py",
-        "given != expected",
+        "training/_time_axis.py",
+        "actual != expected",
         "False",
         f"{INPUTS}::test_batches_of_another_order_than_the_model_reads_are_refused",
     ),
     Mutation(
-        "training/_fit.py",
+        "training/_evaluate.py",
         'values = "" if math.isfinite(mean) else',
         'values = "" if True else',
         f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
@@ -105,15 +105,15 @@ MUTATIONS = [
         f"{INPUTS}::test_evaluate_and_the_doctor_name_the_place",
     ),
     Mutation(
-        "training/_fit.py",
-        "min(max(shares, default=0.0), 1.0)",
-        "max(shares, default=0.0)",
+        "training/_monitor.py",
+        "min(max((f for f in fractions if f is not None), default=0.0), 1.0)",
+        "max((f for f in fractions if f is not None), default=0.0)",
         f"{WATCHING}::test_no_training_has_less_than_no_time_left",
     ),
     Mutation(
         "training/_progress_bar.py",
-        "max(now.seconds_left, 0.0)",
-        "now.seconds_left",
+        "max(progress.seconds_left, 0.0)",
+        "progress.seconds_left",
         f"{WATCHING}::test_no_bar_shows_less_than_nothing_or_more_than_all",
     ),
     Mutation(
@@ -129,9 +129,21 @@ MUTATIONS = [
         "training/test_randomness.py::test_a_seed_that_torch_cannot_take_is_refused[18446744073709551616]",
     ),
     Mutation(
-        "training/_checkpointing.py",
+        "training/_state.py",
         "AttributeError, OverflowError) as error",
         "AttributeError) as error",
         "io/test_fuzzed_directories.py::test_a_setting_of_an_optimizer_that_no_machine_number_holds_is_refused",
+    ),
+    Mutation(
+        "training/_updater.py",
+        "if self.bptt.needs_step_targets:",
+        "if False:",
+        "training/test_strategies.py::test_what_a_strategy_needs_is_checked",
+    ),
+    Mutation(
+        "training/_fused.py",
+        "if bptt.fallback_reason:",
+        "if False:",
+        "training/test_strategies.py::test_a_strategy_may_compute_gradients_its_own_way[RNN-{}]",
     ),
 ]

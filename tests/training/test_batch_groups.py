@@ -44,7 +44,7 @@ def batches(layout: type, loss: str, *, batch_first: bool) -> list[training.Batc
 
 def trained(model: torch.nn.Module, data: Any, **options: Any) -> tuple[list[int], dict[str, Any], list[Any]]:
     """How many updates were made in each call of the engine; weights; records without their times."""
-    calls, updates = [], _fused.FusedUpdater.updates
+    calls, updates = [], _fused.FusedUpdater.update
 
     def counted(self: Any, *arguments: Any, **settings: Any) -> Any:
         done = updates(self, *arguments, **settings)
@@ -53,7 +53,7 @@ def trained(model: torch.nn.Module, data: Any, **options: Any) -> tuple[list[int
 
     model = copy.deepcopy(model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fused.FusedUpdater, "updates", counted)
+        patch.setattr(_fused.FusedUpdater, "update", counted)
         history = training.fit(model, data, **options)
     assert history.path == "compiled"
     records = [{name: value for name, value in asdict(r).items() if name != "seconds"} for r in history.records]

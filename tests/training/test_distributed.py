@@ -22,7 +22,7 @@ import os, sys, torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from throughtime import nn, training
-from throughtime.training._checkpoints import Checkpoints
+from throughtime.training import Checkpoints
 
 ROWS, STEPS = 11, 12
 

@@ -192,7 +192,7 @@ def test_history_survives_as_lines() -> None:
     [
         ({"loss": "rmse"}, "loss: expected one of mse"),
         ({"optimizer": "adman"}, "optimizer: expected one of sgd"),
-        ({"data": iter([])}, "walked again"),
+        ({"data": iter([])}, "iterated again"),
         ({"data": []}, "got none to train on"),
         ({"data": (torch.zeros(3, 2, 1), torch.zeros(3, 2))}, "expected the shape"),
     ],
@@ -217,6 +217,6 @@ def test_every_target_weighs_alike_in_a_loss(batch_first: bool, path: str, bptt:
     with torch.no_grad():
         errors = torch.cat([(model(x)[0] - y).square().flatten() for x, y, *_ in data])
     losses = {"evaluated": training.evaluate(model, data)}
-    if not isinstance(bptt, training.TruncatedBPTT):
+    if not bptt.needs_step_targets:
         losses["trained"] = training.fit(model, data, bptt=bptt, learning_rate=0.0, stop=[training.Epochs(1)]).best.loss
     assert losses == pytest.approx(dict.fromkeys(losses, float(errors.mean())), rel=1e-5)

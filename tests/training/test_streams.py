@@ -102,7 +102,10 @@ def test_a_reader_is_opened_at_each_pass() -> None:
         (lambda: training.StatefulBatches([], rows=0), "rows: expected at least 1, got 0"),
         (lambda: training.StatefulBatches([], steps=0), "steps: expected at least 1, got 0"),
         (lambda: training.StatefulBatches(iter([])), "read again"),
-        (lambda: list(training.StatefulBatches([(torch.zeros(3), torch.zeros(4))])), "expected as many targets as steps"),
+        (
+            lambda: list(training.StatefulBatches([(torch.zeros(3), torch.zeros(4))])),
+            "expected as many targets as steps",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said(make: object, message: str) -> None:

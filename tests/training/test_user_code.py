@@ -504,9 +504,9 @@ def test_another_criterion_goes_on(tmp_path: Path) -> None:
 def test_another_optimizer_or_schedule_does_not_go_on(tmp_path: Path) -> None:
     kept = training.Checkpoints(tmp_path / "kept")
     training.fit(model_of(), data(), optimizer="sgd", stop=ONE, checkpoints=kept)
-    with pytest.raises(InputError, match="a training with SGD; expected that, got Adam"):
+    with pytest.raises(InputError, match="a training with the optimizer SGD; expected Adam"):
         training.fit(model_of(), data(), stop=FIVE, checkpoints=kept)
-    with pytest.raises(InputError, match="of one without, and this is a training with a schedule"):
+    with pytest.raises(InputError, match="a training without a schedule; expected one with a schedule"):
         training.fit(
             model_of(),
             data(),

@@ -1,4 +1,4 @@
-"""Which batches are trained on in one go: those at hand that are alike, as long as nobody has to look in between."""
+"""Groups of batches that are trained on in one call, or that several processes share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ if TYPE_CHECKING:
 
 
 class BatchGroup(NamedTuple):
-    """Batches that follow each other, and the number of the first of them in its epoch, from 0."""
+    """Consecutive batches.
+
+    Attributes:
+        first: number of the first of them in its epoch, from 0.
+        batches: one or more.
+    """
 
     first: int
     batches: list[Batch]
 
 
 def is_prefetchable(data: Iterable[Batch]) -> bool:
-    """Whether batches may be asked for before others are trained on.
+    """Return whether batches may be read before others are trained on.
 
-    A reader of the user's may fill the same memory again, draw random numbers or look at the weights.
+    An iterable of the user may reuse memory, draw random numbers or depend on the weights.
     """
     return isinstance(data, list | tuple | Batches)
 
@@ -31,12 +36,12 @@ def group_batches(
     max_size: Callable[[Batch], int],
     is_compatible: Callable[[Batch, Batch], bool],
 ) -> Iterator[BatchGroup]:
-    """Put batches into runs.
+    """Put batches into groups.
 
     Args:
-        batches: and their numbers.
-        max_size: how many batches like this one a run may have.
-        is_compatible: whether another batch is like it.
+        batches: with their numbers.
+        max_size: returns how many batches like this one a group may have.
+        is_compatible: returns whether another batch may be in the same group.
     """
     for number, batch in batches:
         group, other = [batch], None

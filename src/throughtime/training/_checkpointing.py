@@ -1,196 +1,126 @@
-"""The state of a running training: where it stands in an epoch, and how it is written down and taken up again."""
+"""Checkpoints of a training: its whole state in a directory, from which a killed run continues bit for bit."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from throughtime._core import rng
 from throughtime._core.errors import InputError
-from throughtime.training._checkpoints import damaged
+from throughtime.io import saved_model, state
 from throughtime.training._history import History
-from throughtime.training._state_checks import check_alike, check_optimizer, check_values, check_weights
+from throughtime.training._state_checks import check_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import os
 
-    from torch import Tensor
-
-    from throughtime.data.batches import Batch
-    from throughtime.training._autograd import UpdateResult
-    from throughtime.training._checkpoints import Checkpoints
-    from throughtime.training._fit import TrainingLoop
+    from throughtime.training._state import TrainingState
 
 _log = logging.getLogger("throughtime.training")
 
 
-class EpochState:
-    """How far an epoch has come, and the random numbers that it began with, so that it can be walked again."""
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often the state of a training is written; a training that finds its own there continues from it.
 
-    def __init__(self) -> None:
-        self.totals = [0.0] * 4  # loss * steps, steps, norms, clipped
-        self.position = 0  # batches done
-        self.updates = -1  # before the epoch; -1 before it has begun
-        self.random: Tensor | None = None
-        self.resume_rng_state: Tensor | None = (
-            None  # random numbers at the position, where the epoch was begun by an earlier run
-        )
-        self.state: Any = None
+    It holds weights, optimizer, schedule, random numbers, the position in the data and the history, and is replaced as
+    a whole. To repeat a run bit for bit, the data must have the same order: from tensors, from `Batches`, or from
+    anything else that draws from torch's generator.
 
-    def begin(self, updates: int) -> None:
-        if self.random is None:
-            self.random, self.updates = rng.get_state(), updates
-        else:
-            rng.set_state(self.random)
+    Args:
+        directory: of the checkpoint.
+        seconds: between two checkpoints; one is also written at the end of the training.
+    """
 
-    def count(self, done: UpdateResult, clip: float) -> None:
-        """Add updates to the totals, one after the other: a sum does not depend on how many were made in one go."""
-        loss_sum, target_sum, norm_sum, clipped = self.totals
-        for loss, norm, targets in zip(done.losses, done.norms, done.targets, strict=True):
-            loss_sum += loss * targets
-            target_sum += targets
-            norm_sum += norm
-            clipped += norm > clip
-        self.totals = [loss_sum, target_sum, norm_sum, clipped]
+    directory: str | os.PathLike[str]
+    seconds: float = 60.0
 
-    def remaining(self, data: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
-        """The batches that no earlier run was trained on, and their numbers.
+    def write(self, training: dict[str, Any], history: str) -> None:
+        """Replace the checkpoint."""
+        values, tensors = state.pack(training)
+        saved = saved_model.SavedModel({"task": "training", "training": values}, tensors, history)
+        saved_model.write(self.directory, saved, overwrite=True)
 
-        The first of them is asked for with the random numbers that it was asked for before.
+    def read(self) -> tuple[dict[str, Any], str] | None:
+        """Return the state of a training and its history, or None if there is none yet.
+
+        Raises:
+            InputError: for a directory that holds something else, or is damaged.
         """
-        done = self.position
-        if not done:
-            self._resume_rng()
-        for number, batch in enumerate(data):
-            if number >= done:
-                yield number, batch
-            elif number == done - 1:
-                self._resume_rng()
-
-    def _resume_rng(self) -> None:
-        if self.resume_rng_state is not None:
-            rng.set_state(self.resume_rng_state)
-            self.resume_rng_state = None
+        # An interrupted replacement has left the old checkpoint under another name; reading restores it.
+        try:
+            saved = saved_model.read(self.directory)
+        except InputError:
+            if Path(self.directory).exists():
+                raise
+            return None
+        if saved.config.get("task") != "training":
+            raise InputError(f"{self.directory}: expected the checkpoint of a training, found a model")
+        try:
+            return state.unpack(saved.config["training"], saved.tensors), saved.history
+        except (KeyError, ValueError) as error:
+            raise _damaged(self.directory, error) from error
 
 
 class Checkpointer:
-    """Writes the state of a training where it is to be kept, and reads it back."""
+    """Saves the state of a training at intervals, and restores it.
 
-    def __init__(self, training: TrainingLoop, checkpoints: Checkpoints | None) -> None:
-        self.training = training
-        self.checkpoints = checkpoints
-        self.last_saved = training.distributed.clock()
+    Args:
+        checkpoints: where, and how often; None to do nothing.
+        training: state to save.
+    """
 
-    @property
-    def directory(self) -> Any:
-        """Where the checkpoint lies."""
-        return None if self.checkpoints is None else self.checkpoints.directory
+    def __init__(self, checkpoints: Checkpoints | None, training: TrainingState) -> None:
+        self._checkpoints = checkpoints
+        self._training = training
+        self._last_saved = 0.0
 
     def save_if_due(self) -> None:
-        if (
-            self.checkpoints is not None
-            and self.training.distributed.clock() - self.last_saved >= self.checkpoints.seconds
-        ):
+        """Save if the interval since the last time is over."""
+        if self._checkpoints is not None and self._clock() - self._last_saved >= self._checkpoints.seconds:
             self.save()
 
     def save(self) -> None:
-        if self.checkpoints is None:
+        """Save the state; all processes have to call this, the first one writes."""
+        if self._checkpoints is None:
             return
-        training, now = self.training, self.training.epoch
-        self.last_saved = training.distributed.clock()
-        processes = training.distributed.all_gather({"state": now.state, "random": training.distributed.random})
-        if training.distributed.rank:
-            return
-        whole = {
-            "model": dict(training.model.state_dict()),
-            "optimizer": training.optimizer.state_dict(),
-            "rule": type(training.optimizer).__name__,
-            "scheduler": None if training.scheduler is None else _serializable(training.scheduler.state_dict()),
-            "best": training.best,
-            "updates": training.updates,
-            "validation_loss": training.validation_loss,
-            "seconds": training.seconds(),
-            **training.history.termination,
-            "random": rng.get_state(),
-            "epoch": {
-                "totals": now.totals,
-                "position": now.position,
-                "updates": now.updates,
-                "random": now.random,
-            },
-            "processes": processes,
-        }
-        self.checkpoints.write(whole, training.history.to_lines())
+        self._last_saved = self._clock()
+        values = self._training.state_dict()
+        if not self._training.distributed.rank:
+            self._checkpoints.write(values, self._training.history.to_lines())
 
     def load(self) -> None:
-        if self.checkpoints is None:
-            return
-        training, now = self.training, self.training.epoch
-        found = training.distributed.broadcast(None if training.distributed.rank else self.checkpoints.read())
-        if found is None:
-            return
-        whole, lines = found
-        history = self._checked(whole, lines)
-        training.model.load_state_dict(whole["model"])
-        training.optimizer.load_state_dict(whole["optimizer"])
-        if training.scheduler is not None:
-            training.scheduler.load_state_dict(whole["scheduler"])
-        training.history = history
-        training.best, training.updates = whole["best"], whole["updates"]
-        training.validation_loss = whole["validation_loss"]
-        training.start_time = training.distributed.clock() - whole["seconds"]
-        vars(now).update(whole["epoch"])
-        now.state, training.distributed.random = (
-            whole["processes"][training.distributed.rank][name] for name in ("state", "random")
-        )
-        if now.random is None:
-            rng.set_state(whole["random"])
-        else:
-            now.resume_rng_state = whole["random"]
-        _log.info("going on from %s after %d updates", self.checkpoints, training.updates)
-
-    def _checked(self, whole: Any, lines: str) -> History:
-        """The history of a checkpoint, all of which can be gone on from.
+        """Restore the state if there is a checkpoint, and begin to measure the interval.
 
         Raises:
-            InputError: for one that is damaged, or of another training.
+            InputError: for a checkpoint that is damaged, or of another training.
         """
-        training = self.training
+        self._last_saved = self._clock()
+        if self._checkpoints is None:
+            return
+        distributed = self._training.distributed
+        saved = distributed.broadcast(None if distributed.rank else self._checkpoints.read())
+        if saved is None:
+            return
+        values, lines = saved
+        directory = self._checkpoints.directory
         try:
-            check_values(whole)
-            # Why the former run ended is for this one's criteria to say again.
-            history = History.from_lines(lines.splitlines(), {**whole, "stopped": ""})
+            check_values(values)
+            # The criteria of this run decide why it ends.
+            history = History.from_lines(lines.splitlines(), {**values, "stopped": ""})
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-            raise damaged(self.directory, error) from error
-        if len(whole["processes"]) != training.distributed.size:
-            raise InputError(
-                f"{self.directory}: the checkpoint of a training on {len(whole['processes'])} processes; "
-                f"expected as many, got {training.distributed.size}"
-            )
-        self._check_kind(whole)
+            raise _damaged(directory, error) from error
         try:
-            check_weights(training.model, whole["model"])
-            if whole["best"] is not None:
-                check_weights(training.model, whole["best"])
-            check_optimizer(training.optimizer, whole["optimizer"])
-            if training.scheduler is not None:
-                check_alike("schedule", whole["scheduler"], _serializable(training.scheduler.state_dict()))
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise InputError(f"{self.directory}: the checkpoint of another model: {error}") from error
-        return history
+            self._training.check(values)
+        except InputError as error:
+            raise InputError(f"{directory}: {error}") from error
+        self._training.load_state_dict(values, history)
+        _log.info("continuing from %s after %d updates", self._checkpoints, self._training.updates)
 
-    def _check_kind(self, whole: dict[str, Any]) -> None:
-        """Refuse the checkpoint of a training with another optimizer or schedule."""
-        training, rule = self.training, type(self.training.optimizer).__name__
-        found = whole.get("rule", rule)
-        if found != rule:
-            raise InputError(f"{self.directory}: the checkpoint of a training with {found}; expected that, got {rule}")
-        words = {False: "a training with a schedule", True: "one without"}
-        theirs, ours = whole["scheduler"] is None, training.scheduler is None
-        if theirs != ours:
-            raise InputError(f"{self.directory}: the checkpoint of {words[theirs]}, and this is {words[ours]}")
+    def _clock(self) -> float:
+        return self._training.distributed.clock()
 
 
-def _serializable(values: dict[str, Any]) -> dict[str, Any]:
-    """What of a scheduler's state can be written: its functions are made anew."""
-    return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str | list | None)}
+def _damaged(directory: str | os.PathLike[str], reason: object) -> InputError:
+    return InputError(f"{directory}: damaged, not the checkpoint of a training: {reason}; remove it to start again")

@@ -1,7 +1,7 @@
-"""One training on several processes: each takes its part of the batches, gradients are averaged, all update alike.
+"""Training on several processes: each takes its share of the batches, gradients are averaged, all update alike.
 
-Every process walks over the same data in the same order, so that nothing but gradients, a loss and a clock has to be
-sent. What counts time counts that of the first process, and so all of them stop, and write, after the same update.
+Every process iterates over the same data in the same order, so that only gradients, a loss and a clock have to be sent.
+The clock is that of the first process, so that all of them stop, and save, after the same update.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from throughtime._core import rng
 from throughtime.data.batches import Batch
-from throughtime.training._windows import time_dim
+from throughtime.training._time_axis import time_dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,24 +26,30 @@ if TYPE_CHECKING:
 
 
 class ProcessLost(RuntimeError):
-    """Another process of the same training has ended, so that this one cannot go on."""
+    """Another process of the same training has ended, so that this one cannot continue."""
 
 
 class DistributedContext:
-    """The processes that train together. A process alone is a team, too."""
+    """The processes that train together; also if there is only one.
+
+    Attributes:
+        size: number of processes.
+        rank: number of this one, from 0.
+        rng_state: random state of what a process draws for itself, such as dropout; None for a single process.
+    """
 
     def __init__(self, size: int = 1, rank: int = 0) -> None:
         self.size = size
         self.rank = rank
-        self.random: Tensor | None = None  # of what a process draws for itself: dropout
-        self._clock = 0.0  # of the first process, when it was last heard
+        self.rng_state: Tensor | None = None
+        self._clock = 0.0  # of the first process, at the last exchange
 
     def clock(self) -> float:
-        """Seconds, the same in all processes."""
+        """Return the time in seconds, the same in all processes."""
         return time.monotonic() if self.size == 1 else self._clock
 
     def synchronize(self, model: nn.Module) -> None:
-        """Let all start from the first one's weights, clock and random numbers.
+        """Copy weights, clock and random state of the first process to all.
 
         Raises:
             ProcessLost: if another process has ended.
@@ -53,13 +59,13 @@ class DistributedContext:
         own = rng.get_state(), rng.initial_seed(), time.monotonic()
         shared, seed, self._clock = self.broadcast(own)
         rng.set_state(shared)
-        self.random = torch.Generator().manual_seed(seed + 1 + self.rank).get_state()
+        self.rng_state = torch.Generator().manual_seed(seed + 1 + self.rank).get_state()
         with _translate_errors():
             for tensor in (*model.parameters(), *model.buffers()):
                 distributed.broadcast(tensor.detach(), 0)
 
     def local_batch(self, batches: list[Batch], model: nn.Module) -> Batch | None:
-        """This process's part of as many batches as there are processes, or its rows of a batch that is alone."""
+        """Return the batch of this process in a group, or its rows if there is only one batch; None if it has none."""
         if self.size == 1:
             return batches[0]
         if len(batches) > 1:
@@ -71,7 +77,7 @@ class DistributedContext:
         if x.dim() < 3:
             return None if self.rank else batch
         row = 1 - time_dim(model, x)
-        first, last = (x.shape[row] * part // self.size for part in (self.rank, self.rank + 1))
+        first, last = (x.shape[row] * rank // self.size for rank in (self.rank, self.rank + 1))
         if first == last:
             return None
         target_row = row if y.dim() > 1 and y.shape[:2] == x.shape[:2] else 0
@@ -84,46 +90,47 @@ class DistributedContext:
 
     @contextmanager
     def local_rng(self) -> Iterator[None]:
-        """Draw from this process's random numbers; those that the order of the data comes from stay in step."""
-        if self.random is None:
+        """Draw from the random numbers of this process; those that order the data stay equal in all processes."""
+        if self.rng_state is None:
             yield
             return
         shared = rng.get_state()
-        rng.set_state(self.random)
+        rng.set_state(self.rng_state)
         try:
             yield
         finally:
-            self.random = rng.get_state()
+            self.rng_state = rng.get_state()
             rng.set_state(shared)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter], loss: Tensor, targets: int) -> tuple[Tensor, int]:
-        """Turn the gradients into those of the mean loss over the targets of all processes: that loss, and how many.
+        """Replace the gradients by those of the mean loss over the targets of all processes; return loss and number.
 
         Raises:
             ProcessLost: if another process has ended.
         """
         if self.size == 1:
             return loss, targets
-        given = [float(p.grad is not None) for p in parameters]
+        has_gradient = [float(p.grad is not None) for p in parameters]
         now = 0.0 if self.rank else time.monotonic()
-        sums = torch.tensor([float(loss.detach()) * targets, targets, now, *given], dtype=torch.float64)
+        sums = torch.tensor([float(loss.detach()) * targets, targets, now, *has_gradient], dtype=torch.float64)
         sums = sums.to(parameters[0].device)
-        parts = [torch.zeros_like(p) if p.grad is None else p.grad * targets for p in parameters]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad * targets for p in parameters]
         with _translate_errors():
             distributed.all_reduce(sums)
-            for kind in dict.fromkeys(part.dtype for part in parts):
-                alike = [part for part in parts if part.dtype is kind]
-                flat = torch.cat([part.flatten() for part in alike])
+            for dtype in dict.fromkeys(gradient.dtype for gradient in gradients):
+                same_type = [gradient for gradient in gradients if gradient.dtype is dtype]
+                flat = torch.cat([gradient.flatten() for gradient in same_type])
                 distributed.all_reduce(flat)
-                for part, total in zip(alike, flat.split([part.numel() for part in alike]), strict=True):
-                    part.copy_(total.view_as(part))
-        loss_sum, target_sum, self._clock, *given = sums.tolist()
-        for p, part, wanted in zip(parameters, parts, given, strict=True):
-            p.grad = part / max(target_sum, 1) if wanted else None
+                sizes = [gradient.numel() for gradient in same_type]
+                for gradient, total in zip(same_type, flat.split(sizes), strict=True):
+                    gradient.copy_(total.view_as(gradient))
+        loss_sum, target_sum, self._clock, *has_gradient = sums.tolist()
+        for p, gradient, is_used in zip(parameters, gradients, has_gradient, strict=True):
+            p.grad = gradient / max(target_sum, 1) if is_used else None
         return loss.new_tensor(loss_sum / max(target_sum, 1)), int(target_sum)
 
     def broadcast(self, value: Any) -> Any:
-        """What the first process holds, in all of them."""
+        """Return the value of the first process in all of them."""
         if self.size == 1:
             return value
         box = [value]
@@ -132,7 +139,7 @@ class DistributedContext:
         return box[0]
 
     def all_gather(self, value: Any) -> list[Any]:
-        """What each process holds, in their order."""
+        """Return the values of all processes, in their order."""
         values = [value] * self.size
         if self.size > 1:
             with _translate_errors():
@@ -140,22 +147,22 @@ class DistributedContext:
         return values
 
 
-def join(model: nn.Module) -> DistributedContext:
-    """Join the processes that torchrun has started, or those of the group that the caller has made.
+def init_distributed(model: nn.Module) -> DistributedContext:
+    """Return the processes that torchrun has started, or those of the process group that the caller has initialized.
 
     Raises:
         TypeError: if a model is wrapped in DistributedDataParallel.
     """
     if isinstance(model, DistributedDataParallel):
         raise TypeError(
-            "model: expected one without DistributedDataParallel, since `fit` averages gradients itself; give .module"
+            "model: expected one without DistributedDataParallel, since `fit` averages gradients itself; pass .module"
         )
     if not distributed.is_available():
         return DistributedContext()
     if distributed.is_torchelastic_launched() and not distributed.is_initialized():
         on_gpu = any(p.is_cuda for p in model.parameters())
         distributed.init_process_group("nccl" if on_gpu else "gloo")
-        atexit.register(_destroy_process_group)  # the next training is one of the same processes
+        atexit.register(_destroy_process_group)  # not before: the next training may use the group
     return (
         DistributedContext(distributed.get_world_size(), distributed.get_rank())
         if distributed.is_initialized()
@@ -174,6 +181,6 @@ def _translate_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise ProcessLost(
-            "another process of this training has ended or is out of reach, and so this one ends, too. Look for its "
-            f"error first; started again with checkpoints=, all go on from the last one. ({error})"
+            "another process of this training has ended or cannot be reached, so this one ends as well. Look at its "
+            f"error first; if started again with checkpoints=, all continue from the last one. ({error})"
         ) from error

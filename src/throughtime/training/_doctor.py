@@ -1,9 +1,9 @@
-"""How far back a network learns: the gradient by lag, the half-life of memory, and what is stuck.
+"""Diagnosis of a network: the gradient by lag, its half-life, saturated gates and dead units.
 
-One backward pass gives the gradients, exactly: zeros are added to every state of every step, and the gradients of those
-zeros are ∂L/∂h_t. Beside them stands what makes them grow or fade, the spectral radius of the recurrent Jacobian
-∂(state after a step)/∂(state before it). Sources of the question: Bengio et al. 1994, Learning Long-Term Dependencies
-with Gradient Descent Is Difficult; Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks.
+One backward pass gives the exact gradients: zeros are added to every state of every step, and the gradients of those
+zeros are ∂L/∂h_t. What makes them grow or fade is reported as well: the spectral radius of the recurrent Jacobian
+∂(state after a step)/∂(state before it). Sources: Bengio et al. 1994, Learning Long-Term Dependencies with Gradient
+Descent Is Difficult; Pascanu et al. 2013, On the Difficulty of Training Recurrent Neural Networks.
 """
 
 from __future__ import annotations
@@ -19,37 +19,39 @@ from throughtime.data.batches import Batch
 from throughtime.nn._trace import record_layers
 from throughtime.training._losses import get_loss
 from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
+from throughtime.training._time_axis import is_per_step, override_batch_first, time_dim
 from throughtime.training._verdict import GradientReach, verdict
-from throughtime.training._windows import is_per_step, override_batch_first, select_targets, time_dim
+from throughtime.training._windows import select_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Float, Int
     from torch import Tensor, nn
 
     from throughtime.nn._trace import LayerTrace
     from throughtime.training._history import History
 
-_SATURATION_MARGIN = 0.05  # a gate this close to 0 or 1 lets little gradient through
-_DEAD_STD = 1e-4  # a unit whose state varies less than this says nothing
-_MAX_JACOBIANS = 32  # along a sequence, fewer for large states
-_MAX_JACOBIAN_WORK = 4e8  # cubed units of the states, all Jacobians together
+_SATURATION_MARGIN = 0.05  # a gate this close to 0 or 1 passes little gradient
+_DEAD_STD = 1e-4  # a unit whose state varies less carries no information
+_MAX_JACOBIANS = 32  # along a sequence
+_MAX_JACOBIAN_WORK = 4e8  # Σ units³ over all Jacobians
 
 
 @dataclass(frozen=True)
 class LayerHealth:
-    """One layer and direction.
+    """Diagnosis of one layer and direction.
 
     Attributes:
         name: of the layer.
         cell: name of its cell.
         state_gradients: mean over the batch of ‖∂L/∂h‖, by lag: at 0 the last step, at k the step k before.
         weight_gradients: Frobenius norm of the part of ∂L/∂W_hh that each lag contributes.
-        half_life: steps in which the gradient falls to a half; infinite where it does not fall.
+        half_life: steps in which the gradient falls to a half; infinite if it does not fall.
         spectral_radius: of the recurrent Jacobian of all states, by step, for the first sequence of the batch. Below 1
             the past fades, above 1 it may grow.
-        saturation: share of a gate's values within 0.05 of 0 or 1, by gate.
-        dead_units: share of the units whose state hardly varies.
+        saturation: fraction of a gate's values within 0.05 of 0 or 1, by gate.
+        dead_units: fraction of the units whose state hardly varies.
     """
 
     name: str
@@ -64,29 +66,29 @@ class LayerHealth:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found.
+    """Diagnosis of a network.
 
     Attributes:
-        layers: layer by layer.
-        clipped: share of the updates whose gradient was clipped; None where the training is not known.
+        layers: of the network, in their order.
+        clipped: fraction of the updates whose gradient was clipped; None without a history.
     """
 
     layers: list[LayerHealth]
     clipped: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as plain data."""
+        """Return all values as numbers, lists and dictionaries."""
         return asdict(self)
 
     def text(self, *, season: int | None = None) -> str:
-        """In plain words: a sentence or two for each layer, and the verdict."""
+        """Return a sentence or two for each layer, and the verdict."""
         return "\n".join([*map(_describe, self.layers), self.verdict(season=season)])
 
     def verdict(self, *, season: int | None = None) -> str:
-        """In plain words: whether the network can learn what it should, and what to do if not.
+        """Return in words whether the network can learn what it should, and what to do if not.
 
         Args:
-            season: steps that it should reach back; the steps that were looked at if None.
+            season: steps that it should reach back; None for the length of the sequences.
         """
         reaches = [
             GradientReach(layer.cell, layer.half_life, layer.state_gradients[0], layer.state_gradients[-1])
@@ -106,19 +108,19 @@ def doctor(
     batch_first: bool | None = None,
     **options: Any,
 ) -> Diagnosis:
-    """Look at how gradients flow back through time.
+    """Measure how gradients flow back through time.
 
     Args:
         model: a recurrent layer, or any module that has some inside and returns outputs, or outputs and a state.
-        x: an input.
-        y: targets for its outputs. Without them the gradient is that of the mean of the last step's outputs.
-        loss: as for `fit`, where there are targets.
-        history: of the training, for the share of clipped updates.
+        x: inputs.
+        y: targets. Without them the gradient is that of the mean of the last step's outputs.
+        loss: as for `fit`; applies to targets.
+        history: of the training, for the fraction of clipped updates.
         batch_first: as for `fit`.
         options: further arguments of the model, such as `lengths`.
 
     Raises:
-        NonFiniteLoss: if a gradient is no number because the input or a target is not finite.
+        NonFiniteLoss: if a gradient is not finite because an input or a target is not.
     """
     lengths = None if options.get("lengths") is None else torch.as_tensor(options["lengths"])
     with override_batch_first(batch_first), torch.enable_grad(), record_layers(model, probes=True) as traces:
@@ -140,7 +142,7 @@ def doctor(
 
 
 def _last_outputs(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """The outputs of the last step of each sequence; all, where there are none for steps."""
+    """Return the outputs of the last step of each sequence; all, if they are not per step."""
     time = time_dim(model, x)
     per_step = is_per_step(outputs, x, model)
     if not per_step or lengths is None:
@@ -150,7 +152,7 @@ def _last_outputs(model: nn.Module, x: Tensor, outputs: Tensor, lengths: Tensor 
 
 
 def half_life(norms: np.ndarray) -> float:
-    """Steps in which a sequence of norms, the latest first, falls to a half: from a line through its logarithms."""
+    """Return the steps in which norms, the latest first, fall to a half: from a line through their logarithms."""
     norms = np.asarray(norms, dtype=np.float64)
     usable = norms > 1e-12 * norms.max(initial=0.0)
     if usable.sum() < 2:
@@ -161,16 +163,16 @@ def half_life(norms: np.ndarray) -> float:
 
 
 def clipped_fraction(history: History) -> float | None:
-    """Share of all updates whose gradient was clipped; None without any update."""
+    """Return the fraction of all updates whose gradient was clipped; None without any update."""
     updates = np.diff([0, *(record.updates for record in history.records)])
     clipped = np.array([record.clipped for record in history.records])
     return float((updates * clipped).sum() / updates.sum()) if updates.sum() else None
 
 
 @torch.no_grad()
-def _layer_health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth:
+def _layer_health(layer: LayerTrace, dh: Float[Tensor, "T N H"], dhidden: Float[Tensor, "T N GH"]) -> LayerHealth:
     h, lengths = layer.states["h"], layer.lengths
-    # In the order of computation: the state before each step, and lag 0 for the step computed last.
+    # In the order of computation, in which lag 0 is the last step.
     order, align_ends = _computation_order(layer), _align_ends(layer, lengths)
     before = torch.cat([layer.h_0.unsqueeze(0), order(h)[:-1]])
     weight_norms = torch.einsum("tng,tnh->tgh", align_ends(order(dhidden)), align_ends(before)).flatten(1).norm(dim=1)
@@ -194,7 +196,7 @@ def _layer_health(layer: LayerTrace, dh: Tensor, dhidden: Tensor) -> LayerHealth
 
 
 def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
-    """By step in time, for steps all along the first sequence."""
+    """Return spectral radii by step, for steps that are spread over the first sequence."""
     order, (advance, x, state_0) = _computation_order(layer), layer.step
     units = [s.shape[-1] for s in state_0]
     count = max(2, min(_MAX_JACOBIANS, int(_MAX_JACOBIAN_WORK / sum(units) ** 3)))
@@ -204,8 +206,8 @@ def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
         for name, first in zip(layer.cell.states, state_0, strict=True)
     ]
 
-    def step(states: Tensor, given: Tensor) -> Tensor:
-        after = advance(given.unsqueeze(0), tuple(s.unsqueeze(0) for s in states.split(units)))
+    def step(states: Tensor, inputs: Tensor) -> Tensor:
+        after = advance(inputs.unsqueeze(0), tuple(s.unsqueeze(0) for s in states.split(units)))
         return torch.cat(after, -1).squeeze(0)
 
     jacobians = vmap(jacrev(step))(torch.cat(before, -1), order(x)[chosen, 0])
@@ -215,44 +217,44 @@ def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
 
 
 def _align_ends(layer: LayerTrace, lengths: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """From the order of computation to one in which all sequences end together: lag k is lag k in each."""
-    if lengths is None or layer.name.endswith("reverse"):  # backwards in time they do end together
+    """Return the change from the order of computation to one in which all sequences end at the same step."""
+    if lengths is None or layer.name.endswith("reverse"):  # they do already
         return lambda t: t
 
     def moved(t: Tensor) -> Tensor:
         steps = torch.arange(len(t)).unsqueeze(1) - (len(t) - lengths)
-        found = t[steps.clamp(min=0), torch.arange(t.shape[1])]
-        return found * (steps >= 0).unsqueeze(-1)
+        values = t[steps.clamp(min=0), torch.arange(t.shape[1])]
+        return values * (steps >= 0).unsqueeze(-1)
 
     return moved
 
 
-def _masked_mean(norms: Tensor, lengths: Tensor | None) -> Tensor:
-    """The mean by step over the sequences that are so long: (T, N) to (T,)."""
+def _masked_mean(norms: Float[Tensor, "T N"], lengths: Int[Tensor, "N"] | None) -> Float[Tensor, "T"]:
+    """Return the mean by step over the sequences that have it."""
     if lengths is None:
         return norms.mean(-1)
-    there = (lengths.unsqueeze(0) > torch.arange(len(norms)).flip(0).unsqueeze(1)).sum(1)
-    return norms.sum(-1) / there.clamp(min=1)
+    sequences = (lengths.unsqueeze(0) > torch.arange(len(norms)).flip(0).unsqueeze(1)).sum(1)
+    return norms.sum(-1) / sequences.clamp(min=1)
 
 
 def _computation_order(layer: LayerTrace) -> Callable[[Tensor], Tensor]:
-    """From the order of time to that of computation."""
+    """Return the change from the order of time to that of computation."""
     return (lambda t: t.flip(0)) if layer.name.endswith("reverse") else (lambda t: t)
 
 
 def _describe(layer: LayerHealth) -> str:
     steps = len(layer.state_gradients)
     if layer.half_life == float("inf") or layer.half_life > 4 * steps:
-        memory = f"the gradient does not fade within the {steps} steps looked at"
+        memory = f"the gradient does not fade within the {steps} steps of the sequences"
     else:
         memory = f"the gradient halves every {layer.half_life:.1f} steps"
         if layer.half_life < steps / 8:
-            memory += f", so that what lies more than {4 * layer.half_life:.0f} steps back hardly teaches it anything"
+            memory += f", so what is more than {4 * layer.half_life:.0f} steps back hardly contributes"
     radii = layer.spectral_radius.values()
     memory += f"; the spectral radius of its Jacobian is {min(radii):.2f} to {max(radii):.2f}"
-    stuck = [f"{share:.0%} of gate {name}" for name, share in layer.saturation.items() if share > 0.5]
-    if stuck:
-        memory += f"; {' and '.join(stuck)} is saturated"
+    saturated = [f"{fraction:.0%} of gate {name}" for name, fraction in layer.saturation.items() if fraction > 0.5]
+    if saturated:
+        memory += f"; {' and '.join(saturated)} is saturated"
     if layer.dead_units > 0.1:
         memory += f"; {layer.dead_units:.0%} of the units hardly vary"
     return f"{layer.name}: {memory}."

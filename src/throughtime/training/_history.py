@@ -1,9 +1,8 @@
-"""What happened in a training: one record for each epoch, and how it ended."""
+"""The history of a training: one record for each epoch, and how it ended."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -13,19 +12,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One epoch. Losses are means over the steps trained on; `validation_loss` is None without validation data."""
+    """Record of one epoch.
 
-    epoch: int  # from 1
-    updates: int  # since the beginning
+    Attributes:
+        epoch: its number, from 1.
+        updates: made since the start of the training.
+        loss: mean over the targets trained on.
+        validation_loss: mean over the targets of the validation data; None without any.
+        gradient_norm: mean over the updates, before clipping.
+        clipped: fraction of the updates whose gradient was clipped.
+        learning_rate: at the end of the epoch.
+        seconds: since the start of the training.
+    """
+
+    epoch: int
+    updates: int
     loss: float
     validation_loss: float | None
-    gradient_norm: float  # mean over the updates, before clipping
-    clipped: float  # share of the updates whose gradient was clipped
+    gradient_norm: float
+    clipped: float
     learning_rate: float
-    seconds: float  # since the beginning
+    seconds: float
 
     def check(self) -> None:
-        """Refuse what no training has recorded.
+        """Raise if a value is not one that a training records.
 
         Raises:
             ValueError: names the field.
@@ -39,13 +49,19 @@ class Record:
 
     @property
     def score(self) -> float:
-        """What the best epoch is chosen by: the validation loss where there is one."""
+        """Return what the best epoch is chosen by: the validation loss if there is one, else the training loss."""
         return self.loss if self.validation_loss is None else self.validation_loss
 
 
 @dataclass
 class History:
-    """All records of a training, why it ended, and how updates were made: 'compiled', or 'general' and why."""
+    """History of a training.
+
+    Attributes:
+        records: of the epochs.
+        stop_reason: the criterion that was met, or 'interrupted'.
+        path: how updates were computed: 'compiled' in the engine, or 'general' and the reason.
+    """
 
     records: list[Record] = field(default_factory=list)
     stop_reason: str = ""
@@ -53,24 +69,24 @@ class History:
 
     @property
     def best(self) -> Record | None:
-        """The epoch with the lowest validation loss (without validation data, training loss)."""
+        """Return the epoch with the lowest validation loss (without validation data, training loss)."""
         return min(self.records, key=lambda record: record.score, default=None)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def to_lines(self) -> str:
-        """As JSON lines."""
+        """Return the records as JSON lines."""
         return "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
 
     @property
     def termination(self) -> dict[str, str]:
-        """What is no line: why it ended, and how updates were made."""
+        """Return what the records do not hold: why the training ended, and how updates were computed."""
         return {"stopped": self.stop_reason, "path": self.path}
 
     @classmethod
     def from_lines(cls, lines: Iterable[str], termination: Mapping[str, str]) -> Self:
-        """Undo `to_lines` and `termination`, which may be a part of something larger."""
+        """Build a history from the values of `to_lines` and `termination`; other keys of the latter are ignored."""
         records = [Record(**json.loads(line)) for line in lines if line.strip()]
         for record in records:
             record.check()
@@ -79,18 +95,24 @@ class History:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands; what callbacks are told."""
+    """Progress of a training, as callbacks receive it.
 
-    epoch: int  # from 1, the one at work
-    epochs: int | None  # at most, where that is known
+    Attributes:
+        epoch: number of the current epoch, from 1.
+        epochs: largest number of epochs; None without a limit.
+        updates: made so far.
+        loss: of the last update, or the mean of the epoch that has just ended.
+        validation_loss: of the last epoch; None without validation data.
+        gradient_norm: likewise, before clipping.
+        seconds: since the start.
+        seconds_left: at most; None if the end cannot be predicted.
+    """
+
+    epoch: int
+    epochs: int | None
     updates: int
     loss: float
-    validation_loss: float | None  # of the epoch before
+    validation_loss: float | None
     gradient_norm: float
     seconds: float
-    seconds_left: float | None  # at most, where that is known
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether loss and gradient are numbers."""
-        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
+    seconds_left: float | None

@@ -1,28 +1,32 @@
-"""What is minimised: named losses, or any function of outputs and targets."""
+"""Losses: by name, or any function of outputs and targets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from jaxtyping import Float, Shaped
 
-    from torch import Tensor
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Function of outputs and targets that returns a number."""
 
-    Loss = Callable[[Tensor, Tensor], Tensor]
+IGNORE_INDEX = -100
+"""The class number of targets that do not count, as in torch."""
 
 
-def _mse(y: Tensor, target: Tensor) -> Tensor:
+def _mse(y: Float[Tensor, "*outputs"], target: Float[Tensor, "*targets"]) -> Float[Tensor, ""]:
     return functional.mse_loss(y, _check_same_shape(y, target))
 
 
-def _mae(y: Tensor, target: Tensor) -> Tensor:
+def _mae(y: Float[Tensor, "*outputs"], target: Float[Tensor, "*targets"]) -> Float[Tensor, ""]:
     return functional.l1_loss(y, _check_same_shape(y, target))
 
 
-def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
+def _cross_entropy(y: Float[Tensor, "*outputs V"], target: Shaped[Tensor, "*targets"]) -> Float[Tensor, ""]:
     if y.shape[:-1] != target.shape or target.is_floating_point():
         raise ValueError(
             f"cross_entropy: expected class numbers of shape {tuple(y.shape[:-1])} for outputs {tuple(y.shape)}, got "
@@ -31,18 +35,15 @@ def _cross_entropy(y: Tensor, target: Tensor) -> Tensor:
     return functional.cross_entropy(y.reshape(-1, y.shape[-1]), target.reshape(-1), ignore_index=IGNORE_INDEX)
 
 
-def _binary_cross_entropy(y: Tensor, target: Tensor) -> Tensor:
+def _binary_cross_entropy(y: Float[Tensor, "*outputs"], target: Float[Tensor, "*targets"]) -> Float[Tensor, ""]:
     return functional.binary_cross_entropy_with_logits(y, _check_same_shape(y, target))
 
 
 def _check_same_shape(y: Tensor, target: Tensor) -> Tensor:
-    if y.shape != target.shape:  # (4, 1) and (4,) would be broadcast to (4, 4) without a word
+    if y.shape != target.shape:  # (4, 1) and (4,) would be broadcast to (4, 4) silently
         raise ValueError(f"targets: expected the shape {tuple(y.shape)} of the outputs, got {tuple(target.shape)}")
     return target
 
-
-IGNORE_INDEX = -100
-"""The class number of a target that says nothing, as torch has it."""
 
 LOSSES: dict[str, Loss] = {
     "mse": _mse,
@@ -53,7 +54,11 @@ LOSSES: dict[str, Loss] = {
 
 
 def get_loss(loss: str | Loss) -> Loss:
-    """The function behind a name."""
+    """Return the function of a named loss, or the function itself.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:
@@ -62,5 +67,5 @@ def get_loss(loss: str | Loss) -> Loss:
 
 
 def is_mean(loss: Loss) -> bool:
-    """Whether a loss is known to be a mean over targets that weigh alike, so that it may be taken in parts."""
+    """Return whether a loss is known to be a mean over targets of equal weight, so that it can be summed in parts."""
     return any(loss is named_loss for named_loss in LOSSES.values())

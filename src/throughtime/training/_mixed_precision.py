@@ -1,4 +1,4 @@
-"""Mixed precision: products in a smaller type, weights, states and losses in their own."""
+"""Mixed precision: products in a smaller type; weights, states and losses keep their own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-# float16 is not among them: its range needs losses that are scaled, and updates that are left out.
+# Without float16, whose range needs scaled losses and skipped updates.
 _DTYPES = {"bfloat16": torch.bfloat16}
 
 
 class MixedPrecisionModel(nn.Module):
-    """A model under `torch.autocast`, whose outputs and states come back in the type of its weights.
+    """A model under `torch.autocast`, whose outputs and states have the type of its weights.
 
     Source: Micikevicius et al. 2018, Mixed Precision Training.
 
     Args:
-        model: runs.
+        model: to call.
         precision: 'bfloat16'.
 
     Raises:
-        ValueError: for another.
+        ValueError: for another precision.
     """
 
     def __init__(self, model: nn.Module, precision: str) -> None:
@@ -44,8 +44,13 @@ class MixedPrecisionModel(nn.Module):
         return _cast(result, weight.dtype)
 
 
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside a `MixedPrecisionModel`, or the model itself."""
+    return model.model if isinstance(model, MixedPrecisionModel) else model
+
+
 def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """A tensor, or a tuple of such and of tuples, in another type."""
+    """Convert a tensor, or nested tuples of tensors, to another type."""
     if isinstance(value, tuple):
-        return tuple(_cast(each, dtype) for each in value)
+        return tuple(_cast(item, dtype) for item in value)
     return None if value is None else value.to(dtype)

@@ -1,4 +1,4 @@
-"""Pictures of networks: folded and unfolded, their states over time, their gradients by lag; matplotlib figures."""
+"""Matplotlib figures of networks: folded and unfolded, their states over time, their gradients by lag."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def plot_gradients(diagnosis: Diagnosis, *, season: int | None = None) -> Figure:
-    """Mean gradient norm by lag, on a logarithmic scale, and the spectral radius by step, one line for each layer.
+    """Plot the mean gradient norm by lag, on a logarithmic scale, and the spectral radius by step, for each layer.
 
     Args:
-        diagnosis: what the doctor found.
+        diagnosis: of `doctor`.
         season: steps that the network should reach back; drawn as a line.
     """
     figure, (gradients, radii) = _figure(9, 3.5, columns=2)
@@ -40,7 +40,7 @@ def plot_gradients(diagnosis: Diagnosis, *, season: int | None = None) -> Figure
 
 
 def plot_states(model: nn.Module, x: Tensor, *, row: int = 0, **options: Any) -> Figure:
-    """The hidden state of one sequence over time: a stripe for each unit, a panel for each layer and direction."""
+    """Plot the hidden state of one sequence over time: a row for each unit, a panel for each layer and direction."""
     layers = trace(model, x, **options)
     if not layers:
         raise _no_layer(model)
@@ -59,7 +59,7 @@ def plot_states(model: nn.Module, x: Tensor, *, row: int = 0, **options: Any) ->
 
 
 def plot_unfolded(model: nn.Module, k: int = 4) -> Figure:
-    """The first recurrent layer of a model, folded on the left and unfolded over k steps on the right."""
+    """Draw the first recurrent layer of a model, folded on the left and unfolded over k steps on the right."""
     layer = next((m for m in model.modules() if isinstance(m, AbstractRecurrent)), None)
     if layer is None:
         raise _no_layer(model)

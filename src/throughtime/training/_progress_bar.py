@@ -1,4 +1,4 @@
-"""A training that can be watched: a bar in a notebook or on a terminal, a line now and then elsewhere."""
+"""Progress of a training: a bar in a notebook or on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from throughtime.training._history import Progress
 
 _LINE_INTERVAL = 5.0  # seconds between plain lines
-_NOTEBOOK_INTERVAL = 0.1  # seconds between two states of a notebook's bar
+_NOTEBOOK_INTERVAL = 0.1  # seconds between two updates of a bar in a notebook
 
 
 @contextmanager
 def progress_bar(title: str = "training", *, console: Console | None = None) -> Iterator[Callable[[Progress], None]]:
-    """Give a callback for `fit` that shows how far it is: the loss, the validation loss and the time left.
+    """Return a callback for `fit` that shows its progress: the loss, the validation loss and the time left.
 
     Args:
-        title: what is being trained.
-        console: rich's console; None for one on stderr.
+        title: of the bar.
+        console: of rich; None for one on stderr.
 
     >>> import torch
     >>> from throughtime import nn, training
@@ -44,7 +44,7 @@ def progress_bar(title: str = "training", *, console: Console | None = None) -> 
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Return seconds as text: '1.5 s', '45 s', '3 min 7 s'."""
     seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -54,68 +54,69 @@ def format_duration(seconds: float) -> str:
 
 @contextmanager
 def _notebook_bar(_: Console, title: str) -> Iterator[Callable[[Progress], None]]:
-    """In a notebook; the bar stays with its last state."""
-    from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]  there is one in every notebook
+    """Show a bar in a notebook, which stays."""
+    from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]  installed in every notebook
 
-    def render(share: float, state: str) -> Any:
-        return HTML(f"{escape(title)} <progress value='{share:.3f}'></progress> {escape(state)}")
+    def render(fraction: float, status: str) -> Any:
+        return HTML(f"{escape(title)} <progress value='{fraction:.3f}'></progress> {escape(status)}")
 
     display_handle: Any = display(render(0.0, ""), display_id=True)
-    last_shown, last = 0.0, ""
+    last_shown, status = 0.0, ""
 
-    def callback(now: Progress) -> None:
-        nonlocal last_shown, last
-        last = _status(now)
+    def callback(progress: Progress) -> None:
+        nonlocal last_shown, status
+        status = _status(progress)
         if time.monotonic() - last_shown >= _NOTEBOOK_INTERVAL:
             last_shown = time.monotonic()
-            display_handle.update(render(_fraction_done(now), last))
+            display_handle.update(render(_fraction_done(progress), status))
 
     yield callback
-    display_handle.update(render(1.0, last))
+    display_handle.update(render(1.0, status))
 
 
 @contextmanager
 def _terminal_bar(console: Console, title: str) -> Iterator[Callable[[Progress], None]]:
-    """On a terminal; the bar is gone when the training is."""
-    from rich import progress
+    """Show a bar on a terminal, which disappears at the end."""
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as ProgressBar
 
     columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[state]}", style="dim"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}", style="dim"),
     )
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=1.0, state="")
+    with ProgressBar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=1.0, status="")
 
-        def callback(now: Progress) -> None:
-            bar.update(task, completed=_fraction_done(now), state=_status(now))
+        def callback(progress: Progress) -> None:
+            bar.update(task, completed=_fraction_done(progress), status=_status(progress))
 
         yield callback
 
 
 @contextmanager
 def _plain_lines(console: Console, title: str) -> Iterator[Callable[[Progress], None]]:
-    """In a file."""
+    """Print a line every few seconds."""
     last_shown = time.monotonic()
 
-    def callback(now: Progress) -> None:
+    def callback(progress: Progress) -> None:
         nonlocal last_shown
         if time.monotonic() - last_shown >= _LINE_INTERVAL:
             last_shown = time.monotonic()
-            console.print(f"{title}: {_fraction_done(now):.0%}, {_status(now)}", markup=False)
+            console.print(f"{title}: {_fraction_done(progress):.0%}, {_status(progress)}", markup=False)
 
     yield callback
 
 
-def _fraction_done(now: Progress) -> float:
-    """How much of the training is done, as far as that is known."""
-    if now.seconds_left is None:
+def _fraction_done(progress: Progress) -> float:
+    """Return the fraction of the training that is done; 0 if it cannot be predicted."""
+    if progress.seconds_left is None:
         return 0.0
-    seconds, left = max(now.seconds, 0.0), max(now.seconds_left, 0.0)
+    seconds, left = max(progress.seconds, 0.0), max(progress.seconds_left, 0.0)
     return seconds / max(seconds + left, 1e-9)
 
 
-def _status(now: Progress) -> str:
-    validation = [] if now.validation_loss is None else [f"validation loss {now.validation_loss:.4g}"]
-    left = [] if now.seconds_left is None else [f"{format_duration(now.seconds_left)} left"]
-    return ", ".join([f"loss {now.loss:.4g}", *validation, *left])
+def _status(progress: Progress) -> str:
+    validation = [] if progress.validation_loss is None else [f"validation loss {progress.validation_loss:.4g}"]
+    left = [] if progress.seconds_left is None else [f"{format_duration(progress.seconds_left)} left"]
+    return ", ".join([f"loss {progress.loss:.4g}", *validation, *left])

@@ -1,64 +1,46 @@
-"""Backpropagation in segments that are run twice: the states at their borders are all that is kept in between.
+"""Backpropagation in segments that are run twice; between the two passes only the states between segments are kept.
 
-A segment's part of the loss is taken as the segment is run for the second time, weighed by its share of the targets. A
-loss that is not known to be a mean may tie any output to any other: then the first run gathers all outputs, the loss
-is taken of them at once, and each segment is handed its part of ∂L/∂y.
+The loss of a segment is computed in its second run, weighed by its fraction of the targets. A loss that is not known to
+be a mean may couple any outputs: then the first pass collects all outputs, the loss is computed from them at once, and
+each segment receives its part of ∂L/∂y.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from throughtime._core import rng
 from throughtime.nn.pooling import Pooling
+from throughtime.training._backward import BackwardResult
 from throughtime.training._losses import IGNORE_INDEX, is_mean
-from throughtime.training._windows import (
-    check_unidirectional,
-    detach_state,
-    flatten_state,
-    is_per_step,
-    leading_shape,
-    map_state,
-    run_model,
-    select_targets,
-    time_dim,
-    window_lengths,
-)
+from throughtime.training._recurrent_state import detach_state, flatten_state, map_state
+from throughtime.training._time_axis import is_per_step, leading_shape, time_dim
+from throughtime.training._windows import run_model, select_targets, window_lengths
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
     from torch import Tensor, nn
 
     from throughtime.data.batches import Batch
-    from throughtime.training._bptt import CheckpointedBPTT
     from throughtime.training._losses import Loss
 
-_MEASURED_STEPS = 4  # steps that are run to see what a step keeps
+_MEASURED_STEPS = 4  # that are run to measure what a step keeps
 
 
-class BackwardResult(NamedTuple):
-    """What a backward pass leaves beside the gradients: the loss, how many targets, and the final state."""
-
-    loss: Tensor
-    targets: int
-    state: Any
-
-
-def recompute_backward(
-    model: nn.Module, batch: Batch, state: Any, loss: Loss, bptt: CheckpointedBPTT
-) -> BackwardResult:
-    """Add the gradients of the loss of a batch to those of the model's parameters.
+def recompute_backward(model: nn.Module, batch: Batch, state: Any, loss: Loss, segment_length: int) -> BackwardResult:
+    """Add the gradients of the loss of a batch to those of the parameters, a segment of so many steps at a time.
 
     Raises:
-        ValueError: if the model cannot be cut in time, or does not fit the memory.
+        ValueError: if the model returns no state.
     """
-    return RecomputePass(model, batch, loss, _segment_length(model, batch, bptt)).run(state)
+    return RecomputePass(model, batch, loss, segment_length).run(state)
 
 
 class RecomputePass:
-    """Forward over all segments, and backward again."""
+    """A forward pass over all segments, and a backward pass over them."""
 
     def __init__(self, model: nn.Module, batch: Batch, loss: Loss, segment_length: int) -> None:
         self.model = model
@@ -68,14 +50,14 @@ class RecomputePass:
         self.steps = batch.x.shape[self.time]
         self.starts = range(0, self.steps, segment_length)
         self.segment_length = segment_length
-        self.total = batch.x.new_zeros(())  # the loss
+        self.total = batch.x.new_zeros(())  # loss
         self.targets = 0
         self.boundary_states: list[Any] = []
         self.rng_states: list[dict[torch.device, Tensor]] = []
         self.outputs: list[Tensor] = []
         self.dy: Tensor | None = None
         self.per_step = False
-        # Targets that are ignored lie in some segments and not in others.
+        # Ignored targets may lie in some segments only, which then have other weights.
         self.per_segment = is_mean(loss) and (batch.y.is_floating_point() or not bool((batch.y == IGNORE_INDEX).any()))
 
     def run(self, state: Any) -> BackwardResult:
@@ -89,7 +71,7 @@ class RecomputePass:
         return BackwardResult(self.total, self.targets, final)
 
     def _forward(self, state: Any) -> Any:
-        """Note the state before each segment. The last one is run only where its outputs are wanted already."""
+        """Record the state before each segment; the last one is run only if its outputs are collected."""
         with torch.no_grad():
             for number, start in enumerate(self.starts):
                 self.boundary_states.append(detach_state(state))
@@ -104,7 +86,7 @@ class RecomputePass:
         return state
 
     def _backward(self, number: int, dstate_n: tuple[Tensor | None, ...]) -> tuple[tuple[Tensor | None, ...], Any]:
-        """One segment, given the gradient of the state behind it: that of the state before it, and its state."""
+        """Differentiate a segment from the gradient of its final state; return that of its initial one, and a state."""
         start = self.starts[number]
         before = _as_leaves(self.boundary_states.pop())
         with rng.replay(self.rng_states.pop()):
@@ -119,30 +101,32 @@ class RecomputePass:
             torch.autograd.backward(outputs, gradients)
         return tuple(s.grad for s in flatten_state(before)), detach_state(state)
 
-    def _objective(self, start: int, y: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What is differentiated in a segment, and the gradient that it starts from."""
+    def _objective(
+        self, start: int, y: Float[Tensor, "*outputs"]
+    ) -> tuple[Float[Tensor, "*roots"], Float[Tensor, "*roots"]] | None:
+        """Return what is differentiated in a segment, and the gradient that it starts from."""
         if self.dy is not None:
             return y, self.dy.narrow(self.time, start, y.shape[self.time])
-        target, lengths, share = self.batch.y, self.batch.lengths, 1.0
+        target, lengths, weight = self.batch.y, self.batch.lengths, 1.0
         if self.per_step:
             stop = self._stop(start)
             target = target.narrow(self.time, start, stop - start)
-            share = (stop - start) / self.steps
+            weight = (stop - start) / self.steps
             if lengths is not None and len(leading_shape(self.batch.x)) == 2:
-                whole, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
-                share = int(lengths.sum()) / max(whole, 1)
+                total, lengths = int(lengths.sum()), (lengths - start).clamp(0, stop - start)
+                weight = int(lengths.sum()) / max(total, 1)
         elif start != self.starts[-1]:
             return None
         y, target, count = select_targets(y, target, self._inputs(start), lengths, self.model, per_step=self.per_step)
         if not count:
             return None
         loss = self.loss(y, target)
-        self.total = self.total + share * loss.detach()
+        self.total = self.total + weight * loss.detach()
         self.targets += count
-        return loss, torch.full_like(loss, share)
+        return loss, torch.full_like(loss, weight)
 
     def _full_loss(self) -> None:
-        """The loss of all outputs, and its gradient with respect to them."""
+        """Compute the loss of all outputs, and its gradient with respect to them."""
         y = torch.cat(self.outputs, self.time).requires_grad_()
         self.outputs = [y.detach()]
         outputs, target, self.targets = select_targets(
@@ -164,38 +148,42 @@ class RecomputePass:
             )
         return y, state
 
-    def _inputs(self, start: int) -> Tensor:
+    def _inputs(self, start: int) -> Shaped[Tensor, "*inputs"]:
         return self.batch.x.narrow(self.time, start, self._stop(start) - start)
 
     def _stop(self, start: int) -> int:
         return min(start + self.segment_length, self.steps)
 
     def _has_step_targets(self, y: Tensor, x: Tensor) -> bool:
-        """Whether there are an output and a target for each step, rather than one for each sequence."""
-        full_x = leading_shape(self.batch.x)
-        return self.batch.y.shape[: len(full_x)] == full_x and is_per_step(y, x, self.model, full_x=self.batch.x)
+        """Return whether there are an output and a target for each step, not one for each sequence."""
+        shape = leading_shape(self.batch.x)
+        return self.batch.y.shape[: len(shape)] == shape and is_per_step(y, x, self.model, full_x=self.batch.x)
 
 
-def _segment_length(model: nn.Module, batch: Batch, bptt: CheckpointedBPTT) -> int:
-    """Steps of a segment; what a step keeps is seen where a budget asks for it."""
-    check_unidirectional(model, "CheckpointedBPTT")
+def check_no_pooling(model: nn.Module) -> None:
+    """Raise if a model pools the outputs of all steps.
+
+    Raises:
+        ValueError: for such a model.
+    """
     if any(isinstance(module, Pooling) and module.kind != "final" for module in model.modules()):
         raise ValueError("CheckpointedBPTT: expected no pooling over all steps, which no state carries; use FullBPTT()")
-    steps = batch.x.shape[time_dim(model, batch.x)]
-    if bptt.memory is None:
-        return bptt.segment_length(steps, 0, 0)
-    some, more, boundary_bytes, outputs = 0, 0, 0, 0
-    if steps > 2 * _MEASURED_STEPS:
-        some, *_ = _saved_bytes(model, batch, _MEASURED_STEPS)
-        more, boundary_bytes, outputs = _saved_bytes(model, batch, 2 * _MEASURED_STEPS)
-    # What is kept, its gradients, and what the kernels hold on to from one segment to the next, up to 0.75 of it; and
-    # the outputs on their way through the loss and back.
-    step = 3 * (more - some) // _MEASURED_STEPS + 4 * outputs // _MEASURED_STEPS
-    return bptt.segment_length(steps, max(step, 1), boundary_bytes)
+
+
+def measure_step(model: nn.Module, batch: Batch) -> tuple[int, int]:
+    """Return the bytes that one step of a segment takes, and those of the states between two segments."""
+    if batch.x.shape[time_dim(model, batch.x)] <= 2 * _MEASURED_STEPS:
+        return 1, 0
+    few, *_ = _saved_bytes(model, batch, _MEASURED_STEPS)
+    more, boundary_bytes, output_bytes = _saved_bytes(model, batch, 2 * _MEASURED_STEPS)
+    # What is saved, its gradients, and what the kernels hold on to between segments (up to 0.75 of it); and the
+    # outputs on their way through the loss and back.
+    step_bytes = 3 * (more - few) // _MEASURED_STEPS + 4 * output_bytes // _MEASURED_STEPS
+    return max(step_bytes, 1), boundary_bytes
 
 
 def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, int]:
-    """Bytes that the first steps of a batch keep for the backward pass, and those of their state and outputs."""
+    """Return the bytes that the first steps of a batch keep for the backward pass, and those of state and outputs."""
     storages: dict[int, int] = {}
 
     def record(tensor: Tensor) -> Tensor:
@@ -215,5 +203,5 @@ def _saved_bytes(model: nn.Module, batch: Batch, steps: int) -> tuple[int, int, 
 
 
 def _as_leaves(state: Any) -> Any:
-    """A state whose gradient is wanted."""
+    """Return a state that requires a gradient."""
     return map_state(state, lambda s: s.detach().requires_grad_())

@@ -1,4 +1,4 @@
-"""The state of a training out of a checkpoint, checked against the training that is to go on from it.
+"""Checks of the state in a checkpoint against the training that continues from it.
 
 A checkpoint may be damaged, or come from anyone. Everything is checked before anything of the training is changed.
 """
@@ -41,7 +41,7 @@ _PROCESS: dict[str, tuple[type, ...]] = {"state": (Tensor, tuple, list, _NOTHING
 
 
 def check_values(state: Any) -> None:
-    """Refuse what no training has written, whatever its model.
+    """Raise for values that no training writes, whatever its model.
 
     Raises:
         ValueError: names the value.
@@ -63,7 +63,7 @@ def check_values(state: Any) -> None:
 
 
 def check_weights(model: nn.Module, weights: dict[str, Any]) -> None:
-    """Refuse weights that are not those of a model.
+    """Raise if weights are not those of a model.
 
     Raises:
         ValueError: names the first.
@@ -73,13 +73,13 @@ def check_weights(model: nn.Module, weights: dict[str, Any]) -> None:
         raise ValueError(f"{name} is in one of them only")
     for name, value in own.items():
         if isinstance(value, Tensor):
-            given = weights[name]
-            if not isinstance(given, Tensor) or given.shape != value.shape or given.dtype != value.dtype:
+            saved = weights[name]
+            if not isinstance(saved, Tensor) or saved.shape != value.shape or saved.dtype != value.dtype:
                 raise ValueError(f"{name}: expected {tuple(value.shape)} of {value.dtype}")
 
 
 def check_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Refuse a state that is not that of an optimizer of this kind with these parameters.
+    """Raise if a state is not that of such an optimizer with these parameters.
 
     Raises:
         ValueError: names what does not fit.
@@ -89,9 +89,9 @@ def check_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
         raise ValueError("optimizer: expected its state and groups of parameters")
     if len(state["param_groups"]) != len(own["param_groups"]):
         raise ValueError("optimizer: expected as many groups of parameters")
-    for given, group in zip(state["param_groups"], own["param_groups"], strict=True):
-        check_alike("optimizer", given, group)
-        if given["params"] != group["params"]:
+    for saved, group in zip(state["param_groups"], own["param_groups"], strict=True):
+        check_same_types("optimizer", saved, group)
+        if saved["params"] != group["params"]:
             raise ValueError("optimizer: expected the same parameters")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     names = _state_names(optimizer, state["param_groups"][0])
@@ -107,10 +107,10 @@ def check_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
 
 
 def _state_names(optimizer: Optimizer, group: dict[str, Any]) -> set[str] | None:
-    """What an optimizer of torch keeps of a parameter with such settings; None for others, of which that is not known.
+    """Return the names of what torch's optimizer keeps of a parameter; None for other optimizers.
 
     Raises:
-        ValueError: for settings that cannot be.
+        ValueError: for settings that are not possible.
     """
     kind: Any = type(optimizer)
     if not kind.__module__.startswith("torch.optim") or kind in (torch.optim.Adafactor, torch.optim.SparseAdam):
@@ -123,30 +123,30 @@ def _state_names(optimizer: Optimizer, group: dict[str, Any]) -> set[str] | None
     return set(other.state[parameter])
 
 
-def check_alike(name: str, given: Any, own: Any) -> None:
-    """Refuse values of other types than one's own: a number for a number, and so on, with the same keys.
+def check_same_types(name: str, values: Any, expected: Any) -> None:
+    """Raise if values have other types or keys than the expected ones: a number for a number, and so on.
 
     Raises:
         ValueError: names the first.
     """
-    if isinstance(own, dict):
-        if not isinstance(given, dict) or given.keys() != own.keys():
-            raise ValueError(f"{name}: expected {', '.join(map(str, own))}")
-        for key, value in own.items():
-            check_alike(f"{name}, {key}", given[key], value)
-    elif isinstance(own, list | tuple):
-        if not isinstance(given, list | tuple) or len(given) != len(own):
-            raise ValueError(f"{name}: expected {len(own)} values")
-        for value, other in zip(given, own, strict=True):
-            check_alike(name, value, other)
-    elif isinstance(own, bool) or own is None:
-        if not isinstance(given, bool) and given is not None:
-            raise ValueError(f"{name}: expected true, false or nothing, got {str(given)[:40]!r}")
-    elif isinstance(own, int | float):
-        if not _is_number(given):
-            raise ValueError(f"{name}: expected a number, got {str(given)[:40]!r}")
-    elif type(given) is not type(own):
-        raise ValueError(f"{name}: expected {type(own).__name__}, got {str(given)[:40]!r}")
+    if isinstance(expected, dict):
+        if not isinstance(values, dict) or values.keys() != expected.keys():
+            raise ValueError(f"{name}: expected {', '.join(map(str, expected))}")
+        for key, value in expected.items():
+            check_same_types(f"{name}, {key}", values[key], value)
+    elif isinstance(expected, list | tuple):
+        if not isinstance(values, list | tuple) or len(values) != len(expected):
+            raise ValueError(f"{name}: expected {len(expected)} values")
+        for value, other in zip(values, expected, strict=True):
+            check_same_types(name, value, other)
+    elif isinstance(expected, bool) or expected is None:
+        if not isinstance(values, bool) and values is not None:
+            raise ValueError(f"{name}: expected true, false or nothing, got {str(values)[:40]!r}")
+    elif isinstance(expected, int | float):
+        if not _is_number(values):
+            raise ValueError(f"{name}: expected a number, got {str(values)[:40]!r}")
+    elif type(values) is not type(expected):
+        raise ValueError(f"{name}: expected {type(expected).__name__}, got {str(values)[:40]!r}")
 
 
 def _check_types(name: str, values: Any, expected: dict[str, tuple[type, ...]]) -> None:
@@ -168,7 +168,7 @@ def _check_nested(name: str, value: Any) -> None:
 
 
 def _check_random(state: Tensor | None) -> None:
-    """Refuse bytes that are not the state of torch's generator, which tests them itself."""
+    """Raise if bytes are not a state of torch's generator, which checks them itself."""
     if state is not None:
         try:
             torch.Generator().set_state(state)

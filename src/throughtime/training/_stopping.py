@@ -1,4 +1,4 @@
-"""When to stop: criteria as values. A training ends with the first that is reached."""
+"""Stopping criteria, as values. A training ends at the first that is met."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ if TYPE_CHECKING:
 
 
 class StoppingCriterion(Protocol):
-    """A criterion; `check_every_update` says that it is asked after every update and not only at the end of an epoch."""
+    """A criterion, checked at the end of an epoch.
+
+    Attributes:
+        check_every_update: whether it is checked after every update as well.
+    """
 
     check_every_update: ClassVar[bool]
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         ...
 
     def fraction_done(self, progress: Progress) -> float | None:
-        """The share of the work that is done, 0 … 1, or None where it cannot be known."""
+        """Return the fraction of the training that is done, 0 … 1; None if it cannot be predicted."""
         ...
 
     def max_updates(self, progress: Progress) -> float:
-        """How many updates may be made before it has to be asked again, where it is asked after every update."""
+        """Return how many updates may follow before the next check, if it is checked after every update."""
         ...
 
 
@@ -36,11 +40,11 @@ class _CheckedPerEpoch:
     check_every_update: ClassVar[bool] = False
 
     def fraction_done(self, progress: Progress) -> float | None:
-        """Nobody knows."""
+        """Return None: the end cannot be predicted."""
         return None
 
     def max_updates(self, progress: Progress) -> float:
-        """It is asked at the end of an epoch."""
+        """Return infinity: it is checked at the end of an epoch."""
         return math.inf
 
 
@@ -56,15 +60,15 @@ class Epochs:
             raise ValueError(f"Epochs: expected 0 or more, got {self.epochs}")
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return len(history) >= self.epochs
 
     def fraction_done(self, progress: Progress) -> float | None:
-        """Whole epochs done."""
+        """Return the fraction of the epochs."""
         return _fraction(progress.epoch - 1, self.epochs)
 
     def max_updates(self, progress: Progress) -> float:
-        """It is asked at the end of an epoch."""
+        """Return infinity: it is checked at the end of an epoch."""
         return math.inf
 
 
@@ -76,35 +80,35 @@ class Updates:
     check_every_update: ClassVar[bool] = True
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return progress.updates >= self.updates
 
     def fraction_done(self, progress: Progress) -> float | None:
-        """Updates done."""
+        """Return the fraction of the updates."""
         return _fraction(progress.updates, self.updates)
 
     def max_updates(self, progress: Progress) -> float:
-        """Updates left."""
+        """Return the updates that are left."""
         return self.updates - progress.updates
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """Stop when the time is used up."""
+    """Stop after a time."""
 
     seconds: float
     check_every_update: ClassVar[bool] = True
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return progress.seconds >= self.seconds
 
     def fraction_done(self, progress: Progress) -> float | None:
-        """Time used."""
+        """Return the fraction of the time."""
         return _fraction(progress.seconds, self.seconds)
 
     def max_updates(self, progress: Progress) -> float:
-        """Any number of them: what is made in one go takes milliseconds."""
+        """Return infinity: the updates of one call take milliseconds."""
         return math.inf
 
 
@@ -116,30 +120,30 @@ class Patience(_CheckedPerEpoch):
     min_delta: float = 0.0
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
-        best, since = float("inf"), 0
+        """Return whether to stop."""
+        best, epochs = float("inf"), 0
         for record in history.records:
-            best, since = (record.score, 0) if record.score < best - self.min_delta else (best, since + 1)
-        return since >= self.epochs
+            best, epochs = (record.score, 0) if record.score < best - self.min_delta else (best, epochs + 1)
+        return epochs >= self.epochs
 
 
 @dataclass(frozen=True)
 class TargetLoss(_CheckedPerEpoch):
-    """Stop when the loss (the validation loss where there is one) is this low."""
+    """Stop when the validation loss (without validation data, the training loss) is this low."""
 
     loss: float
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return bool(history.records) and history.records[-1].score <= self.loss
 
 
 @dataclass(frozen=True)
 class GradientNorm(_CheckedPerEpoch):
-    """Stop when the mean gradient norm of an epoch is this low: a minimum, or a plateau."""
+    """Stop when the mean gradient norm of an epoch is this low: at a minimum or on a plateau."""
 
     below: float
 
     def should_stop(self, progress: Progress, history: History) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return bool(history.records) and history.records[-1].gradient_norm < self.below

@@ -1,4 +1,4 @@
-"""Whether somebody else's code may draw random numbers in a training."""
+"""Whether code outside this library may draw random numbers in a training."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DETERMINISTIC_MODULES = (
 
 
 def may_draw_random(model: nn.Module, loss: Loss, *data: Data | None) -> bool:
-    """Whether a model, a loss or data may draw by other means than those of this library."""
+    """Return whether a model, a loss or data may draw other than through this library."""
     return not (
         all(map(_is_own_module, model.modules()))
         and (_is_own(loss) or isinstance(loss, nn.MSELoss) or getattr(loss, "__module__", "") == "torch.nn.functional")
-        and all(part is None or _is_own_data(part) for part in data)
+        and all(source is None or _is_own_data(source) for source in data)
     )
 
 
@@ -35,11 +35,11 @@ def _is_own(value: Any) -> bool:
 def _is_own_module(module: nn.Module) -> bool:
     activations = (getattr(module, name, "") for name in ("activation", "gate_activation"))
     hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001  torch has no public name for them
-    known = type(module) in _DETERMINISTIC_MODULES or _is_own(type(module))
-    return known and not hooks and all(isinstance(each, str | type(None)) for each in activations)
+    is_deterministic = type(module) in _DETERMINISTIC_MODULES or _is_own(type(module))
+    return is_deterministic and not hooks and all(isinstance(name, str | type(None)) for name in activations)
 
 
 def _is_own_data(data: Any) -> bool:
     if isinstance(data, tuple | list):
-        return all(part is None or isinstance(part, torch.Tensor) or _is_own_data(part) for part in data)
+        return all(item is None or isinstance(item, torch.Tensor) or _is_own_data(item) for item in data)
     return _is_own(data)

@@ -1,4 +1,4 @@
-"""What to do about a network's memory, in plain words."""
+"""How far back a network learns and what to do about it, in words."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MIN_GRADIENT_LEFT = 0.25  # share of the gradient that is left at the season: less teaches little
-_EXPLODING_RATIO = 10.0  # times the gradient at the last step
-_MAX_CLIPPED = 0.5  # share of updates
+_MIN_GRADIENT_LEFT = 0.25  # fraction of the gradient at the season; less contributes little
+_EXPLODING_RATIO = 10.0  # of the gradients at the first and the last step
+_MAX_CLIPPED = 0.5  # fraction of the updates
 
 
 class GradientReach(NamedTuple):
@@ -30,39 +30,41 @@ class GradientReach(NamedTuple):
 
 
 def verdict(reaches: Sequence[GradientReach], *, steps: int, season: int | None, clipped: float | None) -> str:
-    """Whether the layer that reaches furthest reaches far enough, and what to do if not.
+    """Return in words whether the layer that reaches furthest reaches far enough, and what to do if not.
 
     Args:
         reaches: of all layers.
-        steps: that were looked at.
+        steps: length of the sequences.
         season: steps that the network should reach back; `steps` if None.
-        clipped: share of the updates that were clipped, where it is known.
+        clipped: fraction of the updates that were clipped; None if unknown.
     """
     if not reaches:
-        return "There is no recurrent layer inside: nothing goes back in time."
+        return "There is no recurrent layer inside, so no gradient flows back in time."
     sentences = [_memory(max(reaches, key=lambda reach: reach.half_life), steps, season)]
     if any(reach.last > 0 and reach.first > _EXPLODING_RATIO * reach.last for reach in reaches):
-        sentences.append("Gradients grow on their way back: clip them (clip=1.0), or start from orthogonal weights.")
+        sentences.append(
+            "Gradients grow on their way back: clip them (clip=1.0), or initialize with orthogonal weights."
+        )
     if clipped is not None and clipped > _MAX_CLIPPED:
         sentences.append(
-            f"{clipped:.0%} of the updates were clipped: the clipping decides how far they go; allow a larger norm or "
-            "learn at a smaller rate."
+            f"{clipped:.0%} of the updates were clipped, so that clipping decides their size; allow a larger norm or "
+            "use a smaller learning rate."
         )
     return " ".join(sentences)
 
 
 def _memory(reach: GradientReach, steps: int, season: int | None) -> str:
-    wanted = steps if season is None else season
+    lag = steps if season is None else season
     goal = f"the sequences have {_format_steps(steps)}" if season is None else f"your season is {_format_steps(season)}"
     if reach.last == 0 and reach.first == 0:
-        return "No gradient arrives: what the network puts out does not depend on its states."
-    if reach.half_life > 4 * max(steps, wanted):
+        return "No gradient arrives: the outputs of the network do not depend on its states."
+    if reach.half_life > 4 * max(steps, lag):
         return f"Gradients do not fade, and {goal}: that is within reach."
-    left = 0.0 if reach.half_life == 0 else math.exp2(-wanted / reach.half_life)
+    left = 0.0 if reach.half_life == 0 else math.exp2(-lag / reach.half_life)
     halves = f"Gradients halve every {_format_steps(reach.half_life)}; {goal}"
     if left >= _MIN_GRADIENT_LEFT:
         return f"{halves}, where {left:.0%} is left: that is within reach."
-    return f"{halves}, where {_format_percent(left)} is left: {_advice(reach.cell, wanted)}."
+    return f"{halves}, where {_format_percent(left)} is left: {_advice(reach.cell, lag)}."
 
 
 def _advice(cell: str, wanted: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import compress
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import narwhals as nw
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Bool, Float, Shaped
     from narwhals.typing import EagerAllowed, IntoDataFrame
 
     from throughtime.data.series.panel import Panel
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("pandas", "polars", "pyarrow")
 _DATES = ("date", "datetime", "integer")
+_FIXED_OFFSET = r"(UTC)?[+-]\d\d:\d\d(:\d\d)?"  # as time zone of a pandas column
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class FrameFormat:
             object.__setattr__(self, "date_format", DateFormat(**self.date_format))
         if self.backend not in _BACKENDS or self.dates not in _DATES or not isinstance(self.timezone, str):
             raise ValueError(f"frame: expected one of {', '.join(_BACKENDS)} and of {', '.join(_DATES)}, got {self}")
+        if self.timezone and not (is_time_zone(self.timezone) or re.fullmatch(_FIXED_OFFSET, self.timezone)):
+            raise ValueError(f"frame: expected the name of a time zone, got {self.timezone!r}")
 
     @property
     def zone(self) -> str:
@@ -110,7 +115,7 @@ def read_frame(
     covariates = covariates or Covariates()
     frame, notes = _open(df, covariates.names)
     values, frame_format = _read_values(frame["y"]), _infer_format(frame)
-    encoded = _fit_covariates(frame, covariates, frame_format.zone)
+    encoded = _fit_covariates(frame, covariates, np.isfinite(values), frame_format.zone)
     stamps, date_format = _read_dates(frame["ds"], frame_format)
     panel = build_panel(_read_ids(frame), stamps, values, freq=freq, missing=missing, covariates=encoded)
     return replace(panel, notes=[*notes, *panel.notes]), replace(frame_format, date_format=date_format)
@@ -138,7 +143,7 @@ def read_later_frame(
     frame, notes = _open(df, [feature.name for feature in features])
     values, frame_format = _read_values(frame["y"]), _infer_format(frame, trained_format)
     _check_covariates(frame, [feature.name for feature in features])
-    columns = [_encode_later(feature, frame) for feature in features]
+    columns = [_encode(feature, frame) for feature in features]
     encoded = EncodedRows(features, _stack(columns, frame), trained.exogenous.calendar)
     stamps, date_format = _read_dates(frame["ds"], frame_format)
     grid = trained.frequency if trained.irregular else None
@@ -190,7 +195,7 @@ def read_future(df: IntoDataFrame, past: Panel, like: FrameFormat | None = None,
     codes = np.full((len(frame), len(features)), np.nan)
     for c, feature in enumerate(features):
         if feature.role == "future":
-            codes[:, c] = _encode_later(feature, frame)
+            codes[:, c] = _encode(feature, frame)
     stamps, _ = _read_dates(frame["ds"], _infer_format(frame, like))
     return past.with_future(_read_ids(frame, past.ids), stamps, codes, supersedes=supersedes)
 
@@ -228,13 +233,24 @@ def _read_values(y: nw.Series) -> Float[np.ndarray, "T"]:
     raise InputError(f"column y: expected numbers, got {y.dtype}")
 
 
-def _fit_covariates(frame: nw.DataFrame, covariates: Covariates, zone: str) -> EncodedRows:
-    """Fit the encodings of covariates to a frame, and encode them."""
+def _fit_covariates(
+    frame: nw.DataFrame, covariates: Covariates, is_past: Bool[np.ndarray, "T"], zone: str
+) -> EncodedRows:
+    """Fit the encodings of covariates to the rows of the past, and encode all rows."""
     _check_covariates(frame, covariates.names)
-    cells = {name: _cells(frame, name) for name in covariates.names}
-    features = [Feature.of(name, covariates.role(name), column) for name, column in cells.items()]
-    columns = [feature.encode(cells[feature.name]) for feature in features]
+    features = [Feature.of(name, covariates.role(name), _past_cells(frame, name, is_past)) for name in covariates.names]
+    columns = [_encode(feature, frame) for feature in features]
     return EncodedRows(features, _stack(columns, frame), replace(covariates.dates, zone=zone))
+
+
+def _past_cells(frame: nw.DataFrame, name: str, is_past: Bool[np.ndarray, "T"]) -> list[Any]:
+    """Return the cells of past rows, or all cells if those are empty.
+
+    No effect can be learned for a word that occurs in rows to forecast only: it is not a known word.
+    """
+    cells = _cells(frame, name)
+    past = list(compress(cells, is_past))
+    return past if any(cell is not None for cell in past) else cells
 
 
 def _check_covariates(frame: nw.DataFrame, names: Sequence[str]) -> None:
@@ -251,8 +267,8 @@ def _stack(columns: list[Float[np.ndarray, "T"]], frame: nw.DataFrame) -> Float[
     return np.stack(columns, 1) if columns else np.zeros((len(frame), 0))
 
 
-def _encode_later(feature: Feature, frame: nw.DataFrame) -> Float[np.ndarray, "T"]:
-    """Encode a column of later rows as in training, with warnings about unusual values."""
+def _encode(feature: Feature, frame: nw.DataFrame) -> Float[np.ndarray, "T"]:
+    """Encode a column as in training, with warnings about unusual values."""
     cells = _cells(frame, feature.name)
     codes = feature.encode(cells)
     for sentence in feature.warnings_for(cells, codes):

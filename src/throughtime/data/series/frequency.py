@@ -47,6 +47,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 _ANCHORS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTH_ANCHORS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _BUSINESS_DAYS = "1111100"
+_MAX_STEP = 2**53  # microseconds (285 years), or whole numbers: dates of many such steps still fit in 64 bits
 _MIN_SINGLE_STEPS = 1 / 3  # fraction of all gaps that must be a single step of a frequency
 _RARE_WEEKDAY = 1 / 4  # fraction of the weeks below which a weekday mostly has no row
 _USUAL_WEEKDAY = 1 / 2  # fraction of the weeks in which each other weekday must have a row
@@ -73,6 +74,8 @@ class Frequency:
             raise ValueError(
                 f"frequency: expected one of {', '.join(_UNIT_NAMES)} and a count, got {self.unit}, {self.count}"
             )
+        if self.count * (1 if self.unit == "int" else DURATIONS.get(self.unit, 31 * _DAY)) > _MAX_STEP:
+            raise ValueError(f"frequency: expected a step of at most 285 years, got {self.count} {self.unit}")
         is_valid = re.fullmatch("[01]{7}", str(self.weekdays)) and "1" in self.weekdays
         if not (is_valid if self.unit == "C" else self.weekdays == ""):
             raise ValueError(f"frequency: expected seven digits 0 or 1 as weekdays, for 'C' only, got {self.weekdays}")

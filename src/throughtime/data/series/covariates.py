@@ -131,7 +131,7 @@ class Feature:
         """Fit the encoding of a column to its cells."""
         filled = [cell for cell in cells if not _is_empty(cell)]
         if not filled:
-            raise InputError(f"column {name}: expected numbers or words, got nothing but empty cells")
+            raise InputError(f"column {name}: expected numbers or words, got only empty cells")
         if all(isinstance(cell, int | float | Decimal | np.number | np.bool_) for cell in filled):
             return cls(name, role)._fit_numbers(np.array(filled, dtype=np.float64))  # noqa: SLF001 - an instance of this class
         if not all(isinstance(cell, str) for cell in filled):

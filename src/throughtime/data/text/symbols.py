@@ -130,7 +130,7 @@ def check_text(text: object) -> str:
     if not isinstance(text, str):
         raise InputError(f"text: expected a string, got {type(text).__name__}")
     if not text.strip():
-        raise InputError("text: expected some text, got nothing but blanks" if text else "text: it is empty")
+        raise InputError("text: expected some text, got only blanks" if text else "text: it is empty")
     return text
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.data.files import decode_text, read_bytes
+from throughtime.data.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,7 +140,7 @@ def read_text_file(path: Path) -> str:
     Raises:
         InputError: if the file does not exist, is empty, or is not text.
     """
-    text = decode_text(path, read_bytes(path, "text", "text"), "text")
+    text = read_text(path, "text", "text")
     if not text.strip():
         raise InputError(f"{path} is empty: expected text")
     return text

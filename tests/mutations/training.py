@@ -106,8 +106,8 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_monitor.py",
-        "min(max((f for f in fractions if f is not None), default=0.0), 1.0)",
-        "max((f for f in fractions if f is not None), default=0.0)",
+        "min(max(fractions, default=0.0), 1.0)",
+        "max(fractions, default=0.0)",
         f"{WATCHING}::test_no_training_has_less_than_no_time_left",
     ),
     Mutation(

@@ -1,11 +1,11 @@
-# All work on throughtime starts here; `make help` lists it. Set-up happens by itself, once.
+# All work on throughtime starts here; `make help` lists it. The first target sets up .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench experiments docs sanitize clang neon clean
+.PHONY: help demo test test-all check nightly fmt lint types words bench experiments docs sanitize clang neon wheel clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -20,16 +20,32 @@ test: $(VENV)/.installed  ## Run all tests but the slow ones
 test-all: $(VENV)/.installed  ## Run all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
+check: lint test  ## Run what must pass before a change is merged: lint and test
+
+# Each stage runs though one before it has failed; a table at the end names them.
+nightly:  ## Run everything else that can fail: docs, sanitize, clang, neon, test-all, wheel
+	@.ci/stage --keep-going docs sanitize clang neon test-all wheel
+
+CPP = $(shell find csrc tests -name '*.[ch]pp')
+
+fmt: $(VENV)/.installed  ## Format the code and fix what ruff can fix
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format -q .
+	@$(BIN)/clang-format -i $(CPP)
+
 lint: $(VENV)/.installed  ## Check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/clang-format --dry-run -Werror $(shell find csrc tests -name '*.[ch]pp')
+	@$(BIN)/clang-format --dry-run -Werror $(CPP)
 	@$(BIN)/basedpyright
 
 types: $(VENV)/.installed  ## Check types only
 	@$(BIN)/basedpyright
 
-bench: $(VENV)/.installed  ## Measure the layers beside torch.nn on this machine
+words: $(VENV)/.installed  ## List the words of tools/words.toml that occur
+	@$(BIN)/python -m tools.words
+
+bench: $(VENV)/.installed  ## Compare the layers with torch.nn on this machine
 	@$(BIN)/throughtime bench
 
 experiments: $(VENV)/.installed  ## Run the classic experiments again and write docs/experiments.md
@@ -39,7 +55,7 @@ docs: $(VENV)/.installed  ## Build the documentation in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-# The kernels in a program of their own, which runs them over many problems.
+# A program without Python that runs the kernels over many problems.
 define driver
 @PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DTHROUGHTIME_DRIVER=ON \
 	-DTHROUGHTIME_WERROR=ON $(1) >/dev/null
@@ -52,11 +68,11 @@ sanitize-%: $(VENV)/.installed
 	$(call driver,-DTHROUGHTIME_SANITIZE=$*)
 	./build/$@/driver
 
-# A million calls of the module with arguments changed at random. The kernels of one instruction set do: others are run
-# above.
+# A million calls of the module with randomly changed arguments, for one instruction set: `driver` runs the others.
 sanitize-fuzz: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DTHROUGHTIME_SANITIZE=address \
-		-DTHROUGHTIME_INSTRUCTION_SETS=baseline -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null
+		-DTHROUGHTIME_INSTRUCTION_SETS=baseline -DTHROUGHTIME_TEST_CELLS=ON \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ -- -j 2
 	OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
@@ -71,10 +87,19 @@ neon: $(VENV)/.installed  ## Build the kernels for Arm with aarch64-linux-gnu-g+
 	@if command -v qemu-aarch64 >/dev/null; then qemu-aarch64 -L /usr/aarch64-linux-gnu build/$@/driver; \
 		else echo "qemu-aarch64 is not installed: built, and not run"; fi
 
-clean:  ## Remove everything that was built, .venv too
-	rm -rf $(VENV) build demo docs/_build
+# The wheel is installed into an environment of its own that sees the libraries of .venv, and must find its kernels there.
+wheel: $(VENV)/.installed  ## Build a wheel in dist/, and use it in an environment of its own
+	@rm -rf dist build/wheel
+	@$(BIN)/pip wheel -q --no-build-isolation --no-deps -w dist .
+	@$(BIN)/python -m venv --without-pip build/wheel
+	@$(BIN)/pip --python build/wheel/bin/python install -q --no-deps dist/*.whl
+	@cd build/wheel && bin/python ../../tools/check_wheel.py "$$(../../$(BIN)/python -c 'import torch, os; print(os.path.dirname(os.path.dirname(torch.__file__)))')"
+	@ls dist/*.whl
 
-# Torch comes first and stays: what is installed later finds it and brings no other.
+clean:  ## Remove everything that was built, .venv too
+	rm -rf $(VENV) build dist demo docs/_build
+
+# Torch is installed first, with its constraints, so that nothing installed later replaces it.
 $(VENV)/.torch: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: Python 3.11 or newer is needed, and $(PYTHON) is older: make PYTHON=python3.12" >&2; exit 1; }
@@ -82,7 +107,7 @@ $(VENV)/.torch: constraints.txt
 	$(BIN)/pip install -q -c constraints.txt torch scikit-build-core nanobind cmake ninja
 	@touch $@
 
-# Editable: a change in Python needs nothing, a change here builds the extension anew.
+# Editable: a change in Python needs nothing, a change of these files builds the extension again.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml CMakeLists.txt $(shell find csrc)
 	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch $@

@@ -1,9 +1,9 @@
-"""Inference in bfloat16 beside float32: how many times as fast the layers are, and how far off.
+"""Inference in bfloat16 compared with float32: the speedup of the layers, and their error.
 
     python -m benchmarks.bfloat16 [--rounds 30] [--threads 2]
 
-The two take turns in one process; the ratio is the median over the pairs. The error is the greatest of an output,
-beside float64 with the same weights and inputs.
+The two take turns in one process; the ratio is the median over the pairs. The error is the greatest of an output
+compared with float64 with the same weights and inputs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
 @torch.no_grad()
 def measure(layer: str, shape: tuple[int, int, int, int], rounds: int) -> tuple[float, float, float, float]:
-    """The best times in ms, the median ratio and the greatest error."""
+    """Return the best times in ms, the median ratio and the greatest error."""
     batch, steps, inputs, hidden = shape
     narrow = LAYERS[layer](inputs, hidden, dtype=torch.bfloat16)
     x = torch.randn(steps, batch, inputs).bfloat16()

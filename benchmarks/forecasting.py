@@ -1,12 +1,12 @@
-"""The forecaster with its default settings on public test sets, scored as their authors do.
+"""Scores of the forecaster with default settings on public test sets, by the metrics of their authors.
 
     THROUGHTIME_DATA=… python benchmarks/forecasting.py [m4-hourly …] [--preset balanced] [--seeds 1]
 
-Prints a line for each set and seed, with the seconds of processor time of learning and forecasting together, and what
-others have published for the same test set; behind several seeds the mean of each figure ± its standard deviation.
-ETTh1 is trained once, on the usual training and validation months, and forecasts every `ETT_STRIDE`-th window of the
-test months. The last five sets have no usual test part: of them the last windows are held out, the network learns once,
-before the first, and its error stands beside those of simple forecasts.
+Prints a line for each set and seed, with the seconds of processor time of training and forecasting together, and
+published results on the same test set; after several seeds the mean of each figure ± its standard deviation. ETTh1 is
+trained once, on the usual training and validation months, and forecasts every `ETT_STRIDE`-th window of the test
+months. The last five sets have no usual test set: their last windows are held out, the network is trained once, before
+the first, and its error is compared with those of simple forecasts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ETT_TRAINING, ETT_TEST = 8640, 11520  # rows: end of the training months, beginn
 # Frequency, horizon, season of MASE, sMAPE and MASE of Naive2 (the denominators of OWA).
 M4 = {"m4-hourly": ("h", 48, 24, 18.383, 2.395), "m4-weekly": ("W", 13, 1, 9.161, 2.777)}
 M3 = {"yearly": "YS", "quarterly": "QS", "monthly": "MS", "other": "D"}
-# Horizon, and windows at the end.
+# Horizon, and held-out windows at the end.
 HELD_OUT = {
     "airline": (12, 4),
     "monthly-sunspots": (12, 40),
@@ -48,11 +48,11 @@ PUBLISHED = {
     "m3": "sMAPE of all: Theta 13.01, N-BEATS 12.37; monthly: Theta 13.85, best RNN 14.11",
     "etth1": "MSE at 96 / 192 / 336 / 720: SegRNN .368 / .408 / .444 / .446, PatchTST .414 / .460 / .501 / .500",
     "sunspots": "MAE of an autoregression of order 9: 20.06 at 11 years, 14.90 at one",
-    "airline": "to be beaten: seasonal naive",
-    "monthly-sunspots": "to be beaten: seasonal naive",
-    "gefcom2012-load": "to be beaten: seasonal naive",
-    "electricity-weekly": "to be beaten: seasonal naive, also that of a year",
-    "exchange-rate": "to be beaten: seasonal naive; that the last value is as good is to be said",
+    "airline": "baseline: seasonal naive",
+    "monthly-sunspots": "baseline: seasonal naive",
+    "gefcom2012-load": "baseline: seasonal naive",
+    "electricity-weekly": "baseline: seasonal naive, also with a season of a year",
+    "exchange-rate": "baseline: seasonal naive; the verdict must report that the last value is as good",
 }
 
 
@@ -63,19 +63,19 @@ class ScoreLine:
     Attributes:
         what: was forecast.
         figures: by their names.
-        said: beside them.
+        remark: printed after them.
     """
 
     what: str
     figures: dict[str, float]
-    said: str = ""
+    remark: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: " + ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items()) + self.said
+        return f"{self.what}: " + ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items()) + self.remark
 
 
 def main() -> None:
-    """Run the sets that were named, or all."""
+    """Run the named sets, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=[*PUBLISHED], help=", ".join(PUBLISHED))
     parser.add_argument("--preset", default="balanced")
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def run(name: str, preset: str, seed: int) -> list[ScoreLine]:
-    """The lines of one seed, each with the time that it took."""
+    """Return the lines of one seed, each with its processor time."""
     lines = []
     started = time.process_time()
     for line in RUNS[name](name, {"preset": preset, "random_state": seed}):
@@ -103,23 +103,23 @@ def run(name: str, preset: str, seed: int) -> list[ScoreLine]:
 
 
 def spread(lines: tuple[ScoreLine, ...]) -> str:
-    """The mean of each figure, and its standard deviation over the seeds."""
+    """Return the mean of each figure and its standard deviation over the seeds."""
     values = {name: np.array([line.figures[name] for line in lines]) for name in lines[0].figures}
-    figures = (f"{name} {each.mean():.4g} ± {each.std(ddof=1):.2g}" for name, each in values.items())
+    figures = (f"{name} {value.mean():.4g} ± {value.std(ddof=1):.2g}" for name, value in values.items())
     return f"{lines[0].what}: {', '.join(figures)}"
 
 
 def m4(name: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
-    """The competition's measures, and those of the intervals."""
+    """Score by the metrics of the competition, and the intervals."""
     freq, horizon, season, smape_naive, mase_naive = M4[name]
     series = records(f"m4/{name.replace('-', '_')}.jsonl.gz")
-    found = Forecaster(horizon, **options).fit(frame(series, freq)).predict(level=[80, 95])
-    y, forecast = tests(series), column(found, series, "throughtime")
+    forecasts = Forecaster(horizon, **options).fit(frame(series, freq)).predict(level=[80, 95])
+    y, forecast = tests(series), column(forecasts, series, "throughtime")
     scale = naive_errors(series, season)
     smape, mase = percentage(y, forecast).mean(), (np.abs(y - forecast).mean(1) / scale).mean()
     figures = {"OWA": (smape / smape_naive + mase / mase_naive) / 2, "sMAPE": smape, "MASE": mase}
     for level in (80, 95):
-        low, high = (column(found, series, f"throughtime-{side}-{level}") for side in ("lo", "hi"))
+        low, high = (column(forecasts, series, f"throughtime-{side}-{level}") for side in ("lo", "hi"))
         misses = 2 / (1 - level / 100) * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
         figures[f"coverage at {level} %"] = 100 * ((low <= y) & (y <= high)).mean()
         figures[f"MSIS({level})"] = ((high - low + misses).mean(1) / scale).mean()
@@ -127,14 +127,14 @@ def m4(name: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
 
 
 def m3(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
-    """Each group with a forecaster of its own, and the mean over all points that were forecast."""
+    """Score one forecaster per group, and the mean over all forecast points."""
     every = records("m3/m3.jsonl.gz")
     errors = []
     for group, freq in M3.items():
         series = [s for s in every if s["freq"] == group]
         horizon, season = series[0]["horizon"], series[0]["period"]
-        found = Forecaster(horizon, **options).fit(frame(series, freq)).predict()
-        y, forecast = tests(series), column(found, series, "throughtime")
+        forecasts = Forecaster(horizon, **options).fit(frame(series, freq)).predict()
+        y, forecast = tests(series), column(forecasts, series, "throughtime")
         mase = (np.abs(y - forecast).mean(1) / naive_errors(series, season)).mean()
         errors.append(percentage(y, forecast).ravel())
         yield ScoreLine(f"{group}, {len(series)} series", {"sMAPE": errors[-1].mean(), "MASE": mase})
@@ -142,7 +142,7 @@ def m3(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
 
 
 def etth1(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
-    """Seven variables as seven series, each scaled by the training months."""
+    """Forecast seven variables as seven series, each scaled by the training months."""
     table = pd.read_csv(data("ETTh1.csv")).iloc[:14400]
     names = table.columns[1:]
     scaled = (table[names] - table[names][:ETT_TRAINING].mean()) / table[names][:ETT_TRAINING].std(ddof=0)
@@ -150,15 +150,15 @@ def etth1(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
     rows = pd.concat([pd.DataFrame({"unique_id": name, "ds": dates, "y": scaled[name]}) for name in names])
     for horizon in (96, 192, 336, 720):
         windows = (len(table) - ETT_TEST - horizon) // ETT_STRIDE + 1
-        found = Forecaster(horizon, **options).cross_validation(rows, n_windows=windows, step_size=ETT_STRIDE)
-        errors = (found["y"] - found["throughtime"]).to_numpy()
+        forecasts = Forecaster(horizon, **options).cross_validation(rows, n_windows=windows, step_size=ETT_STRIDE)
+        errors = (forecasts["y"] - forecasts["throughtime"]).to_numpy()
         yield ScoreLine(
             f"{horizon} hours, {windows} windows", {"MSE": (errors**2).mean(), "MAE": np.abs(errors).mean()}
         )
 
 
 def sunspots(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
-    """34 origins over the last 44 years; learned once, before the first."""
+    """Forecast from 34 origins over the last 44 years; trained once, before the first."""
     rows = datasets.load("sunspots")
     y = rows["y"].to_numpy()
     for horizon in (11, 1):
@@ -169,16 +169,16 @@ def sunspots(_: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
 
 
 def held_out(name: str, options: dict[str, Any]) -> Iterator[ScoreLine]:
-    """MASE beside that of the simple forecasts, and what the backtest says of it."""
+    """Score MASE together with that of the simple forecasts, and print the verdict."""
     horizon, windows = HELD_OUT[name]
     set_name = name.replace("-", "_")
     rows = datasets.load(set_name)
     if name == "electricity-weekly":
         rows = pd.concat([rows, datasets.load_test(set_name)])
-    found = Forecaster(horizon, **options).backtest(rows, windows, memoryless=False)
-    figures = {method.replace("_", " "): score["mase"] for method, score in found.scores.items()}
-    said = f". {found.verdict} Against {found.skill.against}: {found.skill}"
-    yield ScoreLine(f"{horizon} steps, {windows} windows, MASE", figures, said)
+    result = Forecaster(horizon, **options).backtest(rows, windows, memoryless=False)
+    figures = {method.replace("_", " "): score["mase"] for method, score in result.scores.items()}
+    remark = f". {result.verdict} Against {result.skill.against}: {result.skill}"
+    yield ScoreLine(f"{horizon} steps, {windows} windows, MASE", figures, remark)
 
 
 RUNS = {"m4-hourly": m4, "m4-weekly": m4, "m3": m3, "etth1": etth1, "sunspots": sunspots}
@@ -186,41 +186,41 @@ RUNS |= dict.fromkeys(HELD_OUT, held_out)
 
 
 def data(name: str) -> Path:
-    """Where a file of the data sets lies."""
+    """Return the path of a file of the data sets."""
     return Path(os.environ["THROUGHTIME_DATA"]) / "forecasting" / name
 
 
 def records(name: str) -> list[dict[str, Any]]:
-    """The series of a file of JSON lines."""
+    """Read the series of a file of JSON lines."""
     with gzip.open(data(name), "rt") as file:
         return [json.loads(line) for line in file]
 
 
 def frame(series: list[dict[str, Any]], freq: str) -> pd.DataFrame:
-    """The training parts as a long frame."""
+    """Return the training sets as a long frame."""
     dates = [pd.date_range("1950-01-01", periods=len(s["train"]), freq=freq) for s in series]
     rows = [{"unique_id": s["id"], "ds": d, "y": s["train"]} for s, d in zip(series, dates, strict=True)]
     return pd.concat([pd.DataFrame(row) for row in rows])
 
 
 def tests(series: list[dict[str, Any]]) -> np.ndarray:
-    """What came: (n, F)."""
+    """Return the test values: (n, F)."""
     return np.array([s["test"] for s in series], dtype=float)
 
 
-def column(found: pd.DataFrame, series: list[dict[str, Any]], name: str) -> np.ndarray:
-    """A column of a forecast in the order of the series: (n, F)."""
-    groups = found.groupby("unique_id", sort=False)
+def column(forecasts: pd.DataFrame, series: list[dict[str, Any]], name: str) -> np.ndarray:
+    """Return a column of a forecast in the order of the series: (n, F)."""
+    groups = forecasts.groupby("unique_id", sort=False)
     return np.stack([groups.get_group(s["id"])[name] for s in series])
 
 
 def percentage(y: np.ndarray, forecast: np.ndarray) -> np.ndarray:
-    """The terms of sMAPE, in percent."""
+    """Return the terms of sMAPE, in percent."""
     return 200 * np.abs(y - forecast) / (np.abs(y) + np.abs(forecast))
 
 
 def naive_errors(series: list[dict[str, Any]], season: int) -> np.ndarray:
-    """What MASE divides by: (n,)."""
+    """Return the denominators of MASE: (n,)."""
     return np.array([np.abs(np.subtract(s["train"][season:], s["train"][:-season])).mean() for s in series])
 
 

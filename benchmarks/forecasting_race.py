@@ -1,16 +1,16 @@
-"""How long a forecast takes from the table on: `Forecaster` beside the recurrent models of neuralforecast and Darts.
+"""Time from a table to its forecast: `Forecaster` compared with recurrent models of neuralforecast and Darts.
 
     pip install neuralforecast 'u8darts[torch]'
     THROUGHTIME_DATA=… OMP_NUM_THREADS=1 python benchmarks/forecasting_race.py [neuralforecast …] [--updates 400]
 
-Seconds of `fit` and `predict` together on M4 Hourly, all in one process, one after the other, after all imports. The
-same for all: the series, the horizon of 48 hours, the cell, 64 hidden units in one layer, the updates of the weights,
-64 windows in each, and how many values a window has. Ours makes half of the updates before it is calibrated on the
-held-out end and half after it: its time holds the calibration and the intervals, which the others do not have.
+Seconds of `fit` and `predict` together on M4 Hourly, all in one process, one after the other, after all imports. All
+models have the same series, horizon of 48 hours, cell, 64 hidden units in one layer, updates of the weights, 64 windows
+per update, and values per window. Ours makes half of the updates before it is calibrated on the held-out end and half
+after it: its time includes the calibration and the intervals, which the others do not have.
 
-Not the same is how a window is cut into the steps of the recurrence: ours reads a day in each and forecasts from the
-end of all, the others read an hour in each and forecast from the last. That is the design that is compared. In more
-rows the others read a week only.
+The recurrent steps of a window differ: ours reads a day per step and forecasts from the end of every step, the others
+read an hour per step and forecast from the last. This is the difference in design that the benchmark measures. In
+further rows the others read a week only.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ QUIET: dict[str, Any] = {
 
 
 def main() -> None:
-    """Run all, print seconds and how many times as many of the processor's each takes as ours."""
+    """Run all models; print their seconds, and the ratio of processor time to ours."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rivals", nargs="*", default=[*RIVALS], help=", ".join(RIVALS))
+    parser.add_argument("models", nargs="*", default=[*LIBRARIES], help=", ".join(LIBRARIES))
     parser.add_argument("--cell", default="gru", choices=["rnn", "gru", "lstm"])
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--windows", nargs="*", default=[*WINDOWS], help=", ".join(WINDOWS))
@@ -64,12 +64,12 @@ def main() -> None:
     base = timed(f"throughtime, {longest} values", lambda: ours(rows, cell, horizon, longest, updates), None)
     for words in arguments.windows:
         values = WINDOWS[words]
-        for name in arguments.rivals:
-            timed(f"{name}, {words}", lambda run=RIVALS[name], n=values: run(rows, cell, horizon, n, updates), base)
+        for name in arguments.models:
+            timed(f"{name}, {words}", lambda run=LIBRARIES[name], n=values: run(rows, cell, horizon, n, updates), base)
 
 
 def timed(name: str, run: Callable[[], None], base: float | None) -> float:
-    """Run once; tell wall and processor seconds, and the ratio of the latter."""
+    """Run once; print wall and processor seconds, and the ratio of the latter."""
     wall, cpu = time.monotonic(), time.process_time()
     run()
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
@@ -79,7 +79,7 @@ def timed(name: str, run: Callable[[], None], base: float | None) -> float:
 
 
 def ours(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int) -> None:
-    """Half of the updates before the calibration, half after it."""
+    """Train with half of the updates before the calibration, half after it."""
     preset = Preset(update_factor=10**6, max_updates=updates // 2)
     forecaster = Forecaster(horizon, cell=cell, hidden_size=HIDDEN, lookback=window, preset=preset).fit(rows)
     assert forecaster.model_.plan.lookback == window
@@ -87,7 +87,7 @@ def ours(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int)
 
 
 def neuralforecast(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int) -> None:
-    """Its direct model: a recurrent layer, and a head for all steps."""
+    """Train the direct model of neuralforecast: a recurrent layer, and a head for all steps."""
     model = getattr(models, cell.upper())(
         h=horizon,
         input_size=window,
@@ -106,32 +106,32 @@ def neuralforecast(rows: pd.DataFrame, cell: str, horizon: int, window: int, upd
 
 
 def block_rnn(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int) -> None:
-    """Darts' direct model."""
+    """Train the direct model of Darts."""
     chunks = {"input_chunk_length": window, "output_chunk_length": horizon}
     darts_model(BlockRNNModel(**chunks, **darts_options(cell, updates)), rows, horizon)
 
 
 def rnn_model(rows: pd.DataFrame, cell: str, horizon: int, window: int, updates: int) -> None:
-    """Darts' autoregressive model."""
+    """Train the autoregressive model of Darts."""
     chunks = {"input_chunk_length": window, "training_length": window + horizon}
     darts_model(RNNModel(**chunks, **darts_options(cell, updates)), rows, horizon)
 
 
 def darts_options(cell: str, updates: int) -> dict[str, Any]:
-    """What both have in common."""
+    """Return the options of both models of Darts."""
     sizes = {"model": cell.upper(), "hidden_dim": HIDDEN, "n_rnn_layers": 1, "batch_size": BATCH}
     return {**sizes, "n_epochs": updates, "pl_trainer_kwargs": {**QUIET, "max_steps": updates}}
 
 
 def darts_model(model: Any, rows: pd.DataFrame, horizon: int) -> None:
-    """Fit and predict all series, in single precision as the others do."""
+    """Fit and predict all series, in single precision like the others."""
     series = darts.TimeSeries.from_group_dataframe(rows, "unique_id", "ds", "y", freq="h")
-    series = [each.astype("float32") for each in series]
+    series = [one.astype("float32") for one in series]
     model.fit(series)
     model.predict(horizon, series=series)
 
 
-RIVALS = {"neuralforecast": neuralforecast, "BlockRNNModel": block_rnn, "RNNModel": rnn_model}
+LIBRARIES = {"neuralforecast": neuralforecast, "BlockRNNModel": block_rnn, "RNNModel": rnn_model}
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,9 @@
-"""The generator on public sets: chorales, folk tunes and Shakespeare, beside published figures.
+"""The generator on public sets: chorales, folk tunes and Shakespeare, next to published figures.
 
     THROUGHTIME_DATA=… python benchmarks/generation.py [jsb nottingham shakespeare] [--cell gru] [--budget 5m]
 
-Prints what the test part costs in nats per step, and wall and CPU seconds of the training. The steps of music are
-those behind the first of each piece.
+Prints the loss on the test set in nats per step, and wall and CPU seconds of the training. The steps of music are all
+after the first of each piece.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FILES = {"jsb": "jsb_chorales_pianoroll.json.gz", "nottingham": "nottingham_pian
 
 
 def main() -> None:
-    """Run the sets that were asked for."""
+    """Run the requested sets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=list(PUBLISHED))
     parser.add_argument("--cell", nargs="+", default=["lstm"])
@@ -40,19 +40,19 @@ def main() -> None:
 
 def run(name: str, generator: SequenceGenerator) -> str:
     """Fit one set and describe the result in a line."""
-    train, validation, test = parts(name)
+    train, validation, test = splits(name)
     wall, cpu = time.monotonic(), time.process_time()
     generator.fit(train, validation)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     best = generator.history_.best
     return (
-        f"{name}, {generator.cell}: test {generator.evaluate(test).nats:.4f} nats a step ({PUBLISHED[name]}); epoch "
+        f"{name}, {generator.cell}: test {generator.evaluate(test).nats:.4f} nats per step ({PUBLISHED[name]}); epoch "
         f"{best and best.epoch} of {len(generator.history_)}; {wall:.0f} s, {cpu:.0f} CPU-s"
     )
 
 
-def parts(name: str) -> tuple[Any, Any, Any]:
-    """What is learned from, what validates, what judges."""
+def splits(name: str) -> tuple[Any, Any, Any]:
+    """Return the training, validation and test sets."""
     root = Path(os.environ["THROUGHTIME_DATA"])
     if name in FILES:
         pieces = read_pieces(root / "music" / FILES[name])

@@ -4,7 +4,7 @@
 
 Each panel has 1 to 30 series of 5 to 500 values, one of seven frequencies, a horizon, and scales from 1e-3 to 1e6. A
 forecaster with default settings is fitted once to each panel. Its intervals are compared with `FUTURES` continuations
-of each series, which share the past and differ in the innovations that follow, so that coverage is that given the past.
+of each series, which share the past and differ in the innovations after it, so coverage is conditional on the past.
 Prints the coverage at 80 % and 95 %, each panel weighted equally, and the interval score at 95 % divided by that of
 the best possible central interval, the empirical quantiles of the continuations: 1 cannot be improved on.
 """
@@ -42,7 +42,7 @@ class Draws(NamedTuple):
 
     @property
     def steps(self) -> np.ndarray:
-        """Numbers of the steps."""
+        """Indices of the steps."""
         return np.arange(self.normal.shape[1])
 
     @property
@@ -114,15 +114,15 @@ def counts(d: Draws) -> np.ndarray:
 
 
 def autocorrelated(x: np.ndarray, coefficient: float) -> np.ndarray:
-    """An autoregression of order one."""
+    """Return an autoregression of order one."""
     from scipy.signal import lfilter
 
     return np.asarray(lfilter([1.0], [1.0, -coefficient], x, axis=1))
 
 
 KINDS: dict[str, Callable[[Draws], np.ndarray]] = {
-    each.__name__: each
-    for each in (
+    kind.__name__: kind
+    for kind in (
         noise, seasonal, trend, growth, walk, signed_walk, shifts, changing_variance, heavy_tails, intermittent, counts,
     )
 }  # fmt: skip
@@ -150,7 +150,7 @@ class Panel(NamedTuple):
 
 
 def generate(number: int) -> Panel:
-    """Panel of that number."""
+    """Generate the panel of a number."""
     random = np.random.default_rng([number, 20])
     kinds = [*KINDS, "mixed"]
     kind = kinds[number % len(kinds)]
@@ -163,9 +163,9 @@ def generate(number: int) -> Panel:
     frames, futures, scales = [], [], []
     for i in range(count):
         own = int(random.integers(max(5, length // 2), length + 1)) if uneven and i else length
-        part = str(random.choice([*KINDS])) if kind == "mixed" else kind
-        y = KINDS[part](draws(random, own, horizon, SEASONS[freq]))
-        if scaled and part not in WHOLE:
+        series_kind = str(random.choice([*KINDS])) if kind == "mixed" else kind
+        y = KINDS[series_kind](draws(random, own, horizon, SEASONS[freq]))
+        if scaled and series_kind not in WHOLE:
             y = y * 10 ** random.uniform(-3, 6)
         past = y[0, :own]
         dates = pd.date_range(end="2026-01-01", periods=own, freq=freq)
@@ -176,7 +176,7 @@ def generate(number: int) -> Panel:
 
 
 def draws(random: np.random.Generator, length: int, horizon: int, season: int) -> Draws:
-    """Random numbers of one series."""
+    """Draw the random numbers of one series."""
     size = (FUTURES, length + horizon)
     normal, uniform = random.standard_normal(size), random.random(size)
     normal[:, :length], uniform[:, :length] = normal[:1, :length], uniform[:1, :length]
@@ -184,12 +184,12 @@ def draws(random: np.random.Generator, length: int, horizon: int, season: int) -
 
 
 def measure(panel: Panel, preset: str) -> dict[str, float]:
-    """Coverage and score of one panel."""
-    found = Forecaster(panel.horizon, preset=preset).fit(panel.past).predict(level=LEVELS)
+    """Return coverage and score of one panel."""
+    forecast = Forecaster(panel.horizon, preset=preset).fit(panel.past).predict(level=LEVELS)
     figures, y, bounds = {}, panel.futures, {}
     shape = (len(y), 1, panel.horizon)
     for level in LEVELS:
-        low, high = (found[f"throughtime-{side}-{level}"].to_numpy().reshape(shape) for side in ("lo", "hi"))
+        low, high = (forecast[f"throughtime-{side}-{level}"].to_numpy().reshape(shape) for side in ("lo", "hi"))
         bounds[level] = (low, high)
         figures[f"{level} %"] = float(((y >= low) & (y <= high)).mean())
     best = np.quantile(y, [0.025, 0.975], axis=1)[:, :, None]
@@ -199,12 +199,12 @@ def measure(panel: Panel, preset: str) -> dict[str, float]:
 
 
 def interval_score(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The interval score at 95 %, as in MSIS."""
+    """Return the interval score at 95 %, as in MSIS."""
     return high - low + 40 * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
 
 
 def row(number: int, preset: str = "fast") -> dict[str, Any]:
-    """Figures of one panel, and what it is grouped by."""
+    """Return the figures of one panel, and its groups."""
     panel = generate(number)
     length = next(f"{a}-{b}" for a, b in LENGTHS if panel.length <= b)
     return {"number": number, "kind": panel.kind, "length": length} | measure(panel, preset)
@@ -213,9 +213,9 @@ def row(number: int, preset: str = "fast") -> dict[str, Any]:
 def main() -> None:
     """Measure the panels and print the figures by kind and by length."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="only every so many panels")
+    parser.add_argument("--every", type=int, default=1, help="fit every n-th panel only")
     parser.add_argument("--preset", default="fast")
-    parser.add_argument("--processes", type=int, default=1, help="that fit at once")
+    parser.add_argument("--processes", type=int, default=1, help="processes that fit in parallel")
     arguments = parser.parse_args()
     started = time.monotonic()
     numbers = range(0, PANELS, arguments.every)
@@ -229,7 +229,7 @@ def main() -> None:
 
 
 def summary(groups: Any) -> pd.DataFrame:
-    """Means of coverage in percent, and the geometric mean of scores."""
+    """Return the mean coverage in percent, and the geometric mean of scores."""
     means = groups[["80 %", "95 %", "score"]].mean()
     means["score"] = np.exp(means["score"])
     means[["80 %", "95 %"]] *= 100

@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory
 
-Hidden size 64, 32 rows, one input and one output for each step. Each number comes from a process of its own: the
-greatest resident size in the update beyond that before it. A length that would take more than 2 GiB is not run, and its
-size stands in parentheses.
+Hidden size 64, 32 rows, one input and one output for each step. Each number comes from a separate process: the
+peak resident size of the update minus that before it. A length that would take more than 2 GiB is not run; its computed
+size is in parentheses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS, HIDDEN = 32, 64
 STEPS = (1_000, 10_000, 100_000)
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 STRATEGIES = {"full": "FullBPTT()", "256": "CheckpointedBPTT(memory=256)", "sqrt": "CheckpointedBPTT()"}
-_MOST = 2 * 2**30
+_LIMIT = 2 * 2**30
 _SCALARS = {"rnn": 2, "gru": 6, "lstm": 7}  # for each step, row and unit, with those of the backward pass
 
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(layer: str, steps: int, strategy: str) -> dict[str, float]:
-    """One update in this process: MiB that it took, those of the whole process, and seconds."""
+    """Make one update. Returns the MiB that it took, those of the whole process, and seconds."""
     model = nn.ManyToMany(LAYERS[layer](1, HIDDEN), 1)
     x, y = torch.randn(steps, ROWS, 1), torch.randn(steps, ROWS, 1)
     stop = [training.Updates(1)]
@@ -59,16 +59,16 @@ def measure(layer: str, steps: int, strategy: str) -> dict[str, float]:
 
 
 def _cell(layer: str, steps: int, strategy: str) -> str:
-    wanted = 4 * ROWS * HIDDEN * _SCALARS[layer] * steps
-    if strategy == "full" and wanted > _MOST:
-        return f"({wanted / 2**20:,.0f} MiB)"
+    computed = 4 * ROWS * HIDDEN * _SCALARS[layer] * steps
+    if strategy == "full" and computed > _LIMIT:
+        return f"({computed / 2**20:,.0f} MiB)"
     command = [sys.executable, "-m", "benchmarks.memory", "--one", layer, str(steps), strategy]
     measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603
     return f"{measured['mib']:,.0f} MiB, {measured['seconds']:.1f} s"
 
 
 def _resident() -> float:
-    """The greatest resident size of this process so far, in MiB; getrusage would count what it was forked from."""
+    """Return the peak resident size of this process in MiB; getrusage would include that of the parent process."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024  # pyright: ignore[reportOptionalSubscript]
 

@@ -1,10 +1,10 @@
-"""A million series that memory does not hold: learn from a sample, forecast all, within how much time and memory?
+"""A million series that do not fit into memory: time and memory to train on a sample and to forecast all of them.
 
     python -m benchmarks.million --series 1000000 --folder /tmp/million
 
-Writes Parquet files of generated daily series (a week's season, a random walk, noise; 100 steps each) where the folder
-does not hold them yet, runs `throughtime forecast` on it as a process of its own, and prints wall time, CPU time and
-peak resident memory of that.
+Writes Parquet files of generated daily series (a week's season, a random walk, noise; 100 steps each) unless the
+folder exists, runs `throughtime forecast` on it in a separate process, and prints wall time, CPU time and
+peak resident memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     """Print one row of the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--series", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, required=True, help="for the series; the forecasts go beside it")
+    parser.add_argument("--folder", type=Path, required=True, help="of the series; forecasts are written next to it")
     parser.add_argument("--horizon", type=int, default=7)
     options, more = parser.parse_known_args()
     if not options.folder.exists():
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measured(command: list[str]) -> tuple[float, float, float]:
-    """Run a command: seconds, CPU-seconds, and MiB that were resident at most."""
+    """Run a command; return seconds, CPU-seconds and MiB of peak resident memory."""
     started = time.monotonic()
     process = subprocess.Popen(command)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
@@ -54,7 +54,7 @@ def measured(command: list[str]) -> tuple[float, float, float]:
 
 
 def generate(folder: Path, count: int) -> None:
-    """Write so many series, a hundred thousand in a file."""
+    """Write `count` series, a hundred thousand per file."""
     folder.mkdir(parents=True)
     for first in range(0, count, _FILE):
         with pq.ParquetWriter(folder / f"part-{first // _FILE:05}.parquet", _table(0, 1).schema) as writer:
@@ -64,7 +64,7 @@ def generate(folder: Path, count: int) -> None:
 
 
 def _table(first: int, last: int) -> pa.Table:
-    """Series by their numbers, the same in every run."""
+    """Return series by their numbers, the same in every run."""
     random = np.random.default_rng(first)
     n, t = last - first, np.arange(STEPS)
     season = 0.3 * np.sin(2 * np.pi * (t / 7 + random.random((n, 1))))

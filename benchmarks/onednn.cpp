@@ -31,11 +31,11 @@ constexpr Shape shapes[] = {{1, 1, 1, 32},       {1, 100, 1, 32},     {1, 1000, 
 const engine cpu(engine::kind::cpu, 0);
 
 memory filled(const memory::desc& desc) {
-    memory made(desc, cpu);
-    auto* const values = static_cast<float*>(made.get_data_handle());
+    memory tensor(desc, cpu);
+    auto* const values = static_cast<float*>(tensor.get_data_handle());
     for (size_t i = 0; i < desc.get_size() / sizeof(float); ++i)
         values[i] = 0.1f * (float(std::rand() % 200) / 100 - 1);
-    return made;
+    return tensor;
 }
 
 memory::desc described(const Dims& dims, Tag tag) { return {dims, memory::data_type::f32, tag}; }
@@ -71,7 +71,7 @@ struct Rnn {
     }
 };
 
-struct Gru {  // with the reset gate behind the product
+struct Gru {  // with the reset gate after the product
     using Forward = lbr_gru_forward;
     using Backward = lbr_gru_backward;
     static constexpr const char* name = "GRU";

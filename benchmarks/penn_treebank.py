@@ -4,7 +4,7 @@
 
 Source: Zaremba et al. 2014, Recurrent Neural Network Regularization: 20 streams, windows of 20 steps with the state
 carried on, SGD at a rate of 1 that is halved after each epoch from the fifth on, gradient norm 5, weights from ±0.1.
-Its test perplexity is 114.5. `--pace` only counts updates per second, beside the same network of torch.nn.
+Its test perplexity is 114.5. `--pace` only measures updates per second, compared with the same network of torch.nn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from throughtime import training
 from throughtime.data.text.symbols import SymbolVocabulary, read_text_file
 from throughtime.tasks.generation.batches import ChunkBatches, batchify
 from throughtime.tasks.generation.codec import TextCodec
-from throughtime.tasks.generation.network import GeneratorNetwork, symbol_loss
+from throughtime.tasks.generation.network import GeneratorNetwork, NetworkSizes, symbol_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,19 +39,19 @@ def main() -> None:
     parser.add_argument("--pace", action="store_true")
     arguments = parser.parse_args()
     root = Path(os.environ["THROUGHTIME_DATA"]) / "text" / "ptb"
-    train, valid, test = (read_text_file(root / f"ptb.{part}.txt.gz") for part in ("train", "valid", "test"))
+    train, valid, test = (read_text_file(root / f"ptb.{split}.txt.gz") for split in ("train", "valid", "test"))
     symbols = TextCodec(SymbolVocabulary.of(train, "words"))
     numbers = symbols.vocabulary.encode(train)
     if arguments.pace:
-        ours, theirs = (pace(made, numbers) for made in (network(symbols), with_torch(network(symbols))))
+        ours, theirs = (pace(model, numbers) for model in (network(symbols), with_torch(network(symbols))))
         print(f"updates per second: throughtime {ours:.1f}, torch.nn {theirs:.1f}, ratio {ours / theirs:.2f}")
         return
     torch.manual_seed(0)
-    made = network(symbols)
+    model = network(symbols)
     updates = (len(numbers) - 1) // STREAMS // STEPS
     started = time.monotonic()
     history = training.fit(
-        made,
+        model,
         batchify(torch.from_numpy(numbers), STREAMS),
         loss=lambda scores, targets: STEPS * symbol_loss(scores, targets),  # the sum over steps, as in the paper
         bptt=training.TruncatedBPTT(STEPS, STEPS),
@@ -68,7 +68,7 @@ def main() -> None:
     )
     best = history.best
     assert best is not None
-    unseen = symbols.score(made.eval(), test).perplexity
+    unseen = symbols.score(model.eval(), test).perplexity
     print(
         f"valid perplexity {math.exp(best.score / STEPS):.1f} (120.7), test {unseen:.1f} (114.5), "
         f"{time.monotonic() - started:.0f} s"
@@ -76,28 +76,29 @@ def main() -> None:
 
 
 class EpochPrinter:
-    """Prints a line for each epoch."""
+    """A callback that prints one line for each epoch."""
 
     def __init__(self) -> None:
         self.epoch = 1
 
     def __call__(self, now: training.Progress) -> None:
-        """Told by the training."""
+        """Print the validation perplexity at the end of an epoch."""
         if now.epoch > self.epoch and now.validation_loss is not None:
             print(f"epoch {self.epoch}: valid perplexity {math.exp(now.validation_loss / STEPS):.1f}", flush=True)
             self.epoch = now.epoch
 
 
 def network(symbols: TextCodec) -> GeneratorNetwork:
-    """The network of the paper."""
-    made = GeneratorNetwork(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
-    for parameter in made.parameters():
+    """Return the network of the paper."""
+    sizes = NetworkSizes(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
+    model = GeneratorNetwork(sizes)
+    for parameter in model.parameters():
         nn.init.uniform_(parameter, -0.1, 0.1)
-    return made
+    return model
 
 
-def with_torch(made: GeneratorNetwork) -> nn.Module:
-    """The same with the layer of torch.nn."""
+def with_torch(model: GeneratorNetwork) -> nn.Module:
+    """Replace the layer by that of torch.nn."""
 
     class Layer(nn.Module):
         def __init__(self) -> None:
@@ -107,16 +108,16 @@ def with_torch(made: GeneratorNetwork) -> nn.Module:
         def forward(self, x: Any, state: Any, lengths: Any = None) -> Any:
             return self.lstm(x, state)
 
-    made.layers.add_module("layer", Layer())
-    return made
+    model.layers.add_module("layer", Layer())
+    return model
 
 
-def pace(made: nn.Module, numbers: np.ndarray, seconds: float = 20.0) -> float:
-    """Updates per second of a training."""
+def pace(model: nn.Module, numbers: np.ndarray, seconds: float = 20.0) -> float:
+    """Return the updates per second of a training."""
     data = batchify(torch.from_numpy(numbers), STREAMS)
     options = {"loss": symbol_loss, "bptt": training.TruncatedBPTT(STEPS, STEPS), "optimizer": "sgd", "clip": 5.0}
-    training.fit(made, data, **options, stop=[training.Updates(5)])
-    history = training.fit(made, data, **options, stop=[training.Seconds(seconds)])
+    training.fit(model, data, **options, stop=[training.Updates(5)])
+    history = training.fit(model, data, **options, stop=[training.Seconds(seconds)])
     return history.records[-1].updates / history.records[-1].seconds
 
 

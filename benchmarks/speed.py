@@ -25,20 +25,20 @@ TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 TEXT = """# Speed
 
-Whole calls of a layer beside torch.nn's with the same weights, by turns in one process, with {threads} threads on an
-{processor}, kernels for {isa}, torch {torch}, float32.
+Whole calls of a layer and of torch.nn's with the same weights, measured alternately in one process with
+{threads} threads on an {processor}, kernels for {isa}, torch {torch}, float32.
 `throughtime bench --json --seconds 1` measures, and `python -m benchmarks.speed` writes this page. Ratios are medians
-over rounds, times the best of all, in milliseconds; the share is that of the {peak:.0f} GFLOP/s that this processor
-reaches in registers alone. Only rounds count during which the processor was whole, as far as there were any; a row with
-a question mark had none.
+over rounds, times are the best of all rounds, in milliseconds; the share is relative to the {peak:.0f} GFLOP/s that
+this processor reaches in registers. Rounds during which the processor was not fully available do not count; a row with
+a question mark had no other rounds.
 
 ![How many times as fast as torch.nn each layer is, by shape](_static/speed.svg)
 """
 
 
-ONEDNN = """The column oneDNN holds the times of its own primitives, alone in a process of their own, without
-Python and autograd around them; in training they include the gradient of the inputs, which is not wanted here. One that
-is missing could not be run.
+ONEDNN = """\
+The column oneDNN holds the times of its own primitives in a separate process, without Python and autograd; in
+training they include the gradient of the inputs, which the other columns do not. Missing ones could not be run.
 """
 
 
@@ -70,9 +70,9 @@ def add_onednn(rows: list[dict[str, Any]], printed: str) -> None:
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> str:
-    """A table of one mode in Markdown, a line for each shape and layer."""
+    """Return a Markdown table of one mode, a line for each shape and layer."""
     others = sorted({name for row in rows for name in row["others"]})
-    names = ["batch, steps, inputs, hidden", "layer", "torch.nn", "oneDNN", "here", "times", "share"]
+    names = ["batch, steps, inputs, hidden", "layer", "torch.nn", "oneDNN", "throughtime", "ratio", "share"]
     names += [f"× {other}" for other in others]
     lines = [f"## {title}", "", f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
     for row in rows:
@@ -82,13 +82,13 @@ def table(title: str, rows: list[dict[str, Any]]) -> str:
         times = (
             f"{row['torch_ms']:.3g} | {onednn} | {row['ours_ms']:.3g} | {row['ratio']:.2g} | {row['peak_share']:.0%}"
         )
-        beside = "".join(f" {row['others'][o]:.2g} |" for o in others)
-        lines.append(f"| {shape} | {layer} | {times} |{beside}")
+        ratios = "".join(f" {row['others'][o]:.2g} |" for o in others)
+        lines.append(f"| {shape} | {layer} | {times} |{ratios}")
     return "\n".join([*lines, ""])
 
 
 def slower(rows: list[dict[str, Any]]) -> str:
-    """Say where another one is as fast or faster."""
+    """List where another library is as fast or faster."""
     cases = [
         f"{name} at {tuple(row['shape'])}, {row['layer']}, {row['mode']}: {ratio:.2g}"
         for row in rows
@@ -96,9 +96,9 @@ def slower(rows: list[dict[str, Any]]) -> str:
         if ratio <= 1
     ]
     if not cases:
-        return "Nothing else that was measured is as fast at any of these shapes.\n"
+        return "No other library is as fast at any of these shapes.\n"
     return "\n".join(
-        ["As fast or faster here, by how many times as fast this layer is:", "", *(f"- {c}" for c in cases), ""]
+        ["As fast or faster, with the speed of throughtime relative to it:", "", *(f"- {c}" for c in cases), ""]
     )
 
 

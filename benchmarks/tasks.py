@@ -1,4 +1,4 @@
-"""Classifiers and taggers with their default settings on public sets, beside published figures.
+"""Classifiers and taggers with their default settings on public sets, next to published figures.
 
     THROUGHTIME_DATA=… python benchmarks/tasks.py [ArrowHead mr ewt …] [--seeds 3]
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 def series(name: str, seed: int) -> str:
     """Sequences of numbers, from the archive of time series classification."""
-    train, test = (read_ts(data(f"classification/ucr_uea/{name}/{name}_{part}.ts")) for part in ("TRAIN", "TEST"))
+    train, test = (read_ts(data(f"classification/ucr_uea/{name}/{name}_{split}.ts")) for split in ("TRAIN", "TEST"))
     return f"seed {seed}: accuracy {SequenceClassifier(random_state=seed).fit(*train).score(*test):.4f}"
 
 
@@ -67,7 +67,7 @@ def mr(_: str, fold: int) -> str:
 def emotion(_: str, seed: int) -> str:
     """Tweets with one of six emotions."""
     train, test = (
-        pd.read_csv(data(f"classification/emotion/{part}.tsv"), sep="\t", quoting=3) for part in ("train", "test")
+        pd.read_csv(data(f"classification/emotion/{split}.tsv"), sep="\t", quoting=3) for split in ("train", "test")
     )
     predicted = SequenceClassifier(random_state=seed).fit(train["text"], train["label"]).predict(test["text"])
     scores = accuracy_score(test["label"], predicted), f1_score(test["label"], predicted, average="macro")
@@ -76,17 +76,17 @@ def emotion(_: str, seed: int) -> str:
 
 def ewt(_: str, seed: int) -> str:
     """Parts of speech of English."""
-    files = (data(f"tagging/ud_english_ewt/en_ewt-ud-{part}.conllu.gz") for part in ("train", "test"))
+    files = (data(f"tagging/ud_english_ewt/en_ewt-ud-{split}.conllu.gz") for split in ("train", "test"))
     train, test = (read_conll(file)[:2] for file in files)
     return f"seed {seed}: accuracy {SequenceTagger(random_state=seed).fit(*train).score(*test):.4f}"
 
 
 def wnut17(_: str, seed: int) -> str:
     """Entities in noisy texts."""
-    train, test = (read_conll(data(f"tagging/wnut17/{part}.conll"))[:2] for part in ("train", "test"))
-    evaluation = SequenceTagger(random_state=seed).fit(*train).evaluate(*test).entities
-    assert evaluation is not None
-    return f"seed {seed}: entity F1 {evaluation.f1:.3f}, precision {evaluation.precision:.3f}, recall {evaluation.recall:.3f}"
+    train, test = (read_conll(data(f"tagging/wnut17/{split}.conll"))[:2] for split in ("train", "test"))
+    score = SequenceTagger(random_state=seed).fit(*train).evaluate(*test).entities
+    assert score is not None
+    return f"seed {seed}: entity F1 {score.f1:.3f}, precision {score.precision:.3f}, recall {score.recall:.3f}"
 
 
 RUNS: dict[str, Callable[[str, int], str]] = {"mr": mr, "emotion": emotion, "ewt": ewt, "wnut17": wnut17}

@@ -54,22 +54,22 @@ def main() -> None:
 
 
 class EpochPrinter:
-    """Prints a line for each epoch."""
+    """A callback that prints one line for each epoch."""
 
     def __init__(self) -> None:
         self.epoch = 1
 
     def __call__(self, now: training.Progress) -> None:
-        """Hear of the progress."""
+        """Print the validation loss at the end of an epoch."""
         if now.epoch > self.epoch:
             print(f"epoch {self.epoch}: validation {now.validation_loss:.4f}, {now.seconds:.0f} s", flush=True)
             self.epoch = now.epoch
 
 
-def sides(part: str, *languages: str) -> tuple[list[str], list[str]]:
-    """Sources and targets."""
+def sides(split: str, *languages: str) -> tuple[list[str], list[str]]:
+    """Return sources and targets."""
     root = Path(os.environ["THROUGHTIME_DATA"]) / "translation"
-    files = (root / f"multi30k_en_{'fr' if name == 'fr' else 'de'}" / f"{part}.{name}.gz" for name in languages)
+    files = (root / f"multi30k_en_{'fr' if name == 'fr' else 'de'}" / f"{split}.{name}.gz" for name in languages)
     source, target = (read_text_file(file).splitlines() for file in files)
     return source, target
 

@@ -1,8 +1,8 @@
-"""Updates of small networks: `training.fit` beside the same loop in plain torch, by turns in one process.
+"""Updates of small networks: `training.fit` and the same loop in plain torch, measured alternately in one process.
 
     python benchmarks/updates.py [--seconds 1]
 
-First the online case, a batch of one and an update at each step that looks k steps back (the textbook's algorithm, with
+First the online case, a batch of one and an update at each step over the last k steps (the textbook's algorithm, with
 SGD); then whole train steps on mini-batches (layer, linear output, squared error, clipping, Adam). Prints updates per
 second of both, the median of the ratios of paired measurements, and the largest difference of the losses.
 """
@@ -40,13 +40,13 @@ class TorchModel(torch.nn.Module):
         self.load_state_dict(ours.state_dict())
 
     def forward(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Outputs and the state."""
+        """Return outputs and the state."""
         h, state = self.layer(x, state)
         return self.output(h), state
 
 
 def online(model: TorchModel, x: Tensor, y: Tensor, k: int) -> list[float]:
-    """The textbook's algorithm, an epoch of it."""
+    """Train for an epoch by the textbook's algorithm."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     state, losses = None, []
     for t in range(len(x) - k + 1):
@@ -89,7 +89,7 @@ def compare(
     ours: Callable[[int], list[float]],
     seconds: float,
 ) -> None:
-    """Measure by turns; `updates` of torch's and of ours in one measurement."""
+    """Measure alternately; `updates` of torch's and of ours in one measurement."""
     _, expected = timed(plain)
     _, actual = timed(lambda: ours(updates[0]))
     pairs = []
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def compare_online(layer: str, hidden: int, k: int, seconds: float) -> None:
-    """An update at each step of a wave."""
+    """Compare an update at each step of a sine."""
     wave = torch.sin(0.3 * torch.arange(MANY + k + 1.0)).reshape(-1, 1, 1)
     model = nn.ManyToMany(getattr(nn, layer)(1, hidden), 1)
 
@@ -141,7 +141,7 @@ def compare_online(layer: str, hidden: int, k: int, seconds: float) -> None:
 
 
 def compare_steps(layer: str, sizes: tuple[int, int, int, int], seconds: float) -> None:
-    """Train steps on random numbers."""
+    """Compare train steps on random numbers."""
     batch, steps, inputs, hidden = sizes
     model = nn.ManyToMany(getattr(nn, layer)(inputs, hidden), 1)
     x, y = torch.randn(steps, batch, inputs), torch.randn(steps, batch, 1)

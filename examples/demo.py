@@ -1,6 +1,6 @@
-"""Forecast the carbon dioxide in the air over Mauna Loa: write a table, run the command line, say where things are.
+"""Forecast the carbon dioxide in the air over Mauna Loa: write a table, run the command line, print the paths.
 
-The monthly means have gaps, which the run finds, masks and mentions.
+The monthly means have gaps, which the run detects, masks and reports.
 """
 
 from __future__ import annotations

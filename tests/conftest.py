@@ -1,13 +1,20 @@
-"""What every test shares: two threads in all, no leftover random state, and the real data where it is."""
+"""What every test shares: two threads in total, no leftover random state, checked shapes, and real data."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
+from tests import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+shapes.install("throughtime")
 torch.set_num_threads(2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1)
 
 
@@ -18,11 +25,18 @@ def _same_random_numbers() -> None:
 
 
 @pytest.fixture
+def wrong_shapes() -> Iterator[None]:
+    """Let wrong shapes reach the package, for tests of its own errors."""
+    with shapes.unchecked():
+        yield
+
+
+@pytest.fixture
 def data_dir() -> Path:
     """The directory of real data, for tests that need it."""
     name = os.environ.get("THROUGHTIME_DATA")
     if not name:
         pytest.skip("needs real data: set THROUGHTIME_DATA to the directory that holds it")
     if not Path(name).is_dir():
-        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is no directory")
+        pytest.skip(f"needs real data: THROUGHTIME_DATA is {name}, which is not a directory")
     return Path(name).resolve()

@@ -1,7 +1,7 @@
 """Tests run against a copy of the package, each time in a fresh process.
 
 The processes are forks of one that has loaded the libraries, whose import takes longer than most tests do, and nothing
-of the package: what runs in them comes from the copy. They load this module first, so it leaves the package alone too.
+of the package, which is imported from the copy. They load this module first, so it does not import the package either.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 LIBRARIES = ["numpy", "torch", "torch.distributed.tensor", "pandas", "polars", "sklearn.base", "jaxtyping", "pytest"]
 SECONDS = 300  # after which a process counts as hung
 
-# An editable installation comes through a finder that precedes the path: the copy has to win.
+# An editable installation uses a finder that precedes the path; the copy must take precedence.
 SITECUSTOMIZE = """
 import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildRedirectingFinder"]
@@ -49,11 +49,11 @@ def _run(path: Path, tests: list[str], log: Path) -> None:
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    gc.freeze()  # pytest collects garbage several times, and need not look for it in the libraries
+    gc.freeze()  # pytest collects garbage several times; this excludes the libraries
     exec(SITECUSTOMIZE)
     sys.path.insert(0, str(path))
     sys.dont_write_bytecode = True
-    # The same for processes that a test starts. Plugins of pytest are slow to load, and no test needs one.
+    # The same for processes that a test starts. No test needs a plugin of pytest, and they are slow to load.
     (path / "sitecustomize.py").write_text(SITECUSTOMIZE)
     os.environ |= {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     os.chdir(TESTS)

@@ -1,6 +1,6 @@
-"""Checks can fail: each row breaks the package in one place, and requires that the test named then fails.
+"""Checks can fail: each row breaks the package in one place, and requires that the named test then fails.
 
-A row is data and stands in `tests/mutations`: add one with the check that it is for. The package is copied, the copy is
+The rows are data in `tests/mutations`: add one with each new check. The package is copied, the copy is
 changed, and the test runs in a process that imports the copy.
 """
 
@@ -21,7 +21,7 @@ MUTATIONS = all_mutations()
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the package, with the compiled kernels beside it."""
+    """A copy of the package with the compiled kernels."""
     assert _kernels._engine is not None, "the compiled kernels could not be loaded"
     package = tmp_path / "throughtime"
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
@@ -31,15 +31,15 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_tests_named_pass_on_the_copy_as_it_is(copy: Path) -> None:
-    done = run(copy, sorted({mutation.test for mutation in MUTATIONS}))
-    assert done.code == pytest.ExitCode.OK, done.output
+    outcome = run(copy, sorted({mutation.test for mutation in MUTATIONS}))
+    assert outcome.code == pytest.ExitCode.OK, outcome.output
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.old}")
 def test_a_fault_turns_its_test_red(mutation: Mutation, copy: Path) -> None:
     changed = copy / mutation.file
     text = changed.read_text(encoding="utf-8")
-    assert mutation.old in text, f"{mutation.file} no longer holds {mutation.old!r}: write the row anew"
+    assert mutation.old in text, f"{mutation.file} no longer holds {mutation.old!r}: update the row"
     changed.write_text(text.replace(mutation.old, mutation.new, 1), encoding="utf-8")
-    done = run(copy, [mutation.test])
-    assert done.code == pytest.ExitCode.TESTS_FAILED, done.output
+    outcome = run(copy, [mutation.test])
+    assert outcome.code == pytest.ExitCode.TESTS_FAILED, outcome.output

@@ -18,11 +18,11 @@ TOLERANCES: dict[str, dict[torch.dtype, float]] = {
     # The promise of the drop-in layers, over their whole grid. A sum of H products rounds by about sqrt(H) ulp each
     # step, and the gates do not amplify it: 6e-7 and 1e-15 were measured.
     "forward": {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 2e-2},
-    # Likewise. Weight gradients sum T*N products in another order than torch: 3e-6 and 4e-15 were measured.
+    # The same. Weight gradients sum T*N products in another order than torch: 3e-6 and 4e-15 were measured.
     "gradient": {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 5e-2},
     # Weights after a few dozen updates: each update adds a gradient's error times the learning rate.
     "update": {torch.float32: 1e-4, torch.float64: 1e-10},
-    # A gradient beside a difference of losses in float64 with steps of 1e-6.
+    # A gradient compared with a difference of losses in float64 with steps of 1e-6.
     "difference": {torch.float64: 1e-7},
     # Promised bit for bit: threads, batch splits, time cuts, saving and loading, resuming.
     "exact": {torch.float32: 0.0, torch.float64: 0.0, torch.bfloat16: 0.0},

@@ -1,8 +1,8 @@
-// A kernel's call from Python: tensors are read in place, and results are made here. Included by the module only.
+// A kernel's call from Python: tensors are read in place, and the results are made here. Only for the module.
 //
-// A call for one step costs little more than this file does, so every tensor is looked at once. Nothing that does not
-// fit reaches a kernel: `forward` gives None back for it, so that the caller can word an error, and `backward`, whose
-// tensors have gone forward before, raises.
+// A call for one step costs little more than this code, so every tensor is read once. No invalid tensor reaches a
+// kernel: `forward` returns None for it, so that the caller can word an error; `backward`, whose tensors were valid in
+// the call of forward, raises.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -11,17 +11,17 @@
 #include <optional>
 #include <stdexcept>
 
-#include "engine/kernel.hpp"
-#include "binding/tensor_reader.hpp"
 #include "binding/checks.hpp"
 #include "binding/tensor.hpp"
+#include "binding/tensor_reader.hpp"
+#include "engine/kernel.hpp"
 
 namespace throughtime {
 
-// Gives Python's lock away while it lives, unless the call is over sooner than that takes.
-class Unlocked {
+// Releases the GIL while it lives, unless the call takes less time than that.
+class ReleaseGil {
   public:
-    Unlocked(const Kernel& kernel, const Problem& p) {
+    ReleaseGil(const Kernel& kernel, const Problem& p) {
         const double work = double(kernel.gates) * double(p.hidden) * double(p.hidden + p.inputs);
         if (work * double(p.batch) * double(p.steps) > 1e5) released_.emplace();
     }
@@ -31,42 +31,43 @@ class Unlocked {
 };
 
 inline bool accepts(const Kernel& kernel, nb::handle x, nb::tuple weights) {
-    Given given;
-    return Reader(kernel.bits).look(x, weights, given);
+    CallTensors tensors;
+    return TensorReader(kernel.bits).try_read(x, weights, tensors);
 }
 
-// (lengths, order, offsets), each may be None, or empty where all sequences have all steps; see Problem.
-class Ragged {
+// The tables (lengths, order, offsets) of a Problem; each may be None. Empty if all sequences have all steps.
+class BatchLengths {
   public:
-    explicit Ragged(nb::tuple tables) : tables_(tables) {
+    explicit BatchLengths(nb::tuple tables) : tables_(tables) {
         if (tables.size() != 0 && tables.size() != 3)
-            throw std::invalid_argument("ragged: expected lengths, order and offsets");
+            throw std::invalid_argument("lengths: expected (lengths, order, offsets)");
         packed_ = tables.size() == 3 && !tables[2].is_none();
-        if (packed_ && tables[0].is_none()) throw std::invalid_argument("ragged: expected lengths with offsets");
+        if (packed_ && tables[0].is_none())
+            throw std::invalid_argument("lengths: expected a tensor with offsets, got None");
     }
 
     bool packed() const { return packed_; }
 
-    // Puts the sizes of x and the tables into a problem, and checks them. Returns how many rows x has in all steps.
+    // Writes the sizes of x and the tables to a problem, and checks them. Returns the number of rows of x in all steps.
     int64_t describe(const Tensor& x, Problem& p) const {
         const auto table = [&](size_t i) {
-            return tables_[i].is_none() ? std::optional<Tensor>() : Reader::table(tables_[i], 1);
+            return tables_[i].is_none() ? std::optional<Tensor>() : TensorReader::integer_table(tables_[i], 1);
         };
         if (tables_.size() == 0) {
             p.steps = x.size(0);
             p.batch = x.size(1);
-            return product(p.steps, p.batch);
+            return saturating_product(p.steps, p.batch);
         }
         const std::optional<Tensor> lengths = table(0), order = table(1), offsets = table(2);
-        if (offsets && offsets->size(0) == 0) throw std::invalid_argument("offsets: expected those of T + 1 steps");
+        if (offsets && offsets->size(0) == 0) throw std::invalid_argument("offsets: expected T + 1 elements, got none");
         p.steps = offsets ? offsets->size(0) - 1 : x.size(0);
         p.batch = offsets ? lengths->size(0) : x.size(1);
         if ((lengths && lengths->size(0) != p.batch) || (order && order->size(0) != p.batch))
-            throw std::invalid_argument("lengths, order: expected one for each row");
+            throw std::invalid_argument("lengths, order: expected one element for each row");
         p.lengths = lengths ? lengths->at<const int64_t>() : nullptr;
         p.order = order ? order->at<const int64_t>() : nullptr;
         p.x.offsets = offsets ? offsets->at<const int64_t>() : nullptr;
-        const int64_t rows = offsets ? x.size(0) : product(p.steps, p.batch);
+        const int64_t rows = offsets ? x.size(0) : saturating_product(p.steps, p.batch);
         check_tables(p, rows);
         return rows;
     }
@@ -76,46 +77,45 @@ class Ragged {
     bool packed_ = false;
 };
 
-inline int64_t whole_number(nb::handle object) {
+inline int64_t to_integer(nb::handle object) {
     const long long value = PyLong_AsLongLong(object.ptr());
     if (value == -1 && PyErr_Occurred()) throw nb::python_error();
     return value;
 }
 
-inline double number(nb::handle object) {
+inline double to_double(nb::handle object) {
     const double value = PyFloat_AsDouble(object.ptr());
     if (value == -1 && PyErr_Occurred()) throw nb::python_error();
     return value;
 }
 
-// Whether the weights are those of a layer with these sizes (I, H), where they are given.
-inline bool sizes_fit(nb::tuple sizes, const Given& given) {
+// Whether the weights are those of a layer of `sizes` (I, H); empty sizes match all.
+inline bool sizes_match(nb::tuple sizes, const CallTensors& tensors) {
     if (sizes.size() == 0) return true;
-    if (sizes.size() != 2) throw std::invalid_argument("sizes: expected I and H");
-    return whole_number(sizes[0]) == given.inputs() && whole_number(sizes[1]) == given.hidden();
+    if (sizes.size() != 2) throw std::invalid_argument("sizes: expected (I, H)");
+    return to_integer(sizes[0]) == tensors.inputs() && to_integer(sizes[1]) == tensors.hidden();
 }
 
-// The rows of all steps of a call whose tensors fit; `p` becomes all that is said of it by sizes and tables.
-inline int64_t describe(const Kernel& kernel, const Given& given, const Ragged& ragged, bool reverse, int threads,
-                        Problem& p) {
-    p.inputs = given.inputs();
-    p.hidden = given.hidden();
-    p.directions = given.directions;
+// Writes sizes and tables to a problem. Returns the number of rows of all steps.
+inline int64_t describe(const Kernel& kernel, const CallTensors& tensors, const BatchLengths& lengths, bool reverse,
+                        int threads, Problem& p) {
+    p.inputs = tensors.inputs();
+    p.hidden = tensors.hidden();
+    p.directions = tensors.directions;
     p.reverse = reverse;
     p.threads = usable_threads(threads);
-    const int64_t rows = ragged.describe(given.x, p);
+    const int64_t rows = lengths.describe(tensors.x, p);
     check_addressable(kernel, p, rows);
     return rows;
 }
 
-// Where the vectors of a sequence stand.
 inline Layout layout_of(const Tensor& sequence, const Problem& p) {
     return {p.x.offsets ? 0 : sequence.stride(0), sequence.stride(-2), p.x.offsets};
 }
 
-// A sequence for x in the memory order of x, zero where steps may be missing; `layout` is told where its vectors stand.
-inline Made make_sequence(const TensorMaker& make, const Problem& p, const Tensor& x, int64_t features,
-                          Layout& layout) {
+// A sequence in the memory order of x, zero if steps may be missing; also returns its layout.
+inline OwnedTensor make_sequence(const TensorMaker& make, const Problem& p, const Tensor& x, int64_t features,
+                                 Layout& layout) {
     if (p.x.offsets) {
         layout = {0, features, p.x.offsets};
         return make(x.size(0), features);
@@ -123,121 +123,135 @@ inline Made make_sequence(const TensorMaker& make, const Problem& p, const Tenso
     const bool batch_first = p.steps > 1 && p.batch > 1 && p.x.step < p.x.row;
     const int64_t step = batch_first ? features : p.batch * features, row = batch_first ? p.steps * features : features;
     layout = {step, row, nullptr};
-    Made made = make.strided(3, {p.steps, p.batch, features}, {step, row, 1});
-    if (p.lengths) std::memset(made.data, 0, size_t(p.steps * p.batch * features) * x.element.bits / 8);
-    return made;
+    OwnedTensor sequence = make.strided(3, {p.steps, p.batch, features}, {step, row, 1});
+    if (p.lengths) std::memset(sequence.data, 0, size_t(p.steps * p.batch * features) * x.element.bits / 8);
+    return sequence;
 }
 
-// Returns y, the final states and, if asked for, what is kept for the backward pass; None for tensors that the kernel
-// does not accept. `sizes` are (I, H) of the layer, or empty.
-inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple ragged,
-                          bool reverse, int threads, bool keep, nb::tuple sizes) {
-    Reader reader(kernel.bits);
-    Given given;
-    const Ragged tables(ragged);
-    if (!reader.look(x, weights, given) || !given.fit(kernel, tables.packed()) || !sizes_fit(sizes, given))
-        return nb::none();
-    if (keep && !kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
-    Forward f{};
-    Problem& p = f.problem;
-    const int64_t rows = describe(kernel, given, tables, reverse, threads, p);
-    if (!reader.states_fit(state_0, kernel, p)) return nb::none();
-    const int64_t kept_count = keep ? kernel.kept_scalars(rows, p.hidden, p.directions) : 0;
-    const int64_t made = sum({product({rows, p.directions, p.hidden}),
-                              product({kernel.states, p.directions, p.batch, p.hidden}), kept_count});
-    require_call_memory(kernel, p, sum({product(made, kernel.bits / 8), given.copied_bytes()}), "this call",
-                        [&] { return kernel.forward_bytes(f); });
+inline void set_item(const nb::tuple& tuple, size_t i, nb::object value) {
+    NB_TUPLE_SET_ITEM(tuple.ptr(), Py_ssize_t(i), value.release().ptr());
+}
 
-    const Tensor inputs = reader.sequence(x, given.x);
+// All items must be set.
+inline nb::tuple new_tuple(size_t size) {
+    nb::tuple tuple = nb::steal<nb::tuple>(PyTuple_New(Py_ssize_t(size)));
+    if (!tuple.is_valid()) throw nb::python_error();
+    return tuple;
+}
+
+// Returns (y, final states, reserve), where the reserve is None unless in `training`; or None for tensors that the
+// kernel does not accept. `sizes` are (I, H) of the layer, or empty.
+inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple lengths,
+                          bool reverse, int threads, bool training, nb::tuple sizes) {
+    TensorReader reader(kernel.bits);
+    CallTensors tensors;
+    const BatchLengths tables(lengths);
+    if (!reader.try_read(x, weights, tensors) || !tensors.fit(kernel, tables.packed()) || !sizes_match(sizes, tensors))
+        return nb::none();
+    if (training && !kernel.backward) throw std::invalid_argument("expected a kernel with a backward pass");
+    ForwardArgs f{};
+    Problem& p = f.problem;
+    const int64_t rows = describe(kernel, tensors, tables, reverse, threads, p);
+    if (!reader.states_fit(state_0, kernel, p)) return nb::none();
+    const int64_t reserve_size = training ? kernel.reserve_size(rows, p.hidden, p.directions) : 0;
+    const int64_t elements =
+        saturating_sum({saturating_product({rows, p.directions, p.hidden}),
+                        saturating_product({kernel.states, p.directions, p.batch, p.hidden}), reserve_size});
+    require_call_memory(kernel, p,
+                        saturating_sum({saturating_product(elements, kernel.bits / 8), tensors.copied_bytes()}),
+                        "this call", [&] { return kernel.forward_workspace_bytes(f); });
+
+    const Tensor inputs = reader.sequence(x, tensors.x);
     p.x = layout_of(inputs, p);
     f.x = inputs.at<void>();
-    reader.weights(weights, given, f.weights);
+    reader.weights(weights, tensors, f.weights);
     reader.states(state_0, f.state_0, kernel, p);
 
-    const TensorMaker make(x, given.x);
-    const Made y = make_sequence(make, p, inputs, p.directions * p.hidden, p.y);
+    const TensorMaker make(x, tensors.x);
+    const OwnedTensor y = make_sequence(make, p, inputs, p.directions * p.hidden, p.y);
     f.y = y.data;
-    Made state_n[max_states];
+    OwnedTensor final_states[max_states];
     for (int j = 0; j < kernel.states; ++j) {
-        state_n[j] = make(p.directions, p.batch, p.hidden);
-        f.state_n[j] = state_n[j].data;
+        final_states[j] = make(p.directions, p.batch, p.hidden);
+        f.state_n[j] = final_states[j].data;
     }
-    Made kept{nb::none(), nullptr};
-    if (keep) kept = make(kept_count);
-    f.kept = kept.data;
+    OwnedTensor reserve{nb::none(), nullptr};
+    if (training) reserve = make(reserve_size);
+    f.reserve = reserve.data;
     {
-        const Unlocked unlocked(kernel, p);
+        const ReleaseGil released(kernel, p);
         kernel.forward(f);
     }
-    const nb::tuple finals =
-        kernel.states == 1 ? nb::make_tuple(state_n[0].object) : nb::make_tuple(state_n[0].object, state_n[1].object);
-    return nb::make_tuple(y.object, finals, kept.object);
+    const nb::tuple finals = new_tuple(size_t(kernel.states));
+    for (int j = 0; j < kernel.states; ++j) set_item(finals, size_t(j), std::move(final_states[j].object));
+    return nb::make_tuple(y.object, finals, reserve.object);
 }
 
-// `saved` is what the call went forward with and what came of it: y, what was kept, x, `states` initial states and the
-// weights. Returns the gradients of x and of all behind it, None where `wanted` is False; what `wanted` says of more
-// than these in front of them gets None. `doutputs` are the gradients of y and of each final state, None for zero.
-// `clip` is (limit, whether of the norm); see Clip. None instead of all that where a gradient cannot be looked at.
-inline nb::object backward(const Kernel& kernel, nb::tuple saved, nb::tuple doutputs, nb::tuple wanted, size_t states,
-                           nb::tuple ragged, bool reverse, int threads, nb::tuple clip) {
-    Reader reader(kernel.bits);
-    Given given;
-    if (!kernel.backward) throw std::invalid_argument("expected a kernel that has a backward pass");
+// `saved` is y, the reserve, x, `states` initial states and the weights, as in the call of forward. `doutputs` are the
+// gradients of y and of each final state, None for zero. Returns the gradients of x, the states and the weights, None
+// where `needed` is False; if `needed` has more elements, the first ones are skipped and get None. `clip` is
+// (limit, norm); see GradientClip. Returns None if a gradient is not readable.
+inline nb::object backward(const Kernel& kernel, nb::tuple saved, nb::tuple doutputs, nb::tuple needed, size_t states,
+                           nb::tuple lengths, bool reverse, int threads, nb::tuple clip) {
+    TensorReader reader(kernel.bits);
+    CallTensors tensors;
+    if (!kernel.backward) throw std::invalid_argument("expected a kernel with a backward pass");
     constexpr size_t at_x = 2;
     if ((states != 0 && states != size_t(kernel.states)) || saved.size() < at_x + 1 + states ||
         doutputs.size() != 1 + size_t(kernel.states) || clip.size() != 2)
-        throw std::invalid_argument("expected what went forward, and a gradient for each output");
-    const nb::handle y = saved[0], kept = saved[1], x = saved[at_x];
-    const auto part = [&](size_t first, size_t last) {
+        throw std::invalid_argument("expected the tensors of forward, and a gradient for each output");
+    const nb::handle y = saved[0], reserve = saved[1], x = saved[at_x];
+    const auto slice = [&](size_t first, size_t last) {
         return nb::steal<nb::tuple>(PyTuple_GetSlice(saved.ptr(), Py_ssize_t(first), Py_ssize_t(last)));
     };
-    const nb::tuple state_0 = part(at_x + 1, at_x + 1 + states), weights = part(at_x + 1 + states, saved.size());
+    const nb::tuple state_0 = slice(at_x + 1, at_x + 1 + states), weights = slice(at_x + 1 + states, saved.size());
     for (const nb::handle gradient : doutputs)
-        if (!gradient.is_none() && !Reader::is_open(gradient)) return nb::none();
-    const Ragged tables(ragged);
-    if (!reader.look(x, weights, given) || !given.fit(kernel, tables.packed()))
+        if (!gradient.is_none() && !TensorReader::is_readable(gradient)) return nb::none();
+    const BatchLengths tables(lengths);
+    if (!reader.try_read(x, weights, tensors) || !tensors.fit(kernel, tables.packed()))
         throw std::runtime_error("the input or the weights have changed since the call forward: they no longer fit");
     const size_t count = 1 + states + weights.size();
-    if (wanted.size() < count) throw std::invalid_argument("expected a word about each tensor");
-    const size_t skipped = wanted.size() - count;
-    const auto wants = [&](size_t i) { return wanted[skipped + i].ptr() == Py_True; };
+    if (needed.size() < count) throw std::invalid_argument("needed: expected an element for each tensor");
+    const size_t skipped = needed.size() - count;
+    const auto needs = [&](size_t i) { return needed[skipped + i].ptr() == Py_True; };
 
-    Backward f{};
+    BackwardArgs f{};
     Problem& p = f.problem;
-    const int64_t rows = describe(kernel, given, tables, reverse, threads, p);
-    const int64_t width = p.directions * p.hidden, kept_count = kernel.kept_scalars(rows, p.hidden, p.directions);
+    const int64_t rows = describe(kernel, tensors, tables, reverse, threads, p);
+    const int64_t width = p.directions * p.hidden;
     const auto outputs_fit = [&](const Tensor& tensor) {
         return p.x.offsets ? tensor.has_sizes({rows, width}) : tensor.has_sizes({p.steps, p.batch, width});
     };
     const Tensor outputs = reader.sequence(y);
-    if (!outputs_fit(outputs))
-        throw std::runtime_error("y: expected the outputs of the call forward, got " + outputs.shape());
+    if (!outputs_fit(outputs)) throw std::runtime_error("y: expected the outputs of forward, got " + outputs.shape());
     p.y = layout_of(outputs, p);
-    f.kept = reader.address("kept", kept, {kept_count});
-    if (!f.kept) throw std::invalid_argument("kept: expected what forward has kept, got None");
-    slices_in(f.kept, kernel.bits, p.batch);
-    f.clip = {number(clip[0]), clip[1].ptr() == Py_True};
+    f.reserve = reader.address("reserve", reserve, {kernel.reserve_size(rows, p.hidden, p.directions)});
+    if (!f.reserve) throw std::invalid_argument("reserve: expected the one from forward, got None");
+    check_reserve(f.reserve, kernel.bits, p.batch);
+    f.clip = {to_double(clip[0]), clip[1].ptr() == Py_True};
 
-    const int64_t gradients_of_inputs = wants(0) ? product({p.directions, rows, p.inputs}) : 0;
-    const int64_t made = sum({gradients_of_inputs, product({kernel.states, p.directions, p.batch, p.hidden})});
-    require_call_memory(kernel, p, sum({product(made, kernel.bits / 8), given.copied_bytes()}), "this backward pass",
-                        [&] {
-                            Backward like = f;  // only whether there is a gradient of x matters
-                            for (int d = 0; d < p.directions; ++d) like.dx[d] = wants(0) ? like.dweights : nullptr;
-                            return kernel.backward_bytes(like);
+    const int64_t dx_elements = needs(0) ? saturating_product({p.directions, rows, p.inputs}) : 0;
+    const int64_t elements =
+        saturating_sum({dx_elements, saturating_product({kernel.states, p.directions, p.batch, p.hidden})});
+    require_call_memory(kernel, p,
+                        saturating_sum({saturating_product(elements, kernel.bits / 8), tensors.copied_bytes()}),
+                        "this backward pass", [&] {
+                            BackwardArgs sizes = f;  // of dx it matters only whether it is null
+                            for (int d = 0; d < p.directions; ++d) sizes.dx[d] = needs(0) ? sizes.dweights : nullptr;
+                            return kernel.backward_workspace_bytes(sizes);
                         });
 
-    Tensor inputs = reader.sequence(x, given.x);
+    Tensor inputs = reader.sequence(x, tensors.x);
     p.x = layout_of(inputs, p);
-    const TensorMaker make(x, given.x);
-    Made dx[max_directions];
-    if (wants(0)) {
+    const TensorMaker make(x, tensors.x);
+    OwnedTensor dx[max_directions];
+    if (needs(0)) {
         Layout layout;
         for (int d = 0; d < p.directions; ++d) {
             dx[d] = make_sequence(make, p, inputs, p.inputs, layout);
             f.dx[d] = dx[d].data;
         }
-        // The gradient has no gaps and no repetitions; the input must have none either, to be laid out alike.
+        // The kernel reads x and writes dx with one layout; that of dx has neither gaps nor repetitions.
         if (layout.step != p.x.step || layout.row != p.x.row) {
             inputs = reader.dense(x, layout.step < layout.row);
             p.x = layout;
@@ -247,48 +261,47 @@ inline nb::object backward(const Kernel& kernel, nb::tuple saved, nb::tuple dout
     f.y = outputs.at<void>();
     if (!doutputs[0].is_none()) {
         const Tensor dy = reader.sequence(doutputs[0]);
-        if (!outputs_fit(dy)) throw std::invalid_argument("expected a gradient of the size of the outputs");
+        if (!outputs_fit(dy)) throw std::invalid_argument("dy: expected the shape of the outputs, got " + dy.shape());
         f.dy = dy.at<void>();
         f.dy_layout = layout_of(dy, p);
     }
-    reader.weights(weights, given, f.weights);
+    reader.weights(weights, tensors, f.weights);
     reader.states(state_0, f.state_0, kernel, p);
     for (int j = 0; j < kernel.states; ++j)
         f.dstate_n[j] = reader.address("dstate_n", doutputs[size_t(j) + 1], {p.directions, p.batch, p.hidden});
 
-    nb::object gradients = nb::steal(PyTuple_New(Py_ssize_t(wanted.size())));
-    if (!gradients.is_valid()) throw nb::python_error();
-    const auto give = [&](size_t i, nb::object gradient) {
-        NB_TUPLE_SET_ITEM(gradients.ptr(), skipped + i, gradient.release().ptr());
+    const nb::tuple gradients = new_tuple(needed.size());
+    for (size_t i = 0; i < skipped; ++i) set_item(gradients, i, nb::none());
+    const auto set_gradient = [&](size_t i, nb::object gradient) {
+        set_item(gradients, skipped + i, std::move(gradient));
     };
-    for (size_t i = 0; i < skipped; ++i) NB_TUPLE_SET_ITEM(gradients.ptr(), i, nb::none().release().ptr());
     for (size_t j = 0; j < states; ++j) {
-        if (!wants(1 + j)) {
-            give(1 + j, nb::none());
+        if (!needs(1 + j)) {
+            set_gradient(1 + j, nb::none());
             continue;
         }
-        Made state = make(p.directions, p.batch, p.hidden);
+        OwnedTensor state = make(p.directions, p.batch, p.hidden);
         f.dstate_0[j] = state.data;
-        give(1 + j, std::move(state.object));
+        set_gradient(1 + j, std::move(state.object));
     }
     for (size_t i = 0; i < weights.size(); ++i) {
         const size_t at = 1 + states + i;
-        if (!wants(at) || !given.has(i)) {
-            give(at, nb::none());
+        if (!needs(at) || !tensors.has(i)) {
+            set_gradient(at, nb::none());
             continue;
         }
-        Made weight = make.like(given.weights[i]);
-        WeightGradients& to = f.dweights[i / weights_each];
+        OwnedTensor weight = make.like(tensors.weights[i]);
+        WeightGradients& to = f.dweights[i / weight_fields];
         void** const fields[] = {&to.w_ih, &to.w_hh, &to.b_ih, &to.b_hh, &to.diagonal};
-        *fields[i % weights_each] = weight.data;
-        give(at, std::move(weight.object));
+        *fields[i % weight_fields] = weight.data;
+        set_gradient(at, std::move(weight.object));
     }
     {
-        const Unlocked unlocked(kernel, p);
+        const ReleaseGil released(kernel, p);
         kernel.backward(f);
     }
     if (dx[1].object.is_valid()) dx[0].object.attr("add_")(dx[1].object);
-    give(0, wants(0) ? std::move(dx[0].object) : nb::object(nb::none()));
+    set_gradient(0, needs(0) ? std::move(dx[0].object) : nb::object(nb::none()));
     return gradients;
 }
 

@@ -1,26 +1,26 @@
-// The lists of what was compiled.
+// The lists of compiled entries.
 #include "engine/kernel.hpp"
-#include "training/trainer.hpp"
 #include "engine/peak_flops.hpp"
+#include "training/trainer.hpp"
 
 namespace throughtime {
 
-// A plain pointer is initialised before any constructor of any translation unit runs.
+// Zero-initialised before the constructors of any translation unit run.
 template <class Entry>
-static const RegisterOf<Entry>* head = nullptr;
+static const Registration<Entry>* head = nullptr;
 
 template <class Entry>
-RegisterOf<Entry>::RegisterOf(const Entry* entry) : entry(entry), next(head<Entry>) {
+Registration<Entry>::Registration(const Entry* entry) : entry(entry), next(head<Entry>) {
     head<Entry> = this;
 }
 
 template <class Entry>
-const RegisterOf<Entry>* RegisterOf<Entry>::first() {
+const Registration<Entry>* Registration<Entry>::first() {
     return head<Entry>;
 }
 
-template class RegisterOf<Kernel>;
-template class RegisterOf<Learner>;
-template class RegisterOf<Peak>;
+template class Registration<Kernel>;
+template class Registration<Trainer>;
+template class Registration<PeakFlops>;
 
 }  // namespace throughtime

@@ -1,5 +1,5 @@
-// A stack of layers and a linear output that advance one step at a time. Weights are copied and packed once; all memory
-// is its own, so that a step allocates nothing for itself and needs no tensor library. Included by the module only.
+// A stack of layers with a linear output that advances one step at a time. Weights are copied and packed once, and all
+// memory is its own, so that a step neither allocates buffers nor needs a tensor library. Only for the module.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -13,16 +13,16 @@
 #include <string>
 #include <vector>
 
-#include "engine/kernel.hpp"
-#include "training/trainer.hpp"
 #include "binding/checks.hpp"
+#include "engine/kernel.hpp"
 #include "engine/saturating.hpp"
+#include "training/trainer.hpp"
 
 namespace throughtime {
 
 namespace nb = nanobind;
 
-// The memory of an object with Python's buffer protocol, for as long as this lives.
+// The memory of an object with Python's buffer protocol, held while this lives.
 class Buffer {
   public:
     Buffer(nb::handle object, int64_t bytes, bool writable) {
@@ -44,27 +44,27 @@ class Buffer {
     Py_buffer view_{};
 };
 
-class Stream {
+class StreamingNetwork {
   public:
-    explicit Stream(const Learner& learner, ptrdiff_t inputs)
-        : learner_(learner), element_(learner.is_double ? 8 : 4), inputs_(inputs), width_(inputs) {
+    explicit StreamingNetwork(const Trainer& trainer, ptrdiff_t inputs)
+        : trainer_(trainer), element_(trainer.is_double ? 8 : 4), inputs_(inputs), width_(inputs) {
         if (inputs < 1) throw std::invalid_argument("inputs: expected at least 1, got " + std::to_string(inputs));
     }
 
-    // On top of what is there. Weights are (w_ih, w_hh, b_ih, b_hh, diagonal), those that the layer lacks None.
+    // On top of the stack. Weights are (w_ih, w_hh, b_ih, b_hh, diagonal), missing ones None.
     void add_layer(const Kernel& kernel, nb::tuple weights, ptrdiff_t hidden) {
-        const Use use(*this);
+        const ExclusiveUse use(*this);
         if (kernel.bits != 8 * element_ || outputs_)
-            throw std::invalid_argument("expected a layer of the stream's element type, below the output");
-        if (hidden < 1 || (weights.size() != 5 && weights.size() != 6) || weights[0].is_none() ||
-            weights[1].is_none() || (kernel.diagonals && weights[4].is_none()))
-            throw std::invalid_argument("expected hidden units, and (w_ih, w_hh, b_ih, b_hh, diagonal) of the layer");
-        const int64_t rows = product(kernel.gates, hidden);
-        const int64_t counts[] = {product(rows, width_), product(rows, hidden), rows, rows,
-                                  product(kernel.diagonals, hidden)};
-        std::vector<char> given[5];
-        for (size_t i = 0; i < 5; ++i) given[i] = copy(weights[i], counts[i]);
-        const auto at = [&](size_t i) -> const void* { return given[i].empty() ? nullptr : given[i].data(); };
+            throw std::invalid_argument("expected a layer of the network's element type, before the output");
+        if (hidden < 1 || (weights.size() != weights_per_layer && weights.size() != weights_per_layer + 1) ||
+            weights[0].is_none() || weights[1].is_none() || (kernel.diagonals && weights[4].is_none()))
+            throw std::invalid_argument("expected hidden units, and (w_ih, w_hh, b_ih, b_hh, diagonal)");
+        const int64_t rows = saturating_product(kernel.gates, hidden);
+        const int64_t counts[] = {saturating_product(rows, width_), saturating_product(rows, hidden), rows, rows,
+                                  saturating_product(kernel.diagonals, hidden)};
+        std::vector<char> copies[weights_per_layer];
+        for (size_t i = 0; i < weights_per_layer; ++i) copies[i] = copy(weights[i], counts[i]);
+        const auto at = [&](size_t i) -> const void* { return copies[i].empty() ? nullptr : copies[i].data(); };
         Layer layer{&kernel, width_, hidden, {}, {}, {}};
         const Problem p = problem(layer);
         check_addressable(kernel, p, 1);
@@ -77,64 +77,63 @@ class Stream {
     }
 
     void set_output(nb::handle weight, nb::handle bias, ptrdiff_t outputs, const std::string& activation) {
-        const Use use(*this);
+        const ExclusiveUse use(*this);
         if (outputs < 1 || outputs_ || weight.is_none())
-            throw std::invalid_argument("expected one output layer, with a weight (O, H)");
+            throw std::invalid_argument("expected one output layer with a weight (O, H)");
         if (activation != "identity" && activation != "tanh" && activation != "sigmoid" && activation != "relu")
             throw std::invalid_argument("expected identity, tanh, sigmoid or relu, got " + activation);
-        std::vector<char> w = copy(weight, product(outputs, width_)), b = copy(bias, outputs);
+        std::vector<char> w = copy(weight, saturating_product(outputs, width_)), b = copy(bias, outputs);
         weight_ = std::move(w);
         bias_ = std::move(b);
         outputs_ = outputs;
         activation_ = activation;
     }
 
-    // From x (I) to y (O), or (H) of the last layer where there is no output layer. Returns -1, or the position of the
-    // first value of x that is not finite: then nothing has changed.
+    // From x (I) to y (O), or (H) without an output layer. Returns -1, or the position of the first value of x that is
+    // not finite; then nothing changes.
     ptrdiff_t step(nb::handle x, nb::handle y) {
-        const Use use(*this);
+        const ExclusiveUse use(*this);
         const Buffer from(x, inputs_ * element_, false), to(y, width() * element_, true);
-        const ptrdiff_t wrong = first_non_finite(from.data(), inputs_);
-        if (wrong < 0) advance(from.data(), to.data());
-        return wrong;
+        const ptrdiff_t non_finite = first_non_finite(from.data(), inputs_);
+        if (non_finite < 0) advance(from.data(), to.data());
+        return non_finite;
     }
 
-    // The same for T steps one after the other: (T, I) to (T, O).
+    // The same for T steps: (T, I) to (T, O).
     ptrdiff_t run(nb::handle x, nb::handle y, ptrdiff_t steps) {
-        const Use use(*this);
-        const Buffer from(x, product({steps, inputs_, element_}), false);
-        const Buffer to(y, product({steps, width(), element_}), true);
+        const ExclusiveUse use(*this);
+        const Buffer from(x, saturating_product({steps, inputs_, element_}), false);
+        const Buffer to(y, saturating_product({steps, width(), element_}), true);
         const nb::gil_scoped_release released;
-        const ptrdiff_t wrong = first_non_finite(from.data(), steps * inputs_);
-        for (ptrdiff_t t = 0; wrong < 0 && t < steps; ++t)
+        const ptrdiff_t non_finite = first_non_finite(from.data(), steps * inputs_);
+        for (ptrdiff_t t = 0; non_finite < 0 && t < steps; ++t)
             advance(from.data() + t * inputs_ * element_, to.data() + t * width() * element_);
-        return wrong;
+        return non_finite;
     }
 
-    // The states of a layer, (S, H), read or written.
+    // The states of a layer, (S, H).
     void get_state(size_t layer, nb::handle to) {
-        const Use use(*this);
+        const ExclusiveUse use(*this);
         const Buffer buffer(to, int64_t(layers_.at(layer).state.size()), true);
         std::memcpy(buffer.data(), layers_[layer].state.data(), layers_[layer].state.size());
     }
     void set_state(size_t layer, nb::handle from) {
-        const Use use(*this);
+        const ExclusiveUse use(*this);
         const Buffer buffer(from, int64_t(layers_.at(layer).state.size()), false);
         std::memcpy(layers_[layer].state.data(), buffer.data(), layers_[layer].state.size());
     }
 
   private:
-    // One call at a time: Python's lock is given away while steps run.
-    class Use {
+    // One call at a time; calls may overlap, because the GIL is released while steps run.
+    class ExclusiveUse {
       public:
-        explicit Use(Stream& stream) : busy_(stream.busy_) {
+        explicit ExclusiveUse(StreamingNetwork& network) : busy_(network.busy_) {
             if (busy_.test_and_set(std::memory_order_acquire))
-                throw std::runtime_error(
-                    "the stream is in use by another thread: give each thread a stream of its own");
+                throw std::runtime_error("the network is in use by another thread: create one for each thread");
         }
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
-        ~Use() { busy_.clear(std::memory_order_release); }
+        ExclusiveUse(const ExclusiveUse&) = delete;
+        ExclusiveUse& operator=(const ExclusiveUse&) = delete;
+        ~ExclusiveUse() { busy_.clear(std::memory_order_release); }
 
       private:
         std::atomic_flag& busy_;
@@ -152,20 +151,20 @@ class Stream {
 
     std::vector<char> copy(nb::handle from, int64_t count) const {
         if (from.is_none()) return {};
-        const int64_t bytes = product(count, element_);
+        const int64_t bytes = saturating_product(count, element_);
         const Buffer buffer(from, bytes, false);
         return {buffer.data(), buffer.data() + bytes};
     }
 
     ptrdiff_t first_non_finite(const char* x, ptrdiff_t count) const {
-        return learner_.is_double ? first_non_finite(reinterpret_cast<const double*>(x), count)
+        return trainer_.is_double ? first_non_finite(reinterpret_cast<const double*>(x), count)
                                   : first_non_finite(reinterpret_cast<const float*>(x), count);
     }
 
     template <class T>
     static ptrdiff_t first_non_finite(const T* x, ptrdiff_t count) {
-        const T* wrong = std::find_if(x, x + count, [](T value) { return !std::isfinite(value); });
-        return wrong == x + count ? -1 : wrong - x;
+        const T* const position = std::find_if(x, x + count, [](T value) { return !std::isfinite(value); });
+        return position == x + count ? -1 : position - x;
     }
 
     static char* aligned(std::vector<char>& memory) {
@@ -187,7 +186,7 @@ class Stream {
     void advance(const char* x, char* y) {
         const void* from = x;
         for (Layer& layer : layers_) {
-            Forward f{};
+            ForwardArgs f{};
             f.problem = problem(layer);
             f.packed[0] = aligned(layer.packed);
             f.x = from;
@@ -203,9 +202,9 @@ class Stream {
             std::memcpy(y, from, size_t(width_ * element_));
             return;
         }
-        learner_.output(weight_.data(), bias_.empty() ? nullptr : bias_.data(), from, width_, outputs_, y);
+        trainer_.output(weight_.data(), bias_.empty() ? nullptr : bias_.data(), from, width_, outputs_, y);
         if (activation_ != "identity")
-            learner_.is_double ? activate(reinterpret_cast<double*>(y)) : activate(reinterpret_cast<float*>(y));
+            trainer_.is_double ? activate(reinterpret_cast<double*>(y)) : activate(reinterpret_cast<float*>(y));
     }
 
     template <class T>
@@ -220,11 +219,11 @@ class Stream {
         }
     }
 
-    const Learner& learner_;
+    const Trainer& trainer_;
     const int64_t element_;  // bytes
     const ptrdiff_t inputs_;
     std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-    ptrdiff_t width_;  // of the topmost layer
+    ptrdiff_t width_;  // of the last layer
     std::vector<Layer> layers_;
     std::vector<char> weight_, bias_;
     ptrdiff_t outputs_ = 0;

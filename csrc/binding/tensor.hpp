@@ -1,7 +1,7 @@
-// Tensors of Python, read through DLPack's C exchange interface (DLPack 1.3, which torch offers since 2.10): one call
-// of some 40 ns tells address, sizes, strides, element type and device, as much as a single attribute costs in Python.
+// Python tensors, read through DLPack's C exchange interface (DLPack 1.3, in torch since 2.10): one call of about 40 ns
+// returns address, sizes, strides, element type and device; in Python a single attribute costs as much.
 //
-// The structures are those of the standard (dmlc/dlpack), of which only what is used here is named.
+// The structures are those of the standard (dmlc/dlpack); members that are not used here have no name.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -44,10 +44,10 @@ struct Tensor {
     }
     int64_t size(int d) const { return sizes[d < 0 ? dimensions + d : d]; }
     int64_t stride(int d) const { return strides[d < 0 ? dimensions + d : d]; }
-    // Elements; `beyond_count` where there are more than that.
+    // Number of elements, at most `count_limit`.
     int64_t count() const {
         int64_t elements = 1;
-        for (int d = 0; d < dimensions; ++d) elements = product(elements, sizes[d]);
+        for (int d = 0; d < dimensions; ++d) elements = saturating_product(elements, sizes[d]);
         return elements;
     }
     bool has_sizes(std::initializer_list<int64_t> expected) const {
@@ -62,13 +62,13 @@ struct Tensor {
         for (int d = 0; d < dimensions; ++d) text += (d ? ", " : "") + std::to_string(sizes[d]);
         return text + (dimensions == 1 ? ",)" : ")");
     }
-    // Whether elements stand where their type allows.
+    // Whether the address is a multiple of the element size.
     bool aligned() const { return (reinterpret_cast<uintptr_t>(data) + byte_offset) * 8 % element.bits == 0; }
     bool contiguous() const {
         int64_t expected = 1;
         for (int d = dimensions - 1; d >= 0; --d) {
             if (sizes[d] != 1 && strides[d] != expected) return sizes[d] == 0;
-            expected = product(expected, sizes[d]);
+            expected = saturating_product(expected, sizes[d]);
         }
         return true;
     }
@@ -89,58 +89,58 @@ struct ManagedTensor {
     Tensor tensor;
 };
 
-// The table of functions behind `__dlpack_c_exchange_api__`.
-struct Exchange {
+// The table of functions in `__dlpack_c_exchange_api__`.
+struct DlpackExchange {
     struct {
         uint32_t major, minor;
     } version;
     const void* earlier;
     const void *allocate, *own;
-    int (*give)(ManagedTensor* from, PyObject** to);
+    int (*make)(ManagedTensor* from, PyObject** to);
     int (*view)(void* object, Tensor* to);  // -1 with a Python exception set
     const void* stream;
 
-    static const Exchange& of(nanobind::handle object) {
-        static const Exchange* const table = [&] {
+    static const DlpackExchange& of(nanobind::handle object) {
+        static const DlpackExchange* const exchange = [&] {
             const nanobind::object capsule = object.type().attr("__dlpack_c_exchange_api__");
-            const auto* const found =
-                static_cast<const Exchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
-            if (!found) throw nanobind::python_error();
-            if (found->version.major != 1 || !found->view)
-                throw std::runtime_error("torch speaks another DLPack than version 1");
-            return found;
+            const auto* const table =
+                static_cast<const DlpackExchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+            if (!table) throw nanobind::python_error();
+            if (table->version.major != 1 || !table->view)
+                throw std::runtime_error("expected version 1 of DLPack from torch");
+            return table;
         }();
-        return *table;
+        return *exchange;
     }
 };
 
 inline Tensor view(nanobind::handle object) {
     Tensor tensor;
-    if (Exchange::of(object).view(object.ptr(), &tensor)) throw nanobind::python_error();
+    if (DlpackExchange::of(object).view(object.ptr(), &tensor)) throw nanobind::python_error();
     return tensor;
 }
 
-// A tensor of the library, and where its elements stand.
-struct Made {
+// A new tensor, and the address of its elements.
+struct OwnedTensor {
     nanobind::object object;
     void* data;
 };
 
-// Makes tensors of the library, element type and device of another one, over memory of our own.
+// Makes tensors with the library, element type and device of a given one, in memory from the pool.
 class TensorMaker {
   public:
-    TensorMaker(nanobind::handle like, const Tensor& tensor) : exchange_(Exchange::of(like)), like_(tensor) {}
+    TensorMaker(nanobind::handle like, const Tensor& tensor) : exchange_(DlpackExchange::of(like)), like_(tensor) {}
 
     static constexpr int max_dimensions = 3;
     using Sizes = std::array<int64_t, max_dimensions>;
 
-    Made strided(int dimensions, const Sizes& sizes, const Sizes& strides) const {
+    OwnedTensor strided(int dimensions, const Sizes& sizes, const Sizes& strides) const {
         int64_t count = 1;
-        for (int d = 0; d < dimensions; ++d) count = product(count, sizes[size_t(d)]);
-        const int64_t needed = product(count, like_.element.bits / 8);
-        if (needed >= beyond_count) throw OutOfMemory("out of memory: a result has more bytes than can be addressed");
-        // What describes the tensor stands before its elements, in one block. Those of large tensors begin with a page:
-        // where threads write next to each other, their processors then fetch nothing that is the other's.
+        for (int d = 0; d < dimensions; ++d) count = saturating_product(count, sizes[size_t(d)]);
+        const int64_t needed = saturating_product(count, like_.element.bits / 8);
+        if (needed >= count_limit) throw OutOfMemory("out of memory: a result has more bytes than can be addressed");
+        // One block holds the header and the elements. Elements of large tensors start on a page of their own, so that
+        // threads that write to neighbouring tensors do not prefetch each other's cache lines.
         const size_t bytes = size_t(needed), start = bytes < large ? header : page;
         const Block block = Block::take(start + bytes);
         auto* const owned = new (block.data) Owned{};
@@ -149,8 +149,8 @@ class TensorMaker {
         owned->block = block;
         owned->version = {1, 0};
         owned->release = [](ManagedTensor* self) {
-            const Block back = static_cast<Owned*>(self)->block;
-            back.give_back();
+            const Block block = static_cast<Owned*>(self)->block;  // it holds `self`
+            block.release();
         };
         owned->tensor = like_;
         owned->tensor.data = block.data + start;
@@ -158,19 +158,21 @@ class TensorMaker {
         owned->tensor.dimensions = dimensions;
         owned->tensor.sizes = owned->sizes.data();
         owned->tensor.strides = owned->strides.data();
-        PyObject* made = nullptr;
-        if (exchange_.give(owned, &made)) {
+        PyObject* object = nullptr;
+        if (exchange_.make(owned, &object)) {
             owned->release(owned);
             throw nanobind::python_error();
         }
-        return {nanobind::steal(made), block.data + start};
+        return {nanobind::steal(object), block.data + start};
     }
-    Made operator()(int64_t count) const { return strided(1, {count}, {1}); }
-    Made operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
-    Made operator()(int64_t a, int64_t b, int64_t c) const { return strided(3, {a, b, c}, {product(b, c), c, 1}); }
+    OwnedTensor operator()(int64_t count) const { return strided(1, {count}, {1}); }
+    OwnedTensor operator()(int64_t a, int64_t b) const { return strided(2, {a, b}, {b, 1}); }
+    OwnedTensor operator()(int64_t a, int64_t b, int64_t c) const {
+        return strided(3, {a, b, c}, {saturating_product(b, c), c, 1});
+    }
 
-    // Of the sizes of another one, without gaps.
-    Made like(const Tensor& other) const {
+    // Contiguous, with the sizes of `other`.
+    OwnedTensor like(const Tensor& other) const {
         Sizes sizes{}, strides{};
         int64_t stride = 1;
         for (int d = other.dimensions - 1; d >= 0; stride *= other.size(d--)) {
@@ -188,7 +190,7 @@ class TensorMaker {
     static constexpr size_t header = (sizeof(Owned) + 63) / 64 * 64, page = 4096, large = 16 * page;
     static_assert(std::is_trivially_destructible_v<Owned>);
 
-    const Exchange& exchange_;
+    const DlpackExchange& exchange_;
     Tensor like_;
 };
 

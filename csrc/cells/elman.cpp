@@ -6,8 +6,8 @@ namespace throughtime::THROUGHTIME_ISA {
 template <class F>
 struct Elman {
     static constexpr const char *name = "rnn", *activation = F::name;
-    static constexpr int gates = 1, states = 1, kept = 0, diagonals = 0;
-    static constexpr bool separate[gates] = {false};
+    static constexpr Names gates = "h", separate_halves = "", states = "h", diagonals = "";
+    static constexpr int saved = 0;
 
     template <class V>
     static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V*, V* next, V*) {
@@ -16,13 +16,13 @@ struct Elman {
 
     template <class V>
     static THROUGHTIME_INLINE void backward(const V*, const V*, const V*, const V* next, V* dstate, V* dcolumns, V*) {
-        dcolumns[0] = F::through(dstate[0], next[0]);
+        dcolumns[0] = F::gradient(dstate[0], next[0]);
         dstate[0] = V{};
     }
 };
 
-static const Registered<Elman<Tanh>> tanh_registered;
-static const Registered<Elman<Relu>> relu_registered;
-static const Registered<Elman<Sigmoid>> sigmoid_registered;
+static const RegisterCell<Elman<Tanh>> tanh_registered;
+static const RegisterCell<Elman<Relu>> relu_registered;
+static const RegisterCell<Elman<Sigmoid>> sigmoid_registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

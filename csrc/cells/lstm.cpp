@@ -1,5 +1,5 @@
 // i f o = s(...)   g = f(...)   c = f c' + i g   h = o f(c)
-// Hochreiter and Schmidhuber 1997, Long Short-Term Memory; the forget gate is of Gers et al. 2000, Learning to Forget.
+// Hochreiter and Schmidhuber 1997, Long Short-Term Memory; forget gate: Gers et al. 2000, Learning to Forget.
 #include "engine/registration.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -7,11 +7,11 @@ namespace throughtime::THROUGHTIME_ISA {
 template <class F>
 struct Lstm {
     static constexpr const char *name = "lstm", *activation = F::name;
-    static constexpr int gates = 4, states = 2, kept = 4, diagonals = 0;
-    static constexpr bool separate[gates] = {false, false, false, false};  // i f g o
+    static constexpr Names gates = "i f g o", separate_halves = "", states = "h c", diagonals = "";
+    static constexpr int saved = 4;
 
     template <class V>
-    static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V* previous, V* next, V* keep) {
+    static THROUGHTIME_INLINE void forward(const V* columns, const V*, const V* previous, V* next, V* saved) {
         const V i = sigmoid(columns[0]);
         const V f = sigmoid(columns[1]);
         const V g = F::value(columns[2]);
@@ -19,26 +19,26 @@ struct Lstm {
         const V c = fma(f, previous[1], i * g);
         next[0] = o * F::value(c);
         next[1] = c;
-        keep[0] = i, keep[1] = f, keep[2] = g, keep[3] = o;
+        saved[0] = i, saved[1] = f, saved[2] = g, saved[3] = o;
     }
 
     template <class V>
-    static THROUGHTIME_INLINE void backward(const V* kept, const V*, const V* previous, const V* next, V* dstate,
+    static THROUGHTIME_INLINE void backward(const V* saved, const V*, const V* previous, const V* next, V* dstate,
                                             V* dcolumns, V*) {
-        const V i = kept[0], f = kept[1], g = kept[2], o = kept[3];
+        const V i = saved[0], f = saved[1], g = saved[2], o = saved[3];
         const V dh = dstate[0];
         const V y = F::value(next[1]);
-        const V d_o = dh * y;                              // h = o f(c)
-        const V dc = fma(dh * o, F::slope(y), dstate[1]);  //
-        dcolumns[0] = dc * g * Sigmoid::slope(i);          // c = f c' + i g
-        dcolumns[1] = dc * previous[1] * Sigmoid::slope(f);
-        dcolumns[2] = dc * i * F::slope(g);
-        dcolumns[3] = d_o * Sigmoid::slope(o);
+        const V d_o = dh * y;                                   // h = o f(c)
+        const V dc = fma(dh * o, F::derivative(y), dstate[1]);  //
+        dcolumns[0] = dc * g * Sigmoid::derivative(i);          // c = f c' + i g
+        dcolumns[1] = dc * previous[1] * Sigmoid::derivative(f);
+        dcolumns[2] = dc * i * F::derivative(g);
+        dcolumns[3] = d_o * Sigmoid::derivative(o);
         dstate[0] = V{};
         dstate[1] = dc * f;
     }
 };
 
-static const Registered<Lstm<Tanh>> registered;
+static const RegisterCell<Lstm<Tanh>> registered;
 
 }  // namespace throughtime::THROUGHTIME_ISA

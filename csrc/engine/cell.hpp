@@ -1,32 +1,36 @@
-// What a cell is to the engine: a handful of constants and its pointwise mathematics, forward next to backward.
+// The interface of a cell: its description and its pointwise mathematics, forward next to backward.
 //
-// Both work on one vector of units of one row. The engine has done everything else: products, biases, time, threads.
+// Both functions work on one vector of units of one row. The engine does everything else: products, biases, time,
+// threads.
 //
-//   gates      how many blocks of H rows the weights have, in torch's order
-//   separate   gates whose input and hidden halves meet later than by a plain sum (GRU's n): their halves come apart
-//   states     h first; the engine keeps the others (LSTM's c) for the backward pass by itself
-//   kept       vectors that forward leaves for backward, besides states
-//   diagonals  weights of shape (H,) that act pointwise (peepholes)
+//   gates            names in the order of their blocks of H rows in the weights (torch's order)
+//   separate_halves  the last gates, if their input and hidden halves do not meet in a plain sum (GRU's n)
+//   states           names; h first. The engine saves the others (LSTM's c) for the backward pass
+//   diagonals        names of pointwise weights of shape (H,) (peepholes)
+//   saved            vectors that forward saves for backward, in addition to the states
 //
-//   forward    (columns, diagonal, previous states)             -> next states, kept
-//   backward   (kept, diagonal, previous states, next states,
-//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states without
-//                                                                  what went through the hidden product;
+//   forward    (columns, diagonal, previous states)             -> next states, saved
+//   backward   (saved, diagonal, previous states, next states,
+//               gradient of the next states in `dstate`)        -> dstate: gradient of the previous states, without the
+//                                                                  part that flows through the hidden product;
 //                                                                  dcolumns; ddiagonal
 //
-// `columns` holds the pre-activations in this order: the input halves of the separate gates, the sums of all other
-// gates, the hidden halves of the separate gates; each group in the order of the gates. So a GRU's four columns are
-// n_x, r, z, n_h.
+// `columns` holds the pre-activations in this order: input halves of the separate gates, sums of all other gates,
+// hidden halves of the separate gates; each group in the order of the gates. A GRU has four columns: n_x, r, z, n_h.
+//
+// The names must match the cell's description in Python; `throughtime` compares them at import.
 #pragma once
 
 #include <concepts>
 
+#include "engine/kernel.hpp"
 #include "engine/math.hpp"
+#include "engine/names.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 
-// Activations: the value; the slope as a function of that value; and the gradient of what went in, from that of the
-// value. Each gives no number exactly where torch gives none.
+// Activations: the value, the derivative as a function of that value, and the gradient of the argument from that of the
+// value. Each returns NaN exactly where torch does.
 struct Tanh {
     static constexpr const char* name = "tanh";
     template <class V>
@@ -34,12 +38,12 @@ struct Tanh {
         return tanh(x);
     }
     template <class V>
-    static THROUGHTIME_INLINE V slope(V y) {
+    static THROUGHTIME_INLINE V derivative(V y) {
         return 1 - y * y;
     }
     template <class V>
-    static THROUGHTIME_INLINE V through(V dy, V y) {
-        return dy * slope(y);
+    static THROUGHTIME_INLINE V gradient(V dy, V y) {
+        return dy * derivative(y);
     }
 };
 
@@ -50,12 +54,12 @@ struct Sigmoid {
         return sigmoid(x);
     }
     template <class V>
-    static THROUGHTIME_INLINE V slope(V y) {
+    static THROUGHTIME_INLINE V derivative(V y) {
         return y * (1 - y);
     }
     template <class V>
-    static THROUGHTIME_INLINE V through(V dy, V y) {
-        return dy * slope(y);
+    static THROUGHTIME_INLINE V gradient(V dy, V y) {
+        return dy * derivative(y);
     }
 };
 
@@ -66,39 +70,32 @@ struct Relu {
         return x < 0 ? V{} : x;
     }
     template <class V>
-    static THROUGHTIME_INLINE V through(V dy, V y) {
+    static THROUGHTIME_INLINE V gradient(V dy, V y) {
         return y <= 0 ? V{} : dy;
     }
 };
 
 template <class C>
 concept Cell = requires(const FloatVec* in, FloatVec* out) {
-    { C::gates } -> std::convertible_to<int>;
-    { C::states } -> std::convertible_to<int>;
-    { C::kept } -> std::convertible_to<int>;
-    { C::diagonals } -> std::convertible_to<int>;
-    { C::separate[0] } -> std::convertible_to<bool>;
+    { C::gates } -> std::convertible_to<Names>;
+    { C::separate_halves } -> std::convertible_to<Names>;
+    { C::states } -> std::convertible_to<Names>;
+    { C::diagonals } -> std::convertible_to<Names>;
+    { C::saved } -> std::convertible_to<int>;
     C::template forward<FloatVec>(in, in, in, out, out);
     C::template backward<FloatVec>(in, in, in, in, out, out, out);
 };
 
-// The columns of a cell, derived from which of its gates are separate.
-template <class C>
-struct Columns {
-    static constexpr int separate = [] {
-        int count = 0;
-        for (int g = 0; g < C::gates; ++g) count += C::separate[g];
-        return count;
-    }();
-    static constexpr int count = C::gates + separate;
-    // The gate that a column belongs to. The input side uses columns [0, gates), the hidden side [separate, count).
-    static constexpr int gate(int column) {
-        const bool wanted = column < separate || column >= C::gates;
-        int skip = column < separate ? column : wanted ? column - C::gates : column - separate;
-        for (int g = 0; g < C::gates; ++g)
-            if (C::separate[g] == wanted && skip-- == 0) return g;
-        return -1;
-    }
-};
+// The rules that the engine relies on; `Cell` in Python has the same ones.
+template <Cell C>
+consteval bool is_valid_cell() {
+    static_assert(C::gates.count >= 1 && C::gates.distinct(), "gates: expected at least one name, all different");
+    static_assert(C::gates.ends_with(C::separate_halves), "separate_halves: expected the last gates");
+    static_assert(C::states.count >= 1 && C::states.count <= max_states, "states: expected 1 to max_states names");
+    static_assert(Names::equal(C::states.text, "h") && C::states.distinct(), "states: expected h first, all different");
+    static_assert(C::diagonals.distinct(), "diagonals: expected different names");
+    static_assert(C::saved >= 0, "saved: expected the number of vectors");
+    return true;
+}
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -6,7 +6,7 @@
 
 namespace throughtime {
 
-int64_t number_in(const std::string& path, const char* word) {
+int64_t read_number(const std::string& path, const char* word) {
     std::ifstream file(path);
     std::string line;
     while (std::getline(file, line)) {
@@ -27,10 +27,10 @@ std::vector<std::string> control_groups(const std::string& controller, const std
     while (std::getline(file, line)) {
         const size_t first = line.find(':'), second = line.find(':', first + 1);
         if (second == std::string::npos) continue;
-        std::string controllers(1, ','), wanted(1, ',');
+        std::string controllers(1, ','), name(1, ',');
         controllers.append(line, first + 1, second - first - 1).append(1, ',');
-        wanted.append(controller).append(1, ',');
-        if (controllers.find(wanted) == std::string::npos) continue;
+        name.append(controller).append(1, ',');
+        if (controllers.find(name) == std::string::npos) continue;
         for (std::string path = line.substr(second + 1); path.size() > 1;) {
             directories.push_back(root + path);
             path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "engine/memory.hpp"
 #include "engine/cgroups.hpp"
+#include "engine/memory.hpp"
 
 #if defined(__linux__)
 #include <sys/resource.h>
@@ -20,14 +20,14 @@ int64_t left_of(int64_t limit, int64_t used) {
     return std::max(int64_t(0), limit - used);
 }
 
-// In the groups of one version. The cache of files that is not in use counts as free.
+// In the control groups of one version. The inactive page cache counts as free.
 int64_t free_in(const std::vector<std::string>& groups, const char* limit, const char* used, const char* cache) {
     int64_t left = unlimited;
     for (const std::string& group : groups) {
-        const int64_t most = number_in(group + limit);
-        if (most == unlimited) continue;
-        const int64_t all = number_in(group + used), cached = number_in(group + "/memory.stat", cache);
-        left = std::min(left, left_of(most, cached == unlimited ? all : left_of(all, cached)));
+        const int64_t maximum = read_number(group + limit);
+        if (maximum == unlimited) continue;
+        const int64_t all = read_number(group + used), cached = read_number(group + "/memory.stat", cache);
+        left = std::min(left, left_of(maximum, cached == unlimited ? all : left_of(all, cached)));
     }
     return left;
 }
@@ -41,7 +41,7 @@ int64_t free_in_control_groups() {
 int64_t free_within(decltype(RLIMIT_AS) resource, const char* used) {
     rlimit limit;
     if (getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY) return unlimited;
-    const int64_t kibibytes = number_in("/proc/self/status", used);
+    const int64_t kibibytes = read_number("/proc/self/status", used);
     return kibibytes == unlimited ? unlimited : left_of(int64_t(limit.rlim_cur), kibibytes * 1024);
 }
 
@@ -51,8 +51,8 @@ int64_t free_within(decltype(RLIMIT_AS) resource, const char* used) {
 
 int64_t free_memory() {
 #if defined(__linux__)
-    const int64_t available = number_in("/proc/meminfo", "MemAvailable:"),
-                  swap = number_in("/proc/meminfo", "SwapFree:");
+    const int64_t available = read_number("/proc/meminfo", "MemAvailable:"),
+                  swap = read_number("/proc/meminfo", "SwapFree:");
     const int64_t machine = available == unlimited ? unlimited : (available + (swap == unlimited ? 0 : swap)) * 1024;
     return std::min(
         {machine, free_in_control_groups(), free_within(RLIMIT_AS, "VmSize:"), free_within(RLIMIT_DATA, "VmData:")});
@@ -62,10 +62,10 @@ int64_t free_memory() {
 }
 
 void require_memory(size_t bytes, const char* purpose) {
-    if (bytes < large_call_bytes) return;
+    if (bytes < memory_check_threshold) return;
     const auto exceeds = [&] { return bytes > size_t(free_memory()); };
     if (!exceeds()) return;
-    Block::release_kept();
+    Block::release_pool();
     if (!exceeds()) return;
     const auto mebibytes = [](size_t count) { return std::to_string(count >> 20); };
     throw OutOfMemory("out of memory: " + std::string(purpose) + " needs " + mebibytes(bytes) + " MiB, and " +

@@ -6,13 +6,13 @@
 //   tanh       6.0             2.5         everywhere         everywhere
 //
 // tests/kernels/test_math.py measures these numbers on every instruction set. Outside its range sigmoid is within one
-// subnormal of the true value. No tanh is beyond one. NaN goes in and NaN comes out.
+// subnormal of the true value. |tanh| does not exceed 1. NaN maps to NaN.
 //
 // Polynomials are minimax fits (Remez exchange, weighted for relative error) made for this file:
 //   exp(r)  = 1 + r + r^2 q(r)           |r| <= ln(2)/2      float: deg q = 4, 3e-9;   double: deg q = 9, 4e-18
 //   tanh(x) = x P(x^2) / Q(x^2)          |x| <= 9.01         float: deg 5 / 3, 7e-8
 //   tanh(x) = x + x^3 p(x^2)             |x| <= 0.55         double: deg p = 9, 2e-17
-//           = 1 - 2 / (exp(2x) + 1)      beyond
+//           = 1 - 2 / (exp(2x) + 1)      elsewhere
 #pragma once
 
 #include "engine/simd.hpp"
@@ -21,18 +21,18 @@ namespace throughtime::THROUGHTIME_ISA {
 
 template <class V, int N>
 THROUGHTIME_INLINE V polynomial(V x, const Element<V> (&c)[N]) {
-    V p = splat<V>(c[N - 1]);
-    for (int i = N - 2; i >= 0; --i) p = fma(p, x, splat<V>(c[i]));
+    V p = broadcast<V>(c[N - 1]);
+    for (int i = N - 2; i >= 0; --i) p = fma(p, x, broadcast<V>(c[i]));
     return p;
 }
 
-// Likewise, where the square of x is there too: the even and the odd powers side by side take half as long.
+// Likewise, given the square of x: even and odd powers are independent chains, which takes half as long.
 template <class V, int N>
 THROUGHTIME_INLINE V polynomial(V x, V square, const Element<V> (&c)[N]) {
-    V one = splat<V>(c[N - 1]), other = splat<V>(c[N - 2]);
-    for (int i = N - 3; i >= 0; i -= 2) one = fma(one, square, splat<V>(c[i]));
-    for (int i = N - 4; i >= 0; i -= 2) other = fma(other, square, splat<V>(c[i]));
-    return N % 2 == 1 ? fma(other, x, one) : fma(one, x, other);
+    V first = broadcast<V>(c[N - 1]), second = broadcast<V>(c[N - 2]);
+    for (int i = N - 3; i >= 0; i -= 2) first = fma(first, square, broadcast<V>(c[i]));
+    for (int i = N - 4; i >= 0; i -= 2) second = fma(second, square, broadcast<V>(c[i]));
+    return N % 2 == 1 ? fma(second, x, first) : fma(first, x, second);
 }
 
 // 2^n for the integer that `shifted` = n + magic carries in its low bits.
@@ -60,17 +60,17 @@ struct ExpConstants<double> {
                                    2.5000070758045937628e-8};
 };
 
-// exp(x) = (1 + rest) * power. The argument is held within [low, high], where neither overflow nor a subnormal arises.
+// exp(x) = (1 + rest) * power. The argument is clamped to [low, high], without overflow or subnormals.
 template <class V>
 struct Exponential {
     V rest, power;
 
     THROUGHTIME_INLINE explicit Exponential(V x) {
         using K = ExpConstants<Element<V>>;
-        x = max(min(x, splat<V>(K::high)), splat<V>(K::low));
-        const V shifted = fma(x, splat<V>(Element<V>(1.4426950408889634074)), splat<V>(K::magic));
-        const V n = shifted - splat<V>(K::magic);
-        const V r = fma(n, splat<V>(-K::ln2_low), fma(n, splat<V>(-K::ln2_high), x)), square = r * r;
+        x = max(min(x, broadcast<V>(K::high)), broadcast<V>(K::low));
+        const V shifted = fma(x, broadcast<V>(Element<V>(1.4426950408889634074)), broadcast<V>(K::magic));
+        const V n = shifted - broadcast<V>(K::magic);
+        const V r = fma(n, broadcast<V>(-K::ln2_low), fma(n, broadcast<V>(-K::ln2_high), x)), square = r * r;
         rest = fma(square, polynomial(r, square, K::q), r);
         power = power_of_two(shifted);
     }
@@ -85,18 +85,18 @@ THROUGHTIME_INLINE V exp(V x) {
 template <class V>
 THROUGHTIME_INLINE V sigmoid(V x) {
     const Exponential<V> e(-x);
-    // Zero where exp(-x) overflows: its product with an infinite state is then no number, as it is in torch.
-    return x < splat<V>(ExpConstants<Element<V>>::no_sigmoid) ? V{} : 1 / fma(e.rest, e.power, e.power + 1);
+    // Zero where exp(-x) overflows: its product with an infinite state is NaN then, as in torch.
+    return x < broadcast<V>(ExpConstants<Element<V>>::no_sigmoid) ? V{} : 1 / fma(e.rest, e.power, e.power + 1);
 }
 
 THROUGHTIME_INLINE FloatVec tanh(FloatVec x) {
     constexpr float p[] = {0.99999993106255f,      0.12929379483085612f,     0.002931271231451987f,
                            9.355020344219168e-06f, -1.3011218063330193e-08f, 1.8765019068687434e-11f};
     constexpr float q[] = {1.0f, 0.4626269032011175f, 0.023807300071227097f, 0.0002294970710014138f};
-    x = max(min(x, splat<FloatVec>(9.01f)), splat<FloatVec>(-9.01f));
+    x = max(min(x, broadcast<FloatVec>(9.01f)), broadcast<FloatVec>(-9.01f));
     const FloatVec u = x * x;
     const FloatVec y = x * polynomial(u, p) / polynomial(u, q);
-    return max(min(y, splat<FloatVec>(1)), splat<FloatVec>(-1));
+    return max(min(y, broadcast<FloatVec>(1)), broadcast<FloatVec>(-1));
 }
 
 THROUGHTIME_INLINE DoubleVec tanh(DoubleVec x) {
@@ -108,7 +108,7 @@ THROUGHTIME_INLINE DoubleVec tanh(DoubleVec x) {
     const DoubleVec near = fma(x * u, polynomial(u, p), x);
     const DoubleVec far = 1 - 2 / (exp(a + a) + 1);
     const DoubleVec signed_far = x < 0 ? -far : far;
-    return a < 0.55 ? near : (a > 20 ? (x < 0 ? splat<DoubleVec>(-1) : splat<DoubleVec>(1)) : signed_far);
+    return a < 0.55 ? near : (a > 20 ? (x < 0 ? broadcast<DoubleVec>(-1) : broadcast<DoubleVec>(1)) : signed_far);
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

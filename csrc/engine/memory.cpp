@@ -20,53 +20,53 @@ namespace {
 
 constexpr size_t page = size_t(4) << 10, large_page = size_t(2) << 20;
 
-// Blocks come in sizes of which four lie between a power of two and the next.
-constexpr size_t smallest = 512;
-constexpr size_t sizes = 4 * 20;
+// Four size classes for each power of two.
+constexpr size_t smallest_class = 512;
+constexpr size_t class_count = 4 * 20;
 
-size_t index_of(size_t bytes) {
-    if (bytes <= smallest) return 0;
-    const auto power = size_t(std::bit_width((bytes - 1) / smallest)) - 1;  // smallest * 2^power < bytes
-    const size_t quarter = (smallest << power) / 4;
-    return 4 * power + (bytes - (smallest << power) + quarter - 1) / quarter;
+size_t class_of(size_t bytes) {
+    if (bytes <= smallest_class) return 0;
+    const auto power = size_t(std::bit_width((bytes - 1) / smallest_class)) - 1;  // smallest_class * 2^power < bytes
+    const size_t quarter = (smallest_class << power) / 4;
+    return 4 * power + (bytes - (smallest_class << power) + quarter - 1) / quarter;
 }
 
-size_t size_at(size_t index) { return (smallest << index / 4) / 4 * (4 + index % 4); }
+size_t class_bytes(size_t index) { return (smallest_class << index / 4) / 4 * (4 + index % 4); }
 
-// The address sanitizer sees a step outside of a block that has exactly the size that was asked for, and is not kept.
+// The address sanitizer detects accesses out of bounds if blocks have exactly the requested size and are not pooled.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool keeps_blocks = false;
+constexpr bool pools_blocks = false;
 #else
-constexpr bool keeps_blocks = true;
+constexpr bool pools_blocks = true;
 #endif
 
-// Null where there is no memory.
-char* try_allocate(size_t unit, size_t bytes) noexcept {
+// Null if out of memory.
+char* try_allocate(size_t alignment, size_t bytes) noexcept {
     void* data = nullptr;
-    return posix_memalign(&data, unit, bytes) ? nullptr : static_cast<char*>(data);
+    return posix_memalign(&data, alignment, bytes) ? nullptr : static_cast<char*>(data);
 }
 
 Block allocate(size_t bytes) {
-    if (bytes > size_t(beyond_count)) bytes = size_t(beyond_count);
+    if (bytes > size_t(count_limit)) bytes = size_t(count_limit);
     const bool large = bytes >= large_page;
-    const size_t unit = large ? large_page : bytes >= page ? page : 64;
-    const size_t whole = keeps_blocks ? (bytes + unit - 1) / unit * unit : bytes;
-    char* data = try_allocate(unit, whole);
+    const size_t alignment = large ? large_page : bytes >= page ? page : 64;
+    const size_t rounded = pools_blocks ? (bytes + alignment - 1) / alignment * alignment : bytes;
+    char* data = try_allocate(alignment, rounded);
     if (!data) {
-        Block::release_kept();
-        data = try_allocate(unit, whole);
+        Block::release_pool();
+        data = try_allocate(alignment, rounded);
     }
     if (!data)
         throw OutOfMemory("out of memory: can't allocate " + std::to_string(bytes >> 20) +
                           " MiB. Use shorter windows or a smaller batch");
 #if defined(__linux__)
-    // A refusal changes nothing but the time that it takes.
-    if (large) madvise(data, whole, MADV_HUGEPAGE);
+    // Only for speed, so a failure is ignored.
+    if (large) madvise(data, rounded, MADV_HUGEPAGE);
 #endif
-    return {data, whole};
+    return {data, rounded};
 }
 
-// The blocks that are kept, by size. It is never destroyed, since tensors may outlive it.
+// The released blocks, by size. Never destroyed, since tensors may outlive it.
 class Pool {
   public:
     static Pool& instance() {
@@ -77,42 +77,42 @@ class Pool {
     Block take(size_t index) {
         {
             const std::lock_guard<std::mutex> locked(mutex_);
-            Shelf& shelf = shelves_[index];
-            shelf.used = ++clock_;
-            if (shelf.first) {
-                total_ -= size_at(index);
-                return {shelf.pop(), size_at(index)};
+            SizeClass& size_class = size_classes_[index];
+            size_class.used = ++clock_;
+            if (size_class.first) {
+                total_ -= class_bytes(index);
+                return {size_class.pop(), class_bytes(index)};
             }
         }
-        return {allocate(size_at(index)).data, size_at(index)};
+        return {allocate(class_bytes(index)).data, class_bytes(index)};
     }
 
-    void give_back(const Block& block, size_t index) noexcept {
+    void release(const Block& block, size_t index) noexcept {
         const std::lock_guard<std::mutex> locked(mutex_);
-        shelves_[index].push(block.data);
-        total_ += size_at(index);
-        while (total_ > most_kept_bytes) drop_one();
+        size_classes_[index].push(block.data);
+        total_ += class_bytes(index);
+        while (total_ > max_pooled_bytes) evict_one();
     }
 
     void release() noexcept {
         const std::lock_guard<std::mutex> locked(mutex_);
-        for (Shelf& shelf : shelves_)
-            while (shelf.first) std::free(shelf.pop());
+        for (SizeClass& size_class : size_classes_)
+            while (size_class.first) std::free(size_class.pop());
         total_ = 0;
     }
 
   private:
-    // A block that is kept holds the address of the next one, so that giving one back needs no memory.
-    struct Kept {
-        Kept* next;
+    // A linked list inside the blocks, so that releasing one needs no memory.
+    struct FreeBlock {
+        FreeBlock* next;
     };
-    struct Shelf {
-        Kept* first = nullptr;
+    struct SizeClass {
+        FreeBlock* first = nullptr;
         uint64_t used = 0;
 
-        void push(char* data) noexcept { first = new (data) Kept{first}; }
+        void push(char* data) noexcept { first = new (data) FreeBlock{first}; }
         char* pop() noexcept {
-            Kept* const top = first;
+            FreeBlock* const top = first;
             first = top->next;
             return reinterpret_cast<char*>(top);
         }
@@ -120,23 +120,23 @@ class Pool {
 
     Pool() {
 #if defined(__linux__)
-        // A child must not inherit the lock of a thread that it does not have.
+        // A forked child must not inherit a mutex locked by another thread.
         pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                        [] { instance().mutex_.unlock(); });
 #endif
     }
 
-    // Of the size that was not asked for the longest.
-    void drop_one() noexcept {
-        Shelf* oldest = nullptr;
-        for (Shelf& shelf : shelves_)
-            if (shelf.first && (!oldest || shelf.used < oldest->used)) oldest = &shelf;
-        total_ -= size_at(size_t(oldest - shelves_));
+    // From the least recently used size class.
+    void evict_one() noexcept {
+        SizeClass* oldest = nullptr;
+        for (SizeClass& size_class : size_classes_)
+            if (size_class.first && (!oldest || size_class.used < oldest->used)) oldest = &size_class;
+        total_ -= class_bytes(size_t(oldest - size_classes_));
         std::free(oldest->pop());
     }
 
     std::mutex mutex_;
-    Shelf shelves_[sizes];
+    SizeClass size_classes_[class_count];
     uint64_t clock_ = 0;
     size_t total_ = 0;
 };
@@ -144,13 +144,13 @@ class Pool {
 }  // namespace
 
 Block Block::take(size_t bytes) {
-    return bytes > most_kept_bytes || !keeps_blocks ? allocate(bytes) : Pool::instance().take(index_of(bytes));
+    return bytes > max_pooled_bytes || !pools_blocks ? allocate(bytes) : Pool::instance().take(class_of(bytes));
 }
 
-void Block::give_back() const noexcept {
-    bytes > most_kept_bytes || !keeps_blocks ? std::free(data) : Pool::instance().give_back(*this, index_of(bytes));
+void Block::release() const noexcept {
+    bytes > max_pooled_bytes || !pools_blocks ? std::free(data) : Pool::instance().release(*this, class_of(bytes));
 }
 
-void Block::release_kept() noexcept { Pool::instance().release(); }
+void Block::release_pool() noexcept { Pool::instance().release(); }
 
 }  // namespace throughtime

@@ -1,12 +1,12 @@
-// Work for measuring how fast this processor multiplies and adds at all, which the speed of kernels is compared with.
+// Peak arithmetic throughput of the processor, to compare the speed of kernels with.
 #pragma once
 
 namespace throughtime {
 
-struct Peak {
+struct PeakFlops {
     const char* isa;
-    // Multiplies and adds in registers alone, in float32. Returns the number of operations, two for each fused one.
-    double (*work)(int threads);
+    // Runs multiply-adds in registers, in float32. Returns the number of operations, two for each multiply-add.
+    double (*run)(int threads);
 };
 
 }  // namespace throughtime

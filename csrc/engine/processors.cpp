@@ -19,20 +19,20 @@ namespace {
 
 #if defined(__linux__)
 
-// Whole processors' worth of time that control groups allow, rounded up.
+// The CPU quota of the control groups in whole processors, rounded up.
 int64_t quota() {
-    int64_t least = unlimited;
-    const auto consider = [&](int64_t time, int64_t period) {
-        if (time > 0 && time != unlimited && period > 0) least = std::min(least, (time + period - 1) / period);
+    int64_t smallest = unlimited;
+    const auto add_limit = [&](int64_t time, int64_t period) {
+        if (time > 0 && time != unlimited && period > 0) smallest = std::min(smallest, (time + period - 1) / period);
     };
     for (const std::string& group : control_groups("", "/sys/fs/cgroup")) {
         std::ifstream file(group + "/cpu.max");
         int64_t time = 0, period = 0;
-        if (file >> time >> period) consider(time, period);
+        if (file >> time >> period) add_limit(time, period);
     }
     for (const std::string& group : control_groups("cpu", "/sys/fs/cgroup/cpu"))
-        consider(number_in(group + "/cpu.cfs_quota_us"), number_in(group + "/cpu.cfs_period_us"));
-    return least;
+        add_limit(read_number(group + "/cpu.cfs_quota_us"), read_number(group + "/cpu.cfs_period_us"));
+    return smallest;
 }
 
 int64_t allowed_by_affinity() {
@@ -52,7 +52,7 @@ int count_processors() {
     return int(std::clamp(count, int64_t(1), int64_t(1024)));
 }
 
-std::atomic<int> threads_at_work{0};
+std::atomic<int> active_threads{0};
 
 }  // namespace
 
@@ -69,24 +69,24 @@ int processors() {
     return count.load(std::memory_order_relaxed);
 }
 
-ThreadsAtWork::ThreadsAtWork(int threads) : threads_(threads) {
-    threads_at_work.fetch_add(threads, std::memory_order_relaxed);
+ActiveThreads::ActiveThreads(int threads) : threads_(threads) {
+    active_threads.fetch_add(threads, std::memory_order_relaxed);
 }
-ThreadsAtWork::~ThreadsAtWork() { threads_at_work.fetch_sub(threads_, std::memory_order_relaxed); }
+ActiveThreads::~ActiveThreads() { active_threads.fetch_sub(threads_, std::memory_order_relaxed); }
 
-bool ThreadsAtWork::exceed_processors() { return threads_at_work.load(std::memory_order_relaxed) > processors(); }
+bool ActiveThreads::oversubscribed() { return active_threads.load(std::memory_order_relaxed) > processors(); }
 
-Failure::Failure() = default;
-Failure::~Failure() = default;
+FirstException::FirstException() = default;
+FirstException::~FirstException() = default;
 
-void Failure::keep() noexcept {
-    if (__atomic_exchange_n(&kept_, 1, __ATOMIC_ACQ_REL) == 0) first_ = std::current_exception();
+void FirstException::capture() noexcept {
+    if (__atomic_exchange_n(&captured_, 1, __ATOMIC_ACQ_REL) == 0) exception_ = std::current_exception();
 }
 
-bool Failure::happened() const noexcept { return __atomic_load_n(&kept_, __ATOMIC_ACQUIRE); }
+bool FirstException::captured() const noexcept { return __atomic_load_n(&captured_, __ATOMIC_ACQUIRE); }
 
-void Failure::rethrow() const {
-    if (first_) std::rethrow_exception(first_);
+void FirstException::rethrow() const {
+    if (exception_) std::rethrow_exception(exception_);
 }
 
 }  // namespace throughtime

@@ -1,45 +1,45 @@
-// What the parallel regions of all instruction sets share: how many threads are at work, and how an exception leaves a
-// region. Nothing here is inline, since the kernels use no inline functions from outside of their instruction set.
+// State that the parallel regions of all instruction sets share: the number of active threads, and the exception of a
+// region. Nothing is inline, since kernels use no inline functions from outside of their instruction set.
 #pragma once
 
 #include <exception>
 
 namespace throughtime {
 
-// Processors that the process may run on, by its affinity mask and the quota of its control group; at least 1. Changes
-// are seen after a second.
+// Number of processors that the process may run on, by its affinity mask and the quota of its control group; at least
+// 1. Changes are noticed after a second.
 int processors();
 
-// Counts the threads of a parallel region among those of all callers, while it lives.
-class ThreadsAtWork {
+// Adds the threads of a parallel region to those of all callers, while it lives.
+class ActiveThreads {
   public:
-    explicit ThreadsAtWork(int threads);
-    ThreadsAtWork(const ThreadsAtWork&) = delete;
-    ThreadsAtWork& operator=(const ThreadsAtWork&) = delete;
-    ~ThreadsAtWork();
+    explicit ActiveThreads(int threads);
+    ActiveThreads(const ActiveThreads&) = delete;
+    ActiveThreads& operator=(const ActiveThreads&) = delete;
+    ~ActiveThreads();
 
-    // Whether there are more of them than processors, so that a thread that spins may keep another from running.
-    static bool exceed_processors();
+    // Whether there are more active threads than processors, so that a spinning thread may block another one.
+    static bool oversubscribed();
 
   private:
     const int threads_;
 };
 
-// The first exception of the members of a parallel region, which no exception may leave.
-class Failure {
+// The first exception of the members of a parallel region, which exceptions may not leave.
+class FirstException {
   public:
-    Failure();
-    Failure(const Failure&) = delete;
-    Failure& operator=(const Failure&) = delete;
-    ~Failure();
+    FirstException();
+    FirstException(const FirstException&) = delete;
+    FirstException& operator=(const FirstException&) = delete;
+    ~FirstException();
 
-    void keep() noexcept;  // the exception that is being handled
-    bool happened() const noexcept;
-    void rethrow() const;  // where it happened
+    void capture() noexcept;  // in a catch clause
+    bool captured() const noexcept;
+    void rethrow() const;  // if there is one
 
   private:
-    std::exception_ptr first_;
-    int kept_ = 0;
+    std::exception_ptr exception_;
+    int captured_ = 0;
 };
 
 }  // namespace throughtime

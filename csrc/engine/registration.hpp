@@ -1,4 +1,4 @@
-// All that a cell's file includes: the engine, and the table entries for a cell.
+// The header that a cell's file includes: the engine, and the entries for the list of kernels.
 #pragma once
 
 #include "engine/backward.hpp"
@@ -6,49 +6,48 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
-// Narrow elements are for inference alone.
-template <class C, class E>
-constexpr auto backward_of() -> void (*)(const Backward&) {
-    if constexpr (span<E> == 1)
-        return backward<C, E>;
-    else
-        return nullptr;
-}
-
-template <class C, class E>
-constexpr auto backward_bytes_of() -> size_t (*)(const Backward&) {
-    if constexpr (span<E> == 1)
-        return backward_bytes<C, E>;
-    else
-        return nullptr;
+template <Cell C, class E>
+constexpr Kernel make_kernel() {
+    static_assert(is_valid_cell<C>());
+    using S = Shape<C, E>;
+    Kernel kernel{
+        .cell = C::name,
+        .activation = C::activation,
+        .isa = isa_name,
+        .bits = 8 * sizeof(E),
+        .gates = C::gates.count,
+        .states = C::states.count,
+        .diagonals = C::diagonals.count,
+        .gate_names = C::gates.text,
+        .separate_halves = C::separate_halves.text,
+        .state_names = C::states.text,
+        .diagonal_names = C::diagonals.text,
+        .lanes = lanes<E>,
+        .reserve_vectors = S::saved,
+        .forward = forward<C, E>,
+        .backward = nullptr,
+        .packed_bytes = packed_bytes<S>,
+        .pack = pack_weights<S>,
+        .forward_workspace_bytes = forward_workspace_bytes<S>,
+        .backward_workspace_bytes = nullptr,
+    };
+    if constexpr (span<E> == 1) {  // bfloat16 is for inference only
+        kernel.backward = backward<C, E>;
+        kernel.backward_workspace_bytes = backward_workspace_bytes<S>;
+    }
+    return kernel;
 }
 
 template <Cell C, class E>
-inline constexpr Kernel kernel{
-    .cell = C::name,
-    .activation = C::activation,
-    .isa = isa_name,
-    .bits = 8 * sizeof(E),
-    .gates = C::gates,
-    .states = C::states,
-    .diagonals = C::diagonals,
-    .lanes = lanes<E>,
-    .kept = Shape<C, E>::kept,
-    .forward = forward<C, E>,
-    .backward = backward_of<C, E>(),
-    .packed_bytes = packed_bytes<C, E>,
-    .pack = pack_weights<C, E>,
-    .forward_bytes = forward_bytes<C, E>,
-    .backward_bytes = backward_bytes_of<C, E>(),
-};
+inline constexpr Kernel kernel = make_kernel<C, E>();
 
-// Puts a cell on the list, for each of the element types that this translation unit is compiled for.
+// Adds a cell to the list, for each element type of this translation unit.
 template <Cell C>
-struct Registered {
-#if defined(THROUGHTIME_NARROW)
-    Register narrow{&kernel<C, BFloat16>};
+struct RegisterCell {
+#if defined(THROUGHTIME_BFLOAT16)
+    KernelRegistration bfloat16{&kernel<C, BFloat16>};
 #else
-    Register single{&kernel<C, float>}, twice{&kernel<C, double>};
+    KernelRegistration float32{&kernel<C, float>}, float64{&kernel<C, double>};
 #endif
 };
 

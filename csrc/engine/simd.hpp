@@ -1,11 +1,11 @@
 // Vectors of the instruction set that this translation unit is compiled for.
 //
-// Everything lives in a namespace named after the instruction set, so that code compiled with higher flags can never be
-// merged by the linker into a path that runs on a lesser processor. For the same reason nothing here or in the headers
-// above it uses inline functions of the standard library.
+// Everything is in a namespace named after the instruction set, so that the linker cannot merge code compiled with
+// higher flags into a path for an older processor. For the same reason neither this file nor those that include it use
+// inline functions of the standard library.
 //
-// Fused multiply-adds are written out: the library is compiled with -ffp-contract=off, because a contraction that the
-// compiler chooses per call site would let two tile shapes round the same sum differently.
+// Fused multiply-adds are explicit, and the library is compiled with -ffp-contract=off: contractions chosen by the
+// compiler would let two tile shapes round the same sum differently.
 #pragma once
 
 #include <cstddef>
@@ -22,12 +22,13 @@
 #endif
 
 #define THROUGHTIME_INLINE inline __attribute__((always_inline))
+#define THROUGHTIME_UNROLL _Pragma("GCC unroll 16")
 #define THROUGHTIME_STRING_OF(name) #name
 #define THROUGHTIME_STRING(name) THROUGHTIME_STRING_OF(name)
 
 namespace throughtime::THROUGHTIME_ISA {
 
-// What the set is called by those who choose. That of narrow elements goes with the one that it extends.
+// The name that users choose. The set for bfloat16 belongs to the one that it extends.
 #if defined(__AVX512BF16__)
 inline constexpr const char* isa_name = "avx512";
 #else
@@ -49,20 +50,20 @@ inline constexpr int vector_registers = 16;
 #endif
 
 #if defined(__AVX512BF16__)
-#define THROUGHTIME_NARROW 1
+#define THROUGHTIME_BFLOAT16 1
 // The upper half of a float.
 struct BFloat16 {
     uint16_t bits;
 };
 #endif
 
-// What products of elements `E` are summed up in, and states kept in: for float and double the same, for narrower
-// elements float. One multiplication then takes `span<E>` elements in each lane.
+// The type of sums and states for elements `E`: float for bfloat16, else E. One multiplication takes `span<E>` elements
+// in each lane.
 template <class E>
 struct SumOf {
     using type = E;
 };
-#if defined(THROUGHTIME_NARROW)
+#if defined(THROUGHTIME_BFLOAT16)
 template <>
 struct SumOf<BFloat16> {
     using type = float;
@@ -73,7 +74,7 @@ using Sum = typename SumOf<E>::type;
 template <class E>
 inline constexpr int span = int(sizeof(Sum<E>) / sizeof(E));
 
-// `Vec<E>` holds `lanes<E>` sums: what is loaded becomes as wide as that, what is stored as narrow as the elements.
+// `Vec<E>` holds `lanes<E>` sums; loading widens elements, and storing narrows them.
 template <class T>
 struct VecOf {
     typedef T type __attribute__((vector_size(vector_bytes)));
@@ -102,8 +103,8 @@ template <class V>
 using Element = typename ElementOf<V>::type;
 
 template <class V>
-THROUGHTIME_INLINE V splat(Element<V> s) {
-    return s - V{};  // minus, since adding zero would turn -0 into +0 and so could not be folded away
+THROUGHTIME_INLINE V broadcast(Element<V> s) {
+    return s - V{};  // subtracted, since -0 + 0 is +0 and the compiler could not remove the addition
 }
 
 template <class T>
@@ -118,13 +119,11 @@ THROUGHTIME_INLINE void store(T* p, Vec<T> v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Whether a vector fills a line of the caches, so that it can go to memory past them.
-inline constexpr bool fills_line = vector_bytes == 64;
+inline constexpr bool vector_is_cache_line = vector_bytes == 64;
 
-// To where a line begins. A line that goes past the caches is fetched from nobody's, and what follows it is not fetched
-// in advance. Only after `fence` are other threads sure to see it.
+// Bypasses the caches; p is aligned to a cache line. Other threads see the value after `fence` only.
 template <class T>
-THROUGHTIME_INLINE void store_past_caches(T* p, Vec<T> v) {
+THROUGHTIME_INLINE void store_nontemporal(T* p, Vec<T> v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __m512i(v));
 #else
@@ -137,7 +136,7 @@ THROUGHTIME_INLINE void fence() {
 #endif
 }
 
-// The first `count` lanes from memory, zero in the others; never reads behind them.
+// The first `count` lanes from memory, zero in the others; reads nothing after them.
 template <class T>
 THROUGHTIME_INLINE Vec<T> load_first(const T* p, ptrdiff_t count) {
     Vec<T> v{};
@@ -150,16 +149,16 @@ THROUGHTIME_INLINE void store_first(T* p, Vec<T> v, ptrdiff_t count) {
     for (ptrdiff_t i = 0; i < count; ++i) p[i] = v[i];
 }
 
-// A vector's first `count` lanes, zero in the others.
+// The first `count` lanes, zero in the others.
 template <class I, class V>
-THROUGHTIME_INLINE V keep_lanes(V v, ptrdiff_t count) {
+THROUGHTIME_INLINE V mask_lanes(V v, ptrdiff_t count) {
     using Element = decltype(I{}[0] + 0);
     I lane;
     for (int i = 0; i < int(sizeof(I) / sizeof lane[0]); ++i) lane[i] = i;
     return V(I(v) & I(lane < (I{} + Element(count))));
 }
-THROUGHTIME_INLINE FloatVec first_lanes(FloatVec v, ptrdiff_t count) { return keep_lanes<Int32Vec>(v, count); }
-THROUGHTIME_INLINE DoubleVec first_lanes(DoubleVec v, ptrdiff_t count) { return keep_lanes<Int64Vec>(v, count); }
+THROUGHTIME_INLINE FloatVec first_lanes(FloatVec v, ptrdiff_t count) { return mask_lanes<Int32Vec>(v, count); }
+THROUGHTIME_INLINE DoubleVec first_lanes(DoubleVec v, ptrdiff_t count) { return mask_lanes<Int64Vec>(v, count); }
 
 #if defined(__AVX512F__)
 THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return FloatVec(_mm512_fmadd_ps(a, b, c)); }
@@ -192,35 +191,37 @@ THROUGHTIME_INLINE FloatVec fma(FloatVec a, FloatVec b, FloatVec c) { return a *
 THROUGHTIME_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return a * b + c; }
 #endif
 
-#if defined(THROUGHTIME_NARROW)
+#if defined(THROUGHTIME_BFLOAT16)
 typedef uint16_t BFloat16Vec __attribute__((vector_size(vector_bytes / 2)));
-THROUGHTIME_INLINE FloatVec widened(__m256i v) {
+THROUGHTIME_INLINE FloatVec to_float(__m256i v) {
     return FloatVec(__builtin_convertvector(BFloat16Vec(v), Int32Vec) << 16);
 }
-THROUGHTIME_INLINE __m256i narrowed(FloatVec v) { return __m256i(_mm512_cvtneps_pbh(v)); }  // to nearest, ties to even
+THROUGHTIME_INLINE __m256i to_bfloat16(FloatVec v) {
+    return __m256i(_mm512_cvtneps_pbh(v));
+}  // to nearest, ties to even
 
 template <>
 THROUGHTIME_INLINE FloatVec load(const BFloat16* p) {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return to_float(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 template <>
 THROUGHTIME_INLINE void store(BFloat16* p, FloatVec v) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrowed(v));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bfloat16(v));
 }
 template <>
 THROUGHTIME_INLINE FloatVec load_first(const BFloat16* p, ptrdiff_t count) {
-    return widened(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), p));
+    return to_float(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), p));
 }
 template <>
 THROUGHTIME_INLINE void store_first(BFloat16* p, FloatVec v, ptrdiff_t count) {
-    _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << count) - 1u), narrowed(v));
+    _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << count) - 1u), to_bfloat16(v));
 }
 #endif
 
-// Operands of products, `span<E>` elements in each lane: the same ones in all lanes, or those that stand side by side.
+// Operands of products, `span<E>` elements in each lane: the same ones in all lanes, or adjacent ones.
 template <class E>
-THROUGHTIME_INLINE Vec<E> splat_operand(const E* p) {
-    return splat<Vec<E>>(*p);
+THROUGHTIME_INLINE Vec<E> broadcast_operand(const E* p) {
+    return broadcast<Vec<E>>(*p);
 }
 template <class E>
 THROUGHTIME_INLINE Vec<E> load_operand(const E* p) {
@@ -231,9 +232,9 @@ template <class E>
 THROUGHTIME_INLINE Vec<E> multiply_add(Vec<E> a, Vec<E> b, Vec<E> sum) {
     return fma(a, b, sum);
 }
-#if defined(THROUGHTIME_NARROW)
+#if defined(THROUGHTIME_BFLOAT16)
 template <>
-THROUGHTIME_INLINE FloatVec splat_operand(const BFloat16* p) {
+THROUGHTIME_INLINE FloatVec broadcast_operand(const BFloat16* p) {
     int32_t pair;
     __builtin_memcpy(&pair, p, sizeof pair);
     return FloatVec(pair - Int32Vec{});
@@ -250,8 +251,8 @@ THROUGHTIME_INLINE FloatVec multiply_add<BFloat16>(FloatVec a, FloatVec b, Float
 }
 #endif
 
-// Lane by lane; a NaN in `a` stays NaN. (Written as a > b ? b : a, a comparison and a masked move come out of it. The
-// plain intrinsics of AVX-512 make GCC 12 warn of a value that it has left undefined itself.)
+// Lane by lane; a NaN in `a` stays NaN. Intrinsics, because GCC compiles a > b ? b : a to a comparison and a masked
+// move; masked ones, because GCC 12 warns of an undefined value in its own plain ones.
 #if defined(__AVX512F__)
 THROUGHTIME_INLINE FloatVec min(FloatVec a, FloatVec b) { return FloatVec(_mm512_maskz_min_ps(__mmask16(-1), b, a)); }
 THROUGHTIME_INLINE FloatVec max(FloatVec a, FloatVec b) { return FloatVec(_mm512_maskz_max_ps(__mmask16(-1), b, a)); }
@@ -293,11 +294,11 @@ THROUGHTIME_INLINE FloatVec abs(FloatVec a) { return FloatVec(Int32Vec(a) & 0x7f
 THROUGHTIME_INLINE DoubleVec abs(DoubleVec a) { return DoubleVec(Int64Vec(a) & 0x7fffffffffffffff); }
 
 template <class I>
-constexpr I smaller(I a, I b) {
+constexpr I min_of(I a, I b) {
     return a < b ? a : b;
 }
 template <class I>
-constexpr I larger(I a, I b) {
+constexpr I max_of(I a, I b) {
     return a < b ? b : a;
 }
 template <class I>

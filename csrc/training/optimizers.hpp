@@ -1,85 +1,86 @@
-// From the gradients of slices of a batch to new weights.
+// The optimizer: from the gradients of slices of a batch to new weights.
 #pragma once
 
+#include "engine/packing.hpp"
+#include "engine/shape.hpp"
+#include "engine/workspace.hpp"
 #include "training/trainer.hpp"
-
-#include "engine/cell.hpp"
-#include "engine/gemm.hpp"
-#include "engine/partition.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 
 extern "C" double pow(double, double);
 extern "C" double sqrt(double);
 
-// What a slice of some rows has for itself.
+// Of a slice of some rows.
 template <class T>
-struct SliceMemory {
-    T *y[max_layers], *kept[max_layers], *dy[max_layers];  // (T, N, H); as each kernel keeps; (T, N, H)
-    T* final[max_layers][max_states];                      // (N, H)
-    T* dfinal;                                             // (N, H) of the last layer
-    T* z;                                                  // (4, O)
-    T* gradients[max_parameters];                          // null where there is no parameter
-    double loss;                                           // the share of these rows
-    double squares;                                        // of the share of the whole gradient that is added up here
+struct SliceBuffers {
+    T *y[max_layers], *reserve[max_layers], *dy[max_layers];  // (T, N, H); (reserve_size); (T, N, H)
+    T* final[max_layers][max_states];                         // (N, H)
+    T* dfinal;                                                // (N, H) of the last layer
+    T* z;                                                     // (4, O)
+    T* gradients[max_parameters];                             // null for missing parameters
+    double loss;                                              // contribution of these rows
+    double squared_norm;                                      // of the range of the gradient that this slice reduces
 
-    void layout(Pieces& pieces, const Learning& l, ptrdiff_t steps, ptrdiff_t rows) {
-        for (int i = 0; i < l.depth; ++i) {
-            const Layer& layer = l.layers[i];
+    void layout(Arena& arena, const TrainingProblem& problem, ptrdiff_t steps, ptrdiff_t rows) {
+        for (int i = 0; i < problem.depth; ++i) {
+            const Layer& layer = problem.layers[i];
             const ptrdiff_t values = steps * rows * layer.hidden;
-            y[i] = pieces.take<T>(values);
-            dy[i] = pieces.take<T>(values);
-            kept[i] = pieces.take<T>(layer.kernel->kept_scalars(steps * rows, layer.hidden, 1));
-            for (int j = 0; j < layer.kernel->states; ++j) final[i][j] = pieces.take<T>(rows * layer.hidden);
+            y[i] = arena.allocate<T>(values);
+            dy[i] = arena.allocate<T>(values);
+            reserve[i] = arena.allocate<T>(layer.kernel->reserve_size(steps * rows, layer.hidden, 1));
+            for (int j = 0; j < layer.kernel->states; ++j) final[i][j] = arena.allocate<T>(rows * layer.hidden);
         }
-        dfinal = pieces.take<T>(rows * l.layers[l.depth - 1].hidden);
-        z = pieces.take<T>(4 * l.outputs);
-        for (int i = 0; i < l.parameter_count; ++i)
-            gradients[i] = l.parameters[i].value ? pieces.take<T>(l.parameters[i].count) : nullptr;
+        dfinal = arena.allocate<T>(rows * problem.layers[problem.depth - 1].hidden);
+        z = arena.allocate<T>(4 * problem.outputs);
+        for (int i = 0; i < problem.parameter_count; ++i)
+            gradients[i] = problem.parameters[i].value ? arena.allocate<T>(problem.parameters[i].count) : nullptr;
     }
 };
 
-// From the gradients of all slices to new weights. The work is cut into as many parts as there are slices.
+// Each slice of the batch also handles one range of every parameter.
 template <class T>
-class Step {
+class OptimizerStep {
     using V = Vec<T>;
 
   public:
-    Step(const Learning& call, SliceMemory<T>* memory, int slices) : l_(call), m_(memory), slices_(slices) {}
+    OptimizerStep(const TrainingProblem& problem, SliceBuffers<T>* buffers, int slices)
+        : problem_(problem), buffers_(buffers), slices_(slices) {}
 
-    // Adds up a part of the gradients, in the order of the slices, and its squares.
-    void add_up(int part) const {
+    // Sums a slice's range of the gradients over all slices, in their order, and the squares of the sums.
+    void reduce_gradients(int slice) const {
         V squares{};
-        each(part, [&](int i, ptrdiff_t count, ptrdiff_t b) {
-            V g = load_units(m_[0].gradients[i], count, b);
-            for (int s = 1; s < slices_; ++s) g += load_units(m_[s].gradients[i], count, b);
-            if (slices_ > 1) store_units(m_[0].gradients[i], count, b, g);
+        for_each_vector(slice, [&](int i, ptrdiff_t count, ptrdiff_t b) {
+            V g = load_units(buffers_[0].gradients[i], count, b);
+            for (int s = 1; s < slices_; ++s) g += load_units(buffers_[s].gradients[i], count, b);
+            if (slices_ > 1) store_units(buffers_[0].gradients[i], count, b, g);
             squares = fma(g, g, squares);
         });
-        m_[part].squares = double(sum_of<T>(squares));
+        buffers_[slice].squared_norm = double(horizontal_sum<T>(squares));
     }
 
-    Report report() const {
-        Report total{0, 0};
-        for (int s = 0; s < slices_; ++s) total.loss += m_[s].loss, total.norm += m_[s].squares;
+    UpdateReport report() const {
+        UpdateReport total{0, 0};
+        for (int s = 0; s < slices_; ++s) total.loss += buffers_[s].loss, total.norm += buffers_[s].squared_norm;
         total.norm = sqrt(total.norm);
         return total;
     }
 
-    // Gives a part of the weights their new values.
-    void operator()(int part, ptrdiff_t done, double norm) const {
-        const T scale = norm > l_.clip ? T(smaller(1.0, l_.clip / (norm + 1e-6))) : T(1);
-        const Settings& settings = l_.settings[done * l_.settings_behind];
-        const int64_t number = l_.updates + done + 1;
-        l_.rule == Rule::sgd ? sgd(part, settings, number, scale) : adam(part, settings, number, scale);
+    // Updates a slice's range of the weights.
+    void operator()(int slice, ptrdiff_t update, double norm) const {
+        const T scale = norm > problem_.clip ? T(min_of(1.0, problem_.clip / (norm + 1e-6))) : T(1);
+        const OptimizerSettings& settings = problem_.settings[update * problem_.settings_stride];
+        const int64_t number = problem_.updates + update + 1;
+        problem_.optimizer == Optimizer::sgd ? sgd(slice, settings, number, scale)
+                                             : adam(slice, settings, number, scale);
     }
 
   private:
     // torch.optim.SGD with momentum, without dampening
-    void sgd(int part, const Settings& by, int64_t number, T scale) const {
-        const V decay = splat<V>(T(by.weight_decay)), momentum = splat<V>(T(by.beta1));
-        const V rate = splat<V>(T(-by.learning_rate));
-        change(part, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
+    void sgd(int slice, const OptimizerSettings& settings, int64_t number, T scale) const {
+        const V decay = broadcast<V>(T(settings.weight_decay)), momentum = broadcast<V>(T(settings.beta1));
+        const V rate = broadcast<V>(T(-settings.learning_rate));
+        update_values(slice, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
             g = fma(decay, w, g);
             if (T* const velocity = static_cast<T*>(p.first)) {
                 if (number > 1) g = fma(momentum, load_units(velocity, p.count, b), g);
@@ -89,16 +90,16 @@ class Step {
         });
     }
 
-    // Kingma and Ba 2015; with `adamw` Loshchilov and Hutter 2019: torch.optim.Adam and AdamW
-    void adam(int part, const Settings& by, int64_t number, T scale) const {
-        const bool decoupled = l_.rule == Rule::adamw;
-        const V shrink = splat<V>(T(decoupled ? 1 - by.learning_rate * by.weight_decay : 1));
-        const V decay = splat<V>(T(decoupled ? 0 : by.weight_decay));
-        const V rate = splat<V>(T(by.learning_rate / (1 - pow(by.beta1, double(number)))));
-        const V root = splat<V>(T(sqrt(1 - pow(by.beta2, double(number)))));
-        const V beta2 = splat<V>(T(by.beta2)), epsilon = splat<V>(T(by.epsilon));
-        const V rest1 = splat<V>(T(1 - by.beta1)), rest2 = splat<V>(T(1 - by.beta2));
-        change(part, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
+    // torch.optim.Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019)
+    void adam(int slice, const OptimizerSettings& settings, int64_t number, T scale) const {
+        const bool decoupled = problem_.optimizer == Optimizer::adamw;
+        const V shrink = broadcast<V>(T(decoupled ? 1 - settings.learning_rate * settings.weight_decay : 1));
+        const V decay = broadcast<V>(T(decoupled ? 0 : settings.weight_decay));
+        const V rate = broadcast<V>(T(settings.learning_rate / (1 - pow(settings.beta1, double(number)))));
+        const V correction = broadcast<V>(T(sqrt(1 - pow(settings.beta2, double(number)))));
+        const V beta2 = broadcast<V>(T(settings.beta2)), epsilon = broadcast<V>(T(settings.epsilon));
+        const V rest1 = broadcast<V>(T(1 - settings.beta1)), rest2 = broadcast<V>(T(1 - settings.beta2));
+        update_values(slice, scale, [&](const Parameter& p, V w, V g, ptrdiff_t b) {
             T *const first = static_cast<T*>(p.first), *const second = static_cast<T*>(p.second);
             w *= shrink;
             g = fma(decay, w, g);
@@ -107,32 +108,32 @@ class Step {
             v = fma(g * rest2, g, v * beta2);
             store_units(first, p.count, b, m);
             store_units(second, p.count, b, v);
-            return w - rate * m / (throughtime::THROUGHTIME_ISA::sqrt(v) / root + epsilon);
+            return w - rate * m / (throughtime::THROUGHTIME_ISA::sqrt(v) / correction + epsilon);
         });
     }
 
-    // value = f(parameter, value, scaled gradient, block) for each vector of a part
+    // value = f(parameter, value, scaled gradient, block) for each vector of a slice's range
     template <class F>
-    THROUGHTIME_INLINE void change(int part, T scale, F&& f) const {
-        each(part, [&](int i, ptrdiff_t count, ptrdiff_t b) {
-            T* const value = static_cast<T*>(l_.parameters[i].value);
-            const V g = load_units(m_[0].gradients[i], count, b) * splat<V>(scale);
-            store_units(value, count, b, f(l_.parameters[i], load_units(value, count, b), g, b));
+    THROUGHTIME_INLINE void update_values(int slice, T scale, F&& f) const {
+        for_each_vector(slice, [&](int i, ptrdiff_t count, ptrdiff_t b) {
+            T* const value = static_cast<T*>(problem_.parameters[i].value);
+            const V g = load_units(buffers_[0].gradients[i], count, b) * broadcast<V>(scale);
+            store_units(value, count, b, f(problem_.parameters[i], load_units(value, count, b), g, b));
         });
     }
 
-    // f(parameter, its count, block) for each vector of a part
+    // f(parameter, its count, block) for each vector of a slice's range
     template <class F>
-    THROUGHTIME_INLINE void each(int part, F&& f) const {
-        for (int i = 0; i < l_.parameter_count; ++i) {
-            const ptrdiff_t count = l_.parameters[i].count;
-            const Range blocks = Range::part(blocks_of<T>(count), part, slices_);
+    THROUGHTIME_INLINE void for_each_vector(int slice, F&& f) const {
+        for (int i = 0; i < problem_.parameter_count; ++i) {
+            const ptrdiff_t count = problem_.parameters[i].count;
+            const Range blocks = Range::chunk(blocks_of<T>(count), slice, slices_);
             for (ptrdiff_t b = blocks.first; b < blocks.last; ++b) f(i, count, b);
         }
     }
 
-    const Learning& l_;
-    SliceMemory<T>* const m_;
+    const TrainingProblem& problem_;
+    SliceBuffers<T>* const buffers_;
     const int slices_;
 };
 

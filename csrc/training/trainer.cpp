@@ -1,4 +1,5 @@
-// Updates of small networks, where everything around the arithmetic would cost more than the arithmetic.
+// The loop over updates. For small networks everything around the arithmetic would cost more than the arithmetic.
+#include "engine/threads.hpp"
 #include "training/optimizers.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -11,58 +12,58 @@ THROUGHTIME_INLINE T dot(const T* x, const T* y, ptrdiff_t count) {
     Vec<T> sum{};
     for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b)
         sum = fma(load_units(x, count, b), load_units(y, count, b), sum);
-    return sum_of<T>(sum);
+    return horizontal_sum<T>(sum);
 }
 
-// How many slices of the batch there are, each of which a thread runs from the input to the gradients. Its memory is
-// then nobody else's, and threads meet only where gradients are added up.
-int slices_of(const Learning& l, ptrdiff_t steps) {
+// A thread runs its slices of the batch from the input to the gradients, in memory of its own; threads meet only to sum
+// the gradients.
+int count_slices(const TrainingProblem& problem, ptrdiff_t steps) {
     double work = 0;
-    for (int i = 0; i < l.depth; ++i) {
-        const Layer& layer = l.layers[i];
+    for (int i = 0; i < problem.depth; ++i) {
+        const Layer& layer = problem.layers[i];
         work += 2.0 * layer.kernel->gates * double(layer.hidden) * double(layer.hidden + layer.inputs);
     }
-    if (work * double(l.batch * steps) < 2e5) return 1;
-    // Each slice packs the weights for itself, which takes as long as some rows.
-    const ptrdiff_t worth = l.batch * steps / 32;
-    return int(larger(ptrdiff_t(1), smaller(worth, smaller(ptrdiff_t(l.threads), l.batch))));
+    if (work * double(problem.batch * steps) < 2e5) return 1;
+    // Each slice packs the weights for itself, which costs as much as some rows.
+    const ptrdiff_t worthwhile = problem.batch * steps / 32;
+    return int(max_of(ptrdiff_t(1), min_of(worthwhile, min_of(ptrdiff_t(problem.threads), problem.batch))));
 }
 
 // The gradients of some rows of the batch.
 template <class T>
-class SliceRun {
+class SliceUpdate {
     using V = Vec<T>;
 
   public:
-    SliceRun(const Learning& call, Range rows, int threads, SliceMemory<T>& memory)
-        : l_(call), rows_(rows), threads_(threads), m_(memory) {}
+    SliceUpdate(const TrainingProblem& problem, Range rows, int threads, SliceBuffers<T>& buffers)
+        : problem_(problem), rows_(rows), threads_(threads), buffers_(buffers) {}
 
-    void operator()(const Source& source, const Window& w) {
-        source_ = &source;
+    void operator()(const TrainingBatch& batch, const Window& w) {
+        batch_ = &batch;
         forward(w);
-        m_.loss = output(w);
+        buffers_.loss = output(w);
         backward(w);
     }
 
-    // The state to go on from, of the weights before the update.
-    void carry(const Window& w) const {
+    // Stores the state to continue from, which the weights before the update have computed.
+    void carry_state(const Window& w) const {
         if (w.carry == w.start) return;
-        for (int i = 0; i < l_.depth; ++i) {
-            const Layer& layer = l_.layers[i];
+        for (int i = 0; i < problem_.depth; ++i) {
+            const Layer& layer = problem_.layers[i];
             const ptrdiff_t values = rows_.count() * layer.hidden, t = w.carry - w.start - 1;
             for (int j = 0; j < layer.kernel->states; ++j) {
                 T* const to = state(i, j);
                 if (w.carry == w.stop) {
-                    copy(m_.final[i][j], values, to);
+                    copy(buffers_.final[i][j], values, to);
                 } else if (j == 0) {
-                    copy(m_.y[i] + t * values, values, to);
+                    copy(buffers_.y[i] + t * values, values, to);
                 } else {
-                    const ptrdiff_t slices = ptrdiff_t(m_.kept[i][0]), steps = w.stop - w.start;
+                    const ptrdiff_t slices = ptrdiff_t(buffers_.reserve[i][0]), steps = w.stop - w.start;
                     for (ptrdiff_t s = 0; s < slices; ++s) {
-                        const Range slice = Range::part(rows_.count(), s, slices);
+                        const Range slice = Range::chunk(rows_.count(), s, slices);
                         for (ptrdiff_t n = slice.first; n < slice.last; ++n)
                             for (ptrdiff_t u = 0; u < layer.hidden; ++u)
-                                to[n * layer.hidden + u] = m_.kept[i][layer.kernel->kept_state_at(
+                                to[n * layer.hidden + u] = buffers_.reserve[i][layer.kernel->reserved_state_at(
                                     t, steps, n, slice.first, slice.count(), layer.hidden, u, j)];
                     }
                 }
@@ -70,18 +71,19 @@ class SliceRun {
         }
     }
 
-    // A batch begins with a state of zero.
-    void forget() const {
-        for (int i = 0; i < l_.depth; ++i)
-            for (int j = 0; j < l_.layers[i].kernel->states; ++j)
-                fill(state(i, j), rows_.count() * l_.layers[i].hidden, T(0));
+    void reset_state() const {
+        for (int i = 0; i < problem_.depth; ++i)
+            for (int j = 0; j < problem_.layers[i].kernel->states; ++j)
+                fill(state(i, j), rows_.count() * problem_.layers[i].hidden, T(0));
     }
 
   private:
-    T* state(int i, int j) const { return static_cast<T*>(l_.layers[i].state[j]) + rows_.first * l_.layers[i].hidden; }
+    T* state(int i, int j) const {
+        return static_cast<T*>(problem_.layers[i].state[j]) + rows_.first * problem_.layers[i].hidden;
+    }
 
-    Problem problem(int i, const Window& w) const {
-        const Layer& layer = l_.layers[i];
+    Problem layer_problem(int i, const Window& w) const {
+        const Layer& layer = problem_.layers[i];
         const ptrdiff_t inputs = rows_.count() * layer.inputs, outputs = rows_.count() * layer.hidden;
         return {.steps = w.stop - w.start,
                 .batch = rows_.count(),
@@ -92,80 +94,83 @@ class SliceRun {
                 .threads = threads_,
                 .lengths = nullptr,
                 .order = nullptr,
-                .x = i ? Layout{inputs, layer.inputs, nullptr} : source_->x_layout,
+                .x = i ? Layout{inputs, layer.inputs, nullptr} : batch_->x_layout,
                 .y = {outputs, layer.hidden, nullptr}};
     }
 
     const void* input(int i, const Window& w) const {
-        return i ? m_.y[i - 1] : static_cast<const T*>(source_->x) + source_->x_layout.at(w.start, rows_.first);
+        return i ? buffers_.y[i - 1] : static_cast<const T*>(batch_->x) + batch_->x_layout.at(w.start, rows_.first);
     }
 
     void forward(const Window& w) const {
-        for (int i = 0; i < l_.depth; ++i) {
-            Forward f{};
-            f.problem = problem(i, w);
-            f.weights[0] = l_.layers[i].weights;
+        for (int i = 0; i < problem_.depth; ++i) {
+            ForwardArgs f{};
+            f.problem = layer_problem(i, w);
+            f.weights[0] = problem_.layers[i].weights;
             f.x = input(i, w);
-            f.y = m_.y[i];
-            f.kept = m_.kept[i];
-            for (int j = 0; j < l_.layers[i].kernel->states; ++j) {
+            f.y = buffers_.y[i];
+            f.reserve = buffers_.reserve[i];
+            for (int j = 0; j < problem_.layers[i].kernel->states; ++j) {
                 f.state_0[j] = state(i, j);
-                f.state_n[j] = m_.final[i][j];
+                f.state_n[j] = buffers_.final[i][j];
             }
-            l_.layers[i].kernel->forward(f);
+            problem_.layers[i].kernel->forward(f);
         }
     }
 
-    // The share of these rows in the loss, and the gradients of the output layer and of what it read.
+    // The contribution of these rows to the loss; writes the gradients of the output layer and of its input.
     double output(const Window& w) const {
-        const int top = l_.depth - 1;
-        const ptrdiff_t hidden = l_.layers[top].hidden, steps = l_.final_state ? 1 : w.stop - w.loss;
-        const ptrdiff_t rows = rows_.count(), skipped = l_.final_state ? 0 : (w.loss - w.start) * rows * hidden;
-        const T* h = (l_.final_state ? m_.final[top][0] : m_.y[top]) + skipped;
-        T* dh = l_.final_state ? m_.dfinal : m_.dy[top];
-        T* const dweight = m_.gradients[l_.parameter_count - 2];
-        T* const dbias = m_.gradients[l_.parameter_count - 1];
-        fill(dweight, l_.outputs * hidden, T(0));
-        if (dbias) fill(dbias, l_.outputs, T(0));
+        const int top = problem_.depth - 1;
+        const bool final_state = problem_.final_state;
+        const ptrdiff_t hidden = problem_.layers[top].hidden, steps = final_state ? 1 : w.stop - w.loss;
+        const ptrdiff_t rows = rows_.count(), skipped = final_state ? 0 : (w.loss - w.start) * rows * hidden;
+        const T* h = (final_state ? buffers_.final[top][0] : buffers_.y[top]) + skipped;
+        T* dh = final_state ? buffers_.dfinal : buffers_.dy[top];
+        T* const dweight = buffers_.gradients[problem_.parameter_count - 2];
+        T* const dbias = buffers_.gradients[problem_.parameter_count - 1];
+        fill(dweight, problem_.outputs * hidden, T(0));
+        if (dbias) fill(dbias, problem_.outputs, T(0));
         fill(dh, skipped, T(0));
         dh += skipped;
-        const double each = 1 / double(steps * l_.batch);
-        const ptrdiff_t first = l_.final_state ? 0 : w.loss;
+        const double row_weight = 1 / double(steps * problem_.batch);
+        const ptrdiff_t first = final_state ? 0 : w.loss;
         double loss = 0;
         for (ptrdiff_t t = 0; t < steps; ++t) {
-            const auto some = [&]<int R>(ptrdiff_t n) {
+            const auto add_rows = [&]<int R>(ptrdiff_t n) {
                 ptrdiff_t target[R];
-                for (int r = 0; r < R; ++r) target[r] = source_->target_layout.at(first + t, rows_.first + n + r);
+                for (int r = 0; r < R; ++r) target[r] = batch_->target_layout.at(first + t, rows_.first + n + r);
                 const ptrdiff_t at = (t * rows + n) * hidden;
-                loss += outputs<R>(h + at, hidden, target, each, dh + at, dweight, dbias);
+                loss += output_rows<R>(h + at, hidden, target, row_weight, dh + at, dweight, dbias);
             };
             ptrdiff_t n = 0;
-            for (; n + 4 <= rows; n += 4) some.template operator()<4>(n);
-            for (; n < rows; ++n) some.template operator()<1>(n);
+            for (; n + 4 <= rows; n += 4) add_rows.template operator()<4>(n);
+            for (; n < rows; ++n) add_rows.template operator()<1>(n);
         }
-        return l_.objective == Objective::mse ? loss * each / double(l_.outputs) : loss * each;
+        return problem_.objective == Objective::mse ? loss * row_weight / double(problem_.outputs) : loss * row_weight;
     }
 
-    // The loss of R rows that follow each other; writes dh and adds to dweight and dbias, each row weighing `each`.
+    // The loss of R consecutive rows, not yet weighted; writes dh, and adds to dweight and dbias.
     template <int R>
-    THROUGHTIME_INLINE double outputs(const T* h, ptrdiff_t hidden, const ptrdiff_t (&target)[R], double each, T* dh,
-                                      T* dweight, T* dbias) const {
-        const T *const weight = static_cast<const T*>(l_.output_weight), *bias = static_cast<const T*>(l_.output_bias);
-        const ptrdiff_t count = l_.outputs;
-        T* const z = m_.z;  // (R, O)
+    THROUGHTIME_INLINE double output_rows(const T* h, ptrdiff_t hidden, const ptrdiff_t (&target)[R], double row_weight,
+                                          T* dh, T* dweight, T* dbias) const {
+        const T* const weight = static_cast<const T*>(problem_.output_weight);
+        const T* const bias = static_cast<const T*>(problem_.output_bias);
+        const ptrdiff_t count = problem_.outputs;
+        T* const z = buffers_.z;  // (R, O): outputs, then their gradients
         for (ptrdiff_t o = 0; o < count; ++o) {
             V sum[R]{};
             for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
                 const V w = load_units(weight + o * hidden, hidden, b);
                 for (int r = 0; r < R; ++r) sum[r] = fma(load_units(h + r * hidden, hidden, b), w, sum[r]);
             }
-            for (int r = 0; r < R; ++r) z[r * count + o] = sum_of<T>(sum[r]) + (bias ? bias[o] : T(0));
+            for (int r = 0; r < R; ++r) z[r * count + o] = horizontal_sum<T>(sum[r]) + (bias ? bias[o] : T(0));
         }
         double loss = 0;
         for (int r = 0; r < R; ++r)
-            loss += l_.objective == Objective::mse
-                        ? squares(z + r * count, static_cast<const T*>(source_->target) + target[r], each)
-                        : entropy(z + r * count, static_cast<const int64_t*>(source_->target)[target[r]], each);
+            loss +=
+                problem_.objective == Objective::mse
+                    ? squared_error(z + r * count, static_cast<const T*>(batch_->target) + target[r], row_weight)
+                    : cross_entropy(z + r * count, static_cast<const int64_t*>(batch_->target)[target[r]], row_weight);
         for (ptrdiff_t b = 0; b < blocks_of<T>(hidden); ++b) {
             V h_b[R], dh_b[R]{};
             for (int r = 0; r < R; ++r) h_b[r] = load_units(h + r * hidden, hidden, b);
@@ -173,7 +178,7 @@ class SliceRun {
                 const V w = load_units(weight + o * hidden, hidden, b);
                 V dw = load_units(dweight + o * hidden, hidden, b);
                 for (int r = 0; r < R; ++r) {
-                    const V dz = splat<V>(z[r * count + o]);
+                    const V dz = broadcast<V>(z[r * count + o]);
                     dh_b[r] = fma(dz, w, dh_b[r]);
                     dw = fma(dz, h_b[r], dw);
                 }
@@ -187,11 +192,11 @@ class SliceRun {
         return loss;
     }
 
-    // The squared errors of a row's outputs z; what stands in z becomes its gradient.
-    THROUGHTIME_INLINE double squares(T* z, const T* target, double each) const {
-        const T factor = T(2 * each / double(l_.outputs));
+    // Both losses replace a row of outputs z by its gradient.
+    THROUGHTIME_INLINE double squared_error(T* z, const T* target, double row_weight) const {
+        const T factor = T(2 * row_weight / double(problem_.outputs));
         double loss = 0;
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) {
+        for (ptrdiff_t o = 0; o < problem_.outputs; ++o) {
             const T error = z[o] - target[o];
             loss += double(error) * double(error);
             z[o] = factor * error;
@@ -199,40 +204,41 @@ class SliceRun {
         return loss;
     }
 
-    double entropy(T* z, int64_t target, double each) const {
+    double cross_entropy(T* z, int64_t target, double row_weight) const {
+        const ptrdiff_t count = problem_.outputs;
         T largest = z[0];
-        for (ptrdiff_t o = 1; o < l_.outputs; ++o) largest = larger(largest, z[o]);
-        const T right = z[target] - largest;
+        for (ptrdiff_t o = 1; o < count; ++o) largest = max_of(largest, z[o]);
+        const T target_logit = z[target] - largest;
         T sum = 0;
-        for (ptrdiff_t b = 0; b < blocks_of<T>(l_.outputs); ++b) {
-            const ptrdiff_t here = smaller(units_in<T>(l_.outputs, b), ptrdiff_t(lanes<T>));
-            const V e = exp(load_units(z, l_.outputs, b) - splat<V>(largest));
-            store_units(z, l_.outputs, b, e);
+        for (ptrdiff_t b = 0; b < blocks_of<T>(count); ++b) {
+            const ptrdiff_t here = min_of(units_in<T>(count, b), ptrdiff_t(lanes<T>));
+            const V e = exp(load_units(z, count, b) - broadcast<V>(largest));
+            store_units(z, count, b, e);
             for (ptrdiff_t i = 0; i < here; ++i) sum += e[i];
         }
-        for (ptrdiff_t o = 0; o < l_.outputs; ++o) z[o] *= T(each / double(sum));
-        z[target] -= T(each);
-        return log(double(sum)) - double(right);
+        for (ptrdiff_t o = 0; o < count; ++o) z[o] *= T(row_weight / double(sum));
+        z[target] -= T(row_weight);
+        return log(double(sum)) - double(target_logit);
     }
 
     void backward(const Window& w) const {
-        int parameter = 5 * l_.depth;
-        for (int i = l_.depth - 1; i >= 0; --i) {
-            const Layer& layer = l_.layers[i];
-            parameter -= 5;
-            Backward f{};
-            f.problem = problem(i, w);
+        int parameter = weights_per_layer * problem_.depth;
+        for (int i = problem_.depth - 1; i >= 0; --i) {
+            const Layer& layer = problem_.layers[i];
+            parameter -= weights_per_layer;
+            BackwardArgs f{};
+            f.problem = layer_problem(i, w);
             f.weights[0] = layer.weights;
             f.x = input(i, w);
-            f.y = m_.y[i];
-            f.kept = m_.kept[i];
-            const bool final_only = l_.final_state && i == l_.depth - 1;
-            f.dy = final_only ? nullptr : m_.dy[i];
+            f.y = buffers_.y[i];
+            f.reserve = buffers_.reserve[i];
+            const bool final_only = problem_.final_state && i == problem_.depth - 1;
+            f.dy = final_only ? nullptr : buffers_.dy[i];
             f.dy_layout = f.problem.y;
-            f.dstate_n[0] = final_only ? m_.dfinal : nullptr;
-            f.dx[0] = i ? m_.dy[i - 1] : nullptr;
+            f.dstate_n[0] = final_only ? buffers_.dfinal : nullptr;
+            f.dx[0] = i ? buffers_.dy[i - 1] : nullptr;
             for (int j = 0; j < layer.kernel->states; ++j) f.state_0[j] = state(i, j);
-            T* const* const g = m_.gradients + parameter;
+            T* const* const g = buffers_.gradients + parameter;
             f.dweights[0] = {g[0], g[1], g[2], g[3], g[4]};
             layer.kernel->backward(f);
         }
@@ -240,62 +246,63 @@ class SliceRun {
 
     static void copy(const T* from, ptrdiff_t count, T* to) { __builtin_memcpy(to, from, size_t(count) * sizeof(T)); }
 
-    const Learning& l_;
+    const TrainingProblem& problem_;
     const Range rows_;
     const int threads_;
-    SliceMemory<T>& m_;
-    const Source* source_ = nullptr;  // at work
+    SliceBuffers<T>& buffers_;
+    const TrainingBatch* batch_ = nullptr;
 };
 
 template <class T>
-ptrdiff_t learn(const Learning& l) {
+ptrdiff_t train(const TrainingProblem& problem) {
     ptrdiff_t steps = 0;
-    for (ptrdiff_t i = 0; i < l.window_count; ++i)
-        steps = larger(steps, ptrdiff_t(l.windows[i].stop - l.windows[i].start));
-    const int slices = slices_of(l, steps);
-    const Array<SliceMemory<T>> memory(slices);
-    const auto rows = [&](int s) { return Range::part(l.batch, s, slices); };
-    const auto layout = [&](Pieces& pieces) {
-        for (int s = 0; s < slices; ++s) memory[s].layout(pieces, l, steps, rows(s).count());
+    for (ptrdiff_t i = 0; i < problem.window_count; ++i)
+        steps = max_of(steps, ptrdiff_t(problem.windows[i].stop - problem.windows[i].start));
+    const int slices = count_slices(problem, steps);
+    const Array<SliceBuffers<T>> buffers(slices);
+    const auto rows = [&](int s) { return Range::chunk(problem.batch, s, slices); };
+    const auto layout = [&](Arena& arena) {
+        for (int s = 0; s < slices; ++s) buffers[s].layout(arena, problem, steps, rows(s).count());
     };
-    require_memory(Scratch::measure(layout), "training");
-    const Scratch scratch(layout);
-    const Step<T> step(l, memory.data(), slices);
-    const ptrdiff_t wanted = l.source_count * l.window_count;
-    ptrdiff_t made = wanted;
+    require_memory(Workspace::measure(layout), "training");
+    const Workspace workspace(layout);
+    const OptimizerStep<T> optimize(problem, buffers.data(), slices);
+    const ptrdiff_t total = problem.batch_count * problem.window_count;
+    ptrdiff_t updates = total;
     Barrier barrier;
-    Failure failure;
+    FirstException exception;
     parallel(slices, [&](int me, int all) {
-        for (ptrdiff_t done = 0; done < wanted; ++done) {
-            const Window& w = l.windows[done % l.window_count];
-            const Source& source = l.sources[done / l.window_count];
+        for (ptrdiff_t update = 0; update < total; ++update) {
+            const ptrdiff_t window = update % problem.window_count;
+            const Window& w = problem.windows[window];
+            const TrainingBatch& batch = problem.batches[update / problem.window_count];
             try {
                 for (int s = me; s < slices; s += all) {
-                    SliceRun<T> run(l, rows(s), slices > 1 ? 1 : l.threads, memory[s]);
-                    if (done > 0 && done % l.window_count == 0) run.forget();
-                    run(source, w);
-                    run.carry(w);
+                    SliceUpdate<T> slice(problem, rows(s), slices > 1 ? 1 : problem.threads, buffers[s]);
+                    if (update > 0 && window == 0) slice.reset_state();
+                    slice(batch, w);
+                    slice.carry_state(w);
                 }
-            } catch (...) {  // no memory; the others wait at the barrier
-                failure.keep();
+            } catch (...) {  // out of memory; the other threads wait at the barrier
+                exception.capture();
             }
             barrier.wait(all);
-            if (failure.happened()) return;
-            for (int s = me; s < slices; s += all) step.add_up(s);
+            if (exception.captured()) return;
+            for (int s = me; s < slices; s += all) optimize.reduce_gradients(s);
             barrier.wait(all);
-            const Report report = step.report();
-            if (me == 0) l.reports[done] = report;
-            // Finite numbers differ from themselves by zero, others by no number.
+            const UpdateReport report = optimize.report();
+            if (me == 0) problem.reports[update] = report;
+            // x - x is 0 for finite numbers, else NaN.
             if (report.loss - report.loss != 0 || report.norm - report.norm != 0) {
-                if (me == 0) made = done;
+                if (me == 0) updates = update;
                 return;
             }
-            for (int s = me; s < slices; s += all) step(s, done, report.norm);
+            for (int s = me; s < slices; s += all) optimize(s, update, report.norm);
             barrier.wait(all);
         }
     });
-    failure.rethrow();
-    return made;
+    exception.rethrow();
+    return updates;
 }
 
 template <class T>
@@ -306,9 +313,9 @@ void output(const void* w, const void* b, const void* h, ptrdiff_t hidden, ptrdi
 }
 
 constexpr const char* isa = THROUGHTIME_STRING(THROUGHTIME_ISA);
-constexpr Learner learner_float{isa, false, learn<float>, output<float>},
-    learner_double{isa, true, learn<double>, output<double>};
-const RegisterOf<Learner> registered[] = {&learner_float, &learner_double};
+constexpr Trainer trainer_float{isa, false, train<float>, output<float>},
+    trainer_double{isa, true, train<double>, output<double>};
+const Registration<Trainer> registered[] = {&trainer_float, &trainer_double};
 
 }  // namespace
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -15,13 +15,13 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main() -> None:
-    """Run what is asked for, and write table, pictures and page."""
+    """Run the requested experiments, and write table, pictures and page."""
     parser = argparse.ArgumentParser(prog="python -m examples.experiments", description=__doc__)
     parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=", ".join(PROBLEMS))
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--updates", type=int, help="at most, for each network")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--draw", action="store_true", help="only draw again what was found before")
+    parser.add_argument("--draw", action="store_true", help="only draw the earlier results again")
     parser.add_argument("--out", type=Path, default=_DOCS, help="directory of the page")
     chosen = parser.parse_args()
     unknown = set(chosen.problems) - set(PROBLEMS)

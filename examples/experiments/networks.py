@@ -1,4 +1,4 @@
-"""The networks that are compared, of about as many weights each: four with memory, one with a window instead."""
+"""The networks that are compared, with about the same number of weights: four recurrent ones and a window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WINDOW = 20  # steps that the network without memory sees
 
 
 class Network(NamedTuple):
-    """A network, and the share of a problem's learning rate that suits it."""
+    """A network, and the factor for a problem's learning rate that suits it."""
 
     title: str
     build: Callable[[Problem], Module]
@@ -28,7 +28,7 @@ class Network(NamedTuple):
 
 
 class Windowed(Module):
-    """A feed-forward network over the last steps: the answer of one who only sees the present.
+    """A feed-forward network over the last steps, without memory.
 
     Args:
         inputs: I.
@@ -44,7 +44,7 @@ class Windowed(Module):
         self.per_step = per_step
 
     def forward(self, x: Float[Tensor, "T N I"]) -> Tensor:
-        """Outputs for each step, or for the last one."""
+        """Return outputs for each step, or for the last one."""
         before = x.new_zeros(_WINDOW - 1, *x.shape[1:])
         seen = torch.cat([before, x]) if self.per_step else x[-_WINDOW:]
         y = self.output(self.hidden(seen.permute(1, 2, 0)).relu().permute(2, 0, 1))
@@ -83,4 +83,4 @@ NETWORKS = {
     "lstm": Network("LSTM", _lstm, 1.0),
     "window": Network(f"window of {_WINDOW} steps", _windowed, 1 / 3),
 }
-"""Those that are compared, by name."""
+"""All networks, by name."""

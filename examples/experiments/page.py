@@ -15,45 +15,44 @@ _PUBLISHED = {"rnn": 0.177, "gru": 5.3e-5, "lstm": 0.164}
 _TEXT = """\
 # The classic experiments
 
-Problems whose answer lies far back: the adding problem, copying, the order of two symbols, the XOR of two bits, a bit
-held through noise. What a plain network cannot learn, because its gradient vanishes on the way back, one with gates
-learns. Beside them stands a feed-forward network that sees the last 20 steps and remembers nothing. All have about as
-many weights ({weights}).
+Problems with long dependencies: the adding problem, copying, the order of two symbols, the XOR of two bits, a bit held
+through noise. A network with gates learns them; a plain one does not, because its gradient vanishes. For comparison, a
+feed-forward network reads the last 20 steps and has no memory. All networks have about the same number of weights
+({weights}).
 
     make experiments
 
-trains all of them again and writes this page; `python -m examples.experiments adding-600 --networks gru` one.
+trains all of them and writes this page; `python -m examples.experiments adding-600 --networks gru` trains one.
 
-## What was learned
+## Results
 
-The updates until a problem was solved, in bold, or else the lowest loss. Solved means a loss below 6 % of that of
-chance, on 500 sequences that were not trained on: 0.01 in the adding problem, where chance is 1/6.
+The number of updates until a problem was solved, in bold, or else the lowest loss. Solved means a loss below 6 % of the
+chance level on 500 held-out sequences: 0.01 in the adding problem, where chance is 1/6.
 
 {table}
 
-All train with Adam, batches of 64 fresh sequences, a gradient clipped to a norm of 1, and seed 0. GRU and LSTM begin
-with `nn.Chrono`, which biases the gates towards remembering as long as the problem asks; the relu network with the
-identity; the tanh network as torch makes it. GRU and LSTM learn at a rate of 0.003 (copying: 0.01, the best of three
-that were tried), the others at a third of that. Where a gradient overflows, the training ends and says so: diverged.
-Losses are the lowest of the looks taken while training. Between the two bits of XOR there is silence; with distracting
-bits in between, neither GRU nor LSTM learned it in 2,000 updates. Source of each problem: its docstring in
-`examples/experiments/problems.py`.
+All train with Adam, batches of 64 new sequences, a gradient norm clipped to 1, and seed 0. GRU and LSTM are initialized
+with `nn.Chrono`, which biases the gates towards the time scale of the problem; the relu network with the identity; the
+tanh network as in torch. GRU and LSTM train at a learning rate of 0.003 (copying: 0.01, the best of three), the others
+at a third of that. If a gradient overflows, the training ends and the table says diverged. Losses are the lowest of all
+evaluations during training. Between the two bits of XOR the input is zero; with distracting bits, neither GRU nor LSTM
+learned it in 2,000 updates. The docstrings in `examples/experiments/problems.py` name the source of each problem.
 
-## Beside published figures
+## Published figures
 
-Mean squared error of the adding problem with 600 steps, as Bai et al. 2018 (An Empirical Evaluation of Generic
-Convolutional and Recurrent Networks for Sequence Modeling, Table 1) give it for networks of about 70,000 weights. Ours
-stop as soon as the error is below 0.01.
+Mean squared error of the adding problem with 600 steps in Bai et al. 2018 (An Empirical Evaluation of Generic
+Convolutional and Recurrent Networks for Sequence Modeling, Table 1), for networks of about 70,000 weights. The runs
+here stop as soon as the error is below 0.01.
 
 | | RNN | GRU | LSTM |
 |---|---:|---:|---:|
 | Bai et al. 2018 | {published} |
-| here | {ours} |
+| throughtime | {ours} |
 
 ## Where the gradient vanishes
 
-The gradient of the loss with respect to the state by how many steps it lies before the last, in the adding problem with
-200 steps: `training.doctor` takes it from one backward pass.
+The gradient of the loss with respect to the state by lag (steps before the last), in the adding problem with 200 steps.
+`training.doctor` computes it in one backward pass.
 
 ![Gradient norms by lag before and after training](_static/experiment-gradients.svg)
 
@@ -64,7 +63,7 @@ The gradient of the loss with respect to the state by how many steps it lies bef
 
 
 def page(runs: Runs, pictures: list[str]) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     curves = [name for name in pictures if name != "experiment-gradients.svg"]
     ours = [runs.get(("adding-600", network)) for network in _PUBLISHED]
     counts = [run.weights for run in runs.values()]
@@ -78,7 +77,7 @@ def page(runs: Runs, pictures: list[str]) -> str:
 
 
 def table(runs: Runs) -> str:
-    """All runs: a row for each problem, a column for each network."""
+    """Return a table of all runs: a row for each problem, a column for each network."""
     names = [name for name in PROBLEMS if any(problem == name for problem, _ in runs)]
     rows = [
         ["problem", "chance", *(network.title for network in NETWORKS.values())],

@@ -1,6 +1,6 @@
-"""The classic problems whose answer lies far back, as values: what a sequence is, and what chance would score.
+"""The classic problems with long dependencies, as values: their sequences, and the loss at chance level.
 
-Every sequence is drawn anew, so that nothing can be learned by heart.
+Every sequence is new, so that none can be memorized.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SOLVED = 0.06  # of the loss of chance: 0.01 in the adding problem
 _COPIED = 10  # symbols to copy
-_LETTERS = 8  # to copy from; beside them a blank and a sign to begin
+_LETTERS = 8  # to copy from; plus a blank and a start symbol
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Problem:
 
 
 class Stream:
-    """Fresh batches of a problem, so many to an epoch."""
+    """New batches of a problem, a fixed number for each epoch."""
 
     def __init__(self, problem: Problem, *, batches: int, rows: int) -> None:
         self.problem = problem
@@ -81,7 +81,7 @@ def adding(steps: int) -> Problem:
 
 
 def xor(steps: int) -> Problem:
-    """Tell whether two bits differ that come one in each half, with silence around them: a latch and its negation."""
+    """Classify whether two bits differ, one in each half of an otherwise zero input: a latch and its negation."""
     chance = math.log(2)
     draw = partial(_marked, steps, _differ)
     return Problem(f"xor-{steps}", f"XOR, T = {steps}", 2, 2, "cross_entropy", chance, steps, draw)

@@ -1,4 +1,4 @@
-"""What was found so far, in a file: runs made at another time stay until they are made again."""
+"""The results of all runs so far, in a file; a run replaces the earlier one of its problem and network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Runs = dict[tuple[str, str], Run]  # by problem and network
 
 
 def read(path: Path) -> Runs:
-    """The runs in a file; none if there is no file."""
+    """Read the runs in a file; none if there is no file."""
     if not path.exists():
         return {}
     runs = [Run(**values) for values in json.loads(path.read_text(encoding="utf-8"))]

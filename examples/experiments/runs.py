@@ -1,4 +1,4 @@
-"""One network on one problem: the curve of its loss, and how its gradient reaches back before and after."""
+"""One network on one problem: its learning curve, and its gradient by lag before and after training."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from examples.experiments.problems import PROBLEMS, Problem, Stream
 from throughtime import training
 
 _ROWS = 64  # of a batch
-_EPOCH = 50  # updates between two looks at the held-out sequences
+_EPOCH = 50  # updates between two evaluations of the held-out sequences
 _HELD_OUT = 500  # sequences
-_LOOKED_AT = 16  # sequences that the gradient is measured on
+_DIAGNOSED = 16  # sequences that the gradient is measured on
 
 SHOWN = "adding-200"
 """The problem whose gradients are measured."""
@@ -22,18 +22,18 @@ SHOWN = "adding-200"
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a network on a problem.
+    """The result of a network on a problem.
 
     Attributes:
         problem: its name.
         network: its name.
         weights: parameters of the network.
-        updates: after each look at the held-out sequences.
+        updates: at each evaluation of the held-out sequences.
         losses: on them.
         seconds: in all.
-        diverged: whether a gradient was no number, which ended the training.
+        diverged: whether a gradient was not finite, which ended the training.
         before: gradient norm ‖∂L/∂h‖ by lag before training; empty where it is not measured.
-        after: likewise after it.
+        after: the same after it.
     """
 
     problem: str
@@ -102,4 +102,4 @@ def _gradients(model: torch.nn.Module, problem: Problem, held_out: tuple[torch.T
     if problem.name != SHOWN or isinstance(model, Windowed):
         return []
     x, y = held_out
-    return training.doctor(model, x[:, :_LOOKED_AT], y[:_LOOKED_AT], loss=problem.loss).layers[0].state_gradients
+    return training.doctor(model, x[:, :_DIAGNOSED], y[:_DIAGNOSED], loss=problem.loss).layers[0].state_gradients

@@ -1,7 +1,7 @@
 """Recurrent networks, trained through time.
 
-`throughtime.nn` holds the layers, `throughtime.training` what trains them, and the estimators stand at the top. Every
-name is loaded at its first use, so that importing the package costs nothing.
+`throughtime.nn` has the layers, `throughtime.training` trains them, and the estimators are at the top level. Every name
+is loaded at its first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import requires
+from throughtime._core.version import __version__
 
 if TYPE_CHECKING:
     from throughtime import nn as nn
     from throughtime import training as training
-    from throughtime._core._scan import which_path as which_path
     from throughtime._core.errors import InputError as InputError
     from throughtime._core.errors import InputWarning as InputWarning
+    from throughtime._core.kernel_selection import which_path as which_path
     from throughtime.data import datasets as datasets
     from throughtime.data.series.covariates import Covariates as Covariates
     from throughtime.data.series.parquet import ParquetSeries as ParquetSeries
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from throughtime.tasks.tagging import SequenceTagger as SequenceTagger
     from throughtime.tasks.translation import SequenceTranslator as SequenceTranslator
 
-__version__ = "0.1.0"
-
 _MODULES = {
     "nn": "throughtime.nn",
     "training": "throughtime.training",
@@ -46,7 +45,7 @@ _MODULES = {
     "ParquetSeries": "throughtime.data.series.parquet",
     "InputError": "throughtime._core.errors",
     "InputWarning": "throughtime._core.errors",
-    "which_path": "throughtime._core._scan",
+    "which_path": "throughtime._core.kernel_selection",
     "Forecaster": "throughtime.tasks.forecasting",
     "Preset": "throughtime.tasks.forecasting",
     "compare": "throughtime.tasks.forecasting",
@@ -62,7 +61,7 @@ _MODULES = {
     "from_keras": "throughtime.io.keras",
     "to_keras": "throughtime.io.keras",
 }
-"""The module that each public name is, or is found in."""
+"""The module of each public name, or that the name is."""
 
 __all__ = [*_MODULES, "__version__"]
 

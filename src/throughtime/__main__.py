@@ -1,4 +1,4 @@
-"""`python -m throughtime` is the command line."""
+"""The command line, as `python -m throughtime`."""
 
 from throughtime.app.cli import main
 

@@ -1,7 +1,7 @@
-"""Networks without torch: load a model directory that `throughtime.save` wrote, and advance a stream step by step.
+"""Networks without torch: load a model directory of `throughtime.save`, and advance a stream step by step.
 
-It needs numpy and the compiled kernels, takes a fraction of a second to import, and a step costs microseconds, however
-many came before. The state is carried from call to call.
+It needs numpy and the compiled kernels, and its import takes a fraction of a second. A step takes microseconds, however
+many came before. The state is kept from call to call.
 
 >>> from throughtime import runtime
 >>> stream = runtime.load("model/")  # doctest: +SKIP
@@ -29,10 +29,10 @@ _TYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
 class StreamingNetwork:
-    """A network that reads one step after the other and remembers.
+    """A network that reads one step at a time and keeps its state.
 
     Args:
-        description: of the network, as `throughtime.save` writes it.
+        description: the description of the network, as `throughtime.save` writes it.
         weights: arrays by name.
 
     Raises:
@@ -41,22 +41,22 @@ class StreamingNetwork:
 
     def __init__(self, description: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
         options = description["options"]
-        kind = description["dtype"]
+        dtype = description["dtype"]
         if options["bidirectional"]:
             raise InputError(
                 "runtime: expected a network of one direction; a bidirectional one needs all steps at once"
             )
-        if kind not in _TYPES or options.get("proj_size"):
-            raise InputError(f"runtime: expected float32 or float64 without projections, got {kind}")
-        changing = [name for name in ("layer_norm", "zoneout") if options.get(name)]
-        if changing:
-            raise InputError(f"runtime: expected a network without {' and '.join(changing)}, which are not compiled")
+        if dtype not in _TYPES or options.get("proj_size"):
+            raise InputError(f"runtime: expected float32 or float64 without projections, got {dtype}")
+        not_compiled = [name for name in ("layer_norm", "zoneout") if options.get(name)]
+        if not_compiled:
+            raise InputError(f"runtime: expected a network without {' and '.join(not_compiled)}, not compiled here")
         if description.get("pooling", "final") != "final":
-            raise InputError("runtime: expected outputs of each step, got a network that pools those of all steps")
-        self._dtype = _TYPES[kind]
+            raise InputError("runtime: expected a network with outputs at each step, got one that pools all steps")
+        self._dtype = _TYPES[dtype]
         activation = options.get("nonlinearity", options.get("activation"))
-        kernel = _kernels.find(description["cell"], activation, 64 if kind == "float64" else 32)
-        trainer = _kernels.find_trainer(kind == "float64")
+        kernel = _kernels.find(description["cell"], activation, 64 if dtype == "float64" else 32)
+        trainer = _kernels.find_trainer(dtype == "float64")
         if kernel is None or trainer is None or options.get("gate_activation", "sigmoid") != "sigmoid":
             raise InputError(
                 f"runtime: cell {description['cell']!r} with activation {activation!r} is not compiled here"
@@ -75,10 +75,10 @@ class StreamingNetwork:
                 "bias_hh": (rows,),
                 "diagonal": (kernel.diagonals, self._hidden),
             }
-            given = (
+            arrays = tuple(
                 self._weight(weights, f"{prefix}{n}_l{number}", s, n) if 0 not in s else None for n, s in shapes.items()
             )
-            self._engine.add_layer(kernel, tuple(given), self._hidden)
+            self._engine.add_layer(kernel, arrays, self._hidden)
         self.output_size: int = description["outputs"] if "layout" in description else self._hidden
         if "layout" in description:
             weight = self._weight(weights, "output.weight", (self.output_size, self._hidden), "weight")
@@ -87,52 +87,52 @@ class StreamingNetwork:
 
     @property
     def state(self) -> np.ndarray:
-        """The states of all layers, (L, S, H): read it to keep it, set it to go on from there."""
-        found = np.empty((self._layers, self._states, self._hidden), self._dtype)
+        """The states of all layers, (L, S, H): read it to keep it, set it to continue from it."""
+        state = np.empty((self._layers, self._states, self._hidden), self._dtype)
         for number in range(self._layers):
-            self._engine.get_state(number, found[number])
-        return found
+            self._engine.get_state(number, state[number])
+        return state
 
     @state.setter
     def state(self, value: ArrayLike) -> None:
-        given = np.asarray(value, self._dtype)
+        state = np.asarray(value, self._dtype)
         expected = (self._layers, self._states, self._hidden)
-        if given.shape != expected:
-            raise InputError(f"state: expected the shape {expected} of (L, S, H), got {given.shape}")
+        if state.shape != expected:
+            raise InputError(f"state: expected the shape {expected} of (L, S, H), got {state.shape}")
         for number in range(self._layers):
-            self._engine.set_state(number, np.ascontiguousarray(given[number]))
+            self._engine.set_state(number, np.ascontiguousarray(state[number]))
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Set all states to zero."""
         self.state = np.zeros((self._layers, self._states, self._hidden), self._dtype)
 
     def step(self, x: ArrayLike) -> np.ndarray:
-        """Advance by one step, from x (I) to y (O); a layer without an output layer gives h (H).
+        """Advance by one step, from x (I) to y (O), or to h (H) for a layer without an output layer.
 
         Raises:
-            InputError: for another shape, or a value that is NaN or infinite; the state is then as before the call.
+            InputError: for another shape, or a value that is NaN or infinite; the state does not change then.
         """
         y = np.empty(self.output_size, self._dtype)
         if not (
             type(x) is np.ndarray and x.dtype is self._dtype and x.shape == (self._inputs,) and x.flags.c_contiguous
         ):
             x = self._read(x, (self._inputs,))
-        wrong = self._engine.step(x, y)
-        if wrong >= 0:
-            raise self._non_finite(x, wrong)
+        non_finite = self._engine.step(x, y)
+        if non_finite >= 0:
+            raise self._non_finite(x, non_finite)
         return y
 
     def run(self, x: ArrayLike) -> np.ndarray:
         """Advance by T steps, from (T, I) to (T, O).
 
         Raises:
-            InputError: as for `step`; then none of the steps is made.
+            InputError: as for `step`; no step is run then.
         """
-        given = self._read(x, (len(np.atleast_1d(np.asarray(x))), self._inputs))
-        y = np.empty((len(given), self.output_size), self._dtype)
-        wrong = self._engine.run(given, y, len(given))
-        if wrong >= 0:
-            raise self._non_finite(given, wrong)
+        inputs = self._read(x, (len(np.atleast_1d(np.asarray(x))), self._inputs))
+        y = np.empty((len(inputs), self.output_size), self._dtype)
+        non_finite = self._engine.run(inputs, y, len(inputs))
+        if non_finite >= 0:
+            raise self._non_finite(inputs, non_finite)
         return y
 
     def _non_finite(self, x: np.ndarray, position: int) -> InputError:
@@ -149,40 +149,40 @@ class StreamingNetwork:
             raise InputError(f"x: expected numbers of shape {shape}, got {type(x).__name__}: {error}") from error
         if values.dtype.kind not in "biuf":
             raise InputError(f"x: expected real numbers of shape {shape}, got {type(x).__name__} of {values.dtype}")
-        with np.errstate(over="ignore"):  # what overflows is infinite, and named as such
-            given = np.ascontiguousarray(values, self._dtype)
-        if given.shape != shape and not given.size == math.prod(shape) == 1:
-            raise InputError(f"x: expected the shape {shape}, got {given.shape}")
-        return given.reshape(shape)
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is reported
+            array = np.ascontiguousarray(values, self._dtype)
+        if array.shape != shape and not array.size == math.prod(shape) == 1:
+            raise InputError(f"x: expected the shape {shape}, got {array.shape}")
+        return array.reshape(shape)
 
     def _weight(
         self, weights: dict[str, np.ndarray], name: str, shape: tuple[int, ...], kind: str
     ) -> np.ndarray | None:
-        found = weights.get(name)
-        if found is None and kind.startswith("bias"):
+        array = weights.get(name)
+        if array is None and kind.startswith("bias"):
             return None
-        if found is None or found.shape != shape or found.dtype != self._dtype:
-            came = "none" if found is None else f"{found.shape} of {found.dtype}"
-            raise InputError(f"{name}: expected {shape} of {self._dtype}, got {came}")
-        return np.ascontiguousarray(found)
+        if array is None or array.shape != shape or array.dtype != self._dtype:
+            actual = "none" if array is None else f"{array.shape} of {array.dtype}"
+            raise InputError(f"{name}: expected {shape} of {self._dtype}, got {actual}")
+        return np.ascontiguousarray(array)
 
 
 def load(directory: str | os.PathLike[str]) -> StreamingNetwork:
-    """Read a network that `throughtime.save` wrote.
+    """Read a network of `throughtime.save`.
 
     Raises:
-        InputError: for a directory that is none, is damaged, or holds a network that cannot run step by step.
+        InputError: for a path that is not such a directory, for a damaged one, or a network that cannot run step by
+            step.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load as load_arrays
 
-    found = directories.read(directory)
-    if found.config.get("task") != "network":
-        raise InputError(
-            f"{directory}: expected a network written by throughtime.save, got a model for {found.config.get('task')!r}"
-        )
+    contents = directories.read(directory)
+    if contents.config.get("task") != "network":
+        task = contents.config.get("task")
+        raise InputError(f"{directory}: expected a network written by throughtime.save, got a model for {task!r}")
     try:
-        description, weights = found.config["network"], load_arrays(found.weights)
+        description, weights = contents.config["network"], load_arrays(contents.weights)
         check_description(description, {name: array.shape for name, array in weights.items()})
         return StreamingNetwork(description, weights)
     except InputError as error:

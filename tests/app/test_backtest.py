@@ -75,4 +75,4 @@ def test_a_rival_that_is_none_is_refused_before_anything_is_learned(directory: P
     arguments = ("data.csv", "--horizon", 6, "--against", "auto_ets,oracle")
     _, err = run_in_process(verb, *arguments, cwd=directory, code=2)
     assert "--against: expected some of auto_ets, auto_theta, auto_arima, lightgbm, got 'oracle'" in err
-    assert "Learning" not in err
+    assert "Training" not in err

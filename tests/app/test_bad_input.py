@@ -1,4 +1,4 @@
-"""Whatever a user can mend ends with exit code 2 and one sentence that says what and where."""
+"""An error that the user can fix ends with exit code 2 and one sentence on what is wrong and where."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changed(line: int, text: str) -> list[str]:
 
 TABLES = {
     "an empty file": ([], "data.csv is empty"),
-    "a header alone": (GOOD[:1], "got a header alone"),
+    "a header alone": (GOOD[:1], "got only a header"),
     "one row": (GOOD[:2], "expected 2 rows or more, got 1"),
     "no column of numbers": (
         monthly(["a"] * 36),
@@ -34,8 +34,11 @@ TABLES = {
         "data.csv, line 18, column sales: '1O1' is not a number; correct it",
     ),
     "a date that is none": (changed(18, "2001-13-45,7"), "data.csv, line 18, column month: '2001-13-45' is not a date"),
-    "no date": (changed(18, ",7"), "data.csv, line 18, column month: there is no date"),
-    "a date twice": (changed(18, f"{month(15)},7"), "line 18, column month: a second value for 2001-04-01, the first"),
+    "no date": (changed(18, ",7"), "data.csv, line 18, column month: the date is missing"),
+    "a date twice": (
+        changed(18, f"{month(15)},7"),
+        "line 18, column month: duplicate date 2001-04-01 (first seen on line 17)",
+    ),
     "an infinite value": (changed(18, f"{month(16)},inf"), "data.csv, line 18, column sales: the value is infinite"),
     "a cell too many": (changed(18, f"{month(16)},7,8"), "data.csv, line 18: expected 2 cells as in the header, got 3"),
     "a date off the grid": (changed(18, "2001-04-17,7"), "series sales: "),
@@ -53,18 +56,18 @@ OPTIONS = {
     "missing values, where none are wanted": (["--missing", "error"], "series sales: 1 missing value"),
     "no such treatment": (["--missing", "hope"], "--missing: expected one of mask, ffill, error"),
     "an output directory that exists": (["--out", "taken"], "--out: taken exists; name another directory"),
-    "a directory of something else": (["--out", "taken", "--overwrite"], "is not the directory of a former run"),
+    "a directory of something else": (["--out", "taken", "--overwrite"], "is not the directory of an earlier run"),
     "a file above the output directory": (["--out", "data.csv/run"], "--out: data.csv/run cannot be written"),
     "an output directory that nobody may make": (["--out", "/proc/run"], "--out: /proc/run cannot be written"),
 }
-# Tables whose faults are told once torch is loaded, which takes seconds.
+# Tables whose errors are reported after torch is loaded, which takes seconds.
 LATE = {"a date off the grid", "too few steps"}
-# Options that are tried as a process: one fault that is told before torch is loaded, and one after.
+# Options that are tried as a process: one error that is reported before torch is loaded, and one after.
 PROCESSES = {"an output directory that exists", "horizon 0"}
 
 
 def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) -> None:
-    """Require one sentence on stderr, after the notes and before anything is learned, and nothing left behind."""
+    """Require one sentence on stderr, after the notes and before the training, and no files."""
     before = sorted(os.listdir(cwd))
     if process:
         done = throughtime(*arguments, cwd=cwd, code=2)
@@ -74,7 +77,7 @@ def refused(*arguments: object, cwd: Path, sentence: str, process: bool = True) 
     last = err.rstrip("\n").rpartition("\n")[2]
     assert last.startswith("throughtime: "), err
     assert sentence in last
-    assert "Learning" not in err
+    assert "Training" not in err
     assert out == ""
     assert sorted(os.listdir(cwd)) == before
 

@@ -17,18 +17,18 @@ from throughtime.app.bench.processor import Processor
 
 
 class Steady(Processor):
-    """A processor that is as told in each of its moments, and whole after them."""
+    """A processor that is free or not at each call, as listed, and free after them."""
 
     def __init__(self, *moments: bool) -> None:
         self.moments = [*moments]
         self.peak = 1e9
 
-    def is_whole(self) -> bool:
+    def is_free(self) -> bool:
         return self.moments.pop(0) if self.moments else True
 
 
 class Busy(Steady):
-    def is_whole(self) -> bool:
+    def is_free(self) -> bool:
         return False
 
 
@@ -68,42 +68,42 @@ def test_a_peer_has_a_ratio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.others["slow"] > row.ratio
 
 
-def test_rounds_count_only_where_the_processor_was_whole_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "_SHORTEST", 0.0)
-    monkeypatch.setattr(benchmark, "_REST", 0.0)
-    monkeypatch.setattr(benchmark, "SETTLING", 0.0)
-    monkeypatch.setattr(benchmark, "_time", lambda call, _: call())
+def test_rounds_count_only_if_the_processor_was_free_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "_MIN_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "_time_call", lambda call, _: call())
     calls = itertools.count(1)  # one to begin with, and two in each round, of which the second one is timed
-    times, contended = benchmark._rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
+    times, contended = benchmark._measure_rounds({"ours": lambda: next(calls)}, 0.02, Steady(True, True, False, True))
     assert not contended
     assert times["ours"][:3] == [3, 9, 11]
 
 
-def test_calls_settle_before_they_are_measured() -> None:
+def test_calls_warm_up_before_they_are_measured() -> None:
     waits = iter([0.01])  # the threads of the first call wake on one core
-    assert benchmark._settle(lambda: time.sleep(next(waits, 0.001))) < 0.01
+    assert benchmark._warm_up(lambda: time.sleep(next(waits, 0.001))) < 0.01
 
 
-def test_a_row_that_was_never_measured_alone_says_so() -> None:
+def test_a_row_that_was_never_measured_alone_is_marked() -> None:
     row = benchmark.measure("GRU", (2, 3, 4, 5), "inference", 0.0, Busy())
     assert row.contended
     assert row.ratio > 0
 
 
-def test_a_processor_is_whole_where_it_gives_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "SETTLING", 0.0)
+def test_a_processor_is_free_if_it_reaches_about_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "WARM_UP_SECONDS", 0.0)
     inputs = iter([100.0, 90.0, 50.0, 120.0, 90.0])
     monkeypatch.setattr(Processor, "_probe", lambda _: next(inputs))
-    ours = Processor(1, look=0.0)
-    assert [ours.is_whole() for _ in range(4)] == [True, False, True, False]
+    ours = Processor(1, search_seconds=0.0)
+    assert [ours.is_free() for _ in range(4)] == [True, False, True, False]
     assert ours.peak == 120.0
 
 
-def test_a_processor_is_given_time_to_become_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = iter([100.0, 50.0, 50.0, 95.0])
-    monkeypatch.setattr(Processor, "_probe", lambda _: next(given))
-    assert Processor(1, look=0.0).is_whole()
+def test_a_processor_gets_time_to_become_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = iter([100.0, 50.0, 50.0, 95.0])
+    monkeypatch.setattr(Processor, "_probe", lambda _: next(speeds))
+    assert Processor(1, search_seconds=0.0).is_free()
 
 
 def test_the_peak_is_measured() -> None:
-    assert Processor(1, look=0.0).peak > 1e9
+    assert Processor(1, search_seconds=0.0).peak > 1e9

@@ -1,4 +1,4 @@
-"""Columns beside the target from the command line: in one file, in a second one, and what is refused."""
+"""Covariates from the command line: in one file, in a second one, and what is refused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [(str(day), i * 37 % 11, 50 + 3 * (i * 37 % 11)) for i, day in enumerate(dates)]
     past, future = rows[:-3], rows[-3:]
     header = "day,announced,sales"
-    known = [f"{day},{a},{s}" for day, a, s in past]
-    write(directory / "past.csv", [header, *known])
-    write(directory / "all.csv", [header, *known, *(f"{day},{a}," for day, a, _ in future)])
+    history = [f"{day},{a},{s}" for day, a, s in past]
+    write(directory / "past.csv", [header, *history])
+    write(directory / "all.csv", [header, *history, *(f"{day},{a}," for day, a, _ in future)])
     write(directory / "future.csv", ["day,announced", *(f"{day},{a}" for day, a, _ in future)])
     run_in_process("forecast", "all.csv", *FAST, "--future", "announced", "--out", "run", cwd=directory)
     return directory
@@ -47,7 +47,7 @@ def test_a_future_that_is_too_short_is_refused_before_anything_is_learned(shop: 
         out, err = run_in_process(*verb, cwd=shop, code=2)
         assert out == ""
         assert "column announced has no value for 2024-06-28, and must be known in advance" in err
-        assert "Learning" not in err
+        assert "Training" not in err
     assert not (shop / "throughtime-past").exists()
 
 

@@ -82,7 +82,7 @@ def test_one_of_several_sheets_is_named(tmp_path: Path) -> None:
         read(tmp_path, content)
     for sheet in ("Second", "2"):
         table = read(tmp_path, content, sheet=sheet)
-        assert (table.frame["y"][0], table.notes[0]) == (7, "Sheet: Second (another one with --sheet).")
+        assert (table.frame["y"][0], table.notes[0]) == (7, "Sheet: Second (choose another one with --sheet).")
     with pytest.raises(InputError, match="has no sheet Third; its sheets are First, Second"):
         read(tmp_path, content, sheet="Third")
     assert read(tmp_path, workbook(First=ROWS, Empty=[])).frame["y"].to_list() == VALUES
@@ -97,7 +97,7 @@ def test_years_in_the_header_make_a_series_of_each_row(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (workbook(Sales=[]), "expected rows of data, got empty sheets"),
-        (workbook(Sales=ROWS[:1]), "got a header alone"),
+        (workbook(Sales=ROWS[:1]), "got only a header"),
         (workbook(Sales=ROWS)[:-200], "is a damaged archive or Excel file"),
         (archive(**{"data.csv": "x"}), r"is not a table but a ZIP archive of data\.csv: unpack it"),
         (archive(**{"content.xml": "x"}), "is not a table but an OpenDocument file"),
@@ -109,15 +109,15 @@ def test_a_file_that_is_no_sheet_is_refused(
     content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "limit" in words:
-        monkeypatch.setattr("throughtime.data.files.LARGEST", 4000)
+        monkeypatch.setattr("throughtime.data.files.MAX_BYTES", 4000)
     with pytest.raises(InputError, match=words):
         read(tmp_path, content)
 
 
 def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--sheet: .* is not an Excel file"):
+    with pytest.raises(InputError, match=r"--sheet does not apply to .* is not an Excel file"):
         read(tmp_path, b"day,y\n2024-01-01,5\n", sheet="Sales")
-    with pytest.raises(InputError, match=r"--encoding: .* is not a text file"):
+    with pytest.raises(InputError, match=r"--encoding does not apply to .* is not a text file"):
         read(tmp_path, workbook(Sales=ROWS), encoding="cp1252")
     with pytest.raises(InputError, match="is a folder of Parquet files, whose cells have types"):
         read_table(tmp_path, Columns(), ReadOptions.of(decimal="comma"))

@@ -27,7 +27,7 @@ def test_it_says_in_words_how_far_back_the_network_learns(run: Path) -> None:
     out, _ = run_in_process("explain", "run", "--season", 12, cwd=run)
     first, *layers, verdict = out.splitlines()
     assert first.startswith("GRU of 64 units")
-    assert first.endswith("takes in 12 values of the series. The season asked for has 12 values: 1 step.")
+    assert first.endswith("reads 12 values of the series. The season requested has 12 values: 1 step.")
     assert all(line.startswith("layer.") for line in layers)
     assert "your season is 1 step" in verdict
 
@@ -64,6 +64,6 @@ def test_a_picture_is_written_once(run: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Path, arguments: list[str], words: str) -> None:
-    _, said = run_in_process("explain", *arguments, cwd=run, code=2)
-    assert words in said
-    assert said.count("\n") <= 2
+    _, err = run_in_process("explain", *arguments, cwd=run, code=2)
+    assert words in err
+    assert err.count("\n") <= 2

@@ -51,7 +51,7 @@ def test_a_damaged_gzip_file_is_named(content: bytes, words: str, tmp_path: Path
 
 
 def test_a_small_file_cannot_unpack_to_more_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.data.files.LARGEST", 2**20)
+    monkeypatch.setattr("throughtime.data.files.MAX_BYTES", 2**20)
     with pytest.raises(InputError, match="unpacks to more than 1 MiB, the limit for one file; split it"):
         read(tmp_path, gzip.compress(b"ds,y\n" + b"2024-01-01,1\n" * 200_000))
     with pytest.raises(InputError, match="holds more than 1 MiB"):
@@ -63,7 +63,7 @@ def test_unpacking_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.Monkey
         yield from [bytes(2**18)] * 6
         pytest.fail("unpacked far beyond the limit")
 
-    monkeypatch.setattr("throughtime.data.files.LARGEST", 2**20)
+    monkeypatch.setattr("throughtime.data.files.MAX_BYTES", 2**20)
     monkeypatch.setattr("throughtime.data.files._gunzip", chunks)
     with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
         read(tmp_path, PACKED)
@@ -113,6 +113,6 @@ def test_long_cells_take_no_more_time_than_short_ones(tmp_path: Path) -> None:
 
 
 def test_lines_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.app.tables.delimited.MOST_LINES", 20)
+    monkeypatch.setattr("throughtime.app.tables.delimited.MAX_LINES", 20)
     with pytest.raises(InputError, match="has 40 lines; the limit is 20"):
         read(tmp_path, PLAIN)

@@ -55,8 +55,8 @@ def test_a_model_forecasts_a_folder_into_a_parquet_file(directory: Path) -> None
 
 def test_a_folder_can_be_backtested_by_its_sample(directory: Path) -> None:
     options = ["--horizon", "7", "--preset", "fast", "--windows", "1", "--out", "past.csv"]
-    _, said = run_in_process("backtest", "shops", *options, cwd=directory)
-    assert "All 30 series of shops are learned from." in said
+    _, err = run_in_process("backtest", "shops", *options, cwd=directory)
+    assert "All 30 series of shops are learned from." in err
     assert pl.read_csv(directory / "past.csv")["unique_id"].n_unique() == SERIES
 
 
@@ -66,7 +66,7 @@ def test_a_folder_can_be_backtested_by_its_sample(directory: Path) -> None:
         (["predict", "run", "shops"], "--out: expected a Parquet file for forecasts of a folder, such as all.parquet"),
         (
             ["predict", "run", "shops", "--out", "x.parquet", "--future-data", "f.csv"],
-            "--future-data: a folder tells of the future in rows of its own",
+            "--future-data does not apply to a folder",
         ),
         (["predict", "run", "shops", "--out", "run/forecast.parquet"], "--out: run/forecast.parquet exists"),
         (["forecast", "run", "--horizon", "7", "--target", "x"], "has no column x"),
@@ -86,5 +86,5 @@ def test_columns_that_a_folder_needs_are_asked_for(tmp_path: Path) -> None:
     assert "--series: name the column" in run_in_process("forecast", "data", "--horizon", "1", cwd=tmp_path, code=2)[1]
     frame.with_columns(id=1).write_parquet(tmp_path / "data" / "a.parquet")
     several = ["--target", "y,z"]
-    said = run_in_process("forecast", "data", "--horizon", "1", *several, cwd=tmp_path, code=2)[1]
-    assert "--target: expected one column of a folder, got y, z" in said
+    err = run_in_process("forecast", "data", "--horizon", "1", *several, cwd=tmp_path, code=2)[1]
+    assert "--target: expected one column of a folder, got y, z" in err

@@ -105,7 +105,7 @@ class Numbers:
         digits += "%" if self.percent else ""
         if value >= 0 or float(f"{value:.{self.decimals}f}") == 0:
             return digits
-        return {"-": f"-{digits}", "()": f"({digits})", "−": f"−{digits}", "behind": f"{digits}-"}[self.negative]
+        return {"-": f"-{digits}", "()": f"({digits})", "−": f"−{digits}", "trailing": f"{digits}-"}[self.negative]
 
     def is_open(self, values: list[float]) -> bool:
         """Whether each number with a mark has one before three digits, and nothing else decides."""
@@ -158,7 +158,7 @@ def _numbers(draw: st.DrawFn) -> Numbers:
     money = draw(st.sampled_from(["", "", "", "€", "$", "USD"]))
     percent = not money and draw(st.integers(0, 9)) == 0
     return Numbers(
-        decimal, thousands, draw(st.integers(0, 4)), draw(st.sampled_from(["-", "()", "−", "behind"])), money, percent
+        decimal, thousands, draw(st.integers(0, 4)), draw(st.sampled_from(["-", "()", "−", "trailing"])), money, percent
     )
 
 
@@ -186,15 +186,15 @@ def _written(
     header = draw(st.sampled_from(HEADERS))
     date = {**DAYS, **MONTHS}[date_form]
 
-    def grid(part: list[Row]) -> list[list[str]]:
-        cells = {(name, day): missing if value is None else numbers.text(value) for name, day, value in part}
-        days = [*dict.fromkeys(day for _, day, _ in part)]
+    def grid(data: list[Row]) -> list[list[str]]:
+        cells = {(name, day): missing if value is None else numbers.text(value) for name, day, value in data}
+        days = [*dict.fromkeys(day for _, day, _ in data)]
         if layout == "rows":
             return [["shop", *map(date, days)], *([name, *(cells[name, day] for day in days)] for name in names)]
         if layout == "columns":
             return [[header[0], *names], *([date(day), *(cells[name, day] for name in names)] for day in days)]
         shop = len(names) > 1
-        lines = [[date(day), *([name] if shop else []), cells[name, day]] for name, day, _ in part]
+        lines = [[date(day), *([name] if shop else []), cells[name, day]] for name, day, _ in data]
         return [[header[0], *(["shop"] if shop else []), header[1]], *lines]
 
     shown = list(rows)
@@ -215,12 +215,12 @@ def _written(
     if draw(st.integers(0, 4)) == 0:
         lines.insert(chance.randint(2, len(lines)), separator * (len(table[0]) - 1))
     lines = [*draw(st.sampled_from([[], [], *PREAMBLES, [f"sep={separator}"]])), *lines]
-    texts = [ending.join([*each, ""]) for each in (lines, ahead)]
+    texts = [ending.join([*text, ""]) for text in (lines, ahead)]
     encoding = draw(st.sampled_from(ENCODINGS))
     encoding = "utf-8" if encoding == "cp1252" and not all(map(_fits, texts)) else encoding
     named = [
-        [(name if len(names) > 1 else header[1].replace("\n", " "), day, value) for name, day, value in each]
-        for each in (rows, later)
+        [(name if len(names) > 1 else header[1].replace("\n", " "), day, value) for name, day, value in data]
+        for data in (rows, later)
     ]
     if layout == "rows":
         named[0] = [
@@ -253,11 +253,11 @@ def differs(case: Case) -> str:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "table.csv"
         path.write_bytes(case.content)
-        wanted = Columns(target="all") if case.layout == "columns" else Columns()
+        columns = Columns(target="all") if case.layout == "columns" else Columns()
         try:
-            table = read_table(path, wanted, ReadOptions(layout="rows" if case.layout == "rows" else None))
+            table = read_table(path, columns, ReadOptions(layout="rows" if case.layout == "rows" else None))
             path.write_bytes(case.later[0])
-            later = read_table(path, Columns(), known=table.format) if len(case.later[1]) > 1 else None
+            later = read_table(path, Columns(), stored=table.format) if len(case.later[1]) > 1 else None
         except InputError as error:
             return f"refused: {str(error).replace(directory, '')}"
     if any("no cell of the column decides" in note for note in table.notes):
@@ -285,21 +285,21 @@ def check(examples: int) -> None:
         max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
     )
     @given(cases())
-    def each(case: Case) -> None:
+    def check(case: Case) -> None:
         nonlocal clear
-        found = differs(case)
+        difference = differs(case)
         clear += not case.is_open
-        if found.startswith("refused"):
+        if difference.startswith("refused"):
             if not case.is_open:
-                refusals.append(f"{found} [{case.words}]")
+                refusals.append(f"{difference} [{case.words}]")
         else:
-            assert not found, (
-                found,
+            assert not difference, (
+                difference,
                 case.words,
                 case.content.decode("utf-16" if "utf-16" in case.words else "latin-1")[:600],
             )
 
-    each()
+    check()
     assert len(refusals) <= 0.05 * clear, "\n".join(refusals)
 
 

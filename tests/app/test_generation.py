@@ -1,4 +1,4 @@
-"""`train generate`, `train translate` and `generate`: what they write, and what they say to a bad wish."""
+"""`train generate`, `train translate` and `generate`: what they write, and what they refuse."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.app.process import run_in_process
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.app.jobs import generator, translator
-from throughtime.app.jobs.tasks import ModelRequest, TrainRequest
+from throughtime.app.jobs import generator, train, translator
+from throughtime.app.jobs.requests import ModelRequest, TrainRequest
 from throughtime.app.jobs.translator import read_pairs
-from throughtime.app.report.generation import held
+from throughtime.app.report.generation import held_notes
 from throughtime.app.run_directory import RunDirectory
 from throughtime.data.music.midi import read_midi, write_midi
 
@@ -26,7 +26,7 @@ SCALE = [[60], [62], [64], [65], [67], [65], [64], [62]]
 SMALL = {"hidden_size": 8, "epochs": 2}
 
 
-def order(
+def request(
     data: Path,
     directory: RunDirectory,
     settings: dict[str, Any] = SMALL,
@@ -41,7 +41,7 @@ def order(
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("text")
     (directory / "rhyme.txt").write_text(RHYME)
-    assert generator.train(order(directory / "rhyme.txt", RunDirectory(directory / "run"), as_json=True)) == 0
+    assert train.run("generate", request(directory / "rhyme.txt", RunDirectory(directory / "run"), as_json=True)) == 0
     return directory / "run"
 
 
@@ -51,7 +51,7 @@ def music_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "tunes").mkdir()
     for number in range(4):
         write_midi(directory / "tunes" / f"{number}.mid", SCALE * 2)
-    assert generator.train(order(directory / "tunes", RunDirectory(directory / "run"))) == 0
+    assert train.run("generate", request(directory / "tunes", RunDirectory(directory / "run"))) == 0
     return directory / "run"
 
 
@@ -72,12 +72,12 @@ def test_the_report_shows_what_was_written(text_run: Path, music_run: Path) -> N
     for page in (text, music):
         assert "nats per step" in page
         assert "training loss" in page
-        assert "were set aside to judge by" in page
+        assert "were set aside as a test set" in page
 
 
 def test_notes_that_go_on_are_one_block() -> None:
-    assert held([[60, 64], [60], [62], [62, 60]]) == [(0, 1, 64), (0, 2, 60), (2, 4, 62), (3, 4, 60)]
-    assert held([]) == []
+    assert held_notes([[60, 64], [60], [62], [62, 60]]) == [(0, 1, 64), (0, 2, 60), (2, 4, 62), (3, 4, 60)]
+    assert held_notes([]) == []
 
 
 def test_text_comes_on_the_screen_and_in_a_file(text_run: Path, tmp_path: Path) -> None:
@@ -136,21 +136,21 @@ def test_what_cannot_be_learned_is_named(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     files = {"empty.txt": b"", "same.txt": b"aaaaaaaaaaaaaaaaaaaaaaaa", "latin.txt": b"gr\xfc\xdfe und so weiter"}
     for (name, content), message in zip(
-        files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is no UTF-8"), strict=True
+        files.items(), ("is empty", "two different characters", "line 1: byte 0xfc is not valid UTF-8"), strict=True
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}.*{message}"):
-            generator.train(order(tmp_path / name, directory))
+            train.run("generate", request(tmp_path / name, directory))
     (tmp_path / "damaged.mid").write_bytes(b"MThd\x00")
     with pytest.raises(InputError, match=r"damaged.mid: expected a MIDI file"):
-        generator.train(order(tmp_path / "damaged.mid", directory))
+        train.run("generate", request(tmp_path / "damaged.mid", directory))
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="expected MIDI files"):
-        generator.train(order(tmp_path / "none", directory))
+        train.run("generate", request(tmp_path / "none", directory))
     with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
-        generator.train(order(tmp_path / "same.txt", directory, {"depth": 3}))
+        train.run("generate", request(tmp_path / "same.txt", directory, {"depth": 3}))
     with pytest.raises(InputError, match="--cell: expected one of"):
-        generator.train(order(tmp_path / "same.txt", directory, {"cell": "x"}))
+        train.run("generate", request(tmp_path / "same.txt", directory, {"cell": "x"}))
     assert not directory.path.exists()
 
 
@@ -159,8 +159,8 @@ def test_a_file_of_its_own_may_judge(
 ) -> None:
     (tmp_path / "rhyme.txt").write_text(RHYME)
     (tmp_path / "unseen.json").write_text(json.dumps([SCALE * 2]))
-    inputs = order(tmp_path / "rhyme.txt", RunDirectory(tmp_path / "run"), test=tmp_path / "rhyme.txt", as_json=True)
-    assert generator.train(inputs) == 0
+    inputs = request(tmp_path / "rhyme.txt", RunDirectory(tmp_path / "run"), test=tmp_path / "rhyme.txt", as_json=True)
+    assert train.run("generate", inputs) == 0
     assert json.loads(capsys.readouterr().out)["test"]["steps"] == len(RHYME) - 1
     for run, data, steps in ((text_run, "rhyme.txt", len(RHYME) - 1), (music_run, "unseen.json", 15)):
         generator.evaluate(ModelRequest(run / "model", tmp_path / data, as_json=True))
@@ -174,8 +174,8 @@ def test_a_translator_translates_lines_and_is_judged_by_pairs(
 ) -> None:
     (tmp_path / "pairs.tsv").write_text("\n".join(f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"))
     settings = {"hidden_size": 8, "epochs": 1, "vocabulary_size": 60}
-    place = RunDirectory(tmp_path / "run")
-    assert translator.train(order(tmp_path / "pairs.tsv", place, settings, tmp_path / "pairs.tsv")) == 0
+    directory = RunDirectory(tmp_path / "run")
+    assert train.run("translate", request(tmp_path / "pairs.tsv", directory, settings, tmp_path / "pairs.tsv")) == 0
     assert "BLEU" in capsys.readouterr().out
     model = tmp_path / "run" / "model"
     (tmp_path / "lines.txt").write_text("a g\n\nb h\n")
@@ -192,8 +192,8 @@ def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureF
     lines = [f"{a} {b}\t{b} {a}" for a in "abcdef" for b in "ghijkl"]
     (tmp_path / "pairs.tsv").write_text("\n".join(lines))
     settings = {"hidden_size": 8, "epochs": 2, "vocabulary_size": 60, "lowercase": True}
-    place = RunDirectory(tmp_path / "run")
-    assert translator.train(order(tmp_path / "pairs.tsv", place, settings, as_json=True)) == 0
+    directory = RunDirectory(tmp_path / "run")
+    assert train.run("translate", request(tmp_path / "pairs.tsv", directory, settings, as_json=True)) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pairs"] == 34
     assert 0 <= result["test"]["bleu"] <= 100
@@ -202,7 +202,7 @@ def test_a_translator_comes_from_a_table(tmp_path: Path, capsys: pytest.CaptureF
     assert rows[0] == "source,reference,translation"
     assert rows[1].startswith("f k,k f,")
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "Where it looked" in page
+    assert "Attention" in page
     assert "BLEU" in page
     assert "k f" in page
 
@@ -213,6 +213,6 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=rf"pairs.tsv, line 3: .*{message}"):
             read_pairs(tmp_path / "pairs.tsv")
     with pytest.raises(InputError, match="--set attention: expected one of"):
-        translator.train(order(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"attention": "x"}))
+        train.run("translate", request(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"attention": "x"}))
     with pytest.raises(InputError, match=r"--set: expected one of .*, got 'depth'"):
-        translator.train(order(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"depth": 1}))
+        train.run("translate", request(tmp_path / "pairs.tsv", RunDirectory(tmp_path / "run"), {"depth": 1}))

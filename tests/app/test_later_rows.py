@@ -71,7 +71,7 @@ def test_a_later_file_is_read_as_the_table_of_the_training_was(run: tuple[Path, 
 
 def test_rows_of_the_training_are_not_scored(run: tuple[Path, dict[str, Any]]) -> None:
     _, err = run_in_process("evaluate", "run", "early.csv", cwd=run[0], code=2)
-    assert "early.csv: evaluate: expected 6 rows or more of a series behind those that the forecaster" in err
+    assert "early.csv: evaluate: expected 6 rows or more of a series after those that the forecaster" in err
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_rows_of_the_training_are_not_scored(run: tuple[Path, dict[str, Any]]) -
     [
         (
             ["evaluate", "run", "late.csv", "--label", "sales"],
-            "--label: of no use to forecast; leave it out",
+            "--label does not apply to `forecast`; leave it out",
         ),
-        (["predict", "run", "late.csv", "--text", "sales"], "--text: of no use to forecast; leave it out"),
+        (["predict", "run", "late.csv", "--text", "sales"], "--text does not apply to `forecast`; leave it out"),
         (["predict", "run", "lat.csv"], "lat.csv: there is no such file; did you mean late.csv?"),
         (["predict", "run", "late.csv", "--out", "all.csv"], "all.csv exists"),
         (["evaluate", "run", "nothing"], "nothing: there is no such file"),

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 import throughtime
-from throughtime.app import output
 from throughtime.app.commands import app
+from throughtime.app.jobs import setting_errors
 
 ROOT = Path(throughtime.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,33 +26,33 @@ def options() -> set[str]:
 
 def named_in(folder: Path, *patterns: str) -> list[tuple[str, str]]:
     """The options that files name, each with its place."""
-    places = []
+    locations = []
     for path in sorted(path for pattern in patterns for path in folder.rglob(pattern)):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if not OTHERS.search(line):
                 names = re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", line)
-                places += [(f"{path.relative_to(folder)}:{number}", name) for name in names]
-    return places
+                locations += [(f"{path.relative_to(folder)}:{number}", name) for name in names]
+    return locations
 
 
 def test_every_option_that_a_message_names_exists() -> None:
-    places = named_in(ROOT, "*.py")
-    assert len(places) > 50
-    assert [location for location in places if location[1] not in options()] == []
+    locations = named_in(ROOT, "*.py")
+    assert len(locations) > 50
+    assert [location for location in locations if location[1] not in options()] == []
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="needs the repository: this is an unpacked archive")
 def test_every_option_that_a_page_names_exists() -> None:
-    places = [
+    locations = [
         *named_in(DOCS, "*.md"),
-        *(place for place in named_in(DOCS.parent, "README.md") if place[0].startswith("README")),
+        *(location for location in named_in(DOCS.parent, "README.md") if location[0].startswith("README")),
     ]
-    assert places
-    assert [place for place in places if place[1] not in options()] == []
+    assert locations
+    assert [location for location in locations if location[1] not in options()] == []
 
 
 def test_settings_are_named_by_options_that_exist() -> None:
-    assert set(output.OPTIONS.values()) <= options()
+    assert set(setting_errors.OPTIONS.values()) <= options()
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_settings_are_named_by_options_that_exist() -> None:
     ],
 )
 def test_a_setting_is_called_as_it_is_set_on_the_command_line(sentence: str, expected: str) -> None:
-    assert output.name_option(sentence) == expected
+    assert setting_errors.name_option(sentence) == expected

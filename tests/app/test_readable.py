@@ -84,11 +84,11 @@ class Elements(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
 
 @pytest.mark.parametrize("name", [*TAGS, *HOSTILE[:-1]])
@@ -107,26 +107,28 @@ def test_names_are_text_in_a_report(name: str) -> None:
         "losses": Picture(chart, chart),
         "epochs": 1,
         "best": 1,
-        "watched": False,
+        "validated": False,
     }
     page = render("generator.html", **contents)
     assert not COMMANDS.search(page)
-    elements = Elements(page)
-    assert not {"script", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in elements.found}
-    assert not [attribute for _, attributes in elements.found for attribute in attributes if attribute.startswith("on")]
+    parser = Elements(page)
+    assert not {"script", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in parser.elements}
+    assert not [
+        attribute for _, attributes in parser.elements for attribute in attributes if attribute.startswith("on")
+    ]
 
 
 def test_a_report_may_show_its_style_sheet_and_do_nothing_else() -> None:
     contents = {"title": "", "verdict": "", "facts": {}, "texts": [], "rolls": [], "file": "", "notes": []}
     chart = Picture(*[Chart("", Axis(0, 1, "number"), Axis(0, 1, "number"), 300, 200).svg("")] * 2)
-    contents |= {"command": "", "settings": {}, "losses": chart, "epochs": 1, "best": 1, "watched": False}
+    contents |= {"command": "", "settings": {}, "losses": chart, "epochs": 1, "best": 1, "validated": False}
     page = render("generator.html", **contents)
-    policies = [a["content"] for tag, a in Elements(page).found if tag == "meta" and "http-equiv" in a]
+    policies = [a["content"] for tag, a in Elements(page).elements if tag == "meta" and "http-equiv" in a]
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert len(policies) == 1
-    policy = dict(part.strip().split(" ", 1) for part in (policies[0] or "").split(";"))
+    policy = dict(rule.strip().split(" ", 1) for rule in (policies[0] or "").split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["style-src-elem"] == f"'sha256-{digest}'"
     assert not {name for name in policy if name.startswith(("script", "connect", "frame"))}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from throughtime import Forecaster
-from throughtime.app.report import Run, page
+from throughtime.app.report.forecast import forecaster_page
+from throughtime.app.report.forecast_run import ForecastRun
 from throughtime.app.tables.columns import Columns
 from throughtime.app.tables.table import Table
 from throughtime.data import datasets
@@ -33,8 +34,10 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     frame = pl.from_pandas(datasets.seasonal(request.param, 96)).with_columns(unique_id=pl.col("unique_id") + " <&>")
     forecaster = Forecaster(6, preset="fast", budget=1.0).fit(frame)
     table = Table(path.with_suffix(".csv"), frame, Columns("ds", "y", "unique_id"), ["A note with <b>brackets</b>."])
-    run = Run(forecaster, forecaster.backtest(), table, {"horizon": 6}, "throughtime forecast 'a b.csv' --horizon 6")
-    path.write_text(page(run), encoding="utf-8")
+    run = ForecastRun(
+        forecaster, forecaster.backtest(), table, {"horizon": 6}, "throughtime forecast 'a b.csv' --horizon 6"
+    )
+    path.write_text(forecaster_page(run), encoding="utf-8")
     return path
 
 
@@ -55,13 +58,13 @@ def browser() -> Iterator[Browser]:
 def test_the_page_opens_without_network_and_fits(report: Path, browser: Browser, width: int, scheme: str) -> None:
     view = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     messages: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     view.on("console", lambda message: messages.append(message.text))
     view.on("pageerror", lambda error: messages.append(str(error)))
-    view.on("request", lambda request: asked.append(request.url))
+    view.on("request", lambda request: requested.append(request.url))
     view.goto(report.as_uri())
     assert messages == []
-    assert asked == [report.as_uri()]
+    assert requested == [report.as_uri()]
     assert view.evaluate("document.documentElement.scrollWidth") <= width
     assert (
         view.evaluate("[...document.querySelectorAll('svg[role=img]')].filter(e => e.getClientRects().length).length")

@@ -115,7 +115,7 @@ def test_many_series_of_a_parquet_file_make_one_report(tmp_path: Path) -> None:
     table.with_columns(pl.col("when").str.to_date()).write_parquet(tmp_path / "shops.parquet")
     out, err = run_in_process("forecast", "shops.parquet", *FAST, "--json", cwd=tmp_path)
     assert json.loads(out)["series"] == 8
-    assert "Series: told apart by column shop" in err
+    assert "Series: identified by column shop" in err
     assert "6 of 8 series" in (tmp_path / "throughtime-shops" / "report.html").read_text(encoding="utf-8")
 
 
@@ -125,7 +125,7 @@ def test_ctrl_c_saves_the_best_model_so_far(tmp_path: Path) -> None:
     arguments = [*COMMAND, "forecast", "data.csv", "--horizon", "6", "--preset", "best", "--out", "run"]
     with subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        message = [next(line for line in process.stderr if line.startswith("Learning:"))]
+        message = [next(line for line in process.stderr if line.startswith("Training:"))]
         process.send_signal(signal.SIGINT)
         message += process.stderr.readlines()
         code = process.wait(timeout=60)

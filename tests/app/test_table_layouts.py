@@ -11,7 +11,8 @@ import pytest
 from throughtime import InputError
 from throughtime.app.tables.columns import Columns
 from throughtime.app.tables.read_options import ReadOptions
-from throughtime.app.tables.table import Table, join_name, read_table, split_name, with_series_columns
+from throughtime.app.tables.series_names import add_series_columns, join_name, split_name
+from throughtime.app.tables.table import Table, read_table
 from throughtime.app.tables.table_format import TableFormat
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ PLAIN = f"date,y\n{BODY}"
 VALUES = [i + 0.5 for i in range(10)]
 
 
-def read(directory: Path, content: str | bytes, options: dict[str, str] | None = None, **wanted: str) -> Table:
+def read(directory: Path, content: str | bytes, options: dict[str, str] | None = None, **columns: str) -> Table:
     path = directory / "data.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path, Columns(**wanted), ReadOptions.of(**(options or {})))
+    return read_table(path, Columns(**columns), ReadOptions.of(**(options or {})))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def read(directory: Path, content: str | bytes, options: dict[str, str] | None =
         (PLAIN.replace("\n", "\r\n"), ""),
         (f"sep=;\n{PLAIN.replace(',', ';')}", ""),
         (f"sep=#\r\n{PLAIN.replace(',', '#')}", ""),
-        (f"Report of 2024\n\n{PLAIN}", "what precedes it was left out, line 1."),
+        (f"Report of 2024\n\n{PLAIN}", "lines before it were left out, line 1."),
         (f"Account,DE12\nPeriod,2024-01-01\n\n{PLAIN}", "lines 1, 2"),
         (f"# made by a program\n# version 1,2\n{PLAIN}", "lines 1, 2"),
         (f"# date,y\n{BODY}", ""),
@@ -71,8 +72,8 @@ def test_what_is_not_data_is_left_out_and_reported(content: str, note: str, tmp_
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f"date,y\nTag,Umsatz\n{BODY}", "lines 1 and 2 may both be the header"),
-        (f"{PLAIN},7\n", "line 12, column date: there is no date"),
+        (f"date,y\nTag,Umsatz\n{BODY}", "lines 1 and 2 can both be the header"),
+        (f"{PLAIN},7\n", "line 12, column date: the date is missing"),
         (f"{PLAIN}Total,50\n2024-02-01,5\n", "line 12, column date: 'Total' is not a date"),
         (f"date,y\n2024-01-01,O.5\n{BODY[15:]}", "line 2, column y: 'O.5' is not a number"),
         (PLAIN.replace("4.5", "4,5"), "line 6: expected 2 cells as in the header, got 3"),
@@ -149,7 +150,7 @@ NUMBERS = "date;y\n" + "".join(f"{day};1.{i}87\n" for i, day in enumerate(DAYS))
 
 def test_numbers_of_two_readings_are_refused_with_the_options_that_decide(tmp_path: Path) -> None:
     words = (
-        "line 2, column y: '1.087' may be 1.087 or 1087, .* --decimal point for 1.087, or --thousands point for 1087"
+        "line 2, column y: '1.087' can be 1.087 or 1087, .* --decimal point for 1.087, or --thousands point for 1087"
     )
     with pytest.raises(InputError, match=words):
         read(tmp_path, NUMBERS)
@@ -163,17 +164,17 @@ def test_numbers_of_two_readings_are_refused_with_the_options_that_decide(tmp_pa
         assert read(tmp_path, NUMBERS, options).frame["y"][0] == value
     with pytest.raises(InputError, match=r"'0.5' does not fit --decimal and --thousands"):
         read(tmp_path, PLAIN, {"decimal": "comma"})
-    with pytest.raises(InputError, match="has a mark between thousands, but --thousands is none"):
+    with pytest.raises(InputError, match="has a thousands separator, but --thousands is none"):
         read(tmp_path, "date;y\n2024-01-01;1.234.567\n2024-01-02;5\n", {"thousands": "none"})
 
 
 def test_open_points_between_commas_are_decimals_and_both_readings_are_reported(tmp_path: Path) -> None:
     table = read(tmp_path, NUMBERS.replace(";", ","))
     assert table.frame["y"][0] == 1.087
-    assert "may be 1.087 or 1087, and no cell of the column decides" in " ".join(table.notes)
+    assert "can be 1.087 or 1087, and no cell of the column decides" in " ".join(table.notes)
     assert "for 1087 add --thousands point" in " ".join(table.notes)
     assert read(tmp_path, NUMBERS.replace(";", ","), {"thousands": "."}).frame["y"][0] == 1087
-    with pytest.raises(InputError, match=r"may be 1\.087 or 1087"):
+    with pytest.raises(InputError, match=r"can be 1\.087 or 1087"):
         read(tmp_path, NUMBERS.replace(";", ",").replace("1.", '"1,').replace("87", '87"'))
 
 
@@ -182,7 +183,7 @@ def test_the_separator_says_nothing_of_decimals(tmp_path: Path) -> None:
     assert read(tmp_path, quoted).frame["y"][9] == 0.913
     table = read(tmp_path, f"{NUMBERS}2024-01-11;913\n")
     assert (table.frame["y"][0], table.frame["y"][10]) == (1087, 913)
-    assert "'1.087' of column y is 1087 (otherwise with --decimal and --thousands)" in " ".join(table.notes)
+    assert "'1.087' of column y is 1087 (change this with --decimal and --thousands)" in " ".join(table.notes)
 
 
 def test_control_characters_in_a_header_become_their_escapes(tmp_path: Path) -> None:
@@ -201,8 +202,8 @@ WIDE = "date,a,b\n" + "".join(f"{day},{i},{2 * i}\n" for i, day in enumerate(DAY
 def test_a_wide_table_has_a_series_in_each_column(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"2 columns hold numbers \(a, b\).* --target all"):
         read(tmp_path, WIDE)
-    for options, wanted in (({}, {"target": "all"}), ({"layout": "columns"}, {})):
-        frame = read(tmp_path, WIDE, options, **wanted).frame
+    for options, columns in (({}, {"target": "all"}), ({"layout": "columns"}, {})):
+        frame = read(tmp_path, WIDE, options, **columns).frame
         assert frame.filter(unique_id="b")["y"].to_list() == [2 * i for i in range(10)]
 
 
@@ -229,7 +230,7 @@ def test_a_wide_table_may_have_a_series_in_each_row(content: str, dates: list[ob
     assert (series["ds"].to_list(), series["y"].to_list()) == (dates, [1.5, 2, 3])
     assert table.frame.filter(unique_id="B")["y"].drop_nulls().to_list() == [5, 6]
     assert table.frame["unique_id"].n_unique() == 2
-    assert "Layout: a row for each series" in " ".join(table.notes)
+    assert "Layout: one row for each series" in " ".join(table.notes)
 
 
 # Tables that the generator of tests/app/test_generated_tables.py has written, and that were once refused or misread.
@@ -252,7 +253,7 @@ def test_generated_tables_that_were_misread(
 def test_a_later_row_keeps_the_columns_that_name_its_series(tmp_path: Path) -> None:
     form = read(tmp_path, "store,item,2019,2020,2021\na,x,1,2,3\na,y,4,5,6\nb,x,7,8,9\n").format
     (tmp_path / "later.csv").write_text("store,item,2022\na,y,7\n")
-    assert read_table(tmp_path / "later.csv", Columns(), known=form).frame.rows() == [("a/y", 2022, 7)]
+    assert read_table(tmp_path / "later.csv", Columns(), stored=form).frame.rows() == [("a/y", 2022, 7)]
 
 
 def test_dates_down_the_rows_are_no_series_in_rows(tmp_path: Path) -> None:
@@ -274,7 +275,7 @@ def test_several_columns_name_a_series_together_and_come_back(tmp_path: Path) ->
     table = read(tmp_path, PANEL, series="store,item")
     names = table.frame["unique_id"].unique(maintain_order=True).to_list()
     assert names == ["a/x", r"a/y\/z", "b/x", r"b/y\/z"]
-    result = with_series_columns(table.frame, table.format)
+    result = add_series_columns(table.frame, table.format)
     assert result.columns == ["unique_id", "store", "item", "ds", "y"]
     assert result.row(-1)[1:3] == ("b", "y/z")
 
@@ -297,11 +298,11 @@ def test_a_file_of_one_day_is_read_as_the_history_was(tmp_path: Path) -> None:
     form = TableFormat.from_json(json.loads(json.dumps(form.to_json())))
     later = "Tag;Laden;Wert\n02.03.2024;a;1.087\n02.03.2024;łóżko;1.500\n".encode("cp1250")
     (tmp_path / "later.csv").write_bytes(later)
-    frame = read_table(tmp_path / "later.csv", Columns(), known=form).frame
+    frame = read_table(tmp_path / "later.csv", Columns(), stored=form).frame
     assert frame.rows() == [("a", dt.date(2024, 3, 2), 1087), ("łóżko", dt.date(2024, 3, 2), 1500)]
     (tmp_path / "later.csv").write_text("Tag;Laden;Wert\n02.03.2024;a;1.5\n02.03.2024;b;1.5\n")
     with pytest.raises(InputError, match=r"line 2, column Wert: '1\.5' does not fit the training data"):
-        read_table(tmp_path / "later.csv", Columns(), known=form)
+        read_table(tmp_path / "later.csv", Columns(), stored=form)
 
 
 @pytest.mark.parametrize(
@@ -319,19 +320,17 @@ def test_a_damaged_format_of_a_model_is_refused(damage: dict[str, object], tmp_p
 
 def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     wide = f"date,shop,y,orders\n{''.join(f'{day},x,{i},{i + 1}{chr(10)}' for i, day in enumerate(DAYS))}"
-    unused = "(use what helps to forecast with --future, --past or --static)."
+    unused = "(add covariates with --future, --past or --static)."
     assert read(tmp_path, wide, target="y").notes[-1] == f"Not used: columns shop, orders {unused}"
     every = read(tmp_path, wide, target="all").notes
-    assert every[-2:] == ["Target: columns y, orders, each a series of its own.", f"Not used: column shop {unused}"]
+    assert every[-2:] == ["Target: columns y, orders, one series for each.", f"Not used: column shop {unused}"]
     assert not [note for note in read(tmp_path, PLAIN).notes if note.startswith("Not used")]
 
 
 def test_months_in_columns_of_a_year_are_not_twelve_targets(tmp_path: Path) -> None:
     names = "Year,Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec"
     body = "".join(f"{year},{','.join(str(month) for month in range(12))}\n" for year in range(2015, 2023))
-    with pytest.raises(
-        InputError, match=r"columns Jan to Dec are the months of the year that a line holds; write a line"
-    ):
+    with pytest.raises(InputError, match=r"columns Jan to Dec are the months of a year in each line; write one line"):
         read(tmp_path, f"{names}\n{body}")
 
 
@@ -352,9 +351,9 @@ def test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise(
     table = read(tmp_path, f"lead_time,{header},y\n" + "".join(f"3,{cells.format(d)},1\n" for d in days), target="y")
     assert table.columns.time == header
     notes = [text for text in table.notes if text.startswith("Dates")]
-    assert notes == ([f"Dates: {note} (otherwise with --date-format)."] if note else [])
+    assert notes == ([f"Dates: {note} (change this with --date-format)."] if note else [])
     (tmp_path / "later.csv").write_text(f"lead_time,{header},y\n3,{cells.format(days[0])},1\n")
-    assert not read_table(tmp_path / "later.csv", Columns(), known=table.format).notes
+    assert not read_table(tmp_path / "later.csv", Columns(), stored=table.format).notes
 
 
 def test_marks_between_thousands_without_quotation_marks_are_refused(tmp_path: Path) -> None:
@@ -373,5 +372,5 @@ def test_months_and_years_with_a_point_are_dates(tmp_path: Path) -> None:
 
 def test_a_column_of_whole_numbers_may_name_series(tmp_path: Path) -> None:
     body = "".join(f"{day},{shop},{i + 0.5}\n" for i, day in enumerate(DAYS) for shop in (1001, 1002))
-    with pytest.raises(InputError, match=r"a second value for 2024-01-01.*such as --series shop$"):
+    with pytest.raises(InputError, match=r"duplicate date 2024-01-01.*such as --series shop$"):
         read(tmp_path, f"date,shop,units\n{body}", target="units")

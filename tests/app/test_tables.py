@@ -1,4 +1,4 @@
-"""Tables are read as people write them, and what was guessed is said."""
+"""Tables are read as people write them, and guesses are reported."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read(path: Path, lines: list[str], **wanted: str) -> Table:
-    return read_table(write(path / "data.csv", lines), Columns(**wanted))
+def read(path: Path, lines: list[str], **columns: str) -> Table:
+    return read_table(write(path / "data.csv", lines), Columns(**columns))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

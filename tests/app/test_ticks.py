@@ -1,4 +1,4 @@
-"""Ticks stand at round places and say where."""
+"""Ticks are at round values and have labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from throughtime.app.report import ticks
 
 def labels(low: str, high: str, count: int) -> list[str]:
     places = [float(np.datetime64(date, "us").astype(int)) for date in (low, high)]
-    return [tick.label for tick in ticks.dates(*places, count)]
+    return [tick.label for tick in ticks.date_ticks(*places, count)]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_dates_have_the_unit_that_fits(low: str, high: str, expected: list[str])
 @pytest.mark.parametrize("span", [1e-6, 0.3, 1.0, 7.0, 123.0, 4.5e6, 8e12])
 @pytest.mark.parametrize("low", [0.0, -3.0, 1234.5])
 def test_numbers_are_few_inside_and_all_different(low: float, span: float) -> None:
-    result = ticks.numbers(low, low + span, 5)
+    result = ticks.number_ticks(low, low + span, 5)
     assert 2 <= len(result) <= 8
     slack = 1e-8 * span  # places are sums of rounded steps
     assert all(low - slack <= tick.value <= low + span + slack for tick in result)
@@ -38,10 +38,10 @@ def test_numbers_are_few_inside_and_all_different(low: float, span: float) -> No
 
 
 def test_powers_are_shares_and_fine_where_there_are_few() -> None:
-    assert [tick.label for tick in ticks.powers(1e-4, 1.0)] == ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"]
-    assert {"100 %", "50 %", "20 %"} <= {tick.label for tick in ticks.powers(0.15, 1.0)}
+    assert [tick.label for tick in ticks.log_ticks(1e-4, 1.0)] == ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"]
+    assert {"100 %", "50 %", "20 %"} <= {tick.label for tick in ticks.log_ticks(0.15, 1.0)}
 
 
 @pytest.mark.parametrize(("value", "written"), [(0.0, "0"), (1234.5, "1,234"), (0.00001, "1e-05"), (2.5e6, "2.5M")])
 def test_a_number_is_written_short(value: float, written: str) -> None:
-    assert ticks.text(value) == written
+    assert ticks.format_number(value) == written

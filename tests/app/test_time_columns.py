@@ -11,13 +11,13 @@ import pytest
 from throughtime import InputError
 from throughtime.app.tables.dates import read_times
 from throughtime.app.tables.files import read_rows
-from throughtime.app.tables.time_columns import find_time_columns, named_columns
+from throughtime.app.tables.time_columns import find_time_columns, split_columns
 from throughtime.data.series.dates import DateFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.tables.files import Rows
+    from throughtime.app.tables.files import FileRows
 
 HOURS = pd.date_range("2023-01-01", periods=240, freq="h")
 MONTHS = pd.date_range("2018-01-01", periods=48, freq="MS")
@@ -27,7 +27,7 @@ DAYS = pd.date_range("2020-01-06", periods=400)
 DATE = HOURS.strftime("%d/%m/%Y")
 
 
-def rows(directory: Path, columns: dict[str, Any]) -> Rows:
+def rows(directory: Path, columns: dict[str, Any]) -> FileRows:
     frame = pd.DataFrame(columns)
     frame.assign(v=np.arange(len(frame))).to_csv(directory / "data.csv", index=False)
     return read_rows(directory / "data.csv")
@@ -93,13 +93,13 @@ def test_parts_of_several_series_and_with_gaps_are_taken_together(tmp_path: Path
         ({"month": range(1, 13)}, set()),
     ],
 )
-def test_what_is_a_date_alone_stays_alone(columns: dict[str, Any], taken: set[str | None], tmp_path: Path) -> None:
-    assert find_time_columns(rows(tmp_path, columns), taken) == ()
+def test_what_is_a_date_alone_stays_alone(columns: dict[str, Any], used: set[str | None], tmp_path: Path) -> None:
+    assert find_time_columns(rows(tmp_path, columns), used) == ()
 
 
 def test_columns_may_be_named_whatever_they_are_called(tmp_path: Path) -> None:
     table = rows(tmp_path, {"a": MONTHS.year, "b": MONTHS.month})
-    assert (read_times(table, named_columns(table, "a, b"))[0].to_numpy() == MONTHS.to_numpy().astype("M8[D]")).all()
+    assert (read_times(table, split_columns(table, "a, b"))[0].to_numpy() == MONTHS.to_numpy().astype("M8[D]")).all()
     with pytest.raises(InputError, match=r"--time: .*expected a date and a time of day, or a year with a month"):
         read_times(table, ("b", "v"))
 

@@ -89,7 +89,7 @@ def test_a_classifier_is_evaluated_on_a_file(moods: tuple[Path, dict[str, Any]])
     assert sum(map(sum, output["confusion"]["counts"])) == 20
     out, _ = run_in_process("evaluate", "run", "test.tsv", cwd=directory)
     assert "precision" in out
-    assert "of 20 sequences of the training data are classified rightly" in out
+    assert "of 20 sequences of the training data are classified correctly" in out
     write(directory / "other.tsv", ["label\ttext", "?\tgood", "?\tbad"])
     _, err = run_in_process("evaluate", "run", "other.tsv", cwd=directory, code=2)
     assert "other.tsv: y: expected one of the classes '+', '-', got '?' in row 1" in err
@@ -150,11 +150,11 @@ def test_a_report_needs_nothing_from_the_network(page: str, request: pytest.Fixt
     text = (directory / "run" / "report.html").read_text(encoding="utf-8")
     assert "http" not in text.replace("http://www.w3.org", "").replace("http-equiv", "")
     assert "<script" not in text
-    for section in ("scores", "confusion", "learning", "data", "again"):
+    for section in ("scores", "confusion", "training", "data", "reproduce"):
         assert f'id="{section}"' in text
 
 
-def test_misread_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path) -> None:
+def test_misclassified_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path) -> None:
     wrong = ["-\tthe <good> film &amp;"] * 5
     write(tmp_path / "data.tsv", TABLE)
     write(tmp_path / "test.tsv", [*TABLE, *wrong])
@@ -162,7 +162,7 @@ def test_misread_examples_are_shown_as_they_were_read_and_escaped(tmp_path: Path
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "&lt;good&gt;" in text
     assert "&amp;amp;" in text
-    assert "-, taken for +" in text
+    assert "-, classified as +" in text
 
 
 REFUSED = {
@@ -172,9 +172,12 @@ REFUSED = {
     ),
     "an option of another task": (
         ["train", "classify", "moods.tsv", "--horizon", 6],
-        "--horizon: of no use to classify; leave it out",
+        "--horizon does not apply to `classify`; leave it out",
     ),
-    "a forecast without horizon": (["train", "forecast", "moods.tsv"], "--horizon: say how many steps to forecast"),
+    "a forecast without horizon": (
+        ["train", "forecast", "moods.tsv"],
+        "--horizon: set the number of steps to forecast",
+    ),
     "a forecast with a test file": (
         ["train", "forecast", "moods.tsv", "--horizon", 6, "--test", "one.tsv"],
         "for later rows there is throughtime evaluate",
@@ -228,4 +231,4 @@ def test_settings_are_read_as_json_where_they_are_such() -> None:
 @pytest.mark.parametrize("task", tasks.TASKS)
 def test_every_task_trains_predicts_and_evaluates(task: str) -> None:
     module = tasks.task_module(task)
-    assert all(callable(getattr(module, name)) for name in ("train", "predict", "evaluate"))
+    assert all(callable(getattr(module, name)) for name in ("prepare", "predict", "evaluate"))

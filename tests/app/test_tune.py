@@ -1,4 +1,4 @@
-"""`throughtime tune`: trials on the screen, in a file from which a search goes on, and a run's directory in the end."""
+"""`throughtime tune`: trials on the screen, in a file from which a search continues, and finally in a run directory."""
 
 from __future__ import annotations
 
@@ -77,17 +77,17 @@ def test_an_interrupted_search_leaves_its_trials_and_no_run(data: Path, monkeypa
     from throughtime.tasks.forecasting.evaluation import backtest
     from throughtime.tasks.forecasting.search import tuning
 
-    def run(*given: object, **options: object) -> object:
+    def run(*arguments: object, **options: object) -> object:
         if len(called) == 1:
             raise KeyboardInterrupt
         called.append(1)
-        return real(*given, **options)
+        return real(*arguments, **options)
 
     called: list[int] = []
     real = backtest.run
     monkeypatch.setattr(tuning.backtest, "run", run)
     _, err = run_in_process("tune", "data.csv", *FAST, "--trials", 3, "--out", "run", cwd=data, code=130)
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     assert sorted(os.listdir(data)) == ["data.csv", "run.trials.db"]
     monkeypatch.undo()
     _, err = run_in_process("tune", "data.csv", *FAST, "--trials", 2, "--out", "run", cwd=data)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 from tests.app.process import run_in_process
+from tests.layers import OF_ONNX
 from tests.tolerances import assert_close
 
 import throughtime as tt
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
-    ("RNN", {}),
+    *((layer, {}) for layer in OF_ONNX),
     ("RNN", {"nonlinearity": "relu", "bias": False}),
     ("RNN", {"nonlinearity": "sigmoid", "recurrent_bias": False}),
-    ("GRU", {}),
     ("GRU", {"reset_after": False}),
     ("GRU", {"activation": "relu", "gate_activation": "tanh"}),
-    ("LSTM", {}),
     ("LSTM", {"peephole": True}),
     ("LSTM", {"activation": "sigmoid", "bias": False}),
 ]
-EVALUATED = [KINDS[0], KINDS[3], KINDS[4], KINDS[6], KINDS[7]]  # the evaluator has no other activations
+EVALUATED = [
+    kind for kind in KINDS if "activation" not in kind[1] and "nonlinearity" not in kind[1]
+]  # it has no others
 WIRINGS = [{}, {"batch_first": True}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}]
 
 
@@ -119,7 +120,7 @@ def test_a_layer_comes_back_from_its_file(kind: tuple[str, dict[str, Any]], both
     assert_close(ours(again, given), ours(layer, given), "forward")
 
 
-@pytest.mark.parametrize("operator", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("operator", OF_ONNX)
 @pytest.mark.parametrize(
     ("function", "numbers"),
     [("HardSigmoid", {"activation_alpha": [0.3], "activation_beta": [0.4]}), ("Softsign", {}), ("LeakyRelu", {})],
@@ -127,9 +128,10 @@ def test_a_layer_comes_back_from_its_file(kind: tuple[str, dict[str, Any]], both
 def test_operators_of_other_programs_become_layers(
     operator: str, function: str, numbers: dict[str, list[float]], tmp_path: Path
 ) -> None:
-    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[operator]
+    cell = getattr(nn, operator).cell
+    gates = len(cell.gates)
     w, r = (np.random.default_rng(n).standard_normal((1, gates * 5, n)).astype(np.float32) for n in (3, 5))
-    names = {"RNN": [function], "GRU": [function, "Tanh"], "LSTM": [function, "Tanh", "Tanh"]}[operator]
+    names = [function, *["Tanh"] * (cell.is_gated + cell.has_inner_state)]
     node = onnx.helper.make_node(operator, ["x", "w", "r"], ["y", "h"], hidden_size=5, activations=names, **numbers)
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(

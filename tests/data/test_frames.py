@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 import throughtime as tt
-from throughtime.data.series.frames import FrameFormat, read_frame
+from throughtime import InputWarning
+from throughtime.data.series.covariates import Covariates
+from throughtime.data.series.frames import FrameFormat, read_frame, read_later_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,8 +116,8 @@ def test_what_was_decided_is_saved_and_used_for_later_frames(tmp_path: Path) -> 
 
 
 def test_whole_numbers_of_a_model_without_calendars_stay_steps() -> None:
-    former = FrameFormat(dates="integer")
-    panel, kind = read_frame(frame(MONTHS), like=former)
+    steps, _ = read_frame(frame(list(range(201400, 201472))))
+    panel, kind = read_later_frame(frame(MONTHS[:1]), steps, FrameFormat(dates="integer"))
     assert panel.starts.tolist() == [201501]
     assert kind.frame({"ds": panel.future_timestamps(1)})["ds"].dtype == np.int64
 
@@ -124,3 +126,23 @@ def test_a_kind_without_a_format_is_read() -> None:
     saved: dict[str, Any] = {"backend": "pandas", "date_format": {"order": "mdy"}}
     assert FrameFormat(**saved).date_format.order == "mdy"
     assert FrameFormat("pandas").date_format.order == ""
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "+2", "../../etc/passwd", "UTC+02:00; x"])
+def test_a_time_zone_that_does_not_exist_is_refused(zone: str) -> None:
+    with pytest.raises(ValueError, match="expected the name of a time zone"):
+        FrameFormat(timezone=zone)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+02:00", "UTC-03:30"])
+def test_time_zones_of_frames_are_accepted(zone: str) -> None:
+    assert FrameFormat(timezone=zone).timezone == zone
+
+
+def test_a_word_that_only_rows_to_be_forecast_hold_is_not_known() -> None:
+    ds = pd.date_range("2024-01-01", periods=12)
+    offers = ["sale", "none"] * 5 + ["clearance", "none"]
+    df = pd.DataFrame({"ds": ds, "y": [1.0, 2.0] * 5 + [np.nan] * 2, "offer": offers})
+    with pytest.warns(InputWarning, match="clearance.* was not seen in training"):
+        panel, _ = read_frame(df, covariates=Covariates(future=["offer"]))
+    assert panel.exogenous.features[0].categories == ("none", "sale")

@@ -11,6 +11,7 @@ import pytest
 from throughtime import InputError
 from throughtime.data.series.frames import read_frame
 from throughtime.data.series.frequency import Frequency, parse_frequency
+from throughtime.data.series.panel_builder import build_panel
 
 if TYPE_CHECKING:
     from throughtime.data.series.panel import Panel
@@ -43,10 +44,12 @@ def test_dates_go_on_as_those_of_pandas_with_and_without_gaps(freq: str) -> None
         for ds in (expected[:STEPS], expected[:STEPS].delete(missing)):
             inferred = panel(ds)
             named = [inferred.frequency.name, *([] if " " in freq else [freq])]
-            for each in (inferred, *(panel(ds, freq=name) for name in named)):
-                assert each.frequency == inferred.frequency
-                assert len(each[0]) == STEPS
-                np.testing.assert_array_equal(each.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]"))
+            for variant in (inferred, *(panel(ds, freq=name) for name in named)):
+                assert variant.frequency == inferred.frequency
+                assert len(variant[0]) == STEPS
+                np.testing.assert_array_equal(
+                    variant.future_timestamps(5), expected[STEPS:].to_numpy().astype("M8[us]")
+                )
 
 
 @pytest.mark.parametrize(
@@ -69,13 +72,13 @@ def test_seasons_count_the_steps_that_there_are(freq: str, season: int) -> None:
     assert panel(dates(freq, "2018-01-01", STEPS)).frequency.seasons == (season,)
 
 
-@pytest.mark.parametrize("wanted", ["ME", "MS", "monthly", "BME"])
-def test_a_month_that_is_asked_for_is_the_month_of_the_dates(wanted: str) -> None:
-    assert panel(dates("BME", "2018-01-01", STEPS), freq=wanted).frequency.name == "BME"
+@pytest.mark.parametrize("requested", ["ME", "MS", "monthly", "BME"])
+def test_a_month_that_is_asked_for_is_the_month_of_the_dates(requested: str) -> None:
+    assert panel(dates("BME", "2018-01-01", STEPS), freq=requested).frequency.name == "BME"
 
 
 @pytest.mark.parametrize(
-    ("freq", "wanted", "message"),
+    ("freq", "requested", "message"),
     [
         ("BME", "W", "'W' was asked for, but the dates come every month, on the last business day: .* give BME"),
         ("W-SUN", "W-MON", "'W-MON' was asked for, but the dates, such as 2018-01-07, are those of W-SUN"),
@@ -86,9 +89,9 @@ def test_a_month_that_is_asked_for_is_the_month_of_the_dates(wanted: str) -> Non
         ("D", "C", "freq: expected a frequency such as"),
     ],
 )
-def test_a_frequency_that_the_dates_do_not_have_is_refused(freq: str, wanted: str, message: str) -> None:
+def test_a_frequency_that_the_dates_do_not_have_is_refused(freq: str, requested: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        panel(dates(freq, "2018-01-01", STEPS), freq=wanted)
+        panel(dates(freq, "2018-01-01", STEPS), freq=requested)
 
 
 def test_a_quarter_may_be_named_by_its_end_where_dates_are_its_first_days() -> None:
@@ -137,20 +140,21 @@ def test_readings_on_any_day_of_the_month_are_months() -> None:
 
 
 def test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree() -> None:
-    former = Frequency("C", 1, "1111110")
-    monday_to_wednesday = pd.date_range("2024-01-01", periods=3)
-    assert panel(monday_to_wednesday, former=former).frequency == former
-    assert panel(pd.date_range("2024-01-01", periods=14), former=former).frequency.name == "D"
-    assert panel(dates("MS", "2024-01-01", 14), former=Frequency("D")).frequency.name == "MS"
-    assert panel(pd.DatetimeIndex(["2024-05-31"]), former=Frequency("BME")).future_timestamps(1)[0] == np.datetime64(
-        "2024-06-28"
-    )
+    def later(ds: pd.DatetimeIndex, previous: Frequency) -> Panel:
+        return build_panel(np.zeros(len(ds)), ds.to_numpy().astype("M8[us]"), np.ones(len(ds)), previous=previous)
+
+    weekdays = Frequency("C", 1, "1111110")
+    assert later(pd.date_range("2024-01-01", periods=3), weekdays).frequency == weekdays
+    assert later(pd.date_range("2024-01-01", periods=14), weekdays).frequency.name == "D"
+    assert later(dates("MS", "2024-01-01", 14), Frequency("D")).frequency.name == "MS"
+    month_end = later(pd.DatetimeIndex(["2024-05-31"]), Frequency("BME"))
+    assert month_end.future_timestamps(1)[0] == np.datetime64("2024-06-28")
 
 
 def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() -> None:
     hours = pd.date_range("2024-10-26", periods=30, freq="h")
     with pytest.raises(
-        InputError, match=r"two rows for 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
+        InputError, match=r"duplicate date 2024-10-27 02:00:00; .* write the offsets from UTC where clocks"
     ):
         panel(hours.insert(27, hours[26]))
 
@@ -159,5 +163,13 @@ def test_two_values_in_the_hour_that_comes_twice_are_refused_with_the_way_out() 
     "fields", [{"unit": "C"}, {"unit": "C", "weekdays": "0000000"}, {"unit": "D", "weekdays": "1111100"}]
 )
 def test_an_impossible_frequency_is_refused(fields: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="weekdays of 'C' alone"):
+    with pytest.raises(ValueError, match="as weekdays, for 'C' only"):
+        Frequency(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"unit": "int", "count": 10**30}, {"unit": "D", "count": 10**9}, {"unit": "s", "count": 10**15}]
+)
+def test_a_step_whose_dates_do_not_fit_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a step of at most 285 years"):
         Frequency(**fields)

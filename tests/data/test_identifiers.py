@@ -17,13 +17,13 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.series.frames import read_frame
+from throughtime.data.series.frames import read_frame, read_later_frame
 from throughtime.data.series.series_ids import read_series_ids
 
 
-def names(column: Any, known: Any = ()) -> list[Any]:
+def names(column: Any, training_ids: Any = ()) -> list[Any]:
     series = pd.Series(column, dtype=object) if isinstance(column, list) else column
-    return read_series_ids(nw.from_native(series, series_only=True), known).tolist()
+    return read_series_ids(nw.from_native(series, series_only=True), training_ids).tolist()
 
 
 SAME = [
@@ -59,7 +59,7 @@ def test_other_names_are_other_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "known", "message"),
+    ("column", "training_ids", "message"),
     [
         (["a", 1], (), "names of one type, got 'a' .str. in row 1 and 1 .int. in row 2"),
         ([1, True], (), "row 2 holds True .bool.; expected texts or whole numbers"),
@@ -71,23 +71,25 @@ def test_other_names_are_other_series() -> None:
         (["a", " "], (), "row 2 is empty; name the series of every row"),
         (["a", None], (), "row 2 is empty; name the series of every row"),
         (pl.Series([1.0, float("nan")]), (), "row 2 is empty"),
-        (["01"], [1], "'01' is not known, but 1 is, which is the same number"),
-        ([1], ["01"], "'1' is not known, but '01' is, which is the same number"),
-        (["1.0"], ["1"], "'1.0' is not known, but '1' is"),
-        (["1"], ["1.0"], "'1' is not known, but '1.0' is"),
-        (["1", "a"], [1, 2], "expected whole numbers, by which series are known, got 'a'"),
+        (["01"], [1], "'01' is not in the training data, but 1 is the same number"),
+        ([1], ["01"], "'1' is not in the training data, but '01' is the same number"),
+        (["1.0"], ["1"], "'1.0' is not in the training data, but '1' is the same"),
+        (["1"], ["1.0"], "'1' is not in the training data, but '1.0' is the same"),
+        (["1", "a"], [1, 2], "expected whole numbers as in training, got 'a'"),
     ],
 )
-def test_names_that_may_be_two_things_are_refused(column: Any, known: Any, message: str) -> None:
+def test_names_that_may_be_two_things_are_refused(column: Any, training_ids: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        names(column, known)
+        names(column, training_ids)
 
 
 def test_a_frame_without_names_is_not_taken_for_one_of_several_series() -> None:
     df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": np.arange(9.0)})
-    assert read_frame(df, ids=["a"])[0].ids == ["a"]
+    one, frame_format = read_frame(df.assign(unique_id="a"))
+    assert read_later_frame(df, one, frame_format)[0].ids == ["a"]
+    two, frame_format = read_frame(pd.concat([df.assign(unique_id=i) for i in (0, 1)]))
     with pytest.raises(InputError, match="expected a column unique_id, since 2 series are known"):
-        read_frame(df, ids=[0, 1])
+        read_later_frame(df, two, frame_format)
 
 
 def test_files_of_a_folder_have_names_of_one_type(tmp_path: Any) -> None:

@@ -1,4 +1,4 @@
-"""Observations at dates that follow no frequency are put on a grid that tells of nothing that came later."""
+"""Observations at dates that follow no frequency are put on a grid that holds no later value."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def at_random(count: int = 600, seed: int = 0, mean: float = 1.0) -> np.ndarray:
 def test_the_grid_is_no_coarser_than_the_typical_distance(mean: float, name: str) -> None:
     panel, _ = read_frame(observed(at_random(mean=mean)))
     assert (panel.irregular, panel.frequency.name) == (True, name)
-    note = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}, whose steps"
-    assert panel.notes == [f"{note} hold the last one before them; steps without one are masked."]
+    grid = f"The dates follow no frequency: 600 observations were put on a grid, {panel.frequency.description}."
+    assert panel.notes == [f"{grid} Each step holds the last observation before it; steps without one are masked."]
 
 
 def test_a_step_holds_the_last_value_up_to_its_date() -> None:
@@ -48,13 +48,13 @@ def test_a_step_holds_the_last_value_up_to_its_date() -> None:
 def test_a_value_that_is_missing_hides_none_before_it() -> None:
     frame = observed(at_random())
     later = frame.iloc[[300]].assign(ds=lambda rows: rows["ds"] + pd.Timedelta("1s"), y=np.nan)
-    with_it, without = (read_frame(each)[0].values for each in (pd.concat([frame, later]), frame))
+    with_it, without = (read_frame(table)[0].values for table in (pd.concat([frame, later]), frame))
     np.testing.assert_array_equal(with_it, without)
 
 
 def test_a_frequency_that_is_asked_for_is_the_grid() -> None:
     assert read_frame(observed(at_random()), freq="2h")[0].frequency.name == "2h"
-    with pytest.raises(tt.InputError, match="freq: expected one of s, min, h, D, W for dates that follow none, got MS"):
+    with pytest.raises(tt.InputError, match="freq: expected one of s, min, h, D, W for irregular dates, got MS"):
         read_frame(observed(at_random()), freq="MS")
 
 
@@ -105,5 +105,5 @@ def test_a_sine_at_random_times_is_forecast_and_again_from_fresh_rows(tmp_path: 
     forecast = again.predict(fresh)
     assert error(forecast) < 0.5
     assert forecast["ds"].iloc[0] == fresh["ds"].iloc[-1].ceil("30min") + pd.Timedelta("30min")
-    few = again.predict(fresh.iloc[:3])  # too few to tell that they are irregular: what was trained on tells
+    few = again.predict(fresh.iloc[:3])  # too few to show that they are irregular: the training decides
     assert few["ds"].iloc[0] == fresh["ds"].iloc[2].ceil("30min") + pd.Timedelta("30min")

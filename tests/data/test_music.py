@@ -96,7 +96,7 @@ def test_midi_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_midi(tmp_path / "absent.mid")
     mido.MidiFile(tracks=[mido.MidiTrack()]).save(tmp_path / "silent.mid")
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(InputError, match="got none"):
         read_midi(tmp_path / "silent.mid")
     track = mido.MidiTrack([mido.Message("note_on", note=12), mido.Message("note_off", note=12, time=480)])
     mido.MidiFile(tracks=[track]).save(tmp_path / "deep.mid")

@@ -16,9 +16,9 @@ from throughtime.data.series.numbers import (
 )
 
 
-def values(*cells: str, known: NumberFormat | None = None) -> list[float | None]:
+def values(*cells: str, prior: NumberFormat | None = None) -> list[float | None]:
     parts = NumberCells.of(pl.Series(cells, dtype=pl.String))
-    return parse_numbers(parts, infer_number_format(parts, known)).to_list()
+    return parse_numbers(parts, infer_number_format(parts, prior)).to_list()
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_text_is_not_a_number(cell: str) -> None:
 
 
 def test_what_is_known_of_earlier_cells_decides_later_ones() -> None:
-    assert values("1.087", known=NumberFormat(",", ".")) == [1087]
-    assert values("1.087", known=NumberFormat(",")) == [1087]
-    assert values("1.087", known=NumberFormat(".")) == [1.087]
-    assert values("1,087", known=NumberFormat(".")) == [1087]
+    assert values("1.087", prior=NumberFormat(",", ".")) == [1087]
+    assert values("1.087", prior=NumberFormat(",")) == [1087]
+    assert values("1.087", prior=NumberFormat(".")) == [1.087]
+    assert values("1,087", prior=NumberFormat(".")) == [1087]
     with pytest.raises(ContradictoryNumberError) as caught:
-        values("7", "1.5", known=NumberFormat(",", "."))
+        values("7", "1.5", prior=NumberFormat(",", "."))
     assert (caught.value.row, caught.value.other) == (1, None)
 
 

@@ -42,22 +42,22 @@ def names(request: pytest.FixtureRequest) -> list[Any]:
 def test_parts_are_all_rows_and_whole_series(
     group: int, size: int, names: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_PART", size)
-    monkeypatch.setattr(parquet, "_BATCH", 3)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", size)
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 3)
     table = rows(names)
     result = tt.ParquetSeries(written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group))
-    iter_chunks = [part.table for part in result.iter_chunks()]
-    assert pa.concat_tables(iter_chunks).equals(table)
-    assert all(len(part) % 4 == 0 for part in iter_chunks)
+    tables = [chunk.table for chunk in result.iter_chunks()]
+    assert pa.concat_tables(tables).equals(table)
+    assert all(len(table) % 4 == 0 for table in tables)
     assert len(result) == 6
-    assert (len(iter_chunks) > 1) == (size < 20)
+    assert (len(tables) > 1) == (size < 20)
 
 
 @pytest.mark.parametrize("group", [1, 3, 4, 100])
 def test_a_sample_is_whole_series_and_the_same_for_a_seed(
     group: int, names: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_BATCH", 3)
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 3)
     table = rows(names)
     folder = written(tmp_path / "data", table.slice(0, 9), table.slice(9), group=group)
     samples = [tt.ParquetSeries(folder, sample=3, seed=seed).read_sample() for seed in (0, 0, *range(1, 40))]
@@ -65,32 +65,32 @@ def test_a_sample_is_whole_series_and_the_same_for_a_seed(
     for sample in samples:
         chosen = list(dict.fromkeys(sample["unique_id"].to_pylist()))
         assert len(chosen) == 3
-        wanted = pa.concat_tables(table.slice(4 * names.index(name), 4) for name in chosen)
-        assert sample.equals(wanted.combine_chunks())
-    drawn = [name for sample in samples[1:] for name in set(sample["unique_id"].to_pylist())]
-    assert all(8 <= drawn.count(name) <= 32 for name in names), "some series are hardly ever drawn"
+        expected = pa.concat_tables(table.slice(4 * names.index(name), 4) for name in chosen)
+        assert sample.equals(expected.combine_chunks())
+    sampled_names = [name for sample in samples[1:] for name in set(sample["unique_id"].to_pylist())]
+    assert all(8 <= sampled_names.count(name) <= 32 for name in names), "some series are hardly ever sampled"
 
 
 def test_only_the_row_groups_of_drawn_series_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(100))), group=8), sample=2)
-    assert len(found) == 100
+    source = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(100))), group=8), sample=2)
+    assert len(source) == 100
     read: list[int] = []
     batches = tt.ParquetSeries._batches
 
-    def counted(self: Any, opened: Any, groups: list[int], beside: Any) -> Any:
+    def record_groups(self: Any, opened: Any, groups: list[int], columns: Any) -> Any:
         read.extend(groups)
-        return batches(self, opened, groups, beside)
+        return batches(self, opened, groups, columns)
 
-    monkeypatch.setattr(tt.ParquetSeries, "_batches", counted)
-    assert len(found.read_sample()) == 8
+    monkeypatch.setattr(tt.ParquetSeries, "_batches", record_groups)
+    assert len(source.read_sample()) == 8
     assert len(read) <= 2
 
 
 def test_a_sample_of_long_series_has_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_MOST_SAMPLED", 12)
-    found = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(10)))))
-    assert len(found.read_sample()) == 12
-    assert found.note == f"A sample of 3 of the 10 series of {tmp_path / 'data'} is learned from."
+    monkeypatch.setattr(parquet, "_MAX_SAMPLED_ROWS", 12)
+    source = tt.ParquetSeries(written(tmp_path / "data", rows(list(range(10)))))
+    assert len(source.read_sample()) == 12
+    assert source.note == f"A sample of 3 of the 10 series of {tmp_path / 'data'} is learned from."
 
 
 @pytest.mark.parametrize("odd", ["a", 1])
@@ -111,7 +111,7 @@ def test_rows_in_the_order_of_time_are_refused_before_all_of_them_are_read(
     opened: list[Path] = []
     read = tt.ParquetSeries._open
     monkeypatch.setattr(
-        tt.ParquetSeries, "_open", lambda self, file, beside: opened.append(file) or read(self, file, beside)
+        tt.ParquetSeries, "_open", lambda self, file, columns: opened.append(file) or read(self, file, columns)
     )
     with pytest.raises(tt.InputError, match="begins a second time"):
         len(tt.ParquetSeries(folder))

@@ -17,7 +17,7 @@ def test_sequences_come_back_as_they_were() -> None:
     sequences = ragged()
     assert len(sequences) == 23
     assert torch.equal(sequences[7], torch.full((3, 2), 7.0))
-    chosen = sequences.rows(torch.tensor([4, 0]))
+    chosen = sequences.select(torch.tensor([4, 0]))
     assert chosen.lengths.tolist() == [5, 1]
     assert chosen.values[:, 0].tolist() == [4.0] * 5 + [0.0]
 

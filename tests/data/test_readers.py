@@ -64,7 +64,7 @@ def test_a_missing_value_of_a_ts_file_is_nan(tmp_path: Path) -> None:
 
 
 TS_FAULTS = {
-    "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is no number"),
+    "text among numbers": ("7.5,-1", "7.5,x", "line 8, channel 1: 'x' is not a number"),
     "an empty value": ("7.5,-1", "7.5,", "line 8, channel 1: the value is missing; write ? for it"),
     "an infinite value": ("7.5,-1", "7.5,inf", "line 8, channel 1: expected finite numbers, got inf"),
     "another class": ("1e3:right", "1e3:up", "line 8: expected one of the classes left, right at the end, got 'up'"),
@@ -123,7 +123,7 @@ COMMENTED = {
 def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> None:
     dataset = read_conll(written(tmp_path / "a.conll", COMMENTED[kind]))
     assert (dataset.words, dataset.tags) == (WORDS, [["B-PER", "O"], ["B-LOC"]])
-    assert dataset.notes[0] == "2 comment lines were skipped, the first in line 1."
+    assert dataset.notes[0] == "Skipped 2 comment lines, the first in line 1."
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_comment_lines_are_skipped_and_counted(kind: str, tmp_path: Path) -> Non
 def test_a_word_may_begin_with_the_mark_of_comments(text: str, tmp_path: Path) -> None:
     if "up" not in text:
         text += "up O\n"
-    found = read_conll(written(tmp_path / "a.conll", text))
-    assert found == ([["Ann", "#", "#tag"], ["#", "left", "up"]], [["X", "O", "O"], ["O", "X", "O"]], [])
+    sentences = read_conll(written(tmp_path / "a.conll", text))
+    assert sentences == ([["Ann", "#", "#tag"], ["#", "left", "up"]], [["X", "O", "O"], ["O", "X", "O"]], [])
 
 
 def test_tags_of_nothing_but_hashes_are_tags(tmp_path: Path) -> None:
@@ -157,16 +157,16 @@ LAYOUTS = {
 @pytest.mark.parametrize("kind", LAYOUTS)
 def test_the_layout_of_a_file_of_words_is_recognised(kind: str, tmp_path: Path) -> None:
     text, words = LAYOUTS[kind]
-    found = read_conll(written(tmp_path / "a.conll", text), need_tags=False)
-    assert found.words == words
-    assert {tag for tags in found.tags for tag in tags} <= {"X", "O", "B-X", None}
-    assert all(tag is None for tags in found.tags for tag in tags) == (kind == "untagged")
+    sentences = read_conll(written(tmp_path / "a.conll", text), need_tags=False)
+    assert sentences.words == words
+    assert {tag for tags in sentences.tags for tag in tags} <= {"X", "O", "B-X", None}
+    assert all(tag is None for tags in sentences.tags for tag in tags) == (kind == "untagged")
 
 
 def test_an_underscore_of_conllu_is_an_open_tag(tmp_path: Path) -> None:
-    found = read_conll(written(tmp_path / "a.conllu", CONLLU.replace("\tAUX\t", "\t_\t")))
-    assert found.tags == [["PRON", None, "PART"], ["VERB"]]
-    assert "1 word was without a tag" in found.notes[-1]
+    sentences = read_conll(written(tmp_path / "a.conllu", CONLLU.replace("\tAUX\t", "\t_\t")))
+    assert sentences.tags == [["PRON", None, "PART"], ["VERB"]]
+    assert "1 word without a tag" in sentences.notes[-1]
 
 
 CONLL_FAULTS = {
@@ -202,7 +202,7 @@ CONLL_FAULTS = {
         "line 8: expected word number 4 of the sentence, got number 1",
     ),
     "an empty file": ("a.conll", "\n", "is empty: expected a word and its tag a line"),
-    "comments alone": ("a.conllu", "# text\n", "got no word at all"),
+    "comments alone": ("a.conllu", "# text\n", "got no words"),
 }
 
 
@@ -226,19 +226,19 @@ def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_quotation_marks_between_tabs_are_characters(tmp_path: Path) -> None:
-    found = read_labelled_texts(written(tmp_path / "a.tsv", TSV))
-    assert found.texts == ['"quoted" at the start', 'an unpaired " mark', "plain"]
-    assert found.labels == ["1", "0", "1"]
-    assert found.notes == [
+    dataset = read_labelled_texts(written(tmp_path / "a.tsv", TSV))
+    assert dataset.texts == ['"quoted" at the start', 'an unpaired " mark', "plain"]
+    assert dataset.labels == ["1", "0", "1"]
+    assert dataset.notes == [
         "Texts: column text (another one with --text).",
         "Labels: column label (another one with --label).",
     ]
 
 
 def test_csv_may_quote_and_break_lines(tmp_path: Path) -> None:
-    found = read_labelled_texts(written(tmp_path / "a.csv", 'review,sentiment\n"good, ""very""\nindeed",+\nbad,-\n'))
-    assert found.texts == ['good, "very"\nindeed', "bad"]
-    assert found.labels == ["+", "-"]
+    dataset = read_labelled_texts(written(tmp_path / "a.csv", 'review,sentiment\n"good, ""very""\nindeed",+\nbad,-\n'))
+    assert dataset.texts == ['good, "very"\nindeed', "bad"]
+    assert dataset.labels == ["+", "-"]
 
 
 def test_parquet_and_json_lines_are_read_alike(tmp_path: Path) -> None:
@@ -246,9 +246,9 @@ def test_parquet_and_json_lines_are_read_alike(tmp_path: Path) -> None:
     pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
     written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
     for name in ("a.parquet", "a.jsonl"):
-        found = read_labelled_texts(tmp_path / name)
-        assert found.texts[1] == "a long text 1"
-        assert found.labels == list("ababab")
+        dataset = read_labelled_texts(tmp_path / name)
+        assert dataset.texts[1] == "a long text 1"
+        assert dataset.labels == list("ababab")
 
 
 def test_labels_may_be_absent_where_they_are_not_needed(tmp_path: Path) -> None:
@@ -317,9 +317,9 @@ TEXT_TABLES = {
 def test_texts_and_labels_are_found(kind: str, tmp_path: Path) -> None:
     content = TEXT_TABLES[kind]
     (tmp_path / "a.tsv").write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = read_labelled_texts(tmp_path / "a.tsv")
-    assert list(zip(found.texts, found.labels or [], strict=True)) == OPINIONS
-    assert found.notes[0].startswith("The file has no header") == kind.startswith("no header")
+    dataset = read_labelled_texts(tmp_path / "a.tsv")
+    assert list(zip(dataset.texts, dataset.labels or [], strict=True)) == OPINIONS
+    assert dataset.notes[0].startswith("The file has no header") == kind.startswith("no header")
 
 
 def test_a_first_text_is_no_header(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From a long frame to a panel: what is odd is mended and said, or refused with the series and the date."""
+"""From a long frame to a panel: faults are fixed and reported, or refused with the series and the date."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def altered(row: int, column: str, value: object) -> pd.DataFrame:
     ("df", "message"),
     [
         (altered(5, "y", np.inf), "series a: the value at 2024-01-06 is infinite"),
-        (altered(5, "ds", pd.Timestamp("2024-01-05")), "series a: two rows for 2024-01-05"),
+        (altered(5, "ds", pd.Timestamp("2024-01-05")), "series a: duplicate date 2024-01-05"),
         (altered(5, "ds", pd.Timestamp("2024-01-06 05:00")), "series a: 2024-01-06 05:00:00 does not fit"),
-        (altered(29, "ds", pd.Timestamp("2999-01-01")), "steps are missing behind 2024-01-29; is a date wrong"),
+        (altered(29, "ds", pd.Timestamp("2999-01-01")), "steps are missing after 2024-01-29; is a date wrong"),
         (altered(5, "ds", pd.NaT), "column ds: row 6 has no date"),
         (altered(5, "unique_id", None), "column unique_id: row 6 is empty"),
         (frame().rename(columns={"y": "sales"}), "expected columns unique_id, ds and y, got unique_id, ds, sales"),
@@ -111,16 +111,16 @@ def test_what_cannot_be_mended_is_refused(df: pd.DataFrame, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("freq", "wanted"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")]
+    ("freq", "requested"), [("MS", "monthly"), ("ME", "M"), ("h", "H"), ("15min", "15min"), ("W", "weekly")]
 )
-def test_a_frequency_may_be_given_in_words(freq: str, wanted: str) -> None:
-    assert read(frame(freq), freq=wanted).frequency == read(frame(freq)).frequency
+def test_a_frequency_may_be_given_in_words(freq: str, requested: str) -> None:
+    assert read(frame(freq), freq=requested).frequency == read(frame(freq)).frequency
 
 
-@pytest.mark.parametrize(("freq", "wanted"), [("MS", "D"), ("D", "h"), ("h", "D"), ("W", "MS")])
-def test_a_frequency_that_contradicts_the_dates_is_refused(freq: str, wanted: str) -> None:
-    with pytest.raises(InputError, match=f"freq: '{wanted}' was asked for, but the dates come every"):
-        read(frame(freq), freq=wanted)
+@pytest.mark.parametrize(("freq", "requested"), [("MS", "D"), ("D", "h"), ("h", "D"), ("W", "MS")])
+def test_a_frequency_that_contradicts_the_dates_is_refused(freq: str, requested: str) -> None:
+    with pytest.raises(InputError, match=f"freq: '{requested}' was asked for, but the dates come every"):
+        read(frame(freq), freq=requested)
 
 
 def test_a_frequency_may_be_finer_than_the_calendar_shows() -> None:
@@ -135,5 +135,5 @@ def test_an_unknown_frequency_is_refused() -> None:
 def test_dates_of_a_time_zone_come_back_in_it() -> None:
     df = pl.from_pandas(frame("h")).with_columns(pl.col("ds").dt.replace_time_zone("Asia/Tokyo"))
     panel, kind = read_frame(df)
-    made = kind.frame({"ds": panel.stamps(0, 0, 30), "y": panel[0]})
-    assert made["ds"].equals(df["ds"])
+    result = kind.frame({"ds": panel.stamps(0, 0, 30), "y": panel[0]})
+    assert result["ds"].equals(df["ds"])

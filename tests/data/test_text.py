@@ -66,5 +66,5 @@ def test_a_vocabulary_of_one_is_refused() -> None:
 )
 def test_plain_data_that_are_no_vocabulary_are_refused(fault: dict[str, object]) -> None:
     good = TokenVocabulary.learn(TEXTS, "word").to_json()
-    with pytest.raises(ValueError, match="the vocabulary is none"):
+    with pytest.raises(ValueError, match="the vocabulary is invalid"):
         TokenVocabulary.from_json(good | fault)

@@ -33,7 +33,7 @@ def test_the_target_of_adding_is_the_sum_of_what_is_marked() -> None:
 
 def test_the_target_of_xor_tells_whether_two_bits_differ() -> None:
     x, y = xor(20).draw(50)
-    halves = [part[..., 0].sum(0) for part in x.split(10)]
+    halves = [half[..., 0].sum(0) for half in x.split(10)]
     assert torch.equal((halves[0] != halves[1]).long(), y)
 
 
@@ -94,9 +94,9 @@ def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     assert names == ["experiment-adding-200.svg", "experiment-gradients.svg"]
     text = page(runs, names)
     assert all(f"_static/{name}" in text for name in names)
-    drawn = [(tmp_path / name).read_bytes() for name in names]
+    images = [(tmp_path / name).read_bytes() for name in names]
     figures.draw(runs, tmp_path)
-    assert [(tmp_path / name).read_bytes() for name in names] == drawn, "the same results, the same picture"
+    assert [(tmp_path / name).read_bytes() for name in names] == images, "the same results, the same picture"
 
 
 def test_a_run_stops_when_its_updates_are_done() -> None:

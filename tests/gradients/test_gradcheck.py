@@ -9,6 +9,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from throughtime import nn
 from throughtime._core._scan import scan
 from throughtime._core.reference import CELLS
+from throughtime._core.scan_config import ScanConfig
 from throughtime._core.shapes import BatchLengths, Weights
 from throughtime._kernels import find
 
@@ -37,10 +38,10 @@ def problem(name: str, directions: int, hidden: int) -> tuple[list[torch.Tensor]
 
 @pytest.mark.parametrize(("name", "activation"), CASES)
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("ragged", [None, [0, 3, 1]])
+@pytest.mark.parametrize("lengths", [None, [0, 3, 1]])
 @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
 def test_gradients_agree_with_finite_differences(
-    name: str, activation: str, directions: int, ragged: list[int] | None, check: object
+    name: str, activation: str, directions: int, lengths: list[int] | None, check: object
 ) -> None:
     cell = CELLS[name].cell
     assert find(name, activation, 64) is not None, "this test is about the compiled kernel"
@@ -49,12 +50,13 @@ def test_gradients_agree_with_finite_differences(
 
     def run(x: torch.Tensor, *rest: torch.Tensor) -> tuple[torch.Tensor, ...]:
         states, flat = rest[: len(cell.states)], rest[len(cell.states) :]
-        weights = [
-            Weights(**dict(zip(fields, flat[i : i + len(fields)], strict=True)))
+        weights = tuple(
+            value
             for i in range(0, len(flat), len(fields))
-        ]
-        lengths = None if ragged is None else BatchLengths.padded(ragged, *x.shape[:2])
-        y, finals = scan(cell, x, states, weights, ragged=lengths, activation=activation)
+            for value in Weights(**dict(zip(fields, flat[i : i + len(fields)], strict=True)))
+        )
+        batch_lengths = None if lengths is None else BatchLengths.padded(lengths, *x.shape[:2])
+        (y,), finals = scan(cell, x, states, weights, config=ScanConfig.of(activation), lengths=batch_lengths)
         return y, *finals
 
     assert check(run, tensors)

@@ -1,4 +1,4 @@
-"""Every instruction set of this processor, one after the other."""
+"""Fixtures for the instruction sets of this processor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INSTRUCTION_SETS = _kernels._engine.instruction_sets() if _kernels._engine else 
 
 
 def use(isa: str, patch: pytest.MonkeyPatch) -> None:
-    """Let all calls take the kernels of one instruction set, as THROUGHTIME_ISA does for a process."""
+    """Make all calls use the kernels of one instruction set, as THROUGHTIME_ISA does for a process."""
     assert _kernels._engine is not None
     kernels = {(k.cell, k.activation, k.bits): k for k in _kernels._engine.kernels() if k.isa == isa}
     patch.setattr(_kernels, "_table", kernels)

@@ -1,8 +1,8 @@
 // Runs every kernel that this processor can run, forward and backward, on problems of every kind; `make sanitize`
-// builds it under a sanitizer, `make clang` by another compiler, `make neon` for another processor. Buffers have
-// exactly the size that the kernels are promised, so that a step outside is caught. Threads must not change outputs:
-// they are compared bit for bit. With an argument it prints a line of sums for each problem of that instruction set, to
-// be compared with another build's.
+// builds it with sanitizers, `make clang` with another compiler, `make neon` for another processor. Buffers have
+// exactly the documented sizes, so that an access out of bounds is detected. Outputs must not depend on the number of
+// threads: they are compared bit for bit. With the name of an instruction set as argument it prints a line of sums for
+// each problem, for comparison with another build.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -46,7 +46,7 @@ bool runs_here(const Kernel& kernel) {
     return isa == "baseline";
 }
 
-// What a call reads and writes.
+// The tensors of a call.
 template <class T>
 class Run {
   public:
@@ -73,15 +73,15 @@ class Run {
         x_ = draw(rows_ * sizes.inputs);
         dy_ = draw(rows_ * width);
         y_.resize(size_t(rows_ * width));
-        kept_.resize(size_t(kernel.kept_scalars(rows_, sizes.hidden, directions_)));
+        reserve_.resize(size_t(kernel.reserve_size(rows_, sizes.hidden, directions_)));
     }
 
     void forward() {
-        Forward f{};
+        ForwardArgs f{};
         f.problem = problem_;
         f.x = x_.data();
         f.y = y_.data();
-        f.kept = kernel_.backward ? kept_.data() : nullptr;
+        f.reserve = kernel_.backward ? reserve_.data() : nullptr;
         for (int s = 0; s < kernel_.states; ++s) {
             f.state_0[s] = (state_0_[s] = draw(state_size())).data();
             state_n_[s].resize(size_t(state_size()));
@@ -92,11 +92,11 @@ class Run {
     }
 
     void backward() {
-        Backward f{};
+        BackwardArgs f{};
         f.problem = problem_;
         f.x = x_.data();
         f.y = y_.data();
-        f.kept = kept_.data();
+        f.reserve = reserve_.data();
         f.dy = dy_.data();
         f.dy_layout = problem_.y;
         f.clip = {.limit = kind_ == Kind::reverse ? 0.5 : 0, .norm = sizes_.hidden > 8};
@@ -115,7 +115,7 @@ class Run {
         kernel_.backward(f);
     }
 
-    // Sums that tell results apart, of the outputs and of all gradients.
+    // Weighted sums of the outputs and of all gradients.
     void print_sums() const {
         double outputs = weighted(y_), gradients = 0;
         for (int s = 0; s < kernel_.states; ++s) {
@@ -163,9 +163,9 @@ class Run {
 
     Vector draw(ptrdiff_t size) {
         std::uniform_real_distribution<float> between(-0.4f, 0.4f);
-        Vector drawn(static_cast<size_t>(size));
-        for (T& value : drawn) value = T(between(random_));
-        return drawn;
+        Vector values(static_cast<size_t>(size));
+        for (T& value : values) value = T(between(random_));
+        return values;
     }
 
     Weights make_weights(Vector* to) {
@@ -184,7 +184,7 @@ class Run {
                 kernel_.diagonals ? to[diagonal].data() : nullptr};
     }
 
-    // Falling lengths; packed sequences have at least one step.
+    // Falling lengths, at least 1 in packed sequences.
     void fill_lengths(Kind kind) {
         if (kind != Kind::padded && kind != Kind::packed) return;
         for (ptrdiff_t n = 0; n < sizes_.batch; ++n) {
@@ -207,22 +207,22 @@ class Run {
     std::mt19937 random_{7};
     std::vector<int64_t> lengths_, offsets_;
     Problem problem_{};
-    Vector x_, y_, kept_, dy_, dx_[max_directions];
+    Vector x_, y_, reserve_, dy_, dx_[max_directions];
     Vector state_0_[max_states], state_n_[max_states], dstate_0_[max_states];
     Vector weights_[max_directions][parameters], dweights_[max_directions][parameters];
 };
 
 template <class T>
 void check(const Kernel& kernel, const Sizes& sizes, Kind kind, bool print) {
-    Run<T> alone(kernel, sizes, kind, 1);
-    alone.forward();
-    if (kernel.backward) alone.backward();
-    if (print) alone.print_sums();
+    Run<T> single(kernel, sizes, kind, 1);
+    single.forward();
+    if (kernel.backward) single.backward();
+    if (print) single.print_sums();
     for (const int threads : {2, 3}) {
-        Run<T> together(kernel, sizes, kind, threads);
-        together.forward();
-        if (kernel.backward) together.backward();
-        if (alone.same_outputs(together)) continue;
+        Run<T> threaded(kernel, sizes, kind, threads);
+        threaded.forward();
+        if (kernel.backward) threaded.backward();
+        if (single.same_outputs(threaded)) continue;
         std::fprintf(stderr, "%s %s %s: %d threads change the outputs (T %td, N %td, I %td, H %td, kind %d)\n",
                      kernel.cell, kernel.activation, kernel.isa, threads, sizes.steps, sizes.batch, sizes.inputs,
                      sizes.hidden, int(kind));
@@ -236,7 +236,7 @@ int main(int count, char** arguments) {
     const std::string printed = count > 1 ? arguments[1] : "";
     const Sizes all[] = {{1, 1, 1, 1}, {5, 3, 2, 7}, {4, 1, 1, 300}, {3, 2, 40, 33}, {6, 17, 20, 31}, {3, 70, 5, 9}};
     int runs = 0;
-    for (const Register* r = Register::first(); r; r = r->next) {
+    for (const KernelRegistration* r = KernelRegistration::first(); r; r = r->next) {
         const Kernel& kernel = *r->entry;
         if (!runs_here(kernel) || (!printed.empty() && printed != kernel.isa)) continue;
         const bool print = !printed.empty();

@@ -1,5 +1,6 @@
-"""Call every binding of the compiled module with arguments that were changed at random; nothing may be worse than a
-Python exception. `make sanitize` runs it under the address sanitizer, where each step outside of a tensor ends it:
+"""Call every binding of the compiled module with randomly changed arguments; the worst result is a Python exception.
+
+`make sanitize` runs it under the address sanitizer, which ends the process at any access out of bounds:
 
     python tests/kernels/fuzz.py --engine build/…/_engine.so --calls 1000000 --seed 0
 """
@@ -27,30 +28,30 @@ TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.int32,
 
 
 class Fuzz:
-    """Draw calls, make them and count what came of them."""
+    """Draw calls, make them and count their outcomes."""
 
     def __init__(self, engine: Any, seed: int, variants: int) -> None:
         self.engine = engine
         self.random = random.Random(seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.kernels = engine.kernels()
-        self.learners = engine.learners()
+        self.trainers = engine.trainers()
         self.outcomes: Counter[str] = Counter()
-        # `variants` calls that fit, for each kernel, are what the others are made from.
+        # Valid calls, `variants` for each kernel, from which the others are derived.
         plain = [kernel for kernel in self.kernels if kernel.bits != 16]
         self.forwards = [(k, self.forward_arguments(k)) for k in self.kernels for _ in range(variants)]
         self.backwards = [(k, self.backward_arguments(k)) for k in plain for _ in range(variants)]
         self.bindings: list[tuple[int, Callable[[], Any]]] = [
             (30, self.forward),
             (30, self.backward),
-            (10, self.learn),
+            (10, self.train),
             (10, self.stream),
             (5, self.accepts),
-            (5, self.kept_scalars),
+            (5, self.reserve_size),
         ]
 
     def run(self, calls: int) -> None:
-        """Make so many calls."""
+        """Make `calls` calls."""
         weights, bindings = zip(*self.bindings, strict=True)
         for call in self.random.choices(bindings, weights, k=calls):
             try:
@@ -58,7 +59,7 @@ class Fuzz:
             except EXPECTED as error:
                 self.outcomes[f"{call.__name__}: {type(error).__name__}"] += 1
             else:
-                self.outcomes[f"{call.__name__}: made"] += 1
+                self.outcomes[f"{call.__name__}: returned"] += 1
 
     def forward(self) -> None:
         kernel, arguments = self.random.choice(self.forwards)
@@ -72,20 +73,20 @@ class Fuzz:
         kernel, (x, _, weights, *_) = self.random.choice(self.forwards)
         kernel.accepts(*self.changed((x, weights)))
 
-    def kept_scalars(self) -> None:
-        self.random.choice(self.kernels).kept_scalars(*(self.random.choice(NUMBERS) for _ in range(3)))
+    def reserve_size(self) -> None:
+        self.random.choice(self.kernels).reserve_size(*(self.random.choice(NUMBERS) for _ in range(3)))
 
-    def learn(self) -> None:
-        learner = self.random.choice(self.learners)
-        learner.learn(*self.changed(self.learn_arguments(learner)))
+    def train(self) -> None:
+        trainer = self.random.choice(self.trainers)
+        trainer.train(*self.changed(self.train_arguments(trainer)))
 
     def stream(self) -> None:
-        """Build a stream and use it, in an order that makes sense or not."""
-        learner = self.random.choice(self.learners)
-        kind = np.float64 if learner.is_double else np.float32
+        """Build a streaming network and use it, sometimes in an invalid order."""
+        trainer = self.random.choice(self.trainers)
+        kind = np.float64 if trainer.is_double else np.float32
         inputs, hidden, outputs, steps = (self.random.randint(1, 9) for _ in range(4))
-        stream = self.engine.Stream(*self.changed((learner, inputs)))
-        kernels = [k for k in self.kernels if k.isa == learner.isa and (k.bits == 64) == learner.is_double]
+        stream = self.engine.StreamingNetwork(*self.changed((trainer, inputs)))
+        kernels = [k for k in self.kernels if k.isa == trainer.isa and (k.bits == 64) == trainer.is_double]
         kernel = self.random.choice(kernels)
         rows = kernel.gates * hidden
         shapes = (rows, inputs), (rows, hidden), (rows,), (rows,), (kernel.diagonals, hidden)
@@ -111,7 +112,7 @@ class Fuzz:
         return torch.randn(shape, generator=self.generator).to(dtype)
 
     def forward_arguments(self, kernel: Any) -> tuple[Any, ...]:
-        """Those of a call that fits."""
+        """Return the arguments of a valid call."""
         dtype = {64: torch.float64, 32: torch.float32, 16: torch.bfloat16}[kernel.bits]
         steps, batch, inputs, hidden = (self.random.randint(1, n) for n in (6, 5, 20, 18))
         directions, rows = self.random.choice((1, 2)), kernel.gates * hidden
@@ -140,19 +141,19 @@ class Fuzz:
         return x, state, weights, ragged, self.random.random() < 0.5, self.random.choice((1, 2, 3)), keep, sizes
 
     def backward_arguments(self, kernel: Any) -> tuple[Any, ...]:
-        """Those of a call that fits, after its call forward."""
+        """Return the arguments of a valid call, after its forward pass."""
         x, state, weights, ragged, reverse, threads, _, _ = self.forward_arguments(kernel)
         y, finals, kept = kernel.forward(x, state, weights, ragged, reverse, threads, True, ())
         doutputs = tuple(torch.ones_like(t) if self.random.random() < 0.8 else None for t in (y, *finals))
-        wanted = tuple(self.random.random() < 0.8 for _ in (x, *state, *weights))
+        needed = tuple(self.random.random() < 0.8 for _ in (x, *state, *weights))
         clip = self.random.choice(((0.0, False), (0.1, True), (0.1, False)))
-        return (y, kept, x, *state, *weights), doutputs, wanted, len(state), ragged, reverse, threads, clip
+        return (y, kept, x, *state, *weights), doutputs, needed, len(state), ragged, reverse, threads, clip
 
-    def learn_arguments(self, learner: Any) -> tuple[Any, ...]:
-        """Those of some updates that fit."""
-        dtype = torch.float64 if learner.is_double else torch.float32
-        bits = 64 if learner.is_double else 32
-        kernel = self.random.choice([k for k in self.kernels if k.bits == bits and k.isa == learner.isa])
+    def train_arguments(self, trainer: Any) -> tuple[Any, ...]:
+        """Return the arguments of valid updates."""
+        dtype = torch.float64 if trainer.is_double else torch.float32
+        bits = 64 if trainer.is_double else 32
+        kernel = self.random.choice([k for k in self.kernels if k.bits == bits and k.isa == trainer.isa])
         steps, batch, inputs, hidden, outputs = (self.random.randint(1, n) for n in (5, 5, 18, 9, 4))
         rows = kernel.gates * hidden
         shapes = (rows, inputs), (rows, hidden), (rows,), (rows,), (kernel.diagonals, hidden)
@@ -178,14 +179,14 @@ class Fuzz:
         )
 
     def changed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The same with none to three places changed."""
+        """Return the arguments with zero to three changes."""
         changed: Any = arguments
         for _ in range(self.random.choice((0, 1, 1, 2, 3))):
             changed = self.change_in(changed)
         return changed if isinstance(changed, tuple) else arguments
 
     def change_in(self, value: Any) -> Any:
-        """Change a value somewhere."""
+        """Change one value of a nested tuple."""
         if isinstance(value, (tuple, list)) and len(value) and self.random.random() < 0.93:
             items = list(value)
             position = self.random.randrange(len(items))
@@ -194,7 +195,7 @@ class Fuzz:
         return self.change(value)
 
     def change(self, value: Any) -> Any:
-        """Another value in place of this one, often of its type."""
+        """Return another value, often of the same type."""
         if self.random.random() < 0.05:
             return self.random.choice((None, 0, -1, 1.5, "x", (), [], torch.zeros(()), torch.zeros(3), object()))
         if isinstance(value, torch.Tensor):
@@ -227,7 +228,7 @@ class Fuzz:
         return type(value)(items)
 
     def change_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Another shape, type, memory or content."""
+        """Return a tensor of another shape, type, memory or content."""
         if tensor.dtype is torch.int64 and tensor.numel() and self.random.random() < 0.7:
             changed = tensor.clone()
             changed.view(-1)[self.random.randrange(tensor.numel())] = self.random.choice(NUMBERS[:-1])
@@ -254,12 +255,12 @@ class Fuzz:
         return self.strided(tensor)
 
     def huge(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The same element, many times over."""
+        """Return one element, expanded to a huge size."""
         sizes = [self.random.choice((size, 1, 3, *HUGE)) for size in tensor.shape]
         return torch.zeros((), dtype=tensor.dtype).expand(sizes)
 
     def strided(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The same memory or less, in another order, with gaps or repetitions."""
+        """Return the same memory with other strides, with gaps or repetitions."""
         base = tensor.contiguous().flatten()
         sizes, strides, left = [], [], base.numel() - 1
         for size in tensor.shape:
@@ -287,8 +288,8 @@ def load(path: Path) -> Any:
 
 
 def main() -> None:
-    """Make the calls that the command line asks for, and print what came of them."""
-    parser = argparse.ArgumentParser(description="Call the compiled module with arguments changed at random.")
+    """Make the calls, and print their outcomes."""
+    parser = argparse.ArgumentParser(description="Call the compiled module with randomly changed arguments.")
     parser.add_argument("--engine", type=Path, required=True, help="the compiled module")
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)

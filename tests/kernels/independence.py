@@ -1,4 +1,4 @@
-"""What a law of the kernels asks of a layer: each row of a batch is what it would be alone, whatever the threads."""
+"""Rows of a batch are independent: neither other rows nor the number of threads change a bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def assert_rows_are_independent(module: torch.nn.Module, x: Tensor) -> None:
-    """Require the same bits of a layer on two threads, on one, and of each row of x (T, N, I) by itself."""
+    """Require the same bits on two threads, on one, and of each row of x (T, N, I) alone."""
     whole, _ = module(x)
     try:
         torch.set_num_threads(1)

@@ -10,7 +10,7 @@ using namespace throughtime::THROUGHTIME_ISA;
 template <class T, class Function>
 void map(const T* x, T* y, ptrdiff_t count, Function&& f) {
     for (ptrdiff_t i = 0; i < count; i += lanes<T>) {
-        const ptrdiff_t here = smaller(ptrdiff_t(lanes<T>), count - i);
+        const ptrdiff_t here = min_of(ptrdiff_t(lanes<T>), count - i);
         store_first(y + i, f(load_first(x + i, here)), here);
     }
 }

@@ -1,4 +1,4 @@
-"""Other compilers and processors: the kernels build there, and compute what GCC's for this processor do."""
+"""Other compilers and processors: the kernels compile, and compute what GCC's for this processor compute."""
 
 from __future__ import annotations
 
@@ -26,22 +26,19 @@ def printed(*command: str) -> list[str]:
 
 
 def make(target: str) -> None:
-    """Build it without installing anything."""
+    """Run a target of the Makefile without installing anything."""
     printed("make", "-o", ".venv/.installed", target)
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What this compiler's kernels for any processor of this kind compute, a line for each problem."""
+    """Return the results of the baseline kernels of this compiler, a line for each problem."""
     compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
     options = ["-std=c++20", "-O1", "-ffp-contract=off", "-Wno-psabi", "-pthread", "-DTHROUGHTIME_ISA=baseline"]
-    sources = [
-        *(ROOT / "csrc" / "cells").glob("*.cpp"),
-        ROOT / "csrc" / "binding" / "registry.cpp",
-        ROOT / "csrc" / "engine" / "memory.cpp",
-    ]
+    sources = [path for path in (ROOT / "csrc").rglob("*.cpp") if path.name != "module.cpp"]
+    sources += (ROOT / "tests" / "kernels").rglob("*.cpp")
     driver = tmp_path_factory.mktemp("here") / "driver"
-    names = map(str, [*sources, ROOT / "tests" / "kernels" / "driver.cpp"])
+    names = [str(path) for path in sources if path.name != "math.cpp"]
     printed(compiler, *options, f"-I{ROOT / 'csrc'}", *names, "-o", str(driver))
     return printed(str(driver), "baseline")
 
@@ -49,7 +46,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def check_same(ours: list[str], theirs: list[str]) -> None:
     assert len(ours) == len(theirs) > 100
     for line, other in zip(ours, theirs, strict=True):
-        if ": " not in line:  # how many there were
+        if ": " not in line:  # the number of problems
             assert line == other
             continue
         (problem, sums), (same, actual) = (text.rsplit(": ", 1) for text in (line, other))

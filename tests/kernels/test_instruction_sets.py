@@ -1,4 +1,4 @@
-"""The kernels of every instruction set: sizes around the width of a vector, and the laws that hold bit for bit."""
+"""The kernels of every instruction set: sizes around the width of a vector, and laws that hold bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def results(module: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Outputs, final states and the gradients of everything."""
+    """Return outputs, final states and all gradients."""
     inputs = x.clone().requires_grad_()
     y, finals = module(inputs)
     states = finals if isinstance(finals, tuple) else (finals,)

@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh of the kernels: the errors that csrc/engine/math.hpp states, measured on every instruction set."""
+"""The errors of exp, sigmoid and tanh that csrc/engine/math.hpp states, measured on every instruction set."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "csrc" / "engine" / "math.hpp").read_text(encoding="utf-8")
-EVERYWHERE = 1e4  # far beyond where tanh has reached one
+EVERYWHERE = 1e4  # far above the argument where tanh rounds to 1
 TYPES: dict[str, Any] = {"float": np.float32, "double": np.float64}
 EXACT = {"exp": np.exp, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 INSTRUCTION_SETS = _kernels._engine.instruction_sets() if _kernels._engine else []
 
 
 def stated(function: str, kind: str) -> tuple[float, float, float]:
-    """The bound in ULP, and the ends of the range in which it holds, as the header's table says."""
+    """Return the bound in ULP and the range in which it holds, from the table in the header."""
     row = re.search(rf"^//   {function} +([\d.]+) +([\d.]+) +(\S.*)$", HEADER, re.MULTILINE)
     assert row, f"the table of csrc/engine/math.hpp has no row for {function}"
     column = list(TYPES).index(kind)
@@ -39,7 +39,7 @@ def stated(function: str, kind: str) -> tuple[float, float, float]:
 
 @pytest.fixture(scope="module", params=INSTRUCTION_SETS)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """The functions, compiled with the flags that the kernels are compiled with."""
+    """The functions, compiled with the flags of the kernels."""
     isa = request.param
     flags = re.search(rf"set\(flags_{isa} ([^)]*)\)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
     compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
@@ -61,7 +61,7 @@ def function_of(library: ctypes.CDLL, name: str, kind: str) -> Function:
 
 
 def arguments(kind: str, first: float, last: float) -> np.ndarray:
-    """Numbers of every magnitude, of both signs, and those around the places where formulas change."""
+    """Return numbers of every magnitude, of both signs, and those around the limits of each formula."""
     random = np.random.default_rng(0)
     smallest = np.log(np.finfo(TYPES[kind]).tiny)
     near = [random.uniform(-limit, limit, 200_000) for limit in (1.0, 10.0, last)]

@@ -1,4 +1,4 @@
-"""Infinite numbers and NaN go through the kernels as through torch: what they reach is NaN there, and nothing else."""
+"""Infinite values and NaN propagate through the kernels as through torch: the same results are NaN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "coupled": ("LSTM", {"coupled_gates": True}),
     "coupled peephole": ("LSTM", {"coupled_gates": True, "peephole": True}),
 }
-SIZES = {torch.float32: (2, 5), torch.float64: (18, 3)}  # folded inputs, and others; units leave padding in vectors
+SIZES = {torch.float32: (2, 5), torch.float64: (18, 3)}  # fused inputs, and others; the units do not fill a vector
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
@@ -28,26 +28,26 @@ SIZES = {torch.float32: (2, 5), torch.float64: (18, 3)}  # folded inputs, and ot
 @pytest.mark.usefixtures("isa")
 def test_values_and_gradients_are_finite_where_those_of_the_reference_are(name: str, dtype: torch.dtype) -> None:
     kind, options = LAYERS[name]
-    same = torch.relu if name == "relu" else torch.tanh  # a function of the user's: it takes the reference path
+    same = torch.relu if name == "relu" else torch.tanh  # a function takes the reference path
     inputs, hidden = SIZES[dtype]
     layer = getattr(nn, kind)(inputs, hidden, dtype=dtype, **options)
     slow = getattr(nn, kind)(inputs, hidden, dtype=dtype, activation=same, **_without_activation(options))
     slow.load_state_dict(layer.state_dict())
-    rivals = [slow]
+    others = [slow]
     if name in {"rnn", "relu", "gru", "lstm"}:
-        rivals.append(getattr(torch.nn, kind)(inputs, hidden, dtype=dtype, **options))
-        rivals[1].load_state_dict(layer.state_dict())
+        others.append(getattr(torch.nn, kind)(inputs, hidden, dtype=dtype, **options))
+        others[1].load_state_dict(layer.state_dict())
     x = torch.randn(3, 2, inputs, dtype=dtype)
     state = [torch.randn(layer.num_layers * layer.directions, 2, hidden, dtype=dtype) for _ in layer.cell.states]
     assert layer.path(x).startswith("kernel")
     assert slow.path(x).startswith("reference")
-    places = [(0, math.inf), (0, math.nan), *((1 + i, -math.inf) for i in range(len(state)))]
-    for location, value in places:
+    positions = [(0, math.inf), (0, math.nan), *((1 + i, -math.inf) for i in range(len(state)))]
+    for position, value in positions:
         tensors = [tensor.clone() for tensor in (x, *state)]
-        tensors[location][1 if location == 0 else 0, 1, 0] = value
+        tensors[position][1 if position == 0 else 0, 1, 0] = value
         result = _everything(layer, tensors)
-        for rival in rivals:
-            _assert_alike(result, _everything(rival, tensors))
+        for other in others:
+            _assert_alike(result, _everything(other, tensors))
 
 
 def test_an_infinite_input_leaves_the_gradients_of_other_steps_finite() -> None:
@@ -67,7 +67,7 @@ def _without_activation(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _everything(layer: Any, tensors: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The outputs and all gradients of a call."""
+    """Return the outputs and all gradients of a call."""
     x, *state = (tensor.clone().requires_grad_() for tensor in tensors)
     y, finals = layer(x, state[0] if len(state) == 1 else tuple(state))
     finals = finals if isinstance(finals, tuple) else (finals,)

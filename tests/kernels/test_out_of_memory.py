@@ -1,4 +1,4 @@
-"""Out of memory is an exception: the process, the layer and the memory that is kept for later calls go on."""
+"""Out of memory is an exception: the process, the layer and the memory pool stay usable."""
 
 from __future__ import annotations
 

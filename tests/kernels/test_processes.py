@@ -1,4 +1,4 @@
-"""Kernels among processes and threads: fork after use, many callers at once, very long and empty sequences."""
+"""Kernels with processes and threads: fork after use, concurrent callers, very long and empty sequences."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_no_rows_and_no_steps(layer: str) -> None:
     assert y.shape == (5, 0, 9)
     assert (finals if isinstance(finals, torch.Tensor) else finals[0]).shape == (1, 0, 9)
     state = [torch.randn(1, 2, 9) for _ in module.cell.states]
-    y, finals = scan(module.cell, torch.randn(0, 2, 3), state, module.weights(0))
+    (y,), finals = scan(module.cell, torch.randn(0, 2, 3), state, module.flat_weights(0))
     assert y.shape == (0, 2, 9)
     assert_close(tuple(finals), tuple(state), "exact")
 

@@ -97,7 +97,7 @@ def test_a_row_of_no_steps_gives_numbers() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="attention: expected one of dot, general, additive, got 'self'"):
         nn.Attention(8, 8, "self")
-    with pytest.raises(ValueError, match="'dot' expected as many features in both, got 8 and 6"):
+    with pytest.raises(ValueError, match="'dot' expects equal numbers of features, got 8 and 6"):
         nn.Attention(8, 6, "dot")
     with pytest.raises(ValueError, match="decoder: expected hidden_size = 16"):
         nn.EncoderDecoder(nn.GRU(3, 8, bidirectional=True), nn.GRU(2, 8), 2)

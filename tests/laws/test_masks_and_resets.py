@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.layers import NAMES
 from tests.tolerances import assert_close
 from torch import Tensor
 
@@ -13,7 +14,6 @@ import throughtime as tt
 from throughtime import nn
 from throughtime.nn._sequence_options import unwrap_single
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 STEPS, BATCH, INPUTS, HIDDEN = 9, 6, 2, 5
 DTYPE = torch.float64
 
@@ -66,7 +66,7 @@ def row_by_row(module: Any, x: Tensor, state: tuple[Tensor, ...], mask: Tensor, 
     return torch.stack(outputs, 1), *(torch.cat(s, 1) for s in zip(*finals, strict=True))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", torch.tanh], ids=["kernel", "reference"])
@@ -98,7 +98,7 @@ def test_a_row_with_gaps_and_resets_is_its_pieces(layer: str, both: bool, batch_
     assert_close(*gradients, "gradient")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_a_mask_without_gaps_is_lengths(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=2, bidirectional=True)
     x, lengths = torch.randn(STEPS, 4, INPUTS), torch.tensor([3, 0, 9, 5])
@@ -108,7 +108,7 @@ def test_a_mask_without_gaps_is_lengths(layer: str) -> None:
     assert_close(module(x, mask=odd, lengths=lengths), module(x, mask=mask & odd), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_what_a_mask_hides_changes_nothing(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, bidirectional=True)
     x, mask = torch.randn(STEPS, BATCH, INPUTS), torch.rand(STEPS, BATCH) < 0.5
@@ -116,7 +116,7 @@ def test_what_a_mask_hides_changes_nothing(layer: str) -> None:
     assert_close(module(other, mask=mask), module(x, mask=mask), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_rows_that_are_reset_start_from_zero(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=2)
     x, rows = torch.randn(STEPS, 3, INPUTS), torch.tensor([True, False, True])
@@ -130,7 +130,7 @@ def test_rows_that_are_reset_start_from_zero(layer: str) -> None:
     assert_close(module(x, hx, reset=steps), expected, "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_a_single_sequence_has_gaps_too(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN)
     x, mask, reset = torch.randn(STEPS, INPUTS), torch.rand(STEPS) < 0.7, torch.rand(STEPS) < 0.3
@@ -141,7 +141,7 @@ def test_a_single_sequence_has_gaps_too(layer: str) -> None:
     assert states_of(states)[0].shape == (1, STEPS, HIDDEN)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_all_states_are_those_of_step_by_step(layer: str, batch_first: bool) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=3, dtype=DTYPE, batch_first=batch_first)
@@ -159,7 +159,7 @@ def test_all_states_are_those_of_step_by_step(layer: str, batch_first: bool) -> 
     assert bool((dx != 0).all())
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_all_states_end_in_the_final_ones_in_both_directions(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=2, bidirectional=True)
     x, lengths = torch.randn(STEPS, 3, INPUTS), torch.tensor([9, 4, 6])
@@ -179,7 +179,7 @@ def test_the_path_says_who_knows_all_states() -> None:
     x = torch.randn(STEPS, 3, INPUTS)
     assert tt.which_path(nn.GRU(INPUTS, HIDDEN), x, return_all_states=True).startswith("kernel")
     path = tt.which_path(nn.LSTM(INPUTS, HIDDEN), x, return_all_states=True)
-    assert path == "reference: the kernels tell of h alone, not of all states of cell 'lstm'"
+    assert path == "reference: the kernels return h alone, not all states of cell 'lstm'"
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_refused() -> None:
         nn.trace(module, x, mask=torch.ones(3, STEPS, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_masks_and_resets_may_be_lists_and_arrays(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), torch.randn(4, 2, 3)
     mask = torch.tensor([[True, False], [True, True], [False, True], [True, True]])

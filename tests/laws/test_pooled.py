@@ -57,7 +57,7 @@ def test_what_is_pooled_is_trained_saved_and_where_it_cannot_be_refused(pooling:
         return
     with pytest.raises(ValueError, match="CheckpointedBPTT: expected no pooling over all steps"):
         training.fit(model, data, bptt=recomputed, stop=[training.Epochs(1)])
-    with pytest.raises(InputError, match="runtime: expected outputs of each step"):
+    with pytest.raises(InputError, match="runtime: expected a network with outputs at each step"):
         runtime.load(tmp_path / "model")
     with pytest.raises(InputError, match="export: expected pooling 'final'"):
         tt.export(model, tmp_path / "model.onnx")

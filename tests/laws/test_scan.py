@@ -1,4 +1,4 @@
-"""Laws that hold for every cell, whatever the numbers."""
+"""Laws that hold for every layer and any numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.layers import COMPILED, NAMES
 from tests.tolerances import assert_close
 
 from throughtime import nn
+from throughtime.nn._sequence_options import unwrap_single
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -19,7 +20,7 @@ def states_of(finals: Any) -> tuple[torch.Tensor, ...]:
     return finals if isinstance(finals, tuple) else (finals,)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("cut", [1, 4, 8])
 def test_cutting_time_changes_nothing(layer: str, cut: int) -> None:
     module = getattr(nn, layer)(3, 17, num_layers=2)
@@ -30,7 +31,7 @@ def test_cutting_time_changes_nothing(layer: str, cut: int) -> None:
     assert_close((torch.cat([first, second]), *states_of(cut_finals)), (whole, *states_of(finals)), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("batched", [False, True])
 def test_step_by_step_is_the_whole_sequence(layer: str, batch_first: bool, batched: bool) -> None:
@@ -50,7 +51,7 @@ def test_a_bidirectional_layer_has_no_single_step() -> None:
         nn.GRU(3, 4, bidirectional=True).step(torch.zeros(2, 3))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(3, 2, 5), (20, 3, 40), (1, 20, 33)])
 def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int]) -> None:
@@ -64,7 +65,7 @@ def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes
         assert_close((part, *states_of(part_finals)), expected, "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(30, 1, 3, 130), (30, 7, 3, 40), (30, 64, 20, 40), (30, 9, 3, 64)])
 def test_threads_change_nothing(layer: str, dtype: torch.dtype, sizes: tuple[int, int, int, int]) -> None:
@@ -82,7 +83,7 @@ def test_threads_change_nothing(layer: str, dtype: torch.dtype, sizes: tuple[int
     assert_close(results[1], results[0], "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_running_backwards_is_running_the_flipped_sequence_forwards(layer: str) -> None:
     both = getattr(nn, layer)(3, 9, bidirectional=True)
     one = getattr(nn, layer)(3, 9)
@@ -94,7 +95,7 @@ def test_running_backwards_is_running_the_flipped_sequence_forwards(layer: str) 
     assert_close(tuple(s[1:] for s in states_of(finals)), states_of(flipped_finals), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("both", [False, True])
 def test_what_stands_in_the_padding_is_irrelevant(layer: str, both: bool) -> None:
     module = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=both)
@@ -111,15 +112,15 @@ def test_what_stands_in_the_padding_is_irrelevant(layer: str, both: bool) -> Non
     assert results[0][0][3:, 2].abs().max() == 0
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_a_sequence_of_no_steps_returns_its_initial_state(layer: str) -> None:
     module = getattr(nn, layer)(3, 9)
-    states = tuple(torch.randn(1, 2, 9) for _ in range(2 if layer == "LSTM" else 1))
-    _, finals = module(torch.randn(4, 2, 3), states if layer == "LSTM" else states[0], lengths=[0, 4])
+    states = tuple(torch.randn(1, 2, 9) for _ in module.cell.states)
+    _, finals = module(torch.randn(4, 2, 3), unwrap_single(states), lengths=[0, 4])
     assert_close(tuple(s[:, 0] for s in states_of(finals)), tuple(s[:, 0] for s in states), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_gradients_are_reproducible_bit_for_bit(layer: str) -> None:
     module = getattr(nn, layer)(3, 40)
     x = torch.randn(30, 33, 3)
@@ -132,7 +133,7 @@ def test_gradients_are_reproducible_bit_for_bit(layer: str) -> None:
     assert_close(results[2], results[0], "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("lengths", [None, [30, 1, 29, 7, 30, 0, 13, 2, 24]])
 def test_gradients_may_be_taken_with_other_threads_than_the_outputs(layer: str, lengths: list[int] | None) -> None:
     module = getattr(nn, layer)(3, 64)
@@ -151,7 +152,7 @@ def test_gradients_may_be_taken_with_other_threads_than_the_outputs(layer: str, 
     assert_close(results[2], results[0], "gradient")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("view", ["expanded", "sliced", "transposed", "strided"])
 def test_strides_change_nothing(layer: str, view: str) -> None:
     x = {
@@ -170,7 +171,7 @@ def test_strides_change_nothing(layer: str, view: str) -> None:
     assert_close(results[1], results[0], "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_the_reference_path_agrees_with_the_kernel(layer: str) -> None:
     module = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=True)
     own = getattr(nn, layer)(3, 9, num_layers=2, bidirectional=True, activation=torch.tanh)
@@ -182,7 +183,7 @@ def test_the_reference_path_agrees_with_the_kernel(layer: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_memory_is_bounded_while_lengths_vary(layer: str) -> None:
     module = getattr(nn, layer)(8, 16)
 
@@ -196,7 +197,7 @@ def test_memory_is_bounded_while_lengths_vary(layer: str) -> None:
     assert pages_after(3) - first < 4096  # 16 MiB
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("as_array", [False, True])
 def test_lengths_that_change_behind_a_call_change_no_gradient(layer: str, as_array: bool) -> None:
     module, x = getattr(nn, layer)(3, 5), torch.randn(6, 4, 3, requires_grad=True)
@@ -210,7 +211,7 @@ def test_lengths_that_change_behind_a_call_change_no_gradient(layer: str, as_arr
 @pytest.mark.parametrize(
     "options", [{}, {"layer_norm": True}, {"zoneout": 0.1}, {"activation": torch.sin}], ids="".join
 )
-@pytest.mark.parametrize("layer", ["GRU", "LSTM"])
+@pytest.mark.parametrize("layer", NAMES)
 def test_no_gradient_comes_from_padding_that_is_no_number(layer: str, options: dict[str, Any]) -> None:
     module, x = getattr(nn, layer)(3, 5, **options), torch.randn(4, 2, 3)
     x[2:, 1] = float("nan")

@@ -19,7 +19,7 @@ PACKAGE = Path(throughtime.__file__).parent
 PACKAGES = [
     ".".join(path.parent.relative_to(PACKAGE.parent).parts)
     for path in sorted(PACKAGE.glob("**/__init__.py"))
-    if not any(part.startswith("_") for part in path.parent.relative_to(PACKAGE).parts)
+    if not any(folder.startswith("_") for folder in path.parent.relative_to(PACKAGE).parts)
 ]
 WITH_EXAMPLES = [
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

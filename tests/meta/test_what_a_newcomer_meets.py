@@ -1,4 +1,4 @@
-"""What a newcomer to forecasting must meet; the tests that see to it: what is renamed or lost is missed here."""
+"""Promises to new users of forecasting, and the tests that check them: a renamed or removed test is reported here."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ PROMISES = {
     ],
     "missing values are masked, filled or refused, and counted by series": [
         "data/test_series.py::test_missing_values_are_masked_and_counted",
-        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
-    "missing rows are found, counted, masked and said": [
+    "missing rows are detected, counted, masked and reported": [
         "data/test_series.py::test_a_gap_does_not_change_the_frequency",
-        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_said",
+        "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
-    "the frequency is inferred, understood in words, and refused where it contradicts the dates": [
+    "the frequency is inferred, may be written in words, and is refused where it contradicts the dates": [
         "data/test_series.py::test_the_frequency_is_inferred_and_continues_the_dates",
         "data/test_series.py::test_a_frequency_may_be_given_in_words",
         "data/test_series.py::test_a_frequency_that_contradicts_the_dates_is_refused",
     ],
-    "series too short for the network are forecast all the same, and named": [
+    "series too short for the network are still forecast, and named": [
         "tasks/test_forecaster.py::test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named",
-        "tasks/test_forecaster.py::test_a_series_shorter_than_the_horizon_is_forecast_all_the_same",
+        "tasks/test_forecaster.py::test_a_series_shorter_than_the_horizon_is_still_forecast",
     ],
-    "columns of any name are guessed, and it is said": [
+    "columns of any name are inferred, and a note reports it": [
         "app/test_runs.py::test_what_was_guessed_and_mended_is_said",
         "app/test_runs.py::test_many_series_of_a_parquet_file_make_one_report",
     ],
@@ -39,9 +39,9 @@ PROMISES = {
         "tasks/test_forecaster.py::test_intervals_do_not_cross_and_hold_the_forecast",
         "tasks/test_forecaster.py::test_scores_of_a_backtest_are_those_of_its_frame",
     ],
-    "a verdict in plain words, which admits where nothing was learned or another model is better": [
+    "the verdict reports where nothing was learned or another model is better": [
         "tasks/test_forecaster.py::test_the_verdict_admits_that_nothing_was_learned",
-        "tasks/test_external_models.py::test_a_verdict_admits_that_a_rival_is_better",
+        "tasks/test_external_models.py::test_a_verdict_admits_that_an_external_model_is_better",
     ],
 }
 
@@ -51,4 +51,4 @@ def test_a_promise_has_its_tests(promise: str) -> None:
     for location in PROMISES[promise]:
         file, _, name = location.partition("::")
         source = (TESTS / file).read_text(encoding="utf-8")
-        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{location} is gone: who sees to it that {promise}?"
+        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{location} is gone: what checks that {promise}?"

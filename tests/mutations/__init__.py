@@ -1,4 +1,4 @@
-"""Faults that tests must find: a module for each room of the package, a row for each check.
+"""Faults that tests must detect: a module for each folder of the package, a row for each check.
 
 Each module holds a list `MUTATIONS`; `all_mutations` collects them.
 """

@@ -18,19 +18,19 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/date_codes.py",
-        "if code in _SHORT:",
+        "if code in _SHORT_CODES:",
         "if False:",
         f"{DATES}::test_whole_numbers_of_no_calendar_are_steps",
     ),
     Mutation(
         "data/series/date_codes.py",
-        'usual.append("mmyyyy")',
+        'preferred.append("mmyyyy")',
         "pass",
         f"{DATES}::test_whole_numbers_are_periods_of_their_calendar",
     ),
     Mutation(
         "data/series/dates.py",
-        "and date_codes.WEEK_NAME.search(column.name):",
+        "and date_codes.WEEK_COLUMN.search(cells.column.name):",
         "and False:",
         f"{DATES}::test_a_column_of_weeks_holds_weeks_and_one_of_months_months",
     ),
@@ -48,7 +48,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/numbers.py",
-        '"missing": clean_text.str.contains(_NO_MONEY),',
+        '"missing": clean_text.str.contains(_EMPTY_MONEY_PATTERN),',
         "",
         "app/test_tables.py::test_a_missing_value_is_null",
     ),
@@ -60,8 +60,8 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/panel.py",
-        "former.starts[place]) + former.lengths[place]",
-        "former.starts[place])",
+        "earlier.starts[index]) + earlier.lengths[index]",
+        "earlier.starts[index])",
         "tasks/test_later_rows.py::test_windows_fill_the_later_rows_and_no_row_that_was_learned_from_is_scored",
     ),
     Mutation(
@@ -84,7 +84,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/text/conll_columns.py",
-        "if known or self.width == 1:",
+        "if has_known_tag or self.width == 1:",
         "if self.width == 1:",
         f"{READERS}::test_a_word_may_begin_with_the_mark_of_comments",
     ),
@@ -102,7 +102,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/text/labelled_texts.py",
-        "if _is_data(names, [cells for _, cells in rows], usual):",
+        "if _first_row_is_data(names, [cells for _, cells in rows], usual_names):",
         "if not names:",
         f"{READERS}::test_texts_and_labels_are_found[no header]",
     ),
@@ -129,13 +129,13 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/numbers.py",
-        "    _refuse_contradictions(decimal, thousands)\n",
+        "    _check_contradictions(decimal, thousands)\n",
         "",
         "data/test_numbers.py::test_cells_that_contradict_each_other_are_named",
     ),
     Mutation(
         "data/series/numbers.py",
-        "{known.decimal: None} if known.decimal else {}",
+        "{prior.decimal: None} if prior.decimal else {}",
         "{}",
         "data/test_numbers.py::test_what_is_known_of_earlier_cells_decides_later_ones",
     ),
@@ -153,7 +153,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/encodings.py",
-        '"utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"',
+        '"utf-16-be" if zero_fractions[0] > zero_fractions[1] else "utf-16-le"',
         '"utf-16-le"',
         "app/test_table_layouts.py::test_encodings_are_recognised_and_named",
     ),
@@ -165,38 +165,38 @@ MUTATIONS = [
     ),
     Mutation(
         "data/files.py",
-        "if free is not None and size * _COPIES > free:",
+        "if available is not None and size * _MEMORY_FACTOR > available:",
         "if False:",
         "app/test_file_limits.py::test_a_file_is_not_read_into_more_memory_than_is_free",
     ),
     Mutation(
         "data/files.py",
-        "if inside and not unpacker.eof:",
+        "if in_member and not decompressor.eof:",
         "if False:",
         "app/test_file_limits.py::test_a_damaged_gzip_file_is_named",
     ),
     Mutation(
         "data/series/dates.py",
-        "if known.order in ORDERS[parts[0].fields] and",
-        "if not known.order and",
+        "if prior.order in cells.orders and",
+        "if not prior.order and",
         f"{DATES}::test_later_dates_are_read_as_the_first_ones_were",
     ),
     Mutation(
         "data/series/dates.py",
-        "or select_reading(stamps, column.name)",
+        "or select_reading(stamps, cells.column.name)",
         "or next(iter(stamps))",
         f"{DATES}::test_an_order_that_all_cells_leave_open_is_refused_with_both_readings",
     ),
     Mutation(
         "data/series/dates.py",
-        "if each.shape != parts[0].shape or",
+        "if parts.shape != first.shape or",
         "if",
         f"{DATES}::test_what_is_open_or_wrong_is_refused_with_its_row",
     ),
     Mutation(
         "data/series/date_disambiguation.py",
-        "whole_year or same_pace",
-        "same_pace",
+        "whole_year or are_monthly",
+        "are_monthly",
         f"{DATES}::test_the_order_is_that_in_which_dates_follow_one_another",
     ),
     Mutation(
@@ -237,13 +237,13 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/frequency.py",
-        "7 * (1 - share) ** missed < _BY_CHANCE",
+        "7 * (1 - rate) ** missing < _SIGNIFICANCE",
         "True",
         f"{FREQUENCIES}::test_days_that_are_missing_by_chance_are_not_taken_for_days_off",
     ),
     Mutation(
         "data/series/frequency.py",
-        "    _check_anchor(wanted, chosen, series)\n",
+        "    _check_anchor(requested, frequency, series)\n",
         "",
         f"{FREQUENCIES}::test_a_frequency_that_the_dates_do_not_have_is_refused",
     ),
@@ -255,14 +255,14 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/panel_builder.py",
-        "parts], freq, former)",
-        "parts], freq)",
+        "rows.slices], freq, previous)",
+        "rows.slices], freq)",
         f"{FREQUENCIES}::test_fresh_rows_have_the_frequency_of_the_former_ones_where_they_agree",
     ),
     Mutation(
         "data/series/panel_builder.py",
-        "notes += _notes_of_weekdays",
-        "_notes_of_weekdays",
+        "notes += _weekday_notes",
+        "_weekday_notes",
         f"{FREQUENCIES}::test_weekdays_that_mostly_have_no_row_are_named",
     ),
     Mutation(
@@ -273,7 +273,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/series_ids.py",
-        "elif not any(texts) and not from_numbers:",
+        "elif not any(are_texts) and not from_numbers:",
         "elif False:",
         "data/test_identifiers.py::test_a_series_keeps_its_name_from_training_whatever_the_type",
     ),
@@ -291,8 +291,8 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/panel.py",
-        "steps[settled], former[settled], beside[rows][settled]",
-        "steps[:0], former[:0], beside[:0]",
+        "steps[is_fixed], previous[is_fixed], covariates[rows][is_fixed]",
+        "steps[:0], previous[:0], covariates[:0]",
         f"{KNOWN}::test_a_date_has_one_row_in_the_future_as_in_the_past",
     ),
     Mutation(
@@ -315,14 +315,32 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/panel.py",
-        "for i in going_on:",
+        "for i in active:",
         "for i in range(len(self)):",
         "tasks/test_ended.py::test_series_that_have_ended_are_named_and_forecast_as_the_setting_says",
     ),
     Mutation(
         "data/series/panel_builder.py",
-        "np.where(stamps <= last, steps, -1)",
+        "np.where(self.stamps <= last, steps, -1)",
         "steps",
         "tasks/test_ended.py::test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast",
+    ),
+    Mutation(
+        "data/series/frequency.py",
+        "> _MAX_STEP",
+        "> _MAX_STEP**9",
+        "data/test_frequencies.py::test_a_step_whose_dates_do_not_fit_is_refused",
+    ),
+    Mutation(
+        "data/series/frames.py",
+        "if self.timezone and not (is_time_zone(self.timezone)",
+        "if self.timezone and not (True",
+        "data/test_frames.py::test_a_time_zone_that_does_not_exist_is_refused",
+    ),
+    Mutation(
+        "data/series/frames.py",
+        "past = list(compress(cells, is_past))",
+        "past = cells",
+        "data/test_frames.py::test_a_word_that_only_rows_to_be_forecast_hold_is_not_known",
     ),
 ]

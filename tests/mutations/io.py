@@ -96,11 +96,11 @@ MUTATIONS = [
         "io/directory.py",
         "        path /= MODEL\n",
         "        pass\n",
-        "app/test_places.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
+        "app/test_run_directory.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
     ),
     Mutation(
         "runtime.py",
-        "raise self._non_finite(x, wrong)",
+        "raise self._non_finite(x, non_finite)",
         "pass",
         f"{STREAMS}::test_the_first_of_many_values_is_named_and_nothing_is_written",
     ),

@@ -16,7 +16,7 @@ MASKS = "laws/test_masks_and_resets.py"
 
 MUTATIONS = [
     Mutation(
-        "nn/_state_options.py",
+        "_core/state_transforms.py",
         "return clip.limit, True",
         "return clip.limit, False",
         f"{OPTIONS}::test_kernels_clip_as_the_reference_does",
@@ -68,7 +68,7 @@ MUTATIONS = [
     Mutation("nn/gru.py", "hidden(r * h)[2]", "r * hidden(h)[2]", f"{VARIANTS}[reset_before]"),
     Mutation("nn/gru.py", "state[0], state[-1]", "state[0], state[0]", f"{VARIANTS}[projected_gru]"),
     Mutation(
-        "nn/_recurrent.py",
+        "nn/_stack.py",
         "all_states.append(states)",
         "all_states.append(states[::-1])",
         f"{MASKS}::test_all_states_are_those_of_step_by_step[False-LSTM]",

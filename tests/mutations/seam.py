@@ -14,7 +14,7 @@ MUTATIONS = [
         "_core/shapes.py", "or numbers != sorted(numbers, reverse=True)", "", f"{SEAM}::{SIZES}[they rise in between]"
     ),
     Mutation("_core/shapes.py", "if sum(numbers) != rows:", "if sum(numbers) > rows:", f"{SEAM}::{SIZES}[fewer]"),
-    Mutation("_core/shapes.py", "if not whole or sorted(", "if whole and sorted(", f"{SEAM}::{ORDERS}"),
+    Mutation("_core/shapes.py", "if not is_index or sorted(", "if is_index and sorted(", f"{SEAM}::{ORDERS}"),
     Mutation("_core/shapes.py", "orders[0][position] != row", "orders[0][position] == row", f"{SEAM}::{ORDERS}"),
     Mutation(
         "_core/shapes.py",
@@ -30,8 +30,8 @@ MUTATIONS = [
     ),
     Mutation(
         "_core/_scan.py",
-        "None, scan_config, spec.sizes, reverse=False)",
-        "None, scan_config, (), reverse=False)",
+        "lengths, () if spec is None else spec.sizes)",
+        "lengths, ())",
         f"{SEAM}::test_weights_that_fit_each_other_but_not_the_layer_are_refused[GRU]",
     ),
     Mutation(

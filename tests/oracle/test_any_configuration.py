@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.layers import OF_TORCH
 from tests.oracle.test_torch import Config, compare, results
 
 
@@ -34,7 +35,7 @@ def configurations(draw: st.DrawFn, layer: str) -> tuple[Config, str, bool, list
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")  # oneDNN of torch does not have them
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 @settings(max_examples=30, derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_any_configuration_agrees_with_torch(layer: str, data: st.DataObject) -> None:

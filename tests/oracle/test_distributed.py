@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tests.layers import OF_TORCH
 from tests.tolerances import assert_close
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -26,7 +27,7 @@ def _group(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_group")
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_distributed_gradients_are_those_of_one_process(layer: str) -> None:
     alone = getattr(nn, layer)(3, 5, num_layers=2, bidirectional=True)
     spread = DistributedDataParallel(copy.deepcopy(alone))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.utils.prune
+from tests.layers import NAMES
 from tests.tolerances import assert_close
 
 from throughtime import nn
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 
-
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("name", ["orthogonal", "keras", "chrono", "identity"])
 def test_an_initialization_by_name_is_drawn_and_drawn_again(layer: str, name: str) -> None:
     module = getattr(nn, layer)(4, 8, num_layers=2, bidirectional=True, initialization=name)
@@ -23,7 +22,7 @@ def test_an_initialization_by_name_is_drawn_and_drawn_again(layer: str, name: st
     assert all(torch.isfinite(v).all() for v in module.state_dict().values())
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_orthogonal_gates_keep_lengths(layer: str) -> None:
     module = getattr(nn, layer)(4, 8, initialization="orthogonal", dtype=torch.float64)
     for gate in module.weight_hh_l0.chunk(len(module.cell.gates)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from tests.layers import NAMES, OF_TORCH
 from tests.tolerances import assert_close
 from torch import Tensor, sigmoid, tanh
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 STEPS, BATCH, INPUTS, HIDDEN = 6, 3, 2, 5
 OPTIONS: list[dict[str, Any]] = [
     {"recurrent_dropout": 0.3},
@@ -61,7 +61,7 @@ def normalized_step(layer: str, w: dict[str, Tensor], x: Tensor, state: tuple[Te
     return sigmoid(o) * tanh(norm(c, w["gain_state"]) + w["bias_state"]), c
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_layer_normalization_is_that_of_its_source(layer: str) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, layer_norm=True, dtype=torch.float64)
     assert_close(module.gain_hh_l0.detach(), torch.ones_like(module.gain_hh_l0), "exact")
@@ -109,10 +109,10 @@ def test_layers_and_directions_drop_out_apart() -> None:
     assert not torch.equal(y[0, 0, :400], y[0, 0, 400:])
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation(layer: str) -> None:
-    rates = (0.3, 0.1) if layer == "LSTM" else (0.3,)
-    zoneout = rates if layer == "LSTM" else rates[0]
+    rates = [0.3, 0.1][: len(getattr(nn, layer).cell.states)]
+    zoneout = tuple(rates) if len(rates) > 1 else rates[0]
     module = getattr(nn, layer)(INPUTS, 200, zoneout=zoneout, dtype=torch.float64)
     plain = getattr(nn, layer)(INPUTS, 200, dtype=torch.float64)
     plain.load_state_dict(module.state_dict())
@@ -131,7 +131,7 @@ def test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation(lay
     assert_close(list(states(module.eval())), means, "forward")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("limit", [0.05, nn.NormClip(0.05), torch.zeros_like], ids=["number", "norm", "function"])
 def test_gradients_are_clipped_between_steps(layer: str, limit: float | Callable[[Tensor], Tensor]) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, clip_state_grad=limit, dtype=torch.float64)
@@ -238,7 +238,7 @@ def test_clipped_gradients_are_the_same_where_they_are_to_be_differentiated_agai
     assert x.grad is not None
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_options_survive_copies_and_files(layer: str, options: dict[str, Any], tmp_path: Path) -> None:
     module = getattr(nn, layer)(INPUTS, HIDDEN, num_layers=2, bidirectional=True, **options).eval()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torch.nn.utils.prune
+from tests.layers import NAMES
 from tests.tolerances import assert_close
 from torch.func import functional_call, grad, jvp, vmap
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STEPS, BATCH, INPUTS, HIDDEN = 5, 3, 4, 6
-LAYERS = ["RNN", "GRU", "LSTM"]
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "bidirectional": {"bidirectional": True},
@@ -35,7 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "all": {"bidirectional": True, "batch_first": True, "proj_size": 3, "num_layers": 2},
 }
 
-over_layers = pytest.mark.parametrize("layer", LAYERS)
+over_layers = pytest.mark.parametrize("layer", NAMES)
 over_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 over_lengths = pytest.mark.parametrize("lengths", [None, [2, 5, 4]], ids=["whole", "ragged"])
 

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from tests.layers import OF_TORCH
 from tests.tolerances import assert_close
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime import nn
+from throughtime.nn._sequence_options import unwrap_single
 
 
 class Config(NamedTuple):
@@ -33,14 +35,14 @@ class Config(NamedTuple):
         steps, batch, inputs, hidden = self.sizes
         shape = (batch, steps, inputs) if self.options.get("batch_first") else (steps, batch, inputs)
         rows = self.options.get("num_layers", 1) * (2 if self.options.get("bidirectional") else 1)
-        names = ("h_0", "c_0") if self.layer == "LSTM" else ("h_0",)
+        names = [f"{state}_0" for state in getattr(nn, self.layer).cell.states]
         h_size = self.options.get("proj_size", 0) or hidden
         sizes = {"h_0": h_size, "c_0": hidden}
         states = {name: torch.randn(rows, batch, sizes[name], dtype=self.dtype) for name in names}
         return {"x": torch.randn(shape, dtype=self.dtype), **states}
 
 
-LAYERS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("GRU", {}), ("LSTM", {})]
+LAYERS = [*((layer, {}) for layer in OF_TORCH), ("RNN", {"nonlinearity": "relu"})]
 SIZES = [(5, 3, 2, 7), (6, 1, 1, 33), (9, 17, 20, 31), (1, 2, 3, 8), (40, 65, 5, 9)]
 GRID = [
     Config(
@@ -118,7 +120,7 @@ def test_projections_agree_with_torch(batch_first: bool, both: bool) -> None:
     compare(results(ours, given, None, "full"), results(theirs, given, None, "full"))
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_a_single_sequence_needs_no_batch(layer: str) -> None:
     config = Config(layer, {"num_layers": 2, "bidirectional": True}, (5, 1, 2, 7), torch.float64)
     theirs, ours = config.pair()
@@ -126,7 +128,7 @@ def test_a_single_sequence_needs_no_batch(layer: str) -> None:
     assert_close(ours(x), theirs(x), "forward")
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("batched", [True, False])
 def test_single_steps_agree_with_torch(layer: str, bias: bool, batched: bool) -> None:
@@ -135,12 +137,12 @@ def test_single_steps_agree_with_torch(layer: str, bias: bool, batched: bool) ->
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x = torch.randn((4, 3) if batched else (3,), dtype=torch.float64)
     h = torch.randn((4, 9) if batched else (9,), dtype=torch.float64)
-    state = (h, torch.randn_like(h)) if layer == "LSTM" else h
+    state = unwrap_single(tuple(torch.randn_like(h) for _ in ours.cell.states))
     assert_close(ours(x), theirs(x), "forward")
     assert_close(ours(x, state), theirs(x, state), "forward")
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_weights_load_both_ways_and_the_same_seed_draws_the_same(layer: str) -> None:
     torch.manual_seed(3)
     theirs = getattr(torch.nn, layer)(2, 5, num_layers=2, bidirectional=True)
@@ -156,11 +158,11 @@ def test_a_weight_of_another_layer_is_refused() -> None:
         nn.GRU(2, 5).load_state_dict(torch.nn.RNN(2, 5).state_dict())
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 @pytest.mark.parametrize("state", [(1, 3, 5), (2, 2, 5), (1, 2, 6), (1, 5, 2), (2, 5)])
 def test_a_state_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, state: tuple[int, ...]) -> None:
-    h = torch.zeros(state)
-    inputs = torch.randn(4, 2, 3), ((h, h) if layer == "LSTM" else h)
+    cell = getattr(nn, layer).cell
+    inputs = torch.randn(4, 2, 3), unwrap_single((torch.zeros(state),) * len(cell.states))
     for learns in (True, False):
         with torch.set_grad_enabled(learns):
             with pytest.raises(RuntimeError) as expected:
@@ -169,7 +171,7 @@ def test_a_state_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, 
                 getattr(nn, layer)(3, 5)(*inputs)
 
 
-@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layer", OF_TORCH)
 @pytest.mark.parametrize("x", [(4, 2, 7), (4, 7)])
 def test_an_input_that_does_not_fit_is_refused_in_the_words_of_torch(layer: str, x: tuple[int, ...]) -> None:
     with pytest.raises(RuntimeError) as expected:

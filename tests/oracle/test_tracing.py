@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torch.nn.utils.prune
+from tests.layers import COMPILED, OF_TORCH
 from tests.tolerances import assert_close
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.func import functional_call, grad, jvp, vmap
@@ -19,8 +20,11 @@ from throughtime import nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 STACKED: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "batch_first": True}
+
+
+def states_of(finals: Any) -> tuple[torch.Tensor, ...]:
+    return finals if isinstance(finals, tuple) else (finals,)
 
 
 def sequence(steps: int, *, batch_first: bool = False) -> torch.Tensor:
@@ -30,7 +34,7 @@ def sequence(steps: int, *, batch_first: bool = False) -> torch.Tensor:
 def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, **options: Any) -> list[torch.Tensor]:
     x = x.clone().requires_grad_()
     y, finals = call(x, **options)
-    finals = finals if isinstance(finals, tuple) else (finals,)
+    finals = states_of(finals)
     loss = y.square().sum() + sum(s.sum() for s in finals)
     return [y, *finals, *torch.autograd.grad(loss, [x, *module.parameters()])]
 
@@ -40,7 +44,7 @@ def auto(module: Any, x: torch.Tensor) -> torch.Tensor:
         return module(x)[0]
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 @pytest.mark.parametrize(
     ("options", "call", "scans"),
     [
@@ -131,7 +135,7 @@ def test_tangents_are_not_clipped_and_gradients_are() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 @pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
 def test_compiled_whole_with_a_length_that_changes(layer: str, options: dict[str, Any]) -> None:
     torch._dynamo.reset()
@@ -146,7 +150,7 @@ def test_compiled_whole_with_a_length_that_changes(layer: str, options: dict[str
         )
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 @pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
 def test_exported_with_a_length_that_changes(layer: str, options: dict[str, Any]) -> None:
     module = getattr(nn, layer)(3, 5, **options)
@@ -158,7 +162,7 @@ def test_exported_with_a_length_that_changes(layer: str, options: dict[str, Any]
     assert_close(exported(x), module(x), "forward")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_functional_gradients_are_those_of_autograd(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), sequence(4)
     weights = dict(module.named_parameters())
@@ -174,7 +178,7 @@ def test_functional_gradients_are_those_of_autograd(layer: str) -> None:
     assert_close({k: v[1] for k, v in each.items()}, one, "gradient")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_gradients_of_many_outputs_at_once(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), sequence(4).requires_grad_()
     y, wanted = module(x)[0], [x, *module.parameters()]
@@ -186,14 +190,14 @@ def test_gradients_of_many_outputs_at_once(layer: str) -> None:
     assert_close(list(mapped), list(result), "gradient")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_mapped_over_a_dimension(layer: str) -> None:
     module, many = getattr(nn, layer)(3, 5), torch.randn(3, 4, 2, 3)
     assert_close(vmap(lambda x: module(x)[0])(many), torch.stack([module(x)[0] for x in many]), "forward")
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, when it first differentiates so
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_forward_mode_agrees_with_finite_differences(layer: str) -> None:
     module = getattr(nn, layer)(3, 5, dtype=torch.float64)
     x, direction = sequence(4).double(), sequence(4).double()
@@ -203,7 +207,7 @@ def test_forward_mode_agrees_with_finite_differences(layer: str) -> None:
     torch.testing.assert_close(slope, difference, rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_checkpointing_changes_nothing(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), sequence(4)
 
@@ -213,21 +217,21 @@ def test_checkpointing_changes_nothing(layer: str) -> None:
     assert_close(gradients(recomputed, module, x), gradients(module, module, x), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_copies_compute_the_same(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5, activation="tanh"), sequence(4)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert_close(other(x), module(x), "exact")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_meta_tensors_have_shapes(layer: str) -> None:
     y, _ = getattr(nn, layer)(3, 5, device="meta")(torch.empty(4, 2, 3, device="meta"))
     assert y.shape == (4, 2, 5)
     assert y.is_meta
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_autocast_gives_the_types_that_torch_gives(layer: str) -> None:
     theirs, ours = getattr(torch.nn, layer)(3, 5), getattr(nn, layer)(3, 5)
     for x in (sequence(4), sequence(4).bfloat16()):  # as it comes from a linear layer below
@@ -235,16 +239,16 @@ def test_autocast_gives_the_types_that_torch_gives(layer: str) -> None:
             assert ours(x)[0].dtype == theirs(x)[0].dtype
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", OF_TORCH)
 def test_cells_and_autocast_give_the_types_that_torch_gives(layer: str) -> None:
     theirs, ours = getattr(torch.nn, f"{layer}Cell")(3, 5), getattr(nn, f"{layer}Cell")(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         actual, expected = (cell(torch.ones(2, 3)) for cell in (ours, theirs))
-    assert (actual[0] if layer == "LSTM" else actual).dtype == (expected[0] if layer == "LSTM" else expected).dtype
+    assert [state.dtype for state in states_of(actual)] == [state.dtype for state in states_of(expected)]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, when it first differentiates so
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 @pytest.mark.parametrize("options", [{}, STACKED], ids=["plain", "stacked"])
 @pytest.mark.parametrize("lengths", [None, [4, 2]], ids=["whole", "ragged"])
 def test_transforms_take_stacks_and_lengths(layer: str, options: dict[str, Any], lengths: list[int] | None) -> None:
@@ -265,14 +269,14 @@ def test_transforms_take_stacks_and_lengths(layer: str, options: dict[str, Any],
     assert_close(slope, (dx / 2 * x).sum(), "gradient")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_memory_can_be_shared_between_processes(layer: str) -> None:
     module = getattr(nn, layer)(3, 5).share_memory()
     assert all(p.is_shared() for p in module.parameters())
     assert module(sequence(4))[0].shape == (4, 2, 5)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_normed_and_pruned_weights_are_used(layer: str) -> None:
     x = sequence(4)
     normed = torch.nn.utils.parametrizations.weight_norm(getattr(nn, layer)(3, 5), "weight_hh_l0")
@@ -286,7 +290,7 @@ def test_normed_and_pruned_weights_are_used(layer: str) -> None:
     assert not torch.equal(pruned(x)[0], before)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 def test_a_batch_of_nothing_passes_through(layer: str) -> None:
     module = getattr(nn, layer)(3, 5)
     y, _ = module(torch.randn(4, 0, 3))

@@ -1,4 +1,4 @@
-"""How far a network is trusted beside the naive forecast: its history tells, and does most where little is held out."""
+"""The weight of the network relative to the naive forecast, intervals, short series, and effects known in advance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import throughtime as tt
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frames import read_frame
 from throughtime.data.series.structural_zeros import find_structural_zeros
-from throughtime.tasks.forecasting.calibration.calibration import _conformal, calibrate
+from throughtime.tasks.forecasting.calibration.calibration import calibrate
+from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors
 from throughtime.tasks.forecasting.evaluation.skill import missed_coverage
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
@@ -20,7 +21,7 @@ from throughtime.tasks.forecasting.windows import WindowStore
 
 
 def walks(count: int, steps: int) -> pd.DataFrame:
-    """Random walks, of which nothing tells more than their last value."""
+    """Random walks: the last value is the best forecast."""
     values = np.random.default_rng(0).standard_normal((count, steps)).cumsum(1) + 1000
     dates = pd.date_range("2020-01-01", periods=steps)
     keys = {"unique_id": np.repeat(np.arange(count), steps), "ds": np.tile(dates, count)}
@@ -64,9 +65,9 @@ def test_new_and_broken_series_leave_the_others_as_they_were() -> None:
     old = pd.concat([weekly(f"s{i}", 200, i) for i in range(3)])
     new = [weekly(f"n{n}", n, n) for n in (1, 2, 5, 12, 20, 29)]
     new += [weekly("constant", 200, 9).assign(y=5.0), weekly("zeros", 20, 9).assign(y=0.0)]
-    alone, beside = intervals(old), intervals(pd.concat([old, *new])).loc[["s0", "s1", "s2"]]
-    np.testing.assert_allclose(beside["throughtime"], alone["throughtime"], rtol=0.03)
-    np.testing.assert_allclose(beside["width"], alone["width"], rtol=0.05)
+    alone, together = intervals(old), intervals(pd.concat([old, *new])).loc[["s0", "s1", "s2"]]
+    np.testing.assert_allclose(together["throughtime"], alone["throughtime"], rtol=0.03)
+    np.testing.assert_allclose(together["width"], alone["width"], rtol=0.05)
 
 
 def test_a_short_series_is_forecast_from_its_level_and_the_season_of_the_others() -> None:
@@ -75,7 +76,7 @@ def test_a_short_series_is_forecast_from_its_level_and_the_season_of_the_others(
     new, others = forecast.loc["new"], forecast.loc["s0"]
     pattern = np.array([1, 0.9, 0.95, 1, 1.2, 1.45, 0.8])[pd.DatetimeIndex(new["ds"]).day_of_week]
     np.testing.assert_allclose(new["throughtime"], 300 * pattern, rtol=0.15)
-    relative = [(each["width"] / each["throughtime"]).mean() for each in (new, others)]
+    relative = [(interval["width"] / interval["throughtime"]).mean() for interval in (new, others)]
     assert 0.9 * relative[1] < relative[0] < 4 * relative[1]
 
 
@@ -108,9 +109,9 @@ def test_a_day_that_was_always_closed_is_forecast_as_closed() -> None:
 def test_zeros_close_a_position_only_where_they_are_no_coincidence(zeros: float, steps: int, closed: list[int]) -> None:
     values = 1.0 * (np.random.default_rng(1).random(steps) >= zeros)
     values[6::7] = 0.0
-    found = find_structural_zeros(values, [7], 7)
-    assert sorted(set(np.flatnonzero(found) % 7)) == closed
-    assert found[-1] == bool(closed)
+    positions = find_structural_zeros(values, [7], 7)
+    assert sorted(set(np.flatnonzero(positions) % 7)) == closed
+    assert positions[-1] == bool(closed)
 
 
 # -- windows without a scale
@@ -137,7 +138,7 @@ def test_intervals_of_few_held_out_errors_reach_further_than_these_do(level: int
     usual = np.abs(errors).mean(0)
     widths = {}
     for horizons in (36.0, 1e6):
-        shape, quantiles, _ = _conformal(errors, usual, horizons)
+        shape, quantiles, _ = calibrate_errors(errors, usual, horizons)
         widths[horizons] = shape[0] * np.interp(level / 100, np.linspace(0, 1, len(quantiles)), quantiles)
     sizes = np.abs(errors)
     assert widths[1e6] == pytest.approx(np.quantile(sizes, level / 100), rel=1e-3)
@@ -163,7 +164,7 @@ def test_a_short_series_does_not_spoil_the_first_effects_of_a_network() -> None:
     assert max(losses) < 1
 
 
-def test_nothing_is_said_of_the_network_where_every_series_is_too_short_for_it() -> None:
+def test_no_note_names_the_network_where_every_series_is_too_short_for_it() -> None:
     df = weekly("s", 100, 0)
     df.loc[np.arange(100) % 10 > 0, "y"] = np.nan
     forecaster = tt.Forecaster(7, preset=tt.Preset(1, 4), hidden_size=8).fit(df)
@@ -191,10 +192,10 @@ def test_a_known_effect_survives_the_blend(
         df[column] = np.repeat(weeks, 7)[: len(df)]
         frames.append(df.assign(y=df["y"] * df[column].map(effects)))
     df = pd.concat(frames)
-    known = df["ds"] <= df["ds"].max() - pd.Timedelta(days=14)
+    is_past = df["ds"] <= df["ds"].max() - pd.Timedelta(days=14)
     covariates = tt.Covariates(future=[column])
-    forecaster = tt.Forecaster(14, preset=tt.Preset(2, 10), hidden_size=8, covariates=covariates).fit(df[known])
-    future = df[~known].drop(columns="y")
+    forecaster = tt.Forecaster(14, preset=tt.Preset(2, 10), hidden_size=8, covariates=covariates).fit(df[is_past])
+    future = df[~is_past].drop(columns="y")
     sums = [forecaster.predict(future=future.assign(**{column: value}))["throughtime"].sum() for value in (on, off)]
     assert abs(sums[0] / sums[1] - 1 - expected) < 0.04
 
@@ -209,8 +210,8 @@ def test_a_word_not_seen_has_the_mean_effect_of_the_known_words() -> None:
 def test_a_column_of_noise_has_no_effect() -> None:
     random = np.random.default_rng(0)
     series = [(random.standard_normal(200), random.standard_normal((200, 1))) for _ in range(3)]
-    found = LinearEffects.fit(series, 7, [Feature("x", "future")])
-    assert found.coefficients.tolist() == [0.0]
+    effects = LinearEffects.fit(series, 7, [Feature("x", "future")])
+    assert effects.coefficients.tolist() == [0.0]
 
 
 def test_series_have_effects_of_their_own() -> None:
@@ -218,15 +219,15 @@ def test_series_have_effects_of_their_own() -> None:
     for effect in (0.1, 0.6, 0.3, 0.9):
         x = 1.0 * (random.random((200, 1)) < 0.2)
         series.append((effect * x[:, 0] + 0.05 * random.standard_normal(200), x))
-    found = LinearEffects.fit(series, 7, [Feature("x", "future", flag=True)])
-    own = [found.of_series(z, x, 7)[0] for z, x in series]
+    effects = LinearEffects.fit(series, 7, [Feature("x", "future", flag=True)])
+    own = [effects.of_series(z, x, 7)[0] for z, x in series]
     np.testing.assert_allclose(own, [0.1, 0.6, 0.3, 0.9], atol=0.05)
 
 
 # -- coverage
 
 
-def test_a_missed_level_is_said_where_chance_does_not_explain_it() -> None:
+def test_a_missed_level_is_reported_where_chance_does_not_explain_it() -> None:
     random, groups = np.random.default_rng(0), np.stack([np.arange(400) % 80, np.arange(400) // 80], 1)
     inside = {level: 1.0 * (random.random((400, 5)) < share) for level, share in ((80, 0.6), (95, 0.95))}
     message = missed_coverage(inside, groups)

@@ -1,4 +1,4 @@
-"""Columns beside y: what they are worth, what forecasts may know of them, and what is refused."""
+"""Covariates: their value for forecasts, no leakage of later ones, and errors for invalid columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from throughtime.data.series.calendar_features import CYCLES, CalendarFeatures, 
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frames import read_frame, read_future
 from throughtime.data.series.frequency import parse_frequency
-from throughtime.tasks.forecasting.network.covariate_effects import Embedding
+from throughtime.tasks.forecasting.network.covariate_effects import CovariateEmbedding
 
 FUTURE = 7
 
@@ -38,7 +38,7 @@ def shop(steps: int = 200, series: int = 2) -> pd.DataFrame:
         ds = pd.date_range("2023-01-02", periods=total)
         kind = ["small", "large"][i % 2]
         parts.append({"unique_id": f"s{i}", "ds": ds, "y": y, "promotion": promotion, "price": price, "kind": kind})
-    return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
+    return pd.concat([pd.DataFrame(columns) for columns in parts], ignore_index=True)
 
 
 KNOWN = tt.Covariates(future=["promotion", "price"], static=["kind"])
@@ -59,13 +59,13 @@ def ahead(df: pd.DataFrame) -> pd.DataFrame:
 
 def test_what_is_known_in_advance_makes_better_forecasts() -> None:
     df = shop()
-    known = quick_forecaster().backtest(df, n_windows=3, memoryless=False).scores
+    informed = quick_forecaster().backtest(df, n_windows=3, memoryless=False).scores
     blind = quick_forecaster(None).backtest(df.dropna(), n_windows=3, memoryless=False).scores
-    assert known["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
-    assert known["naive"] == blind["naive"]
+    assert informed["throughtime"]["mase"] < 0.6 * blind["throughtime"]["mase"]
+    assert informed["naive"] == blind["naive"]
 
 
-def test_rows_behind_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
+def test_rows_after_the_last_value_are_the_future(fitted: tt.Forecaster) -> None:
     df = shop()
     forecast = fitted.predict()
     assert forecast["ds"].iloc[0] == df.loc[df["y"].isna(), "ds"].iloc[0]
@@ -86,7 +86,7 @@ def test_a_step_of_the_forecast_knows_what_was_announced_for_it(fitted: tt.Forec
     assert np.flatnonzero(difference).tolist() == [3]
 
 
-def test_columns_of_the_past_are_not_known_behind_the_end() -> None:
+def test_columns_of_the_past_are_not_known_after_the_end() -> None:
     df = shop()
     fitted = quick_forecaster(tt.Covariates(past=["price"])).fit(df.dropna())
     expected = fitted.predict()
@@ -121,9 +121,9 @@ def test_a_word_never_seen_has_no_effect_of_its_own() -> None:
     codes = torch.tensor(features[0].encode(["none", "sale", "Sale"]))[:, None].float()
     for seed in range(3):
         torch.manual_seed(seed)
-        none, sale, unseen = Embedding(features, ("future",))(codes)
+        none, sale, unseen = CovariateEmbedding(features, ("future",))(codes)
         torch.testing.assert_close(unseen, 0.8 * none + 0.2 * sale)
-    former = Embedding([replace(features[0], counts=())], ("future",))  # of a model that did not count
+    former = CovariateEmbedding([replace(features[0], counts=())], ("future",))  # of a model that did not count
     torch.testing.assert_close(former(codes)[2], former(codes)[:2].mean(0))
 
 
@@ -173,18 +173,18 @@ def test_numbers_for_words_and_words_for_numbers_are_refused(
 def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_silence(fitted: tt.Forecaster) -> None:
     df = shop()
     with pytest.warns(tt.InputWarning, match=r"Column kind: empty for s0, s1, read as an average series"):
-        later = fitted._read(df.assign(kind=None))[0]
+        later = fitted._read_later_frame(df.assign(kind=None))[0]
     assert fitted.panel_.merge(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
     swapped = df.assign(kind=df["kind"].map({"small": "large", "large": "small"}))
     with pytest.raises(InputError, match="series s0: static column kind is 'large', but was 'small' in training"):
-        fitted.panel_.merge(fitted._read(swapped)[0])
+        fitted.panel_.merge(fitted._read_later_frame(swapped)[0])
 
 
-def test_gaps_in_a_column_are_filled_and_said() -> None:
+def test_gaps_in_a_column_are_filled_and_reported() -> None:
     df = shop()
     df.loc[[20, 21], "price"] = np.nan
     fitted = quick_forecaster(budget=0.2).fit(df)
-    assert "Series s0: column price has 2 gaps, filled with the value before." in fitted.notes_
+    assert "Series s0: column price has 2 gaps, filled with the previous value." in fitted.notes_
 
 
 def test_settings_with_covariates_are_cloned() -> None:
@@ -291,13 +291,13 @@ def test_a_calendar_has_the_cycles_that_its_dates_lie_in(freq: str, cycles: tupl
         ("year", ["2024-01-01", "1969-01-01"], "2024-03-01"),
     ],
 )
-def test_dates_at_one_place_of_a_cycle_are_told_alike(cycle: str, same: list[str], other: str) -> None:
+def test_dates_at_one_phase_of_a_cycle_are_encoded_alike(cycle: str, same: list[str], other: str) -> None:
     one, again, another = CalendarFeatures(cycles=(cycle,)).covariates_at(np.array([*same, other], dtype="M8[us]"))
     np.testing.assert_allclose(one, again, atol=1e-12)
     assert np.abs(one - another).max() > 0.3
 
 
-def test_the_end_of_a_year_lies_beside_its_beginning() -> None:
+def test_the_end_of_a_year_is_next_to_its_beginning() -> None:
     days = np.arange("2023-12-20", "2024-01-12", dtype="M8[D]").astype("M8[us]")
     assert np.abs(np.diff(CalendarFeatures(cycles=("year",)).covariates_at(days), axis=0)).max() < 0.05
 
@@ -310,11 +310,11 @@ def test_a_calendar_makes_better_forecasts_of_what_comes_once_a_year(tmp_path: o
     y = 100 + 5 * (days.day_of_week > 4) + summer + random.standard_normal(len(days))
     df = pd.DataFrame({"ds": days, "y": y})
     options = {"preset": "fast", "hidden_size": 16, "lookback": 28}
-    known = tt.Forecaster(30, covariates=tt.Covariates(calendar=True), **options)
-    scores = {name: each.backtest(df, 4, memoryless=False).scores["throughtime"]["mase"]
-              for name, each in (("known", known), ("blind", tt.Forecaster(30, **options)))}  # fmt: skip
+    informed = tt.Forecaster(30, covariates=tt.Covariates(calendar=True), **options)
+    scores = {name: forecaster.backtest(df, 4, memoryless=False).scores["throughtime"]["mase"]
+              for name, forecaster in (("known", informed), ("blind", tt.Forecaster(30, **options)))}  # fmt: skip
     assert scores["known"] < 0.8 * scores["blind"]
-    fitted = known.fit(df)
+    fitted = informed.fit(df)
     fitted.save(f"{tmp_path}/model")
     pd.testing.assert_frame_equal(tt.load(f"{tmp_path}/model").predict(), fitted.predict(), check_exact=True)
 
@@ -329,8 +329,8 @@ def test_a_calendar_needs_dates() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: two rows for 2023-07-21"),
-        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: two rows for 2023-07-21; keep one row for each date"),
+        (lambda z: pd.concat([z, z.assign(promotion=~z["promotion"])]), "series s0: duplicate date 2023-07-21"),
+        (lambda z: pd.concat([z.iloc[:1], z]), "series s0: duplicate date 2023-07-21; keep one row for each date"),
         (lambda z: z.assign(price=1.0), r"series s0: column price is 1 for 2023-07-21, but .* rows of the series"),
         (
             lambda z: z.assign(ds=z["ds"] - pd.Timedelta(days=7), promotion=np.nan, price=1.0),

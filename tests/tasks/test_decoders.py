@@ -32,7 +32,7 @@ def randomised(cell: str, horizon: int = 5) -> AutoregressiveDecoder:
 
 
 def looped(decoder: AutoregressiveDecoder, cell: str, s: Tensor, last: Tensor, baseline: Tensor) -> Tensor:
-    """The corrections of one series by torch's cell, one step at a time, the last one fed back beside the state."""
+    """The corrections of one series by torch's cell, one step at a time, the last one fed back next to the state."""
     step = CELLS[cell](2, 6).double()
     for name, weights in decoder.layer.named_parameters():
         getattr(step, name.removesuffix("_l0")).data.copy_(weights)
@@ -94,13 +94,13 @@ def pulses(series: int = 8, steps: int = 160) -> pd.DataFrame:
 
 def test_it_learns_what_no_naive_forecast_knows() -> None:
     forecaster = tt.Forecaster(4, preset="fast", hidden_size=8, season=1, decoder="autoregressive")
-    found = forecaster.backtest(pulses(), 2, memoryless=False).scores
-    naive = min(found[name]["mase"] for name in ("naive", "seasonal_naive", "seasonal_mean", "drift"))
+    scores = forecaster.backtest(pulses(), 2, memoryless=False).scores
+    naive = min(scores[name]["mase"] for name in ("naive", "seasonal_naive", "seasonal_mean", "drift"))
     # 0.57; without its corrections 0.85, and 0.68 where they come in the wrong order.
-    assert found["throughtime"]["mase"] < 0.65 * naive
+    assert scores["throughtime"]["mase"] < 0.65 * naive
 
 
-def test_forecasts_intervals_and_courses_come_from_it(fitted: tt.Forecaster) -> None:
+def test_forecasts_intervals_and_sample_paths_come_from_it(fitted: tt.Forecaster) -> None:
     assert isinstance(fitted.network_.correction, AutoregressiveDecoder)
     forecast = fitted.predict(horizon=15, level=[80])
     assert (forecast["throughtime-lo-80"] <= forecast["throughtime"]).all()
@@ -121,7 +121,7 @@ def test_it_is_saved_with_the_forecaster(fitted: tt.Forecaster, tmp_path: Path) 
     pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
 
 
-def test_the_network_without_memory_beside_it_is_direct() -> None:
+def test_the_network_without_memory_is_direct() -> None:
     assert "feed_forward" in quick_forecaster(budget=0.2).backtest(seasonal(2, 60), 1).scores
 
 

@@ -49,7 +49,7 @@ def test_series_that_have_ended_are_named_and_forecast_as_the_setting_says(
 ) -> None:
     assert any("2026-03-31: 1 of 3 series, closed (last value 2026-02-10); forecast" in note for note in fitted.notes_)
     fitted.set_params(ended=ended)
-    forecast = fitted.predict(future=PLANS)  # which tells nothing of the closed one
+    forecast = fitted.predict(future=PLANS)  # without rows of the closed one
     begins = forecast.groupby("unique_id")["ds"].min().to_dict()
     assert begins == {"a": PLAN["ds"].iloc[0], "b": PLAN["ds"].iloc[0]} | ({} if first is None else {"closed": first})
     assert forecast["throughtime"].notna().all()
@@ -58,14 +58,14 @@ def test_series_that_have_ended_are_named_and_forecast_as_the_setting_says(
     pd.testing.assert_frame_equal(again, forecast)
 
 
-def test_columns_known_in_advance_are_asked_for_those_that_go_on(fitted: tt.Forecaster) -> None:
+def test_columns_known_in_advance_are_required_for_series_that_continue(fitted: tt.Forecaster) -> None:
     with pytest.raises(InputError, match="series b: column promotion has no value for 2026-04-01"):
         fitted.predict(future=PLANS[PLANS["unique_id"] == "a"])
     with pytest.raises(InputError, match="ended: expected one of own, common, skip"):
         tt.Forecaster(HORIZON, ended="never").fit(ENDED)
 
 
-def test_windows_of_a_backtest_are_those_of_the_series_that_go_on(fitted: tt.Forecaster) -> None:
+def test_windows_of_a_backtest_are_those_of_series_that_continue(fitted: tt.Forecaster) -> None:
     result = fitted.backtest(n_windows=2, memoryless=False).forecasts
     assert {*result["unique_id"]} == {"a", "b"}
     assert {*result["cutoff"]} == {LAST - pd.Timedelta(days=days) for days in (7, 14)}
@@ -95,6 +95,6 @@ def test_rows_without_a_value_after_the_last_one_of_all_are_to_be_forecast(covar
     df = pd.concat([shop("a", more, LAST), shop("b", more, LAST - pd.Timedelta(days=3))])
     panel, _ = read_frame(df, covariates=covariates)
     assert panel.future_timestamps(1).tolist() == [LAST + pd.Timedelta(days=1)] * 2
-    assert np.isnan(panel[1]).sum() == 3  # the others go on: these are missing
+    assert np.isnan(panel[1]).sum() == 3  # the others continue: these are missing
     message = "14 rows after 2026-03-31 have no value and are taken as rows to be forecast." in panel.notes
     assert message == (covariates is not KNOWN)

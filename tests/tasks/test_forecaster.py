@@ -150,7 +150,7 @@ def test_more_rows_are_learned_from_without_starting_anew() -> None:
     assert kept is forecaster.update(corrected).model_.calibration
 
 
-# -- beyond the horizon, and courses
+# -- beyond the horizon, and sample paths
 
 
 def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -> None:
@@ -173,7 +173,7 @@ def test_beyond_its_horizon_it_forecasts_from_forecasts(fitted: tt.Forecaster) -
         fitted.predict(horizon=10**9)
 
 
-def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> None:
+def test_sample_paths_are_distributed_as_the_intervals_state(fitted: tt.Forecaster) -> None:
     result = fitted.sample(paths=4000)
     assert list(result.columns) == ["unique_id", "ds", "path", "throughtime"]
     sample_paths = result["throughtime"].to_numpy().reshape(4, 4000, 6)
@@ -187,7 +187,7 @@ def test_courses_are_distributed_as_the_intervals_say(fitted: tt.Forecaster) -> 
     assert not fitted.sample(paths=3).equals(fitted.sample(paths=3, random_state=1))
 
 
-def test_the_steps_of_a_course_hang_together() -> None:
+def test_the_steps_of_a_sample_path_are_correlated() -> None:
     fitted = quick_forecaster(horizon=12).fit(random_walk())
     sample_paths = fitted.sample(paths=2000)["throughtime"].to_numpy().reshape(-1, 2000, 12)[0]
     assert np.corrcoef(sample_paths[:, 10], sample_paths[:, 11])[0, 1] > 0.6
@@ -221,7 +221,7 @@ def test_scores_of_a_backtest_are_those_of_its_frame(fitted: tt.Forecaster) -> N
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_a_backtest_does_not_see_what_it_forecasts(refit: bool) -> None:
-    """What comes behind the first cutoff changes neither the forecasts from there nor, without refit, the network."""
+    """Values after the first cutoff change neither the forecasts from there nor, without refit, the network."""
     df = seasonal(2, 72)
     future = df["ds"] > df["ds"].unique()[-13]
     changed = df.copy()
@@ -249,7 +249,7 @@ def test_the_verdict_admits_that_nothing_was_learned() -> None:
 # -- odd data
 
 
-def test_gaps_and_missing_values_are_masked_and_said() -> None:
+def test_gaps_and_missing_values_are_masked_and_reported() -> None:
     df = seasonal(2, 100)
     df.loc[[10, 11, 50], "y"] = np.nan
     df = df.drop(index=[30, 31])
@@ -289,7 +289,7 @@ def test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named
 
 
 def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
-    """What a season of them tells of their scale is not how little seasons differ, of which they have but one."""
+    """Their scale follows from the spread within their only season, not from differences between seasons."""
     long, short = seasonal(8, 96), seasonal(8, 14)
     short["unique_id"] = "short-" + short["unique_id"].astype(str)
     widths = []
@@ -300,7 +300,7 @@ def test_short_series_do_not_widen_the_intervals_of_long_ones() -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 9, 14])
-def test_a_series_shorter_than_the_horizon_is_forecast_all_the_same(steps: int) -> None:
+def test_a_series_shorter_than_the_horizon_is_still_forecast(steps: int) -> None:
     forecaster = quick_forecaster(12, budget=0.5).fit(seasonal(1, steps))
     forecast = forecaster.predict()
     assert np.isfinite(forecast.iloc[:, 2:].to_numpy(dtype=float)).all()
@@ -357,7 +357,7 @@ def test_another_frequency_is_refused_at_predict(fitted: tt.Forecaster) -> None:
 # -- training
 
 
-def test_progress_is_told_and_the_history_kept() -> None:
+def test_progress_is_reported_and_the_history_kept() -> None:
     heard = []
     forecaster = quick_forecaster(budget=None).fit(seasonal(2, 100), callbacks=[heard.append])
     assert heard

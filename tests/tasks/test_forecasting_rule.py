@@ -43,7 +43,7 @@ def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: P
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_no_forecast_depends_on_a_value_behind_its_origin(plan: Plan, decoder: str) -> None:
+def test_no_forecast_depends_on_a_value_after_its_origin(plan: Plan, decoder: str) -> None:
     network = randomised(plan, decoder=decoder)
     z = torch.randn(1, plan.lookback, dtype=torch.float64, requires_grad=True)
     forecast, scale = network.forecast(torch.stack([z, torch.ones_like(z)], -1))
@@ -84,9 +84,9 @@ def test_what_lies_before_the_beginning_of_a_series_has_no_part_in_a_mean() -> N
     real[:, 7, :2] = 0  # the first season is not a whole one
     naive = ForecastNetwork(plan).naive(torch.stack([z.flatten(1), real.flatten(1)], -1))
     for k, blocks in enumerate(range(2, 13)):  # those seen by then
-        known = z[:, 7:blocks] if blocks > 7 else z[:, blocks - 1 : blocks]
-        torch.testing.assert_close(naive["mean"][:, k], known.mean((1, 2)).unsqueeze(1).expand(2, 3))
-        torch.testing.assert_close(naive["seasonal_mean"][:, k], known[:, -7:].mean(1))
+        observed = z[:, 7:blocks] if blocks > 7 else z[:, blocks - 1 : blocks]
+        torch.testing.assert_close(naive["mean"][:, k], observed.mean((1, 2)).unsqueeze(1).expand(2, 3))
+        torch.testing.assert_close(naive["seasonal_mean"][:, k], observed[:, -7:].mean(1))
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

@@ -1,4 +1,4 @@
-"""A forecaster is evaluated as it is, on rows behind those that it has learned from."""
+"""A forecaster is evaluated as it is, on rows after those of its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HORIZON = 6
-END = pd.Timestamp("2018-01-01")  # the last date that was learned from; the series go on for two years
+END = pd.Timestamp("2018-01-01")  # the last training date; the series continue for two years
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def test_a_series_is_in_as_many_windows_as_its_later_rows_allow(fitted: tt.Forec
 
 def test_a_series_that_is_new_keeps_a_past_to_forecast_from(fitted: tt.Forecaster) -> None:
     fresh = seasonal(1, 40, seed=5).replace({"s0": "new"})
-    found = fitted.evaluate(fresh)
-    assert set(found.forecasts["unique_id"]) == {"new"}
-    assert found.windows == (40 - 2 * HORIZON) // HORIZON
-    assert np.isfinite(found.scores["throughtime"]["rmse"])
+    evaluation = fitted.evaluate(fresh)
+    assert set(evaluation.forecasts["unique_id"]) == {"new"}
+    assert evaluation.windows == (40 - 2 * HORIZON) // HORIZON
+    assert np.isfinite(evaluation.scores["throughtime"]["rmse"])
 
 
 def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, df: pd.DataFrame) -> None:
@@ -106,7 +106,7 @@ def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, d
 
 @pytest.mark.parametrize(("months", "got"), [(0, 0), (5, 5)])
 def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame, months: int, got: int) -> None:
-    with pytest.raises(InputError, match=rf"expected 6 rows or more of a series behind those .* got {got}$"):
+    with pytest.raises(InputError, match=rf"expected 6 rows or more of a series after those .* got {got}$"):
         fitted.evaluate(df[df["ds"] <= END + pd.DateOffset(months=months)])
     with pytest.raises(InputError, match="n_windows: expected at most 3 for 23 rows to hold out, got 9"):
         fitted.evaluate(df, 9)

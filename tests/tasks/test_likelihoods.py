@@ -1,4 +1,4 @@
-"""Likelihoods: their laws, what a network learns by them, and that the calibration stands on top."""
+"""Likelihoods: their laws, networks trained by them, and the calibration of their intervals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def counts(series: int = 6, steps: int = 120, seed: int = 0) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def drawn(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+def random_params(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Locations and numbers of three series and five steps."""
     torch.manual_seed(0)
     z, likelihood = torch.rand(3, 5, dtype=torch.float64) + 0.5, LIKELIHOODS[name]
@@ -50,7 +50,7 @@ def drawn(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_scores_undo_values_and_distances(name: str | None) -> None:
-    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
+    likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
     scores = torch.linspace(-1.5, 1.5, 5, dtype=torch.float64).expand(3, 5)
     values = likelihood.values(z, params, scores, UNITS)
     truth = torch.where(UNITS.positive, (values / UNITS.unit).log(), values / UNITS.unit)
@@ -60,7 +60,7 @@ def test_scores_undo_values_and_distances(name: str | None) -> None:
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_values_rise_with_the_score_and_distances_are_undone(name: str | None) -> None:
-    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
+    likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
     result = torch.stack([likelihood.values(z, params, torch.full_like(z, score), UNITS) for score in range(-9, 10)])
     assert result.isfinite().all()
     assert (result.diff(dim=0) >= 0).all()
@@ -71,22 +71,22 @@ def test_values_rise_with_the_score_and_distances_are_undone(name: str | None) -
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_likelihood_is_that_of_its_distribution(name: str) -> None:
-    """But for a constant, and for logarithms where the series is positive."""
-    likelihood, (z, params) = LIKELIHOODS[name], drawn(name)
+    """Up to a constant, and of logarithms where the series is positive."""
+    likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
     if name == "negative_binomial":
         value, mean = torch.tensor([3.0, 0.0, 7.0, 60.0, 100.0], dtype=torch.float64).expand(3, 5), None
         mean = torch.where(UNITS.positive, z.exp(), z) * UNITS.unit
         size = 1 / params[..., 0]
         law: Any = distributions.NegativeBinomial(size, logits=(mean / size).log())
-        found = likelihood.nll(z, params, value / UNITS.unit, UNITS)
-        torch.testing.assert_close(found, -law.log_prob(value), atol=1e-6, rtol=1e-6)
+        nll = likelihood.nll(z, params, value / UNITS.unit, UNITS)
+        torch.testing.assert_close(nll, -law.log_prob(value), atol=1e-6, rtol=1e-6)
         return
     truth = z + torch.linspace(-0.3, 0.3, 5, dtype=torch.float64)
     law = distributions.Normal(z, params[..., 0])
     if name == "student_t":
         law = distributions.StudentT(params[..., 1], z, params[..., 0])
-    found = likelihood.nll(z, params, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
-    constant = found + law.log_prob(truth)
+    nll = likelihood.nll(z, params, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
+    constant = nll + law.log_prob(truth)
     torch.testing.assert_close(constant, constant[0, 0].expand_as(constant))
 
 
@@ -116,20 +116,20 @@ def test_counts_are_forecast_as_counts() -> None:
     assert (sample_paths >= 0).all()
     assert (sample_paths == sample_paths.round()).all()
     assert sample_paths.nunique() > 5
-    found = quick_forecaster(likelihood="negative_binomial").backtest(df, 5, memoryless=False)
-    assert 0.7 <= found.coverage[80] <= 0.97
+    result = quick_forecaster(likelihood="negative_binomial").backtest(df, 5, memoryless=False)
+    assert 0.7 <= result.coverage[80] <= 0.97
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_the_calibration_stands_on_top(name: str) -> None:
-    """Intervals of a likelihood that is far too sure of itself hold their share all the same."""
+def test_the_calibration_corrects_a_likelihood(name: str) -> None:
+    """Intervals of an overconfident likelihood still have their coverage."""
     df = counts(8, 160)
     with pytest.MonkeyPatch.context() as patch:
         real = type(LIKELIHOODS[name]).params
         narrow = torch.tensor({"normal": [0.2], "student_t": [0.2, 1.0], "negative_binomial": [0.01]}[name])
-        patch.setattr(type(LIKELIHOODS[name]), "params", lambda *given: real(*given) * narrow)
-        found = quick_forecaster(likelihood=name, preset=tt.Preset(1, 2)).backtest(df, 5, memoryless=False)
-    assert 0.65 <= found.coverage[80] <= 0.95
+        patch.setattr(type(LIKELIHOODS[name]), "params", lambda *arguments: real(*arguments) * narrow)
+        result = quick_forecaster(likelihood=name, preset=tt.Preset(1, 2)).backtest(df, 5, memoryless=False)
+    assert 0.65 <= result.coverage[80] <= 0.95
 
 
 @pytest.mark.parametrize("name", LEARNED)

@@ -1,4 +1,4 @@
-"""The measures of the M competitions, beside the official scores."""
+"""Metrics of the M competitions, compared with the official scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_scores_are_the_official_ones_to_three_decimals(data_dir: Path, which: s
             own = theirs if method == "Naive2" else history[len(history) - lag + np.arange(len(y)) % lag]
             for forecast, into in ((own, scores), (theirs, denominators)):
                 into.append((metrics.smape(y, forecast), metrics.mase(y, forecast, history, season)))
-    result, standard = (np.round(np.mean(each, axis=0), 3) for each in (scores, denominators))
+    result, standard = (np.round(np.mean(values, axis=0), 3) for values in (scores, denominators))
     assert result.tolist() == official.loc[method, [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
     assert standard.tolist() == official.loc["Naive2", [f"sMAPE_{which}", f"MASE_{which}"]].tolist()
     assert np.mean(result / standard) == pytest.approx(official.loc[method, f"OWA_{which}"], abs=1e-6)
@@ -55,7 +55,7 @@ def test_missing_values_are_left_out() -> None:
     assert metrics.mase(y, forecast, np.array([1.0, 2.0, np.nan, 4.0, 6.0]), 1) == pytest.approx(0.5 / 1.5)
 
 
-def test_zero_forecast_as_zero_is_no_error() -> None:
+def test_zero_forecast_as_zero_has_no_error() -> None:
     assert metrics.smape(np.zeros(3), np.zeros(3)) == 0
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.tasks.forecasting.evaluation.backtest import _verdict
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
 from throughtime.tasks.forecasting.evaluation.skill import Skill
+from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +38,12 @@ def test_a_backtest_knows_no_word_and_no_number_that_comes_later(late: Any, role
     y[1:] += 20 * (word[:-1] == word[0])
     df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=count), "y": y, "word": word})
     other = df.copy()
-    behind = 117 if role == "past" else 114  # of what is known in advance, a horizon is
+    first_hidden = 117 if role == "past" else 114  # of what is known in advance, a horizon is
     if role == "past":
-        other.loc[behind:, "word"] = late
+        other.loc[first_hidden:, "word"] = late
     forecaster = quick_forecaster(3, budget=None, covariates=tt.Covariates(**{role: ["word"]}))
     windows: dict[str, Any] = {"n_windows": 1} if role == "past" else {"n_windows": 2, "step_size": 3}
-    result = [forecaster.backtest(each, **windows).forecasts for each in (df, other)]
+    result = [forecaster.backtest(frame, **windows).forecasts for frame in (df, other)]
     np.testing.assert_array_equal(result[0]["throughtime"], result[1]["throughtime"])
 
 
@@ -59,7 +59,7 @@ def test_rows_between_the_dates_of_a_series_are_refused() -> None:
     ("start", "freq", "first"),
     [("2019-01-31", "ME", 15), ("2019-04-30", "ME", 3), ("2009-03-31", "QE", 1), ("1950-12-31", "YE", 7)],
 )
-def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first: int) -> None:
+def test_ends_of_months_stay_such_from_any_month_on(start: str, freq: str, first: int) -> None:
     df = rows(60, start, freq)
     forecaster = quick_forecaster().fit(df)
     forecast = forecaster.predict(df.iloc[first:])
@@ -67,12 +67,12 @@ def test_ends_of_months_are_such_from_whichever_on(start: str, freq: str, first:
     assert (forecast["ds"] == forecast["ds"] + pd.offsets.MonthEnd(0)).all()
 
 
-@pytest.mark.parametrize(("trained", "given"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
-def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: Any) -> None:
+@pytest.mark.parametrize(("trained", "name"), [(1, "1"), ("1", 1), ("sales", None), (np.int32(7), "7")], ids=repr)
+def test_a_series_is_matched_by_its_name_of_any_type(trained: Any, name: Any) -> None:
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df.assign(unique_id=trained))
-    fresh = df if given is None else df.assign(unique_id=given)
-    with pytest.raises(InputError, match="rows or more of a series behind those that the forecaster has learned"):
+    fresh = df if name is None else df.assign(unique_id=name)
+    with pytest.raises(InputError, match="rows or more of a series after those that the forecaster was trained"):
         forecaster.evaluate(fresh)
     assert forecaster.predict(fresh)["unique_id"].unique().tolist() == [trained]
     assert forecaster.update(fresh).series_ == [trained]
@@ -83,38 +83,38 @@ def test_a_series_is_known_by_its_name_whatever_its_type(trained: Any, given: An
 def test_hours_of_a_place_pass_through_the_change_of_clocks(start: str, end: str, convert: Any) -> None:
     ds = pd.date_range(start, end, freq="h", tz="Europe/Berlin")
     df = pd.DataFrame({"ds": ds, "y": np.arange(len(ds)) % 24 + 1.0})
-    found = quick_forecaster(24).fit(convert(df)).predict()
-    stamps = pd.to_datetime(found["ds"].to_list(), utc=True)
+    forecast = quick_forecaster(24).fit(convert(df)).predict()
+    stamps = pd.to_datetime(forecast["ds"].to_list(), utc=True)
     assert (stamps == pd.date_range(ds[-1], periods=25, freq="h")[1:]).all()
-    assert "Berlin" in str(found["ds"].dtype)
+    assert "Berlin" in str(forecast["ds"].dtype)
 
 
 def test_days_of_a_place_stay_days() -> None:
     ds = pd.date_range("2024-03-01", periods=30, freq="D", tz="Europe/Berlin")
-    found = quick_forecaster(4).fit(pd.DataFrame({"ds": ds, "y": np.arange(30.0)})).predict()
-    assert found["ds"].tolist() == list(pd.date_range("2024-03-31", periods=4, freq="D", tz="Europe/Berlin"))
+    forecast = quick_forecaster(4).fit(pd.DataFrame({"ds": ds, "y": np.arange(30.0)})).predict()
+    assert forecast["ds"].tolist() == list(pd.date_range("2024-03-31", periods=4, freq="D", tz="Europe/Berlin"))
 
 
 def test_windows_end_with_the_last_value() -> None:
     df = rows(80, "2024-01-01", "D")
     df.loc[60:, "y"] = np.nan
-    found = quick_forecaster().backtest(df)
-    assert found.forecasts["y"].notna().all()
-    assert found.forecasts["ds"].max() == df["ds"][59]
+    result = quick_forecaster().backtest(df)
+    assert result.forecasts["y"].notna().all()
+    assert result.forecasts["ds"].max() == df["ds"][59]
 
 
 def test_windows_without_any_value_are_not_called_exact() -> None:
     unknown = {name: {"mase": np.nan, "rmse": np.nan} for name in ("throughtime", *BASELINES)}
     skills = {"naive": Skill("naive", np.nan, np.nan, np.nan)}
-    assert _verdict(unknown, 5, skills) == (
-        "No value is known on 5 held-out windows: nothing can be said of the network."
+    assert backtest_verdict(unknown, 5, skills) == (
+        "No value is observed on 5 held-out windows: the forecasts cannot be scored."
     )
 
 
 def test_one_window_of_one_series_is_not_sure_of_anything() -> None:
-    found = quick_forecaster().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
-    assert not np.isfinite(found.skill.low)
-    assert "does not tell how sure that is" in str(found.skill)
+    result = quick_forecaster().backtest(rows(80, "2024-01-01", "D"), n_windows=1)
+    assert not np.isfinite(result.skill.low)
+    assert "gives no interval" in str(result.skill)
     compared = tt.compare(rows(80, "2024-01-01", "D"), {"GRU": quick_forecaster()}, 1)
     assert "surely" not in compared.verdict
 
@@ -126,7 +126,7 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df).set_params(**setting)
     for call in (forecaster.predict, lambda: forecaster.save(tmp_path / "model"), lambda: forecaster.evaluate(df)):
-        with pytest.raises(InputError, match=r"when it learned and is .*: call fit again"):
+        with pytest.raises(InputError, match=r"in fit and is .* now: call fit again"):
             call()
     assert forecaster.fit(df).predict() is not None
 
@@ -134,7 +134,7 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"random_state": None}, "random_state: expected a whole number of 0 or more, got None"),
+        ({"random_state": "0"}, "random_state: expected a whole number of 0 or more, got '0'"),
         ({"random_state": -1}, "random_state: expected a whole number of 0 or more, got -1"),
         ({"freq": 5}, "freq: expected a name such as 'h' or None, got 5"),
         ({"levels": 80}, r"levels: expected percentages such as \[80, 95\], got 80"),
@@ -161,7 +161,7 @@ def test_names_of_series_are_taken_as_they_come() -> None:
     numbered = quick_forecaster().fit(named([1, 7]))
     assert numbered.predict(named(["1", "8"]))["unique_id"].unique().tolist() == [1, 8]
     for odd in ("new", "007"):
-        with pytest.raises(InputError, match=f"expected whole numbers, by which series are known, got '{odd}'"):
+        with pytest.raises(InputError, match=f"expected whole numbers as in training, got '{odd}'"):
             numbered.evaluate(named(["1", odd], rows(80, "2024-01-01", "D")))
     assert numbered.predict(named(["a", "b"]))["unique_id"].unique().tolist() == ["a", "b"]
 
@@ -171,8 +171,8 @@ def test_times_of_the_days_of_a_place_stay_such(freq: str) -> None:
     start = "2024-01-01" if freq == "6h" else "2024-01-01 16:00"
     local = pd.date_range(start, periods=500 if freq == "6h" else 120, freq=freq)
     df = pd.DataFrame({"ds": local.tz_localize("Europe/London"), "y": np.arange(len(local)) % 5 + 1.0})
-    found = quick_forecaster().fit(df).predict()["ds"]
-    assert found.tolist() == pd.date_range(local[-1], periods=5, freq=freq)[1:].tz_localize("Europe/London").tolist()
+    stamps = quick_forecaster().fit(df).predict()["ds"]
+    assert stamps.tolist() == pd.date_range(local[-1], periods=5, freq=freq)[1:].tz_localize("Europe/London").tolist()
 
 
 def test_holidays_and_hours_are_those_of_the_place() -> None:
@@ -194,12 +194,12 @@ def test_later_frames_are_read_as_the_first_one(tmp_path: Path) -> None:
     ds = pd.date_range("2024-01-01", periods=480, freq="h", tz="Europe/Berlin")
     forecaster = quick_forecaster(24).fit(pd.DataFrame({"ds": ds, "y": np.arange(480) % 24 + 1.0}))
     forecaster.save(tmp_path / "model")
-    for each in (forecaster, tt.load(tmp_path / "model")):
-        each.update(pd.DataFrame({"ds": [ds[-1] + pd.Timedelta("1h")], "y": [1.0]}))
-        assert each.panel_.values[-3:].tolist() == [23.0, 24.0, 1.0]
-        assert str(each.predict()["ds"].dt.tz) == "Europe/Berlin"
+    for fitted in (forecaster, tt.load(tmp_path / "model")):
+        fitted.update(pd.DataFrame({"ds": [ds[-1] + pd.Timedelta("1h")], "y": [1.0]}))
+        assert fitted.panel_.values[-3:].tolist() == [23.0, 24.0, 1.0]
+        assert str(fitted.predict()["ds"].dt.tz) == "Europe/Berlin"
         with pytest.raises(InputError, match="expected dates with a time zone, as in training"):
-            each.evaluate(pd.DataFrame({"ds": ds.tz_localize(None), "y": 1.0}))
+            fitted.evaluate(pd.DataFrame({"ds": ds.tz_localize(None), "y": 1.0}))
 
 
 def test_a_backtest_needs_nothing_that_was_learned_and_older_pickles_work() -> None:

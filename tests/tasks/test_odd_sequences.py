@@ -128,7 +128,7 @@ def test_settings_may_be_numbers_of_numpy(make: Any, data: tuple[Any, ...], tmp_
         (lambda: SubwordSettings(40, lowercase="False"), None, "lowercase: expected True or False, got 'False'"),  # type: ignore[arg-type]
         (lambda: tt.SequenceGenerator(dropout="a"), ("abcd " * 50,), "dropout: expected a number of 0 or more"),
         (lambda: tt.SequenceGenerator(learning_rate="a"), ("abcd " * 50,), "learning_rate: expected a number above 0"),
-        (lambda: tt.SequenceGenerator(random_state=None), ("abcd " * 50,), "random_state: expected a whole number"),
+        (lambda: tt.SequenceGenerator(random_state="0"), ("abcd " * 50,), "random_state: expected a whole number"),
         (lambda: tt.SequenceGenerator(preset=["a"]), ("abcd " * 50,), "preset: expected one of"),
         (lambda: tt.SequenceTranslator(label_smoothing="a"), pairs(9), "label_smoothing: expected a number of 0 or"),
         (lambda: tt.SequenceTranslator(teacher_forcing=0.5), pairs(9), "teacher_forcing: expected TeacherForcing"),
@@ -328,7 +328,7 @@ def test_a_class_that_is_never_learned_is_told_before_anything_is(tmp_path: Path
     write(tmp_path / "test.tsv", ["label\ttext", "?\tgood film"])
     _, err = run_in_process("train", "classify", "data.tsv", "--test", "test.tsv", *FAST, cwd=tmp_path, code=2)
     assert "test.tsv: the class '?' does not occur in data.tsv" in err
-    assert "Learning" not in err
+    assert "Training" not in err
 
 
 @pytest.mark.parametrize("value", ["False", "false"])

@@ -58,7 +58,7 @@ def test_what_learns_from_files_learns_from_their_sample(folder: Path, learned: 
 def test_parts_are_forecast_as_all_at_once(
     rows: int, folder: Path, learned: tt.Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_PART", rows)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", rows)
     on_progress: list[int] = []
     source = tt.ParquetSeries(folder, **COLUMNS)
     count = learned.predict_parquet(
@@ -86,20 +86,20 @@ def test_columns_known_in_advance_are_read_from_rows_without_a_target(tmp_path: 
     frame["y"] = np.where(days < 60, 20.0 + days % 7 + 10 * frame["offer"], np.nan)
     frame.to_parquet(tmp_path / "all.parquet")
     source = tt.ParquetSeries(tmp_path)
-    known = tt.Covariates(future=["offer"])
-    learned = tt.Forecaster(7, preset="fast", budget=2, covariates=known).fit(source)
+    covariates = tt.Covariates(future=["offer"])
+    learned = tt.Forecaster(7, preset="fast", budget=2, covariates=covariates).fit(source)
     assert learned.predict_parquet(source, tmp_path / "out.parquet") == 4
-    found = pd.read_parquet(tmp_path / "out.parquet")
+    forecast = pd.read_parquet(tmp_path / "out.parquet")
     expected = learned.predict(frame)
     pd.testing.assert_frame_equal(
-        found.astype({"unique_id": object}), expected.astype(found.dtypes).astype({"unique_id": object})
+        forecast.astype({"unique_id": object}), expected.astype(forecast.dtypes).astype({"unique_id": object})
     )
-    gain = found["throughtime"].to_numpy() - (20.0 + (np.tile(np.arange(60, 67), 4) % 7))
+    gain = forecast["throughtime"].to_numpy() - (20.0 + (np.tile(np.arange(60, 67), 4) % 7))
     promoted = frame["offer"].to_numpy().reshape(4, -1)[:, 60:].ravel() > 0
     assert gain[promoted].mean() > gain[~promoted].mean() + 5
 
 
-def test_a_fault_names_the_file_and_leaves_nothing_behind(
+def test_a_fault_names_the_file_and_leaves_no_file(
     learned: tt.Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "data"
@@ -108,7 +108,7 @@ def test_a_fault_names_the_file_and_leaves_nothing_behind(
     hourly = table(5, first=100).to_pandas()
     hourly["day"] = pd.Timestamp("2024-01-01") + (hourly["day"] - pd.Timestamp("2024-01-01")) / 24
     pq.write_table(pa.Table.from_pandas(hourly, preserve_index=False), directory / "later.parquet")
-    monkeypatch.setattr(parquet, "_PART", 1200)
+    monkeypatch.setattr(parquet, "_CHUNK_ROWS", 1200)
     with pytest.raises(tt.InputError, match=r"data/good\.parquet to later\.parquet: df: expected the frequency"):
         learned.predict_parquet(tt.ParquetSeries(directory, **COLUMNS), tmp_path / "out.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -135,7 +135,7 @@ import throughtime as tt
 from throughtime.data import parquet
 
 folder, out = sys.argv[1:]
-parquet._PART = parquet._BATCH = 50_000
+parquet._CHUNK_ROWS = parquet._BATCH_ROWS = 50_000
 source = tt.ParquetSeries(folder, series="shop", time="day", target="sold", sample=200)
 tt.Forecaster(7, preset="fast", budget=1).fit(source).predict_parquet(source, out)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -145,11 +145,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_series(tmp_path: Path) -> None:
     def peak(series: int) -> float:
-        place = tmp_path / str(series)
-        place.mkdir()
+        folder = tmp_path / str(series)
+        folder.mkdir()
         for first in range(0, series, 10_000):
-            pq.write_table(table(10_000, first=first), place / f"{first:06}.parquet", row_group_size=50_000)
-        command = [sys.executable, "-c", PEAK, place, tmp_path / f"{series}.parquet"]
+            pq.write_table(table(10_000, first=first), folder / f"{first:06}.parquet", row_group_size=50_000)
+        command = [sys.executable, "-c", PEAK, folder, tmp_path / f"{series}.parquet"]
         done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
         return int(done.stdout) / 1024
 

@@ -1,4 +1,4 @@
-"""Default settings beside the naive forecasts on real series, and beside published scores on M4."""
+"""Default settings compared with naive forecasts on real series, and with published scores on M4."""
 
 from __future__ import annotations
 

@@ -223,12 +223,14 @@ def test_several_series_are_split_by_time_where_they_are_sorted_by_it() -> None:
     both = pd.concat([MONTHS.assign(unique_id="a"), MONTHS.assign(unique_id="b", y=3 * MONTHS.y)])
     options: dict[str, Any] = {"cv": TimeSeriesSplit(2), "error_score": "raise"}
     assert np.all(cross_val_score(quick_forecaster(), both.sort_values("ds"), **options) < 0)
-    with pytest.raises(InputError, match=r"series b was not learned from, .* sort df by ds and use TimeSeriesSplit"):
+    with pytest.raises(
+        InputError, match=r"series b was not in the training data, .* sort df by ds and use TimeSeriesSplit"
+    ):
         cross_val_score(quick_forecaster(), both, **options)
 
 
 def test_the_past_is_no_test_of_a_forecaster() -> None:
-    with pytest.raises(InputError, match="expected 3 rows or more of a series after those learned from"):
+    with pytest.raises(InputError, match="expected 3 rows or more of a series after the training rows"):
         cross_val_score(quick_forecaster(), MONTHS, cv=KFold(2), error_score="raise")
 
 

@@ -1,4 +1,4 @@
-"""The autoregression that forecasts stand beside, and how sure a difference between two forecasts is."""
+"""The autoregression among the baselines, and the significance of the difference between two forecasts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.tasks.forecasting.evaluation.autoregression import autoregression
-from throughtime.tasks.forecasting.evaluation.backtest import _verdict
-from throughtime.tasks.forecasting.evaluation.skill import Skill, by_series
+from throughtime.tasks.forecasting.evaluation.autoregression import autoregressive_forecast
+from throughtime.tasks.forecasting.evaluation.skill import Skill, mean_errors_by_series
+from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 
 
-def test_an_autoregression_goes_on_with_a_wave() -> None:
+def test_an_autoregression_continues_a_wave() -> None:
     wave = 5 + torch.sin(2 * torch.pi * torch.arange(211, dtype=torch.float64) / 11)
     both = torch.stack([wave, 3 * wave])
-    assert (autoregression(both[:, :200], 11, 11) - both[:, 200:]).abs().max() < 0.3
+    assert (autoregressive_forecast(both[:, :200], 11, 11) - both[:, 200:]).abs().max() < 0.3
 
 
 def test_an_autoregression_is_that_of_least_squares_over_all_lags() -> None:
@@ -24,21 +24,21 @@ def test_an_autoregression_is_that_of_least_squares_over_all_lags() -> None:
     past, lags = centred[:, :-1].unfold(1, 13, 1), 13
     ridge = 1e-3 * past.shape[1] * centred.square().mean(1)[:, None, None] * torch.eye(lags, dtype=torch.float64)
     weights = torch.linalg.solve(past.mT @ past + ridge, past.mT @ centred[:, lags:, None])
-    wanted = (centred[:, None, -lags:] @ weights).squeeze(-1) + values.mean(1, keepdim=True)
-    torch.testing.assert_close(autoregression(values, 12, 1), wanted)
+    expected = (centred[:, None, -lags:] @ weights).squeeze(-1) + values.mean(1, keepdim=True)
+    torch.testing.assert_close(autoregressive_forecast(values, 12, 1), expected)
 
 
 def test_an_autoregression_does_not_explode() -> None:
     growth = 1.3 ** torch.arange(40, dtype=torch.float64)
-    result = autoregression(growth[None], 1, 60)
+    result = autoregressive_forecast(growth[None], 1, 60)
     assert result.isfinite().all()
     assert result.max() <= 2 * growth.max() - growth.min() + 1e-6
 
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0, 3.0, 3.0], [1.0, 2.0]])
 def test_series_without_a_past_repeat_their_last_value(values: list[float]) -> None:
-    found = autoregression(torch.tensor([values], dtype=torch.float64), 12, 4)
-    assert found.tolist() == [pytest.approx([values[-1]] * 4)]
+    forecast = autoregressive_forecast(torch.tensor([values], dtype=torch.float64), 12, 4)
+    assert forecast.tolist() == [pytest.approx([values[-1]] * 4)]
 
 
 def test_the_skill_of_a_sure_gain_excludes_none_and_that_of_chance_does_not() -> None:
@@ -53,9 +53,9 @@ def test_the_skill_of_a_sure_gain_excludes_none_and_that_of_chance_does_not() ->
 
 def test_the_worst_series_come_first_and_unknown_errors_are_left_out() -> None:
     errors = {"throughtime": np.array([1.0, 4.0, np.nan, 2.0]), "naive": np.array([2.0, 2.0, 2.0, 2.0])}
-    found = by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
-    assert [name for name, _ in found] == ["b", "c", "a"]
-    assert found[-1][1] == {"throughtime": 1.0, "naive": 2.0}
+    rows = mean_errors_by_series(np.array(["a", "b", "a", "c"]), errors, "throughtime")
+    assert [name for name, _ in rows] == ["b", "c", "a"]
+    assert rows[-1][1] == {"throughtime": 1.0, "naive": 2.0}
 
 
 def test_series_that_err_together_are_no_more_than_their_windows() -> None:
@@ -73,15 +73,23 @@ def test_series_that_err_together_are_no_more_than_their_windows() -> None:
 
 VERDICTS = [
     # our error is 1
-    ({"naive": 1.01, "seasonal_naive": 1.2}, (0.01, -0.05, 0.06), "as good as the last value, no better, on 3"),
+    ({"naive": 1.01, "seasonal_naive": 1.2}, (0.01, -0.05, 0.06), "as good as the last value, not better, on 3"),
     ({"naive": 0.9, "seasonal_naive": 1.2}, (-0.1, -0.2, -0.05), "does not win: the last value is 10% better on 3"),
     (
         {"naive": 0.9, "seasonal_naive": 1.2},
         (-0.1, -0.2, 0.1),
-        "10% better on 3 held-out windows, which may be chance.",
+        "10% better on 3 held-out windows; the difference is not statistically significant.",
     ),
-    ({"naive": 1.03, "seasonal_naive": 0.9}, (0.03, -0.1, 0.2), "The last value may be as good"),
-    ({"naive": 1.05, "seasonal_naive": 1.04}, (0.05, -0.1, 0.2), "The last value may be as good"),
+    (
+        {"naive": 1.03, "seasonal_naive": 0.9},
+        (0.03, -0.1, 0.2),
+        "The improvement on the last value is not statistically significant",
+    ),
+    (
+        {"naive": 1.05, "seasonal_naive": 1.04},
+        (0.05, -0.1, 0.2),
+        "The improvement on the last value is not statistically significant",
+    ),
 ]
 
 
@@ -91,11 +99,11 @@ def test_the_verdict_says_where_the_last_value_is_as_good(
 ) -> None:
     scores = {"throughtime": 1.0, "seasonal_mean": 2.0, "drift": 2.0, **errors}
     skills = {name: Skill(name, *saved) for name in errors}
-    assert words in _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
+    assert words in backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
 
 
 def test_the_verdict_is_silent_on_the_last_value_where_it_is_surely_worse() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 1.2, "seasonal_mean": 2.0, "drift": 2.0}
     skills = {name: Skill(name, 0.5, 0.4, 0.6) for name in ("naive", "seasonal_naive")}
-    message = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
+    message = backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills)
     assert message == "17% better than seasonal naive on 3 held-out windows."

@@ -1,4 +1,4 @@
-"""A search for settings: it goes on where it was killed, is judged by windows that it has not seen, and says so."""
+"""A search for settings: it continues after a kill, and its gain is measured on windows that it has not seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.tasks.forecasting import Tuning
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.search import tuning
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime.data.series.panel import Panel
+    from throughtime.tasks.forecasting import Tuning
 
 DATA = seasonal(2, 90)
 SPACE: dict[str, Any] = {"hidden_size": (2, 16), "cell": ["gru", "rnn"], "dropout": (0.0, 0.4), "lookback": [None, 24]}
@@ -52,7 +52,7 @@ def test_the_given_settings_come_first_and_the_best_has_the_lowest_error(search:
         assert 0 <= trial.settings["dropout"] <= 0.4
 
 
-def test_a_score_is_that_of_a_backtest_before_the_windows_that_judge(search: Tuning) -> None:
+def test_a_score_is_that_of_a_backtest_before_the_hold_out(search: Tuning) -> None:
     trial = search.trials[-1]
     settings = {name: value for name, value in trial.settings.items() if name != "dropout"}
     forecaster = quick_forecaster(**settings, preset=tt.Preset(2, 10, dropout=trial.settings["dropout"]))
@@ -61,7 +61,7 @@ def test_a_score_is_that_of_a_backtest_before_the_windows_that_judge(search: Tun
     assert trial.score == alone.scores["throughtime"]["mase"]
 
 
-def test_no_trial_sees_the_windows_that_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_trial_sees_the_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def run(forecaster: tt.Forecaster, panel: Panel, *rest: Any, **options: Any) -> Any:
@@ -95,7 +95,7 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(finished: int, sear
     assert again.verdict == search.verdict
 
 
-def test_a_file_holds_several_searches_and_none_goes_on_with_another(tmp_path: Path) -> None:
+def test_a_file_holds_several_searches_and_none_continues_another(tmp_path: Path) -> None:
     storage = tmp_path / "trials.db"
     first = tt.tune(DATA, quick_forecaster(), 1, space=SPACE, storage=storage)
     for rows, forecaster in ((DATA, quick_forecaster(hidden_size=5)), (DATA.iloc[1:], quick_forecaster())):
@@ -109,7 +109,7 @@ def test_another_seed_tries_other_settings(search: Tuning) -> None:
 
 
 def test_what_is_kept_is_better_on_later_windows_and_learns_from_all_rows(search: Tuning) -> None:
-    errors = {name: each.scores["throughtime"]["mase"] for name, each in search.holdout.items()}
+    errors = {name: backtest.scores["throughtime"]["mase"] for name, backtest in search.holdout.items()}
     assert errors[search.selected] == min(errors.values())
     assert search.forecaster.panel_.lengths.tolist() == [90, 90]
     if search.selected == "default":
@@ -117,11 +117,11 @@ def test_what_is_kept_is_better_on_later_windows_and_learns_from_all_rows(search
 
 
 @pytest.mark.parametrize(
-    ("saves", "kept", "words"),
+    ("saves", "selected", "words"),
     [
         (None, "default", "The default is as good: none of 1 other settings"),
-        ((-0.1, -0.2, 0.1), "default", "does not better"),
-        ((0.1, -0.1, 0.2), "best", "that may be chance"),
+        ((-0.1, -0.2, 0.1), "default", "is not better"),
+        ((0.1, -0.1, 0.2), "best", "not statistically significant"),
         ((0.1, 0.05, 0.2), "best", "The best of 2 trials saves 10% (5% to 20%"),
     ],
 )
@@ -185,7 +185,5 @@ def test_what_cannot_be_searched_is_refused(options: dict[str, Any], message: st
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "data.csv"
     other.write_text("ds,y\n" * 200)
-    with pytest.raises(
-        InputError, match=r"storage: expected a file of trials, or one that can be made, got .*data\.csv"
-    ):
+    with pytest.raises(InputError, match=r"storage: expected a file of trials, or a new one, got .*data\.csv"):
         tt.tune(DATA, quick_forecaster(), 1, space=SPACE, storage=other)

@@ -1,8 +1,9 @@
-"""What is said about figures is true, on odd data too."""
+"""Sentences on scores are true, on odd data too."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,17 @@ import pytest
 
 import throughtime as tt
 from throughtime.app.scores import describe_mase_unit
-from throughtime.tasks.forecasting.evaluation.backtest import Backtest, _blend, _subject, _verdict, _WindowResult
 from throughtime.tasks.forecasting.evaluation.comparison import _verdict as leaderboard_verdict
 from throughtime.tasks.forecasting.evaluation.metrics import naive_error
 from throughtime.tasks.forecasting.evaluation.skill import Skill
+from throughtime.tasks.forecasting.evaluation.verdict import (
+    backtest_verdict,
+    network_share_sentence,
+    verdict_subject,
+)
+
+if TYPE_CHECKING:
+    from throughtime.tasks.forecasting.evaluation.window_results import Backtest
 
 
 def frame(values: np.ndarray, name: str = "a", freq: str = "D") -> pd.DataFrame:
@@ -61,20 +69,17 @@ def test_series_that_never_change_are_named_where_mase_leaves_them_out() -> None
         ([0.0, 0.5], "The forecast", "share of the forecast is 0 % to 50 %, the rest is the naive forecast."),
     ],
 )
-def test_the_share_of_the_network_is_told(weights: list[float], subject: str, words: str) -> None:
-    empty = np.zeros((1, 1))
-    windows = [
-        _WindowResult(empty, empty, empty, empty, empty, {}, {}, {}, 7, 1, weight, "naive") for weight in weights
-    ]
-    assert _subject(windows) == subject
-    assert words in _blend(windows)
-    assert bool(words) == bool(_blend(windows))
+def test_the_share_of_the_network_is_reported(weights: list[float], subject: str, words: str) -> None:
+    sentence = network_share_sentence(weights, ["naive"] * len(weights))
+    assert verdict_subject(weights) == subject
+    assert words in sentence
+    assert bool(words) == bool(sentence)
 
 
-def test_without_a_season_nothing_is_said_of_seasonal_naive() -> None:
+def test_without_a_season_no_sentence_names_seasonal_naive() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 2.0, "seasonal_mean": 2.5, "drift": 2.5}
     skills = {"naive": Skill("naive", 0.5, 0.4, 0.6)}
-    verdict = _verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)
+    verdict = backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)
     assert verdict == "50% better than the last value on 3 held-out windows."
 
 
@@ -82,6 +87,6 @@ def test_what_is_not_defined_is_not_given_in_numbers() -> None:
     scores = {name: {"mase": math.nan, "rmse": value} for name, value in (("GRU", 1.0), ("naive", 2.0))}
     verdict = leaderboard_verdict(scores, {"naive": Skill("naive", math.nan, math.nan, math.nan)}, 1)
     assert verdict == (
-        "GRU is best on 1 held-out window, RMSE 1; MASE is not defined, so whether that is chance is not known."
+        "GRU is best on 1 held-out window, RMSE 1; MASE is not defined, so the statistical significance is not known."
     )
     assert str(Skill("naive", -0.002, -0.004, 0.3)) == "0% (0% to 30% with 95 % probability)"

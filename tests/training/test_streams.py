@@ -101,7 +101,7 @@ def test_a_reader_is_opened_at_each_pass() -> None:
     [
         (lambda: training.StatefulBatches([], rows=0), "rows: expected at least 1, got 0"),
         (lambda: training.StatefulBatches([], steps=0), "steps: expected at least 1, got 0"),
-        (lambda: training.StatefulBatches(iter([])), "walked again"),
+        (lambda: training.StatefulBatches(iter([])), "read again"),
         (
             lambda: list(training.StatefulBatches([(torch.zeros(3), torch.zeros(4))])),
             "expected as many targets as steps",

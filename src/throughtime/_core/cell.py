@@ -1,9 +1,9 @@
-"""Description of a recurrent cell, as data.
+"""The description of a recurrent cell, as data.
 
-A cell is a value: what its gates and states are called and in which order they stand. Everything else is derived from
-it: parameter shapes and names, the permutation to other libraries' gate orders, the tests that run over all cells. The
-description holds no tensor library's objects, so that a model can be read where torch is not installed; the readable
-reference step of the cell stands beside its module in `throughtime.nn` and is found by the cell's name.
+A cell is a value: the names of its gates and states, in order. Everything else is derived from it: names and shapes of
+parameters, the permutation to the gate orders of other libraries, and the tests that run over all cells. It holds no
+object of a tensor library, so that a model can be read where torch is not installed. The reference step of a cell is
+next to its module in `throughtime.nn`, and is found by the name of the cell.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class Cell:
     """Describe a recurrent cell.
 
     Attributes:
-        name: key of the reference step and of the compiled kernel.
-        gates: names in the order in which their blocks of H rows stand in the weights; torch's order.
-        states: names; the first one, `h`, is the output and what the recurrent weights multiply. A cell whose h is
-            squashed from an inner state calls that one `c`.
+        name: key of the reference step, of the compiled kernel, and of a layer in `throughtime.nn.LAYERS`.
+        gates: names in the order of their blocks of H rows in the weights, which is that of torch.
+        states: names; the first one, `h`, is the output, and what the recurrent weights multiply. A cell whose h is
+            computed from an inner state calls that one `c`.
         paper: author, year and title.
-        separate_halves: gates whose input and hidden halves meet later than by a plain sum, such as the new gate of a GRU.
+        separate_halves: gates whose input and hidden halves are not just added, such as the new gate of a GRU.
         diagonals: names of pointwise weights, such as peepholes: the rows of the parameter `diagonal` (diagonals, H).
         activations: names of the activations that the compiled kernel offers, the default first.
-        onnx_gates: the gates in the order of the ONNX operator, or empty where there is none.
-        keras_gates: the gates in the order of Keras's layer, likewise.
+        onnx_gates: the gates in the order of the ONNX operator; empty where there is no operator.
+        keras_gates: the gates in the order of the layer of Keras; empty where there is no layer.
         compiled: whether there is a kernel. Without one every call takes the reference path.
     """
 
@@ -53,18 +53,30 @@ class Cell:
             raise ValueError(f"states of cell {self.name!r}: expected 'h' first, got {self.states}")
         if not set(self.separate_halves) <= set(self.gates):
             raise ValueError(
-                f"separate of cell {self.name!r}: expected some of {self.gates}, got {self.separate_halves}"
+                f"separate_halves of cell {self.name!r}: expected some of {self.gates}, got {self.separate_halves}"
             )
         if self.separate_halves and self.separate_halves != self.gates[-len(self.separate_halves) :]:
-            raise ValueError(f"separate of cell {self.name!r}: expected the last gates, got {self.separate_halves}")
+            raise ValueError(
+                f"separate_halves of cell {self.name!r}: expected the last gates, got {self.separate_halves}"
+            )
         for field in ("onnx_gates", "keras_gates"):
             names = getattr(self, field)
             if names and set(names) != set(self.gates):
                 raise ValueError(f"{field} of cell {self.name!r}: expected the gates {self.gates}, got {names}")
 
     @property
+    def is_gated(self) -> bool:
+        """Whether gates decide what a state keeps, so that gradients need not fade from step to step."""
+        return len(self.gates) > 1
+
+    @property
+    def has_inner_state(self) -> bool:
+        """Whether h is computed from an inner state c."""
+        return "c" in self.states
+
+    @property
     def onnx_order(self) -> tuple[int, ...]:
-        """Position in `gates` of each gate of the ONNX operator."""
+        """The position in `gates` of each gate of the ONNX operator."""
         return tuple(self.gates.index(gate) for gate in self.onnx_gates)
 
     def parameter_shapes(
@@ -76,7 +88,7 @@ class Cell:
         recurrent_bias: bool = True,
         proj_size: int = 0,
     ) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters of one layer in one direction, by torch's names without layer and direction."""
+        """Return the shapes of the parameters of one layer and direction, by the names of torch without those two."""
         rows = len(self.gates) * hidden_size
         shapes: dict[str, tuple[int, ...]] = {
             "weight_ih": (rows, input_size),
@@ -93,5 +105,5 @@ class Cell:
         return shapes
 
     def state_sizes(self, hidden_size: int, proj_size: int = 0) -> tuple[int, ...]:
-        """Units of each state: a projection narrows h alone."""
+        """Return the units of each state: a projection narrows h alone."""
         return (proj_size or hidden_size, *(hidden_size for _ in self.states[1:]))

@@ -1,4 +1,4 @@
-"""The errors that a user can fix, and the warning about data that are used all the same."""
+"""Errors that a user can fix, and the warning about unusual data."""
 
 from __future__ import annotations
 
@@ -16,38 +16,37 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # packages that are installed by a
 
 
 class InputError(ValueError):
-    """Tell a user what was expected, what came and what to do, in one sentence.
+    """Data, a file or an option that cannot be used: one sentence with what was expected, what was found, what to do.
 
-    Raised wherever data, a file or an option cannot be used. The command line prints it without a traceback and ends
-    with exit code 2.
+    The command line prints it without a traceback and exits with code 2.
     """
 
     def __str__(self) -> str:
-        """Return the sentence, in which names from data cannot command a terminal."""
+        """Return the sentence without control characters, which names from data may hold."""
         return escape_controls(super().__str__())
 
 
 class MissingPackageError(ModuleNotFoundError, InputError):
-    """A package that is not installed, with the line that installs it."""
+    """A package that is not installed, with the command that installs it."""
 
 
 @contextmanager
 def requires(extra: str, caller: str) -> Iterator[None]:
-    """Name the line that installs a package which an import in this block does not find.
+    """Name the command that installs a package that an import in this block does not find.
 
-    Of several such blocks, the outermost decides: it stands where the user called.
+    Of several nested blocks the outermost decides: it is the one that the user called.
 
     Args:
-        extra: of throughtime that installs the package, as in pyproject.toml.
-        caller: what needs the package, in words.
+        extra: the extra of throughtime that installs the package, as in pyproject.toml.
+        caller: what needs the package, for the message.
 
     Raises:
-        MissingPackageError: for such a package.
+        MissingPackageError: for a package that is not installed.
 
-    >>> with requires("music", "a tune"):
-    ...     import no_such
+    >>> with requires("music", "MIDI"):
+    ...     import nix
     Traceback (most recent call last):
-    throughtime._core.errors.MissingPackageError: no_such is not installed: pip install 'throughtime[music]' (a tune needs it)
+    throughtime._core.errors.MissingPackageError: nix is not installed: pip install 'throughtime[music]' (MIDI needs it)
     """
     try:
         yield
@@ -61,7 +60,7 @@ def requires(extra: str, caller: str) -> Iterator[None]:
 
 
 class InputWarning(UserWarning):
-    """Tell a user in one sentence what is odd about data that are used all the same.
+    """Data that are unusual but can be used, described in one sentence.
 
     The command line prints it to stderr as a note.
     """

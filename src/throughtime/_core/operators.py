@@ -1,7 +1,7 @@
-"""The scan as two operators of torch's dispatcher, for what traces instead of calling: torch.compile and torch.export.
+"""The scan as two operators of torch's dispatcher, for torch.compile and torch.export, which trace.
 
 A tracer sees neither the time loop nor the kernels, only an operator with known output shapes, so that the length of
-the sequence may stay a symbol. `throughtime::scan` has a backward pass of its own, `throughtime::scan_backward`.
+the sequence may stay a symbol. The backward pass of `throughtime::scan` is `throughtime::scan_backward`.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ def scan_flat(
     directions: int,
     clip: tuple[float, bool],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and final states of a kernel, by its `kernel_name`; the arguments are its own, and what backward clips."""
-    given = [w for w in weights if w is not None]
+    """Return the outputs and final states of the kernel with a `kernel_name`; `clip` is for its backward pass."""
+    present = [w for w in weights if w is not None]
     weight_present = [w is not None for w in weights]
     ragged = [t for t in tables if t is not None]
     table_present = [t is not None for t in tables] or _NO_TABLES
     y, *finals, _ = torch.ops.throughtime.scan(
-        x.contiguous(), list(state), given, ragged, name, weight_present, table_present, reverse, directions, *clip
+        x.contiguous(), list(state), present, ragged, name, weight_present, table_present, reverse, directions, *clip
     )
     return y, tuple(finals)
 
 
 def kernel_name(cell: str, activation: str, bits: int) -> str:
-    """Name of a kernel, as an operator can take it, and as a tracer can make it that cannot look into kernels."""
+    """Return the name of a kernel: operators take no objects, and tracers cannot read those of kernels."""
     return f"{cell} {activation} {bits}"
 
 
 def _kernel(name: str) -> Kernel:
     cell, activation, bits = name.split()
-    found = _kernels.find(cell, activation, int(bits))
-    assert found is not None
-    return found
+    kernel = _kernels.find(cell, activation, int(bits))
+    assert kernel is not None
+    return kernel
 
 
-def _restore_none(given: Sequence[Any], weight_present: Sequence[bool]) -> tuple[Any, ...]:
-    """Put None back where nothing was given."""
-    values = iter(given)
-    return tuple(next(values) if there else None for there in weight_present)
+def _restore_none(values: Sequence[Any], present: Sequence[bool]) -> tuple[Any, ...]:
+    """Insert None where no value is present."""
+    remaining = iter(values)
+    return tuple(next(remaining) if is_present else None for is_present in present)
 
 
 @torch.library.custom_op("throughtime::scan", mutates_args=())
@@ -79,7 +79,7 @@ def _scan(
 ) -> list[torch.Tensor]:
     tables = _restore_none(ragged, table_present) if ragged else ()
     threads = torch.get_num_threads()
-    found = _kernel(kernel).forward(
+    result = _kernel(kernel).forward(
         x,
         tuple(state),
         _restore_none(weights, weight_present),
@@ -89,12 +89,12 @@ def _scan(
         True,  # noqa: FBT003
         (),
     )
-    if found is None:
+    if result is None:
         raise RuntimeError(
             "throughtime::scan: expected tensors of one element type on the CPU whose shapes fit together, got x "
             f"{tuple(x.shape)}, states {[tuple(s.shape) for s in state]}, weights {[tuple(w.shape) for w in weights]}"
         )
-    y, finals, kept = found
+    y, finals, kept = result
     assert kept is not None
     return [y, *finals, kept]
 
@@ -113,13 +113,13 @@ def _(
     limit: float,
     of_norm: bool,
 ) -> list[Tensor]:
-    found, hidden = _kernel(kernel), weights[1].shape[1]
+    compiled, hidden = _kernel(kernel), weights[1].shape[1]
     batch = ragged[0].shape[0] if ragged else x.shape[1]
     y = x.new_empty(*x.shape[:-1], directions * hidden)
-    finals = [x.new_empty(directions, batch, hidden) for _ in range(found.states)]
+    finals = [x.new_empty(directions, batch, hidden) for _ in range(compiled.states)]
     rows = x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
-    units = -(-hidden // found.lanes) * found.lanes
-    return [y, *finals, x.new_empty(found.lanes + directions * rows * units * found.kept)]
+    units = -(-hidden // compiled.lanes) * compiled.lanes
+    return [y, *finals, x.new_empty(compiled.lanes + directions * rows * units * compiled.reserve_vectors)]
 
 
 @torch.library.custom_op("throughtime::scan_backward", mutates_args=())
@@ -140,10 +140,10 @@ def _scan_backward(
 ) -> list[torch.Tensor]:
     y, kept = outputs
     saved = y, kept, x, *state, *_restore_none(weights, weight_present)
-    wanted = (True,) * (len(saved) - 2)
+    needed = (True,) * (len(saved) - 2)
     tables = _restore_none(ragged, table_present) if ragged else ()
     options = tables, reverse, torch.get_num_threads(), (limit, of_norm)
-    gradients = _kernel(kernel).backward(saved, tuple(doutputs), wanted, len(state), *options)
+    gradients = _kernel(kernel).backward(saved, tuple(doutputs), needed, len(state), *options)
     assert gradients is not None
     return [gradient for gradient in gradients if gradient is not None]
 
@@ -179,12 +179,12 @@ def _backward(ctx: Any, doutputs: list[Tensor | None]) -> tuple[Any, ...]:
     x, *rest = ctx.saved_tensors
     states, weights, tables = ctx.counts
     state, rest = rest[:states], rest[states:]
-    given, rest = rest[:weights], rest[weights:]
+    present, rest = rest[:weights], rest[weights:]
     ragged, (y, kept) = rest[:tables], rest[tables:]
     dy, *dfinals, _ = doutputs
     reached = [torch.zeros_like(y) if dy is None else dy]
     reached += [x.new_zeros(s) if d is None else d for d, s in zip(dfinals, ctx.shapes, strict=True)]
-    dx, *others = torch.ops.throughtime.scan_backward(x, state, given, ragged, [y, kept], reached, *ctx.options)
+    dx, *others = torch.ops.throughtime.scan_backward(x, state, present, ragged, [y, kept], reached, *ctx.options)
     return dx, others[:states], others[states:], [None] * tables, *(None for _ in ctx.options)
 
 

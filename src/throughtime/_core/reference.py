@@ -1,7 +1,7 @@
-"""The readable path: every cell's step in plain torch, and the loop over time around it.
+"""The readable path: the step of every cell in plain torch, and the loop over time around it.
 
-It is the documentation, the oracle of the tests and the path for whatever the kernels do not cover: activations of the
-user's own, second derivatives, forward-mode differentiation, vmap, other devices and element types. It differentiates
+It is the documentation, the oracle of the tests, and the path for what the kernels do not cover: user-defined
+activations, second derivatives, forward-mode differentiation, vmap, other devices and element types. It differentiates
 by autograd, and so keeps every intermediate value of every step.
 """
 
@@ -10,24 +10,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 from torch.nn.functional import linear
 
+from throughtime._core.activations import get_activation
+from throughtime._core.compiled_cell import check_compiled
+from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS, gate_preactivations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from jaxtyping import Float
-    from torch import Tensor
+    from jaxtyping import Bool, Float
 
+    from throughtime._core.activations import Activation
     from throughtime._core.cell import Cell
+    from throughtime._core.scan_config import ScanConfig
     from throughtime._core.shapes import BatchLengths, Weights
     from throughtime._core.state_transforms import StateTransforms
 
-    Activation = Callable[[Tensor], Tensor]
-    States = tuple[Tensor, ...]
-
-ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+States = tuple[Tensor, ...]
 
 
 class Step(Protocol):
@@ -35,8 +37,8 @@ class Step(Protocol):
 
     Takes, for each gate in the cell's order, the input half of its pre-activation, (N, H) each; `hidden`, which maps a
     state h to the hidden halves of all gates; the states; the pointwise weights; the activation `f`, that of the gates,
-    `g`, and `squash`, which an inner state passes on its way to h: `f` too, but of the normalised state where there is
-    layer normalisation. Returns the new states, and the gates in the cell's order.
+    `g`, and `squash`, which maps an inner state to h: `f`, after normalization where there is some. Returns the new
+    states, and the gates in the cell's order.
     """
 
     def __call__(
@@ -52,82 +54,137 @@ class Step(Protocol):
 
 
 class RegisteredCell(NamedTuple):
+    """A cell and its reference step."""
+
     cell: Cell
     step: Step
 
 
 CELLS: dict[str, RegisteredCell] = {}
-"""Every cell there is, by name."""
+"""Every cell by its name."""
 
 
 def register_step(cell: Cell) -> Callable[[Step], Step]:
     """Decorate the reference step of a cell."""
 
     def register(step: Step) -> Step:
+        check_compiled(cell)
         CELLS[cell.name] = RegisteredCell(cell, step)
         return step
 
     return register
 
 
-def get_activation(activation: str | Activation) -> Activation:
-    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
-
-
-def activation_name(activation: str | Activation) -> str:
-    """What to call an activation in a message."""
-    return repr(activation if isinstance(activation, str) else getattr(activation, "__name__", activation))
-
-
 class Probes(NamedTuple):
     """Zeros that are added at every step: their gradients are those of what they are added to, all from one pass."""
 
-    h: Float[Tensor, "T N H"]
+    h: Float[Tensor, "T N P"]
     hidden: Float[Tensor, "T N G*H"]
 
 
 class Trace(NamedTuple):
-    """All that happened in one layer and direction: tensors (T, N, H) in the order of time."""
+    """What happened in one layer and direction, in the order of time.
 
-    states: tuple[Tensor, ...]
-    gates: tuple[Tensor, ...]
+    Attributes:
+        initial: the states before the first step in time of the direction.
+        states: of all steps.
+        gates: of all steps.
+        final: the states after the last valid step.
+    """
+
+    initial: tuple[Float[Tensor, "N _"], ...]
+    states: tuple[Float[Tensor, "T N _"], ...]
+    gates: tuple[Float[Tensor, "T N H"], ...]
+    final: tuple[Float[Tensor, "N _"], ...]
 
 
-def run(
+def scan(
+    cell: Cell,
+    x: Float[Tensor, "*steps I"],
+    state: tuple[Float[Tensor, "D N _"], ...],
+    weights: tuple[Tensor | None, ...],
+    *,
+    config: ScanConfig,
+    lengths: BatchLengths | None = None,
+    return_all_states: bool = False,
+) -> tuple[tuple[Float[Tensor, "*steps _"], ...], tuple[Float[Tensor, "D N _"], ...]]:
+    """Run `_core.scan` by autograd; arguments and results are the same."""
+    traces = scan_directions(cell, x, state, weights, config=config, lengths=lengths)
+    states, finals = join_directions(traces, lengths)
+    return states if return_all_states else states[:1], finals
+
+
+def scan_directions(
+    cell: Cell,
+    x: Float[Tensor, "*steps I"],
+    state: tuple[Float[Tensor, "D N _"], ...],
+    weights: tuple[Tensor | None, ...],
+    *,
+    config: ScanConfig,
+    lengths: BatchLengths | None = None,
+    probes: Sequence[Probes] = (),
+) -> list[Trace]:
+    """Run each direction of a layer on its own; the second runs backwards in time."""
+    if lengths is not None and lengths.is_packed:
+        x = lengths.unpack(x)
+    valid = None if lengths is None else lengths.valid(len(x), x.device)
+    directions = split_directions(weights)
+    f, g = get_activation(config.activation), get_activation(config.gate_activation)
+    return [
+        run_direction(
+            *(cell, x, tuple(s[d] for s in state) or _zeros(cell, x, w), w),
+            valid=valid,
+            reverse=d == 1 or (config.reverse and len(directions) == 1),
+            activations=(f, g),
+            transforms=config.transforms[d] if config.transforms else NO_TRANSFORMS,
+            probes=probes[d] if probes else None,
+        )
+        for d, w in enumerate(directions)
+    ]
+
+
+def join_directions(traces: Sequence[Trace], lengths: BatchLengths | None = None) -> tuple[States, States]:
+    """Return all states of a layer, both directions side by side and in the form of its input, and the final states."""
+    joined = [states[0] if len(states) == 1 else torch.cat(states, -1) for states in _columns(t.states for t in traces)]
+    finals = tuple(torch.stack(states) for states in _columns(trace.final for trace in traces))
+    if lengths is None:
+        return tuple(joined), finals
+    if lengths.is_packed:
+        return tuple(lengths.pack(states) for states in joined), finals
+    valid = lengths.valid(len(joined[0]), joined[0].device).unsqueeze(-1)
+    return tuple(torch.where(valid, states, states.new_zeros(())) for states in joined), finals
+
+
+def run_direction(
     cell: Cell,
     x: Float[Tensor, "T N I"],
-    state: tuple[Float[Tensor, "N H"], ...],
+    state: tuple[Float[Tensor, "N _"], ...],
     weights: Weights,
     *,
-    valid: Tensor | None,
-    reverse: bool,
     activations: tuple[Activation, Activation],
+    valid: Bool[Tensor, "T N"] | None = None,
+    reverse: bool = False,
     transforms: StateTransforms = NO_TRANSFORMS,
     probes: Probes | None = None,
-) -> tuple[Trace, States]:
-    """Unfold one layer in one direction and return what happened at each step, and the final state.
-
-    `valid` (T, N) says which steps there are; where there is none the state is held.
-    """
+) -> Trace:
+    """Unfold one layer in one direction. The state is held where a step is not valid."""
     step = CELLS[cell.name].step
     gates = len(cell.gates)
     diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
     gain_ih, gain_hh = (None, None) if transforms.norm is None else transforms.norm[:2]
-    if valid is not None:  # nothing that stands behind the end of a sequence reaches a gradient, not even NaN
+    if valid is not None:  # nothing after the end of a sequence reaches a gradient, not even NaN
         x = x.masked_fill(~valid.unsqueeze(-1), 0.0)
-    x_preactivations = gate_preactivations(cell, x, weights.weight_ih, weights.bias_ih, gain_ih)
+    input_halves = gate_preactivations(cell, x, weights.weight_ih, weights.bias_ih, gain_ih)
     functions = *activations, transforms.squash(activations[0])
 
     def hidden(h: Tensor) -> tuple[Tensor, ...]:
         h = h if transforms.dropout_mask is None else h * transforms.dropout_mask
-        preactivations = gate_preactivations(cell, h, weights.weight_hh, weights.bias_hh, gain_hh)
-        return (preactivations if probes is None else preactivations + probes.hidden[t]).chunk(gates, -1)
+        halves = gate_preactivations(cell, h, weights.weight_hh, weights.bias_hh, gain_hh)
+        return (halves if probes is None else halves + probes.hidden[t]).chunk(gates, -1)
 
-    states, gate_values = [], []
+    initial, states, gate_values = state, [], []
     for t in reversed(range(len(x))) if reverse else range(len(x)):
-        new, values = step(
-            x_preactivations[t].chunk(gates, -1), hidden, transforms.pre_step(state), diagonal, *functions
-        )
+        new, values = step(input_halves[t].chunk(gates, -1), hidden, transforms.pre_step(state), diagonal, *functions)
         if weights.weight_hr is not None:
             new = (linear(new[0], weights.weight_hr), *new[1:])
         new = transforms.post_step(new, state)
@@ -139,53 +196,21 @@ def run(
         states.append(state)
         gate_values.append(values)
     if not states:
-        return Trace(tuple(x.new_empty(0, *s.shape) for s in state), ()), state
+        return Trace(initial, tuple(x.new_empty(0, *s.shape) for s in state), (), state)
     if reverse:
         states.reverse()
         gate_values.reverse()
-    return Trace(_stack(states), _stack(gate_values)), state
+    return Trace(
+        initial, tuple(map(torch.stack, _columns(states))), tuple(map(torch.stack, _columns(gate_values))), state
+    )
 
 
-def _stack(steps: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    return tuple(torch.stack(values) for values in zip(*steps, strict=True))
+def _columns(rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*rows, strict=True)
 
 
-def scan(
-    cell: Cell,
-    x: Tensor,
-    state: States,
-    weights: Sequence[Weights],
-    *,
-    ragged: BatchLengths | None,
-    reverse: bool,
-    activations: tuple[Activation, Activation],
-    transforms: Sequence[StateTransforms] = (),
-    return_all_states: bool = False,
-) -> tuple[States, States]:
-    """`throughtime.scan`, by autograd. Shapes are those of `throughtime.scan`; the state is given.
-
-    Returns:
-        The state h of all steps, all states where `return_all_states` one is wanted, (T, N, D*H) each; and the final states.
-    """
-    padded = ragged.unpack(x) if ragged is not None and ragged.is_packed else x
-    valid = None if ragged is None else ragged.valid(len(padded), x.device)
-    found, finals = [], []
-    for d, w in enumerate(weights):
-        trace, final = run(
-            *(cell, padded, tuple(s[d] for s in state), w),
-            valid=valid,
-            reverse=d == 1 or (reverse and len(weights) == 1),
-            activations=activations,
-            transforms=transforms[d] if transforms else NO_TRANSFORMS,
-        )
-        found.append(trace.states if return_all_states else trace.states[:1])
-        finals.append(final)
-    outputs = tuple(states[0] if len(states) == 1 else torch.cat(states, -1) for states in zip(*found, strict=True))
-    return tuple(_cut(ragged, valid, y) for y in outputs), _stack(finals)
-
-
-def _cut(ragged: BatchLengths | None, valid: Tensor | None, y: Tensor) -> Tensor:
-    """Outputs in the form of the input, zero where there is no step."""
-    if ragged is None or valid is None:
-        return y
-    return ragged.pack(y) if ragged.is_packed else torch.where(valid.unsqueeze(-1), y, y.new_zeros(()))
+def _zeros(cell: Cell, x: Float[Tensor, "T N I"], weights: Weights) -> States:
+    """Return the initial state of a direction where none was given."""
+    hidden = weights.weight_hh.shape[0] // len(cell.gates)
+    sizes = cell.state_sizes(hidden, 0 if weights.weight_hr is None else weights.weight_hr.shape[0])
+    return tuple(x.new_zeros(x.shape[1], units) for units in sizes)

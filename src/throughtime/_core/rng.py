@@ -1,9 +1,8 @@
-"""Random numbers of a thread's own: seeded draws that neither read nor move the global generators of torch.
+"""Random numbers of one thread: seeded draws that neither read nor advance the global generators of torch.
 
-As long as a `PrivateRandom` is entered, each torch function that Python calls in this thread draws from its generators:
-layers that are built, dropout, shuffles, DataLoaders, the user's own code. What this library draws asks for `generator`
-by itself. Other threads go on with the global generators as if nothing had happened. The draws are those of
-`torch.manual_seed(seed)`, bit for bit.
+While a `PrivateRandom` is entered, every torch function that Python calls in this thread draws from its generators:
+initialization of layers, dropout, shuffles, DataLoaders, user code. The draws of this library call `generator` itself.
+Other threads use the global generators as before. The draws are those of `torch.manual_seed(seed)`, bit for bit.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ _local = threading.local()
 
 
 class PrivateRandom:
-    """Let this thread draw from generators of its own, as long as it is entered.
+    """Let this thread draw from private generators, while it is entered.
 
     Args:
-        seed: of the draws, a whole number from -2**63 to 2**64 - 1.
-        intercept: whether every torch function that draws does so; otherwise those that ask for `generator` alone,
-            which spares each call of torch some microseconds.
+        seed: of the draws, an integer from -2**63 to 2**64 - 1.
+        intercept: whether every torch function draws from them, or only those that call `generator`, which saves each
+            call of torch some microseconds.
 
     Raises:
         ValueError: for another seed.
@@ -61,7 +60,7 @@ class PrivateRandom:
 
     def __init__(self, seed: SupportsIndex, *, intercept: bool = True) -> None:
         if not hasattr(seed, "__index__") or not -(2**63) <= operator.index(seed) < 2**64:
-            raise ValueError(f"seed: expected a whole number from -2**63 to 2**64 - 1 or None, got {seed!r}")
+            raise ValueError(f"seed: expected an integer from -2**63 to 2**64 - 1 or None, got {seed!r}")
         self._seed = operator.index(seed)
         self._generators: dict[torch.device, torch.Generator] = {}
         self._functions = _PrivateFunctions(self)
@@ -80,22 +79,22 @@ class PrivateRandom:
         _local.current = self._outer
 
     def intercept_functions(self) -> AbstractContextManager[Any]:
-        """Let every torch function draw from these generators for a while."""
+        """Return a context in which every torch function draws from these generators."""
         return nullcontext() if self._intercepts else self._functions
 
     def generator(self, device: torch.device = _CPU) -> torch.Generator:
-        """The generator of a device."""
+        """Return the generator of a device."""
         if device not in self._generators:
             self._generators[device] = torch.Generator(device).manual_seed(self._seed)
         return self._generators[device]
 
     def states(self) -> dict[torch.device, Tensor]:
-        """The states of all generators that have drawn."""
+        """Return the states of all generators that have drawn."""
         return {device: generator.get_state() for device, generator in self._generators.items()}
 
     @contextmanager
     def replay(self, states: dict[torch.device, Tensor]) -> Iterator[None]:
-        """Draw again from earlier states, and then go on as if nothing had been drawn."""
+        """Draw again from earlier states, and continue afterwards as if nothing had been drawn."""
         later = self._generators
         self._generators = {}
         try:
@@ -107,7 +106,7 @@ class PrivateRandom:
 
 
 class _PrivateFunctions(TorchFunctionMode):
-    """Note which functions of torch draw, and let `_PrivateOperators` see what they do."""
+    """Find the functions of torch that draw, and run them under `_PrivateOperators`."""
 
     def __init__(self, random: PrivateRandom) -> None:
         super().__init__()
@@ -130,7 +129,7 @@ class _PrivateFunctions(TorchFunctionMode):
 
 
 class _PrivateOperators(TorchDispatchMode):
-    """Hand the generators of a `PrivateRandom` to operators that are called without one."""
+    """Pass the generators of a `PrivateRandom` to operators that are called without one."""
 
     def __init__(self, random: PrivateRandom) -> None:
         super().__init__()
@@ -149,17 +148,16 @@ class _PrivateOperators(TorchDispatchMode):
         if func is torch.ops.aten.native_dropout.default:  # of devices other than the CPU
             return _dropout(*args, generator=generator)
         overload = _with_generator(func)
-        place = next(i for i, argument in enumerate(overload._schema.arguments) if argument.name == "generator")  # noqa: SLF001
-        given = kwargs.get("generator") if len(args) <= place else args[place]
-        if given is not None:
+        position = next(i for i, argument in enumerate(overload._schema.arguments) if argument.name == "generator")  # noqa: SLF001
+        if (kwargs.get("generator") if len(args) <= position else args[position]) is not None:
             return func(*args, **kwargs)
-        if len(args) > place:
-            return overload(*args[:place], generator, *args[place + 1 :], **kwargs)
+        if len(args) > position:
+            return overload(*args[:position], generator, *args[position + 1 :], **kwargs)
         return overload(*args, **{**kwargs, "generator": generator})
 
 
 def _is_in_checkpoint() -> bool:
-    """Whether torch.utils.checkpoint has called, which would draw other numbers when it calls again."""
+    """Return whether torch.utils.checkpoint is a caller, which would draw other numbers when it calls again."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  what `inspect` does, at less cost
     while frame is not None and frame.f_globals.get("__name__") != "torch.utils.checkpoint":
         frame = frame.f_back
@@ -167,7 +165,7 @@ def _is_in_checkpoint() -> bool:
 
 
 def _with_generator(func: Any) -> Any:
-    """The overload of an operator that takes a generator besides."""
+    """Return the overload of an operator that takes a generator in addition."""
     names = [argument.name for argument in func._schema.arguments]  # noqa: SLF001
     if "generator" in names:
         return func
@@ -176,7 +174,7 @@ def _with_generator(func: Any) -> Any:
         overload = getattr(packet, name)
         if sorted([*names, "generator"]) == sorted(argument.name for argument in overload._schema.arguments):  # noqa: SLF001
             return overload
-    raise NotImplementedError(f"{func}: draws random numbers and takes no generator")
+    raise NotImplementedError(f"{func}: draws random numbers without taking a generator")
 
 
 def _dropout(x: Tensor, p: float, train: bool | None, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -187,18 +185,18 @@ def _dropout(x: Tensor, p: float, train: bool | None, *, generator: torch.Genera
 
 
 def current() -> PrivateRandom | None:
-    """The innermost `PrivateRandom` that this thread has entered."""
+    """Return the innermost `PrivateRandom` that this thread has entered."""
     return getattr(_local, "current", None)
 
 
 def generator(device: torch.device = _CPU) -> torch.Generator | None:
-    """The generator that this thread draws from on a device; None for the global one."""
+    """Return the generator that this thread draws from on a device; None for the global one."""
     private = None if is_compiling() else current()
     return None if private is None else private.generator(device)
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
-    """`torch.nn.functional.dropout` that draws from the generator of this thread."""
+    """Apply `torch.nn.functional.dropout`, with the generator of this thread."""
     private = None if is_compiling() or not training else current()
     if private is None:
         return functional.dropout(x, p, training)
@@ -207,24 +205,24 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
 
 
 def intercept_functions() -> AbstractContextManager[Any]:
-    """Let every torch function draw from the generators of this thread for a while, where it has some."""
+    """Return a context in which every torch function draws from the generators of this thread, where it has some."""
     private = current()
     return nullcontext() if private is None else private.intercept_functions()
 
 
 def skip_interception() -> AbstractContextManager[Any]:
-    """Call torch without looking at each function, for code that does not draw: looking takes some microseconds."""
+    """Return a context in which no function of torch is intercepted, for code that does not draw: it is faster."""
     return nullcontext() if current() is None else torch._C.DisableTorchFunction()
 
 
 def get_state() -> Tensor:
-    """The state of the generator that this thread draws from on the CPU."""
+    """Return the state of the generator that this thread draws from on the CPU."""
     private = current()
     return torch.get_rng_state() if private is None else private.generator().get_state()
 
 
 def set_state(state: Tensor) -> None:
-    """Go on from a state of the generator that this thread draws from on the CPU."""
+    """Set the state of the generator that this thread draws from on the CPU."""
     private = current()
     if private is None:
         torch.set_rng_state(state)
@@ -233,14 +231,14 @@ def set_state(state: Tensor) -> None:
 
 
 def initial_seed() -> int:
-    """The seed of the generator that this thread draws from on the CPU."""
+    """Return the seed of the generator that this thread draws from on the CPU."""
     private = current()
     return torch.initial_seed() if private is None else private.generator().initial_seed()
 
 
 @contextmanager
 def replay(states: dict[torch.device, Tensor]) -> Iterator[None]:
-    """Draw again what this thread drew from these `states`, and then go on as if nothing had been drawn."""
+    """Draw again from earlier `states` of this thread, and continue afterwards as if nothing had been drawn."""
     private = current()
     if private is not None:
         with private.replay(states):
@@ -253,7 +251,7 @@ def replay(states: dict[torch.device, Tensor]) -> Iterator[None]:
 
 
 def states(device: torch.device) -> dict[torch.device, Tensor]:
-    """The states of the generators that this thread draws from, on the CPU and on a device."""
+    """Return the states of the generators that this thread draws from, on the CPU and on a device."""
     private = current()
     if private is not None:
         return private.states()

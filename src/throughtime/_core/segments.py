@@ -1,8 +1,7 @@
-"""Sequences with gaps, and whose state begins anew in between, as sequences of their own.
+"""Sequences with gaps and resets, as several sequences without.
 
-A row's valid steps are moved together and cut where its state begins anew; the pieces are packed like any sequences of
-different lengths. Over a gap the state is held, so nothing is lost: what runs on the pieces is exact, and the kernels
-can run it.
+The valid steps of a row are moved together and cut at its resets; the segments are packed like any sequences of
+different lengths. The state is held over a gap, so a run over the segments is exact, and the kernels can do it.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of a batch; those without steps stand for rows without any.
+    """The segments of a batch. A row without valid steps has one segment without steps.
 
     Attributes:
-        steps: of each packed vector, where it stands in the batch.
-        rows: likewise.
-        ragged: the packed segments, by falling length.
+        shape: T and N of the batch.
+        steps: the step of each packed vector in the batch.
+        rows: the row of each packed vector in the batch.
+        lengths: of the packed segments, in descending order.
         owner: the row of each segment.
         continues: by direction, whether a segment starts from the initial state of its row.
         final: by direction, the segment of each row that is computed last.
@@ -35,17 +35,17 @@ class Segments:
     shape: tuple[int, int]
     steps: Int[Tensor, "M"]
     rows: Int[Tensor, "M"]
-    ragged: BatchLengths
+    lengths: BatchLengths
     owner: Int[Tensor, "S"]
     continues: Bool[Tensor, "2 S"]
     final: Int[Tensor, "2 N"]
 
     @classmethod
     def of(cls, valid: Bool[Tensor, "T N"], reset: Bool[Tensor, "T N"] | None) -> Segments:
-        """Cut a batch.
+        """Cut a batch into segments.
 
         Args:
-            valid: the steps that there are.
+            valid: which steps there are.
             reset: where the state is zero before the next valid step of the row.
         """
         rows, steps = valid.T.nonzero(as_tuple=True)
@@ -57,37 +57,38 @@ class Segments:
 
         empty = (~valid.any(0)).nonzero().squeeze(1)
         owner = torch.cat([rows[starts], empty])
-        lengths = torch.bincount(segment, minlength=len(owner))
+        sizes = torch.bincount(segment, minlength=len(owner))
         changes = owner[1:] != owner[:-1]
         first, last = torch.ones(2, len(owner), dtype=torch.bool)
         first[1:], last[:-1] = changes, changes
         untouched = torch.cat([resets[starts] == 0, torch.ones_like(empty, dtype=torch.bool)])
 
-        order = lengths.argsort(descending=True, stable=True)
+        order = sizes.argsort(descending=True, stable=True)
         rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
         offsets = torch.cat([rows.new_zeros(1), torch.bincount(within).cumsum(0)])
-        place = (offsets[within] + rank[segment]).argsort()
+        order_in_pack = (offsets[within] + rank[segment]).argsort()
         final = torch.empty(2, valid.shape[1], dtype=torch.int64)
         final[0, owner[last]], final[1, owner[first]] = rank[last], rank[first]
         continues = torch.stack([untouched, last])[:, order]
-        ragged = BatchLengths(lengths[order], None, offsets)
-        return cls((valid.shape[0], valid.shape[1]), steps[place], rows[place], ragged, owner[order], continues, final)
+        lengths = BatchLengths(sizes[order], None, offsets)
+        steps, rows = steps[order_in_pack], rows[order_in_pack]
+        return cls((valid.shape[0], valid.shape[1]), steps, rows, lengths, owner[order], continues, final)
 
     def pack(self, x: Float[Tensor, "T N I"]) -> Float[Tensor, "M I"]:
-        """The vectors of all segments."""
+        """Return the vectors of all segments."""
         return x[self.steps.to(x.device), self.rows.to(x.device)]
 
     def unpack(self, y: Float[Tensor, "M F"]) -> Float[Tensor, "T N F"]:
-        """Put vectors back, zero where there is no valid step."""
-        places = self.steps.to(y.device), self.rows.to(y.device)
-        return y.new_zeros(*self.shape, y.shape[-1]).index_put(places, y)
+        """Return a batch of these vectors, zero where there is no valid step."""
+        indices = self.steps.to(y.device), self.rows.to(y.device)
+        return y.new_zeros(*self.shape, y.shape[-1]).index_put(indices, y)
 
     def initial(self, state: Float[Tensor, "L*D N H"], directions: int) -> Float[Tensor, "L*D S H"]:
-        """What each segment starts from."""
+        """Return the initial state of each segment."""
         continues = self.continues[:directions].to(state.device).repeat(len(state) // directions, 1)
         return torch.where(continues.unsqueeze(-1), state[:, self.owner.to(state.device)], state.new_zeros(()))
 
     def finals(self, state: Float[Tensor, "L*D S H"], directions: int) -> Float[Tensor, "L*D N H"]:
-        """The final state of each row, from those of the segments."""
-        found = self.final[:directions].to(state.device).repeat(len(state) // directions, 1)
-        return state.gather(1, found.unsqueeze(-1).expand(-1, -1, state.shape[-1]))
+        """Return the final state of each row, from those of the segments."""
+        segment = self.final[:directions].to(state.device).repeat(len(state) // directions, 1)
+        return state.gather(1, segment.unsqueeze(-1).expand(-1, -1, state.shape[-1]))

@@ -1,7 +1,7 @@
-"""Typed façade over the compiled kernels. Imports neither torch nor numpy.
+"""A typed façade of the compiled kernels. It imports neither torch nor numpy.
 
-`find(cell, activation, bits)` returns the kernel for the best instruction set of this processor, or None where there is
-none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) chooses a lesser one.
+`find(cell, activation, bits)` returns the kernel for the best instruction set of this processor, or None if there is
+none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) selects a lower one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from throughtime._kernels._engine import Kernel, Stream, Trainer
+    from throughtime._kernels._engine import Kernel, StreamingNetwork, Trainer
 
 try:
     from throughtime._kernels import _engine
@@ -28,12 +28,14 @@ def _select_isa() -> str | None:
     if _engine is None:
         return None
     available = _engine.instruction_sets()
-    wanted = os.environ.get("THROUGHTIME_ISA")
-    if not wanted:
+    requested = os.environ.get("THROUGHTIME_ISA")
+    if not requested:
         return available[0]
-    if wanted not in available:
-        raise ImportError(f"THROUGHTIME_ISA: expected one of {', '.join(available)} on this processor, got {wanted!r}")
-    return wanted
+    if requested not in available:
+        raise ImportError(
+            f"THROUGHTIME_ISA: expected one of {', '.join(available)} on this processor, got {requested!r}"
+        )
+    return requested
 
 
 isa: str | None = _select_isa()
@@ -47,12 +49,12 @@ _table: dict[tuple[str, str, int], Kernel] = {
 
 
 def find(cell: str, activation: str, bits: int) -> Kernel | None:
-    """Return the kernel of a cell for float64, float32 or bfloat16 (16 bits), or None where none is compiled."""
+    """Return the kernel of a cell for float64, float32 or bfloat16 (16 bits), or None if none is compiled."""
     return _table.get((cell, activation, bits))
 
 
 _trainers: dict[bool, Trainer] = {
-    trainer.is_double: trainer for trainer in (_engine.learners() if _engine else ()) if trainer.isa == isa
+    trainer.is_double: trainer for trainer in (_engine.trainers() if _engine else ()) if trainer.isa == isa
 }
 
 
@@ -63,13 +65,13 @@ def find_trainer(double: bool) -> Trainer | None:
 
 def run_multiply_adds(threads: int) -> float:
     """Multiply and add in registers alone, for measuring the processor. Returns how many operations (float32)."""
-    return sum(peak.work(threads) for peak in (_engine.peaks() if _engine else ()) if peak.isa == isa)
+    return sum(peak.run(threads) for peak in (_engine.peak_flops() if _engine else ()) if peak.isa == isa)
 
 
-def new_streaming_network(trainer: Trainer, inputs: int) -> Stream:
-    """An empty stack of layers that advances one step at a time."""
-    assert _engine is not None  # whoever has a learner has it
-    return _engine.Stream(trainer, inputs)
+def new_streaming_network(trainer: Trainer, inputs: int) -> StreamingNetwork:
+    """Return an empty stack of layers that advances one step at a time."""
+    assert _engine is not None  # a trainer comes from it
+    return _engine.StreamingNetwork(trainer, inputs)
 
 
 def _release_threads() -> None:

@@ -18,61 +18,69 @@ class Kernel:
     @property
     def diagonals(self) -> int: ...
     @property
+    def gate_names(self) -> str: ...
+    @property
+    def separate_halves(self) -> str: ...
+    @property
+    def state_names(self) -> str: ...
+    @property
+    def diagonal_names(self) -> str: ...
+    @property
     def lanes(self) -> int: ...
     @property
-    def kept(self) -> int: ...
-    def kept_scalars(self, rows: int, hidden: int, directions: int) -> int:
-        """Size of the buffer that forward fills for backward, in elements."""
+    def reserve_vectors(self) -> int: ...
+    def reserve_size(self, rows: int, hidden: int, directions: int) -> int:
+        """Return the size of the buffer that forward fills for backward, in elements."""
 
     def accepts(self, x: Any, weights: tuple[Any, ...]) -> bool:
-        """Whether all tensors are of the kernel's element type, on the CPU and not empty."""
+        """Return whether all tensors are of the kernel's element type, on the CPU and not empty."""
 
     def forward(
         self,
         x: Any,
         state_0: tuple[Any, ...],
         weights: tuple[Any, ...],
-        ragged: tuple[Any, ...],
+        lengths: tuple[Any, ...],
         reverse: bool,
         threads: int,
-        keep: bool,
+        training: bool,
         sizes: tuple[int, ...],
     ) -> tuple[Any, tuple[Any, ...], Any | None] | None:
-        """Make the outputs, the final states and what backward needs, if that is to be kept.
+        """Return the outputs, the final states and, in `training`, the reserve for the backward pass.
 
         `sizes` are I and H of the layer, or empty. Returns None for tensors that `accepts` refuses, and for an x,
-        states and weights that do not fit together or to the sizes.
+        states and weights whose shapes do not match each other or the sizes.
         """
 
     def backward(
         self,
         saved: tuple[Any, ...],
         doutputs: tuple[Any, ...],
-        wanted: tuple[bool, ...],
+        needed: tuple[bool, ...],
         states: int,
-        ragged: tuple[Any, ...],
+        lengths: tuple[Any, ...],
         reverse: bool,
         threads: int,
         clip: tuple[float, bool],
     ) -> tuple[Any | None, ...] | None:
-        """Make the gradients of x, the states and the weights, in this order, None where none is wanted.
+        """Return the gradients of x, the states and the weights, in this order; None where `needed` is False.
 
-        `saved` are y, what was kept, x, as many initial states as `states` says, and the weights. What `wanted` says of
-        more tensors in front of these is passed over: None comes back for them. `doutputs` are the gradients of y and
-        of each final state, None for zero. `clip` is a limit for the gradients of states from step to step, 0 for none,
-        and whether it is one of the norm. There is no backward pass for bfloat16.
+        `saved` are y, the reserve, x, as many initial states as `states`, and the weights. If `needed` has more
+        elements, the first ones are skipped and get None. `doutputs` are the gradients of y and of each final state,
+        None for zero. `clip` is a limit for the gradients of states from step to step, 0 for none, and whether it
+        limits the norm. There is no backward pass for bfloat16.
 
-        Returns None where a gradient is not to be looked at, since it stands for many, as while a vmap is going on.
+        Returns None if a gradient is not readable, such as a batched tensor of vmap.
         """
 
 class Trainer:
-    """Whole updates of small networks, for one element type and one instruction set."""
+    """Training updates of small networks, for one element type and instruction set."""
 
     @property
     def isa(self) -> str: ...
     @property
     def is_double(self) -> bool: ...
-    def learn(
+    def train(
         self,
         layers: list[tuple[Kernel, tuple[Any, ...], tuple[Any, ...]]],
         output: tuple[Any, Any | None],
@@ -82,62 +90,65 @@ class Trainer:
         batches: list[tuple[Any, Any]],
         windows: Any,
         reports: Any,
-        rule: str,
+        optimizer: str,
         moments: list[tuple[Any | None, Any | None]],
         settings: Any,
         clip: float,
         steps: list[Any],
         threads: int,
     ) -> int:
-        """Train on the windows of each batch (x, target), one update each; returns how many there were.
+        """Train on the windows of each batch (x, target), one update each; return the number of updates.
 
-        It ends before a loss or gradient that is no number. `settings` are rows of learning rate, weight decay, both
-        betas and epsilon: one row, or one for each update.
-        `steps` are the optimizer's counts of updates, which go on by as many; none for SGD.
+        It ends before a loss or gradient that is not finite. `settings` are rows of learning rate, weight decay, both
+        betas and epsilon: one row, or one for each update. `steps` are the optimizer's step counts, which are advanced;
+        none for SGD.
         """
 
-class Peak:
-    """Work for measuring how fast this processor multiplies and adds at all."""
+class PeakFlops:
+    """A measurement of the processor's peak arithmetic throughput."""
 
     @property
     def isa(self) -> str: ...
-    def work(self, threads: int) -> float:
-        """Multiply and add in registers alone, in float32. Returns how many operations, two for each fused one."""
+    def run(self, threads: int) -> float:
+        """Run multiply-adds in registers, in float32. Return the number of operations, two for each multiply-add."""
 
-class Stream:
-    """A stack of layers and a linear output that advance one step at a time."""
+class StreamingNetwork:
+    """A stack of layers with a linear output that advances one step at a time."""
 
     def __init__(self, trainer: Trainer, inputs: int) -> None: ...
     def add_layer(self, kernel: Kernel, weights: tuple[Any, ...], hidden: int) -> None:
-        """Put a layer on top: (w_ih, w_hh, b_ih, b_hh), with the memory of numpy arrays; biases may be None."""
+        """Put a layer on top: (w_ih, w_hh, b_ih, b_hh, diagonal), as numpy arrays; missing ones are None."""
 
     def set_output(self, weight: Any, bias: Any | None, outputs: int, activation: str) -> None: ...
     def step(self, x: Any, y: Any) -> int:
-        """From x (I) to y (O). Returns -1, or where the first value that is not finite stands: then nothing changes."""
+        """Advance from x (I) to y (O). Return -1, or the position of the first value of x that is not finite.
+
+        In the second case nothing changes.
+        """
 
     def run(self, x: Any, y: Any, steps: int) -> int:
-        """From x (T, I) to y (T, O); returns what `step` returns."""
+        """Advance from x (T, I) to y (T, O); return what `step` returns."""
 
     def get_state(self, layer: int, to: Any) -> None: ...
     def set_state(self, layer: int, source: Any) -> None: ...
 
 def instruction_sets() -> list[str]:
-    """Instruction sets that this processor can run, best first."""
+    """Return the instruction sets of this processor, best first."""
 
 def kernels() -> list[Kernel]:
-    """All compiled cells, for every instruction set."""
+    """Return all compiled cells, for every instruction set."""
 
-def learners() -> list[Trainer]:
-    """The learners, for every instruction set."""
+def trainers() -> list[Trainer]:
+    """Return the trainers, for every instruction set."""
 
-def peaks() -> list[Peak]:
-    """The work for peaks, for every instruction set."""
+def peak_flops() -> list[PeakFlops]:
+    """Return the measurements of peak throughput, for every instruction set."""
 
 def free_memory() -> int:
-    """Bytes that the process can still allocate."""
+    """Return the number of bytes that the process can still allocate."""
 
 def processors() -> int:
-    """Processors that the process may run on."""
+    """Return the number of processors that the process may run on."""
 
 def release_threads() -> None:
     """End the threads of the pool before a fork."""

@@ -1,7 +1,7 @@
-"""The entry of the command line: exit codes and one sentence for every fault.
+"""The entry point of the command line: exit codes, and one sentence for every error.
 
-0: done. 2: something that the user can fix. 130: Ctrl-C, SIGTERM or SIGHUP. 1: anything else, a fault of ours or
-of the machine; the traceback is shown where THROUGHTIME_DEBUG is set. The verbs stand in `commands.py`.
+0: success. 2: an error that the user can fix. 130: Ctrl-C, SIGTERM or SIGHUP. 1: any other error; the traceback is
+shown if THROUGHTIME_DEBUG is set. The commands are in `commands.py`.
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ from throughtime._core.escaping import escape_controls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_AT_ONCE = 0.5  # seconds within which signals count as one: supervisors send them to a process and to its group
+_SAME_SIGNAL_SECONDS = 0.5  # supervisors send a signal to a process and to its group
 
 
 class Interrupted(Exception):
-    """Ctrl-C before there was anything to keep: typer would end a verb that is interrupted without a word."""
+    """Ctrl-C before there was a model to save."""
 
 
 def main() -> None:
     """Run the command line and end the process."""
     try:
-        with _ended_by_signals(), warnings.catch_warnings():
+        with _interrupt_on_signals(), warnings.catch_warnings():
             with requires("all", "the command line"):
                 from throughtime.app.commands import app
 
             warnings.simplefilter("once", InputWarning)
-            warnings.showwarning = partial(_show, warnings.showwarning)
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
             sys.exit(app(prog_name="throughtime", standalone_mode=False))
     except BaseException as error:
         if isinstance(error, SystemExit) or os.environ.get("THROUGHTIME_DEBUG"):
             raise
-        code, sentence = _fault(error)
-        if sentence:
-            sys.stderr.write(f"throughtime: {escape_controls(' '.join(sentence.split()))}\n")
+        code, message = _exit_code(error)
+        if message:
+            sys.stderr.write(f"throughtime: {escape_controls(' '.join(message.split()))}\n")
         sys.exit(code)
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """End as Ctrl-C does at SIGTERM and SIGHUP too, unless they are ignored, as under nohup.
+def _interrupt_on_signals() -> Iterator[None]:
+    """Handle SIGTERM and SIGHUP as Ctrl-C, unless they are ignored, as under nohup.
 
-    Only the first one interrupts: what follows is that the best model so far is saved. The second one is answered by a
-    line, and the third one gives that up too.
+    The first signal interrupts, and the best model so far is saved. The second one prints a line, and the third one
+    ends the saving.
     """
     received: list[float] = []
 
     def interrupt(*_: object) -> None:
         now = time.monotonic()
-        is_repeated = bool(received) and now - received[-1] < _AT_ONCE
+        is_repeated = bool(received) and now - received[-1] < _SAME_SIGNAL_SECONDS
         if is_repeated:
             return
         received.append(now)
         if len(received) == 2:
-            os.write(2, b"throughtime: what there is is being saved; once more, and it is given up\n")
+            os.write(2, b"throughtime: saving the model; interrupt again to stop without saving\n")
         else:
             raise KeyboardInterrupt
 
@@ -79,31 +79,31 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _show(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
-    """Print a warning about data as a note, any other one as usual."""
+def _show_warning(default: Callable[..., None], message: Warning | str, category: type[Warning], *source: Any) -> None:
+    """Print a warning about data as a note, and any other warning with `default`."""
     if issubclass(category, InputWarning):
         sys.stderr.write(f"{escape_controls(str(message))}\n")
     else:
-        usual(message, category, *place)
+        default(message, category, *source)
 
 
-def _fault(error: BaseException) -> tuple[int, str]:
-    """The exit code of a fault and what to say about it."""
+def _exit_code(error: BaseException) -> tuple[int, str]:
+    """Return the exit code of an error, and its message."""
     match error:
         case KeyboardInterrupt() | Interrupted():
             return 130, "interrupted; nothing was written"
         case InputError():
             return 2, str(error)
-        case _ if hasattr(error, "format_message"):  # of a command line that typer cannot read
-            return 2, _misread(error)
+        case _ if hasattr(error, "format_message"):  # a usage error of click
+            return 2, _usage_message(error)
         case ModuleNotFoundError():
             return 2, f"{error.name} is not installed: pip install 'throughtime[all]'"
         case _:
             return 1, f"{type(error).__name__}: {error}; set THROUGHTIME_DEBUG=1 to see where"
 
 
-def _misread(error: Any) -> str:
-    """What is wrong with a command line, and whose help tells more; nothing where it is empty and help was shown."""
-    asked = getattr(error.ctx, "command_path", "throughtime")
-    said = error.format_message().removesuffix(".")
-    return said and f"{said}; see {asked} --help"
+def _usage_message(error: Any) -> str:
+    """Return a message on a wrong command line and its help; '' for an empty command line, which shows the help."""
+    command = getattr(error.ctx, "command_path", "throughtime")
+    message = error.format_message().removesuffix(".")
+    return message and f"{message}; see {command} --help"

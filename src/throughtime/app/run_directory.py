@@ -1,4 +1,4 @@
-"""Where a run is written: a new directory that appears whole, or not at all."""
+"""The directory of a run, which appears as a whole or not at all, and checks of the paths that a user names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError
+from throughtime.app.output import STDOUT, json_file
 from throughtime.io import atomic, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN = "run.json"
-"""The file that tells a run's directory from any other: how the run was made, what came of it, and its files."""
+"""The record of a run: how it was made, its result and its files. It identifies the directory of a run."""
 
-_LARGEST = 16 * 2**20  # bytes of it
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-_FILES = ("model", "forecast", "report", "predictions", "translations", "sample")
+_MAX_RECORD_BYTES = 16 * 2**20
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_RESULT_FILES = ("model", "forecast", "report", "predictions", "translations", "sample")
 
 
-class _Taken(Exception):
-    """A default name that somebody else has taken meanwhile."""
+class _NameTaken(Exception):
+    """The default name is now used by another run."""
 
 
 @dataclass
@@ -35,9 +36,9 @@ class RunDirectory:
     """The directory of a run.
 
     Attributes:
-        path: where it will stand; where it stands, once it is published.
-        overwrite: whether a former run may be replaced.
-        default: the name that `path` was made from, where the user gave none; the next free one is taken in the end.
+        path: of the directory, which exists once it is published.
+        overwrite: whether an earlier run may be replaced.
+        default: the name that `path` was derived from, if the user gave none; the next free one is taken at the end.
     """
 
     path: Path
@@ -45,21 +46,25 @@ class RunDirectory:
     default: Path | None = None
 
     @classmethod
-    def chosen(cls, out: Path | None, data: Path, *, overwrite: bool = False) -> RunDirectory:
-        """The directory that a user named, or a fresh one named after the data.
+    def choose(cls, out: Path | None, data: Path, *, overwrite: bool = False) -> RunDirectory:
+        """Return the directory that a user named, or a new one named after the data.
 
         Raises:
-            InputError: for one that exists, unless it is a former run's and may be overwritten.
+            InputError: for a directory that exists, unless it is an earlier run's and may be overwritten.
         """
         if out is None:
             name = Path(f"throughtime-{data.name.split('.', 1)[0]}")
-            return cls(_fresh(name), default=name)
-        place = cls(out, overwrite)
-        place.check()
-        return place
+            return cls(_free_name(name), default=name)
+        directory = cls(out, overwrite)
+        directory.check()
+        return directory
 
     def check(self) -> None:
-        """Refuse a directory that may not be replaced."""
+        """Check that the directory may be written.
+
+        Raises:
+            InputError: for a directory that exists and may not be replaced.
+        """
         target = atomic.resolve(self.path)
         if not os.path.lexists(target):
             return
@@ -69,14 +74,18 @@ class RunDirectory:
             extra = read_one_version(target, _extra_file)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
-                f"--out: {self.path} is not the directory of a former run and stays; name another one"
+                f"--out: {self.path} is not the directory of an earlier run and is not replaced; name another one"
             ) from error
         if extra:
             raise InputError(f"--out: {self.path} holds {extra}, which the run has not written; move it first")
 
     @contextmanager
     def building(self) -> Iterator[Path]:
-        """A directory to write into, which takes its place in the end if nothing goes wrong."""
+        """Yield a directory to write into, which takes the place of `path` at the end unless there is an error.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
         target = atomic.resolve(self.path)
         with ExitStack() as stack:
             try:
@@ -86,21 +95,21 @@ class RunDirectory:
             try:
                 yield work
             except OSError as error:
-                raise self._failure(error) if error.errno in _FULL else error from error
+                raise self._failure(error) if error.errno in _DISK_ERRORS else error from error
             try:
-                _list_files(work)
+                _flush_and_list_files(work)
                 self._publish(work)
             except OSError as error:
                 raise self._failure(error) from error
 
     @contextmanager
     def sibling_file(self, ending: str) -> Iterator[Path]:
-        """A file for the time of the run, which no other run uses meanwhile; a run that was killed has left it.
+        """Yield a file next to the directory that no other run uses; the file of a killed run is used again.
 
         Raises:
-            InputError: where another run that is under way uses it and the user named the directory.
+            InputError: if another run uses it and the user named the directory.
         """
-        candidates = [self.path] if self.default is None else _names(self.default)
+        candidates = [self.path] if self.default is None else _candidate_names(self.default)
         for path in candidates:
             file = path.with_name(path.name + ending)
             if self.default is not None and os.path.lexists(path):
@@ -114,118 +123,118 @@ class RunDirectory:
                 continue
             except OSError as error:
                 raise self._failure(error) from error
-        raise InputError(f"--out: another run writes to {self.path} right now; wait for it, or name another directory")
+        raise InputError(f"--out: another run is writing to {self.path}; wait for it, or name another directory")
 
-    def located(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The result of a run, whose files are named from where the user stands rather than from the directory."""
-        return {name: str(self.path / value) if name in _FILES else value for name, value in result.items()}
+    def locate(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of a run with the paths of its files relative to the current directory."""
+        return {name: str(self.path / value) if name in _RESULT_FILES else value for name, value in result.items()}
 
     def _publish(self, work: Path) -> None:
         while True:
             try:
                 atomic.publish(work, atomic.resolve(self.path), self._check_at_the_end)
-            except _Taken:
+            except _NameTaken:
                 assert self.default is not None
-                self.path = _fresh(self.default)
+                self.path = _free_name(self.default)
             else:
                 return
 
     def _check_at_the_end(self) -> None:
         if self.default is not None:
-            raise _Taken
+            raise _NameTaken
         self.check()
 
     def _failure(self, error: OSError) -> InputError:
         return InputError(f"--out: {self.path} cannot be written: {error.strerror or error}")
 
 
-def _list_files(work: Path) -> None:
-    """Write everything to disk, and the names of all files into the one that describes the run."""
-    files = _files_in(work)
-    run = json.loads((work / RUN).read_text(encoding="utf-8"))
-    (work / RUN).write_text(json.dumps({**run, "files": files}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _flush_and_list_files(work: Path) -> None:
+    """Flush all files to disk, and add their names to the record."""
+    files = _list_files(work)
+    record = json.loads((work / RUN).read_text(encoding="utf-8"))
+    json_file({**record, "files": files})(work / RUN)
     for name in files:
         with (work / name).open("rb") as file:
             os.fsync(file.fileno())
     atomic.flush_directory(work)
 
 
-def _files_in(directory: Path) -> list[str]:
-    """The names of all files and links below a directory."""
+def _list_files(directory: Path) -> list[str]:
+    """Return the names of all files and links in a directory and its subdirectories."""
     return sorted(
         str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()
     )
 
 
 def _extra_file(directory: OpenDirectory) -> str:
-    """A file that is not of a run, or ''.
+    """Return a file that the run has not written, or ''.
 
     Raises:
-        OSError: where there is no run.
-        ValueError: likewise.
-        TypeError: likewise.
+        OSError: for a directory without a run.
+        ValueError: for a damaged record.
+        TypeError: for a record that is not a run's.
     """
-    run = _read_run(directory)
-    if not isinstance(run.get("throughtime"), str) or not isinstance(run.get("files"), list):
+    record = _read_record(directory)
+    if not isinstance(record.get("throughtime"), str) or not isinstance(record.get("files"), list):
         raise TypeError("it does not describe a run")
-    return next((name for name in _files_in(directory.path) if name not in run["files"]), "")
+    return next((name for name in _list_files(directory.path) if name not in record["files"]), "")
 
 
-def _read_run(directory: OpenDirectory) -> dict[str, Any]:
-    with directory.open(RUN, max_bytes=_LARGEST) as file:
-        run = bounded_json.parse(read_whole(file, directory.path / RUN))
-    if not isinstance(run, dict):
+def _read_record(directory: OpenDirectory) -> dict[str, Any]:
+    with directory.open(RUN, max_bytes=_MAX_RECORD_BYTES) as file:
+        record = bounded_json.parse(read_whole(file, directory.path / RUN))
+    if not isinstance(record, dict):
         raise TypeError("it does not describe a run")
-    return run
+    return record
+
+
+def read_run_record(model: Path) -> dict[str, object]:
+    """Return the record of the run that a model belongs to; empty if there is none."""
+    try:
+        return read_one_version(model.resolve().parent, _read_record)
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def model_directory(path: Path) -> Path:
-    """The model in what a user named: the directory of a run, or of its model.
+    """Return the directory of a model; `path` is that directory, or the directory of its run.
 
     Raises:
-        InputError: where there is no directory.
+        InputError: if there is no directory.
     """
     if not any(name.is_dir() for name in atomic.candidate_paths(path)):
-        what = "is no directory" if path.exists() else "does not exist"
+        what = "is not a directory" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}: expected the directory of a run, or its model/")
     return path / "model" if (path / RUN).is_file() else path
 
 
-def check_output_file(out: Path | None, *, overwrite: bool, screen: bool = True) -> None:
-    """Refuse a file that exists, unless it may be replaced, and one in a directory that does not.
+def check_output_file(out: Path | None, *, overwrite: bool, allow_stdout: bool = True) -> None:
+    """Check that a file may be written.
 
     Args:
-        out: the file; None for none, '-' for the screen, which are always free.
-        overwrite: whether it may be replaced.
-        screen: whether there may be '-'.
+        out: the file; None for none, '-' for the standard output.
+        overwrite: whether a file of that name may be replaced.
+        allow_stdout: whether '-' is allowed.
 
     Raises:
-        InputError: where it cannot be written.
+        InputError: for a file that exists, unless it may be replaced, and for a directory that does not exist.
     """
-    if out is None or (str(out) == "-" and screen):
+    if out is None or (str(out) == STDOUT and allow_stdout):
         return
-    if str(out) == "-":
-        raise InputError("--out: expected the name of a file, got -, since the screen is for the table")
+    if str(out) == STDOUT:
+        raise InputError("--out: expected the name of a file, got -; the table is printed to the screen")
     if not out.absolute().parent.is_dir():
         raise InputError(f"--out: {out} cannot be written: there is no directory {out.parent}")
     if os.path.lexists(out) and not (overwrite and out.is_file()):
         raise InputError(f"--out: {out} exists; name another file, or replace it with --overwrite")
 
 
-def read_run_record(model: Path) -> dict[str, object]:
-    """How the run was made that a model belongs to; empty where that is not known."""
-    try:
-        return read_one_version(model.resolve().parent, _read_run)
-    except (OSError, ValueError, TypeError):
-        return {}
+def _free_name(name: Path) -> Path:
+    """Return the name, or the first free one of name-2, name-3 and so on."""
+    return next(path for path in _candidate_names(name) if not os.path.lexists(path))
 
 
-def _fresh(wanted: Path) -> Path:
-    """The name itself if it is free, else the first free one of -2, -3 and so on."""
-    return next(path for path in _names(wanted) if not os.path.lexists(path))
-
-
-def _names(wanted: Path) -> Iterator[Path]:
-    yield wanted
+def _candidate_names(name: Path) -> Iterator[Path]:
+    yield name
     for number in itertools.count(2):
-        yield wanted.with_name(f"{wanted.name}-{number}")
+        yield name.with_name(f"{name.name}-{number}")

@@ -1,4 +1,4 @@
-"""Scores of a backtest as they are written on the screen and in the report."""
+"""Scores of a backtest as text, for the screen and for the report."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting import Backtest
 
 MEASURES = {"smape": "sMAPE %", "mase": "MASE", "rmse": "RMSE"}
-"""Names of the measures, and what stands above their columns."""
+"""Names of the measures, and the headings of their columns."""
 
 
-def label(method: str, cell: str) -> str:
-    """What a method of a backtest is called."""
+def method_label(method: str, cell: str) -> str:
+    """Return the name of a method of a backtest for a person."""
     from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MODELS
 
     networks = {"throughtime": f"network ({cell.upper()})", "feed_forward": "feed-forward network"}
-    others = {name: rival.title for name, rival in EXTERNAL_MODELS.items()}
-    return (networks | others).get(method, method.replace("_", " "))
+    external = {name: model.title for name, model in EXTERNAL_MODELS.items()}
+    return (networks | external).get(method, method.replace("_", " "))
 
 
-def written(value: float) -> str:
-    """A score in four digits; a dash where there is none, as MASE of a series without any change."""
+def format_score(value: float) -> str:
+    """Return a score with four digits; a dash if it is not defined, such as the MASE of a constant series."""
     if not math.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def best(backtest: Backtest) -> dict[str, float]:
-    """The lowest score of each measure."""
+def best_scores(backtest: Backtest) -> dict[str, float]:
+    """Return the lowest score of each measure."""
     columns = {m: [score[m] for score in backtest.scores.values()] for m in MEASURES}
     return {m: min(filter(math.isfinite, column), default=math.nan) for m, column in columns.items()}
 
 
-def intervals(backtest: Backtest) -> str:
-    """How good the intervals were, in words."""
-    parts = [
-        f"The {level} % interval held {share:.0%} of the actual values (MSIS {written(backtest.msis[level])})."
-        for level, share in backtest.coverage.items()
-        if math.isfinite(share)
+def describe_intervals(backtest: Backtest) -> str:
+    """Return the coverage and the scores of the intervals as sentences."""
+    sentences = [
+        f"The {level} % interval held {coverage:.0%} of the actual values (MSIS {format_score(backtest.msis[level])})."
+        for level, coverage in backtest.coverage.items()
+        if math.isfinite(coverage)
     ]
-    return " ".join([*parts, f"CRPS {written(backtest.crps['throughtime'])} in units of MASE."])
+    return " ".join([*sentences, f"CRPS {format_score(backtest.crps['throughtime'])} in units of MASE."])
 
 
 def describe_mase_unit(backtest: Backtest) -> str:
-    """What MASE divides by, in words."""
+    """Return what MASE divides by."""
     if backtest.mase_lag == 1:
         return "the mean absolute change from one value to the next in the history"
-    over = f"the mean absolute change over {backtest.mase_lag} steps in the history"
-    return f"{over} (from one value to the next where it is no longer than that)"
+    unit = f"the mean absolute change over {backtest.mase_lag} steps in the history"
+    return f"{unit} (from one value to the next if the history is not longer than that)"

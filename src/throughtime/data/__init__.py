@@ -1,1 +1,1 @@
-"""From files, frames and arrays to tensors and lengths."""
+"""Read files, frames and arrays, and return tensors, lengths and batches."""

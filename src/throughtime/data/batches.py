@@ -1,4 +1,4 @@
-"""Batches of sequences, as the training loop reads them."""
+"""Mini-batches of sequences for the training loop."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-_NOISE = 0.5  # of the mean length
-_PICKED = 1 << 16  # numbers of several batches together, at most
+_NOISE = 0.5  # range of the noise, as a fraction of the mean length
+_MAX_GATHERED_ELEMENTS = 1 << 16  # of several batches that are indexed at once
 
 
 class Batch(NamedTuple):
-    """Sequences that are trained on together.
+    """A mini-batch of sequences.
 
     Attributes:
         x: inputs (T, N, I), or (N, T, I) for a model with `batch_first`.
         y: targets, one for each step, (T, N, …), or one for each sequence, (N, …).
-        lengths: valid steps of each sequence; None where all have T.
-        reset: the rows whose state starts at zero; the others go on from the state of the batch before. None: all do
-            start at zero.
+        lengths: valid steps of each sequence; None if all have T steps.
+        reset: rows whose state starts at zero; the others continue from the final state of the previous batch. None
+            if all start at zero.
     """
 
     x: Tensor
@@ -38,14 +38,14 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Mini-batches of a set of sequences, in a new random order at each pass.
+    """Mini-batches of a set of sequences, in a new random order in each epoch.
 
     Args:
-        x: inputs, one sequence a row: (N, T, I), or (T, N, I) with `time_first`.
-        y: targets, in the same order of rows.
+        x: inputs, one sequence per row: (N, T, I), or (T, N, I) with `time_first`.
+        y: targets of the rows.
         lengths: valid steps of each row.
-        batch_size: rows of a batch; the last one of a pass may have fewer.
-        shuffle: whether the order changes.
+        batch_size: rows of a batch; the last batch of an epoch may have fewer.
+        shuffle: whether the order is random.
         time_first: whether rows are the second dimension rather than the first.
     """
 
@@ -65,32 +65,32 @@ class Batches:
         self._batch_size = batch_size
         self._shuffle = shuffle
         self.batch_first = not time_first
-        self._x_rows = 1 if time_first else 0
-        # A target for each step has its rows where the input has them; one for each sequence has them in front.
-        rows = x.shape[self._x_rows]
+        self._x_row_dim = 1 if time_first else 0
+        # Targets of steps have the same row dimension as the input; targets of sequences have rows first.
+        rows = x.shape[self._x_row_dim]
         per_step = time_first and y.dim() > 1 and y.shape[:2] == x.shape[:2]
-        self._y_rows = 1 if per_step else 0
-        if y.shape[self._y_rows] != rows or (lengths is not None and len(lengths) != rows):
+        self._y_row_dim = 1 if per_step else 0
+        if y.shape[self._y_row_dim] != rows or (lengths is not None and len(lengths) != rows):
             raise ValueError(f"y and lengths: expected {rows} rows as in x, got shapes {tuple(y.shape)}, {lengths}")
 
     def __len__(self) -> int:
-        return math.ceil(self._tensors.x.shape[self._x_rows] / self._batch_size)
+        return math.ceil(self._tensors.x.shape[self._x_row_dim] / self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         x, y, lengths, _ = self._tensors
-        rows, size = x.shape[self._x_rows], self._batch_size
+        rows, size = x.shape[self._x_row_dim], self._batch_size
         order = torch.randperm(rows, generator=rng.generator()) if self._shuffle else torch.arange(rows)
-        # To pick the rows of a batch takes longer than to train a small network on them: pick those of several at once.
-        together = max(1, _PICKED * rows // max(1, size * (x.numel() + y.numel())))
-        for chosen in order.split(size * together):
-            xs = x.index_select(self._x_rows, chosen).split(size, self._x_rows)
-            ys = y.index_select(self._y_rows, chosen).split(size, self._y_rows)
-            parts = [None] * len(xs) if lengths is None else lengths[chosen].split(size)
-            yield from map(Batch, xs, ys, parts)
+        # Indexing the rows of a batch takes longer than training a small network on them: index several at once.
+        batches_at_once = max(1, _MAX_GATHERED_ELEMENTS * rows // max(1, size * (x.numel() + y.numel())))
+        for selected in order.split(size * batches_at_once):
+            xs = x.index_select(self._x_row_dim, selected).split(size, self._x_row_dim)
+            ys = y.index_select(self._y_row_dim, selected).split(size, self._y_row_dim)
+            batch_lengths = [None] * len(xs) if lengths is None else lengths[selected].split(size)
+            yield from map(Batch, xs, ys, batch_lengths)
 
 
 def bucket_by_length(lengths: Int[Tensor, "N"], batch_size: int, *, shuffle: bool) -> list[Tensor]:
-    """Rows of batches of similar length; with `shuffle` a little noise decides among rows, and chance among batches."""
+    """Return the rows of batches of similar length; with `shuffle`, lengths get noise and batches a random order."""
     noise = torch.rand(len(lengths), generator=rng.generator()) * lengths.float().mean() * _NOISE if shuffle else 0
     batches = (lengths + noise).argsort(descending=True).split(batch_size)
     order = torch.randperm(len(batches), generator=rng.generator()) if shuffle else torch.arange(len(batches))

@@ -1,7 +1,6 @@
-"""Containers of sequences, as lists: columns of frames, arrays of objects, generators, tensors.
+"""Convert containers of sequences to lists: columns of frames, arrays of objects, generators, tensors.
 
-Sequences of different lengths come in whatever holds objects. What matters of it is the order of its items: an index of
-pandas is not looked at.
+Only the order of the items matters: the index of a pandas column is ignored.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from throughtime._core.errors import InputError
 
 
 def as_list(values: Any, name: str) -> list[Any] | None:
-    """Return the items of a container; None for a table or an array of numbers, which is one sequence a row.
+    """Return the items of a container; None for a table or an array of numbers, in which each row is a sequence.
 
     Args:
         values: a list, a tuple, a generator, an array of objects or of texts, a column of pandas, polars or pyarrow, or
             a frame with such columns: one column is a container, several are the channels of each sequence.
-        name: of the argument, for messages.
+        name: name of the argument, for messages.
 
     Raises:
-        InputError: for what has no order, and for a frame that mixes texts or sequences with other columns.
+        InputError: for a container without an order, and for a frame that mixes texts or sequences with other columns.
     """
     if isinstance(values, str | bytes):
         raise InputError(f"{name}: expected a list, got a single {type(values).__name__}; write [{name}]")
@@ -38,9 +37,9 @@ def as_list(values: Any, name: str) -> list[Any] | None:
     if isinstance(values, torch.Tensor):
         return None
     if isinstance(values, np.ndarray):
-        return _of_array(values, name)
+        return _from_array(values, name)
     if hasattr(values, "columns") or hasattr(values, "column_names"):
-        return _of_frame(values, name)
+        return _from_frame(values, name)
     for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; arrays of pandas
         if hasattr(values, method):
             return list(getattr(values, method)())
@@ -48,30 +47,30 @@ def as_list(values: Any, name: str) -> list[Any] | None:
 
 
 def as_items(values: Any, name: str, kind: str) -> list[Any]:
-    """Return the items of a container, where nothing else will do.
+    """Return the items of a container, or raise.
 
     Args:
         values: as for `as_list`.
-        name: of the argument, for messages.
-        kind: of items, for messages.
+        name: name of the argument, for messages.
+        kind: kind of items, for messages.
 
     Raises:
-        InputError: as `as_list`, and for tables of numbers and whatever is no container.
+        InputError: as `as_list`, and for tables of numbers and values that are not containers.
     """
-    found = None if isinstance(values, str | bytes) else as_list(values, name)
-    if found is None:
+    items = None if isinstance(values, str | bytes) else as_list(values, name)
+    if items is None:
         raise InputError(f"{name}: expected a list of {kind}, got {type(values).__name__}")
-    return found
+    return items
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, NaT or pandas' NA."""
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def _of_array(values: np.ndarray, name: str) -> list[Any] | None:
+def _from_array(values: np.ndarray, name: str) -> list[Any] | None:
     if values.ndim == 1 and values.dtype.kind in "OUST":
         return values.tolist()
     if values.ndim == 2 and values.dtype == object and any(map(_is_sequence, values.flat)):
@@ -79,25 +78,25 @@ def _of_array(values: np.ndarray, name: str) -> list[Any] | None:
     return None
 
 
-def _of_frame(frame: Any, name: str) -> list[Any] | None:
+def _from_frame(frame: Any, name: str) -> list[Any] | None:
     names = [str(column) for column in (frame.column_names if hasattr(frame, "column_names") else frame.columns)]
     columns = [as_list(_column(frame, i, label), name) for i, label in enumerate(names)]
-    holds = [any(_is_sequence(item) or isinstance(item, str) for item in column or ()) for column in columns]
-    if not any(holds):
+    has_sequences = [any(_is_sequence(item) or isinstance(item, str) for item in column or ()) for column in columns]
+    if not any(has_sequences):
         return None
     return _channels([column or [] for column in columns], names, name)
 
 
-def _column(frame: Any, place: int, label: str) -> Any:
-    """Return a column of pandas (where names may be double, or no texts), polars or pyarrow."""
-    return frame.iloc[:, place] if hasattr(frame, "iloc") else frame[label]
+def _column(frame: Any, position: int, label: str) -> Any:
+    """Return a column of pandas (whose names may be duplicates or not texts), polars or pyarrow."""
+    return frame.iloc[:, position] if hasattr(frame, "iloc") else frame[label]
 
 
 def _channels(columns: list[Any], labels: list[str], name: str) -> list[Any]:
-    """Join the columns of a frame, each of which holds a channel of every sequence.
+    """Join the columns of a frame, each of which holds one channel of all sequences.
 
     Raises:
-        InputError: for columns of anything but sequences of numbers, and for channels of different lengths.
+        InputError: if a column holds anything but sequences of numbers, or channels differ in length.
     """
     if len(columns) == 1:
         return list(columns[0])
@@ -125,7 +124,7 @@ def _channels(columns: list[Any], labels: list[str], name: str) -> list[Any]:
 
 
 def _is_sequence(item: Any) -> bool:
-    """Whether an item of a container is a sequence itself, and no text."""
+    """Return whether an item of a container is a sequence and not a text."""
     if isinstance(item, str | bytes | Mapping | AbstractSet) or not hasattr(item, "__len__"):
         return False
     return not isinstance(item, np.ndarray | torch.Tensor) or item.ndim > 0

@@ -1,8 +1,7 @@
-"""Sets that the docs and the tests name: real ones from where they are on this machine, and small synthetic ones.
+"""Data sets for the docs and the tests: real ones and small synthetic ones, as long pandas frames (unique_id, ds, y).
 
-A real set is a long frame (pandas) with unique_id, ds and y. Those marked with a file are read from the directory
-that the environment variable THROUGHTIME_DATA names; those of statsmodels come with it. Dates are invented where the
-source has none, at the source's frequency.
+Sets with a file are read from the directory in the environment variable THROUGHTIME_DATA; others come with statsmodels.
+If the source has no dates, they are made up at its frequency.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A set and where it comes from.
+    """A data set and its source.
 
     Attributes:
-        what: it is.
-        licence: of the source.
-        file: below THROUGHTIME_DATA, '' where it needs none.
-        horizon: steps that are usually forecast.
-        read: makes the frame; from the file's path, if there is one.
+        description: content of the set.
+        licence: licence of the source.
+        file: path below THROUGHTIME_DATA; '' if it needs no file.
+        horizon: usual number of steps to forecast.
+        read: function from the path of the file to the frame.
     """
 
-    what: str
+    description: str
     licence: str
     file: str
     horizon: int
@@ -44,18 +43,18 @@ class Dataset:
 
 
 def names() -> list[str]:
-    """Names that `load` takes."""
+    """Return the names of all data sets."""
     return sorted(DATASETS)
 
 
 @requires("forecast", "a data set")
 def load(name: str) -> pd.DataFrame:
-    """A set by name, as a long frame: unique_id, ds, y.
+    """Load a data set as a long frame: unique_id, ds, y.
 
     Raises:
-        InputError: for an unknown name, or a set that is not on this machine.
+        InputError: if the name is unknown, or the file is missing.
     """
-    dataset = _dataset(name)
+    dataset = _get_dataset(name)
     if not dataset.file:
         return dataset.read(Path())
     root = os.environ.get("THROUGHTIME_DATA")
@@ -69,35 +68,39 @@ def load(name: str) -> pd.DataFrame:
 
 @requires("forecast", "a data set")
 def load_test(name: str) -> pd.DataFrame:
-    """What follows the series of a set, for those whose sources keep it apart.
+    """Load the test part of a data set whose source is split.
 
     Raises:
-        InputError: for a set that is not split.
+        InputError: if the set has no test part.
     """
-    dataset = _dataset(name)
+    dataset = _get_dataset(name)
     if not isinstance(dataset.read, _Competition):
         raise InputError(f"{name}: has no test part of its own; hold out the end of the series")
-    return dataset.read.part(Path(os.environ.get("THROUGHTIME_DATA", "")) / dataset.file, "test")
+    return dataset.read.read_split(Path(os.environ.get("THROUGHTIME_DATA", "")) / dataset.file, "test")
 
 
 @requires("forecast", "a data set")
 def seasonal(series: int = 4, steps: int = 240, *, season: int = 12, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
-    """Monthly series of a level, a trend, a season and noise, all positive."""
+    """Generate positive monthly series with a level, a trend, a season and noise."""
     import pandas as pd
 
     random = np.random.default_rng(seed)
     t = np.arange(steps)
     frames = []
     for i in range(series):
-        shape = random.normal(0, 0.3, season)
-        z = random.normal(3, 1) + random.normal(0, 0.002) * t + shape[t % season] + noise * random.normal(0, 1, steps)
-        frames.append(pd.DataFrame({"unique_id": f"s{i}", "ds": _stamps("M", "2000-01", steps), "y": np.exp(z)}))
+        pattern = random.normal(0, 0.3, season)
+        log_values = (
+            random.normal(3, 1) + random.normal(0, 0.002) * t + pattern[t % season] + noise * random.normal(0, 1, steps)
+        )
+        frames.append(
+            pd.DataFrame({"unique_id": f"s{i}", "ds": _timestamps("M", "2000-01", steps), "y": np.exp(log_values)})
+        )
     return pd.concat(frames, ignore_index=True)
 
 
 @requires("forecast", "a data set")
 def random_walk(series: int = 4, steps: int = 240, *, seed: int = 0) -> pd.DataFrame:
-    """Daily random walks, of which nothing can be forecast but that they go on where they are."""
+    """Generate daily random walks, whose best forecast is the last value."""
     import pandas as pd
 
     random = np.random.default_rng(seed)
@@ -106,7 +109,7 @@ def random_walk(series: int = 4, steps: int = 240, *, seed: int = 0) -> pd.DataF
             pd.DataFrame(
                 {
                     "unique_id": f"s{i}",
-                    "ds": _stamps("D", "2000-01-01", steps),
+                    "ds": _timestamps("D", "2000-01-01", steps),
                     "y": 100 + random.normal(0, 1, steps).cumsum(),
                 }
             )
@@ -116,17 +119,17 @@ def random_walk(series: int = 4, steps: int = 240, *, seed: int = 0) -> pd.DataF
     )
 
 
-def _dataset(name: str) -> Dataset:
+def _get_dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(names())}, got {name!r}")
     return DATASETS[name]
 
 
-def _stamps(unit: str, start: str, steps: int) -> np.ndarray:
+def _timestamps(unit: str, start: str, steps: int) -> np.ndarray:
     return (np.datetime64(start, unit) + np.arange(steps)).astype("datetime64[us]")
 
 
-def _single(ds: Iterable, y: Iterable, name: str) -> pd.DataFrame:
+def _to_frame(ds: Iterable, y: Iterable, name: str) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({"unique_id": name, "ds": ds, "y": np.asarray(y, dtype=np.float64)})
@@ -136,15 +139,15 @@ def _sunspots(_: Path) -> pd.DataFrame:
     from statsmodels.datasets import sunspots
 
     y = np.asarray(sunspots.load().endog)
-    return _single(_stamps("Y", "1700", len(y)), y, "sunspots")
+    return _to_frame(_timestamps("Y", "1700", len(y)), y, "sunspots")
 
 
 def _co2(_: Path) -> pd.DataFrame:
-    """Monthly means of the weekly values; months without any are missing."""
+    """Return monthly means of the weekly values; months without values are missing."""
     from statsmodels.datasets import co2
 
     monthly = cast("pd.DataFrame", co2.load_pandas().data)["co2"].resample("MS").mean()
-    return _single(monthly.index.to_numpy(), monthly, "co2")
+    return _to_frame(monthly.index.to_numpy(), monthly, "co2")
 
 
 def _two_columns(name: str, date: int = 0, value: int = 1) -> Callable[[Path], pd.DataFrame]:
@@ -152,7 +155,7 @@ def _two_columns(name: str, date: int = 0, value: int = 1) -> Callable[[Path], p
         import pandas as pd
 
         table = pd.read_csv(path)
-        return _single(pd.to_datetime(table.iloc[:, date]), table.iloc[:, value], name)
+        return _to_frame(pd.to_datetime(table.iloc[:, date]), table.iloc[:, value], name)
 
     return read
 
@@ -161,8 +164,8 @@ def _exchange_rates(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.read_csv(path)
-    ds = _stamps("D", "1990-01-01", len(table))
-    return pd.concat([_single(ds, table[column], column) for column in table.columns], ignore_index=True)
+    ds = _timestamps("D", "1990-01-01", len(table))
+    return pd.concat([_to_frame(ds, table[column], column) for column in table.columns], ignore_index=True)
 
 
 def _gefcom(path: Path) -> pd.DataFrame:
@@ -170,36 +173,38 @@ def _gefcom(path: Path) -> pd.DataFrame:
 
     table = pd.read_csv(path)
     ds = np.datetime64("2004-01-01T00", "us") + table.pop("hour_index").to_numpy() * np.timedelta64(1, "h")
-    return pd.concat([_single(ds, table[zone], zone) for zone in table.columns], ignore_index=True)
+    return pd.concat([_to_frame(ds, table[zone], zone) for zone in table.columns], ignore_index=True)
 
 
 @dataclass(frozen=True)
 class _Competition:
-    """Reader of JSON lines with the keys id, freq, start, train and test."""
+    """A reader of JSON lines with the keys id, freq, start, train and test."""
 
     freq: str
 
     def __call__(self, path: Path) -> pd.DataFrame:
-        return self.part(path, "train")
+        return self.read_split(path, "train")
 
-    def part(self, path: Path, part: str) -> pd.DataFrame:
+    def read_split(self, path: Path, split: str) -> pd.DataFrame:
         import pandas as pd
 
         unit = {"hourly": "h", "weekly": "W", "monthly": "M", "quarterly": "M", "yearly": "Y", "other": "D"}[self.freq]
-        pace = 3 if self.freq == "quarterly" else 1
+        multiple = 3 if self.freq == "quarterly" else 1
         frames = []
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 record = json.loads(line)
                 if record["freq"] != self.freq:
                     continue
-                first = len(record["train"]) if part == "test" else 0
+                offset = len(record["train"]) if split == "test" else 0
                 start = record["start"] if isinstance(record.get("start"), str) else "1970-01-01"
-                # Months and years have no fixed length: numpy counts them in their own unit.
-                fine = unit if unit in ("M", "Y") else "us"
-                steps = (first + np.arange(len(record[part]))) * np.timedelta64(pace, unit).astype(f"m8[{fine}]")
-                ds = (np.datetime64(start.replace(" ", "T"), fine) + steps).astype("datetime64[us]")
-                frames.append(_single(ds, record[part], record["id"]))
+                # Months and years have no fixed length, so that numpy counts them in their own unit.
+                resolution = unit if unit in ("M", "Y") else "us"
+                steps = (offset + np.arange(len(record[split]))) * np.timedelta64(multiple, unit).astype(
+                    f"m8[{resolution}]"
+                )
+                ds = (np.datetime64(start.replace(" ", "T"), resolution) + steps).astype("datetime64[us]")
+                frames.append(_to_frame(ds, record[split], record["id"]))
         return pd.concat(frames, ignore_index=True)
 
 
@@ -240,4 +245,4 @@ DATASETS = {
     "m3_monthly": Dataset("M3, 1428 monthly series", _M3, "forecasting/m3/m3.jsonl.gz", 18, _Competition("monthly")),
     "m3_other": Dataset("M3, 174 other series", _M3, "forecasting/m3/m3.jsonl.gz", 8, _Competition("other")),
 }  # fmt: skip
-"""Every set by its name."""
+"""All data sets by name."""

@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one piece, and batches of those that are about as long as one another."""
+"""Jagged sequences: sequences of different lengths in one tensor, and batches of sequences of similar length."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from throughtime.data.batches import Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jaxtyping import Int
+    from jaxtyping import Bool, Int, Shaped
     from torch import Tensor
 
-_POOL = 50  # batches whose sequences are sorted by length together
+_POOL_BATCHES = 50  # whose sequences are sorted by length together
 
 
 @dataclass(frozen=True)
 class JaggedSequences:
-    """Sequences one after the other.
+    """Sequences of different lengths, concatenated.
 
     Attributes:
-        values: all steps, (sum of lengths, …).
-        lengths: steps of each sequence.
+        values: steps of all sequences.
+        lengths: number of steps of each sequence.
     """
 
-    values: Tensor
+    values: Shaped[Tensor, "steps ..."]
     lengths: Int[Tensor, "N"]
 
     @classmethod
     def of(cls, sequences: Sequence[Tensor]) -> JaggedSequences:
-        """Join sequences (T_i, …)."""
+        """Concatenate sequences (T_i, …)."""
         return cls(torch.cat(list(sequences)), torch.tensor([len(s) for s in sequences]))
 
     def __len__(self) -> int:
@@ -42,41 +42,41 @@ class JaggedSequences:
 
     @property
     def starts(self) -> Int[Tensor, "N"]:
-        """Where each sequence begins."""
+        """First step of each sequence in `values`."""
         return self.lengths.cumsum(0) - self.lengths
 
-    def __getitem__(self, row: int) -> Tensor:
-        """One sequence."""
+    def __getitem__(self, row: int) -> Shaped[Tensor, "T ..."]:
+        """Return one sequence."""
         start = int(self.starts[row])
         return self.values[start : start + int(self.lengths[row])]
 
-    def rows(self, chosen: Int[Tensor, "n"]) -> JaggedSequences:
-        """Some sequences, in the order in which they are named."""
-        places, inside = self._places(chosen)
-        return JaggedSequences(self.values[places[inside]], self.lengths[chosen])
+    def select(self, selected: Int[Tensor, "n"]) -> JaggedSequences:
+        """Return some of the sequences, in the given order."""
+        indices, is_valid = self._step_indices(selected)
+        return JaggedSequences(self.values[indices[is_valid]], self.lengths[selected])
 
-    def padded(self, chosen: Int[Tensor, "n"]) -> Tensor:
-        """Some sequences as (n, T, …), zero behind their ends."""
-        places, inside = self._places(chosen)
-        values = self.values[places]
-        return values * inside.reshape(*inside.shape, *[1] * (values.dim() - 2)).to(values.dtype)
+    def padded(self, selected: Int[Tensor, "n"]) -> Shaped[Tensor, "n T ..."]:
+        """Return some of the sequences as (n, T, …), zero after their ends."""
+        indices, is_valid = self._step_indices(selected)
+        values = self.values[indices]
+        return values * is_valid.reshape(*is_valid.shape, *[1] * (values.dim() - 2)).to(values.dtype)
 
-    def _places(self, chosen: Int[Tensor, "n"]) -> tuple[Tensor, Tensor]:
-        """For each step of each chosen sequence its place in `values`, and whether there is such a step."""
-        lengths = self.lengths[chosen]
+    def _step_indices(self, selected: Int[Tensor, "n"]) -> tuple[Int[Tensor, "n T"], Bool[Tensor, "n T"]]:
+        """Return the index in `values` of each step of the selected sequences, and whether the step exists."""
+        lengths = self.lengths[selected]
         steps = torch.arange(int(lengths.max()) if len(lengths) else 0)
-        inside = steps < lengths.unsqueeze(1)
-        return torch.where(inside, self.starts[chosen].unsqueeze(1) + steps, 0), inside
+        is_valid = steps < lengths.unsqueeze(1)
+        return torch.where(is_valid, self.starts[selected].unsqueeze(1) + steps, 0), is_valid
 
 
 class BucketBatches:
-    """Mini-batches of sequences of similar length, so that little is padded; a new random order at each pass.
+    """Mini-batches of sequences of similar length, which need little padding, in a new random order in each epoch.
 
     Args:
         x: inputs.
         y: targets, one for each sequence as a tensor, or one for each step.
-        batch_size: sequences of a batch; the last one of a pass may have fewer.
-        shuffle: whether the order changes; without it, sequences come from the shortest to the longest.
+        batch_size: sequences of a batch; the last batch of an epoch may have fewer.
+        shuffle: whether the order is random; else sequences are sorted by length.
     """
 
     def __init__(
@@ -94,17 +94,17 @@ class BucketBatches:
         return math.ceil(len(self._x) / self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in self.order():
-            y = self._y.padded(chosen) if isinstance(self._y, JaggedSequences) else self._y[chosen]
-            yield Batch(self._x.padded(chosen), y, self._x.lengths[chosen])
+        for selected in self.order():
+            y = self._y.padded(selected) if isinstance(self._y, JaggedSequences) else self._y[selected]
+            yield Batch(self._x.padded(selected), y, self._x.lengths[selected])
 
     def order(self) -> list[Tensor]:
-        """The sequences of each batch of a pass."""
+        """Return the sequences of each batch of an epoch."""
         lengths = self._x.lengths
         if not self._shuffle:
             return list(lengths.argsort(stable=True).split(self._batch_size))
         batches: list[Tensor] = []
         random = rng.generator()
-        for pool in torch.randperm(len(lengths), generator=random).split(_POOL * self._batch_size):
+        for pool in torch.randperm(len(lengths), generator=random).split(_POOL_BATCHES * self._batch_size):
             batches += pool[lengths[pool].argsort(stable=True)].split(self._batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=random).tolist()]

@@ -1,4 +1,4 @@
-"""Sequences longer than memory, read as they are trained on: so many steps of so many sequences at a time."""
+"""Stateful batches: consecutive steps of sequences that may exceed the memory, read while they are trained on."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 
 class StatefulBatches:
-    """Batches of consecutive steps: each row goes through a sequence, and then through the next that is left.
+    """Batches of consecutive steps: each row reads a sequence to its end, and then the next remaining sequence.
 
-    A batch tells which rows begin a sequence (`reset`) and how many steps each has (`lengths`), so that the training
-    carries the other states on, detached, and no step is lost or seen twice. Only the steps of a batch are read.
+    A batch marks the rows that begin a sequence (`reset`) and has the number of steps of each row (`lengths`), so that
+    the training carries over the other states, detached, and each step is read exactly once. Only the steps of one
+    batch are in memory.
 
     Args:
-        sequences: pairs (x, y) of inputs (T, I) and targets (T, …): tensors, arrays, memory maps of files, or whatever
-            has a length and gives an array for a slice. An iterable that can be walked again is read anew at each pass.
-        rows: sequences side by side.
-        steps: of a batch.
+        sequences: pairs (x, y) of inputs (T, I) and targets (T, …): tensors, arrays, memory maps of files, or other
+            objects with a length that return an array for a slice. The iterable is read again in each epoch.
+        rows: number of sequences that are read in parallel.
+        steps: steps of a batch.
         batch_first: whether batches are (N, T, I), for a model with `batch_first`.
 
     >>> import torch
@@ -45,7 +46,7 @@ class StatefulBatches:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
         if iter(sequences) is sequences:
             raise ValueError(
-                "sequences: expected something that can be walked again at each epoch, such as a list, got an iterator"
+                "sequences: expected an iterable that can be read again in each epoch, such as a list, got an iterator"
             )
         self.sequences = sequences
         self.rows = rows
@@ -53,58 +54,58 @@ class StatefulBatches:
         self.batch_first = batch_first
 
     def __iter__(self) -> Iterator[Batch]:
-        left = iter(self.sequences)
-        places: list[_Place | None] = [None] * self.rows
+        remaining = iter(self.sequences)
+        cursors: list[_Cursor | None] = [None] * self.rows
         while True:
-            places = [_next(left) if place is None or place.done else place for place in places]
-            if not any(places):
+            cursors = [_next_cursor(remaining) if cursor is None or cursor.done else cursor for cursor in cursors]
+            if not any(cursors):
                 return
-            yield self._batch(places)
+            yield self._batch(cursors)
 
-    def _batch(self, places: list[_Place | None]) -> Batch:
-        reset = torch.tensor([place is None or place.at == 0 for place in places])
-        parts = [None if place is None else place.read(self.steps) for place in places]
-        some_x, some_y = next(part for part in parts if part is not None)
-        lengths = torch.tensor([0 if part is None else len(part[0]) for part in parts])
+    def _batch(self, cursors: list[_Cursor | None]) -> Batch:
+        reset = torch.tensor([cursor is None or cursor.position == 0 for cursor in cursors])
+        chunks = [None if cursor is None else cursor.read(self.steps) for cursor in cursors]
+        example_x, example_y = next(chunk for chunk in chunks if chunk is not None)
+        lengths = torch.tensor([0 if chunk is None else len(chunk[0]) for chunk in chunks])
         steps = int(lengths.max())
-        x = some_x.new_zeros(steps, self.rows, *some_x.shape[1:])
-        y = some_y.new_zeros(steps, self.rows, *some_y.shape[1:])
-        for row, part in enumerate(parts):
-            if part is not None:
-                x[: len(part[0]), row], y[: len(part[1]), row] = part
+        x = example_x.new_zeros(steps, self.rows, *example_x.shape[1:])
+        y = example_y.new_zeros(steps, self.rows, *example_y.shape[1:])
+        for row, chunk in enumerate(chunks):
+            if chunk is not None:
+                x[: len(chunk[0]), row], y[: len(chunk[1]), row] = chunk
         if self.batch_first:
             x, y = x.transpose(0, 1), y.transpose(0, 1)
         return Batch(x, y, lengths, reset)
 
 
 @dataclass
-class _Place:
-    """Where a row stands in its sequence."""
+class _Cursor:
+    """The position of a row in its sequence."""
 
     x: Any
     y: Any
-    at: int = 0
+    position: int = 0
 
     @property
     def done(self) -> bool:
-        return self.at >= len(self.x)
+        return self.position >= len(self.x)
 
     def read(self, steps: int) -> tuple[Tensor, Tensor]:
-        chosen = slice(self.at, self.at + steps)
-        self.at += steps
-        return _tensor(self.x[chosen]), _tensor(self.y[chosen])
+        chunk = slice(self.position, self.position + steps)
+        self.position += steps
+        return _copy_to_tensor(self.x[chunk]), _copy_to_tensor(self.y[chunk])
 
 
-def _next(left: Iterator[tuple[Any, Any]]) -> _Place | None:
-    """The beginning of the next sequence that has a step; None where no sequence is left."""
-    for x, y in left:
+def _next_cursor(remaining: Iterator[tuple[Any, Any]]) -> _Cursor | None:
+    """Return a cursor to the next sequence that is not empty; None if there is none."""
+    for x, y in remaining:
         if len(x) != len(y):
             raise ValueError(f"sequences: expected as many targets as steps, got {len(y)} for {len(x)}")
         if len(x):
-            return _Place(x, y)
+            return _Cursor(x, y)
     return None
 
 
-def _tensor(values: Any) -> Tensor:
-    """A copy: what is mapped from a file may not be written to."""
+def _copy_to_tensor(values: Any) -> Tensor:
+    """Copy arrays, since memory maps of files may be read-only."""
     return values if isinstance(values, torch.Tensor) else torch.tensor(values)

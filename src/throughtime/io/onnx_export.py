@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from throughtime import __version__, nn
+from throughtime import nn
 from throughtime._core.errors import InputError, requires
+from throughtime._core.version import __version__
 
 if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent

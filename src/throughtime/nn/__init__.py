@@ -1,6 +1,7 @@
-"""Recurrent layers: torch.nn's, faster, and the shapes of network that are built from them."""
+"""Recurrent layers: those of torch.nn, faster, and the shapes of networks that are built from them."""
 
 from throughtime._core.state_transforms import NormClip as NormClip
+from throughtime.nn._registry import LAYERS as LAYERS
 from throughtime.nn._replace import replace as replace
 from throughtime.nn._summary import Summary as Summary
 from throughtime.nn._summary import summary as summary

@@ -1,4 +1,4 @@
-"""What layers and single steps share: activations that may be set at any time."""
+"""Activations that may be set at any time, for layers and single-step modules."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from throughtime._core.scan_config import ScanConfig
 from throughtime.nn._notebook import NotebookReprMixin
 
 if TYPE_CHECKING:
-    from throughtime._core.reference import Activation
+    from throughtime._core.activations import Activation
 
 
 class ActivationMixin(NotebookReprMixin):
-    """A module whose cell has activations; `scan_config` is what they make of its steps."""
+    """A module whose cell has activations; `scan_config` follows them."""
 
     activation: str | Activation
     gate_activation: str | Activation
     scan_config: ScanConfig
 
     def set_activations(self, activation: str | Activation, gate_activation: str | Activation) -> None:
-        """Set both.
+        """Set both activations.
 
         Raises:
-            ValueError: for the name of an activation that there is not.
+            ValueError: for an unknown name.
         """
         self.scan_config = ScanConfig.of(activation, gate_activation)
         self.activation, self.gate_activation = activation, gate_activation

@@ -1,4 +1,4 @@
-"""What torch.nn refuses, refused with the same types of error: arguments of the constructor, inputs, initial states."""
+"""Checks of constructor arguments, inputs and initial states, with the types of error of torch.nn."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from throughtime._core.reference import States
     from throughtime.nn._recurrent import AbstractRecurrent
-
-    States = tuple[Tensor, ...]
 
 
 def refuse_tracing() -> Never:
-    """Refuse torch.jit.trace, in whose program the outputs or the steps of the example would be constants.
+    """Refuse torch.jit.trace, whose program would hold the outputs or the steps of the example as constants.
 
     Raises:
         RuntimeError: always.
     """
     raise RuntimeError(
-        "torch.jit.trace: expected no layer of throughtime, whose outputs or steps would be those of the example; use "
-        "torch.export.export, throughtime.save with throughtime.runtime, or torch.nn's layer with the same weights"
+        "torch.jit.trace: layers of throughtime cannot be traced: outputs or steps would be those of the example; "
+        "use torch.export.export, throughtime.save with throughtime.runtime, or torch.nn's layer with the same weights"
     )
 
 
 def check_arguments(layer: AbstractRecurrent, dropout: float) -> None:
-    """Raise for what a constructor was given, as torch.nn does."""
+    """Check the arguments of a constructor as torch.nn does."""
     if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
@@ -56,7 +55,7 @@ def check_arguments(layer: AbstractRecurrent, dropout: float) -> None:
 
 
 def check_input(layer: AbstractRecurrent, x: Tensor, dimensions: tuple[int, ...]) -> None:
-    """Raise for an input that does not fit, as torch.nn does."""
+    """Check an input as torch.nn does."""
     if x.dim() not in dimensions:
         expected = " or ".join(f"{d}D" for d in dimensions)
         raise ValueError(f"{type(layer).__name__}: Expected input to be {expected}, got {x.dim()}D tensor instead")
@@ -73,7 +72,7 @@ def check_input(layer: AbstractRecurrent, x: Tensor, dimensions: tuple[int, ...]
 
 
 def read_state(layer: AbstractRecurrent, hx: Any, batch: int, dtype: torch.dtype, *, batched: bool) -> States:
-    """The initial states of a call, (L*D, N, H) each; raises where they do not fit, as torch.nn does."""
+    """Return the initial states of a call, (L*D, N, H) each; check them as torch.nn does."""
     state = (hx,) if len(layer.cell.states) == 1 else tuple(hx)
     if len(state) != len(layer.cell.states):
         raise ValueError(f"hx: expected the states {layer.cell.states}, got {len(state)} tensors")
@@ -81,13 +80,13 @@ def read_state(layer: AbstractRecurrent, hx: Any, batch: int, dtype: torch.dtype
     if any(s.dim() != dimensions for s in state):
         kind = "batched 3-D" if batched else "unbatched 2-D"
         names = "hx" if len(state) == 1 else "hx and cx"
-        came = (
+        actual = (
             f"{state[0].dim()}-D tensor" if len(state) == 1 else f"({', '.join(f'{s.dim()}-D' for s in state)}) tensors"
         )
-        raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {came}")
+        raise RuntimeError(f"For {kind} input, {names} should also be {dimensions}-D but got {actual}")
     if not batched:
         state = tuple(s.unsqueeze(1) for s in state)
-    for k, (s, units) in enumerate(zip(state, layer._state_sizes, strict=True)):  # noqa: SLF001
+    for k, (s, units) in enumerate(zip(state, layer.state_sizes, strict=True)):
         if s.shape != (layer.num_layers * layer.directions, batch, units):
             name = "hidden" if len(state) == 1 else f"hidden[{k}]"
             expected = (layer.num_layers * layer.directions, batch, units)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, whose draws are those of `throughtime._core.rng` while a training is seeded."""
+    """The dropout of torch, with the draws of `throughtime._core.rng` while a training is seeded."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop, unless in evaluation."""

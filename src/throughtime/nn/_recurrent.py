@@ -1,8 +1,8 @@
-"""What all recurrent layers share: parameters, the stack of layers and directions, and torch's conventions around them.
+"""What all recurrent layers share: parameters, and the conventions of torch.nn around the stack of layers.
 
-A layer is a stack of scans. This file reads whatever torch.nn's layers read (batched or not, time or batch first,
-padded with lengths or packed), runs the stack and gives the result back in the same form. What a layer computes is the
-business of its cell; see `rnn.py`, `gru.py` and `lstm.py`, one file for each.
+This file reads whatever the layers of torch.nn read (batched or not, time or batch first, padded with lengths or
+packed), runs the stack, and returns the result in the same form. What a layer computes is the business of its cell; see
+`rnn.py`, `gru.py` and `lstm.py`, one file for each.
 """
 
 from __future__ import annotations
@@ -16,64 +16,83 @@ from torch._C import _get_tracing_state
 from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
-from throughtime._core._scan import scan_all_states, scan_flat, select_kernel, try_kernel
-from throughtime._core.reference import activation_name
-from throughtime._core.rng import dropout
-from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations
-from throughtime._core.state_transforms import LayerNormWeights
+from throughtime._core._scan import try_kernel
+from throughtime._core.activations import activation_name
+from throughtime._core.kernel_selection import select_kernel
+from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations, split_directions
+from throughtime._core.state_transforms import LayerNormWeights, kernel_clip
 from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import check_arguments, check_input, read_state, refuse_tracing
 from throughtime.nn._sequence_options import SequenceOptions, run_masked, unwrap_single
+from throughtime.nn._stack import autocast, cast_like, run_stack
 from throughtime.nn._state_options import StateOptions
 from throughtime.nn.initialization import get_initialization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
+    from throughtime._core.activations import Activation
     from throughtime._core.cell import Cell
     from throughtime._core.scan_config import ScanConfig
+    from throughtime._core.state_transforms import GradientClip
+    from throughtime.nn._stack import Runner
     from throughtime.nn.initialization import Initialization
 
-    Activation = str | Callable[[Tensor], Tensor]
-    States = tuple[Tensor, ...]
 
-
-_MISSING = "missing"  # the parameter, always None, that stands for those that a layer does not have
+_MISSING = "missing"  # a parameter that is always None, in place of those that a layer does not have
 
 
 class AbstractRecurrent(ActivationMixin):
-    """A stack of recurrent layers; torch.nn's constructor arguments, parameter names, layouts and errors."""
+    """A stack of recurrent layers, with the constructor arguments, parameter names, layouts and errors of torch.nn.
 
-    _variant_defaults: ClassVar[dict[str, bool]] = {}  # options that choose the cell, and their defaults
-    _autocasts = False  # to the type of torch.autocast; torch keeps GRU in float32 there
-    _fast_path = True  # a plain call asks the kernel before anything else; not while `trace` watches
+    A kind of layer sets `cell`; where its constructor takes other arguments than this one, it has its own.
+
+    Attributes:
+        cell: the description of the cell; of the class, that of the layer with default options.
+        torch_layer: the layer of torch.nn that takes the same weights, where there is one.
+        activation_arguments: the constructor's names of activations, and the attributes that hold them.
+        runner: runs each layer of the stack instead of the kernels; None for the kernels.
+    """
+
+    cell: Cell
+    torch_layer: ClassVar[type[nn.Module] | None] = None
+    activation_arguments: ClassVar[Mapping[str, str]] = {
+        "activation": "activation",
+        "gate_activation": "gate_activation",
+    }
+    autocasts: ClassVar[bool] = False  # to the type of torch.autocast; torch keeps GRU in float32 there
+    runner: Runner | None = None
+    _variant_defaults: ClassVar[Mapping[str, bool]] = {}  # options that choose the cell
 
     def __init__(
         self,
-        cell: Cell,
-        mode: str,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
+        num_layers: int = 1,
         *,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        proj_size: int,
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
-        activation: Activation | None,
-        gate_activation: Activation,
-        recurrent_bias: bool,
-        initialization: str | Initialization,
-        options: StateOptions,
+        cell: Cell | None = None,
+        mode: str | None = None,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
+        recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
+        layer_norm: bool = False,
+        clip_state_grad: GradientClip | None = None,
     ) -> None:
         super().__init__()
-        self.cell = cell
-        self.mode = mode
+        self.mode = self.cell.name.upper() if mode is None else mode
+        self.cell = cell = self.cell if cell is None else cell
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -85,17 +104,16 @@ class AbstractRecurrent(ActivationMixin):
         self.set_activations(cell.activations[0] if activation is None else activation, gate_activation)
         self.recurrent_bias = recurrent_bias
         self.initialization = initialization
-        self.options = options
+        self.options = StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad)
         check_arguments(self, dropout)
-        options.check(cell)
+        self.options.check(cell)
         self.directions = 2 if bidirectional else 1
-        self._state_sizes = cell.state_sizes(hidden_size, proj_size)
-        self._is_plain = options == StateOptions()
-        self._is_single = num_layers == 1 and self._is_plain
+        self.state_sizes = cell.state_sizes(hidden_size, proj_size)
+        self._has_options = self.options != StateOptions()
         self.register_parameter(_MISSING, None)
         self._flat_names = [self._register_layer(layer, device, dtype) for layer in range(num_layers)]
-        self._fields = [itemgetter(*names) for names in self._flat_names]
-        self._specs = [WeightSpec(self._sizes(n), proj_size, names) for n, names in enumerate(self._flat_names)]
+        self._getters = [itemgetter(*names) for names in self._flat_names]
+        self.weight_specs = [WeightSpec(self._sizes(n), proj_size, names) for n, names in enumerate(self._flat_names)]
         self.reset_parameters()
 
     @property
@@ -111,7 +129,7 @@ class AbstractRecurrent(ActivationMixin):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw every parameter anew, as `initialization` says."""
+        """Draw all parameters again, by `initialization`."""
         fill = get_initialization(self.initialization)
         for layer in range(self.num_layers):
             for weights in self.weights(layer):
@@ -160,21 +178,21 @@ class AbstractRecurrent(ActivationMixin):
         Args:
             input: (T, N, I); (N, T, I) with `batch_first`; (T, I) for a single sequence; or a `PackedSequence`.
             hx: the initial state (L*D, N, H), for an LSTM the pair (h_0, c_0); zero if None.
-            lengths: valid steps of each row, in any order, 0 … T. Outputs behind the end of a sequence are zero, and
-                its final state is that of its last valid step; a sequence of no steps returns its initial state.
+            lengths: valid steps of each row, in any order, 0 … T. Outputs after the end of a sequence are zero, and its
+                final state is that after its last valid step; a sequence of no steps returns its initial state.
             mask: boolean (T, N), or (N, T) with `batch_first`, true where there is a step, with gaps anywhere: the
-                state is held over them, and their outputs are zero. Together with `lengths`, what both allow. Under
-                torch.compile its values break the graph.
-            reset: boolean (N,): rows whose initial states are zero, whatever `hx` says; or boolean, of the form of a
-                mask: the state is zero before these steps (in a gap: before the next valid one), so that what comes
-                before and after does not see each other in either direction.
+                state is held over them, and their outputs are zero. Together with `lengths`, a step must be allowed by
+                both. Under torch.compile its values break the graph.
+            reset: boolean (N,): rows whose initial states are zero, instead of those in `hx`; or boolean, in the form
+                of a mask: the state is zero before these steps (in a gap: before the next valid one), so that the
+                steps before and after do not see each other in either direction.
             return_all_states: return the states of all steps too.
 
         Returns:
             The outputs of the last layer, in the form of the input with D*H features, and the final state (L*D, N, H),
-            for an LSTM the pair (h_n, c_n). With `return_all_states`, the states of every layer and direction after
-            every step as well, (L*D, T, N, H), or (L*D, N, T, H) with `batch_first`, for an LSTM the pair; they are
-            zero where the outputs are.
+            for an LSTM the pair (h_n, c_n). With `return_all_states`, also the states of every layer and direction
+            after every step, (L*D, T, N, H), or (L*D, N, T, H) with `batch_first`, for an LSTM the pair; they are zero
+            where the outputs are.
 
         Raises:
             ValueError: if dimensions, element types, lengths, mask or reset do not fit.
@@ -182,15 +200,10 @@ class AbstractRecurrent(ActivationMixin):
         """
         if _get_tracing_state():
             refuse_tracing()
-        is_plain_call = lengths is mask is reset is None and not return_all_states
-        if is_plain_call and self._is_single and self._fast_path and type(input) is torch.Tensor:
-            transposed = self.batch_first and input.dim() == 3
-            x = input.transpose(0, 1) if transposed else input
-            state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)
-            found = try_kernel(self.cell, x, state, self._flat_weights_of(0), self.scan_config, self._specs[0])
-            if found is not None:
-                y, finals = found
-                return y.transpose(0, 1) if transposed else y, unwrap_single(finals)
+        if lengths is mask is reset is None and not return_all_states:
+            result = self._try_kernel(input, hx)
+            if result is not None:
+                return result
         if isinstance(input, PackedSequence):
             if mask is not None or reset is not None or return_all_states:
                 raise ValueError(
@@ -208,7 +221,7 @@ class AbstractRecurrent(ActivationMixin):
         state = () if hx is None else read_state(self, hx, batch, x.dtype, batched=batched)
         if mask is not None or reset is not None or return_all_states:
             return run_masked(self, x, state, lengths, SequenceOptions(mask, reset, return_all_states), batched=batched)
-        y, finals = self._run(x, state, None if lengths is None else BatchLengths.padded(lengths, steps, batch))
+        y, finals = run_stack(self, x, state, None if lengths is None else BatchLengths.padded(lengths, steps, batch))
         if not batched:
             y, finals = y.squeeze(1), tuple(s.squeeze(1) for s in finals)
         elif self.batch_first:
@@ -223,10 +236,10 @@ class AbstractRecurrent(ActivationMixin):
             hx: the state that the step before has returned; zero if None.
 
         Returns:
-            The output of the last layer, (N, H) or (H,), and the state to go on from, in the form of `forward`'s.
+            The output of the last layer, (N, H) or (H,), and the next state, in the form of `forward`'s.
 
         Raises:
-            ValueError: if the layer is bidirectional, since what comes next is not known yet, or x is neither.
+            ValueError: if the layer is bidirectional, since later steps are not known yet, or for another x.
         """
         if self.bidirectional:
             raise ValueError("step: expected a layer of one direction, got a bidirectional one, which needs all steps")
@@ -236,122 +249,95 @@ class AbstractRecurrent(ActivationMixin):
         return y.squeeze(time), state
 
     def weights(self, layer: int) -> list[Weights]:
-        """The weights of a layer (0 … L-1), one set for each direction."""
-        flat = self._flat_weights_of(layer)
-        fields = len(Weights._fields)
-        return [Weights(*flat[i : i + fields]) for i in range(0, len(flat), fields)]
+        """Return the weights of a layer (0 … L-1), one set for each direction."""
+        return split_directions(self.flat_weights(layer))
+
+    def flat_weights(self, layer: int) -> tuple[Any, ...]:
+        """Return the fields of `Weights` of a layer, for each direction in turn."""
+        if not is_compiling():  # what traces cannot look into the getter
+            try:
+                return self._getters[layer](self._parameters)
+            except KeyError:  # pruned or parametrized: an attribute, and no longer a parameter
+                pass
+        return tuple([getattr(self, name) for name in self._flat_names[layer]])
 
     def check_weights(self, layer: int) -> None:
-        """Raise where the weights of a layer do not have its sizes, or several element types or devices.
+        """Check that the weights of a layer have its sizes, and one element type and device.
 
         Raises:
             RuntimeError: with the name of the weight, and what was expected of it.
         """
-        flat = self._flat_weights_of(layer)
-        self._specs[layer].check(self.cell, flat[0], flat)
+        flat = self.flat_weights(layer)
+        self.weight_specs[layer].check(self.cell, flat[0], flat)
 
     def variant_options(self) -> dict[str, bool]:
-        """The options that choose another cell than the plain one, by name."""
-        return {
-            name: getattr(self, name) for name, plain in self._variant_defaults.items() if getattr(self, name) != plain
-        }
+        """Return the options, by name, that choose another cell than the default."""
+        defaults = self._variant_defaults.items()
+        return {name: getattr(self, name) for name, default in defaults if getattr(self, name) != default}
 
     def path(self, x: Tensor, *, return_all_states: bool = False) -> str:
-        """Say whether a call with this input takes the compiled kernels or the reference path, and why."""
-        fallback_reason = self.options.fallback_reason(training=self.training)
+        """Return which path a call with this input takes, the compiled kernels or the reference, and why."""
+        reason = self.options.fallback_reason(training=self.training)
         if return_all_states and len(self.cell.states) > 1:
-            fallback_reason = f"the kernels tell of h alone, not of all states of cell {self.cell.name!r}"
-        scan_config = self.scan_config._replace(fallback_reason=fallback_reason or self.scan_config.fallback_reason)
-        weights = self._flat_weights_of(0)
+            reason = f"the kernels return h alone, not all states of cell {self.cell.name!r}"
+        config = self.scan_config._replace(fallback_reason=reason or self.scan_config.fallback_reason)
+        weights = self.flat_weights(0)
         if torch._C._is_any_autocast_enabled():
-            x, _ = self._autocast(x)
-            weights = _like(x, weights)
-        kernel, reason = select_kernel(self.cell, x, weights, scan_config)
+            x, _ = autocast(x, (), enabled=self.autocasts)
+            weights = cast_like(x, weights)
+        kernel, reason = select_kernel(self.cell, x, weights, config)
         return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
 
     def layer_config(self, layer: int, x: Tensor, batch: int) -> ScanConfig:
-        """How a layer runs a call, chance drawn: x has the element type and the device of the call."""
-        fallback_reason, clip = self.options.fallback_reason(training=self.training), self.options.limit()
-        if not fallback_reason and not clip[0]:
+        """Return how a layer runs one call, with masks drawn; x has the element type and the device of the call."""
+        if not self._has_options:
             return self.scan_config
-        size = batch, self._state_sizes[0]
-        norms = [LayerNormWeights(*_like(x, norm)) for norm in self._layer_norms(layer)] or [None] * self.directions
+        reason = self.options.fallback_reason(training=self.training)
+        if not reason and not kernel_clip(self.options.clip_state_grad)[0]:
+            return self.scan_config
+        size = batch, self.state_sizes[0]
+        norms = [LayerNormWeights(*cast_like(x, norm)) for norm in self._layer_norms(layer)] or [None] * self.directions
         transforms = [self.options.transforms(self.cell, x, size, norm, training=self.training) for norm in norms]
-        return self.scan_config._replace(
-            fallback_reason=fallback_reason or self.scan_config.fallback_reason, transforms=tuple(transforms), clip=clip
-        )
+        reason = reason or self.scan_config.fallback_reason
+        return self.scan_config._replace(fallback_reason=reason, transforms=tuple(transforms))
+
+    def _try_kernel(self, input: Tensor | PackedSequence, hx: Any) -> tuple[Any, ...] | None:
+        """Return the result of a plain call of a single layer, where a kernel takes it as it is."""
+        if self.num_layers > 1 or self._has_options or self.runner is not None or type(input) is not torch.Tensor:
+            return None
+        if torch._C._is_any_autocast_enabled():
+            return None
+        transposed = self.batch_first and input.dim() == 3
+        x = input.transpose(0, 1) if transposed else input
+        state = () if hx is None else (hx,) if len(self.cell.states) == 1 else tuple(hx)
+        weights = self.flat_weights(0)
+        result = try_kernel(self.cell, x, state, weights, self.scan_config, spec=self.weight_specs[0])
+        if result is None:
+            return None
+        y, finals = result
+        return y.transpose(0, 1) if transposed else y, unwrap_single(finals)
 
     def _forward_packed(
         self, packed: PackedSequence, hx: Any, lengths: Tensor | Sequence[int] | None
     ) -> tuple[PackedSequence, Any]:
-        data, batch_sizes, order, back = packed
+        data, batch_sizes, order, inverse = packed
         check_input(self, data, (2,))
         if lengths is not None:
             raise ValueError("lengths: expected None with a PackedSequence, which has its own")
-        ragged = BatchLengths.packed(batch_sizes, len(data))
-        batch = len(ragged.lengths)
-        if order is not None or back is not None:
-            check_permutations(order, back, batch)
+        batch_lengths = BatchLengths.packed(batch_sizes, len(data))
+        batch = len(batch_lengths.lengths)
+        if order is not None or inverse is not None:
+            check_permutations(order, inverse, batch)
         state = () if hx is None else read_state(self, hx, batch, data.dtype, batched=True)
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
-        y, finals = self._run(data, state, ragged)
-        if back is not None:
-            finals = tuple(s.index_select(1, back) for s in finals)
-        return PackedSequence(y, batch_sizes, order, back), unwrap_single(finals)
-
-    def _run(
-        self, x: Tensor, state: States, ragged: BatchLengths | None, all_states: list[States] | None = None
-    ) -> tuple[Tensor, States]:
-        """Run the stack of layers, and note the states of all steps of each layer where that is wanted."""
-        if torch._C._is_any_autocast_enabled():
-            x, state = self._autocast(x, *state)
-        if self._is_single and all_states is None:
-            weights = self._flat_weights_of(0)
-            if weights[0].dtype is not x.dtype:  # autocast
-                weights = _like(x, weights)
-            return scan_flat(self.cell, x, state, weights, ragged, self.scan_config, spec=self._specs[0])
-        return self._run_stack(x, state, ragged, all_states)
-
-    def _run_stack(
-        self, x: Tensor, state: States, ragged: BatchLengths | None, all_states: list[States] | None
-    ) -> tuple[Tensor, States]:
-        batch = x.shape[1] if ragged is None else len(ragged.lengths)
-        finals = []
-        for layer in range(self.num_layers):
-            rows = slice(layer * self.directions, (layer + 1) * self.directions)
-            weights = self._flat_weights_of(layer)
-            if weights[0].dtype is not x.dtype:  # autocast
-                weights = _like(x, weights)
-            call = self.cell, x, tuple([s[rows] for s in state]), weights, ragged
-            scan_config = self.scan_config if self._is_plain else self.layer_config(layer, x, batch)
-            if all_states is None:
-                x, final = scan_flat(*call, scan_config, spec=self._specs[layer])
-            else:
-                states, final = scan_all_states(*call, scan_config, spec=self._specs[layer])
-                all_states.append(states)
-                x = states[0]
-            finals.append(final)
-            if self.dropout and layer < self.num_layers - 1:
-                x = dropout(x, self.dropout, self.training)
-        return x, tuple(torch.cat(states) for states in zip(*finals, strict=True))
-
-    def _autocast(self, x: Tensor, *state: Tensor) -> tuple[Tensor, States]:
-        """Stand in for torch.autocast, whose lists of operations do not know ours."""
-        dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
-        return x.to(dtype), tuple(s.to(dtype) for s in state)
-
-    def _flat_weights_of(self, layer: int) -> tuple[Any, ...]:
-        """The fields of `Weights` for each direction of a layer, one after the other."""
-        if not is_compiling():  # what traces cannot look into the getter
-            try:
-                return self._fields[layer](self._parameters)
-            except KeyError:  # pruned or parametrised: no longer a parameter, but an attribute
-                pass
-        return tuple([getattr(self, name) for name in self._flat_names[layer]])
+        y, finals = run_stack(self, data, state, batch_lengths)
+        if inverse is not None:
+            finals = tuple(s.index_select(1, inverse) for s in finals)
+        return PackedSequence(y, batch_sizes, order, inverse), unwrap_single(finals)
 
     def _layer_norms(self, layer: int) -> list[LayerNormWeights]:
-        """The gains of layer normalisation in a layer, for each direction, where there are any."""
+        """Return the weights of layer normalization of a layer, for each direction; nothing without it."""
         if not self.options.layer_norm:
             return []
         suffixes = [f"_l{layer}{suffix}" for suffix in ("", "_reverse")[: self.directions]]
@@ -359,14 +345,14 @@ class AbstractRecurrent(ActivationMixin):
         return [LayerNormWeights(*cast("list[Any]", gains)) for gains in fields]
 
     def _sizes(self, layer: int) -> tuple[int, int]:
-        """I and H of a layer."""
-        return self.input_size if layer == 0 else self._state_sizes[0] * self.directions, self.hidden_size
+        """Return I and H of a layer."""
+        return self.input_size if layer == 0 else self.state_sizes[0] * self.directions, self.hidden_size
 
     def _norm_sizes(self) -> dict[str, int]:
-        """How many gains each field of `LayerNormWeights` has."""
+        """Return the number of values of each field of `LayerNormWeights`."""
         rows = len(self.cell.gates) * self.hidden_size
         sizes = {"gain_ih": rows, "gain_hh": rows}
-        if "c" in self.cell.states:  # the inner state, by the convention of `Cell`
+        if self.cell.has_inner_state:
             sizes["gain_state"] = self.hidden_size
             if self.bias:
                 sizes["bias_state"] = self.hidden_size
@@ -375,7 +361,7 @@ class AbstractRecurrent(ActivationMixin):
     def _register_layer(
         self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> tuple[str, ...]:
-        """Create the parameters of a layer. Returns their names in the order of `Weights`, for each direction."""
+        """Create the parameters of a layer. Return their names in the order of `Weights`, for each direction."""
         width, _ = self._sizes(layer)
         shapes = self.cell.parameter_shapes(
             width, self.hidden_size, bias=self.bias, recurrent_bias=self.recurrent_bias, proj_size=self.proj_size
@@ -391,8 +377,3 @@ class AbstractRecurrent(ActivationMixin):
                     self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
             names += [f"{field}_l{layer}{suffix}" if field in shapes else _MISSING for field in Weights._fields]
         return tuple(names)
-
-
-def _like(x: Tensor, tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
-    """Tensors of the element type of x."""
-    return tuple([t if t is None else t.to(x.dtype) for t in tensors])

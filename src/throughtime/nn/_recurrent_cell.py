@@ -1,47 +1,56 @@
-"""What the single-step modules share: torch.nn's `RNNCell`, `GRUCell` and `LSTMCell`, as a scan over one step."""
+"""What the single-step modules share: the `RNNCell`, `GRUCell` and `LSTMCell` of torch.nn, as a scan of one step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 from torch._C import _get_tracing_state
 
-from throughtime._core._scan import scan_flat
+from throughtime._core._scan import scan
 from throughtime._core.shapes import Weights, WeightSpec
 from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import refuse_tracing
 from throughtime.nn._sequence_options import unwrap_single
+from throughtime.nn._stack import autocast, cast_like
 from throughtime.nn.initialization import get_initialization
 
 if TYPE_CHECKING:
+    from throughtime._core.activations import Activation
     from throughtime._core.cell import Cell
-    from throughtime.nn._recurrent import Activation
+    from throughtime._core.reference import States
     from throughtime.nn.initialization import Initialization
 
 
 class AbstractRecurrentCell(ActivationMixin):
-    """One step of a cell; torch.nn's arguments, parameter names and errors."""
+    """One step of a cell, with the arguments, parameter names and errors of torch.nn.
 
-    _autocasts = False
+    Attributes:
+        cell: the description of the cell; of the class, that of the module with default options.
+        torch_layer: the module of torch.nn that takes the same weights, where there is one.
+    """
+
+    cell: Cell
+    torch_layer: ClassVar[type[nn.Module] | None] = None
+    autocasts: ClassVar[bool] = False  # see `AbstractRecurrent`
 
     def __init__(
         self,
-        cell: Cell,
         input_size: int,
         hidden_size: int,
         *,
-        bias: bool,
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
-        activation: Activation | None,
-        gate_activation: Activation,
-        recurrent_bias: bool,
-        initialization: str | Initialization,
+        cell: Cell | None = None,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
+        recurrent_bias: bool = True,
+        initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell = cell = self.cell if cell is None else cell
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
@@ -58,7 +67,7 @@ class AbstractRecurrentCell(ActivationMixin):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw every parameter anew, as `initialization` says."""
+        """Draw all parameters again, by `initialization`."""
         if self.hidden_size > 0:
             get_initialization(self.initialization)(self.cell, self._weights())
 
@@ -95,17 +104,16 @@ class AbstractRecurrentCell(ActivationMixin):
         state = () if hx is None else self._read_state(hx, x.shape[0], batched=input.dim() == 2)
         weights: tuple[Any, ...] = self._weights()
         if torch._C._is_any_autocast_enabled():
-            dtype = torch.get_autocast_dtype(x.device.type) if self._autocasts else x.dtype
-            x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
-            weights = tuple(w if w is None else w.to(dtype) for w in weights)
-        _, finals = scan_flat(self.cell, x.unsqueeze(0), state, weights, None, self.scan_config, spec=self._spec)
+            x, state = autocast(x, state, enabled=self.autocasts)
+            weights = cast_like(x, weights)
+        _, finals = scan(self.cell, x.unsqueeze(0), state, weights, config=self.scan_config, spec=self._spec)
         finals = tuple(s.squeeze(0) if input.dim() == 2 else s.squeeze(0).squeeze(0) for s in finals)
         return unwrap_single(finals)
 
     def _weights(self) -> Weights:
         return Weights(*[getattr(self, name) for name in Weights._fields])
 
-    def _read_state(self, hx: Any, batch: int, *, batched: bool) -> tuple[torch.Tensor, ...]:
+    def _read_state(self, hx: Any, batch: int, *, batched: bool) -> States:
         state = (hx,) if len(self.cell.states) == 1 else tuple(hx)
         for k, s in enumerate(state):
             label = "hidden" if len(state) == 1 else f"hx[{k}]"

@@ -1,8 +1,7 @@
-"""What a layer does with its states besides its cell's steps, as one value."""
+"""The options of a layer about its states, which hold for any cell, as one value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._core.cell import Cell
-    from throughtime._core.state_transforms import LayerNormWeights
-
-GradientClip = float | Callable[["Tensor"], "Tensor"]
+    from throughtime._core.state_transforms import GradientClip, LayerNormWeights
 
 
 @dataclass(frozen=True)
 class StateOptions:
-    """What no cell does: dropout of the state, zoneout, layer normalisation, clipped gradients; see the layers."""
+    """Dropout of the state, zoneout, layer normalization and clipped gradients; see the layers."""
 
     recurrent_dropout: float = 0.0
     zoneout: float | tuple[float, ...] = 0.0
@@ -43,15 +40,15 @@ class StateOptions:
             )
 
     def non_default(self) -> dict[str, Any]:
-        """Those that differ from the defaults, by name."""
+        """Return the options that differ from the defaults, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
     def repr_parts(self) -> list[str]:
-        """The same, for `extra_repr`."""
+        """Return the same for `extra_repr`."""
         return [f"{name}={getattr(value, '__name__', value)}" for name, value in self.non_default().items()]
 
     def fallback_reason(self, *, training: bool) -> str:
-        """Why the kernels cannot run a call, or nothing."""
+        """Return why the kernels cannot run a call; empty if they can."""
         if self.layer_norm:
             return "layer normalization is not compiled"
         if self.zoneout != 0:
@@ -63,17 +60,10 @@ class StateOptions:
             return "clip_state_grad as a function is not compiled"
         return ""
 
-    def limit(self) -> tuple[float, bool]:
-        """What the kernels clip the gradients of states to, 0 for nothing, and whether that is their norm."""
-        clip = self.clip_state_grad
-        if isinstance(clip, NormClip):
-            return clip.limit, True
-        return (0.0, False) if clip is None or callable(clip) else (float(clip), False)
-
     def transforms(
         self, cell: Cell, like: Tensor, size: tuple[int, int], norm: LayerNormWeights | None, *, training: bool
     ) -> StateTransforms:
-        """What that is for one direction in one call, chance drawn. `size` is that of the state h, (N, H)."""
+        """Return the transforms of one direction in one call, with a mask drawn for a state h of (N, H)."""
         dropout_mask = None
         if training and self.recurrent_dropout:
             dropout_mask = dropout(like.new_ones(size), self.recurrent_dropout)
@@ -81,7 +71,7 @@ class StateOptions:
         return StateTransforms(dropout_mask, zoneout if any(zoneout) else (), training, norm, self.clip_state_grad)
 
     def check(self, cell: Cell) -> None:
-        """Raise a ValueError where the options do not fit a cell."""
+        """Raise a ValueError if the options do not fit a cell."""
         if isinstance(self.zoneout, tuple) and len(self.zoneout) != len(cell.states):
             raise ValueError(
                 f"zoneout: expected one probability, or one for each of the states {cell.states}, got {self.zoneout}"

@@ -1,22 +1,26 @@
-"""A model as a table: its layers, the shapes of what they give, how many weights they have, which path they take."""
+"""A model as a table: its layers, the shapes of their outputs, how many weights they have, and their paths."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-
-from throughtime._core._scan import which_path
-from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
+
+
+@runtime_checkable
+class _Recurrent(Protocol):
+    """A layer that takes the kernels or the reference path."""
+
+    def path(self, x: Tensor) -> str: ...
 
 
 class SummaryRow(NamedTuple):
@@ -25,8 +29,8 @@ class SummaryRow(NamedTuple):
     Attributes:
         name: in the model, such as 'layer'; empty for the model itself.
         layer: its class and arguments.
-        output: the shape of what it gave, where the model was run.
-        weights: how many it has of its own; those that stand in an earlier row too are not counted again.
+        output: the shape of its output, where the model was run.
+        weights: their number; those that an earlier row has seen are not seen again.
         path: of a recurrent layer that was run, 'kernel' or 'reference' and why; see `which_path`.
     """
 
@@ -36,19 +40,19 @@ class SummaryRow(NamedTuple):
     weights: int
     path: str
 
-    def cells(self) -> tuple[str, ...]:
-        """As text, one for each column."""
+    def as_text(self) -> tuple[str, ...]:
+        """Return the text of each column."""
         output = "" if self.output is None else str(self.output)
         return self.name, self.layer, output, f"{self.weights:,}", self.path
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The layers of a model; as text a table, and one in a notebook too.
+    """The layers of a model: a table as text, and in a notebook.
 
     Attributes:
         rows: the layers, in the order of the model.
-        trainable: weights that training changes.
+        trainable: number of weights that training changes.
     """
 
     rows: list[SummaryRow]
@@ -56,7 +60,7 @@ class Summary:
 
     @property
     def weights(self) -> int:
-        """How many the model has."""
+        """The number of weights of the model."""
         return sum(row.weights for row in self.rows)
 
     def __str__(self) -> str:
@@ -73,7 +77,7 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table as HTML."""
         names, lines = self._columns()
         head, *body = (
             "".join(f"<{tag} style='text-align: left'>{escape(cell)}</{tag}>" for cell in line)
@@ -83,8 +87,8 @@ class Summary:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{self._total()}</p>"
 
     def _columns(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """The names of the columns that say something, and their cells."""
-        lines = [row.cells() for row in self.rows]
+        """Return the names of the columns that are not empty, and their rows."""
+        lines = [row.as_text() for row in self.rows]
         shown = [i for i, name in enumerate(SummaryRow._fields) if name == "weights" or any(line[i] for line in lines)]
         return tuple(SummaryRow._fields[i] for i in shown), [tuple(line[i] for i in shown) for line in lines]
 
@@ -94,12 +98,12 @@ class Summary:
 
 
 def summary(model: nn.Module, x: Tensor | None = None, **options: Any) -> Summary:
-    """Tell what a model is made of.
+    """Summarize the layers of a model.
 
     Args:
         model: any module.
-        x: an input; with it the model is run once, without gradients, and the shapes of outputs and the paths of
-            recurrent layers are told too.
+        x: an input; with it the model is run once, without gradients, for the shapes of outputs and the paths of
+            recurrent layers.
         options: further arguments of the model, such as `lengths`.
 
     >>> import torch
@@ -119,27 +123,27 @@ def summary(model: nn.Module, x: Tensor | None = None, **options: Any) -> Summar
         first = output[0] if isinstance(output, tuple) else output
         if isinstance(first, Tensor):
             outputs[layer] = tuple(first.shape)
-        given = inputs[0] if inputs else named.get("input")
-        if isinstance(layer, AbstractRecurrent) and isinstance(given, Tensor):
-            paths[layer] = which_path(layer, given)
+        x = inputs[0] if inputs else named.get("input")
+        if isinstance(layer, _Recurrent) and isinstance(x, Tensor):
+            paths[layer] = layer.path(x)
 
     if x is not None:
         with ExitStack() as hooks, torch.no_grad():
             for layer in layers.values():
                 hooks.enter_context(layer.register_forward_hook(record_outputs, with_kwargs=True))
             model(x, **options)
-    counted: set[Tensor] = set()
+    seen: set[Tensor] = set()
     rows = []
     for name, layer in layers.items():
-        own = {*layer.parameters()} - counted
-        counted |= own
+        own = {*layer.parameters()} - seen
+        seen |= own
         weights = sum(parameter.numel() for parameter in own)
         rows.append(SummaryRow(name, repr(layer).partition("\n")[0], outputs.get(layer), weights, paths.get(layer, "")))
     return Summary(rows, sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad))
 
 
 def _layers(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The modules with weights of their own, or with nothing inside; what is inside them belongs to them."""
+    """Yield the modules that have weights, or no modules inside; what is inside a module with weights belongs to it."""
     if next(module.parameters(recurse=False), None) is not None or not any(True for _ in module.children()):
         yield name, module
         return

@@ -1,4 +1,4 @@
-"""Sight into recurrent layers: every state and gate of every step, and the gradients that reach them."""
+"""A view into recurrent layers: every state and gate of every step, and the gradients that reach them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from throughtime._core import reference
-from throughtime._core.rng import dropout
+from throughtime._core.activations import get_activation
+from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS
 from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from jaxtyping import Float, Int
     from torch import Tensor, nn
 
     from throughtime._core.cell import Cell
-    from throughtime._core.shapes import BatchLengths
-    from throughtime._core.state_transforms import StateTransforms
+    from throughtime._core.reference import States
+    from throughtime._core.shapes import Weights
+    from throughtime.nn._stack import LayerCall
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,19 @@ class LayerTrace:
 
     Attributes:
         name: of the layer in its model, such as 'layer.0' or 'layer.0 reverse'.
-        states: by name, (T, N, H) each.
-        gates: by name, likewise.
-        h_0: the state before the first step in time of the direction, (N, H).
-        probes: see `reference.Probes`, where gradients are wanted.
-        cell: its description.
-        step: the steps themselves, for those who want to know how one state depends on the one before.
+        states: by name.
+        gates: by name.
+        h_0: the state h before the first step in time of the direction.
+        probes: see `reference.Probes`; None where no gradients are needed.
+        cell: the description of the cell.
+        step: the steps themselves, to compute how a state depends on the one before.
         lengths: valid steps of each row; None where all have T.
     """
 
     name: str
-    states: dict[str, Float[Tensor, "T N H"]]
+    states: dict[str, Float[Tensor, "T N _"]]
     gates: dict[str, Float[Tensor, "T N H"]]
-    h_0: Float[Tensor, "N H"]
+    h_0: Float[Tensor, "N P"]
     probes: reference.Probes | None
     cell: Cell
     step: Step
@@ -50,7 +52,7 @@ class LayerTrace:
 
 
 class Step(NamedTuple):
-    """What a step of a layer computes: from an input (N, I) and the states before it the states after it.
+    """A step of a layer, from an input (N, I) and the states before it to the states after it.
 
     Attributes:
         advance: maps input and states to states.
@@ -58,145 +60,96 @@ class Step(NamedTuple):
         state_0: the states before the first step in time of the direction, (N, H) each.
     """
 
-    advance: Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
-    x: Tensor
-    state_0: tuple[Tensor, ...]
+    advance: Callable[[Tensor, States], States]
+    x: Float[Tensor, "T N I"]
+    state_0: tuple[Float[Tensor, "N _"], ...]
 
 
 def trace(model: nn.Module, x: Tensor, **options: Any) -> list[LayerTrace]:
     """Run a model and return every state and every gate of its recurrent layers, by name.
 
     Args:
-        model: a recurrent layer, or any module that has some inside.
+        model: a recurrent layer, or any module with some inside.
         x: its input.
         options: further arguments of the model, such as `lengths`.
 
     >>> import torch
     >>> from throughtime import nn
-    >>> seen = nn.trace(nn.LSTM(2, 8), torch.zeros(5, 1, 2))
-    >>> sorted(seen[0].gates), seen[0].states["c"].shape
+    >>> traces = nn.trace(nn.LSTM(2, 8), torch.zeros(5, 1, 2))
+    >>> sorted(traces[0].gates), traces[0].states["c"].shape
     (['f', 'g', 'i', 'o'], torch.Size([5, 1, 8]))
     """
-    with torch.no_grad(), record_layers(model) as seen:
+    with torch.no_grad(), record_layers(model) as traces:
         model(x, **options)
-    return seen
+    return traces
 
 
 @contextmanager
 def record_layers(model: nn.Module, *, probes: bool = False) -> Iterator[list[LayerTrace]]:
-    """Let the recurrent layers of a model run on the reference path and note what happens, as long as this is open.
+    """Let the recurrent layers of a model run on the reference path, and record what happens, while this is open.
 
     Args:
-        model: a recurrent layer, or any module that has some inside.
-        probes: whether gradients by step are wanted.
+        model: a recurrent layer, or any module with some inside.
+        probes: whether to record what gradients by step need.
     """
-    seen: list[LayerTrace] = []
+    traces: list[LayerTrace] = []
     layers = {name: module for name, module in model.named_modules() if isinstance(module, AbstractRecurrent)}
     for name, layer in layers.items():
-        layer._run = _Recorder(layer, name or "layer", seen, probes=probes)  # noqa: SLF001  the seam made for this
-        layer._fast_path = False  # noqa: SLF001
+        layer.runner = _Recorder(name or "layer", traces, probes=probes)
     try:
-        yield seen
+        yield traces
     finally:
         for layer in layers.values():
-            del layer._run, layer._fast_path  # noqa: SLF001  the class has its own
+            del layer.runner  # the default of the class remains
 
 
 class _Recorder:
-    """Stands in for a layer's `_run`."""
+    """A runner that takes the reference path and keeps a trace of each direction."""
 
-    def __init__(self, layer: AbstractRecurrent, name: str, seen: list[LayerTrace], *, probes: bool) -> None:
-        self.layer = layer
-        self.name = name
-        self.seen = seen
-        self.probes = probes
+    def __init__(self, name: str, traces: list[LayerTrace], *, probes: bool) -> None:
+        self._name = name
+        self._traces = traces
+        self._with_probes = probes
 
-    def __call__(
-        self,
-        x: Tensor,
-        state: Sequence[Tensor],
-        ragged: BatchLengths | None,
-        all_states: list[tuple[Tensor, ...]] | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if ragged is not None and ragged.is_packed:
+    def __call__(self, call: LayerCall) -> tuple[States, States]:
+        if call.lengths is not None and call.lengths.is_packed:
             raise ValueError("trace: expected a padded input with lengths=, got a PackedSequence, mask= or reset=")
-        valid = None if ragged is None else ragged.valid(len(x), x.device)
-        finals: list[tuple[Tensor, ...]] = []
-        for number in range(self.layer.num_layers):
-            found: list[tuple[Tensor, ...]] = []
-            transforms = (
-                self.layer.layer_config(number, x, x.shape[1]).transforms or (NO_TRANSFORMS,) * self.layer.directions
-            )
-            for direction, weights in enumerate(self.layer.weights(number)):
-                row = number * self.layer.directions + direction
-                given = tuple(s[row] for s in state) or self._zeros(x)
-                states, final = self._direction(
-                    x, given, weights, valid, number, transforms[direction], reverse=direction == 1
+        weights = split_directions(call.weights)
+        probes = [_probes(call.x, w) for w in weights] if self._with_probes else ()
+        runs = reference.scan_directions(
+            *(call.cell, call.x, call.state, call.weights), config=call.config, lengths=call.lengths, probes=probes
+        )
+        for direction, trace in enumerate(runs):
+            name = f"{self._name}.{call.number}{' reverse' if direction else ''}"
+            step = _step(call, weights[direction], direction, trace)
+            self._traces.append(
+                LayerTrace(
+                    name,
+                    dict(zip(call.cell.states, trace.states, strict=True)),
+                    dict(zip(call.cell.gates, trace.gates, strict=True)),
+                    trace.initial[0],
+                    probes[direction] if probes else None,
+                    call.cell,
+                    step,
+                    None if call.lengths is None else call.lengths.lengths.to(call.x.device),
                 )
-                found.append(states)
-                finals.append(final)
-            joined = tuple(torch.cat(states, -1) for states in zip(*found, strict=True))
-            if valid is not None:
-                joined = tuple(torch.where(valid.unsqueeze(-1), s, s.new_zeros(())) for s in joined)
-            x = joined[0]
-            if all_states is not None:
-                all_states.append(joined)
-            if self.layer.dropout and number < self.layer.num_layers - 1:
-                x = dropout(x, self.layer.dropout, self.layer.training)
-        return x, tuple(torch.stack(states) for states in zip(*finals, strict=True))
-
-    def _zeros(self, x: Tensor) -> tuple[Tensor, ...]:
-        sizes = self.layer.cell.state_sizes(self.layer.hidden_size, self.layer.proj_size)
-        return tuple(x.new_zeros(x.shape[1], units) for units in sizes)
-
-    def _direction(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Any,
-        valid: Tensor | None,
-        number: int,
-        transforms: StateTransforms,
-        *,
-        reverse: bool,
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        layer, cell = self.layer, self.layer.cell
-        probes = None
-        if self.probes:
-            rows = len(cell.gates) * layer.hidden_size
-            probes = reference.Probes(
-                *(x.new_zeros(*x.shape[:2], units, requires_grad=True) for units in (state[0].shape[-1], rows))
             )
-        f, g = map(reference.get_activation, (layer.activation, layer.gate_activation))
-        found, final = reference.run(
-            *(cell, x, state, weights),
-            valid=valid,
-            reverse=reverse,
-            activations=(f, g),
-            transforms=transforms,
-            probes=probes,
+        return reference.join_directions(runs, call.lengths)
+
+
+def _probes(x: Float[Tensor, "T N I"], weights: Weights) -> reference.Probes:
+    rows, units = weights.weight_hh.shape
+    return reference.Probes(*(x.new_zeros(*x.shape[:2], width, requires_grad=True) for width in (units, rows)))
+
+
+def _step(call: LayerCall, weights: Weights, direction: int, trace: reference.Trace) -> Step:
+    activations = get_activation(call.config.activation), get_activation(call.config.gate_activation)
+    transforms = call.config.transforms[direction].deterministic() if call.config.transforms else NO_TRANSFORMS
+
+    def advance(x: Tensor, state: States) -> States:
+        run = reference.run_direction(
+            *(call.cell, x.unsqueeze(0), state, weights), activations=activations, transforms=transforms
         )
+        return run.final
 
-        def advance(given: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            _, after = reference.run(
-                *(cell, given.unsqueeze(0), before, weights),
-                valid=None,
-                reverse=False,
-                activations=(f, g),
-                transforms=transforms.deterministic(),
-            )
-            return after
-
-        self.seen.append(
-            LayerTrace(
-                f"{self.name}.{number}{' reverse' if reverse else ''}",
-                dict(zip(cell.states, found.states, strict=True)),
-                dict(zip(cell.gates, found.gates, strict=True)),
-                state[0],
-                probes,
-                cell,
-                Step(advance, x.detach(), state),
-                None if valid is None else valid.sum(0),
-            )
-        )
-        return found.states, final
+    return Step(advance, call.x.detach(), trace.initial)

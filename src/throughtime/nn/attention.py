@@ -1,4 +1,4 @@
-"""Attention: for each step of a query, a mean of the steps of a memory, weighted by how well they fit."""
+"""Attention: for each step of a query, the mean of the steps of a memory, weighted by scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTENTIONS = ("dot", "general", "additive")
 
 
 class Attention(nn.Module):
-    r"""Weigh the steps of a memory by the softmax of a score, and average them.
+    r"""Average the steps of a memory, weighted by the softmax of a score.
 
     With query q and memory m the score is $q \cdot m$ ('dot'), $q \cdot W m$ ('general') or
     $v \cdot \tanh(W_q q + W m)$ ('additive', which keeps F·T·N·H scalars for the backward pass). Sources: Luong et al.
@@ -27,7 +27,7 @@ class Attention(nn.Module):
 
     Args:
         query_size: features of the query.
-        memory_size: features of the memory; for 'dot' as many.
+        memory_size: features of the memory; the same number for 'dot'.
         kind: 'dot', 'general' or 'additive'.
         factory: device and dtype.
 
@@ -46,7 +46,7 @@ class Attention(nn.Module):
         if kind not in ATTENTIONS:
             raise ValueError(f"attention: expected one of {', '.join(ATTENTIONS)}, got {kind!r}")
         if kind == "dot" and query_size != memory_size:
-            raise ValueError(f"attention: 'dot' expected as many features in both, got {query_size} and {memory_size}")
+            raise ValueError(f"attention: 'dot' expects equal numbers of features, got {query_size} and {memory_size}")
         self.kind = kind
         if kind != "dot":
             self.memory = nn.Linear(memory_size, query_size, bias=kind == "additive", **factory)
@@ -61,7 +61,7 @@ class Attention(nn.Module):
         *,
         lengths: Tensor | Sequence[int] | None = None,
     ) -> tuple[Float[Tensor, "F N M"], Float[Tensor, "N F T"]]:
-        """The averages, and the weights that they were made with; what lies behind the end of a row weighs nothing."""
+        """Return the averages and their weights; steps after the end of a row have weight zero."""
         scores = self._scores(query.transpose(0, 1), memory.transpose(0, 1))
         if lengths is not None:
             ends = torch.as_tensor(lengths, device=scores.device).view(-1, 1, 1)

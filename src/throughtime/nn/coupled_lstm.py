@@ -1,4 +1,4 @@
-"""Long short-term memory that forgets as much as it takes in, f = 1 - i; `LSTM(…, coupled_gates=True)`."""
+"""Long short-term memory with coupled gates, f = 1 - i: `LSTM(…, coupled_gates=True)`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from throughtime._core.reference import Activation as ActivationFunction
+    from throughtime._core.activations import Activation
+    from throughtime._core.reference import States
 
 COUPLED = Cell(
     name="coupled_lstm",
@@ -29,12 +30,12 @@ COUPLED_PEEPHOLE = replace(COUPLED, name="coupled_peephole_lstm", diagonals=("i"
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     h, c = state
     p_i, p_o = diagonal or (0.0, 0.0)
     i, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from throughtime._core.cell import Cell
 from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._recurrent_cell import AbstractRecurrentCell
-from throughtime.nn._state_options import StateOptions
+from throughtime.nn._registry import register_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch import Tensor
 
-    from throughtime._core.reference import Activation as ActivationFunction
-    from throughtime.nn._recurrent import Activation
-    from throughtime.nn._state_options import GradientClip
+    from throughtime._core.activations import Activation
+    from throughtime._core.reference import States
+    from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
@@ -40,12 +41,12 @@ RESET_BEFORE = replace(CELL, name="gru_before", compiled=False)
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     h, m = state[0], state[-1]  # the same, unless h is a projection of m
     (r_x, z_x, n_x), (r_h, z_h, n_h) = x, hidden(h)
     r = g(r_x + r_h)
@@ -59,12 +60,12 @@ def step(
 def step_reset_before(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     (h,) = state
     (r_x, z_x, n_x), (r_h, z_h, _) = x, hidden(h)
     r = g(r_x + r_h)
@@ -83,6 +84,7 @@ def _cell(*, reset_after: bool, proj_size: int = 0) -> Cell:
     return RESET_BEFORE
 
 
+@register_layer
 class GRU(AbstractRecurrent):
     r"""Unfold a gated recurrent unit over time.
 
@@ -91,13 +93,13 @@ class GRU(AbstractRecurrent):
     $$n_t = f(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn}))$$
     $$h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}$$
 
-    The reset gate r acts after the product, as in torch. With `reset_after=False` it acts before it, as the published
-    source has it (the name is Keras's):
+    The reset gate r acts after the product, as in torch. With `reset_after=False` (the name is that of Keras) it acts
+    before it, as in the paper:
 
     $$n_t = f(W_{in} x_t + b_{in} + W_{hn} (r_t \odot h_{t-1}) + b_{hn})$$
 
-    With `proj_size` P > 0 there are two states: m is what the last line above computes, from m, and h is W_{hr} m_t, as
-    Sak et al. 2014 project an LSTM. Keeps 4·T·N·H scalars for the backward pass. Source:
+    With `proj_size` P > 0 there are two states: m is computed by the last line above, from m, and h is W_{hr} m_t, as
+    in the projected LSTM of Sak et al. 2014. Keeps 4·T·N·H scalars for the backward pass. Source:
     Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder.
 
     Args:
@@ -105,13 +107,13 @@ class GRU(AbstractRecurrent):
         hidden_size: H, the hidden units.
         num_layers: L; each layer above the first reads the outputs of the one below.
         bias: whether there are biases.
-        batch_first: whether inputs and outputs are (N, T, …) rather than (T, N, …).
+        batch_first: whether inputs and outputs are (N, T, …) instead of (T, N, …).
         dropout: probability with which an output of a layer below the last is zeroed in training.
         bidirectional: run a second network backwards in time and join the outputs.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
         activation: f, any function of a tensor; tanh if None.
-        gate_activation: that of r and z, likewise.
+        gate_activation: the same for r and z.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         proj_size: P, units that h is projected to; 0 for none.
@@ -119,14 +121,14 @@ class GRU(AbstractRecurrent):
         recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
             training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
             Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
-        zoneout: probability with which a unit keeps its state instead of taking the new one. In evaluation the mean of
-            both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+        zoneout: probability with which a unit keeps its state instead of taking the new one; in evaluation, the
+            weighted mean of both. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
             Activations.
-        layer_norm: normalise both halves of the sums of r and z together and of n by itself. Gains are `gain_…`, and
+        layer_norm: normalize both halves of the sums of r and z together and of n by itself. Gains are `gain_…`, and
             the biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
-        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
-            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+        clip_state_grad: clip the gradient of every state when it passes from a step to the one before: a number c clips
+            each element to ±c, `NormClip(1.0)` the norm of each row; any other function of a gradient (N, H) is applied
+            on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
             Networks.
 
     >>> import torch
@@ -136,6 +138,8 @@ class GRU(AbstractRecurrent):
     (torch.Size([5, 2, 16]), torch.Size([2, 2, 8]))
     """
 
+    cell = CELL
+    torch_layer = torch.nn.GRU
     _variant_defaults: ClassVar = {"reset_after": True}
 
     def __init__(
@@ -150,8 +154,8 @@ class GRU(AbstractRecurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
-        gate_activation: Activation = "sigmoid",
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         proj_size: int = 0,
@@ -162,11 +166,10 @@ class GRU(AbstractRecurrent):
         clip_state_grad: GradientClip | None = None,
     ) -> None:
         super().__init__(
-            _cell(reset_after=reset_after, proj_size=proj_size),
-            "GRU",
             input_size,
             hidden_size,
             num_layers,
+            cell=_cell(reset_after=reset_after, proj_size=proj_size),
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
@@ -178,7 +181,10 @@ class GRU(AbstractRecurrent):
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
             initialization=initialization,
-            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            layer_norm=layer_norm,
+            clip_state_grad=clip_state_grad,
         )
         self.reset_after = reset_after
 
@@ -190,14 +196,17 @@ class GRUCell(AbstractRecurrentCell):
         input_size: I, the features.
         hidden_size: H, the hidden units.
         bias: whether there are biases.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
         activation: any function of a tensor; tanh if None.
-        gate_activation: that of the gates, likewise.
+        gate_activation: the same for the gates.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         reset_after: whether the reset gate acts after the product with W_{hn}, or before it.
     """
+
+    cell = CELL
+    torch_layer = torch.nn.GRUCell
 
     def __init__(
         self,
@@ -207,16 +216,16 @@ class GRUCell(AbstractRecurrentCell):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
-        gate_activation: Activation = "sigmoid",
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         reset_after: bool = True,
     ) -> None:
         super().__init__(
-            _cell(reset_after=reset_after),
             input_size,
             hidden_size,
+            cell=_cell(reset_after=reset_after),
             bias=bias,
             device=device,
             dtype=dtype,

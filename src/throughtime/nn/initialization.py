@@ -1,6 +1,6 @@
-"""How weights begin, as values: a layer takes one by `initialization=`, by name or made with its own settings.
+"""Initial weights, as values: a layer takes one as `initialization=`, by name or with settings.
 
-Each is a function of the gates of a cell, found by their names in its description, so that it holds for every cell.
+Each depends on the gates of a cell by the names in its description, so that it works for every cell.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Initialization(Protocol):
 
 @dataclass(frozen=True)
 class Uniform:
-    """Everything from the uniform distribution over ±1/√H, as torch.nn does."""
+    """All weights from the uniform distribution over ±1/√H, as in torch.nn."""
 
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
@@ -42,13 +42,13 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """Recurrent weights orthogonal in each gate, so that a gradient keeps its length; Glorot's for the inputs.
+    """Recurrent weights orthogonal in each gate, so that a gradient keeps its norm; Glorot's for the inputs.
 
     Source: Saxe et al. 2014, Exact Solutions to the Nonlinear Dynamics of Learning in Deep Linear Neural Networks.
 
     Args:
-        forget_bias: of an LSTM's forget gate; source: Jozefowicz et al. 2015, An Empirical Exploration of Recurrent
-            Network Architectures.
+        forget_bias: the bias of the forget gate of an LSTM; source: Jozefowicz et al. 2015, An Empirical Exploration
+            of Recurrent Network Architectures.
     """
 
     forget_bias: float = 1.0
@@ -65,7 +65,7 @@ class Orthogonal:
 
 @dataclass(frozen=True)
 class Keras:
-    """As Keras does: Glorot's for all gates at once, one orthogonal matrix for the recurrence, a forget bias of 1."""
+    """The weights of Keras: Glorot's for all gates at once, one orthogonal recurrent matrix, a forget bias of 1."""
 
     def __call__(self, cell: Cell, weights: Weights) -> None:
         """Fill the weights."""
@@ -77,10 +77,11 @@ class Keras:
 
 @dataclass(frozen=True)
 class Chrono:
-    """Gates that begin by remembering for 1 to `longest` steps, each unit for a time of its own.
+    """Gates that start by remembering for 1 to `longest` steps, a different time for each unit.
 
-    The forget gate (LSTM) or update gate (GRU) has the bias log(u), u uniform over 1 … longest-1, an LSTM's input gate
-    its negative; all else as `Orthogonal`. Source: Tallec and Ollivier 2018, Can Recurrent Neural Networks Warp Time?
+    The forget gate (LSTM) or update gate (GRU) has the bias log(u), u uniform over 1 … longest-1, and the input gate of
+    an LSTM its negative; all other weights are those of `Orthogonal`. Source: Tallec and Ollivier 2018, Can Recurrent
+    Neural Networks Warp Time?
 
     Args:
         longest: steps that the network may have to remember.
@@ -103,13 +104,13 @@ class Chrono:
 
 @dataclass(frozen=True)
 class Identity:
-    """A recurrence that begins by keeping its state: the identity matrix, small input weights, no bias.
+    """A recurrence that starts by keeping its state: the identity matrix, small input weights, no bias.
 
-    Made for relu networks. Source: Le et al. 2015, A Simple Way to Initialize Recurrent Networks of Rectified Linear
+    For relu networks. Source: Le et al. 2015, A Simple Way to Initialize Recurrent Networks of Rectified Linear
     Units.
 
     Args:
-        scale: of the identity.
+        scale: of the identity matrix.
         std: standard deviation of the input weights.
     """
 
@@ -126,13 +127,13 @@ class Identity:
 
 @dataclass(frozen=True)
 class ForgetBias:
-    """Another initialisation, and a bias for the forget gate; where it is coupled, the negative for the input gate.
+    """Another initialization with a bias for the forget gate; with coupled gates, its negative for the input gate.
 
     Source: Jozefowicz et al. 2015, An Empirical Exploration of Recurrent Network Architectures.
 
     Args:
-        bias: what both halves of the gate's bias add up to.
-        base: how everything else begins.
+        bias: the sum of both halves of the gate's bias.
+        base: the initialization of all other weights.
     """
 
     bias: float
@@ -154,11 +155,11 @@ INITIALIZATIONS: dict[str, Initialization] = {
     "chrono": Chrono(),
     "identity": Identity(),
 }
-"""Every initialisation by its name."""
+"""Every initialization by its name."""
 
 
 def get_initialization(initialization: str | Initialization) -> Initialization:
-    """The value behind a name."""
+    """Return the initialization with a name."""
     if not isinstance(initialization, str):
         return initialization
     if initialization not in INITIALIZATIONS:
@@ -170,7 +171,7 @@ def get_initialization(initialization: str | Initialization) -> Initialization:
 
 
 def _orthogonal(weight: Tensor) -> None:
-    """Fill a matrix; in a type in which there is no QR decomposition, with what it is in float32."""
+    """Fill a matrix; types without a QR decomposition get that of float32."""
     if weight.is_meta or weight.dtype not in (torch.bfloat16, torch.float16):
         nn.init.orthogonal_(weight)
     else:

@@ -1,7 +1,8 @@
-"""The shapes of sequence: one or many steps in, one or many steps out, around any recurrent layer.
+"""Networks from one or many steps to one or many steps, around any recurrent layer.
 
 Each is a recurrent layer and an output layer y = f_y(W_y h + b_y). The textbook's y_{t+1}, which reads h_{t+1} and so
-has seen x_0 … x_t, is the output at position t here. States go in and come out, so that a sequence can be cut anywhere.
+has seen x_0 … x_t, is the output at position t here. States are arguments and results, so that a sequence can be cut
+anywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from throughtime._core import rng
-from throughtime._core.reference import ACTIVATIONS
+from throughtime._core.activations import ACTIVATIONS
 from throughtime.nn._dropout import Dropout
 from throughtime.nn._notebook import NotebookReprMixin
 from throughtime.nn.attention import Attention
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from throughtime.nn._recurrent import AbstractRecurrent, Activation
+    from throughtime._core.activations import Activation
+    from throughtime.nn._recurrent import AbstractRecurrent
 
 _OUTPUT_ACTIVATIONS = {"identity": lambda y: y, **ACTIVATIONS}
 
@@ -33,12 +35,14 @@ class Output(nn.Linear):
     """The output layer: y = f_y(W_y h + b_y).
 
     Args:
-        features: units that it reads.
-        output_size: outputs.
+        features: number of inputs.
+        output_size: number of outputs.
         activation: 'identity', 'sigmoid', 'tanh', 'relu' or any function of a tensor.
     """
 
-    def __init__(self, features: int, output_size: int, activation: Activation = "identity", **factory: Any) -> None:
+    def __init__(
+        self, features: int, output_size: int, activation: str | Activation = "identity", **factory: Any
+    ) -> None:
         super().__init__(features, output_size, **factory)
         if isinstance(activation, str) and activation not in _OUTPUT_ACTIVATIONS:
             raise ValueError(
@@ -56,7 +60,7 @@ class AbstractLayout(NotebookReprMixin):
     """A recurrent layer and an output layer."""
 
     def __init__(
-        self, layer: AbstractRecurrent, output_size: int, *, output_activation: Activation = "identity"
+        self, layer: AbstractRecurrent, output_size: int, *, output_activation: str | Activation = "identity"
     ) -> None:
         super().__init__()
         self.layer = layer
@@ -93,13 +97,13 @@ class ManyToMany(AbstractLayout):
 
 
 class ManyToOne(AbstractLayout):
-    """One output for a whole sequence, read from its final state or from all its steps: sentiment, a class, a forecast.
+    """One output for a whole sequence, from its final state or from all its steps: sentiment, a class, a forecast.
 
     Args:
         layer: a recurrent layer.
-        output_size: outputs.
+        output_size: number of outputs.
         output_activation: that of the output layer.
-        pooling: what the output layer reads: 'final', 'mean', 'max' or 'attention'; see `Pooling`.
+        pooling: the input of the output layer: 'final', 'mean', 'max' or 'attention'; see `Pooling`.
 
     >>> import torch
     >>> from throughtime import nn
@@ -113,7 +117,7 @@ class ManyToOne(AbstractLayout):
         layer: AbstractRecurrent,
         output_size: int,
         *,
-        output_activation: Activation = "identity",
+        output_activation: str | Activation = "identity",
         pooling: str = "final",
     ) -> None:
         super().__init__(layer, output_size, output_activation=output_activation)
@@ -128,7 +132,7 @@ class ManyToOne(AbstractLayout):
 
 
 class OneToOne(AbstractLayout):
-    """One input, one output; the state links one call to the next, so that a stream is served step by step."""
+    """One input, one output; the state links one call to the next, so that a stream is run step by step."""
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Map (N, I) and a state to (N, output_size) and the next state."""
@@ -142,7 +146,7 @@ class OneToMany(AbstractLayout):
 
     Args:
         layer: a recurrent layer in one direction.
-        output_size: outputs.
+        output_size: number of outputs.
         output_activation: that of the output layer.
         feedback: maps an output (N, output_size) to the next input (N, I), for instance a sample from it; None feeds
             the output itself, which needs output_size = I.
@@ -156,7 +160,7 @@ class OneToMany(AbstractLayout):
         layer: AbstractRecurrent,
         output_size: int,
         *,
-        output_activation: Activation = "identity",
+        output_activation: str | Activation = "identity",
         feedback: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__(layer, output_size, output_activation=output_activation)
@@ -176,43 +180,43 @@ class OneToMany(AbstractLayout):
         state: Any = None,
         *,
         batch: int = 1,
-        read: Callable[[Tensor], Tensor] | None = None,
+        attend: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Any]:
         """Map (N, I), or None for zeros and a batch of `batch` rows, to (steps, N, output_size) and the final state.
 
         Args:
             x: the first input.
-            steps: to run.
+            steps: number of steps to run.
             state: the initial state.
-            batch: rows, where x is None.
-            read: maps the layer's output of a step to what the output layer reads; the output itself if None.
+            batch: number of rows, if x is None.
+            attend: maps the layer's output of a step to the input of the output layer; the output itself if None.
         """
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
-        given = self.output.weight.new_zeros(batch, self.layer.input_size) if x is None else x
+        inputs = self.output.weight.new_zeros(batch, self.layer.input_size) if x is None else x
         time = 1 if self.batch_first else 0
         outputs = []
         for _ in range(steps):
-            h, state = self.layer(given.unsqueeze(time), state)
-            y = self.output((h if read is None else read(h)).squeeze(time))
+            h, state = self.layer(inputs.unsqueeze(time), state)
+            y = self.output((h if attend is None else attend(h)).squeeze(time))
             outputs.append(y)
-            given = y if self.feedback is None else self.feedback(y)
+            inputs = y if self.feedback is None else self.feedback(y)
         return torch.stack(outputs, time), state
 
 
 class EncoderDecoder(NotebookReprMixin):
     """Many to many of different lengths: an encoder reads the whole input, a decoder starts from its final state.
 
-    With attention the output layer reads tanh(W_c [context; h]) rather than h, where the context is what `Attention`
-    finds for h in the encoder's outputs. Nothing of that goes back into the recurrence, so that a known target is
-    decoded in one call of the layer. Source: Luong et al. 2015, Effective Approaches to Attention-based Neural
-    Machine Translation.
+    With attention the output layer reads tanh(W_c [context; h]) instead of h, where the context is the average of the
+    encoder's outputs that `Attention` computes for h. The recurrence does not read it, so that a given target is
+    decoded in one call of the layer. Source: Luong et al. 2015, Effective Approaches to Attention-based Neural Machine
+    Translation.
 
     Args:
         encoder: a recurrent layer, in one direction or both.
-        decoder: a recurrent layer of the same cell and layers in one direction, whose input is an output; it has as
-            many hidden units as the encoder has in all its directions.
-        output_size: outputs.
+        decoder: a recurrent layer of the same cell and number of layers in one direction, whose input is an output; it
+            has as many hidden units as both directions of the encoder together.
+        output_size: number of outputs.
         output_activation: that of the output layer.
         feedback: maps an output (N, output_size) to the decoder's next input; see `OneToMany`.
         attention: None, 'dot', 'general' or 'additive'; see `Attention`.
@@ -235,7 +239,7 @@ class EncoderDecoder(NotebookReprMixin):
         decoder: AbstractRecurrent,
         output_size: int,
         *,
-        output_activation: Activation = "identity",
+        output_activation: str | Activation = "identity",
         feedback: Callable[[Tensor], Tensor] | None = None,
         attention: str | None = None,
         dropout: float = 0.0,
@@ -279,11 +283,13 @@ class EncoderDecoder(NotebookReprMixin):
         """Map (T, N, I) to (F, N, output_size) and the decoder's final state.
 
         Args:
-            x: what the encoder reads; a `PackedSequence` has its own lengths.
-            inputs: what the decoder reads at each of F steps (teacher forcing), or None: its own outputs, zeros first.
-            steps: F, where `inputs` is None.
+            x: the input of the encoder; a `PackedSequence` has its own lengths.
+            inputs: the input of the decoder at each of F steps (teacher forcing), or None for its own outputs, after
+                zeros.
+            steps: F, if `inputs` is None.
             lengths: valid steps of each row of x.
-            teacher_forcing_ratio: share of `inputs` that are read; the others give way to the decoder's own outputs, see `mix_teacher_forcing`.
+            teacher_forcing_ratio: share of `inputs` that are read; the decoder's own outputs replace the others, see
+                `mix_teacher_forcing`.
         """
         if isinstance(x, PackedSequence):
             x, lengths = pad_packed_sequence(x, batch_first=self.batch_first)
@@ -291,20 +297,25 @@ class EncoderDecoder(NotebookReprMixin):
         if inputs is not None:
             inputs = self.mix_teacher_forcing(inputs, memory, state, lengths=lengths, ratio=teacher_forcing_ratio)
             h, state = self.decoder.layer(inputs, state)
-            return self.decoder.output(self.read(h, memory, lengths=lengths)[0]), state
+            return self.decoder.output(self.attend(h, memory, lengths=lengths)[0]), state
         if steps is None:
             raise ValueError(
                 "steps: expected the number of steps to decode, or inputs= for teacher forcing; got neither"
             )
         batch = x.shape[0] if self.batch_first else x.shape[1]
-        return self.decoder(None, steps, state, batch=batch, read=lambda h: self.read(h, memory, lengths=lengths)[0])
+
+        def attend(h: Tensor) -> Tensor:
+            return self.attend(h, memory, lengths=lengths)[0]
+
+        return self.decoder(None, steps, state, batch=batch, attend=attend)
 
     def encode(self, x: Tensor, *, lengths: Tensor | Sequence[int] | None = None) -> tuple[Tensor, Any]:
-        """The encoder's outputs (T, N, D*H), and the state that the decoder starts from."""
+        """Return the outputs of the encoder (T, N, D*H), and the initial state of the decoder."""
         memory, state = self.encoder(x, lengths=lengths)
         if self.encoder.bidirectional:
-            joined = tuple(_join_directions(s) for s in (state if isinstance(state, tuple) else (state,)))
-            state = joined if isinstance(state, tuple) else joined[0]
+            is_pair = isinstance(state, tuple)
+            joined = tuple(map(_join_directions, state if is_pair else (state,)))
+            state = joined if is_pair else joined[0]
         return memory, state
 
     def mix_teacher_forcing(
@@ -316,29 +327,29 @@ class EncoderDecoder(NotebookReprMixin):
         ratio: float,
         lengths: Tensor | Sequence[int] | None = None,
     ) -> Tensor:
-        """Keep a share of the decoder's inputs (F, N, I), and put its own outputs in place of the others, at random.
+        """Keep a random share of the decoder's inputs (F, N, I), and replace the others by its own outputs.
 
-        So it learns to go on from its own mistakes (Bengio et al. 2015, Scheduled Sampling for Sequence Prediction).
-        The outputs are those for the true inputs, all steps at once, and the first input stays (Duckworth et al. 2019,
-        Parallel Scheduled Sampling).
+        So it learns to continue after its own mistakes (Bengio et al. 2015, Scheduled Sampling for Sequence
+        Prediction). The outputs are those for the given inputs, all steps at once, and the first input stays (Duckworth
+        et al. 2019, Parallel Scheduled Sampling).
         """
         if ratio >= 1:
             return inputs
         with torch.no_grad():
             h, _ = self.decoder.layer(inputs, state)
-            y = self.decoder.output(self.read(h, memory, lengths=lengths)[0])
+            y = self.decoder.output(self.attend(h, memory, lengths=lengths)[0])
         time = 1 if self.batch_first else 0
-        first, true = inputs.tensor_split([1], time)
+        first, targets = inputs.tensor_split([1], time)
         own = y.narrow(time, 0, y.shape[time] - 1)
         if self.decoder.feedback is not None:
             own = self.decoder.feedback(own.flatten(0, 1)).unflatten(0, own.shape[:2])
         kept = torch.rand(own.shape[:2], device=own.device, generator=rng.generator(own.device)) < ratio
-        return torch.cat([first, torch.where(kept.unsqueeze(-1), true, own)], time)
+        return torch.cat([first, torch.where(kept.unsqueeze(-1), targets, own)], time)
 
-    def read(
+    def attend(
         self, h: Tensor, memory: Tensor, *, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """What the output layer reads for the decoder's outputs (F, N, H), and the weights of attention (N, F, T)."""
+        """Return the input of the output layer for the decoder's outputs (F, N, H), and attention weights (N, F, T)."""
         weights = None
         if self.attention is not None and self.combine is not None:
             swap = self.batch_first
@@ -349,5 +360,5 @@ class EncoderDecoder(NotebookReprMixin):
 
 
 def _join_directions(state: Tensor) -> Tensor:
-    """A state (L*2, N, H) of both directions as one of (L, N, 2*H)."""
+    """Return a state (L*2, N, H) of both directions as one of (L, N, 2*H)."""
     return torch.cat([state[0::2], state[1::2]], -1)

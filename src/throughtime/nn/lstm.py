@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from throughtime._core.cell import Cell
 from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._recurrent_cell import AbstractRecurrentCell
-from throughtime.nn._state_options import StateOptions
+from throughtime.nn._registry import register_layer
 from throughtime.nn.coupled_lstm import COUPLED, COUPLED_PEEPHOLE
 from throughtime.nn.initialization import ForgetBias
 from throughtime.nn.peephole_lstm import PEEPHOLE
@@ -16,12 +18,11 @@ from throughtime.nn.peephole_lstm import PEEPHOLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch import Tensor
 
-    from throughtime._core.reference import Activation as ActivationFunction
-    from throughtime.nn._recurrent import Activation
-    from throughtime.nn._state_options import GradientClip
+    from throughtime._core.activations import Activation
+    from throughtime._core.reference import States
+    from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
@@ -38,12 +39,12 @@ CELL = Cell(
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     h, c = state
     sums = [x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True)]
     input_gate, forget_gate, new, output_gate = g(sums[0]), g(sums[1]), f(sums[2]), g(sums[3])
@@ -67,6 +68,7 @@ def _with_forget_bias(
     return ForgetBias(forget_bias, initialization)
 
 
+@register_layer
 class LSTM(AbstractRecurrent):
     r"""Unfold a long short-term memory over time.
 
@@ -91,32 +93,32 @@ class LSTM(AbstractRecurrent):
         hidden_size: H, the hidden units.
         num_layers: L; each layer above the first reads the outputs of the one below.
         bias: whether there are biases.
-        batch_first: whether inputs and outputs are (N, T, …) rather than (T, N, …).
+        batch_first: whether inputs and outputs are (N, T, …) instead of (T, N, …).
         dropout: probability with which an output of a layer below the last is zeroed in training.
         bidirectional: run a second network backwards in time and join the outputs.
         proj_size: P, units that h is projected to; 0 for none.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
         activation: f, any function of a tensor; tanh if None.
-        gate_activation: that of i, f and o, likewise.
+        gate_activation: the same for i, f and o.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         peephole: let the gates see the cell state.
-        coupled_gates: forget as much as is taken in.
-        forget_bias: what the forget gate's bias begins with, whatever the initialisation; with coupled gates the
-            negative of the input gate's. None leaves it to the initialisation. Source: Jozefowicz et al. 2015, An
+        coupled_gates: use 1 - i as the forget gate.
+        forget_bias: the initial bias of the forget gate, for any initialization; with coupled gates, its negative for
+            the input gate. None leaves it to the initialization. Source: Jozefowicz et al. 2015, An
             Empirical Exploration of Recurrent Network Architectures.
         recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
             training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
             Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
-        zoneout: probability with which a unit keeps its state instead of taking the new one, or a pair for h and c. In
-            evaluation the mean of both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by
-            Randomly Preserving Hidden Activations.
-        layer_norm: normalise both halves of the sums of all gates, and c on its way to h. Gains are `gain_…`, and the
+        zoneout: probability with which a unit keeps its state instead of taking the new one, or a pair for h and c; in
+            evaluation, the weighted mean of both. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly
+            Preserving Hidden Activations.
+        layer_norm: normalize both halves of the sums of all gates, and c on its way to h. Gains are `gain_…`, and the
             biases those of the layer. Source: Ba et al. 2016, Layer Normalization.
-        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
-            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+        clip_state_grad: clip the gradient of every state when it passes from a step to the one before: a number c clips
+            each element to ±c, `NormClip(1.0)` the norm of each row; any other function of a gradient (N, H) is applied
+            on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
             Networks.
 
     >>> import torch
@@ -126,8 +128,10 @@ class LSTM(AbstractRecurrent):
     (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
     """
 
+    cell = CELL
+    torch_layer = torch.nn.LSTM
+    autocasts = True
     _variant_defaults: ClassVar = {"peephole": False, "coupled_gates": False}
-    _autocasts = True
 
     def __init__(
         self,
@@ -142,8 +146,8 @@ class LSTM(AbstractRecurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
-        gate_activation: Activation = "sigmoid",
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         peephole: bool = False,
@@ -155,11 +159,10 @@ class LSTM(AbstractRecurrent):
         clip_state_grad: GradientClip | None = None,
     ) -> None:
         super().__init__(
-            _cell(peephole=peephole, coupled_gates=coupled_gates),
-            "LSTM",
             input_size,
             hidden_size,
             num_layers,
+            cell=_cell(peephole=peephole, coupled_gates=coupled_gates),
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
@@ -171,7 +174,10 @@ class LSTM(AbstractRecurrent):
             gate_activation=gate_activation,
             recurrent_bias=recurrent_bias,
             initialization=_with_forget_bias(initialization, forget_bias, bias=bias),
-            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            layer_norm=layer_norm,
+            clip_state_grad=clip_state_grad,
         )
         self.peephole = peephole
         self.coupled_gates = coupled_gates
@@ -184,17 +190,20 @@ class LSTMCell(AbstractRecurrentCell):
         input_size: I, the features.
         hidden_size: H, the hidden units.
         bias: whether there are biases.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
         activation: any function of a tensor; tanh if None.
-        gate_activation: that of the gates, likewise.
+        gate_activation: the same for the gates.
         recurrent_bias: False drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         peephole: let the gates see the cell state.
-        coupled_gates: forget as much as is taken in.
-        forget_bias: what the forget gate's bias begins with, whatever the initialisation; with coupled gates the
-            negative of the input gate's. None leaves it to the initialisation.
+        coupled_gates: use 1 - i as the forget gate.
+        forget_bias: the initial bias of the forget gate, for any initialization; with coupled gates, its negative for
+            the input gate. None leaves it to the initialization.
     """
+
+    cell = CELL
+    torch_layer = torch.nn.LSTMCell
 
     def __init__(
         self,
@@ -204,8 +213,8 @@ class LSTMCell(AbstractRecurrentCell):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
-        gate_activation: Activation = "sigmoid",
+        activation: str | Activation | None = None,
+        gate_activation: str | Activation = "sigmoid",
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         peephole: bool = False,
@@ -213,9 +222,9 @@ class LSTMCell(AbstractRecurrentCell):
         forget_bias: float | None = None,
     ) -> None:
         super().__init__(
-            _cell(peephole=peephole, coupled_gates=coupled_gates),
             input_size,
             hidden_size,
+            cell=_cell(peephole=peephole, coupled_gates=coupled_gates),
             bias=bias,
             device=device,
             dtype=dtype,

@@ -1,4 +1,4 @@
-"""Long short-term memory whose gates see the cell state; `LSTM(…, peephole=True)`."""
+"""Long short-term memory whose gates see the cell state: `LSTM(…, peephole=True)`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from throughtime._core.reference import Activation as ActivationFunction
+    from throughtime._core.activations import Activation
+    from throughtime._core.reference import States
 
 PEEPHOLE = Cell(
     name="peephole_lstm",
@@ -28,12 +29,12 @@ PEEPHOLE = Cell(
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     h, c = state
     p_i, p_f, p_o = diagonal
     i, forget, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))

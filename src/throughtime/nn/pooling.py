@@ -1,4 +1,4 @@
-"""From the outputs of a recurrent layer at every step to one vector for the whole sequence."""
+"""Pooling: from the outputs of a recurrent layer at every step to one vector for the whole sequence."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
 
 POOLINGS = ("final", "mean", "max", "attention")
-"""How a sequence can be summed up."""
+"""The kinds of pooling."""
 
 
 def output_features(layer: AbstractRecurrent) -> int:
-    """Features of a layer's output: D*H."""
+    """Return the number of features of the output of a layer, D*H."""
     return layer.directions * (layer.proj_size or layer.hidden_size)
 
 
 def last_hidden(layer: AbstractRecurrent, state: Any) -> Tensor:
-    """The final h of the last layer, both directions joined: (N, D*H), or (D*H,) for a single sequence."""
+    """Return the final h of the last layer, both directions joined: (N, D*H), or (D*H,) for a single sequence."""
     h = state[0] if isinstance(state, tuple) else state
     return torch.cat(tuple(h[-layer.directions :]), -1)
 
 
 class Pooling(nn.Module):
-    """Sum up the steps of a sequence; those behind its end do not count.
+    """Reduce the steps of a sequence to one vector; steps after its end do not count.
 
-    'final' is the last state of both directions, 'mean' and 'max' go over steps, unit by unit, and 'attention' is the
-    mean with weights softmax_t(v · tanh(W h_t + b)), which are learned.
+    'final' is the last state of both directions, 'mean' and 'max' are over the steps, for each unit, and 'attention' is
+    the mean with the learned weights softmax_t(v · tanh(W h_t + b)).
 
     Source of the attention: Yang et al. 2016, Hierarchical Attention Networks for Document Classification.
 
     Args:
-        layer: whose outputs are summed up.
+        layer: the layer whose outputs are reduced.
         kind: 'final', 'mean', 'max' or 'attention'.
 
     >>> import torch
@@ -55,7 +55,7 @@ class Pooling(nn.Module):
         if kind not in POOLINGS:
             raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got {kind!r}")
         self.kind = kind
-        self._layer = (layer,)  # in a tuple, so that its parameters are not counted twice
+        self._layer = (layer,)  # in a tuple, so that it is not registered twice
         if kind == "attention":
             units, weight = output_features(layer), layer.all_weights[0][0]
             factory: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
@@ -71,7 +71,7 @@ class Pooling(nn.Module):
     ) -> Tensor:
         """Map outputs (T, N, D*H), (N, T, D*H) where the layer has its batch first, and the state to (N, D*H).
 
-        Those of a single sequence, (T, D*H), become (D*H,). A sequence of no steps becomes zeros, but for 'final'. A
+        Those of a single sequence, (T, D*H), become (D*H,). A sequence of no steps becomes zeros, except for 'final'. A
         `PackedSequence` has its own lengths.
         """
         (layer,) = self._layer
@@ -85,10 +85,10 @@ class Pooling(nn.Module):
         h = h if layer.batch_first else h.transpose(0, 1)
         steps = torch.arange(h.shape[1], device=h.device)
         ends = torch.full((len(h),), h.shape[1]) if lengths is None else torch.as_tensor(lengths)
-        behind = (steps >= ends.to(h.device).unsqueeze(1)).unsqueeze(-1)
+        padding = (steps >= ends.to(h.device).unsqueeze(1)).unsqueeze(-1)
         if self.kind == "max":
-            return h.masked_fill(behind, -torch.inf).amax(1).masked_fill(behind.all(1), 0.0)
+            return h.masked_fill(padding, -torch.inf).amax(1).masked_fill(padding.all(1), 0.0)
         if self.kind == "mean":
-            return h.masked_fill(behind, 0.0).sum(1) / (~behind).sum(1).clamp(min=1)
-        weights = self.score(h).masked_fill(behind, -torch.inf).softmax(1).masked_fill(behind, 0.0)
+            return h.masked_fill(padding, 0.0).sum(1) / (~padding).sum(1).clamp(min=1)
+        weights = self.score(h).masked_fill(padding, -torch.inf).softmax(1).masked_fill(padding, 0.0)
         return (weights * h).sum(1)

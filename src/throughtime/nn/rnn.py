@@ -1,24 +1,25 @@
-"""Elman's recurrent network: h = f(W_x x + W_h h' + b)."""
+"""The recurrent network of Elman: h = f(W_x x + W_h h' + b)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
 
 from throughtime._core.cell import Cell
 from throughtime._core.reference import register_step
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._recurrent_cell import AbstractRecurrentCell
-from throughtime.nn._state_options import StateOptions
+from throughtime.nn._registry import register_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch import Tensor
 
-    from throughtime._core.reference import Activation as ActivationFunction
-    from throughtime.nn._recurrent import Activation
-    from throughtime.nn._state_options import GradientClip
+    from throughtime._core.activations import Activation
+    from throughtime._core.reference import States
+    from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
 CELL = Cell(
@@ -36,12 +37,12 @@ CELL = Cell(
 def step(
     x: tuple[Tensor, ...],
     hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    state: States,
     diagonal: tuple[Tensor, ...],
-    f: ActivationFunction,
-    g: ActivationFunction,
-    squash: ActivationFunction,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    f: Activation,
+    g: Activation,
+    squash: Activation,
+) -> tuple[States, tuple[Tensor, ...]]:
     (h_x,), (h_h,) = x, hidden(state[0])
     h = f(h_x + h_h)
     return (h,), (h,)
@@ -55,10 +56,11 @@ def _nonlinearity(name: str) -> str:
     return name
 
 
+@register_layer
 class RNN(AbstractRecurrent):
     r"""Unfold an Elman network over time: $h_t = f(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})$.
 
-    Keeps nothing for the backward pass but its outputs. Source: Elman 1990, Finding Structure in Time.
+    Keeps only its outputs for the backward pass. Source: Elman 1990, Finding Structure in Time.
 
     Args:
         input_size: I, the features of a step.
@@ -66,26 +68,26 @@ class RNN(AbstractRecurrent):
         num_layers: L; each layer above the first reads the outputs of the one below.
         nonlinearity: 'tanh', 'relu' or 'sigmoid'.
         bias: whether there are biases.
-        batch_first: whether inputs and outputs are (N, T, …) rather than (T, N, …).
+        batch_first: whether inputs and outputs are (N, T, …) instead of (T, N, …).
         dropout: probability with which an output of a layer below the last is zeroed in training.
         bidirectional: run a second network backwards in time and join the outputs.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
-        activation: any function of a tensor, in the place of `nonlinearity`.
+        activation: any function of a tensor, instead of `nonlinearity`.
         recurrent_bias: False for the textbook's single bias per unit; drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
         proj_size: P, units that h is projected to, h = W_{hr} f(…); 0 for none.
         recurrent_dropout: probability with which a unit of h is zeroed on its way to the recurrent weights, in
             training: one mask for each sequence and call, the same at all steps. Source: Gal and Ghahramani 2016, A
             Theoretically Grounded Application of Dropout in Recurrent Neural Networks.
-        zoneout: probability with which a unit keeps its state instead of taking the new one. In evaluation the mean of
-            both, so weighted. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+        zoneout: probability with which a unit keeps its state instead of taking the new one; in evaluation, the
+            weighted mean of both. Source: Krueger et al. 2017, Zoneout: Regularizing RNNs by Randomly Preserving Hidden
             Activations.
-        layer_norm: normalise both halves of the sum. Gains are `gain_…`, and the biases those of the layer. Source: Ba
+        layer_norm: normalize both halves of the sum. Gains are `gain_…`, and the biases those of the layer. Source: Ba
             et al. 2016, Layer Normalization.
-        clip_state_grad: clip the gradient of every state whenever it passes from a step to the one before: a number c
-            clips each element to ±c, `NormClip(1.0)` the norm of each row, and any other function of a gradient (N, H)
-            does what it does, on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
+        clip_state_grad: clip the gradient of every state when it passes from a step to the one before: a number c clips
+            each element to ±c, `NormClip(1.0)` the norm of each row; any other function of a gradient (N, H) is applied
+            on the reference path. Source: Graves 2013, Generating Sequences With Recurrent Neural
             Networks.
 
     >>> import torch
@@ -95,7 +97,10 @@ class RNN(AbstractRecurrent):
     (torch.Size([5, 2, 8]), torch.Size([1, 2, 8]))
     """
 
-    _autocasts = True
+    cell = CELL
+    torch_layer = torch.nn.RNN
+    activation_arguments: ClassVar = {"nonlinearity": "activation"}
+    autocasts = True
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class RNN(AbstractRecurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
+        activation: str | Activation | None = None,
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
         proj_size: int = 0,
@@ -119,13 +124,11 @@ class RNN(AbstractRecurrent):
         layer_norm: bool = False,
         clip_state_grad: GradientClip | None = None,
     ) -> None:
-        self_activation = _nonlinearity(nonlinearity) if activation is None else activation
         super().__init__(
-            CELL,
-            f"RNN_{nonlinearity.upper()}",
             input_size,
             hidden_size,
             num_layers,
+            mode=f"RNN_{nonlinearity.upper()}",
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
@@ -133,11 +136,13 @@ class RNN(AbstractRecurrent):
             proj_size=proj_size,
             device=device,
             dtype=dtype,
-            activation=self_activation,
-            gate_activation="sigmoid",
+            activation=_nonlinearity(nonlinearity) if activation is None else activation,
             recurrent_bias=recurrent_bias,
             initialization=initialization,
-            options=StateOptions(recurrent_dropout, zoneout, layer_norm, clip_state_grad),
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            layer_norm=layer_norm,
+            clip_state_grad=clip_state_grad,
         )
         self.nonlinearity = nonlinearity
 
@@ -150,14 +155,16 @@ class RNNCell(AbstractRecurrentCell):
         hidden_size: H, the hidden units.
         bias: whether there are biases.
         nonlinearity: 'tanh', 'relu' or 'sigmoid'.
-        device: where the parameters live.
+        device: the device of the parameters.
         dtype: their element type.
-        activation: any function of a tensor, in the place of `nonlinearity`.
+        activation: any function of a tensor, instead of `nonlinearity`.
         recurrent_bias: False for a single bias per unit; drops `bias_hh`.
         initialization: 'torch', 'orthogonal', 'keras', 'chrono', 'identity' or a value such as `Chrono(longest=600)`.
     """
 
-    _autocasts = True
+    cell = CELL
+    torch_layer = torch.nn.RNNCell
+    autocasts = True
 
     def __init__(
         self,
@@ -168,19 +175,17 @@ class RNNCell(AbstractRecurrentCell):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        activation: Activation | None = None,
+        activation: str | Activation | None = None,
         recurrent_bias: bool = True,
         initialization: str | Initialization = "torch",
     ) -> None:
         super().__init__(
-            CELL,
             input_size,
             hidden_size,
             bias=bias,
             device=device,
             dtype=dtype,
             activation=_nonlinearity(nonlinearity) if activation is None else activation,
-            gate_activation="sigmoid",
             recurrent_bias=recurrent_bias,
             initialization=initialization,
         )

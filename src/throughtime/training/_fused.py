@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from throughtime import _kernels
-from throughtime._core._scan import select_kernel
+from throughtime._core.kernel_selection import select_kernel
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._fused_support import (
     OPTIMIZERS,
@@ -214,7 +214,7 @@ class FusedUpdater:
         if self._binding is None or not self._binding.is_current():
             self._binding = _Binding.create(self._model, self._optimizer, self._moments)
         binding = self._binding
-        return self._trainer.learn(
+        return self._trainer.train(
             [
                 (kernel, weights, tuple([s[number] for s in states]))
                 for number, (kernel, weights) in enumerate(zip(self._kernels, binding.weights, strict=True))

@@ -1,4 +1,4 @@
-"""What else computes the same layer on this machine, where it is installed: ONNX Runtime and JAX."""
+"""Other libraries that compute the same layer on this machine, if they are installed: ONNX Runtime and JAX."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 def peers(layer: Any, x: Tensor, dy: Tensor | None) -> dict[str, Call]:
-    """A call for each peer that is installed: the outputs for x, or with `dy` the gradients of the weights.
+    """Return a call for each installed library: the outputs for x, or with `dy` the gradients of the weights.
 
     Args:
-        layer: one of ours, single and in one direction, with the weights that all take.
+        layer: a layer of throughtime with one direction and without options that torch.nn does not have.
         x: inputs (T, N, I).
         dy: gradients of the outputs (T, N, H).
     """
-    found: dict[str, Call] = {}
+    calls: dict[str, Call] = {}
     if dy is None and find_spec("onnxruntime") and find_spec("onnx"):
-        found["ONNX Runtime"] = _onnx_runtime(layer, x)
+        calls["ONNX Runtime"] = _onnx_runtime(layer, x)
     if find_spec("jax"):
-        found["JAX"] = _jax(layer, x, dy)
-    return found
+        calls["JAX"] = _jax(layer, x, dy)
+    return calls
 
 
 def _onnx_runtime(layer: Any, x: Tensor) -> Call:
@@ -46,34 +46,34 @@ def _onnx_runtime(layer: Any, x: Tensor) -> Call:
         file = Path(directory) / "layer.onnx"
         export(layer, file)
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    given = {"x": x.numpy()}
-    return lambda: session.run(["y"], given)[0]
+    features = {"x": x.numpy()}
+    return lambda: session.run(["y"], features)[0]
 
 
 def _jax(layer: Any, x: Tensor, dy: Tensor | None) -> Call:
-    """A scan, compiled; what does not depend on the state is computed before it, for all steps at once."""
+    """Return a compiled scan; the products of the inputs are computed before it, for all steps at once."""
     jax, jnp = import_module("jax"), import_module("jax.numpy")
     step = _STEPS[type(layer).__name__]
     weights = tuple(jnp.asarray(p.detach().numpy()) for p in layer.parameters())
-    given = jnp.asarray(x.numpy())
+    features = jnp.asarray(x.numpy())
     states = len(layer.cell.states)
 
     def run(weights: tuple[Any, ...]) -> Any:
         w_ih, w_hh, b_ih, b_hh = weights
-        inputs = given @ w_ih.T + b_ih
-        zeros = jnp.zeros((given.shape[1], w_hh.shape[1]), given.dtype)
+        inputs = features @ w_ih.T + b_ih
+        zeros = jnp.zeros((features.shape[1], w_hh.shape[1]), features.dtype)
 
-        def next_of(state: tuple[Any, ...], gates: Any) -> tuple[tuple[Any, ...], Any]:
-            after = step(jax, gates, state, w_hh, b_hh)
-            return after, after[0]
+        def advance(state: tuple[Any, ...], gates: Any) -> tuple[tuple[Any, ...], Any]:
+            new_state = step(jax, gates, state, w_hh, b_hh)
+            return new_state, new_state[0]
 
-        return jax.lax.scan(next_of, (zeros,) * states, inputs)[1]
+        return jax.lax.scan(advance, (zeros,) * states, inputs)[1]
 
     if dy is None:
         infer = jax.jit(run)
         return lambda: np.asarray(infer(weights))
-    back = jnp.asarray(dy.numpy())
-    gradients = jax.jit(jax.grad(lambda weights: (run(weights) * back).sum()))
+    output_gradients = jnp.asarray(dy.numpy())
+    gradients = jax.jit(jax.grad(lambda weights: (run(weights) * output_gradients).sum()))
     return lambda: jax.block_until_ready(gradients(weights))
 
 

@@ -1,7 +1,7 @@
-"""How fast the processor multiplies and adds at all, and whether it does so right now.
+"""The peak speed of the processor in multiply-adds, and whether it reaches it now.
 
-On a machine that is shared, two threads have a core each at one moment and halves of one at the next, and nothing tells
-so but the processor's own speed.
+On a shared machine two threads have a core each at one moment and share one at the next. Only the speed of the
+processor shows it.
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ import time
 
 from throughtime import _kernels
 
-SETTLING = 0.03
-"""Seconds of work before it counts: threads that slept wake on one core, and take some turns to part."""
+WARM_UP_SECONDS = 0.03
+"""Seconds of work before a measurement: threads that slept wake on one core, and are moved apart after a while."""
 
-_LOOK = 2.0  # seconds for finding the peak
-_REST = 0.05
-_WHOLE = 0.8  # of the peak
+_PEAK_SEARCH_SECONDS = 2.0
+_PAUSE_SECONDS = 0.05
+_FREE_FRACTION = 0.8  # of the peak speed
 
 
 class Processor:
     """The speed of this processor with some threads.
 
     Attributes:
-        threads: how many.
-        peak: the most operations per second that it has made in registers alone; 0 without compiled kernels.
+        threads: number of threads.
+        peak: highest measured number of operations per second in registers; 0 without compiled kernels.
     """
 
-    def __init__(self, threads: int, look: float = _LOOK) -> None:
+    def __init__(self, threads: int, search_seconds: float = _PEAK_SEARCH_SECONDS) -> None:
         self.threads = threads
         self.peak = 0.0
-        until = time.perf_counter() + look
-        self.is_whole()
+        until = time.perf_counter() + search_seconds
+        self.is_free()
         while self.peak and time.perf_counter() < until:
-            time.sleep(_REST)
-            self.is_whole()
+            time.sleep(_PAUSE_SECONDS)
+            self.is_free()
 
-    def is_whole(self) -> bool:
-        """Whether it gives about as much as ever; what is measured at another time says little."""
-        until = time.perf_counter() + SETTLING
-        found = self._probe()
-        while found < _WHOLE * self.peak and time.perf_counter() < until:
-            found = max(found, self._probe())
-        self.peak = max(self.peak, found)
-        return found >= _WHOLE * self.peak
+    def is_free(self) -> bool:
+        """Return whether the speed is near the peak; measurements at other times are not reliable."""
+        until = time.perf_counter() + WARM_UP_SECONDS
+        speed = self._probe()
+        while speed < _FREE_FRACTION * self.peak and time.perf_counter() < until:
+            speed = max(speed, self._probe())
+        self.peak = max(self.peak, speed)
+        return speed >= _FREE_FRACTION * self.peak
 
     def _probe(self) -> float:
         started = time.perf_counter()

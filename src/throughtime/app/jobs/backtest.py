@@ -1,115 +1,108 @@
-"""`throughtime backtest`: how forecasts would have done in the past, beside the simple ones, and how sure that is."""
+"""`throughtime backtest`: the scores of forecasts of past windows next to simple ones, and how certain they are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.table import Table as Rows
+from rich.table import Table as RichTable
 
-from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput
-from throughtime.app.jobs.forecast import check_against, locate_error
-from throughtime.app.output import print_json
-from throughtime.app.scores import describe_mase_unit, intervals, label, written
-from throughtime.app.tables.table import write_csv
+from throughtime.app.jobs.forecast import setting_names
+from throughtime.app.jobs.setting_errors import located_errors
+from throughtime.app.options import split_list
+from throughtime.app.output import frame_file, print_result, write_output
+from throughtime.app.scores import describe_intervals, describe_mase_unit, format_score, method_label
+from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from throughtime import Forecaster
+    from throughtime.app.options import WindowOptions
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
 
-_MOST_ROWS = 10  # series and steps that are shown
+_MAX_ROWS = 10  # of the tables by step and by series
 
 
-def backtest(
-    table: Table,
-    forecaster: Forecaster,
-    windows: int | None,
-    step: int | None,
-    out: Path | None,
-    *,
-    refit: bool,
-    against: Sequence[str],
-    workers: str | None,
-    as_json: bool,
-) -> None:
-    """Run the job: a table, or one JSON object, and the forecasts into `out` where that is given.
+def run(table: Table, forecaster: Forecaster, options: WindowOptions, out: Path | None, *, as_json: bool) -> None:
+    """Run the command: tables or one JSON object, and the forecasts into a file if `out` names one.
 
     Raises:
-        InputError: for whatever a user can mend.
+        InputError: for data, settings and files that cannot be used.
     """
-    screen = ConsoleOutput()
-    screen.say(*table.notes)
-    check_against(against)
-    options = {"refit": refit, "against": against, "workers": workers}
-    try:
-        with screen.progress("Backtest") as callback:
-            found = forecaster.backtest(table.frame, windows, step, **options, callbacks=[callback])
-    except InputError as error:
-        raise InputError(locate_error(str(error), table, forecaster)) from error
+    console = ConsoleOutput()
+    console.say(*table.notes)
+    with located_errors():
+        check_external_models(split_list(options.against))
+    with located_errors(table.path, setting_names(forecaster)), console.progress("Backtest") as callback:
+        backtest = forecaster.backtest(table.frame, **options.settings(), callbacks=[callback])
     if out is not None:
-        write_csv(found.forecasts, out)
-    if as_json:
-        print_json({**as_object(found), "forecasts": None if out is None else str(out)})
-        return
-    show(screen, found, forecaster.cell)
-    if out is not None:
-        screen.show(f"\nForecasts  {out}")
+        write_output(out, frame_file(backtest.forecasts))
+
+    def show() -> None:
+        show_backtest(console, backtest, forecaster.cell)
+        if out is not None:
+            console.show(f"\nForecasts  {out}")
+
+    forecasts = None if out is None else str(out)
+    print_result({**backtest_to_json(backtest), "forecasts": forecasts}, show, as_json=as_json)
 
 
-def show(screen: ConsoleOutput, found: Backtest, cell: str) -> None:
-    """Print all scores as tables, and what to think of them."""
-    screen.scores(found, cell)
-    screen.table(_steps(found, cell))
-    if len(found.by_series) > 1:
-        screen.table(_series(found))
-    screen.show(intervals(found))
-    screen.show(f"MASE divides by {describe_mase_unit(found)}.")
-    screen.show(f"{found.verdict} Skill against {label(found.skill.against, '')}: {found.skill}.", style="bold")
+def show_backtest(console: ConsoleOutput, backtest: Backtest, cell: str) -> None:
+    """Print all scores as tables, and the verdict."""
+    console.scores(backtest, cell)
+    console.table(_step_table(backtest, cell))
+    if len(backtest.by_series) > 1:
+        console.table(_series_table(backtest))
+    console.show(describe_intervals(backtest))
+    console.show(f"MASE divides by {describe_mase_unit(backtest)}.")
+    reference = method_label(backtest.skill.against, "")
+    console.show(f"{backtest.verdict} Skill against {reference}: {backtest.skill}.", style="bold")
 
 
-def _steps(found: Backtest, cell: str) -> Rows:
-    """Errors by step of the horizon, thinned out."""
-    count = len(found.by_step["throughtime"])
-    shown = sorted({round(i * (count - 1) / max(min(count, _MOST_ROWS) - 1, 1)) for i in range(min(count, _MOST_ROWS))})
-    rows = Rows(box=box.SIMPLE_HEAD, title="Error by step, in units of MASE")
-    rows.add_column("step")
-    methods = ("throughtime", found.skill.against)
+def _step_table(backtest: Backtest, cell: str) -> RichTable:
+    """Return errors by step of the horizon, for some evenly spaced steps."""
+    count = len(backtest.by_step["throughtime"])
+    rows = min(count, _MAX_ROWS)
+    steps = sorted({round(i * (count - 1) / max(rows - 1, 1)) for i in range(rows)})
+    table = RichTable(box=box.SIMPLE_HEAD, title="Error by step, in units of MASE")
+    table.add_column("step")
+    methods = ("throughtime", backtest.skill.against)
     for method in methods:
-        rows.add_column(label(method, cell), justify="right")
-    for step in shown:
-        rows.add_row(str(step + 1), *(written(found.by_step[method][step]) for method in methods))
-    return rows
+        table.add_column(method_label(method, cell), justify="right")
+    for step in steps:
+        table.add_row(str(step + 1), *(format_score(backtest.by_step[method][step]) for method in methods))
+    return table
 
 
-def _series(found: Backtest) -> Rows:
-    """The series with the largest errors."""
-    rows = Rows(box=box.SIMPLE_HEAD, title=f"MASE by series, the worst {min(_MOST_ROWS, len(found.by_series))} first")
-    rows.add_column("series")
-    for method in ("network", label(found.skill.against, "")):
-        rows.add_column(method, justify="right")
-    for name, errors in found.by_series[:_MOST_ROWS]:
-        rows.add_row(str(name), written(errors["throughtime"]), written(errors[found.skill.against]))
-    return rows
+def _series_table(backtest: Backtest) -> RichTable:
+    """Return the series with the largest errors."""
+    rows = min(_MAX_ROWS, len(backtest.by_series))
+    table = RichTable(box=box.SIMPLE_HEAD, title=f"MASE by series, the worst {rows} first")
+    table.add_column("series")
+    for method in ("network", method_label(backtest.skill.against, "")):
+        table.add_column(method, justify="right")
+    for name, errors in backtest.by_series[:rows]:
+        scores = (errors["throughtime"], errors[backtest.skill.against])
+        table.add_row(str(name), *map(format_score, scores))
+    return table
 
 
-def as_object(found: Backtest) -> dict[str, Any]:
-    """All scores by name, for JSON."""
+def backtest_to_json(backtest: Backtest) -> dict[str, Any]:
+    """Return all scores by name."""
     return {
-        "windows": found.windows,
-        "mase_lag": found.mase_lag,
-        "season": found.season,
-        "scores": found.scores,
-        "by_step": found.by_step,
-        "by_series": [{"unique_id": name, **errors} for name, errors in found.by_series],
-        "skill": vars(found.skill),
-        "coverage": {str(level): share for level, share in found.coverage.items()},
-        "msis": {str(level): score for level, score in found.msis.items()},
-        "pinball": {f"{share:g}": loss for share, loss in found.pinball.items()},
-        "crps": found.crps,
-        "verdict": found.verdict,
+        "windows": backtest.windows,
+        "mase_lag": backtest.mase_lag,
+        "season": backtest.season,
+        "scores": backtest.scores,
+        "by_step": backtest.by_step,
+        "by_series": [{"unique_id": name, **errors} for name, errors in backtest.by_series],
+        "skill": vars(backtest.skill),
+        "coverage": {str(level): share for level, share in backtest.coverage.items()},
+        "msis": {str(level): score for level, score in backtest.msis.items()},
+        "pinball": {f"{quantile:g}": loss for quantile, loss in backtest.pinball.items()},
+        "crps": backtest.crps,
+        "verdict": backtest.verdict,
     }

@@ -1,11 +1,8 @@
-"""`throughtime explain`: how far back a trained network learns, in words, as data and as a picture."""
+"""`throughtime explain`: how far back gradients reach in a trained network, as text, as JSON and as a picture."""
 
 from __future__ import annotations
 
 import math
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import throughtime
@@ -13,94 +10,91 @@ from throughtime import Forecaster
 from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput
 from throughtime.app.jobs.forecaster import read_fresh_table
-from throughtime.app.output import print_json
+from throughtime.app.jobs.requests import ModelRequest
+from throughtime.app.jobs.setting_errors import located_errors
+from throughtime.app.output import print_result, write_output
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from throughtime.app.output import FileWriter
     from throughtime.training import Diagnosis
 
 _PICTURES = (".svg", ".png", ".pdf")
 
 
-def explain(
-    model: Path,
-    data: Path | None,
-    columns: dict[str, str | None],
-    season: int | None,
-    out: Path | None,
-    *,
-    as_json: bool,
+def run(
+    model: Path, data: Path | None, options: dict[str, Any], season: int | None, out: Path | None, *, as_json: bool
 ) -> None:
-    """Run the job.
+    """Run the command.
 
     Args:
-        model: its directory.
-        data: table to look at; the training data if None.
-        columns: of the table, by option; those of the training where they are not given.
-        season: values of the series that the network should reach back; what the training found if None.
+        model: directory of the model.
+        data: table with the windows; the training data if None.
+        options: how the table is read, by name.
+        season: values of the series that the memory should reach back; the season found in training if None.
         out: picture to write.
         as_json: print one JSON object instead of text.
 
     Raises:
-        InputError: for whatever a user can mend.
+        InputError: for data, models and files that cannot be used.
     """
     if out is not None and out.suffix.lower() not in _PICTURES:
         raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
-    screen = ConsoleOutput()
+    console = ConsoleOutput()
     forecaster = throughtime.load(model)
     if not isinstance(forecaster, Forecaster):
         raise InputError(f"{model}: expected a forecaster, got a {type(forecaster).__name__}")
-    found = _diagnosis(forecaster, model, data, columns, screen)
-    steps = _steps(forecaster, season)
+    request = None if data is None else ModelRequest(model, data, options)
+    diagnosis = _diagnose(forecaster, request, console)
+    steps = _season_steps(forecaster, season)
     if out is not None:
-        _draw(found, steps, out)
-        screen.say(f"Picture: {out}")
-    if as_json:
-        print_json(_result(forecaster, found, model, season, steps))
-        return
-    screen.show(_heading(forecaster, season, steps))
-    for line in found.text(season=steps).splitlines():
-        screen.show(line)
+        write_output(out, _picture_file(diagnosis, steps))
+        console.say(f"Picture: {out}")
+
+    def show() -> None:
+        console.show(_heading(forecaster, season, steps))
+        for line in diagnosis.text(season=steps).splitlines():
+            console.show(line)
+
+    print_result(_result(forecaster, diagnosis, model, season, steps), show, as_json=as_json)
 
 
-def _diagnosis(
-    forecaster: Forecaster, directory: Path, data: Path | None, columns: dict[str, str | None], screen: ConsoleOutput
-) -> Diagnosis:
-    if data is None:
+def _diagnose(forecaster: Forecaster, request: ModelRequest | None, console: ConsoleOutput) -> Diagnosis:
+    if request is None:
         return forecaster.explain()
-    table = read_fresh_table(forecaster, directory, data, columns)
-    screen.say(*table.notes)
-    try:
+    table = read_fresh_table(forecaster, request)
+    console.say(*table.notes)
+    with located_errors(request.data, ()):
         return forecaster.explain(table.frame)
-    except InputError as error:
-        raise InputError(f"{data}: {error}") from error
 
 
-def _steps(forecaster: Forecaster, season: int | None) -> int | None:
-    """Recurrent steps of a season: each takes in a block of values."""
+def _season_steps(forecaster: Forecaster, season: int | None) -> int | None:
+    """Return the recurrent steps of a season, each of which reads a block of values; None without a season."""
     values = forecaster.season_ if season is None else season
     return None if season is None and values < 2 else math.ceil(values / forecaster.block_)
 
 
-def _heading(forecaster: Forecaster, asked: int | None, steps: int | None) -> str:
+def _heading(forecaster: Forecaster, requested: int | None, steps: int | None) -> str:
     weights = sum(p.numel() for p in forecaster.network_.parameters())
-    step = _counted(forecaster.block_, "value")
-    values = forecaster.season_ if asked is None else asked
+    block = _pluralize(forecaster.block_, "value")
+    values = forecaster.season_ if requested is None else requested
     season = "No season was found in training."
     if steps is not None:
-        origin = "found in training" if asked is None else "asked for"
-        season = f"The season {origin} has {_counted(values, 'value')}: {_counted(steps, 'step')}."
+        origin = "found in training" if requested is None else "requested"
+        season = f"The season {origin} has {_pluralize(values, 'value')}: {_pluralize(steps, 'step')}."
     return (
         f"{forecaster.cell.upper()} of {forecaster.hidden_size} units, {weights:,} weights in the network; a step "
-        f"takes in {step} of the series. {season}"
+        f"reads {block} of the series. {season}"
     )
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'s' if count != 1 else ''}"
+def _pluralize(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _result(
-    forecaster: Forecaster, found: Diagnosis, directory: Path, season: int | None, steps: int | None
+    forecaster: Forecaster, diagnosis: Diagnosis, directory: Path, season: int | None, steps: int | None
 ) -> dict[str, Any]:
     return {
         "model": str(directory),
@@ -109,22 +103,15 @@ def _result(
         "values_per_step": forecaster.block_,
         "season": forecaster.season_ if season is None else season,
         "season_steps": steps,
-        **found.as_dict(),
-        "verdict": found.verdict(season=steps),
+        **diagnosis.as_dict(),
+        "verdict": diagnosis.verdict(season=steps),
     }
 
 
-def _draw(found: Diagnosis, steps: int | None, out: Path) -> None:
-    """Write the picture whole, or not at all."""
+def _picture_file(diagnosis: Diagnosis, steps: int | None) -> FileWriter:
     import matplotlib as mpl
 
     mpl.use("agg")
     from throughtime.training import plot_gradients
 
-    figure = plot_gradients(found, season=steps)
-    try:
-        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as work:
-            figure.savefig(Path(work) / out.name)
-            os.replace(Path(work) / out.name, out)
-    except OSError as error:
-        raise InputError(f"--out: {out} cannot be written: {error.strerror}") from error
+    return plot_gradients(diagnosis, season=steps).savefig

@@ -9,32 +9,30 @@ import torch
 import throughtime
 from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput
-from throughtime.app.output import print_json
+from throughtime.app.output import print_result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def export(model: Path, file: Path, *, as_json: bool) -> None:
-    """Run the job.
+def run(model: Path, file: Path, *, as_json: bool) -> None:
+    """Run the command.
 
     Args:
         model: directory that `throughtime.save` has written.
-        file: to write; one of that name is replaced.
+        file: file to write; a file of that name is replaced.
         as_json: print one JSON object instead of text.
 
     Raises:
-        InputError: for whatever a user can mend.
+        InputError: for a model that cannot be exported, and for a file that cannot be written.
     """
-    found: Any = throughtime.load(model)
-    if not isinstance(found, torch.nn.Module):
+    module: Any = throughtime.load(model)
+    if not isinstance(module, torch.nn.Module):
         raise InputError(
-            f"{model}: expected a layer or a layout that throughtime.save has written, got a {type(found).__name__}, "
-            "which is more than its network"
+            f"{model}: expected a layer or layout saved with throughtime.save, got a {type(module).__name__}; an "
+            "estimator cannot be exported"
         )
-    throughtime.export(found, file, overwrite=True)
-    result = {"model": str(model), "format": "onnx", "file": str(file), "bytes": file.stat().st_size}
-    if as_json:
-        print_json(result)
-    else:
-        ConsoleOutput().show(f"Written: {file} ({result['bytes']:,} bytes)")
+    throughtime.export(module, file, overwrite=True)
+    size = file.stat().st_size
+    result = {"model": str(model), "format": "onnx", "file": str(file), "bytes": size}
+    print_result(result, lambda: ConsoleOutput().show(f"Written: {file} ({size:,} bytes)"), as_json=as_json)

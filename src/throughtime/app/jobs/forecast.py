@@ -1,19 +1,16 @@
-"""`throughtime forecast`: from a table to a trained network, an honest backtest, a forecast and a report."""
+"""`throughtime forecast`: from a table to a trained network, a backtest, a forecast and a report."""
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from throughtime import __version__
-from throughtime._core.errors import InputError
-from throughtime.app import report
-from throughtime.app.console import ConsoleOutput
-from throughtime.app.output import INTERRUPTED, command, name_option, plain, print_json
-from throughtime.app.run_directory import RUN, RunDirectory
-from throughtime.app.tables.table import Table, with_series_columns, write_csv
+from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
+from throughtime.app.jobs.setting_errors import located_errors
+from throughtime.app.output import command_line, frame_file, text_file
+from throughtime.app.report.forecast import forecaster_page
+from throughtime.app.report.forecast_run import ForecastRun
+from throughtime.app.tables.series_names import add_series_columns
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
@@ -23,134 +20,118 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime import Forecaster
+    from throughtime.app.console import ConsoleOutput
+    from throughtime.app.run_directory import RunDirectory
+    from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
 
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
 
-def forecast(
-    table: Table, forecaster: Forecaster, place: RunDirectory, *, against: Sequence[str] = (), as_json: bool = False
+def run(
+    table: Table,
+    forecaster: Forecaster,
+    directory: RunDirectory,
+    *,
+    against: Sequence[str] = (),
+    as_json: bool = False,
 ) -> int:
-    """Run the job with a forecaster that has learned nothing yet. Returns the exit code: 0, or 130 after Ctrl-C.
+    """Run the command with a forecaster that is not fitted, and return the exit code: 0, or 130 after Ctrl-C.
 
     Raises:
-        InputError: for whatever a user can mend.
+        InputError: for data and settings that cannot be used.
     """
-    started = time.monotonic()
-    screen = ConsoleOutput()
-    screen.say(*table.notes)
+    return run_training(
+        lambda console: prepare(table, forecaster, console, against=against), directory, as_json=as_json
+    )
+
+
+def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, against: Sequence[str] = ()) -> Training:
+    """Check the data, and return the steps of the training.
+
+    Raises:
+        InputError: for data and settings that cannot be used.
+    """
+    console.say(*table.notes)
     check_data(table, forecaster)
-    check_against(against)
-    with place.building() as directory:
-        backtest = _learn(forecaster, table, screen, against)
-        forecaster.table_format_ = table.format.to_json()
-        forecaster.save(directory / "model")
-        write_forecast(forecaster, table, directory, screen)
-        result = {}
-        if backtest is not None:
-            run = report.Run(forecaster, backtest, table, settings=forecaster.get_params(), command=command())
-            (directory / "report.html").write_text(report.page(run), encoding="utf-8")
-            result = _result(table, forecaster, backtest, time.monotonic() - started)
-        describe(directory, table, forecaster, result)
-    result = place.located(result)
-    if backtest is None:
-        screen.say(f"Interrupted: the best model so far and its forecast are in {place.path}.")
-        return INTERRUPTED
-    if as_json:
-        print_json(result)
-        return 0
-    screen.scores(backtest, forecaster.cell)
-    screen.show(backtest.verdict, style="bold")
-    screen.show(f"\nForecast  {result['forecast']}\nModel     {result['model']}\nReport    {result['report']}")
-    return 0
+    with located_errors():
+        check_external_models(against)
+    settings = setting_names(forecaster)
+
+    def evaluate() -> Outcome:
+        with located_errors(table.path, settings), console.progress("Backtest") as callback:
+            backtest = forecaster.backtest(against=against, callbacks=[callback])
+        page = ForecastRun(forecaster, backtest, table, forecaster.get_params(), command_line())
+
+        def show(console: ConsoleOutput) -> None:
+            console.scores(backtest, forecaster.cell)
+            console.show(backtest.verdict, style="bold")
+
+        return Outcome({"report.html": text_file(forecaster_page(page))}, _result(table, forecaster, backtest), show)
+
+    def save(directory: Path) -> None:
+        save_forecaster(forecaster, table, directory, console)
+
+    return Training(
+        fit=lambda: fit_estimator(forecaster, [table.frame], table.path, console, settings),
+        is_fitted=forecaster.__sklearn_is_fitted__,
+        evaluate=evaluate,
+        save=save,
+        results=result_files(table),
+        record=run_record(table, forecaster),
+        kept="the best model so far and its forecast are",
+    )
 
 
-def _learn(forecaster: Forecaster, table: Table, screen: ConsoleOutput, against: Sequence[str]) -> Backtest | None:
-    """Fit first, so that there is a model as soon as possible, then look how such a one would have done.
-
-    Returns:
-        The backtest; None after Ctrl-C, where a model is there.
-    """
-    try:
-        with screen.progress("Learning") as callback:
-            forecaster.fit(table.frame, callbacks=[callback])
-        screen.say(*forecaster.notes_)
-        with screen.progress("Backtest") as callback:
-            return forecaster.backtest(against=against, callbacks=[callback])
-    except InputError as error:
-        raise InputError(locate_error(str(error), table, forecaster)) from error
-    except KeyboardInterrupt:
-        if not forecaster.__sklearn_is_fitted__():
-            raise
-        return None
-
-
-def write_forecast(forecaster: Forecaster, table: Table, directory: Path, screen: ConsoleOutput) -> None:
-    """Write the forecast of all series, also of those of a folder that were not learned from."""
+def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, console: ConsoleOutput) -> None:
+    """Write a forecaster, and its forecast of all series, also of those of a folder that were not in the sample."""
+    forecaster.table_format_ = table.format.to_json()
+    forecaster.save(directory / "model")
     path = directory / table.forecast
     if table.source is None:
-        write_csv(with_series_columns(forecaster.predict(), table.format), path)
+        frame_file(add_series_columns(forecaster.predict(), table.format))(path)
         return
-    with screen.counting("Forecast", len(table.source)) as on_progress:
+    with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)
 
 
 def check_data(table: Table, forecaster: Forecaster) -> None:
-    """See before anything is learned that series are long enough, and that what is known in advance reaches far enough.
+    """Check before the training that the series are long enough, and that the known columns reach far enough.
 
     Raises:
-        InputError: where they are not, and for data that cannot be used.
+        InputError: for data and settings that cannot be used.
     """
-    try:
+    with located_errors(table.path, setting_names(forecaster)):
         forecaster.check_params()
         options = {name: getattr(forecaster, name) for name in ("freq", "missing", "covariates")}
         panel, _ = read_frame(table.frame, **options)
         panel.check_known_future(forecaster.horizon)
         check_backtest_length(panel, forecaster.horizon)
-    except InputError as error:
-        raise InputError(locate_error(str(error), table, forecaster)) from error
 
 
-def check_against(names: Sequence[str]) -> None:
-    """See that the models of other libraries are known and installed, before anything is learned.
-
-    Raises:
-        InputError: where one is not.
-    """
-    try:
-        check_external_models(names)
-    except InputError as error:
-        raise InputError(name_option(str(error))) from error
+def setting_names(forecaster: Forecaster) -> set[str]:
+    """Return the settings of a forecaster and its backtest that options set; errors on others are about the data."""
+    return {*forecaster.get_params(), "workers", "n_windows", "step_size"} - {"covariates"}
 
 
-def locate_error(sentence: str, table: Table, forecaster: Forecaster) -> str:
-    """What the forecaster complains about is an option of the command line, or else the data."""
-    options = forecaster.get_params().keys() - {"covariates"} | {"workers", "n_windows", "step_size"}
-    return name_option(sentence) if sentence.partition(":")[0] in options else f"{table.path}: {sentence}"
+def result_files(table: Table) -> dict[str, str]:
+    """Return the files that the result of a forecast names."""
+    return {"model": "model", "forecast": table.forecast, "report": "report.html"}
 
 
-def _result(table: Table, forecaster: Forecaster, backtest: Backtest, seconds: float) -> dict[str, Any]:
-    scores = {name: plain(backtest.scores[name]) for name in _JSON_METHODS}
+def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:
+    """Return what the record of a run holds of its request; `predict` finds the columns of old models there."""
     return {
-        "model": "model",
-        "forecast": table.forecast,
-        "report": "report.html",
-        "series": len(forecaster.series_) if table.source is None else len(table.source),
-        "horizon": forecaster.horizon,
-        "backtest": {"windows": backtest.windows, **scores},
-        "verdict": backtest.verdict,
-        "seconds": round(seconds, 2),
-    }
-
-
-def describe(directory: Path, table: Table, forecaster: Forecaster, result: dict[str, Any]) -> None:
-    """Note how the run was made: `predict` finds the columns here, and `--overwrite` knows the directory by it."""
-    run = {
-        "throughtime": __version__,
-        "command": command(),
         "data": str(table.path),
         "columns": asdict(table.columns),
         "settings": forecaster.get_params(),
-        "result": result,
     }
-    (directory / RUN).write_text(json.dumps(run, indent=1, ensure_ascii=False, default=asdict) + "\n", encoding="utf-8")
+
+
+def _result(table: Table, forecaster: Forecaster, backtest: Backtest) -> dict[str, Any]:
+    return {
+        "series": len(forecaster.series_) if table.source is None else len(table.source),
+        "horizon": forecaster.horizon,
+        "backtest": {"windows": backtest.windows, **{name: backtest.scores[name] for name in _JSON_METHODS}},
+        "verdict": backtest.verdict,
+    }

@@ -1,19 +1,17 @@
-"""`throughtime generate`: new text or music from a generator that was trained before."""
+"""`throughtime generate`: new text or music from a trained generator."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import throughtime
 from throughtime._core.errors import InputError
-from throughtime.app import output
 from throughtime.app.console import ConsoleOutput
+from throughtime.app.jobs.setting_errors import located_errors
+from throughtime.app.output import STDOUT, print_json, write_output
 from throughtime.data.music.midi import write_midi
 from throughtime.data.text.symbols import UNITS
 from throughtime.tasks.generation import SequenceGenerator, plot_piano_roll
@@ -21,23 +19,25 @@ from throughtime.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from throughtime.app.output import FileWriter
 
 MIDI = {".mid", ".midi"}
 _PICTURES = {".png", ".svg", ".pdf"}
-_STDOUT = "-"
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What is to be generated.
+    """A request to generate a sequence.
 
     Attributes:
-        prompt: a text; for music notes such as '60' or '60,64,67 62', a step behind each blank.
-        length: steps behind it.
-        temperature: see `SequenceGenerator.sample`.
-        top_k: likewise.
-        top_p: likewise.
-        seed: makes it reproducible.
+        prompt: a text; for music notes such as '60' or '60,64,67 62', with a space after each step.
+        length: steps after the prompt.
+        temperature: as for `SequenceGenerator.sample`.
+        top_k: as for `SequenceGenerator.sample`.
+        top_p: as for `SequenceGenerator.sample`.
+        seed: random seed.
     """
 
     prompt: str | None = None
@@ -48,74 +48,75 @@ class SampleRequest:
     seed: int | None = None
 
 
-def generate(model: Path, wish: SampleRequest, out: Path, *, as_json: bool) -> None:
-    """Write something new: text to the screen as it comes, or a file; music as a MIDI file, a picture or JSON.
+def run(model: Path, request: SampleRequest, out: Path, *, as_json: bool) -> None:
+    """Generate a text, printed step by step or written to a file, or music as a MIDI file, a picture or JSON.
 
     Raises:
-        InputError: for whatever a user can mend.
+        InputError: for a request, a model or a file that cannot be used.
     """
     generator = throughtime.load(model)
     if not isinstance(generator, SequenceGenerator):
-        raise InputError(f"{model}: expected a model that generates; this one has another task")
-    music = generator.unit_ not in UNITS
-    if str(out) != _STDOUT:
-        _check_kind(out, music=music)
-    prompt = _notes(wish.prompt) if music and wish.prompt else wish.prompt
-    try:
-        Sampling(wish.temperature, wish.top_k, wish.top_p)
-    except InputError as error:
-        raise InputError(output.name_option(str(error))) from error
-    options = {"temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "random_state": wish.seed}
-    if str(out) == _STDOUT and not music and not as_json:
-        _show(itertools.chain([wish.prompt or ""], itertools.islice(generator.stream(prompt, **options), wish.length)))
+        raise InputError(f"{model}: expected a model for generate, got a {type(generator).__name__}")
+    is_music, to_file = generator.unit_ not in UNITS, str(out) != STDOUT
+    if to_file:
+        _check_extension(out, is_music=is_music)
+    prompt = _parse_notes(request.prompt) if is_music and request.prompt else request.prompt
+    with located_errors():
+        Sampling(request.temperature, request.top_k, request.top_p)
+    options: dict[str, Any] = {"temperature": request.temperature, "top_k": request.top_k, "top_p": request.top_p}
+    options["random_state"] = request.seed
+    if not (to_file or is_music or as_json):
+        stream = itertools.islice(generator.stream(prompt, **options), request.length)
+        _print_stream(itertools.chain([request.prompt or ""], stream))
         return
-    made = generator.sample(wish.length, prompt, **options)
-    if str(out) != _STDOUT:
-        write(out, made, given=len(prompt) if music and prompt else 0)
-        ConsoleOutput().say(f"Written: {out}")
+    sample = generator.sample(request.length, prompt, **options)
+    console = ConsoleOutput()
+    if to_file:
+        write_output(out, sample_file(sample, prompt_steps=len(prompt) if is_music and prompt else 0))
+        console.say(f"Written: {out}")
     if as_json:
-        found = {"out": str(out)} if str(out) != _STDOUT else {"generated": made}
-        output.print_json({"model": str(model), **found})
-    elif str(out) == _STDOUT:
-        ConsoleOutput().write(json.dumps(made) + "\n")
+        print_json({"model": str(model), **({"out": str(out)} if to_file else {"generated": sample})})
+    elif not to_file:
+        console.write(json.dumps(sample) + "\n")
 
 
-def write(out: Path, made: Any, *, given: int = 0) -> None:
-    """Write a text or a piece as a file, whole or not at all: what kind of file, its name says.
+def sample_file(sample: Any, *, prompt_steps: int = 0) -> FileWriter:
+    """Return the writer of a text or a piece; the name of the file decides on its format.
 
-    Raises:
-        InputError: where it cannot be written.
+    Args:
+        sample: a text, or the notes of each step.
+        prompt_steps: steps at the beginning that a picture marks as the prompt.
     """
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"--out: {out} cannot be written: there is no such directory")
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as work:
-        fresh = Path(work) / out.name
-        if isinstance(made, str):
-            fresh.write_text(made, encoding="utf-8")
-        elif out.suffix.lower() in MIDI:
-            write_midi(fresh, made)
-        elif out.suffix.lower() in _PICTURES:
-            plot_piano_roll(made, given=given).savefig(fresh)
+
+    def write(path: Path) -> None:
+        extension = path.suffix.lower()
+        if isinstance(sample, str):
+            path.write_text(sample, encoding="utf-8")
+        elif extension in MIDI:
+            write_midi(path, sample)
+        elif extension in _PICTURES:
+            plot_piano_roll(sample, given=prompt_steps).savefig(path)
         else:
-            fresh.write_text(json.dumps(made) + "\n", encoding="utf-8")
-        os.replace(fresh, out)
+            path.write_text(json.dumps(sample) + "\n", encoding="utf-8")
+
+    return write
 
 
-def _check_kind(out: Path, *, music: bool) -> None:
-    kind = out.suffix.lower()
-    if music and kind not in MIDI | _PICTURES | {".json"}:
+def _check_extension(out: Path, *, is_music: bool) -> None:
+    extension = out.suffix.lower()
+    if is_music and extension not in MIDI | _PICTURES | {".json"}:
         raise InputError(f"--out: {out}: expected a name that ends in .mid, .png, .svg, .pdf or .json for music")
-    if not music and kind in MIDI | _PICTURES:
+    if not is_music and extension in MIDI | _PICTURES:
         raise InputError(f"--out: {out} is for music, and this model writes text; name a .txt file")
 
 
-def _show(pieces: Iterator[str]) -> None:
-    screen = ConsoleOutput()
+def _print_stream(pieces: Iterator[str]) -> None:
+    console = ConsoleOutput()
     for piece in itertools.chain(pieces, ["\n"]):
-        screen.write(piece)
+        console.write(piece)
 
 
-def _notes(prompt: str) -> list[list[int]]:
+def _parse_notes(prompt: str) -> list[list[int]]:
     try:
         return [[int(note) for note in step.split(",")] for step in prompt.split()]
     except ValueError:

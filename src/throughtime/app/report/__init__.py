@@ -1,4 +1,1 @@
-"""The report of a run: one HTML page with its pictures, which opens from disk without network."""
-
-from throughtime.app.report.forecast import page as page
-from throughtime.app.report.forecast_run import Run as Run
+"""The report of a run: one HTML page with its charts, which opens from disk without network."""

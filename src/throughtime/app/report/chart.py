@@ -1,7 +1,7 @@
 """A chart: two axes, lines, bands and dots, drawn for one width.
 
-Colours and fonts are classes of the page's style sheet, so that light and dark cost nothing here; each kind of line is
-a class of its own.
+Colours and fonts are classes of the page's style sheet, which has a light and a dark version; each kind of line has its
+own class.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Values = Sequence[float] | np.ndarray
 
-Kind = Literal["numbers", "whole", "dates", "powers", "notes"]
+AxisKind = Literal["numbers", "whole", "dates", "powers", "notes"]
 """What the numbers of an axis mean."""
 
 _TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 24.0
@@ -30,7 +30,7 @@ _CHARACTER = 6.6  # width of a digit in an axis label
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to pixels, and where the ticks are.
+    """The map from values to pixels, and the ticks.
 
     Attributes:
         low: value at `start`.
@@ -42,34 +42,34 @@ class Axis:
 
     low: float
     high: float
-    kind: Kind = "numbers"
+    kind: AxisKind = "numbers"
     start: float = 0.0
     stop: float = 1.0
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value."""
+        """Return the pixel of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
     def ticks(self, count: int) -> list[ticks.Tick]:
-        """Round places on the axis."""
+        """Return about `count` ticks at round values."""
         match self.kind:
             case "dates":
-                return ticks.dates(self.low, self.high, count)
+                return ticks.date_ticks(self.low, self.high, count)
             case "whole":
-                return ticks.whole_numbers(self.low, self.high, count)
+                return ticks.integer_ticks(self.low, self.high, count)
             case "notes":
-                return ticks.octaves(self.low, self.high)
+                return ticks.octave_ticks(self.low, self.high)
             case "powers":
-                return ticks.powers(10**self.low, 10**self.high)
+                return ticks.log_ticks(10**self.low, 10**self.high)
             case _:
-                return ticks.numbers(self.low, self.high, count)
+                return ticks.number_ticks(self.low, self.high, count)
 
 
-def fit_axis(*values: Values, zero: bool = False, kind: Kind = "numbers", margin: float = 0.05) -> Axis:
-    """An axis with room for all these values; from zero on if `zero`."""
-    every = np.concatenate([np.asarray(v, dtype=float).ravel() for v in values])
-    every = every[np.isfinite(every)]
-    low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+def fit_axis(*values: Values, zero: bool = False, kind: AxisKind = "numbers", margin: float = 0.05) -> Axis:
+    """Return an axis with room for all values; it starts at zero if `zero`."""
+    numbers = np.concatenate([np.asarray(v, dtype=float).ravel() for v in values])
+    numbers = numbers[np.isfinite(numbers)]
+    low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (0.0, 1.0)
     low = min(low, 0.0) if zero else low
     if high <= low:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
@@ -79,12 +79,12 @@ def fit_axis(*values: Values, zero: bool = False, kind: Kind = "numbers", margin
 
 @dataclass
 class Chart:
-    """A picture in the making.
+    """A chart to draw on.
 
     Attributes:
-        title: what it shows, for those who cannot see it.
+        title: what it shows, for screen readers.
         x: the horizontal axis.
-        y: the vertical one.
+        y: the vertical axis.
         width: pixels.
         height: pixels.
     """
@@ -103,39 +103,39 @@ class Chart:
         self.y = Axis(self.y.low, self.y.high, self.y.kind, self.height - _BOTTOM, _TOP)
 
     def line(self, x: Values, y: Values, kind: str) -> None:
-        """A line through points, interrupted where a value is missing; a lonely point is a dot."""
+        """Draw a line through points, interrupted at missing values; a single point becomes a dot."""
         xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         self._marks.append(tag("path", class_=f"line {kind}", d=path(self._pixels(xs, ys))))
-        known = np.isfinite(np.concatenate([[np.nan], ys, [np.nan]]))
-        alone = known[1:-1] & ~known[:-2] & ~known[2:]
-        self.dots(xs[alone], ys[alone], kind)
+        finite = np.isfinite(np.concatenate([[np.nan], ys, [np.nan]]))
+        single = finite[1:-1] & ~finite[:-2] & ~finite[2:]
+        self.dots(xs[single], ys[single], kind)
 
     def dots(self, x: Values, y: Values, kind: str, radius: float = 2.0) -> None:
-        """Points, those that are numbers."""
+        """Draw points, without missing values."""
         for a, b in zip(x, y, strict=True):
             if math.isfinite(b):
                 self._marks.append(tag("circle", class_=f"dot {kind}", cx=self.x(a), cy=self.y(b), r=radius))
 
     def band(self, x: Values, low: Values, high: Values, kind: str) -> None:
-        """The area between two lines."""
-        there = self._pixels(x, high)
-        back = self._pixels(x, low)[::-1]
-        self._marks.append(tag("path", class_=f"band {kind}", d=path(there + back, closed=True)))
+        """Draw the area between two lines."""
+        upper = self._pixels(x, high)
+        lower = self._pixels(x, low)[::-1]
+        self._marks.append(tag("path", class_=f"band {kind}", d=path(upper + lower, closed=True)))
 
     def block(self, x: tuple[float, float], y: tuple[float, float], kind: str) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         left, right, top, bottom = self.x(x[0]), self.x(x[1]), self.y(y[1]), self.y(y[0])
         self._marks.append(tag("rect", class_=f"block {kind}", x=left, y=top, width=right - left, height=bottom - top))
 
     def rule(self, x: float) -> None:
-        """A vertical line at a place."""
-        at = self.x(x)
-        self._marks.append(tag("line", class_="rule", x1=at, x2=at, y1=self.y.stop, y2=self.y.start))
+        """Draw a vertical line."""
+        pixel = self.x(x)
+        self._marks.append(tag("line", class_="rule", x1=pixel, x2=pixel, y1=self.y.stop, y2=self.y.start))
 
     def svg(self, x_label: str = "") -> Markup:
-        """The picture as an element."""
-        inside = [tag("title", Markup.escape(self.title)), self._grid(), *self._marks, self._ground(x_label)]
-        return tag("svg", *inside, viewBox=f"0 0 {self.width} {self.height}", role="img", aria_label=self.title)
+        """Return the chart as an element."""
+        children = [tag("title", Markup.escape(self.title)), self._grid(), *self._marks, self._x_axis(x_label)]
+        return tag("svg", *children, viewBox=f"0 0 {self.width} {self.height}", role="img", aria_label=self.title)
 
     def _pixels(self, x: Values, y: Values) -> list[tuple[float, float]]:
         return [(self.x(a), self.y(b)) for a, b in zip(x, y, strict=True)]
@@ -148,8 +148,7 @@ class Chart:
             marks.append(tag("text", label, class_="tick", x=self.x.start - 7, y=y + 4, text_anchor="end"))
         return tag("g", *marks)
 
-    def _ground(self, x_label: str) -> Markup:
-        """The horizontal axis."""
+    def _x_axis(self, x_label: str) -> Markup:
         bottom = self.y.start
         marks = [tag("line", class_="axis", x1=self.x.start, x2=self.x.stop, y1=bottom, y2=bottom)]
         free = self.x.stop - (len(x_label) * _CHARACTER + 12 if x_label else 0)

@@ -1,4 +1,4 @@
-"""What a report is made of, and the series that it shows."""
+"""What the report of a forecast is made of, and the series that it shows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest, Forecaster
 
-_SHOWN = 6  # series, where there are many
-_LEAST = 60  # steps of history that are always shown
+_MAX_SERIES = 6
+_MIN_HISTORY = 60  # steps
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A stretch of forecasts, or of what happened.
+    """Forecasts or actual values over time.
 
     Attributes:
-        x: places in time: microseconds since 1970, or whole numbers.
+        x: microseconds since 1970, or whole numbers.
         y: values.
-        bounds: of the intervals by level in percent.
+        bounds: of the intervals, by level in percent.
     """
 
     x: np.ndarray
@@ -37,24 +37,24 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Window:
-    """One held-out window: what was forecast, by us and by the season before."""
+class BacktestWindow:
+    """A held-out window: the forecasts of the network and of the seasonal naive method, and the actual values."""
 
-    ours: Curve
+    network: Curve
     naive: np.ndarray
     actual: np.ndarray
 
 
 @dataclass(frozen=True)
 class SeriesView:
-    """One series for the pictures.
+    """A series of the report.
 
     Attributes:
         name: of the series.
-        role: why it is shown, where not all are.
+        role: why it is shown, if not all are.
         dated: whether time is counted in dates rather than whole numbers.
         history: its last steps.
-        forecast: what follows.
+        forecast: the steps after them.
         dates: of the forecast, as text.
         windows: of the backtest.
     """
@@ -65,19 +65,19 @@ class SeriesView:
     history: Curve
     forecast: Curve
     dates: list[str]
-    windows: list[Window]
+    windows: list[BacktestWindow]
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run of the command line.
+class ForecastRun:
+    """A finished run of `throughtime forecast` or `tune`.
 
     Attributes:
-        forecaster: trained.
+        forecaster: fitted.
         backtest: its backtest.
-        table: what it learned from.
+        table: training data.
         settings: by name.
-        command: that started it.
+        command: command line.
     """
 
     forecaster: Forecaster
@@ -90,27 +90,30 @@ class Run:
     def views(self) -> list[SeriesView]:
         """All series if they are few, else some from the best forecast to the worst."""
         forecast = {*self._forecasts["unique_id"]}
-        shown = [i for i, name in enumerate(self.forecaster.series_) if name in forecast]
-        if len(shown) <= _SHOWN:
-            return [self._view(i, "") for i in shown]
-        order = [i for i in self._from_best_to_worst() if i in {*shown}] or shown
-        places = np.linspace(0, len(order) - 1, _SHOWN).round().astype(int)
+        indices = [i for i, name in enumerate(self.forecaster.series_) if name in forecast]
+        if len(indices) <= _MAX_SERIES:
+            return [self._view(i, "") for i in indices]
+        order = [i for i in self._rank_series() if i in {*indices}] or indices
+        ranks = np.linspace(0, len(order) - 1, _MAX_SERIES).round().astype(int)
         roles = {0: "best forecast in the backtest", len(order) - 1: "worst forecast in the backtest"}
-        return [self._view(order[p], roles.get(p, f"rank {p + 1} of {len(order)}")) for p in map(int, places)]
+        return [
+            self._view(order[rank], roles.get(rank, f"rank {rank + 1} of {len(order)}")) for rank in map(int, ranks)
+        ]
 
-    def _from_best_to_worst(self) -> list[int]:
+    def _rank_series(self) -> list[int]:
+        """Return the series from the smallest error of the backtest to the largest."""
         frame: pl.DataFrame = self.backtest.forecasts
-        places = {name: i for i, name in enumerate(self.forecaster.series_)}
+        index = {name: i for i, name in enumerate(self.forecaster.series_)}
         errors = {}
         for (name,), rows in frame.group_by("unique_id", maintain_order=True):
-            y, ours = rows["y"].to_numpy(), rows["throughtime"].to_numpy()
-            errors[places[name]] = float(metrics.smape(y[None], ours[None])[0])
+            y, forecast = rows["y"].to_numpy(), rows["throughtime"].to_numpy()
+            errors[index[name]] = float(metrics.smape(y, forecast))
         return sorted((i for i in errors if np.isfinite(errors[i])), key=errors.__getitem__)
 
     def _view(self, i: int, role: str) -> SeriesView:
-        panel, count = self.forecaster.panel_, self.forecaster.horizon
+        panel, horizon = self.forecaster.panel_, self.forecaster.horizon
         name, values = self.forecaster.series_[i], panel[i]
-        first = max(0, len(values) - max(_LEAST, (self.backtest.windows + 3) * count))
+        first = max(0, len(values) - max(_MIN_HISTORY, (self.backtest.windows + 3) * horizon))
         stamps = panel.stamps(i, first, len(values) - first)
         forecast = self._forecasts.filter(self._forecasts["unique_id"] == name)
         future = forecast["ds"].to_numpy()
@@ -119,11 +122,11 @@ class Run:
             str(name),
             role,
             stamps.dtype.kind == "M",
-            Curve(_places(stamps), values[first:], {}),
-            _course(forecast, future),
+            Curve(_to_numbers(stamps), values[first:], {}),
+            _forecast_curve(forecast),
             [format_date(stamp) for stamp in future],
             [
-                Window(_course(rows, rows["ds"].to_numpy()), rows["seasonal_naive"].to_numpy(), rows["y"].to_numpy())
+                BacktestWindow(_forecast_curve(rows), rows["seasonal_naive"].to_numpy(), rows["y"].to_numpy())
                 for _, rows in past.group_by("cutoff", maintain_order=True)
             ],
         )
@@ -133,15 +136,15 @@ class Run:
         return self.forecaster.predict()
 
 
-def _course(rows: pl.DataFrame, stamps: np.ndarray) -> Curve:
+def _forecast_curve(rows: pl.DataFrame) -> Curve:
     levels = [name.removeprefix("throughtime-lo-") for name in rows.columns if name.startswith("throughtime-lo-")]
     bounds = {
         float(level): (rows[f"throughtime-lo-{level}"].to_numpy(), rows[f"throughtime-hi-{level}"].to_numpy())
         for level in levels
     }
-    return Curve(_places(stamps), rows["throughtime"].to_numpy(), bounds)
+    return Curve(_to_numbers(rows["ds"].to_numpy()), rows["throughtime"].to_numpy(), bounds)
 
 
-def _places(stamps: np.ndarray) -> np.ndarray:
-    """Time as numbers: microseconds since 1970, or the whole numbers themselves."""
+def _to_numbers(stamps: np.ndarray) -> np.ndarray:
+    """Return microseconds since 1970, or the whole numbers themselves."""
     return stamps.astype("datetime64[us]").astype(float) if stamps.dtype.kind == "M" else stamps.astype(float)

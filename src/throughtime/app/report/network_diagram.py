@@ -1,4 +1,4 @@
-"""The network as a drawing: folded, with its loop, and unfolded over its steps; with its real sizes."""
+"""A diagram of the network: folded, with its loop, and unfolded over its steps, with its sizes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkSizes:
     """Sizes of a forecasting network.
 
     Attributes:
         cell: 'RNN', 'GRU' or 'LSTM'.
-        inputs: I, numbers that a recurrent step reads.
-        hidden: H, numbers of the state.
+        inputs: I, features of a recurrent step.
+        hidden: H, size of the state.
         steps: T, recurrent steps.
-        block: values of the series that a recurrent step takes in.
+        block: values of the series that a recurrent step reads.
         horizon: F, values that are forecast.
         parameters: of the whole network.
     """
@@ -41,8 +41,8 @@ class Sizes:
     parameters: int
 
     @classmethod
-    def of(cls, forecaster: Forecaster) -> Sizes:
-        """Read them off a trained forecaster."""
+    def of(cls, forecaster: Forecaster) -> NetworkSizes:
+        """Return the sizes of a fitted forecaster."""
         network, plan = forecaster.network_, forecaster.model_.plan
         return cls(
             cell=forecaster.cell.upper(),
@@ -55,27 +55,27 @@ class Sizes:
         )
 
 
-def drawing(sizes: Sizes, width: int) -> Markup:
-    """The network folded and unfolded, side by side."""
-    unfolded = _columns(sizes.steps, 4 if width > 500 else 2)
+def draw_network(sizes: NetworkSizes, width: int) -> Markup:
+    """Draw the network folded and unfolded, side by side."""
+    unfolded = _visible_steps(sizes.steps, 4 if width > 500 else 2)
     left = 200.0 if width > 500 else 142.0
     gap = (width - left - 22 - 36) / max(len(unfolded) - 1, 1)
-    marks = [*_folded(sizes, left / 2 - 16 if width > 500 else 40.0), _text("=", left - 26, _MIDDLE + 7, "equals")]
+    marks = [*_draw_folded(sizes, left / 2 - 16 if width > 500 else 40.0), _text("=", left - 26, _MIDDLE + 7, "equals")]
     for number, step in enumerate(unfolded):
         x = left + 22 + number * gap
-        marks += _step(sizes, step, x)
+        marks += _draw_step(sizes, step, x)
         if number:
-            marks += _passing(x - gap, x, skipped=step - unfolded[number - 1] > 1)
+            marks += _draw_transition(x - gap, x, skipped=step - unfolded[number - 1] > 1)
     title = f"{sizes.cell} network, folded and unfolded over {sizes.steps} steps"
     return tag("svg", tag("title", title), *marks, viewBox=f"0 0 {width} {_HEIGHT}", role="img", aria_label=title)
 
 
-def _columns(steps: int, most: int) -> list[int]:
-    """The steps that are drawn: the first ones and the last."""
+def _visible_steps(steps: int, most: int) -> list[int]:
+    """Return the first steps and the last one, counted from 1."""
     return list(range(1, steps + 1)) if steps <= most else [*range(1, most), steps]
 
 
-def _folded(sizes: Sizes, x: float) -> list[Markup]:
+def _draw_folded(sizes: NetworkSizes, x: float) -> list[Markup]:
     near, far = x + _RADIUS * 0.8, x + _RADIUS * 2.6
     loop = f"M{near} {_MIDDLE - 16}C{far} {_MIDDLE - 48} {far} {_MIDDLE + 48} {near + 4} {_MIDDLE + 18}"
     return [
@@ -88,7 +88,7 @@ def _folded(sizes: Sizes, x: float) -> list[Markup]:
     ]
 
 
-def _step(sizes: Sizes, step: int, x: float) -> list[Markup]:
+def _draw_step(sizes: NetworkSizes, step: int, x: float) -> list[Markup]:
     index = str(step).translate(_DIGITS)
     marks = [
         *_node(x, _BELOW, f"x{index}", "input"),
@@ -101,8 +101,8 @@ def _step(sizes: Sizes, step: int, x: float) -> list[Markup]:
     return marks
 
 
-def _passing(start: float, stop: float, *, skipped: bool) -> list[Markup]:
-    """The state on its way from a step to the next one drawn."""
+def _draw_transition(start: float, stop: float, *, skipped: bool) -> list[Markup]:
+    """Draw the state on its way to the next visible step."""
     a, b = start + _RADIUS, stop - _RADIUS - 4
     if not skipped:
         return [_arrow(a, _MIDDLE, b, _MIDDLE)]

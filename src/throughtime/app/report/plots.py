@@ -1,4 +1,4 @@
-"""The pictures of a report: forecast, backtest, errors by step, losses, memory."""
+"""The charts of a report: forecast, backtest, errors by step, losses, gradients by lag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from throughtime.app.report.chart import Chart, fit_axis
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from throughtime.app.report.chart import Kind
+    from throughtime.app.report.chart import AxisKind
     from throughtime.app.report.forecast_run import Curve, SeriesView
     from throughtime.training import History
 
@@ -27,55 +27,53 @@ METHODS = {
 }
 """The class of each method's line in the style sheet, the most important first."""
 
-_FLOOR = 1e-4  # gradients below this share of the largest are not told apart
+_MIN_SHARE = 1e-4  # smaller gradients are drawn at this share of the largest
 
 
-def forecast(view: SeriesView, width: int, height: int) -> Markup:
-    """A series' history and what will follow, with intervals."""
+def draw_forecast(view: SeriesView, width: int, height: int) -> Markup:
+    """Draw the history of a series and its forecast with intervals."""
     future = view.forecast
-    x = fit_axis(view.history.x, future.x, kind=_kind(view), margin=0.01)
-    bounds = [side for pair in future.bounds.values() for side in pair]
+    x = fit_axis(view.history.x, future.x, kind=_axis_kind(view), margin=0.01)
+    bounds = [bound for pair in future.bounds.values() for bound in pair]
     y = fit_axis(view.history.y, future.y, *bounds)
     chart = Chart(f"{view.name}: history, forecast and its intervals", x, y, width, height)
     last = np.flatnonzero(np.isfinite(view.history.y))[-1:]
-    _bands(chart, future)
+    _draw_bands(chart, future)
     chart.line(view.history.x, view.history.y, "actual")
-    joined_x, joined_y = (
-        np.concatenate([view.history.x[last], future.x]),
-        np.concatenate([view.history.y[last], future.y]),
-    )
+    joined_x = np.concatenate([view.history.x[last], future.x])
+    joined_y = np.concatenate([view.history.y[last], future.y])
     chart.line(joined_x, joined_y, "network")
     chart.rule(float(view.history.x[-1]))
     return chart.svg()
 
 
-def windows(view: SeriesView, width: int, height: int) -> Markup:
-    """What would have been forecast in the past, over what happened."""
-    shown = view.windows
-    lead = 2 * len(shown[0].actual)
-    first = max(0, int(np.searchsorted(view.history.x, shown[0].ours.x[0])) - lead)
+def draw_windows(view: SeriesView, width: int, height: int) -> Markup:
+    """Draw the forecasts of held-out windows over the actual values."""
+    windows = view.windows
+    lead = 2 * len(windows[0].actual)
+    first = max(0, int(np.searchsorted(view.history.x, windows[0].network.x[0])) - lead)
     x, y = view.history.x[first:], view.history.y[first:]
-    bounds = [side for w in shown for side in next(iter(w.ours.bounds.values()), ())]
-    courses = [course for w in shown for course in (w.ours.y, w.naive)]
+    bounds = [bound for window in windows for bound in next(iter(window.network.bounds.values()), ())]
+    forecasts = [values for window in windows for values in (window.network.y, window.naive)]
     chart = Chart(
-        f"{view.name}: forecasts of {len(shown)} held-out windows over what happened",
-        fit_axis(x, kind=_kind(view), margin=0.01),
-        fit_axis(y, *courses, *bounds),
+        f"{view.name}: forecasts of {len(windows)} held-out windows over the actual values",
+        fit_axis(x, kind=_axis_kind(view), margin=0.01),
+        fit_axis(y, *forecasts, *bounds),
         width,
         height,
     )
-    for window in shown:
-        chart.rule(float(window.ours.x[0]))
-        _bands(chart, window.ours, most=1)
+    for window in windows:
+        chart.rule(float(window.network.x[0]))
+        _draw_bands(chart, window.network, most=1)
     chart.line(x, y, "actual")
-    for window in shown:
-        chart.line(window.ours.x, window.naive, "seasonal")
-        chart.line(window.ours.x, window.ours.y, "network")
+    for window in windows:
+        chart.line(window.network.x, window.naive, "seasonal")
+        chart.line(window.network.x, window.network.y, "network")
     return chart.svg()
 
 
-def by_step(errors: dict[str, list[float]], width: int, height: int) -> Markup:
-    """The error of each step of the horizon, for every method."""
+def draw_errors_by_step(errors: dict[str, list[float]], width: int, height: int) -> Markup:
+    """Draw the error of each step of the horizon, by method."""
     steps = np.arange(1, len(errors["throughtime"]) + 1)
     axes = fit_axis(steps, kind="whole", margin=0.02), fit_axis(*errors.values(), zero=True)
     chart = Chart("Mean absolute scaled error by step of the horizon, by method", *axes, width, height)
@@ -86,8 +84,8 @@ def by_step(errors: dict[str, list[float]], width: int, height: int) -> Markup:
     return chart.svg("steps ahead")
 
 
-def losses(history: History, width: int, height: int) -> Markup:
-    """Training and validation loss by epoch."""
+def draw_losses(history: History, width: int, height: int) -> Markup:
+    """Draw the training and validation loss by epoch."""
     epochs = [record.epoch for record in history.records]
     training = [record.loss for record in history.records]
     validation = [math.nan if r.validation_loss is None else r.validation_loss for r in history.records]
@@ -100,10 +98,10 @@ def losses(history: History, width: int, height: int) -> Markup:
     return chart.svg("epoch")
 
 
-def memory(gradients: list[float], width: int, height: int) -> Markup:
-    """The gradient of the loss with respect to the hidden state, by lag, as a share of the largest."""
+def draw_gradients(gradients: list[float], width: int, height: int) -> Markup:
+    """Draw the gradient of the loss with respect to the hidden state, by lag, as a share of the largest."""
     norms = np.array(gradients)
-    shares = np.log10(np.maximum(norms / max(norms.max(), 1e-300), _FLOOR))
+    shares = np.log10(np.maximum(norms / max(norms.max(), 1e-300), _MIN_SHARE))
     lags = np.arange(len(shares))
     axes = fit_axis(lags, kind="whole", margin=0.02), fit_axis(shares, [0.0, -1.0], kind="powers")
     chart = Chart("Mean gradient norm of the loss with respect to the hidden state by lag", *axes, width, height)
@@ -113,11 +111,11 @@ def memory(gradients: list[float], width: int, height: int) -> Markup:
     return chart.svg("recurrent steps back")
 
 
-def _kind(view: SeriesView) -> Kind:
+def _axis_kind(view: SeriesView) -> AxisKind:
     return "dates" if view.dated else "whole"
 
 
-def _bands(chart: Chart, course: Curve, most: int | None = None) -> None:
-    """The intervals of a forecast, the widest first."""
-    for level in sorted(sorted(course.bounds)[:most], reverse=True):
-        chart.band(course.x, *course.bounds[level], "network")
+def _draw_bands(chart: Chart, curve: Curve, most: int | None = None) -> None:
+    """Draw the intervals of a forecast, the widest first, or only the `most` narrowest."""
+    for level in sorted(sorted(curve.bounds)[:most], reverse=True):
+        chart.band(curve.x, *curve.bounds[level], "network")

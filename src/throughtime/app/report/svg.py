@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
 
 def tag(name: str, *children: str, **attributes: str | float) -> Markup:
-    """An element. `class_` is written class, other underscores become hyphens, and numbers are rounded."""
-    written = Markup("").join(
+    """Return an element. `class_` becomes class, other underscores become hyphens, and numbers are rounded."""
+    text = Markup("").join(
         Markup(' {}="{}"').format(
-            key.rstrip("_").replace("_", "-"), number(value) if isinstance(value, float) else value
+            key.rstrip("_").replace("_", "-"), format_length(value) if isinstance(value, float) else value
         )
         for key, value in attributes.items()
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(children))
+    return Markup("<{0}{1}>{2}</{0}>").format(name, text, Markup("").join(children))
 
 
 def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
-    """The `d` of a path through points; points that are no numbers interrupt it."""
-    parts, pen = [], "M"
+    """Return the `d` of a path through points, interrupted at NaN."""
+    commands, pen = [], "M"
     for x, y in points:
         if x != x or y != y:  # noqa: PLR0124 - NaN
             pen = "M"
             continue
-        parts.append(f"{pen}{number(x)} {number(y)}")
+        commands.append(f"{pen}{format_length(x)} {format_length(y)}")
         pen = "L"
-    return "".join(parts) + ("Z" if closed else "")
+    return "".join(commands) + ("Z" if closed else "")
 
 
-def number(value: float) -> str:
-    """A length in as few characters as a picture needs."""
+def format_length(value: float) -> str:
+    """Return a length with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Pages from templates, and pictures that are drawn once for a desk and once for a phone."""
+"""Pages from templates, and charts that are drawn once for wide and once for narrow screens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from throughtime import __version__
 from throughtime._core.escaping import escape_controls
-from throughtime.app.scores import written
+from throughtime.app.scores import format_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 WIDE, NARROW = 760, 350
-"""Pixels that a picture is drawn for."""
+"""Pixels of the width of a chart."""
 
 
 class Picture(NamedTuple):
-    """One picture, drawn for wide and for narrow screens."""
+    """A chart for wide and for narrow screens."""
 
     wide: Markup
     narrow: Markup
 
 
-def both(draw: Callable[[int, int], Markup]) -> Picture:
-    """Draw for both widths."""
+def draw_both(draw: Callable[[int, int], Markup]) -> Picture:
+    """Draw a chart for both widths."""
     return Picture(draw(WIDE, 270), draw(NARROW, 210))
 
 
 def render(template: str, **contents: Any) -> str:
-    """A page with its style sheets inside."""
+    """Return a page with its style sheets inside."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["score"] = written
+    environment.filters["score"] = format_score
     style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
-    contents |= {"style": style, "policy": _policy(style), "version": __version__}
+    contents |= {"style": style, "policy": _security_policy(style), "version": __version__}
     return escape_controls(environment.get_template(template).render(**contents))
 
 
-def _policy(style: str) -> str:
-    """What a browser may do with a page: show its own style sheet, and fetch and run nothing."""
+def _security_policy(style: str) -> str:
+    """Return a content security policy that allows a page its own style sheet, and no requests or scripts."""
     digest = base64.b64encode(hashlib.sha256(f"\n{style}\n".encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; style-src-elem 'sha256-{digest}'; "

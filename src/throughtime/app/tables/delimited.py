@@ -1,6 +1,6 @@
-"""Text whose cells are separated by a character: CSV, TSV and their relatives.
+"""Text whose cells are separated by a character: CSV, TSV and similar formats.
 
-All cells are read as text and converted later: only then can a wrong cell be shown as it was written.
+All cells are read as text and converted later, so that a message can show a wrong cell as it is in the file.
 """
 
 from __future__ import annotations
@@ -25,61 +25,61 @@ if TYPE_CHECKING:
 
     from throughtime.app.tables.header import Header
 
-LONGEST_CELL = 131_072
-"""Characters of a cell."""
+MAX_CELL_CHARACTERS = 131_072
+"""Limit of the characters of a cell."""
 
-MOST_COLUMNS = 16_384
-"""Columns of a table, as many as a spreadsheet has."""
+MAX_COLUMNS = 16_384
+"""Limit of the columns of a table, that of a spreadsheet."""
 
-MOST_LINES = 50_000_000
-"""Lines of a file."""
+MAX_LINES = 50_000_000
+"""Limit of the lines of a file."""
 
 _SEPARATORS = ",;\t|"
-_SAMPLE = 200  # records in which the separator and the header are looked for
+_SAMPLE = 200  # records, to find the separator and the header
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
 def read_delimited(path: Path, text: str, layout: str | None = None) -> Grid:
-    """Read the text of a CSV file, whatever separates its cells and precedes its header.
+    """Read the text of a CSV file with any separator, and with any lines before its header.
 
     Raises:
-        InputError: for text that is not a table, or exceeds a limit.
+        InputError: for text that is not a table, or that exceeds a limit.
     """
     text = text if "\n" in text else text.replace("\r", "\n")
     _check_lines(path, text)
-    given = _SEPARATOR_LINE.match(text)
-    start = given.end() if given else 0
-    separator = given[1] if given else _separator(path, text)
+    declared = _SEPARATOR_LINE.match(text)
+    start = declared.end() if declared else 0
+    separator = declared[1] if declared else _detect_separator(path, text)
     if not separator.isascii() or separator == '"':
         raise InputError(f"{path}, line 1: {separator!r} cannot separate cells; save the file with commas or tabs")
-    records, ends = _records(path, text, start, separator)
+    records, ends = _read_records(path, text, start, separator)
     if not records:
         raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
     header = find_header(records, str(path), "line", layout)
     body = ends[header.first - 1] if header.first else start
     first = 1 + text.count("\n", 0, body)
-    names, width = _names(header, records[header.first :] or records)
-    frame = _cells(path, text[body:], separator, width, first)
+    names, width = _column_names(header, records[header.first :] or records)
+    frame = _read_cells(path, text[body:], separator, width, first)
     lines = pl.Series(range(first, first + frame.height), dtype=pl.Int64) + _line_breaks(frame)
     return replace(Grid.of(frame, lines, names, header), separator=separator)
 
 
 def _check_lines(path: Path, text: str) -> None:
     count = text.count("\n")
-    if count > MOST_LINES:
+    if count > MAX_LINES:
         raise InputError(
-            f"{path} has {count:,} lines; the limit is {MOST_LINES:,}; split it, or save it as a folder of Parquet "
-            "files, which are read by parts"
+            f"{path} has {count:,} lines; the limit is {MAX_LINES:,}; split it, or save it as a folder of Parquet "
+            "files, which are read in batches"
         )
 
 
-def _separator(path: Path, text: str) -> str:
-    """The character that splits most lines into equally many cells."""
+def _detect_separator(path: Path, text: str) -> str:
+    """Return the character that splits most lines into the same number of cells."""
     best_score, best = (0, 0), ","
     for separator in _SEPARATORS:
         try:
-            records, _ = _records(path, text, 0, separator)
-        except InputError:  # not with this one; where no other fits, it is raised again
+            records, _ = _read_records(path, text, 0, separator)
+        except InputError:  # raised again if no other separator fits
             continue
         width = table_width(records) if records else 0
         score = (sum(len(record.cells) == width for record in records), width)
@@ -88,13 +88,13 @@ def _separator(path: Path, text: str) -> str:
     return best
 
 
-def _records(path: Path, text: str, start: int, separator: str) -> tuple[list[Record], list[int]]:
-    """The first records that hold anything, and where in the text each ends."""
+def _read_records(path: Path, text: str, start: int, separator: str) -> tuple[list[Record], list[int]]:
+    """Return the first records that are not empty, and the position in the text where each ends."""
     records: list[Record] = []
     line_ends: list[int] = []
     ends: list[int] = []
     before = text.count("\n", 0, start)
-    reader = csv.reader(_lines(text, start, line_ends), delimiter=separator)
+    reader = csv.reader(_split_lines(text, start, line_ends), delimiter=separator)
     line, blank = before + 1, False
     try:
         for raw in islice(reader, 4 * _SAMPLE):
@@ -108,13 +108,13 @@ def _records(path: Path, text: str, start: int, separator: str) -> tuple[list[Re
                 break
     except csv.Error as error:
         faulty = before + reader.line_num
-        sentence = _long_cell(path, faulty) if "limit" in str(error) else f"{path}, line {faulty}: {error}"
+        sentence = _long_cell_message(path, faulty) if "limit" in str(error) else f"{path}, line {faulty}: {error}"
         raise InputError(sentence) from error
     return records, ends
 
 
-def _lines(text: str, start: int, ends: list[int]) -> Iterator[str]:
-    """The lines of a text one by one, whose ends are added to a list."""
+def _split_lines(text: str, start: int, ends: list[int]) -> Iterator[str]:
+    """Yield the lines of a text, and append their ends to a list."""
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)
         ends.append(end)
@@ -123,20 +123,19 @@ def _lines(text: str, start: int, ends: list[int]) -> Iterator[str]:
 
 
 def _check_widths(path: Path, line: int, cells: list[str]) -> None:
-    if len(cells) > MOST_COLUMNS:
-        raise InputError(f"{path}, line {line}: {len(cells):,} cells; the limit is {MOST_COLUMNS:,} columns")
-    if any(len(cell) > LONGEST_CELL for cell in cells):
-        raise InputError(_long_cell(path, line))
+    if len(cells) > MAX_COLUMNS:
+        raise InputError(f"{path}, line {line}: {len(cells):,} cells; the limit is {MAX_COLUMNS:,} columns")
+    if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells):
+        raise InputError(_long_cell_message(path, line))
 
 
-def _long_cell(path: Path, line: int) -> str:
-    return (
-        f"{path}, line {line}: a cell is longer than {LONGEST_CELL:,} characters, the limit; is a quotation mark open?"
-    )
+def _long_cell_message(path: Path, line: int) -> str:
+    limit = f"{MAX_CELL_CHARACTERS:,} characters"
+    return f"{path}, line {line}: a cell is longer than {limit}, the limit; is a quotation mark open?"
 
 
-def _names(header: Header, body: list[Record]) -> tuple[list[str], int]:
-    """The names of the columns, and how many cells a row may have."""
+def _column_names(header: Header, body: list[Record]) -> tuple[list[str], int]:
+    """Return the names of the columns, and the number of cells of a row."""
     width = table_width(body)
     names = header.names
     if names is None:
@@ -144,39 +143,39 @@ def _names(header: Header, body: list[Record]) -> tuple[list[str], int]:
     if width != len(names) + 1:
         return names, len(names)
     full = [record.cells for record in body if len(record.cells) == width]
-    if not any(cells[-1] for cells in full):  # each row ends in a separator
+    if not any(cells[-1] for cells in full):  # each row ends with a separator
         names = [*names, ""]
     elif len(names) == 1 or not all(map(is_date, {cells[0] for cells in full})):
-        names = ["", *names]  # the first column holds the names of rows, as R writes them
-    return names, len(names)  # of dates in front and one cell too many, a separator divides a number
+        names = ["", *names]  # R writes the names of rows without a header
+    return names, len(names)  # with dates in front, the separator is part of a number
 
 
-def _cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.DataFrame:
-    """The rows after the header, all of them with as many cells."""
+def _read_cells(path: Path, text: str, separator: str, width: int, first: int) -> pl.DataFrame:
+    """Return the rows after the header, with the same number of cells."""
     schema = {f"column_{i}": pl.String for i in range(width)}
     if not text.strip("\r\n"):
-        raise InputError(f"{path}: expected rows of data, got a header alone")
-    header = separator.join(schema)  # of all columns, since cells may be missing in the first row
+        raise InputError(f"{path}: expected rows of data, got only a header")
+    header = separator.join(schema)  # all columns, as cells may be missing in the first row
     options = {"separator": separator, "schema": schema, "infer_schema": False}
     try:
         frame = pl.read_csv(f"{header}\n{text}".encode(), **options)
     except pl.exceptions.PolarsError as error:
-        frame = _with_inner_quotes(text, separator, schema)
+        frame = _read_inner_quotes(text, separator, schema)
         if frame is None:
-            raise _ragged(path, text, separator, width, first) or InputError(
+            raise _find_long_row(path, text, separator, width, first) or InputError(
                 f"{path} cannot be read as CSV: {str(error).splitlines()[0]}; is a quotation mark open?"
             ) from error
     if _line_breaks(frame).max():
         _check_quotes(path, text, separator, first)
     longest = frame.select(pl.max_horizontal(pl.all().str.len_bytes())).to_series()
-    for row in (longest > LONGEST_CELL).arg_true().head(1):
-        raise InputError(_long_cell(path, first + row))
+    for row in (longest > MAX_CELL_CHARACTERS).arg_true().head(1):
+        raise InputError(_long_cell_message(path, first + row))
     stripped = pl.all().str.strip_chars()
     return frame.select(pl.when(stripped != "").then(stripped).name.keep())
 
 
-def _with_inner_quotes(text: str, separator: str, schema: dict[str, type[pl.String]]) -> pl.DataFrame | None:
-    """The rows of a text in which quotation marks stand within cells, as 5" pipe; None where a row is not one line."""
+def _read_inner_quotes(text: str, separator: str, schema: dict[str, type[pl.String]]) -> pl.DataFrame | None:
+    """Return the rows of a text with quotation marks within cells, such as 5" pipe; None if a row is not one line."""
     rows, opening = [], re.compile(rf'(?:^|{re.escape(separator)})\s*"')
     for line in text.split("\n"):
         if line.count('"') % 2 and opening.search(line):
@@ -189,7 +188,7 @@ def _with_inner_quotes(text: str, separator: str, schema: dict[str, type[pl.Stri
 
 
 def _check_quotes(path: Path, text: str, separator: str, first: int) -> None:
-    """Refuse a text whose cells of several lines come from a quotation mark that is not doubled."""
+    """Check that cells of several lines do not come from a quotation mark that is not doubled."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     try:
         for _ in reader:
@@ -200,13 +199,13 @@ def _check_quotes(path: Path, text: str, separator: str, first: int) -> None:
 
 
 def _line_breaks(frame: pl.DataFrame) -> pl.Series:
-    """How many line breaks within cells precede each row."""
+    """Return the number of line breaks within cells before each row."""
     breaks = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0))).to_series()
     return breaks.cast(pl.Int64).cum_sum().shift(1, fill_value=0)
 
 
-def _ragged(path: Path, text: str, separator: str, expected: int, first: int) -> InputError | None:
-    """An error that names the first line with more cells than the header, if there is one."""
+def _find_long_row(path: Path, text: str, separator: str, expected: int, first: int) -> InputError | None:
+    """Return an error on the first line with more cells than the header, if there is one."""
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     try:
         for cells in reader:

@@ -1,4 +1,4 @@
-"""Rows under a header, without what holds no data: blank rows, comments, repeated headers, empty columns."""
+"""Rows under a header, without blank rows, comments, repeated headers and empty columns."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from throughtime.app.tables.header import Header
 
 NO_NAME = "(no name)"
-"""What a column without a name is called."""
+"""The name of a column without a name."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as it stands in a file.
+    """A table of a file.
 
     Attributes:
-        frame: its cells, null where empty, under the names of the header.
-        lines: the line or row of each row.
-        notes: what was left out, in plain sentences.
-        separator: between the cells of a text file; '' for other files.
+        frame: its cells, null if empty, under the names of the header.
+        lines: line or row number of each row.
+        notes: on what was left out.
+        separator: of the cells of a text file; '' for other files.
     """
 
     frame: pl.DataFrame
@@ -34,16 +34,16 @@ class Grid:
 
     @classmethod
     def of(cls, frame: pl.DataFrame, lines: pl.Series, names: list[str], header: Header, unit: str = "line") -> Self:
-        """Name the columns of rows, and leave out those that hold no data."""
-        notes = _notes(header, unit)
+        """Return rows with the names of a header, without those that hold no data."""
+        notes = _note_header(header, unit)
         frame = frame.rename(dict(zip(frame.columns, unique_names(names), strict=True)))
         filled = ~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-        left_out = {"comment": _comments(frame), "repeated header": _repeated_headers(frame, names)}
+        left_out = {"comment": _comment_rows(frame), "repeated header": _repeated_headers(frame, names)}
         for what, rows in left_out.items():
             count = int(rows.sum())
             if count:
                 words = f"{count} {what}{'s' if count > 1 else ''}"
-                where = f"{unit}{'s' if count > 1 else ''} {_list(lines.filter(rows).to_list())}"
+                where = f"{unit}{'s' if count > 1 else ''} {_join_lines(lines.filter(rows).to_list())}"
                 notes.append(f"Rows: {words} left out, {where}.")
                 filled &= ~rows
         frame, lines = frame.filter(filled), lines.filter(filled)
@@ -53,7 +53,7 @@ class Grid:
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """Return names of columns in one line each, without control characters; equal ones are numbered."""
+    """Return names of columns without line breaks and control characters; equal names are numbered."""
     clean = [_printable(re.sub(r"\s+", " ", name).strip()) or NO_NAME for name in names]
     counts, seen = Counter(clean), Counter[str]()
     unique = []
@@ -67,8 +67,8 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def _comments(frame: pl.DataFrame) -> pl.Series:
-    """Rows of one cell that begins with a #."""
+def _comment_rows(frame: pl.DataFrame) -> pl.Series:
+    """Return which rows have a single cell that begins with a #."""
     first, *others = frame.columns
     if not others:
         return pl.Series([False]).new_from_index(0, frame.height)
@@ -79,7 +79,7 @@ def _comments(frame: pl.DataFrame) -> pl.Series:
 
 
 def _repeated_headers(frame: pl.DataFrame, names: list[str]) -> pl.Series:
-    """Rows that hold the names of the columns once more, as joined files do."""
+    """Return which rows repeat the names of the columns, as in concatenated files."""
     same = [
         pl.col(column).cast(pl.String).eq_missing(pl.lit(name or None))
         for column, name in zip(frame.columns, names, strict=True)
@@ -87,15 +87,15 @@ def _repeated_headers(frame: pl.DataFrame, names: list[str]) -> pl.Series:
     return frame.select(pl.all_horizontal(same)).to_series()
 
 
-def _notes(header: Header, unit: str) -> list[str]:
+def _note_header(header: Header, unit: str) -> list[str]:
     notes = []
     if header.skipped:
         plural = "s" if len(header.skipped) > 1 else ""
-        notes.append(f"Header: what precedes it was left out, {unit}{plural} {_list(header.skipped)}.")
+        notes.append(f"Header: lines before it were left out, {unit}{plural} {_join_lines(header.skipped)}.")
     if header.units is not None:
         notes.append(f"Units: the row of units after the header was left out, {unit} {header.units}.")
     return notes
 
 
-def _list(lines: list[int]) -> str:
+def _join_lines(lines: list[int]) -> str:
     return ", ".join(map(str, lines[:5])) + (", …" if len(lines) > 5 else "")

@@ -1,4 +1,4 @@
-"""What a user says of a file, so that it need not be recognised: options of the command line."""
+"""Options of the command line on how a file is read."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from throughtime._core.errors import InputError
 from throughtime.data.series.dates import DateFormat
 
 LAYOUTS = ("long", "columns", "rows")
-"""A row for each date and series; a column for each series; a row for each series, with dates in the header."""
+"""One row for each date and series; one column for each series; one row for each series, with dates in the header."""
 
 READ_OPTION_NAMES = ("encoding", "sheet", "decimal", "thousands", "date_format", "layout")
-"""Names of the options of the command line."""
+"""Names of the options."""
 
-_DECIMALS = {"point": ".", ".": ".", "comma": ",", ",": ","}
-_THOUSANDS = {**_DECIMALS, "space": " ", " ": " ", "apostrophe": "'", "'": "'", "none": ""}
+_DECIMAL_MARKS = {"point": ".", ".": ".", "comma": ",", ",": ","}
+_THOUSANDS_SEPARATORS = {**_DECIMAL_MARKS, "space": " ", " ": " ", "apostrophe": "'", "'": "'", "none": ""}
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file is to be read; None for whatever is to be recognised.
+    """How a file is read; None for what is detected.
 
     Attributes:
-        encoding: of text.
+        encoding: of a text file.
         sheet: of an Excel file, by name or by number from 1.
-        decimal: mark before decimals: '.' or ','.
-        thousands: mark between thousands: '.', ',', ' ' or "'"; '' where no mark separates thousands.
-        dates: how dates are written.
+        decimal: decimal mark: '.' or ','.
+        thousands: thousands separator: '.', ',', ' ' or "'"; '' for none.
+        dates: date format.
         layout: one of `LAYOUTS`.
-        fallback_encoding: of text that is not in UTF-8, as that of the training data was.
+        fallback_encoding: of text that is not valid UTF-8: that of the training data.
     """
 
     encoding: str | None = None
@@ -50,21 +50,24 @@ class ReadOptions:
         date_format: str | None = None,
         layout: str | None = None,
     ) -> Self:
-        """Check the words of the command line.
+        """Parse the values of the command line.
 
         Raises:
-            InputError: for a word that is not known, and for one mark in two roles.
+            InputError: for an unknown value, and for one mark in two roles.
         """
         if layout is not None and layout not in LAYOUTS:
             raise InputError(f"--layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
-        begins, separates = _mark("decimal", decimal, _DECIMALS), _mark("thousands", thousands, _THOUSANDS)
-        if begins is not None and begins == separates:
+        mark, separator = (
+            _parse_mark("decimal", decimal, _DECIMAL_MARKS),
+            _parse_mark("thousands", thousands, _THOUSANDS_SEPARATORS),
+        )
+        if mark is not None and mark == separator:
             raise InputError(f"--thousands: expected another mark than --decimal, got {thousands!r} for both")
         dates = None if date_format is None else DateFormat.of(date_format)
-        return cls(encoding, sheet, begins, separates, dates, layout)
+        return cls(encoding, sheet, mark, separator, dates, layout)
 
 
-def _mark(option: str, word: str | None, marks: dict[str, str]) -> str | None:
+def _parse_mark(option: str, word: str | None, marks: dict[str, str]) -> str | None:
     if word is None:
         return None
     if word.lower() not in marks:
@@ -74,5 +77,5 @@ def _mark(option: str, word: str | None, marks: dict[str, str]) -> str | None:
 
 
 def select_read_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Those of several options that say how a file is to be read."""
+    """Return the options that are read options."""
     return {name: options[name] for name in READ_OPTION_NAMES if name in options}

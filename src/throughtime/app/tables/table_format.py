@@ -1,4 +1,4 @@
-"""How a table was read, as a model stores it, so that every later file is read alike."""
+"""How the training table was read. A model stores it, so that later files are read the same way."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableFormat:
-    """What was decided on the training data.
+    """Format of the training table.
 
     Attributes:
-        time: column of dates, or several with commas; None where rows follow one another.
+        time: column of dates, or several, comma-separated; None if the rows are in order.
         targets: columns of the values.
         series: columns that together name a series.
-        numbers: how the columns of numbers are written that are text.
-        dates: how dates are written.
-        layout: 'rows' for a table with a row for each series, else 'long'.
-        encoding: that a user named.
-        sheet: of an Excel file, that a user named.
+        numbers: formats of the text columns that hold numbers.
+        dates: date format.
+        layout: 'rows' for a table with one row for each series, else 'long'.
+        encoding: encoding that the user set.
+        sheet: sheet of an Excel file that the user set.
     """
 
     time: str | None = None
@@ -41,42 +41,42 @@ class TableFormat:
     sheet: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Undo `to_json`.
+        """Return the format from its fields.
 
         Raises:
-            InputError: for fields that are not those of a table.
+            InputError: for fields that are damaged.
         """
         try:
             numbers = {str(name): NumberFormat.from_json(marks) for name, marks in fields.get("numbers", {}).items()}
             dates = DateFormat(**fields.get("dates", {}))
-            form = cls(**{**fields, "numbers": numbers, "dates": dates})
-            texts = [form.time, form.encoding, form.sheet]
-            names = [*form.targets, *form.series]
-            if not all(isinstance(each, str | None) for each in texts) or not all(
-                isinstance(each, str) for each in names
+            table_format = cls(**{**fields, "numbers": numbers, "dates": dates})
+            texts = [table_format.time, table_format.encoding, table_format.sheet]
+            names = [*table_format.targets, *table_format.series]
+            if not all(isinstance(value, str | None) for value in texts) or not all(
+                isinstance(value, str) for value in names
             ):
                 raise TypeError("a name is not a text")  # noqa: TRY301
-            if form.layout not in LAYOUTS:
-                raise ValueError(f"layout {form.layout!r}")  # noqa: TRY301
+            if table_format.layout not in LAYOUTS:
+                raise ValueError(f"layout {table_format.layout!r}")  # noqa: TRY301
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the model's table format is damaged: {error}") from error
-        return replace(form, targets=tuple(form.targets), series=tuple(form.series))
+        return replace(table_format, targets=tuple(table_format.targets), series=tuple(table_format.series))
 
-    def options(self, path: Path, given: ReadOptions) -> ReadOptions:
-        """The options for a later file: those given, else those of training where they apply to it."""
+    def options(self, path: Path, options: ReadOptions) -> ReadOptions:
+        """Return the options of a later file: those that are set, else those of the training if they apply."""
         excel = path.suffix.lower() in {".xlsx", ".xlsm"}
-        sheet = given.sheet or (self.sheet if excel else None)
-        layout = given.layout or ("rows" if self.layout == "rows" else None)
-        return replace(given, sheet=sheet, layout=layout, fallback_encoding=self.encoding)
+        sheet = options.sheet or (self.sheet if excel else None)
+        layout = options.layout or ("rows" if self.layout == "rows" else None)
+        return replace(options, sheet=sheet, layout=layout, fallback_encoding=self.encoding)
 
-    def columns(self, given: Columns) -> Columns:
-        """The columns of a later file: those given, else those of training."""
-        target, series = given.target or self.targets, given.series or self.series
+    def columns(self, options: Columns) -> Columns:
+        """Return the columns of a later file: those that are set, else those of the training."""
+        target, series = options.target or self.targets, options.series or self.series
         if self.layout == "rows":
-            return replace(given, series=series or None)
-        return replace(given, time=given.time or self.time, target=target or None, series=series or None)
+            return replace(options, series=series or None)
+        return replace(options, time=options.time or self.time, target=target or None, series=series or None)

@@ -1,1 +1,1 @@
-"""Music."""
+"""Music: piano rolls and MIDI files."""

@@ -1,4 +1,4 @@
-"""Piano rolls: a piece is a list of time steps, a step the list of MIDI notes that sound, 21 (A0) to 108 (C8)."""
+"""Piano rolls: a piece is a list of time steps, and a step a list of the MIDI notes that sound, 21 (A0) to 108 (C8)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     Piece = list[list[int]]
 
 LOWEST, HIGHEST = 21, 108
-"""Notes of a piano."""
+"""Range of the notes of a piano."""
 
 KEYS = HIGHEST - LOWEST + 1
 
 
 def as_roll(piece: Any, name: str = "piece") -> UInt8[np.ndarray, "T 88"]:
-    """A piece as one row of 88 zeros and ones for each step.
+    """Convert a piece to a piano roll of zeros and ones.
 
     Args:
-        piece: a list of lists of notes, or such rows already.
-        name: of the piece, for complaints.
+        piece: a list of lists of notes, or a piano roll.
+        name: name of the piece, for messages.
 
     Raises:
-        InputError: for a piece of no steps, notes that no piano has, or rows of another width.
+        InputError: if the piece has no steps, notes outside the range of a piano, or rows of another width.
     """
     if isinstance(piece, np.ndarray):
         return _checked_rows(piece, name)
     if not isinstance(piece, list | tuple) or not piece:
-        raise InputError(f"{name}: expected a list of steps, each a list of MIDI notes, got {_shown(piece)}")
+        raise InputError(f"{name}: expected a list of steps, each a list of MIDI notes, got {_describe(piece)}")
     roll = np.zeros((len(piece), KEYS), dtype=np.uint8)
     for number, step in enumerate(piece, 1):
         if isinstance(step, np.ndarray) and step.ndim == 1:
@@ -56,10 +56,10 @@ def as_roll(piece: Any, name: str = "piece") -> UInt8[np.ndarray, "T 88"]:
 
 
 def as_rolls(pieces: Any) -> list[UInt8[np.ndarray, "T 88"]]:
-    """Pieces as rows of zeros and ones.
+    """Convert pieces to piano rolls.
 
     Raises:
-        InputError: where there is no piece, or one cannot be used.
+        InputError: if there is no piece, or one is invalid.
     """
     if isinstance(pieces, np.ndarray) and pieces.ndim == 3:
         pieces = list(pieces)
@@ -72,41 +72,41 @@ def as_rolls(pieces: Any) -> list[UInt8[np.ndarray, "T 88"]]:
 
 
 def as_piece(roll: UInt8[np.ndarray, "T 88"]) -> Piece:
-    """Undo `as_roll`."""
+    """Convert a piano roll to a piece, the inverse of `as_roll`."""
     return [[int(key) + LOWEST for key in np.flatnonzero(row)] for row in roll]
 
 
 def transpose(roll: UInt8[np.ndarray, "T 88"], semitones: int) -> UInt8[np.ndarray, "T 88"]:
-    """All notes higher by some semitones, or lower; by none where a note would leave the piano."""
+    """Transpose a piano roll; it is returned unchanged if a note would leave the range of the piano."""
     if not semitones:
         return roll
-    moved = np.roll(roll, semitones, axis=1)
-    over = moved[:, :semitones] if semitones > 0 else moved[:, semitones:]
-    return roll if over.any() else moved
+    rolled = np.roll(roll, semitones, axis=1)
+    wrapped = rolled[:, :semitones] if semitones > 0 else rolled[:, semitones:]
+    return roll if wrapped.any() else rolled
 
 
 def read_pieces(path: Path) -> dict[str, list[Piece]]:
-    """Pieces of a JSON file, perhaps gzipped, that holds a list of them, or lists called 'train', 'valid' and 'test'.
+    """Read a JSON file, which may be gzipped, with a list of pieces, or lists called 'train', 'valid' and 'test'.
 
     Raises:
-        InputError: where there is no such file, or it holds something else.
+        InputError: if the file cannot be read, or has another format.
     """
     try:
         content = path.read_bytes()
-        found = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        data = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zlib.error, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON with lists of pieces; it is damaged or something else") from error
-    parts = found if isinstance(found, dict) else {"train": found}
-    if "train" not in parts:
+        raise InputError(f"{path}: expected JSON with lists of pieces; it is damaged or has another format") from error
+    splits = data if isinstance(data, dict) else {"train": data}
+    if "train" not in splits:
         raise InputError(f"{path}: expected a list of pieces, or an object with the keys train, valid and test")
-    for name in parts:
+    for name in splits:
         try:
-            as_rolls(parts[name])
+            as_rolls(splits[name])
         except InputError as error:
             raise InputError(f"{path}, {name}, {error}") from error
-    return parts
+    return splits
 
 
 def _checked_rows(rows: np.ndarray, name: str) -> UInt8[np.ndarray, "T 88"]:
@@ -117,7 +117,7 @@ def _checked_rows(rows: np.ndarray, name: str) -> UInt8[np.ndarray, "T 88"]:
     return rows.astype(np.uint8)
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, list | tuple) and not len(value):
         return "an empty list"
     return type(value).__name__

@@ -1,14 +1,14 @@
-"""From the rows of a long table to a panel on a regular grid, with everything odd found and said.
+"""Build a panel on a regular grid from the rows of a long table.
 
-Rows may come in any order; missing rows and missing values become NaN and are counted; what cannot be mended (two
-values for one date, an infinite value, dates off the grid) is refused with the series and the date.
+Rows may come in any order. Missing rows and missing values become NaN and are counted in notes. Duplicate dates,
+infinite values and dates off the grid raise an error that names the series and the date.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,256 +17,295 @@ from throughtime.data.series.calendar_features import CalendarFeatures, may_be_a
 from throughtime.data.series.covariates import Exogenous, Feature
 from throughtime.data.series.frequency import Frequency, infer_frequency, parse_frequency, sparse_weekdays
 from throughtime.data.series.panel import Panel, format_date
-from throughtime.data.series.resampling import infer_grid, on_grid
+from throughtime.data.series.resampling import infer_grid, resample
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
 
 MISSING_OPTIONS = ("mask", "ffill", "error")
-"""What may be done about missing values."""
+"""Treatments of missing values."""
 
-_SPARSEST = 1000  # steps of the grid for each row, beyond which a date must be wrong
+_MAX_STEPS_PER_ROW = 1000  # steps of the grid per row, above which a date must be wrong
+_MAX_NOTES = 12
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Encoded columns of the rows of a long table.
+class EncodedRows:
+    """Encoded covariates of the rows of a long table.
 
     Attributes:
-        features: of the C columns.
-        cells: (rows, C), NaN where empty.
-        calendar: what is known of every date.
+        features: encodings of the C columns.
+        cells: encoded cells, NaN if empty.
+        calendar: features of the dates.
     """
 
     features: list[Feature] = field(default_factory=list)
-    cells: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    cells: Float[np.ndarray, "R C"] = field(default_factory=lambda: np.zeros((0, 0)))
     calendar: CalendarFeatures = field(default_factory=CalendarFeatures)
 
     def __bool__(self) -> bool:
         return bool(self.features or self.calendar)
 
-    def kept(self, rows: np.ndarray | slice) -> Self:
-        """Some of the rows, in a given order."""
+    def select(self, rows: np.ndarray | slice) -> Self:
+        """Return some of the rows, in the given order."""
         return replace(self, cells=self.cells[rows]) if self else self
 
-    def on_grid(self, name: Any, steps: np.ndarray, part: slice, length: int, notes: list[str]) -> np.ndarray:
-        """The columns of a series on its grid, gaps of its first `length` steps filled from before: (T, C)."""
+    def to_grid(
+        self, name: Any, steps: Int[np.ndarray, "_"], rows: slice, length: int, notes: list[str]
+    ) -> Float[np.ndarray, "T C"]:
+        """Put the rows of a series on its grid, and fill gaps in the first `length` steps with the previous value."""
         grid = np.full((int(steps[-1]) + 1, len(self.features)), np.nan)
         if not self.features:
             return grid
-        grid[steps] = self.cells[part]
+        grid[steps] = self.cells[rows]
         for c, feature in enumerate(self.features):
             column = grid[:, c]
-            known = column[np.isfinite(column)]
-            if feature.role == "static":
-                if len(np.unique(known)) > 1:
-                    raise InputError(
-                        f"series {name}: column {feature.name} changes, but static columns have one value for a "
-                        "series; name it under future or past"
-                    )
-                column[:] = known[0] if len(known) else np.nan
-                if not len(known):
-                    notes.append(f"Series {name}: column {feature.name} is empty, and is taken as usual.")
-                continue
+            observed = column[np.isfinite(column)]
             gaps = int(np.isnan(column[:length]).sum())
-            if gaps and len(known):
-                notes.append(f"Series {name}: column {feature.name} has {gaps} gaps, filled with the value before.")
-                column[:length] = _filled(np.concatenate([known[:1], column[:length]]))[1:]
+            if feature.role == "static" and len(np.unique(observed)) > 1:
+                raise InputError(
+                    f"series {name}: column {feature.name} changes, but static columns have one value for a "
+                    "series; name it under future or past"
+                )
+            if not len(observed) and (gaps or feature.role == "static"):
+                notes.append(f"Series {name}: column {feature.name} is empty, and is treated as average.")
+            elif feature.role == "static":
+                column[:] = observed[0]
             elif gaps:
-                notes.append(f"Series {name}: column {feature.name} is empty, and is taken as usual.")
+                notes.append(f"Series {name}: column {feature.name} has {gaps} gaps, filled with the previous value.")
+                column[:length] = _forward_fill(np.concatenate([observed[:1], column[:length]]))[1:]
         return grid
 
 
-def panel(
-    ids: np.ndarray,
-    stamps: np.ndarray,
-    values: np.ndarray,
+@dataclass(frozen=True)
+class _LongRows:
+    """Rows of a long table.
+
+    Attributes:
+        names: sorted names of the series.
+        codes: index into `names` of each row.
+        stamps: date of each row, datetime64 or a whole number.
+        values: value of each row, NaN if missing.
+        covariates: covariates of each row.
+    """
+
+    names: Shaped[np.ndarray, "N"]
+    codes: Int[np.ndarray, "R"]
+    stamps: Shaped[np.ndarray, "R"]
+    values: Float[np.ndarray, "R"]
+    covariates: EncodedRows
+
+    def select(self, rows: np.ndarray | slice) -> Self:
+        """Return some of the rows, in the given order."""
+        columns = {"codes": self.codes[rows], "stamps": self.stamps[rows], "values": self.values[rows]}
+        return replace(self, **columns, covariates=self.covariates.select(rows))
+
+    def sort(self, notes: list[str]) -> Self:
+        """Sort the rows by series and date."""
+        codes, stamps = self.codes, self.stamps
+        if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] >= stamps[:-1]))).all():
+            return self
+        by_series = np.argsort(codes, kind="stable")
+        c, s = codes[by_series], stamps[by_series]
+        if ((c[1:] == c[:-1]) & (s[1:] < s[:-1])).any():
+            notes.append("The rows were not sorted by time; they have been sorted.")
+        return self.select(np.lexsort((stamps, codes)))
+
+    @property
+    def bounds(self) -> Int[np.ndarray, "bounds"]:
+        """First row of each series, and the end."""
+        return np.searchsorted(self.codes, np.arange(len(self.names) + 1))
+
+    @property
+    def slices(self) -> list[slice]:
+        """Rows of each series."""
+        return [slice(start, end) for start, end in pairwise(self.bounds)]
+
+    @property
+    def starts(self) -> Shaped[np.ndarray, "N"]:
+        """First date of each series."""
+        return self.stamps[self.bounds[:-1]]
+
+    def check(self) -> None:
+        """Raise if a value is infinite or a date occurs twice."""
+        for row in np.flatnonzero(np.isinf(self.values))[:1]:
+            name = self.names[self.codes[row]]
+            raise InputError(f"series {name}: the value at {format_date(self.stamps[row])} is infinite; fix it")
+        same = (self.codes[1:] == self.codes[:-1]) & (self.stamps[1:] == self.stamps[:-1])
+        for row in np.flatnonzero(same)[:1]:
+            name, stamp = self.names[self.codes[row]], self.stamps[row]
+            hint = ", or write the offsets from UTC where clocks are put back" if may_be_ambiguous(stamp) else ""
+            raise InputError(f"series {name}: duplicate date {format_date(stamp)}; keep one row for each date{hint}")
+
+    def check_steps(self, steps: Int[np.ndarray, "R"], frequency: Frequency) -> None:
+        """Raise if a date is between two steps of the frequency, or so far from the others that it must be wrong."""
+        off_grid = np.flatnonzero(frequency.stamps(self.starts[self.codes], steps) != self.stamps)
+        for row in off_grid[:1]:
+            raise InputError(
+                f"series {self.names[self.codes[row]]}: {format_date(self.stamps[row])} does not fit the frequency "
+                f"{frequency.name} ({frequency.description}) that most dates have; fix the date, or give another "
+                "frequency"
+            )
+        sparse = np.maximum.reduceat(steps, self.bounds[:-1]) > _MAX_STEPS_PER_ROW * np.bincount(self.codes)
+        for i in np.flatnonzero(sparse)[:1]:
+            rows = self.slices[i]
+            gaps = np.diff(steps[rows])
+            widest = int(gaps.argmax())
+            raise InputError(
+                f"series {self.names[i]}: {gaps[widest] - 1} steps are missing after "
+                f"{format_date(self.stamps[rows][widest])}; is a date wrong? Steps are {frequency.description}"
+            )
+
+    def infer_grid(self, freq: str | None) -> Frequency | None:
+        """Return the grid for dates that follow no frequency: the requested one, or an inferred one."""
+        grid = infer_grid([self.stamps[rows] for rows in self.slices])
+        return grid if grid is None or freq is None else parse_frequency(freq)
+
+    def resample(self, grid: Frequency, notes: list[str]) -> Self:
+        """Put the rows on a grid."""
+        rows, stamps, note = resample(self.codes, self.stamps, self.values, grid)
+        notes.append(note)
+        return replace(self.select(rows), stamps=stamps)
+
+    def lengths(self, steps: Int[np.ndarray, "R"], notes: list[str]) -> Int[np.ndarray, "N"]:
+        """Return the length of each series: rows after the last value of all series are to be forecast.
+
+        Series without any value keep all rows.
+        """
+        lengths = steps[self.bounds[1:] - 1] + 1
+        filled = np.isfinite(self.values)
+        if not filled.any():
+            return lengths
+        last = self.stamps[filled].max()
+        past = np.maximum.reduceat(np.where(self.stamps <= last, steps, -1), self.bounds[:-1]) + 1
+        has_value = np.maximum.reduceat(filled, self.bounds[:-1])
+        count = int((self.stamps > last).sum())
+        if count and not any(feature.role == "future" for feature in self.covariates.features):
+            notes.append(f"{count} rows after {format_date(last)} have no value and are taken as rows to be forecast.")
+        return np.where(has_value, past, lengths)
+
+
+def build_panel(
+    ids: Shaped[np.ndarray, "R"],
+    stamps: Shaped[np.ndarray, "R"],
+    values: Shaped[np.ndarray, "R"],
     *,
     freq: str | None = None,
     missing: str = "mask",
-    beside: Rows | None = None,
+    covariates: EncodedRows | None = None,
     grid: Frequency | None = None,
-    former: Frequency | None = None,
+    previous: Frequency | None = None,
 ) -> Panel:
-    """Arrange rows of a long table.
+    """Build a panel from the rows of a long table.
 
     Args:
-        ids: the series of each row.
-        stamps: its date, datetime64, or a whole number.
-        values: its value, NaN where missing.
-        freq: the frequency, if it is not to be inferred.
-        missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses.
-        beside: what else is known in each row. Rows after the last value of all series are to be forecast: they tell
-            what is known in advance, and are no part of the past.
-        grid: on which rows are put at whatever dates they come; where they follow no frequency, one is found.
-        former: the frequency of earlier rows, which is taken where the dates agree with it.
+        ids: series of each row.
+        stamps: date of each row, datetime64, or a whole number.
+        values: value of each row, NaN if missing.
+        freq: name of the frequency; inferred if None.
+        missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' raises.
+        covariates: covariates of each row. Rows after the last value of all series are to be forecast: they hold
+            covariates that are known in advance, and are not part of the past.
+        grid: grid on which rows are put, whatever their dates; inferred for dates that follow no frequency.
+        previous: frequency of earlier rows, which is used if the dates match it.
 
     Raises:
-        InputError: for what cannot be mended.
+        InputError: if the rows cannot be put on a regular grid.
     """
     if missing not in MISSING_OPTIONS:
         raise InputError(f"missing: expected one of {', '.join(MISSING_OPTIONS)}, got {missing!r}")
     if not len(values):
         raise InputError("data: expected at least one row, got none")
-    names, codes = _coded(ids)
     notes: list[str] = []
-    known = beside or Rows()
-    order = _order(codes, stamps, notes)
-    codes, stamps, values, known = codes[order], stamps[order], values[order], known.kept(order)
-    values = values.astype(np.float64)
-    _refuse_infinities(names, codes, stamps, values)
-    _refuse_duplicates(names, codes, stamps)
-    grid = grid or _usual_grid(codes, stamps, freq)
+    names, codes = _encode_names(ids)
+    rows = _LongRows(names, codes, stamps, values.astype(np.float64), covariates or EncodedRows()).sort(notes)
+    rows.check()
+    grid = grid or rows.infer_grid(freq)
     if grid is not None:
-        kept, stamps, said = on_grid(codes, stamps, values, grid)
-        codes, values, known = codes[kept], values[kept], known.kept(kept)
-        notes.append(said)
-    bounds = np.searchsorted(codes, np.arange(len(names) + 1))
-    parts = [slice(a, b) for a, b in pairwise(bounds)]
-    frequency = grid or infer_frequency([stamps[part] for part in parts], freq, former)
-    starts = stamps[bounds[:-1]]
-    steps = frequency.steps(starts[codes], stamps)
-    _refuse_dates_off_the_grid(names, codes, stamps, steps, frequency)
-    lengths = _up_to_last_value(stamps, values, steps, bounds, known, notes)
+        rows = rows.resample(grid, notes)
+    frequency = grid or infer_frequency([rows.stamps[span] for span in rows.slices], freq, previous)
+    steps = frequency.steps(rows.starts[rows.codes], rows.stamps)
+    rows.check_steps(steps, frequency)
+    lengths = rows.lengths(steps, notes)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    past = steps < lengths[codes]
-    filled = np.full(offsets[-1], np.nan)
-    filled[offsets[codes][past] + steps[past]] = values[past]
-    rows = lengths - np.bincount(codes[past], minlength=len(names))
-    empty = np.bincount(codes[past & np.isnan(values)], minlength=len(names))
-    for i in np.flatnonzero(empty if grid else rows + empty):
-        _note_missing(notes, names[i], 0 if grid else rows[i], empty[i], missing)
+    filled = _to_grid(rows, steps, lengths, offsets)
+    _note_missing(notes, rows, steps, lengths, missing, count_rows=grid is None)
     if frequency.unit == "D" and frequency.count == 1 and not grid:
-        notes += _notes_of_weekdays(names, [stamps[part] for part in parts])
-    exogenous = Exogenous()
-    if known:
-        calendar = known.calendar.restrict_to(frequency)
-        sizes = zip(names, parts, lengths, strict=True)
-        courses = [known.on_grid(name, steps[part], part, int(length), notes) for name, part, length in sizes]
-        exogenous = Exogenous.of(known.features, courses, calendar)
+        notes += _weekday_notes(rows)
+    exogenous = _exogenous(rows, steps, lengths, frequency, notes) if rows.covariates else Exogenous()
     if missing == "ffill":
-        filled = np.concatenate([_filled(filled[a:b]) for a, b in pairwise(offsets)])
-    notes = _shortened(notes)
-    found = Panel(names.tolist(), filled, offsets, starts, frequency, notes, exogenous, irregular=grid is not None)
-    if not np.isfinite(found.values).any():
+        filled = np.concatenate([_forward_fill(filled[a:b]) for a, b in pairwise(offsets)])
+    if not np.isfinite(filled).any():
         raise InputError("data: every value is missing")
-    return found
+    if len(notes) > _MAX_NOTES:
+        notes = [*notes[:_MAX_NOTES], f"… and {len(notes) - _MAX_NOTES} more notes of this kind."]
+    return Panel(names.tolist(), filled, offsets, rows.starts, frequency, notes, exogenous, irregular=grid is not None)
 
 
-def _up_to_last_value(
-    stamps: np.ndarray, values: np.ndarray, steps: np.ndarray, bounds: np.ndarray, known: Rows, notes: list[str]
-) -> np.ndarray:
-    """Steps of each series: rows after the last value of all series are to be forecast; others without one are missing.
-
-    Series without any value keep all rows.
-    """
-    lengths = steps[bounds[1:] - 1] + 1
-    filled = np.isfinite(values)
-    if not filled.any():
-        return lengths
-    last = stamps[filled].max()
-    kept = np.maximum.reduceat(np.where(stamps <= last, steps, -1), bounds[:-1]) + 1
-    has_value = np.maximum.reduceat(filled, bounds[:-1])
-    rows = int((stamps > last).sum())
-    if rows and not any(feature.role == "future" for feature in known.features):
-        notes.append(f"{rows} rows after {format_date(last)} have no value and are taken as rows to be forecast.")
-    return np.where(has_value, kept, lengths)
-
-
-def _usual_grid(codes: np.ndarray, stamps: np.ndarray, freq: str | None) -> Frequency | None:
-    """The grid for stamps that follow no frequency: the one that was asked for, or a usual one."""
-    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
-    usual = infer_grid([stamps[a:b] for a, b in pairwise(bounds)])
-    return usual if usual is None or freq is None else parse_frequency(freq)
-
-
-def _notes_of_weekdays(names: np.ndarray, series: list[np.ndarray]) -> list[str]:
-    """What is said of weekdays that mostly have no row, such as the Sundays of a shop."""
-    return [
-        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values here, and are forecast "
-        "like other days: write 0 in them where the series rests, or remove them all."
-        for name, stamps in zip(names, series, strict=True)
-        if (weekdays := sparse_weekdays(stamps))
-    ]
-
-
-def _coded(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The names in order, and which of them each row has; rows of a series that lie together cost one look."""
+def _encode_names(ids: Shaped[np.ndarray, "R"]) -> tuple[Shaped[np.ndarray, "N"], Int[np.ndarray, "R"]]:
+    """Return the sorted names and the index of each row; consecutive rows of a series are compared once."""
     heads = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
     names, codes = np.unique(ids[heads], return_inverse=True)
     return names, np.repeat(codes, np.diff(heads, append=len(ids)))
 
 
-def _order(codes: np.ndarray, stamps: np.ndarray, notes: list[str]) -> np.ndarray | slice:
-    """The rows by series and time."""
-    if ((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] >= stamps[:-1]))).all():
-        return slice(None)
-    if _unsorted(codes, stamps):
-        notes.append("The rows were not in the order of time; they were sorted.")
-    return np.lexsort((stamps, codes))
+def _to_grid(
+    rows: _LongRows, steps: Int[np.ndarray, "R"], lengths: Int[np.ndarray, "N"], offsets: Int[np.ndarray, "bounds"]
+) -> Float[np.ndarray, "T"]:
+    """Return the values of all series on their grids, concatenated."""
+    past = steps < lengths[rows.codes]
+    values = np.full(offsets[-1], np.nan)
+    values[offsets[rows.codes][past] + steps[past]] = rows.values[past]
+    return values
 
 
-def _unsorted(codes: np.ndarray, stamps: np.ndarray) -> bool:
-    together = np.argsort(codes, kind="stable")
-    c, s = codes[together], stamps[together]
-    return bool(((c[1:] == c[:-1]) & (s[1:] < s[:-1])).any())
+def _exogenous(
+    rows: _LongRows, steps: Int[np.ndarray, "R"], lengths: Int[np.ndarray, "N"], frequency: Frequency, notes: list[str]
+) -> Exogenous:
+    calendar = rows.covariates.calendar.restrict_to(frequency)
+    columns = [
+        rows.covariates.to_grid(name, steps[span], span, int(length), notes)
+        for name, span, length in zip(rows.names, rows.slices, lengths, strict=True)
+    ]
+    return Exogenous.of(rows.covariates.features, columns, calendar)
 
 
-def _refuse_infinities(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray, values: np.ndarray) -> None:
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        row = infinite[0]
-        raise InputError(
-            f"series {names[codes[row]]}: the value at {format_date(stamps[row])} is infinite; remove or mend it"
-        )
-
-
-def _refuse_duplicates(names: np.ndarray, codes: np.ndarray, stamps: np.ndarray) -> None:
-    same = np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1]))
-    if len(same):
-        stamp = stamps[same[0]]
-        hint = ", or write the offsets from UTC where clocks are put back" if may_be_ambiguous(stamp) else ""
-        raise InputError(
-            f"series {names[codes[same[0]]]}: two rows for {format_date(stamp)}; keep one row for each date{hint}"
-        )
-
-
-def _refuse_dates_off_the_grid(
-    names: np.ndarray, codes: np.ndarray, stamps: np.ndarray, steps: np.ndarray, frequency: Frequency
+def _note_missing(
+    notes: list[str],
+    rows: _LongRows,
+    steps: Int[np.ndarray, "R"],
+    lengths: Int[np.ndarray, "N"],
+    missing: str,
+    *,
+    count_rows: bool,
 ) -> None:
-    """Refuse dates between the steps of a frequency, and those so far from all others that they must be wrong."""
-    firsts = np.searchsorted(codes, np.arange(len(names)))
-    off = np.flatnonzero(frequency.stamps(stamps[firsts][codes], steps) != stamps)
-    if len(off):
-        raise InputError(
-            f"series {names[codes[off[0]]]}: {format_date(stamps[off[0]])} does not fit the frequency {frequency.name} "
-            f"({frequency.description}) that most dates have; mend the date, or give another frequency"
+    """Note the missing rows and values of each series; with `missing='error'` raise."""
+    past = steps < lengths[rows.codes]
+    absent = lengths - np.bincount(rows.codes[past], minlength=len(rows.names)) if count_rows else 0 * lengths
+    empty = np.bincount(rows.codes[past & np.isnan(rows.values)], minlength=len(rows.names))
+    for i in np.flatnonzero(absent + empty):
+        counts = " and ".join(
+            f"{count} {noun}{'s' if count != 1 else ''}"
+            for count, noun in ((absent[i], "missing row"), (empty[i], "missing value"))
+            if count
         )
-    sparse = np.flatnonzero(np.maximum.reduceat(steps, firsts) > _SPARSEST * np.bincount(codes))
-    if len(sparse):
-        part = np.flatnonzero(codes == sparse[0])
-        widest = int(np.diff(steps[part]).argmax())
-        raise InputError(
-            f"series {names[sparse[0]]}: {steps[part][widest + 1] - steps[part][widest] - 1} steps are missing behind "
-            f"{format_date(stamps[part][widest])}; is a date wrong? Steps are {frequency.description}"
-        )
+        if missing == "error":
+            raise InputError(f"series {rows.names[i]}: {counts}; fill them, or let them be masked (missing='mask')")
+        treatment = "masked" if missing == "mask" else "filled with the previous value"
+        notes.append(f"Series {rows.names[i]}: {counts}, {treatment}.")
 
 
-def _note_missing(notes: list[str], name: Any, rows: int, values: int, missing: str) -> None:
-    if not rows + values:
-        return
-    found = " and ".join(
-        f"{count} {word}{'s' if count != 1 else ''}"
-        for count, word in ((rows, "missing row"), (values, "missing value"))
-        if count
-    )
-    if missing == "error":
-        raise InputError(f"series {name}: {found}; fill them, or let them be masked (missing='mask')")
-    notes.append(f"Series {name}: {found}, {'masked' if missing == 'mask' else 'filled with the value before'}.")
+def _weekday_notes(rows: _LongRows) -> list[str]:
+    """Return notes about weekdays that mostly have no row, such as the Sundays of a shop."""
+    return [
+        f"Series {name}: {' and '.join(weekdays)} mostly have no row. They are missing values, and are forecast like "
+        "other days: write 0 for days that are closed, or remove all rows of these weekdays."
+        for name, span in zip(rows.names, rows.slices, strict=True)
+        if (weekdays := sparse_weekdays(rows.stamps[span]))
+    ]
 
 
-def _shortened(notes: list[str], most: int = 12) -> list[str]:
-    return notes if len(notes) <= most else [*notes[:most], f"… and {len(notes) - most} more notes of this kind."]
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    """Repeat the last value where one is missing; leading ones stay."""
+def _forward_fill(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    """Replace missing values by the last value before them; leading ones stay missing."""
     last = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
     return np.where(last >= 0, values[last], np.nan)

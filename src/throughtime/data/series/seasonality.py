@@ -1,8 +1,8 @@
-"""Which seasons a panel has.
+"""Infer the seasons of a panel.
 
-The calendar's season (a day of hours, a year of months) is taken wherever series are long enough: a recurrent step of
-that length forecast better even where no season is to be seen (measured on sunspots by month and on M3). Longer ones,
-such as a week of hours, must show in the data. Where the calendar suggests none, a cycle is sought.
+The shortest season of the calendar (a day of hours, a year of months) is used if the series are long enough: a
+recurrent step of that length forecasts better even if no season is visible (measured on monthly sunspots and on M3).
+Longer ones, such as a week of hours, must be visible in the data. If the calendar suggests none, a cycle is searched.
 """
 
 from __future__ import annotations
@@ -12,55 +12,57 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from throughtime.data.series.panel import Panel
 
-_SAMPLE = 60  # series looked at
-_STEPS = 4000  # of each, the latest
-_ENOUGH = 2.5  # seasons that a series must have seen
-_LONGEST_FOUND = 60  # a season that no calendar suggests is sought up to here
+_MAX_SERIES = 60  # in the sample
+_MAX_STEPS = 4000  # of each series, the latest
+_MIN_SEASONS = 2.5  # that a series must contain
+_MAX_CYCLE = 60  # steps of a season that no calendar suggests
 
 
 def seasons(panel: Panel) -> tuple[int, ...]:
-    """Lengths of the seasons, in steps, the shortest first; empty where there is none."""
-    chosen = np.linspace(0, len(panel) - 1, min(len(panel), _SAMPLE)).astype(int)
-    sample = [_filled(panel[i][-_STEPS:]) for i in np.unique(chosen)]
-    usual = tuple(m for m in panel.frequency.seasons if np.median([len(x) for x in sample]) >= _ENOUGH * m)
+    """Return the season lengths in steps, the shortest first; empty if there is none."""
+    sampled = np.linspace(0, len(panel) - 1, min(len(panel), _MAX_SERIES)).astype(int)
+    sample = [_interpolate(panel[i][-_MAX_STEPS:]) for i in np.unique(sampled)]
+    usual = tuple(m for m in panel.frequency.seasons if np.median([len(x) for x in sample]) >= _MIN_SEASONS * m)
     if not panel.frequency.seasons:
-        return _cycle(sample)
-    return usual[:1] + tuple(m for m in usual[1:] if _shows(sample, m))
+        return _find_cycle(sample)
+    return usual[:1] + tuple(m for m in usual[1:] if _is_visible(sample, m))
 
 
-def _shows(sample: list[np.ndarray], m: int) -> bool:
-    """Whether most series that are long enough repeat after m steps more than chance and slow drift explain."""
-    long_enough = [x for x in sample if len(x) >= 3 * m]
-    if not long_enough:
+def _is_visible(sample: list[Float[np.ndarray, "_"]], m: int) -> bool:
+    """Return whether most of the long series repeat after m steps more than chance and slow drift explain."""
+    long_series = [x for x in sample if len(x) >= 3 * m]
+    if not long_series:
         return False
-    return float(np.median([_correlation(np.diff(x), m) for x in long_enough])) > 0.2
+    return float(np.median([_correlation(np.diff(x), m) for x in long_series])) > 0.2
 
 
-def _cycle(sample: list[np.ndarray]) -> tuple[int, ...]:
-    """The first peak of the autocorrelation of a cycle, from 3 steps on."""
-    longest = min(_LONGEST_FOUND, min(len(x) for x in sample) // 4)
-    if longest < 4:
+def _find_cycle(sample: list[Float[np.ndarray, "_"]]) -> tuple[int, ...]:
+    """Return the first peak of the autocorrelation from 3 steps on; empty if there is none."""
+    max_lag = min(_MAX_CYCLE, min(len(x) for x in sample) // 4)
+    if max_lag < 4:
         return ()
-    r = np.median([[_correlation(_detrended(x), m) for m in range(longest + 2)] for x in sample], axis=0)
-    valley = int(r[: longest + 1].argmin())
-    peak = valley + int(r[valley : longest + 1].argmax())
-    return (peak,) if peak >= 3 and r[peak] > 0.3 and valley < peak <= longest and r[peak] > r[peak + 1] else ()
+    r = np.median([[_correlation(_detrend(x), m) for m in range(max_lag + 2)] for x in sample], axis=0)
+    valley = int(r[: max_lag + 1].argmin())
+    peak = valley + int(r[valley : max_lag + 1].argmax())
+    return (peak,) if peak >= 3 and r[peak] > 0.3 and valley < peak <= max_lag and r[peak] > r[peak + 1] else ()
 
 
-def _correlation(x: np.ndarray, lag: int) -> float:
+def _correlation(x: Float[np.ndarray, "T"], lag: int) -> float:
     centred = x - x.mean()
-    total = float(centred @ centred)
-    return float(centred[lag:] @ centred[: len(x) - lag]) / total if total > 0 and lag < len(x) else 0.0
+    variance = float(centred @ centred)
+    return float(centred[lag:] @ centred[: len(x) - lag]) / variance if variance > 0 and lag < len(x) else 0.0
 
 
-def _detrended(x: np.ndarray) -> np.ndarray:
+def _detrend(x: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
     t = np.arange(len(x))
     return x - np.polyval(np.polyfit(t, x, 1), t) if len(x) > 2 else x
 
 
-def _filled(x: np.ndarray) -> np.ndarray:
-    """Missing values interpolated: good enough for correlations."""
-    known = np.flatnonzero(~np.isnan(x))
-    return np.interp(np.arange(len(x)), known, x[known]) if len(known) else np.zeros(1)
+def _interpolate(x: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    """Interpolate missing values, which is accurate enough for correlations."""
+    observed = np.flatnonzero(~np.isnan(x))
+    return np.interp(np.arange(len(x)), observed, x[observed]) if len(observed) else np.zeros(1)

@@ -1,4 +1,4 @@
-"""Positions of a season at which a series was zero each time, such as the Sundays or the nights of a shop."""
+"""Structural zeros: positions of a season at which a series is always zero, such as the Sundays or nights of a shop."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FEWEST = 4  # times that a position must have been seen
-_CHANCE = 1e-4  # probability, up to which zeros at all positions of a season at all times are no coincidence
+    from jaxtyping import Bool, Float
+
+_MIN_COUNT = 4  # observations that a position must have
+_SIGNIFICANCE = 1e-4  # probability below which zeros at a position are not explained by chance
 
 
-def find_structural_zeros(values: np.ndarray, seasons: Sequence[int], ahead: int) -> np.ndarray:
-    """Return which steps of a series, NaN where unknown, and of `ahead` steps after it are closed: (T + ahead,).
+def find_structural_zeros(
+    values: Float[np.ndarray, "T"], seasons: Sequence[int], ahead: int
+) -> Bool[np.ndarray, "T+ahead"]:
+    """Return which steps of a series, and of the `ahead` steps after it, are structural zeros.
 
-    A position is closed if all of its known values are zero, and if as many zeros in a row are unlikely at the
-    frequency of zeros at the positions that are not closed.
+    A position of a season is one if all of its observed values are zero, and if that many zeros are unlikely at the
+    rate of zeros at the other positions. Missing values are NaN.
     """
     steps = np.arange(len(values) + ahead)
-    closed = np.zeros(len(steps), dtype=bool)
-    zero, known = values == 0, np.isfinite(values)
+    structural = np.zeros(len(steps), dtype=bool)
+    is_zero, is_observed = values == 0, np.isfinite(values)
     for season in seasons:
-        if not zero.any() or season < 2:
+        if not is_zero.any() or season < 2:
             continue
-        places = steps[: len(values)] % season
-        counts, zeros = (np.bincount(places[mask], minlength=season) for mask in (known, known & zero))
-        always = (counts >= _FEWEST) & (zeros == counts)
-        open_counts, open_zeros = counts[~always].sum(), zeros[~always].sum()
-        if not open_counts > open_zeros:
+        positions = steps[: len(values)] % season
+        counts, zeros = (
+            np.bincount(positions[mask], minlength=season) for mask in (is_observed, is_observed & is_zero)
+        )
+        always_zero = (counts >= _MIN_COUNT) & (zeros == counts)
+        other_counts, other_zeros = counts[~always_zero].sum(), zeros[~always_zero].sum()
+        if not other_counts > other_zeros:
             continue
-        share = (open_zeros + 1) / (open_counts + 2)
-        closed |= (always & (season * share**counts < _CHANCE))[steps % season]
-    return closed
+        zero_rate = (other_zeros + 1) / (other_counts + 2)
+        structural |= (always_zero & (season * zero_rate**counts < _SIGNIFICANCE))[steps % season]
+    return structural

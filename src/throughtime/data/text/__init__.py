@@ -1,1 +1,1 @@
-"""Text."""
+"""Texts: labelled texts, tagged sentences, and vocabularies."""

@@ -1,9 +1,8 @@
-"""Words and tags in columns, as in the CoNLL shared tasks: the word in the first column, its tag in the last.
+"""Read words and tags in columns, as in the CoNLL shared tasks: the word in the first column, its tag in the last.
 
-Which lines are comments follows from the lines that cannot be any: those that do not begin with '#'. They settle how
-many columns there are and which tags. A line that begins with '#' is a word where it has as many columns and one of
-those tags; it is a comment where it has another number of columns and begins with '# ', or looks like
-'# key = value'. What is left may be either, and is refused.
+Lines that do not begin with '#' are not comments; they determine the number of columns and the tags. A line that begins
+with '#' is a word if it has that number of columns and one of those tags. It is a comment if it has another number of
+columns and begins with '# ', or looks like '# key = value'. Other lines are ambiguous and raise an error.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    Rows = list[list[str]]  # cells of each word of a sentence
+    Sentence = list[list[str]]  # cells of each word of a sentence
 
-_DOCUMENT = "-DOCSTART-"
-_COMMENT = re.compile(r"#\s*[\w.:-]+(\s+[\w.:-]+)?\s+=(\s|$)|#\s*[\w.:-]+=|#(begin|end) document\b")
-_ENTITY = re.compile(r"O|[BIESLUM]-\S+")
-_BLANKS = "[ \t]+"
-_MANY_VALUES = 10  # times as many different tags as words, beyond which the columns are taken for swapped
-_LEAST_WORDS = 10  # that have to be the same before their column is refused
+_DOCUMENT_MARK = "-DOCSTART-"
+_COMMENT_PATTERN = re.compile(r"#\s*[\w.:-]+(\s+[\w.:-]+)?\s+=(\s|$)|#\s*[\w.:-]+=|#(begin|end) document\b")
+_ENTITY_PATTERN = re.compile(r"O|[BIESLUM]-\S+")
+_BLANKS_PATTERN = "[ \t]+"
+_MAX_TAGS_PER_WORD = 10  # ratio of distinct tags to distinct words above which the columns seem to be swapped
+_MIN_WORDS = 10  # from which on identical words are an error
 
 
 def read_columns(path: Path, lines: Sequence[str]) -> tuple[list[list[str]], list[list[str | None]], list[str]]:
-    """Return the words and the tags of each sentence, and notes; tags are None where there is one column only.
+    """Return the words and the tags of each sentence, and notes; tags are None if there is only one column.
 
     Raises:
         InputError: names the first line that is neither a word with its tag nor a comment.
     """
     layout = _Layout.of(lines)
-    sentences: list[Rows] = [[]]
+    sentences: list[Sentence] = [[]]
     comments: list[int] = []
     documents = 0
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(_DOCUMENT):
+        if not line.strip() or line.startswith(_DOCUMENT_MARK):
             documents += bool(line.strip())
             sentences.append([])
         elif layout.is_comment(line, opening=not sentences[-1], where=f"{path}, line {number}"):
@@ -50,29 +49,29 @@ def read_columns(path: Path, lines: Sequence[str]) -> tuple[list[list[str]], lis
     notes = []
     if layout.width > 2 and any(lines[number - 1].startswith("#begin document") for number in comments):
         raise InputError(
-            f"{path}: this is a CoNLL-2012 file, whose words are in the fourth column; write the word and its tag alone"
+            f"{path}: this is a CoNLL-2012 file, whose words are in the fourth column; write only the word and its tag"
         )
     if comments:
-        notes.append(f"{counted(len(comments), 'comment line')} skipped, the first in line {comments[0]}.")
+        notes.append(f"Skipped {count_noun(len(comments), 'comment line')}, the first in line {comments[0]}.")
     if documents:
-        notes.append(f"{counted(documents, f'{_DOCUMENT} line')} skipped.")
-    return _words_and_tags(path, [rows for rows in sentences if rows], notes)
+        notes.append(f"Skipped {count_noun(documents, f'{_DOCUMENT_MARK} line')}.")
+    return _words_and_tags(path, [sentence for sentence in sentences if sentence], notes)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun and verb: '1 line was', '2 lines were'."""
-    return f"{count:,} {noun} was" if count == 1 else f"{count:,} {noun}s were"
+def count_noun(count: int, noun: str) -> str:
+    """Return a count with its noun: '1 line', '2 lines'."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the lines of a file are split.
+    """The layout of the lines of a file.
 
     Attributes:
         separator: pattern between two columns.
-        width: columns.
-        first: line that has them, from 1 on.
-        tags: in the last column of lines that are words for certain.
+        width: number of columns.
+        first: first line with that number of columns, counted from 1.
+        tags: tags in the last column of lines that are certainly words.
     """
 
     separator: str
@@ -82,123 +81,131 @@ class _Layout:
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> _Layout:
-        """Settle the layout by the lines that are no comments."""
-        words = {n: line for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(_DOCUMENT)}
-        plain = [line for line in words.values() if not line.startswith("#")]
-        tabs, separated = (sum(any(c in line.strip() for c in marks) for line in plain) for marks in ("\t", "\t "))
-        separator = "\t" if tabs and 2 * tabs >= separated else _BLANKS
-        if separator == "\t" and len({len(_split(separator, line)) for line in plain}) > 1:
-            aligned = {len(_split("\t+", line)) for line in plain}
-            separator = "\t+" if len(aligned) == 1 else separator
+        """Infer the layout from the lines that are not comments."""
+        words = {n: line for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(_DOCUMENT_MARK)}
+        unmarked = [line for line in words.values() if not line.startswith("#")]
+        with_tabs, with_blanks = (
+            sum(any(c in line.strip() for c in marks) for line in unmarked) for marks in ("\t", "\t ")
+        )
+        separator = "\t" if with_tabs and 2 * with_tabs >= with_blanks else _BLANKS_PATTERN
+        if separator == "\t" and len({len(_split(separator, line)) for line in unmarked}) > 1:
+            widths = {len(_split("\t+", line)) for line in unmarked}
+            separator = "\t+" if len(widths) == 1 else separator
         width = max(
-            counts := Counter(len(_split(separator, line)) for line in plain),
+            counts := Counter(len(_split(separator, line)) for line in unmarked),
             key=lambda count: (count > 1, counts[count]),
             default=1,
         )
-        whole = {n: cells for n, line in words.items() if len(cells := _split(separator, line)) == width}
-        tags = {cells[-1] for cells in whole.values() if not cells[0].startswith("#")}
-        # A tag of nothing but words with '#', as 'HASHTAG' or '#': seen more than once, and within a sentence.
-        marked = Counter(cells[-1] for cells in whole.values() if cells[0].startswith("#"))
-        within = {cells[-1] for n, cells in whole.items() if n > 1 and lines[n - 2].strip()[:1] not in ("", "#")}
-        tags |= {tag for tag, count in marked.items() if tag == "#" or (count > 1 and tag in within)}
-        return cls(separator, width, min(whole, default=1), frozenset(tags))
+        complete = {n: cells for n, line in words.items() if len(cells := _split(separator, line)) == width}
+        tags = {cells[-1] for cells in complete.values() if not cells[0].startswith("#")}
+        # A tag that occurs only with words that begin with '#', as 'HASHTAG': more than once, and within a sentence.
+        marked_tags = Counter(cells[-1] for cells in complete.values() if cells[0].startswith("#"))
+        tags_within = {
+            cells[-1] for n, cells in complete.items() if n > 1 and lines[n - 2].strip()[:1] not in ("", "#")
+        }
+        tags |= {tag for tag, count in marked_tags.items() if tag == "#" or (count > 1 and tag in tags_within)}
+        return cls(separator, width, min(complete, default=1), frozenset(tags))
 
     def is_comment(self, line: str, *, opening: bool, where: str) -> bool:
-        """Tell a comment from a word.
+        """Return whether a line is a comment rather than a word.
 
         Args:
-            line: the line.
-            opening: whether no word of the sentence stands before it.
-            where: file and line, for the message.
+            line: line of the file.
+            opening: whether the line is before the first word of its sentence.
+            where: file and line, for messages.
 
         Raises:
-            InputError: where it may be either.
+            InputError: if it may be either.
         """
         if not line.startswith("#"):
             return False
-        if opening and _COMMENT.match(line):
+        if opening and _COMMENT_PATTERN.match(line):
             return True
         cells = _split(self.separator, line)
-        known = self.width > 1 and cells[-1] in self.tags
+        has_known_tag = self.width > 1 and cells[-1] in self.tags
         if len(cells) == self.width:
-            if known or self.width == 1:
+            if has_known_tag or self.width == 1:
                 return False
-            if re.match(r"#\s+\S", cells[0]):  # a cell with blanks in a file of tabs
+            if re.match(r"#\s+\S", cells[0]):  # no word of a file with tabs has blanks
                 return True
             raise InputError(
                 f"{where}: {line.strip()[:40]!r} may be a comment or the word {cells[0]!r} with the tag {cells[-1]!r}, "
                 "which no other word has; write comments as '# key = value', or remove the line"
             )
-        return opening if line.strip() == "#" else not known and line[1] in " \t#!"
+        return opening if line.strip() == "#" else not has_known_tag and line[1] in " \t#!"
 
     def cells(self, line: str, where: str) -> list[str]:
         """Split a line.
 
         Raises:
-            InputError: where it has another number of columns, or no word.
+            InputError: if it has another number of columns, or no word.
         """
         cells = _split(self.separator, line)
-        shown = line.strip()[:40]
+        text = line.strip()[:40]
         if len(cells) != self.width:
-            if len(cells) == 1 and self.separator != _BLANKS and len(shown.split()) == self.width:
+            if len(cells) == 1 and self.separator != _BLANKS_PATTERN and len(text.split()) == self.width:
                 hint = f"; its columns are separated by spaces, those of line {self.first} by tabs: use one of them"
             elif len(cells) == 1 and not line.startswith("#"):
                 hint = "; the tag is missing"
             else:
                 hint = f", with {len(cells)} column{'s' * (len(cells) > 1)} where line {self.first} has {self.width}"
                 hint += "; begin a comment line with '# '" if line.startswith("#") else ""
-            raise InputError(f"{where}: expected a word and its tag, got {shown!r}{hint}")
+            raise InputError(f"{where}: expected a word and its tag, got {text!r}{hint}")
         if not cells[0] or not cells[-1]:
-            raise InputError(f"{where}: expected a word and its tag, got {shown!r} with an empty cell")
+            raise InputError(f"{where}: expected a word and its tag, got {text!r} with an empty cell")
         return cells
 
 
 def _split(separator: str, line: str) -> list[str]:
-    """Split at ASCII blanks alone: a no-break space stands within a word, as in numbers."""
+    """Split at ASCII blanks only: a no-break space is part of a word, as in numbers."""
     text = line.rstrip(" \t")
     return [cell.strip(" ") for cell in re.split(separator, text if separator == "\t" else text.lstrip(" "))]
 
 
 def _words_and_tags(
-    path: Path, sentences: list[Rows], notes: list[str]
+    path: Path, sentences: list[Sentence], notes: list[str]
 ) -> tuple[list[list[str]], list[list[str | None]], list[str]]:
-    """Choose the column of words and that of tags, and refuse what cannot be either."""
-    if _numbered(sentences):
-        sentences = [[cells[1:] for cells in rows] for rows in sentences]
+    """Choose the columns of words and tags, and raise if they cannot be those."""
+    if _are_numbered(sentences):
+        sentences = [[cells[1:] for cells in sentence] for sentence in sentences]
         notes.append("The first column numbers the words of each sentence; the word is taken from the second.")
     width = len(sentences[0][0]) if sentences else 0
-    words = [[cells[0] for cells in rows] for rows in sentences]
+    words = [[cells[0] for cells in sentence] for sentence in sentences]
     if width < 2:
-        return words, [[None] * len(rows) for rows in sentences], notes
-    tags = [[cells[-1] for cells in rows] for rows in sentences]
-    ours, theirs = ({cell for rows in side for cell in rows} for side in (words, tags))
-    if width == 2 and _are_entities(ours) and not _are_entities(theirs):
+        return words, [[None] * len(sentence) for sentence in sentences], notes
+    tags = [[cells[-1] for cells in sentence] for sentence in sentences]
+    distinct_words, distinct_tags = ({cell for sentence in column for cell in sentence} for column in (words, tags))
+    if width == 2 and _are_entity_tags(distinct_words) and not _are_entity_tags(distinct_tags):
         notes.append("The first column holds the tags of entities (B-, I-, O); the word is taken from the second.")
-        return [[cells[1] for cells in rows] for rows in sentences], [list(rows) for rows in words], notes
-    count = sum(map(len, words))
-    if count >= _LEAST_WORDS and len(ours) == 1:
-        raise InputError(
-            f"{path}: expected words in the first column, got {next(iter(ours))[:40]!r} in each of {count} lines; "
-            "write the word in the first column and its tag in the last"
+        return (
+            [[cells[1] for cells in sentence] for sentence in sentences],
+            [list(sentence) for sentence in words],
+            notes,
         )
-    if len(theirs) > _MANY_VALUES * len(ours):
+    count = sum(map(len, words))
+    if count >= _MIN_WORDS and len(distinct_words) == 1:
         raise InputError(
-            f"{path}: expected the word in the first column and its tag in the last, got {len(ours)} different words "
-            f"and {len(theirs)} different tags; are the columns swapped?"
+            f"{path}: expected words in the first column, got {next(iter(distinct_words))[:40]!r} in each of {count} "
+            "lines; write the word in the first column and its tag in the last"
+        )
+    if len(distinct_tags) > _MAX_TAGS_PER_WORD * len(distinct_words):
+        raise InputError(
+            f"{path}: expected the word in the first column and its tag in the last, got {len(distinct_words)} "
+            f"different words and {len(distinct_tags)} different tags; are the columns swapped?"
         )
     if width > 2:
         notes.append(f"Words: the first of {width} columns; tags: the last.")
-    is_open = theirs == {"_"}
-    return words, [[None if is_open else tag for tag in rows] for rows in tags], notes
+    are_missing = distinct_tags == {"_"}
+    return words, [[None if are_missing else tag for tag in sentence] for sentence in tags], notes
 
 
-def _numbered(sentences: list[Rows]) -> bool:
-    """Whether the first of several columns counts the words of each sentence, from 0 or 1 on."""
-    firsts = [[cells[0] for cells in rows] for rows in sentences if len(rows[0]) > 1]
-    return any(len(each) > 1 for each in firsts) and any(
-        all(each == [str(i + start) for i in range(len(each))] for each in firsts) for start in (0, 1)
+def _are_numbered(sentences: list[Sentence]) -> bool:
+    """Return whether the first of several columns numbers the words of each sentence, from 0 or 1 on."""
+    columns = [[cells[0] for cells in sentence] for sentence in sentences if len(sentence[0]) > 1]
+    return any(len(column) > 1 for column in columns) and any(
+        all(column == [str(i + start) for i in range(len(column))] for column in columns) for start in (0, 1)
     )
 
 
-def _are_entities(tags: set[str | None] | set[str]) -> bool:
-    return len(tags) > 1 and all(tag is not None and _ENTITY.fullmatch(tag) for tag in tags)
+def _are_entity_tags(tags: set[str | None] | set[str]) -> bool:
+    return len(tags) > 1 and all(tag is not None and _ENTITY_PATTERN.fullmatch(tag) for tag in tags)

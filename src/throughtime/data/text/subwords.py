@@ -1,4 +1,4 @@
-"""Subwords: a vocabulary of frequent words and parts of words, learned from sentences by the library tokenizers."""
+"""Vocabularies of subwords, frequent words and parts of words, learned from sentences by the library tokenizers."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
-"""Symbols by the numbers above."""
+"""Symbols in the order of the numbers above."""
 
 KINDS = ("bpe", "unigram")
-_SPACE = "▁"  # stands for the blank before a word
+_SPACE_MARK = "▁"  # the blank before a word
 
 
 @dataclass(frozen=True)
 class SubwordSettings:
-    """How a vocabulary is learned.
+    """Settings of a vocabulary of subwords.
 
     Attributes:
-        size: V at most.
+        size: maximum of V.
         kind: 'bpe' (Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units) or 'unigram'
             (Kudo 2018, Subword Regularization).
-        lowercase: whether capitals are read as small letters, and so never written.
+        lowercase: whether texts are converted to lower case, so that capitals are never written.
     """
 
     size: int = 6000
@@ -47,22 +47,22 @@ class SubwordSettings:
 
 @dataclass(frozen=True)
 class SubwordVocabulary:
-    """A vocabulary that was learned.
+    """A vocabulary of subwords.
 
     Attributes:
-        content: of the library's tokenizer, as JSON.
+        content: the tokenizer of the library, as JSON.
     """
 
     content: str
 
     @classmethod
     def learn(cls, sentences: Iterable[str], settings: SubwordSettings) -> SubwordVocabulary:
-        """The vocabulary of sentences.
+        """Learn the vocabulary of sentences.
 
         Raises:
-            InputError: where there is nothing to tell apart.
+            InputError: if the sentences have fewer than two different characters.
         """
-        tokenizer, trainer = _untrained(settings)
+        tokenizer, trainer = _build_tokenizer(settings)
         tokenizer.train_from_iterator(sentences, trainer)
         if tokenizer.get_vocab_size() < len(SPECIAL) + 2:
             raise InputError("sentences: expected at least two different characters: there is nothing to learn")
@@ -70,25 +70,30 @@ class SubwordVocabulary:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The library's object."""
+        """Tokenizer of the library."""
         with requires("text", "a vocabulary of subwords"):
             from tokenizers import Tokenizer
 
         try:
-            found = Tokenizer.from_str(self.content)
+            tokenizer = Tokenizer.from_str(self.content)
         except Exception as error:  # the library raises nothing more precise
-            raise ValueError(f"no vocabulary: {error}") from error
-        found.encode_special_tokens = True  # <s> in a text is a text
-        return found
+            raise ValueError(f"invalid vocabulary: {error}") from error
+        tokenizer.encode_special_tokens = True  # <s> in a text is ordinary text
+        return tokenizer
 
     def check(self) -> None:
-        """Refuse a vocabulary that `learn` has not made.
+        """Check that the vocabulary is one that `learn` can return.
 
         Raises:
-            ValueError: says what is odd.
+            ValueError: names what is invalid.
         """
-        names = self.tokenizer.get_vocab()
-        if sorted(names.values()) != list(range(len(names))) or [names.get(name) for name in SPECIAL] != [0, 1, 2, 3]:
+        numbers = self.tokenizer.get_vocab()
+        if sorted(numbers.values()) != list(range(len(numbers))) or [numbers.get(name) for name in SPECIAL] != [
+            0,
+            1,
+            2,
+            3,
+        ]:
             raise ValueError("the numbers of the vocabulary are not those of its subwords")
         if self.tokenizer.post_processor is not None or self.tokenizer.padding is not None:
             raise ValueError("the vocabulary adds to sentences what is not in them")
@@ -97,20 +102,20 @@ class SubwordVocabulary:
         return self.tokenizer.get_vocab_size()
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
-        """Numbers of the subwords of each sentence."""
+        """Return the numbers of the subwords of each sentence."""
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(sentences))]
 
     def decode(self, numbers: Iterable[Sequence[int]]) -> list[str]:
-        """Sentences of numbers."""
+        """Return the sentences of numbers."""
         return [text.strip() for text in self.tokenizer.decode_batch([list(row) for row in numbers])]
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        """The subwords themselves, a blank before each that begins a word left out."""
-        found = [self.tokenizer.id_to_token(number) or SPECIAL[UNKNOWN] for number in numbers]
-        return [piece.removeprefix(_SPACE) or _SPACE for piece in found]
+        """Return the subwords of numbers, without the blank before a word."""
+        tokens = [self.tokenizer.id_to_token(number) or SPECIAL[UNKNOWN] for number in numbers]
+        return [piece.removeprefix(_SPACE_MARK) or _SPACE_MARK for piece in tokens]
 
 
-def _untrained(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
+def _build_tokenizer(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
     with requires("text", "a vocabulary of subwords"):
         from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -125,8 +130,8 @@ def _untrained(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
     if settings.lowercase:
         steps.append(normalizers.Lowercase())
     tokenizer.normalizer = normalizers.Sequence(steps)  # pyright: ignore[reportAttributeAccessIssue]
-    # Marks of punctuation stand by themselves, and whether a blank was before them is kept.
-    before = [pre_tokenizers.Metaspace(replacement=_SPACE), pre_tokenizers.Punctuation()]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(before)  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.decoder = decoders.Metaspace(replacement=_SPACE)  # pyright: ignore[reportAttributeAccessIssue]
+    # Punctuation marks are subwords of their own, and keep the blank before them.
+    splitters = [pre_tokenizers.Metaspace(replacement=_SPACE_MARK), pre_tokenizers.Punctuation()]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splitters)  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.Metaspace(replacement=_SPACE_MARK)  # pyright: ignore[reportAttributeAccessIssue]
     return tokenizer, trainer

@@ -1,4 +1,4 @@
-"""Text as numbers: the characters, bytes or words of a text, and the vocabulary that knows them."""
+"""Vocabularies of symbols: the characters, bytes or words of a text and their numbers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from jaxtyping import Int
+
 UNITS = ("characters", "bytes", "words")
-"""What a text may be read as."""
+"""Units in which a text is split."""
 
 UNKNOWN = "<unk>"
-"""What stands for every word that the vocabulary does not hold."""
+"""Symbol of all words that are not in the vocabulary."""
 
 LINE_END = "\n"
 
 
 @dataclass(frozen=True)
 class SymbolVocabulary:
-    """The V symbols that a text is made of, each with its number.
+    """The V symbols of a text and their numbers.
 
     Attributes:
-        unit: 'characters', 'bytes' or 'words'. Words are what blanks separate, and each line ends in a symbol of its
-            own; a word that the vocabulary does not hold is read as '<unk>'.
-        symbols: by their numbers.
+        unit: 'characters', 'bytes' or 'words'. Words are separated by blanks, the end of a line is a symbol, and words
+            that are not in the vocabulary are read as '<unk>'.
+        symbols: symbols in the order of their numbers.
 
     >>> vocabulary = SymbolVocabulary.of("to be or not to be", "characters")
     >>> len(vocabulary), vocabulary.decode(vocabulary.encode("not to be"))
@@ -45,19 +47,19 @@ class SymbolVocabulary:
 
     @classmethod
     def of(cls, text: str, unit: str) -> Self:
-        """The vocabulary of a text. Words that occur once are left to '<unk>', unless the text has marked its own.
+        """Build the vocabulary of a text; words that occur once are read as '<unk>', unless the text contains that.
 
         Raises:
-            InputError: for an unknown unit, or a text that is empty or repeats a single symbol.
+            InputError: if the unit is unknown, or the text has fewer than two symbols.
         """
         if unit not in UNITS:
             raise InputError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
         check_text(text)
-        found = Counter(_split(text, unit))
-        symbols = sorted(found)
-        if unit == "words" and UNKNOWN not in found:
-            symbols = [UNKNOWN, *(word for word in symbols if found[word] > 1 or word == LINE_END)]
-        if len(symbols) < 2 or len(found) < 2:
+        counts = Counter(_split(text, unit))
+        symbols = sorted(counts)
+        if unit == "words" and UNKNOWN not in counts:
+            symbols = [UNKNOWN, *(word for word in symbols if counts[word] > 1 or word == LINE_END)]
+        if len(symbols) < 2 or len(counts) < 2:
             raise InputError(
                 f"text: expected at least two different {unit}{' that occur twice' * (unit == 'words')}, got "
                 f"{len(symbols)}: there is nothing to choose from"
@@ -69,61 +71,61 @@ class SymbolVocabulary:
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """The number of each symbol."""
+        """Number of each symbol."""
         return {symbol: number for number, symbol in enumerate(self.symbols)}
 
     @property
     def start(self) -> int:
-        """The symbol behind which a text begins: the end of a line where there is one, else the first symbol."""
+        """Number of the symbol before the start of a text: the end of a line, else the first symbol."""
         return self.numbers.get(LINE_END, 0)
 
-    def encode(self, text: str) -> np.ndarray:
-        """The numbers of a text.
+    def encode(self, text: str) -> Int[np.ndarray, "T"]:
+        """Return the numbers of the symbols of a text.
 
         Raises:
-            InputError: for a character that the vocabulary does not hold.
+            InputError: for a character that is not in the vocabulary.
         """
         if self.unit == "bytes":
             return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
-        other = self.numbers.get(UNKNOWN) if self.unit == "words" else None
-        numbers = [self.numbers.get(symbol, other) for symbol in _split(text, self.unit)]
+        unknown = self.numbers.get(UNKNOWN) if self.unit == "words" else None
+        numbers = [self.numbers.get(symbol, unknown) for symbol in _split(text, self.unit)]
         if None in numbers:
-            place = numbers.index(None)
+            index = numbers.index(None)
             raise InputError(
-                f"text: {text[place]!r}, character {place + 1}, did not occur in training; leave it out, or train on "
+                f"text: {text[index]!r}, character {index + 1}, did not occur in training; leave it out, or train on "
                 "bytes, which know every text"
             )
         return np.array(numbers, dtype=np.int64)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of numbers."""
+        """Return the text of numbers."""
         return "".join(self.write(numbers))
 
     def write(self, numbers: Iterable[int], *, after: str = "") -> Iterator[str]:
-        """The text of each number as it comes, behind what stands there already; '' in the middle of a character."""
+        """Yield the text of each number, which continues the text `after`; '' within a character of several bytes."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        begun = bool(after) and not after[-1].isspace()
+        needs_space = bool(after) and not after[-1].isspace()
         for number in numbers:
             symbol = self.symbols[number]
             if self.unit == "bytes":
                 yield decoder.decode(bytes([number]))
             elif self.unit == "words" and symbol != LINE_END:
-                yield f" {symbol}" if begun else symbol
+                yield f" {symbol}" if needs_space else symbol
             else:
                 yield symbol
-            begun = symbol != LINE_END
-        if rest := decoder.decode(b"", final=True):
-            yield rest
+            needs_space = symbol != LINE_END
+        if remainder := decoder.decode(b"", final=True):
+            yield remainder
 
 
 _BYTES = tuple(map(chr, range(256)))
 
 
 def check_text(text: object) -> str:
-    """Refuse what is no text, or is empty.
+    """Check a text and return it.
 
     Raises:
-        InputError: for that.
+        InputError: if it is not a string, or is empty.
     """
     if not isinstance(text, str):
         raise InputError(f"text: expected a string, got {type(text).__name__}")
@@ -133,10 +135,10 @@ def check_text(text: object) -> str:
 
 
 def read_text_file(path: Path) -> str:
-    """The text of a UTF-8 file, perhaps gzipped.
+    """Read a UTF-8 file, which may be gzipped.
 
     Raises:
-        InputError: for a file that is not there, is empty, or holds no text.
+        InputError: if the file does not exist, is empty, or is not text.
     """
     text = decode_text(path, read_bytes(path, "text", "text"), "text")
     if not text.strip():
@@ -149,8 +151,8 @@ def _split(text: str, unit: str) -> Iterable[str]:
         return text
     if unit == "bytes":
         return map(chr, text.encode())
-    return [symbol for line in text.splitlines(keepends=True) for symbol in _words(line)]
+    return [symbol for line in text.splitlines(keepends=True) for symbol in _split_words(line)]
 
 
-def _words(line: str) -> list[str]:
+def _split_words(line: str) -> list[str]:
     return [*line.split(), LINE_END] if line.endswith(("\n", "\r")) else line.split()

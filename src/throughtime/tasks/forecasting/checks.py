@@ -1,4 +1,4 @@
-"""Checks of settings and data: what a forecaster refuses, and what it warns of."""
+"""Checks of settings and data: errors and warnings of a forecaster."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
 
-_MOST_NAMED = 5
-_LONGEST = 100_000  # steps of a horizon
+_MAX_NAMED = 5
+_MAX_HORIZON = 100_000  # steps
 
 
 def check_settings(forecaster: Forecaster) -> None:
-    """Refuse settings that cannot be used.
+    """Refuse invalid settings.
 
     Raises:
         InputError: names the first.
@@ -39,8 +39,9 @@ def check_settings(forecaster: Forecaster) -> None:
     for name in ("lookback", "season"):
         if getattr(forecaster, name) is not None:
             check_int(name, getattr(forecaster, name))
-    for name, known in (("cell", CELLS), ("decoder", DECODERS), ("loss", LOSSES), ("ended", ENDED_POLICIES)):
-        check_choice(name, getattr(forecaster, name), known)
+    choices = {"cell": CELLS, "decoder": DECODERS, "loss": LOSSES, "ended": ENDED_POLICIES}
+    for name, options in choices.items():
+        check_choice(name, getattr(forecaster, name), options)
     if forecaster.likelihood is not None:
         check_choice("likelihood", forecaster.likelihood, [name for name in LIKELIHOODS if name is not None])
     Preset.of(forecaster.preset)
@@ -54,33 +55,33 @@ def check_settings(forecaster: Forecaster) -> None:
 
 
 def sorted_levels(levels: Sequence[int | float]) -> list[int | float]:
-    """Levels of intervals in order, each once.
+    """Return the levels of intervals in order, without duplicates.
 
     Raises:
-        InputError: for what is no percentage.
+        InputError: for a value that is not a percentage.
     """
     try:
-        found = sorted(set(levels))
+        unique = sorted(set(levels))
     except TypeError:
         raise InputError(f"levels: expected percentages such as [80, 95], got {levels!r}") from None
-    for level in found:
+    for level in unique:
         if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 100:
             raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
-    return found
+    return unique
 
 
 def check_counts(panel: Panel) -> None:
-    """Refuse values that are no counts.
+    """Refuse values that are not counts.
 
     Raises:
         InputError: names the first and its series.
     """
     for name, values in zip(panel.ids, panel, strict=True):
-        odd = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
-        if len(odd):
+        invalid = values[np.isfinite(values) & ((values < 0) | (values != np.round(values)))]
+        if len(invalid):
             raise InputError(
-                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {odd[0]:g} in series {name}; "
-                "take another one"
+                f"likelihood: negative_binomial is for whole numbers of 0 or more, got {invalid[0]:g} in series "
+                f"{name}; choose another likelihood"
             )
 
 
@@ -95,14 +96,14 @@ def check_no_target(y: Any) -> None:
 
 
 def check_horizon(value: Any) -> None:
-    """Refuse what is not a number of steps that can be forecast in some minutes.
+    """Refuse a value that is not a number of steps, or too many to forecast in minutes.
 
     Raises:
         InputError: states the bounds.
     """
     check_int("horizon", value)
-    if value > _LONGEST:
-        raise InputError(f"horizon: expected at most {_LONGEST:,} steps, got {value:,}")
+    if value > _MAX_HORIZON:
+        raise InputError(f"horizon: expected at most {_MAX_HORIZON:,} steps, got {value:,}")
 
 
 def check_later_rows(former: Panel, newer: Panel, horizon: int) -> None:
@@ -117,21 +118,19 @@ def check_later_rows(former: Panel, newer: Panel, horizon: int) -> None:
     for name, start in zip(newer.ids, newer.starts, strict=True):
         if name not in former.ids and start <= max(ends):
             raise InputError(
-                f"df: series {name} was not learned from, although its first date {format_date(start)} lies within the dates "
-                f"that were; {split}"
+                f"df: series {name} was not in the training data, although its first date {format_date(start)} is "
+                f"within the dates of the training data; {split}"
             )
     if newer.steps_after(former).max() < horizon:
-        raise InputError(
-            f"df: expected {horizon} rows or more of a series after those learned from, got fewer; {split}"
-        )
+        raise InputError(f"df: expected {horizon} rows or more of a series after the training rows, got fewer; {split}")
 
 
 def short_history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
-    """Return a note on learned series of which only a few later rows are given, none where there are none.
+    """Return a note on training series of which only a few later rows are passed; none where there are none.
 
     Args:
-        newer: what is forecast from.
-        former: what was learned from.
+        newer: panel to forecast from.
+        former: panel of the training.
         lookback: steps that a forecast reads.
     """
     starts = dict(zip(former.ids, former.starts, strict=True))
@@ -139,9 +138,9 @@ def short_history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]
     short = [i for i in np.flatnonzero(is_short) if newer.starts[i] > starts.get(newer.ids[i], newer.starts[i])]
     if not short:
         return []
-    named = ", ".join(f"{newer.ids[i]} ({newer.lengths[i]})" for i in short[:_MOST_NAMED])
-    more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
+    named = ", ".join(f"{newer.ids[i]} ({newer.lengths[i]})" for i in short[:_MAX_NAMED])
+    more = f" and {len(short) - _MAX_NAMED} more" if len(short) > _MAX_NAMED else ""
     note = (
         f"Fewer rows than the {lookback} that a forecast reads: {named}{more}. The rows of the training are not read "
     )
-    return [note + "again: for a better forecast give them too, together with the later ones."]
+    return [note + "again: for a better forecast pass them too, together with the later ones."]

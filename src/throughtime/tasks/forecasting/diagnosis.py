@@ -1,4 +1,4 @@
-"""Sight into a trained forecaster: how the gradient of its last forecast flows back through a window."""
+"""Diagnosis of a trained forecaster: how the gradient of its last forecast flows back through a window."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.forecast_model import ForecastModel
     from throughtime.training import Diagnosis, History
 
-_WINDOWS = 64
+_MAX_WINDOWS = 64
 
 
 def explain(model: ForecastModel, panel: Panel, *, loss: str, history: History) -> Diagnosis:
-    """Look at windows of the longest series, one for each, a horizon before the end."""
+    """Diagnose the network on windows of the longest series, one per series, a horizon before the end."""
     plan, network = model.plan, model.network
     store = WindowStore(panel, plan, network.linear_effects)
-    longest = torch.argsort(store.lengths, descending=True)[:_WINDOWS]
+    longest = torch.argsort(store.lengths, descending=True)[:_MAX_WINDOWS]
     ends = (store.lengths[longest] - plan.horizon).clamp(min=1)
     x, y = store.inputs(longest, ends), store.targets(longest, ends, last_only=True)
     return doctor(network, x, y, loss=training_loss(network, loss), history=history)

@@ -1,4 +1,4 @@
-"""How the forecasting network is trained: random windows, one cycle of the learning rate, averaged weights."""
+"""Training of the forecasting network: random windows, one cycle of the learning rate, averaged weights."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
     from throughtime.tasks.forecasting.windows import WindowStore
 
-_EPOCHS = 20  # steps of the history
-_AVERAGED = 0.98  # of the averaged weights stays at each update
+_EPOCHS = 20  # records of the history
+_EMA_DECAY = 0.98
 _MIN_THREADED_WORK = 2_000_000  # numbers in the forecasts of a batch, below which threads wait more than they work
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how fast to train.
+    """Length and speed of a training.
 
     Attributes:
         updates: of the weights.
         learning_rate: at the top of the cycle.
         batch_size: windows.
-        seconds: after which the cycle ends, whatever the updates.
+        seconds: after which the cycle ends, however many updates are left.
     """
 
     updates: int
@@ -60,18 +60,19 @@ def train_network(
     callbacks: Sequence[Callable[[training.Progress], None]],
     seed: int,
 ) -> training.History:
-    """Train a network, watching the loss of held-out windows; it ends with averaged weights, even if interrupted.
+    """Train a network, with the loss of held-out windows in its history; its weights are averaged, even if interrupted.
 
     Raises:
         training.Interrupted: on Ctrl-C.
     """
     averaged = copy.deepcopy(network)
-    weights, follow = (tuple(averaged.parameters()), tuple(network.parameters())), get_ema_multi_avg_fn(_AVERAGED)
+    weights = tuple(averaged.parameters()), tuple(network.parameters())
+    update_average = get_ema_multi_avg_fn(_EMA_DECAY)
 
-    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        made = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
-        made.register_step_post_hook(lambda *_: follow(*weights, None))
-        return made
+    def build_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
+        optimizer.register_step_post_hook(lambda *_: update_average(*weights, None))
+        return optimizer
 
     epochs = min(_EPOCHS, config.updates)
     batches = -(-config.updates // epochs)
@@ -81,7 +82,7 @@ def train_network(
                 network,
                 WindowSampler(store, batches=batches, batch_size=config.batch_size),
                 loss=training_loss(network, loss),
-                optimizer=optimizer,
+                optimizer=build_optimizer,
                 schedule=one_cycle(epochs * batches, config.seconds),
                 stop=[training.Epochs(epochs), training.Seconds(config.seconds)],
                 clip=1.0,
@@ -95,23 +96,23 @@ def train_network(
 
 
 def training_loss(network: ForecastNetwork, loss: str) -> ForecastLoss | LikelihoodLoss:
-    """What a network is trained by: the likelihood, where it has one."""
+    """Return the loss of a network: its likelihood, where it has one, else the loss of that name."""
     return LikelihoodLoss(network.likelihood) if network.likelihood.raw_init else ForecastLoss(loss)
 
 
 def _is_small(network: ForecastNetwork, config: TrainingConfig) -> bool:
-    """Whether there is too little work for more than one thread."""
+    """Return whether there is too little work for more than one thread."""
     plan = network.plan
     return config.batch_size * plan.blocks * plan.horizon * len(network.expert_names) < _MIN_THREADED_WORK
 
 
 def init_from_experts(network: ForecastNetwork, store: WindowStore, *, loss: str, seed: int) -> None:
-    """Let the network prefer the naive forecasts that do well in the history, and know plain effects of covariates."""
+    """Initialise the mixture from the errors of the naive forecasts in the history, and the effects of covariates."""
     with PrivateRandom(seed), torch.no_grad():
         series, ends = next(WindowSampler(store, batches=1, batch_size=256).sample_positions())
         x, y = store.inputs(series, ends), store.targets(series, ends)
         measure = ForecastLoss(loss)
-        network.init_mixture(torch.stack([measure.by_step(each, y) for each in network.naive(x).values()]))
+        network.init_mixture(torch.stack([measure.by_step(forecast, y) for forecast in network.naive(x).values()]))
         network.eval()
         network.init_linear_effects(x, *store.future_values(series, ends, network.origins))
         network.train()

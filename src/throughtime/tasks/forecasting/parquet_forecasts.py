@@ -1,4 +1,4 @@
-"""Forecasts of more series than memory holds: Parquet in, Parquet out, some whole series at a time."""
+"""Forecasts of more series than fit into memory: Parquet in, Parquet out, a chunk of whole series at a time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def predict_parquet(
     overwrite: bool,
     on_progress: Callable[[int], None],
 ) -> int:
-    """Forecast all series of some files into a new one, which appears whole or not at all.
+    """Forecast all series of some files into a new file, which is written whole or not at all.
 
     Returns:
-        How many series were forecast.
+        The number of series that were forecast.
 
     Raises:
         InputError: for a file that exists or cannot be written, and for series that cannot be forecast, by their file.
@@ -36,14 +36,14 @@ def predict_parquet(
     target = Path(out)
     if os.path.lexists(target) and not (overwrite and target.is_file()):
         raise InputError(f"{target} exists; name another file, or replace it with overwrite")
-    work = target.with_name(f".{target.name}.new-{os.getpid()}")
+    partial = target.with_name(f".{target.name}.new-{os.getpid()}")
     try:
-        count = _write(forecaster, source, work, options, on_progress)
-        os.replace(work, target)
+        count = _write(forecaster, source, partial, options, on_progress)
+        os.replace(partial, target)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        work.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return count
 
 
@@ -54,17 +54,17 @@ def _write(
     options: dict[str, Any],
     on_progress: Callable[[int], None],
 ) -> int:
-    """One row group for each part."""
+    """Write one row group per chunk."""
     import pyarrow.parquet as pq
 
-    names = [feature.name for feature in forecaster.panel_.exogenous.features]
+    covariates = [feature.name for feature in forecaster.panel_.exogenous.features]
     writer, count = None, 0
     with path.open("wb") as file, ExitStack() as stack:
-        for part in source.iter_chunks(names):
+        for chunk in source.iter_chunks(covariates):
             try:
-                forecasts = forecaster.predict(part.table, **options)
+                forecasts = forecaster.predict(chunk.table, **options)
             except InputError as error:
-                raise InputError(f"{part.files}: {error}") from error
+                raise InputError(f"{chunk.files}: {error}") from error
             writer = writer or stack.enter_context(pq.ParquetWriter(file, forecasts.schema))
             writer.write_table(forecasts)
             count += len(forecasts) // (options["horizon"] or forecaster.horizon)

@@ -1,4 +1,4 @@
-"""Pictures of forecasts, as matplotlib figures."""
+"""Plots of forecasts, as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from throughtime.tasks.forecasting.estimator import Forecaster
-    from throughtime.tasks.forecasting.evaluation.backtest import Backtest
+    from throughtime.tasks.forecasting.evaluation.window_results import Backtest
 
-_MOST = 6  # series in a figure
-_HISTORY = 5  # horizons of history before a forecast, at least
+_MAX_SERIES = 6  # in a figure
+_MIN_HISTORY = 5  # horizons of history before a forecast
 _INK, _OURS, _BASELINE = "#333333", "#1f6fb4", "#b0651a"
 
 
 def plot_forecast(forecaster: Forecaster, series: Sequence[Any] | None = None) -> Figure:
-    """Forecast and intervals behind the end of the history, a panel for each series."""
+    """Plot the forecast and its intervals after the end of the history, one subplot per series."""
     table = _columns(forecaster.predict())
-    chosen = [name for name in _chosen(forecaster, series) if name in {*table["unique_id"].tolist()}]
-    figure, axes = _panels(len(chosen))
-    for ax, name in zip(axes, chosen, strict=True):
+    names = [name for name in _series_to_plot(forecaster, series) if name in {*table["unique_id"].tolist()}]
+    figure, axes = _subplots(len(names))
+    for ax, name in zip(axes, names, strict=True):
         _draw_history(ax, forecaster, name, 0)
         rows = table["unique_id"] == name
         ax.plot(table["ds"][rows], table["throughtime"][rows], color=_OURS, label="throughtime")
@@ -38,11 +38,11 @@ def plot_forecast(forecaster: Forecaster, series: Sequence[Any] | None = None) -
 
 
 def plot_backtest(forecaster: Forecaster, result: Backtest) -> Figure:
-    """Forecasts of past windows over what happened, beside seasonal naive, a panel for each series."""
+    """Plot forecasts of past windows and seasonal naive over the actual values, one subplot per series."""
     table = _columns(result.forecasts)
-    chosen = _chosen(forecaster, None)
-    figure, axes = _panels(len(chosen))
-    for ax, name in zip(axes, chosen, strict=True):
+    names = _series_to_plot(forecaster, None)
+    figure, axes = _subplots(len(names))
+    for ax, name in zip(axes, names, strict=True):
         _draw_history(ax, forecaster, name, result.windows)
         of_series = table["unique_id"] == name
         for number, cutoff in enumerate(np.unique(table["cutoff"][of_series])):
@@ -65,22 +65,22 @@ def _columns(frame: Any) -> dict[str, np.ndarray]:
     return {name: np.array(table[name].to_list()) for name in table.columns}
 
 
-def _chosen(forecaster: Forecaster, series: Sequence[Any] | None) -> list[Any]:
+def _series_to_plot(forecaster: Forecaster, series: Sequence[Any] | None) -> list[Any]:
     if series is None:
-        return forecaster.series_[:_MOST]
+        return forecaster.series_[:_MAX_SERIES]
     unknown = [name for name in series if name not in forecaster.series_]
     if unknown:
         raise InputError(f"series: expected names of series that the forecaster knows, got {unknown[0]!r}")
     return list(series)
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def _subplots(count: int) -> tuple[Figure, list[Axes]]:
     with requires("forecast", "a picture"):
         import matplotlib.pyplot as plt
 
-    across = 1 if count == 1 else 2
-    down = -(-count // across)
-    figure, axes = plt.subplots(down, across, figsize=(9, 3.2 * down), squeeze=False, layout="constrained")
+    columns = 1 if count == 1 else 2
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(9, 3.2 * rows), squeeze=False, layout="constrained")
     for ax in axes.ravel():
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes.ravel()[count:]:
@@ -91,9 +91,9 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 def _draw_history(ax: Axes, forecaster: Forecaster, name: Any, windows: int) -> None:
     panel, horizon = forecaster.panel_, forecaster.horizon
     i = panel.ids.index(name)
-    shown = min(len(panel[i]), max((_HISTORY + windows) * horizon, 8 * forecaster.season_))
-    stamps = panel.stamps(i, len(panel[i]) - shown, shown)
-    ax.plot(stamps, panel[i][-shown:], color=_INK, lw=1.0, label="history")
+    steps = min(len(panel[i]), max((_MIN_HISTORY + windows) * horizon, 8 * forecaster.season_))
+    stamps = panel.stamps(i, len(panel[i]) - steps, steps)
+    ax.plot(stamps, panel[i][-steps:], color=_INK, lw=1.0, label="history")
 
 
 def _draw_intervals(ax: Axes, table: dict[str, np.ndarray], rows: np.ndarray) -> None:

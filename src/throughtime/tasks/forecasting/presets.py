@@ -1,4 +1,4 @@
-"""Presets: how much work a forecaster puts into learning, and how it learns."""
+"""Presets: how many updates a forecaster trains for, and its learning rate and dropout."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from throughtime.tasks.param_checks import check_fraction, check_int
 
 @dataclass(frozen=True)
 class Preset:
-    """Work, as a value: `dataclasses.replace(PRESETS["fast"], dropout=0.3)` is a preset too.
+    """The amount of training as a value: `dataclasses.replace(PRESETS["fast"], dropout=0.3)` is a preset too.
 
     Args:
-        update_factor: updates of the network for each window of data, to the power of 0.4.
-        max_updates: updates.
+        update_factor: updates of the network per (windows of data)^0.4.
+        max_updates: upper bound of the updates.
         learning_rate: at the top of its cycle.
-        dropout: of what the output layer reads, 0 … 1.
+        dropout: of the inputs of the output layers, 0 … 1.
 
     >>> Preset(update_factor=30, max_updates=200, dropout=0.3).updates(windows=10.0)
     75
@@ -37,10 +37,10 @@ class Preset:
 
     @classmethod
     def of(cls, value: str | Preset) -> Preset:
-        """The preset itself, or that of a name.
+        """Return the preset of a name, or the preset itself.
 
         Raises:
-            InputError: for a name that there is not.
+            InputError: for an unknown name.
         """
         if isinstance(value, Preset):
             return value
@@ -49,7 +49,7 @@ class Preset:
         return PRESETS[value]
 
     def updates(self, windows: float) -> int:
-        """Updates for data of so many windows that do not overlap: few data are soon learned by heart."""
+        """Return the updates for a number of windows that do not overlap: fewer for few data, which are overfitted."""
         return round(min(self.update_factor * max(windows, 1.0) ** 0.4, self.max_updates))
 
 

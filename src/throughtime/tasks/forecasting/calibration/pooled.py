@@ -1,9 +1,9 @@
-"""Statistics of the long series of a panel from which short series are forecast: season, scale, and width by length.
+"""Statistics of the long series of a panel for forecasts of short series: season, scale, interval width by length.
 
-A short series has less than two blocks of known values, too few for the network. Its forecast is its own level plus the
-mean season of the others, as far as the others agree on one. The scale of a series with few known values is averaged
-with the usual one, and its intervals are wider by the ratio that forecasts of long series show if all but their last
-values are withheld.
+A short series has less than two blocks of observed values, too few for the network. Its forecast is its own level plus
+the mean season of the others, as far as the others agree on one. The scale of a series with few observed values is
+averaged with the pooled scale. Its intervals are wider by the ratio that held-out forecasts of long series show when
+all but their last values are withheld.
 """
 
 from __future__ import annotations
@@ -15,90 +15,101 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
     from throughtime.tasks.forecasting.plan import Plan
     from throughtime.tasks.forecasting.windows import WindowStore
 
-_MOST_SERIES = 200  # that a mean season is taken from
-_ONE_DONOR = 0.5  # share of the season of a single long series that others are assumed to have
+_MAX_SERIES = 200  # for the mean season
+_SINGLE_SERIES_SHARE = 0.5  # of the season of a single long series that others are assumed to have
 
 
 @dataclass(frozen=True)
 class PooledStatistics:
-    """What series have in common, separately for series that are not positive and for those that are.
+    """Statistics that series share, separately for series that are not positive and for those that are.
 
     Attributes:
-        profile: deviations from the level by position in the longest season, as the network sees values: (2, cycle).
-        scales: the usual scale: (2,).
+        profile: deviations from the level by position in the longest season, in transformed values: (2, cycle).
+        scales: typical scale: (2,).
         fading: weight of a value relative to the next one in the level of a short series: (1,).
-        counts: numbers of known values, ascending: (K,).
-        widening: factor of the intervals of windows with so many known values: (K,).
+        counts: numbers of observed values, ascending: (K,).
+        widening: factor of the intervals of windows with these numbers of observed values: (K,).
     """
 
-    profile: np.ndarray
-    scales: np.ndarray
-    fading: np.ndarray
-    counts: np.ndarray
-    widening: np.ndarray
+    profile: Float[np.ndarray, "2 cycle"]
+    scales: Float[np.ndarray, "2"]
+    fading: Float[np.ndarray, "1"]
+    counts: Float[np.ndarray, "K"]
+    widening: Float[np.ndarray, "K"]
 
-    def interval_factors(self, known: Tensor) -> Tensor:
-        """Return the factor of the intervals for numbers of known values: (N, 1)."""
+    def interval_factors(self, observed: Float[Tensor, "N"] | Int[Tensor, "N"]) -> Float[Tensor, "N 1"]:
+        """Return the factors of the intervals of windows with these numbers of observed values."""
         if not len(self.counts):
-            return torch.ones(len(known), 1, dtype=torch.float64)
-        at = np.interp(known.clamp(min=1).log().numpy(), np.log(self.counts), self.widening)
-        return torch.from_numpy(at).unsqueeze(1)
+            return torch.ones(len(observed), 1, dtype=torch.float64)
+        factors = np.interp(observed.clamp(min=1).log().numpy(), np.log(self.counts), self.widening)
+        return torch.from_numpy(factors).unsqueeze(1)
 
     def forecast(
-        self, plan: Plan, window: tuple[Tensor, ...], phases: Tensor, positive: Tensor, fading: float | None = None
-    ) -> Tensor:
-        """Return forecasts of short series, of whose windows values and masks (N, W) are given: (N, F)."""
+        self,
+        plan: Plan,
+        window: tuple[Float[Tensor, "N W"], ...],
+        phases: Int[Tensor, "N"],
+        positive: Float[Tensor, "N"],
+        fading: float | None = None,
+    ) -> Float[Tensor, "N F"]:
+        """Forecast short series from the values and masks of their windows."""
         past, ahead = self._seasons(plan, phases, positive)
-        return own_level(window[0], window[1], past, float(self.fading[0]) if fading is None else fading) + ahead
+        fading = float(self.fading[0]) if fading is None else fading
+        return series_level(window[0], window[1], past, fading) + ahead
 
-    def _seasons(self, plan: Plan, phases: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the profile at the steps of windows, (N, W), and at those of their forecasts, (N, F)."""
+    def _seasons(
+        self, plan: Plan, phases: Int[Tensor, "N"], positive: Float[Tensor, "N"]
+    ) -> tuple[Float[Tensor, "N W"], Float[Tensor, "N F"]]:
+        """Return the profile at the steps of windows and at those of their forecasts."""
         profile = torch.from_numpy(self.profile)[positive.long()]
         steps = torch.arange(-plan.lookback, plan.horizon)
-        found = profile.gather(1, (phases.unsqueeze(1) + steps) % plan.cycle)
-        return found[:, : plan.lookback], found[:, plan.lookback :]
+        season = profile.gather(1, (phases.unsqueeze(1) + steps) % plan.cycle)
+        return season[:, : plan.lookback], season[:, plan.lookback :]
 
 
-def pool_statistics(store: WindowStore, scales: Tensor, series: Tensor) -> PooledStatistics:
-    """Return the common profile and scale of the long series, of which `scales` (N,) are known at windows of series."""
-    usual = [_median(scales[store.positive[series] == kind], scales) for kind in (0, 1)]
-    return PooledStatistics(_profiles(store), np.array(usual), np.ones(1), np.zeros(0), np.zeros(0))
+def pool_statistics(store: WindowStore, scales: Float[Tensor, "N"], series: Int[Tensor, "N"]) -> PooledStatistics:
+    """Return the mean season and the typical scale of the long series, from the scales of windows of some series."""
+    typical = [_median(scales[store.positive[series] == kind], scales) for kind in (0, 1)]
+    return PooledStatistics(_profiles(store), np.array(typical), np.ones(1), np.zeros(0), np.zeros(0))
 
 
-def own_level(z: Tensor, real: Tensor, season: Tensor, fading: float) -> Tensor:
-    """Return the mean of known values less the season, (N, W), weighted by fading^age; the last if none is known."""
-    ages = (real.sum(1, keepdim=True) - real.cumsum(1)).clamp(min=0)
-    weights = real * fading**ages
+def series_level(
+    z: Float[Tensor, "N W"], mask: Float[Tensor, "N W"], season: Float[Tensor, "N W"], fading: float
+) -> Float[Tensor, "N 1"]:
+    """Return the mean of observed values minus the season, weighted by fading^age; the last if none is observed."""
+    ages = (mask.sum(1, keepdim=True) - mask.cumsum(1)).clamp(min=0)
+    weights = mask * fading**ages
     level = ((z - season) * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1e-9)
-    return torch.where(real.any(1, keepdim=True), level, (z - season)[:, -1:])
+    return torch.where(mask.any(1, keepdim=True), level, (z - season)[:, -1:])
 
 
-def _median(part: Tensor, whole: Tensor) -> float:
-    return float((part if len(part) else whole).median()) if len(whole) else 1.0
+def _median(values: Float[Tensor, "M"], fallback: Float[Tensor, "N"]) -> float:
+    return float((values if len(values) else fallback).median()) if len(fallback) else 1.0
 
 
-def _profiles(store: WindowStore) -> np.ndarray:
-    """Return the mean season of positive series and others, multiplied by the share on which series agree."""
+def _profiles(store: WindowStore) -> Float[np.ndarray, "2 cycle"]:
+    """Return the mean season of other and positive series, multiplied by the share on which series agree."""
     cycle = store.plan.cycle
-    found = np.zeros((2, cycle))
+    profiles = np.zeros((2, cycle))
     if cycle == 1:
-        return found
+        return profiles
     for kind in (0, 1):
-        chosen = torch.nonzero(store.long & (store.positive == kind)).flatten()
-        chosen = chosen[torch.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_SERIES)).long()]
-        own = np.array([season for i in chosen if (season := _season(store, int(i))) is not None])
-        if len(own):
-            found[kind] = own.mean(0) * _agreement(own)
-    return found
+        indices = torch.nonzero(store.is_long & (store.positive == kind)).flatten()
+        indices = indices[torch.linspace(0, len(indices) - 1, min(len(indices), _MAX_SERIES)).long()]
+        seasons = np.array([season for i in indices if (season := _season(store, int(i))) is not None])
+        if len(seasons):
+            profiles[kind] = seasons.mean(0) * _agreement(seasons)
+    return profiles
 
 
-def _season(store: WindowStore, i: int) -> np.ndarray | None:
-    """Return the mean deviation of a series from the mean of each cycle, by position; None without a full cycle."""
+def _season(store: WindowStore, i: int) -> Float[np.ndarray, "cycle"] | None:
+    """Return the median deviation of a series from the mean of each cycle, by phase; None without a whole cycle."""
     cycle, first, length = store.plan.cycle, int(store.starts[i]), int(store.lengths[i])
     cycles = length // cycle
     if not cycles:
@@ -109,9 +120,9 @@ def _season(store: WindowStore, i: int) -> np.ndarray | None:
     return np.roll(season - season.mean(), phase)
 
 
-def _agreement(own: np.ndarray) -> float:
+def _agreement(seasons: Float[np.ndarray, "n cycle"]) -> float:
     """Return the share of the mean of the other series that best predicts a series, 0 … 1."""
-    if len(own) == 1:
-        return _ONE_DONOR
-    others = (own.sum(0) - own) / (len(own) - 1)
-    return float(np.clip((own * others).sum() / max((others**2).sum(), 1e-12), 0, 1))
+    if len(seasons) == 1:
+        return _SINGLE_SERIES_SHARE
+    others = (seasons.sum(0) - seasons) / (len(seasons) - 1)
+    return float(np.clip((seasons * others).sum() / max((others**2).sum(), 1e-12), 0, 1))

@@ -1,1 +1,1 @@
-"""Evaluation."""
+"""Evaluation of forecasts: backtests, baselines, external models, metrics, skill and leaderboards."""

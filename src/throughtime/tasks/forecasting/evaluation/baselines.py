@@ -1,4 +1,4 @@
-"""The forecasts that every score stands beside, in the units of the series: naive ones, and an autoregression."""
+"""Baselines in the units of the series, which every score is compared with: naive forecasts and an autoregression."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION, autoregression
+from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION, autoregressive_forecast
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.plan import Plan
 
@@ -19,43 +21,45 @@ BASELINES = {
     "seasonal_mean": "the mean of the last seasons",
     "drift": "the last value and the mean change",
 }
-"""Naive forecasts: names, and what to call them in a sentence."""
+"""Naive forecasts: their names, and how a sentence calls them."""
 
 _SEASONS_IN_MEAN = 7
 
 
 def baseline_season(panel: Panel, plan: Plan) -> int:
-    """The season of the seasonal baselines: the one found, else the calendar's."""
+    """Return the season of the seasonal baselines: the one detected, else the one of the calendar."""
     if plan.season > 1:
         return plan.season
     return next(iter(panel.frequency.seasons), 1)
 
 
-def baselines(panel: Panel, plan: Plan) -> dict[str, np.ndarray]:
-    """Forecasts of all series by name: (n, F)."""
+def baseline_forecasts(panel: Panel, plan: Plan) -> dict[str, Float[np.ndarray, "n F"]]:
+    """Return the forecasts of all series by name."""
     season, horizon = baseline_season(panel, plan), plan.horizon
-    found = [_of_series(filled(values), season, horizon) for values in panel]
-    return {name: np.stack([f[name] for f in found]) for name in (*BASELINES, AUTOREGRESSION)}
+    forecasts = [_forecast_series(fill_missing(values), season, horizon) for values in panel]
+    return {name: np.stack([series[name] for series in forecasts]) for name in (*BASELINES, AUTOREGRESSION)}
 
 
-def filled(values: np.ndarray) -> np.ndarray:
-    """Missing values repeat the one before; leading ones the first that is known; zeros where nothing is."""
-    known = np.isfinite(values)
-    if not known.any():
+def fill_missing(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "M"]:
+    """Fill missing values with the one before, leading ones with the first observed; zeros where none is observed."""
+    observed = np.isfinite(values)
+    if not observed.any():
         return np.zeros(max(len(values), 1))
-    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
-    last[: int(known.argmax())] = int(known.argmax())
+    last = np.maximum.accumulate(np.where(observed, np.arange(len(values)), 0))
+    last[: int(observed.argmax())] = int(observed.argmax())
     return values[last]
 
 
-def naive_forecast(values: np.ndarray, season: int, horizon: int) -> np.ndarray:
-    """The last season repeated, where there is a whole one; else the last value."""
+def naive_forecast(values: Float[np.ndarray, "T"], season: int, horizon: int) -> Float[np.ndarray, "{horizon}"]:
+    """Repeat the last season, where there is a whole one; else the last value."""
     if len(values) < season:
         return np.full(horizon, values[-1])
     return values[len(values) - season + np.arange(horizon) % season]
 
 
-def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.ndarray]:
+def _forecast_series(
+    values: Float[np.ndarray, "T"], season: int, horizon: int
+) -> dict[str, Float[np.ndarray, "{horizon}"]]:
     steps = np.arange(horizon)
     naive = np.full(horizon, values[-1])
     seasons = [
@@ -68,5 +72,5 @@ def _of_series(values: np.ndarray, season: int, horizon: int) -> dict[str, np.nd
         "seasonal_naive": naive_forecast(values, season, horizon),
         "seasonal_mean": np.mean(seasons, axis=0) if seasons else naive,
         "drift": naive + slope * (steps + 1),
-        AUTOREGRESSION: autoregression(torch.from_numpy(values)[None], season, horizon)[0].numpy(),
+        AUTOREGRESSION: autoregressive_forecast(torch.from_numpy(values)[None], season, horizon)[0].numpy(),
     }

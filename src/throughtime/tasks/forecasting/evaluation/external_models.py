@@ -1,9 +1,9 @@
-"""What professionals ask for first, as rows beside a forecast: AutoETS, AutoTheta and AutoARIMA, and boosted trees.
+"""Models of other libraries as rows next to a forecast: AutoETS, AutoTheta, AutoARIMA, and gradient-boosted trees.
 
-The models are statsforecast's, one for each series, and LightGBM's through mlforecast, one for all; both are the extra
-`baselines`. Missing values repeat the one before. Where a model refuses a series, such as one that is too short for it,
-the seasonal naive forecast stands in. ETS and ARIMA know seasons of up to 24 steps only: with longer ones their search
-takes minutes for a series, and ETS has no parameters for it.
+The statistical models are statsforecast's, fitted per series; LightGBM is trained through mlforecast on all series at
+once. All need the extra `baselines`. Missing values repeat the one before. Where a model rejects a series, such as one
+that is too short, the seasonal naive forecast replaces it. ETS and ARIMA get seasons of up to 24 steps only: with
+longer ones their search takes minutes per series, and ETS has no parameters for them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError, requires
-from throughtime.tasks.forecasting.evaluation.baselines import baseline_season, filled, naive_forecast
+from throughtime.tasks.forecasting.evaluation.baselines import baseline_season, fill_missing, naive_forecast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from jaxtyping import Float
 
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.plan import Plan
 
     Forecast = Callable[[list[np.ndarray], int, int], np.ndarray]
 
-_LONGEST_SEASON = 24  # of ETS and ARIMA
-_MOST_LAGS = 24
+_MAX_SEASON = 24  # of ETS and ARIMA
+_MAX_LAGS = 24
 _TREES = 100
 
 
@@ -36,9 +38,9 @@ class ExternalModel:
     """A model of another library.
 
     Attributes:
-        title: what it is called in a sentence.
+        title: its name in a sentence.
         packages: that it needs.
-        forecast: all series, given their values, a season and F, both in steps: (n, F).
+        forecast: function of the values of all series, a season and F, both in steps: (n, F).
     """
 
     title: str
@@ -47,10 +49,10 @@ class ExternalModel:
 
 
 def check_external_models(names: Sequence[str]) -> None:
-    """See that the models are known and installed, before anything is learned.
+    """Check that the models are known and installed, before anything is trained.
 
     Raises:
-        InputError: names what there is, or the line that installs what is missing.
+        InputError: lists the models, or the command that installs a package.
     """
     if isinstance(names, str):
         raise InputError(f"against: expected a list of names such as [{names!r}], got a text")
@@ -63,62 +65,63 @@ def check_external_models(names: Sequence[str]) -> None:
                 importlib.import_module(package)
 
 
-def rivals(panel: Panel, plan: Plan, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Forecasts of all series by the models named: (n, F)."""
-    histories = [filled(values) for values in panel]
+def external_forecasts(panel: Panel, plan: Plan, names: Sequence[str]) -> dict[str, Float[np.ndarray, "n F"]]:
+    """Return forecasts of all series by the models of these names."""
+    histories = [fill_missing(values) for values in panel]
     season = baseline_season(panel, plan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of series that are short or constant, for which there is a stand-in
+        warnings.simplefilter("ignore")  # of series that are short or constant, which get the seasonal naive forecast
         return {name: EXTERNAL_MODELS[name].forecast(histories, season, plan.horizon) for name in dict.fromkeys(names)}
 
 
-def _statistical(model: str, longest: int | None) -> Forecast:
-    """A model of statsforecast, fitted to each series by itself."""
+def _statistical(name: str, max_season: int | None) -> Forecast:
+    """Return the forecast of a model of statsforecast, fitted to each series separately."""
 
     def forecast(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
         models = importlib.import_module("statsforecast.models")
-        known = season if longest is None or season <= longest else 1
-        made = getattr(models, model)(season_length=known)
-        return np.stack([_of_series(made, values, season, horizon) for values in histories])
+        season_length = season if max_season is None or season <= max_season else 1
+        model = getattr(models, name)(season_length=season_length)
+        return np.stack([_forecast_series(model, values, season, horizon) for values in histories])
 
     return forecast
 
 
-def _of_series(model: Any, values: np.ndarray, season: int, horizon: int) -> np.ndarray:
-    stand_in = naive_forecast(values, season, horizon)
+def _forecast_series(model: Any, values: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    naive = naive_forecast(values, season, horizon)
     try:
-        found = np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
-    except Exception:  # noqa: BLE001  each model refuses a series in its own way
-        return stand_in
-    return np.where(np.isfinite(found), found, stand_in)
+        mean = np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
+    except Exception:  # noqa: BLE001  each model raises its own errors for series that it rejects
+        return naive
+    return np.where(np.isfinite(mean), mean, naive)
 
 
-def _trees(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
-    """Boosted trees on lags and on differences of a season, one step after the other."""
+def _boosted_trees(histories: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
+    """Forecast by boosted trees on lags and on seasonal differences, one step after the other."""
     import pandas as pd
 
     lightgbm, mlforecast, transforms = map(
         importlib.import_module, ("lightgbm", "mlforecast", "mlforecast.target_transforms")
     )
-    lags = sorted({*range(1, 1 + min(max(season, 6), _MOST_LAGS)), season})
-    least = 2 * season + max(lags) + horizon
-    long = [i for i, values in enumerate(histories) if len(values) >= least]
-    found = np.stack([naive_forecast(values, season, horizon) for values in histories])
+    lags = sorted({*range(1, 1 + min(max(season, 6), _MAX_LAGS)), season})
+    min_length = 2 * season + max(lags) + horizon
+    long = [i for i, values in enumerate(histories) if len(values) >= min_length]
+    forecasts = np.stack([naive_forecast(values, season, horizon) for values in histories])
     if not long:
-        return found
+        return forecasts
     frames = [pd.DataFrame({"unique_id": i, "ds": np.arange(len(histories[i])), "y": histories[i]}) for i in long]
     trees = lightgbm.LGBMRegressor(n_estimators=_TREES, random_state=0, n_jobs=1, verbosity=-1, deterministic=True)
     scaled = [transforms.Differences([season]), transforms.LocalStandardScaler()]
-    learner = mlforecast.MLForecast([trees], freq=1, lags=lags, target_transforms=scaled)
-    ahead = learner.fit(pd.concat(frames)).predict(horizon)["LGBMRegressor"].to_numpy().reshape(len(long), horizon)
-    found[long] = np.where(np.isfinite(ahead), ahead, found[long])
-    return found
+    model = mlforecast.MLForecast([trees], freq=1, lags=lags, target_transforms=scaled)
+    column = model.fit(pd.concat(frames)).predict(horizon)["LGBMRegressor"]
+    boosted = column.to_numpy().reshape(len(long), horizon)
+    forecasts[long] = np.where(np.isfinite(boosted), boosted, forecasts[long])
+    return forecasts
 
 
 EXTERNAL_MODELS = {
-    "auto_ets": ExternalModel("AutoETS", ("statsforecast",), _statistical("AutoETS", _LONGEST_SEASON)),
+    "auto_ets": ExternalModel("AutoETS", ("statsforecast",), _statistical("AutoETS", _MAX_SEASON)),
     "auto_theta": ExternalModel("AutoTheta", ("statsforecast",), _statistical("AutoTheta", None)),
-    "auto_arima": ExternalModel("AutoARIMA", ("statsforecast",), _statistical("AutoARIMA", _LONGEST_SEASON)),
-    "lightgbm": ExternalModel("LightGBM", ("mlforecast", "lightgbm"), _trees),
+    "auto_arima": ExternalModel("AutoARIMA", ("statsforecast",), _statistical("AutoARIMA", _MAX_SEASON)),
+    "lightgbm": ExternalModel("LightGBM", ("mlforecast", "lightgbm"), _boosted_trees),
 }
-"""The models, by the names that `against` takes."""
+"""The models by the names that `against` takes."""

@@ -1,1 +1,1 @@
-"""Network."""
+"""The forecasting network: naive experts, a recurrent layer and its decoders, covariates, likelihoods and losses."""

@@ -1,8 +1,9 @@
-"""What covariates do to a forecast.
+"""Covariates in the forecasting network.
 
-The recurrent layer reads them with the values of their time. And each step of a forecast is corrected by what is known
-of that step in advance, beside the same a season before, which naive forecasts repeat, and the mean of the last block:
-a linear effect, which starts from least squares, and a small network's, which starts at zero.
+The recurrent layer reads the covariates together with the values of the same time. In addition, each step of a forecast
+is corrected by the covariates that are known in advance: those of the step itself, of the same step a season before
+(whose value the naive forecasts repeat) and their mean over the last block. The correction is a linear effect,
+initialised by least squares, plus a small network that starts at zero.
 """
 
 from __future__ import annotations
@@ -17,133 +18,148 @@ from throughtime.data.series.covariates import ROLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
     from throughtime.data.series.covariates import Feature
     from throughtime.tasks.forecasting.plan import Plan
 
 KNOWN_AHEAD_ROLES = ("future", "static")
-"""Roles of what is known of the steps to forecast."""
+"""Roles of the covariates that are known for the steps to forecast."""
 
-_READ = 8  # numbers of a step that the recurrent layer reads, at most
+_MAX_ENCODED = 8  # numbers per step that the recurrent layer reads
 _WIDTH = 32
-_LARGEST_EMBEDDING = 16
+_MAX_EMBEDDING = 16
 _RIDGE = 1e-3
 
 
-class Embedding(nn.Module):
-    """Covariates of some roles as numbers: words by vectors that are learned, numbers as they are.
+class CovariateEmbedding(nn.Module):
+    """Embed the covariates of some roles: categories by learned vectors, numbers unchanged.
 
-    A word that training has not seen is read as the mean of all words, each as often as it came.
+    A category not seen in training is embedded as the mean of all categories, weighted by their frequency.
 
     Args:
         features: of all columns.
-        roles: those that are kept.
+        roles: roles of the columns to embed.
     """
 
     def __init__(self, features: Sequence[Feature], roles: tuple[str, ...]) -> None:
         super().__init__()
-        kept = [(c, feature) for c, feature in enumerate(features) if feature.role in roles]
-        self.numbers = [c for c, feature in kept if not feature.categories]
-        self.words = [c for c, feature in kept if feature.categories]
-        sizes = [1 + len(feature.categories) for _, feature in kept if feature.categories]
-        self.tables = nn.ModuleList(nn.Embedding(n, min(_LARGEST_EMBEDDING, (n + 1) // 2)) for n in sizes)
-        self.size = len(self.numbers) + sum(min(_LARGEST_EMBEDDING, (n + 1) // 2) for n in sizes)
-        shares = [torch.from_numpy(feature.shares).float() for _, feature in kept if feature.categories]
+        embedded = [(c, feature) for c, feature in enumerate(features) if feature.role in roles]
+        self.numeric_columns = [c for c, feature in embedded if not feature.categories]
+        self.categorical_columns = [c for c, feature in embedded if feature.categories]
+        sizes = [1 + len(feature.categories) for _, feature in embedded if feature.categories]
+        self.tables = nn.ModuleList(nn.Embedding(n, min(_MAX_EMBEDDING, (n + 1) // 2)) for n in sizes)
+        self.size = len(self.numeric_columns) + sum(min(_MAX_EMBEDDING, (n + 1) // 2) for n in sizes)
+        shares = [torch.from_numpy(feature.shares).float() for _, feature in embedded if feature.categories]
         for i, share in enumerate(shares):
             self.register_buffer(f"shares_{i}", share, persistent=False)
 
-    def forward(self, covariates: Float[Tensor, "N T C"]) -> Float[Tensor, "N T D"]:
-        """One vector for each step."""
+    def forward(self, covariates: Float[Tensor, "N T C"]) -> Float[Tensor, "N T E"]:
+        """Return one vector for each step."""
         vectors = [
-            nn.functional.embedding(covariates[..., c].long(), self._vectors(i)) for i, c in enumerate(self.words)
+            nn.functional.embedding(covariates[..., c].long(), self._vectors(i))
+            for i, c in enumerate(self.categorical_columns)
         ]
-        return torch.cat([covariates[..., self.numbers], *vectors], -1)
+        return torch.cat([covariates[..., self.numeric_columns], *vectors], -1)
 
-    def _vectors(self, i: int) -> Float[Tensor, "V D"]:
-        """The vectors of a column of words by code; code 0, a word not seen, has the mean of the others."""
+    def _vectors(self, i: int) -> Float[Tensor, "V E"]:
+        """Return the vectors of a column by code; code 0, an unseen category, has the mean of the others."""
         learned = self.get_parameter(f"tables.{i}.weight")[1:]
         return torch.cat([(self.get_buffer(f"shares_{i}") @ learned).unsqueeze(0), learned])
 
 
 class CovariateEncoder(nn.Module):
-    """What the recurrent layer reads of the covariates of each block: a few numbers for each of its steps.
+    """Encode the covariates of each block for the recurrent layer: a few numbers for each of its steps.
 
     Args:
         plan: sizes.
         features: of the columns.
 
     Attributes:
-        size: numbers of a block.
+        size: numbers per block.
     """
 
     def __init__(self, plan: Plan, features: Sequence[Feature]) -> None:
         super().__init__()
         self.plan = plan
-        self.embedding = Embedding(features, ROLES)
-        self.few = nn.Linear(self.embedding.size, min(self.embedding.size, _READ))
-        self.size = plan.block * self.few.out_features
+        self.embedding = CovariateEmbedding(features, ROLES)
+        self.projection = nn.Linear(self.embedding.size, min(self.embedding.size, _MAX_ENCODED))
+        self.size = plan.block * self.projection.out_features
 
     def forward(self, covariates: Float[Tensor, "N L C"]) -> Float[Tensor, "N K E"]:
-        """For each block of the window but the first."""
-        read = self.few(self.embedding(covariates[:, self.plan.block : self.plan.lookback]))
-        return read.unflatten(1, (-1, self.plan.block)).flatten(2)
+        """Encode every block of the window except the first."""
+        encoded = self.projection(self.embedding(covariates[:, self.plan.block : self.plan.lookback]))
+        return encoded.unflatten(1, (-1, self.plan.block)).flatten(2)
 
 
 class CovariateEffects(nn.Module):
-    """Corrections of forecasts by what is known in advance.
+    """Correct forecasts by the covariates that are known in advance.
 
     Args:
         plan: sizes.
-        features: of the columns, of which one or more are known in advance.
-        units: of the recurrent layer.
+        features: of the columns, one or more of them known in advance.
+        units: U, of the state at an origin.
     """
 
     def __init__(self, plan: Plan, features: Sequence[Feature], units: int) -> None:
         super().__init__()
         self.plan = plan
-        self.embedding = Embedding(features, KNOWN_AHEAD_ROLES)
-        # The last of the numbers that each of these makes is the linear effect.
-        self.then, self.before, self.usual = (nn.Linear(self.embedding.size, _WIDTH + 1, bias=i == 0) for i in range(3))
+        self.embedding = CovariateEmbedding(features, KNOWN_AHEAD_ROLES)
+        # The last output of each of these layers is the linear effect.
+        self.ahead, self.season_before, self.block_mean = (
+            nn.Linear(self.embedding.size, _WIDTH + 1, bias=i == 0) for i in range(3)
+        )
         self.state = nn.Linear(units, _WIDTH + 1, bias=False)
         self.effect = nn.Linear(_WIDTH, 1)
-        for part in (self.then, self.before, self.usual, self.state):
-            nn.init.zeros_(part.weight[-1])
-        for start in (self.then.bias[-1:], self.effect.weight, self.effect.bias):
+        for layer in (self.ahead, self.season_before, self.block_mean, self.state):
+            nn.init.zeros_(layer.weight[-1])
+        for start in (self.ahead.bias[-1:], self.effect.weight, self.effect.bias):
             nn.init.zeros_(start)
 
     @torch.no_grad()
     def init_linear(
-        self, covariates: Float[Tensor, "N L C"], errors: Float[Tensor, "N K F"], known: Tensor, origins: Tensor
+        self,
+        covariates: Float[Tensor, "N L C"],
+        errors: Float[Tensor, "N K F"],
+        observed: Bool[Tensor, "N K F"],
+        origins: Int[Tensor, "K"],
     ) -> None:
-        """Begin with the linear effects that explain errors of naive forecasts best, where known, in scales."""
-        if not known.any():
+        """Initialise the linear effects by ridge regression of errors, in scales, on the covariates."""
+        if not observed.any():
             return
         vectors = self.embedding(covariates)
-        then, before, usual = self._looks(vectors, vectors, vectors, origins)
-        seen = torch.cat([then - before, then - usual], -1)[known].double()
-        wanted = errors[known].double()
-        wanted = wanted.clamp(*wanted.quantile(torch.tensor([0.01, 0.99], dtype=torch.float64)))
-        squares = seen.mT @ seen
-        penalty = _RIDGE * (squares.diagonal() + len(seen))
-        change, level = torch.linalg.solve(squares + penalty.diag(), seen.mT @ wanted).float().chunk(2)
-        self.then.weight[-1], self.before.weight[-1], self.usual.weight[-1] = change + level, -change, -level
+        ahead, season_before, block_mean = self._gather(vectors, vectors, vectors, origins)
+        design = torch.cat([ahead - season_before, ahead - block_mean], -1)[observed].double()
+        target = errors[observed].double()
+        target = target.clamp(*target.quantile(torch.tensor([0.01, 0.99], dtype=torch.float64)))
+        squares = design.mT @ design
+        penalty = _RIDGE * (squares.diagonal() + len(design))
+        change, level = torch.linalg.solve(squares + penalty.diag(), design.mT @ target).float().chunk(2)
+        self.ahead.weight[-1], self.season_before.weight[-1] = change + level, -change
+        self.block_mean.weight[-1] = -level
 
     def forward(
-        self, covariates: Float[Tensor, "N L C"], h: Float[Tensor, "N K U"], origins: Tensor
+        self, covariates: Float[Tensor, "N L C"], h: Float[Tensor, "N K U"], origins: Int[Tensor, "K"]
     ) -> Float[Tensor, "N K F"]:
-        """Corrections of the forecasts from K origins, in scales."""
+        """Return corrections of the forecasts from K origins, in scales."""
         vectors = self.embedding(covariates)
-        looks = self._looks(self.then(vectors), self.before(vectors), self.usual(vectors), origins)
-        hidden = sum(looks, self.state(h).unsqueeze(2))
+        gathered = self._gather(self.ahead(vectors), self.season_before(vectors), self.block_mean(vectors), origins)
+        hidden = sum(gathered, self.state(h).unsqueeze(2))
         return self.effect(hidden[..., :-1].tanh()).squeeze(-1) + hidden[..., -1]
 
-    def _looks(self, then: Tensor, before: Tensor, usual: Tensor, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """From vectors of every step: of those to forecast, of the same a season before, and their mean before."""
+    def _gather(
+        self,
+        ahead: Float[Tensor, "N L E"],
+        season_before: Float[Tensor, "N L E"],
+        block_mean: Float[Tensor, "N L E"],
+        origins: Int[Tensor, "K"],
+    ) -> tuple[Float[Tensor, "N K F E"], Float[Tensor, "N K F E"], Float[Tensor, "N K 1 E"]]:
+        """Gather vectors of the steps to forecast, of the same steps a season before, and their mean over a block."""
         plan = self.plan
-        steps = torch.arange(plan.horizon, device=then.device)
-        origins = origins.to(then.device)[:, None]
+        steps = torch.arange(plan.horizon, device=ahead.device)
+        origins = origins.to(ahead.device)[:, None]
         last = origins - plan.block + steps % plan.block if plan.season > 1 else (origins - 1).expand(-1, plan.horizon)
-        means = usual[:, : plan.lookback].unflatten(1, (-1, plan.block)).mean(2)
-        return then[:, origins + steps], before[:, last], means[:, origins[:, 0] // plan.block - 1].unsqueeze(2)
+        means = block_mean[:, : plan.lookback].unflatten(1, (-1, plan.block)).mean(2)
+        block = origins[:, 0] // plan.block - 1
+        return ahead[:, origins + steps], season_before[:, last], means[:, block].unsqueeze(2)

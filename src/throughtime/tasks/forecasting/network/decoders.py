@@ -1,14 +1,14 @@
-"""How the correction of a forecast is read off the state of the network at its origin: at once, or step by step.
+"""Decoders: read the correction of a forecast off the state of the network at its origin.
 
-`DirectDecoder` is one linear head for all steps. `AutoregressiveDecoder` is a second recurrent layer that starts from that state and
-goes over the steps to come. At each it reads what is forecast there without it and the step before, and its own last
-correction c is fed back beside its state s:
+`DirectDecoder` is one linear head for all steps. `AutoregressiveDecoder` is a second recurrent layer that starts from
+that state and runs over the future steps. At each step it reads the forecast without correction there and at the step
+before, and its last correction c is fed back next to its state s:
 
     s_t = cell(x_t, W_hh s_{t-1} + W_c c_{t-1}),   c_t = V s_t + b
 
-Since c is linear in s, that is one scan with the recurrent weights W_hh + W_c V: no step of the loop is Python's, and
-each costs the same however many came before. Both are trained alike: from every origin, on their own forecasts alone.
-Source of the two, side by side: Ben Taieb et al. 2012, A Review and Comparison of Strategies for Multi-Step Ahead Time
+Since c is linear in s, this is one scan with the recurrent weights W_hh + W_c V: no Python loop over the steps, and a
+cost per step that does not depend on the horizon. Both decoders are trained from every origin on their own forecasts.
+Source of the two strategies: Ben Taieb et al. 2012, A Review and Comparison of Strategies for Multi-Step Ahead Time
 Series Forecasting.
 """
 
@@ -31,13 +31,13 @@ RECURRENT_LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, 
 
 
 class DirectDecoder(nn.Linear):
-    """Give the corrections of all steps at once.
+    """Compute the corrections of all steps at once.
 
     Args:
         units: U, of the state at an origin.
         horizon: F.
-        cell: of a recurrent decoder; there is none.
-        hidden_size: likewise.
+        cell: ignored; for `AutoregressiveDecoder`.
+        hidden_size: ignored; for `AutoregressiveDecoder`.
     """
 
     def __init__(self, units: int, horizon: int, cell: str, hidden_size: int) -> None:
@@ -46,14 +46,17 @@ class DirectDecoder(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(
-        self, input: Float[Tensor, "N K U"], last: Tensor | None = None, baseline: Tensor | None = None
+        self,
+        input: Float[Tensor, "N K U"],
+        last: Float[Tensor, "N K 1"] | None = None,
+        baseline: Float[Tensor, "N K F"] | None = None,
     ) -> Float[Tensor, "N K F"]:
-        """Corrections in scales, of the states at origins alone; see `AutoregressiveDecoder`."""
+        """Return corrections in scales from the states at the origins alone; see `AutoregressiveDecoder`."""
         return super().forward(input)
 
 
 class AutoregressiveDecoder(nn.Module):
-    """Give the correction of one step after the other, each fed back into the next.
+    """Compute the correction of one step after the other, each fed back into the next.
 
     Args:
         units: U, of the state at an origin.
@@ -74,30 +77,29 @@ class AutoregressiveDecoder(nn.Module):
     def forward(
         self, h: Float[Tensor, "N K U"], last: Float[Tensor, "N K 1"], baseline: Float[Tensor, "N K F"]
     ) -> Float[Tensor, "N K F"]:
-        """Corrections in scales.
+        """Return corrections in scales.
 
         Args:
-            h: the state at each origin.
-            last: the last value before it.
-            baseline: what is forecast without the correction: naive forecasts and the effects of what is known in advance.
-                Both as their distance from the level at the origin, in scales.
+            h: state at each origin.
+            last: last value before the origin, as its distance from the level there, in scales.
+            baseline: forecast without correction, naive forecasts and the effects of covariates, in the same units.
         """
         baseline = baseline.asinh().flatten(0, 1).T  # (F, N*K)
-        before = torch.cat([last.asinh().reshape(1, -1), baseline[:-1]])
+        previous = torch.cat([last.asinh().reshape(1, -1), baseline[:-1]])
         start = self.init_state(h).tanh().reshape(1, -1, self.layer.hidden_size)
         state = (start, *(torch.zeros_like(start) for _ in self.layer.cell.states[1:]))
-        s, _ = scan(self.layer.cell, torch.stack([before, baseline], -1), state, [self._feedback_weights()])
+        (s,), _ = scan(self.layer.cell, torch.stack([previous, baseline], -1), state, self._feedback_weights())
         return self.output(s).squeeze(-1).T.unflatten(0, h.shape[:2])
 
     def _feedback_weights(self) -> Any:
-        """The weights of a scan that feeds its corrections back."""
+        """Return the weights of the scan with the feedback folded in: W_hh + W_c V."""
         (weights,) = self.layer.weights(0)
-        fed = self.feedback.weight
+        feedback = self.feedback.weight
         return weights._replace(
-            weight_hh=weights.weight_hh + fed @ self.output.weight,
-            bias_hh=weights.bias_hh + fed @ self.output.bias,
+            weight_hh=weights.weight_hh + feedback @ self.output.weight,
+            bias_hh=weights.bias_hh + feedback @ self.output.bias,
         )
 
 
 DECODERS: dict[str, type[nn.Module]] = {"direct": DirectDecoder, "autoregressive": AutoregressiveDecoder}
-"""By the names that a forecaster takes."""
+"""Decoders by the name that a forecaster takes."""

@@ -1,8 +1,8 @@
-"""Naive forecasts from the end of each block of a window, as tensors: what the network mixes.
+"""Experts: naive forecasts from the end of each block of a window, as tensors, which the network mixes.
 
-A block is a season where there is one, so that all of them are whole blocks, their means or changes. A forecast that
-would look back further than the window reaches repeats the last value instead, and what lies before the beginning of a
-series has no part in a mean.
+A block is a season where there is one, so all forecasts are whole blocks, their means or changes. A forecast that would
+look back further than the window repeats the last value instead. Steps before the beginning of a series do not count in
+a mean.
 """
 
 from __future__ import annotations
@@ -20,76 +20,80 @@ if TYPE_CHECKING:
 _SEASONS_IN_MEAN = 7
 
 
-def experts(
-    blocks: Float[Tensor, "N B s"], real: Float[Tensor, "N B"], plan: Plan, *, last_only: bool = False
+def expert_forecasts(
+    blocks: Float[Tensor, "N B s"], observed: Float[Tensor, "N B"], plan: Plan, *, last_only: bool = False
 ) -> dict[str, Float[Tensor, "N K F"]]:
-    """Forecasts of F steps by name, from the end of each block but the first, or with `last_only` of the last one alone.
+    """Return forecasts of F steps by name, from the end of each block except the first.
 
     Args:
         blocks: values, gaps filled.
-        real: 1 for blocks in which a value is known, 0 for others.
+        observed: 1 for blocks with an observed value, 0 for others.
         plan: sizes.
-        last_only: as above.
+        last_only: whether to forecast from the last block only.
     """
     first = blocks.shape[1] - 1 if last_only else 1
-    ahead = -(-plan.horizon // plan.block)  # blocks that F steps reach into
+    blocks_ahead = -(-plan.horizon // plan.block)
 
-    def steps(pieces: Float[Tensor, "N K A s"]) -> Float[Tensor, "N K F"]:
-        return pieces.flatten(2)[..., : plan.horizon]
+    def steps(ahead: Float[Tensor, "N K A s"]) -> Float[Tensor, "N K F"]:
+        return ahead.flatten(2)[..., : plan.horizon]
 
-    copy = blocks[:, first:]
+    last_block = blocks[:, first:]
     level = blocks.mean(-1)
-    now, before = level[:, first:].unsqueeze(-1), level[:, first - 1 : -1].unsqueeze(-1)
-    means = _running_means(level, real, level.shape[1])[:, first:]
+    current, previous = level[:, first:].unsqueeze(-1), level[:, first - 1 : -1].unsqueeze(-1)
+    means = _running_means(level, observed, level.shape[1])[:, first:]
     passed = torch.arange(1, plan.horizon + 1, device=blocks.device)
-    found = {
-        "naive": copy[..., -1:].expand(-1, -1, plan.horizon),
-        "level": now.expand(-1, -1, plan.horizon),
+    forecasts = {
+        "naive": last_block[..., -1:].expand(-1, -1, plan.horizon),
+        "level": current.expand(-1, -1, plan.horizon),
         "mean": means.unsqueeze(-1).expand(-1, -1, plan.horizon),
-        "drift": copy[..., -1:] + (now - before) / plan.block * passed,
+        "drift": last_block[..., -1:] + (current - previous) / plan.block * passed,
     }
     if plan.season > 1:
-        copy, means = copy.unsqueeze(2), _running_means(blocks, real, _SEASONS_IN_MEAN)[:, first:].unsqueeze(2)
-        growth = (now - before).unsqueeze(-1) * torch.arange(1, ahead + 1, device=blocks.device).unsqueeze(-1)
-        found["seasonal_naive"] = steps(copy.expand(-1, -1, ahead, -1))
-        found["seasonal_mean"] = steps(means.expand(-1, -1, ahead, -1))
-        found["seasonal_drift"] = steps(copy + growth)
+        last_block = last_block.unsqueeze(2)
+        means = _running_means(blocks, observed, _SEASONS_IN_MEAN)[:, first:].unsqueeze(2)
+        seasons = torch.arange(1, blocks_ahead + 1, device=blocks.device).unsqueeze(-1)
+        growth = (current - previous).unsqueeze(-1) * seasons
+        forecasts["seasonal_naive"] = steps(last_block.expand(-1, -1, blocks_ahead, -1))
+        forecasts["seasonal_mean"] = steps(means.expand(-1, -1, blocks_ahead, -1))
+        forecasts["seasonal_drift"] = steps(last_block + growth)
     if plan.long_season:
-        one, two = (_long_ago(blocks, level, first, plan, times) for times in (1, 2))
-        found["long_season"] = now + steps(one)
-        found["long_season_mean"] = now + steps(one + two) / 2
-    return found
+        one, two = (_long_season_change(blocks, level, first, plan, lag) for lag in (1, 2))
+        forecasts["long_season"] = current + steps(one)
+        forecasts["long_season_mean"] = current + steps(one + two) / 2
+    return forecasts
 
 
-def names(plan: Plan) -> list[str]:
-    """The naive forecasts that a plan has, in order."""
-    return list(experts(torch.zeros(1, plan.blocks, plan.block), torch.ones(1, plan.blocks), plan))
+def expert_names(plan: Plan) -> list[str]:
+    """Return the names of the experts of a plan, in order."""
+    return list(expert_forecasts(torch.zeros(1, plan.blocks, plan.block), torch.ones(1, plan.blocks), plan))
 
 
-def _running_means(x: Float[Tensor, "N B ..."], real: Float[Tensor, "N B"], most: int) -> Float[Tensor, "N B ..."]:
-    """Mean of the real ones of up to so many that end with each; where none is real, that one."""
-    real = real.reshape(*real.shape, *(1,) * (x.dim() - 2))
+def _running_means(
+    x: Float[Tensor, "N B ..."], observed: Float[Tensor, "N B"], max_blocks: int
+) -> Float[Tensor, "N B ..."]:
+    """Average the observed blocks among up to `max_blocks` that end with each; without any, return the block itself."""
+    observed = observed.reshape(*observed.shape, *(1,) * (x.dim() - 2))
 
-    def sums(values: Tensor) -> Tensor:
-        passed = values.cumsum(1)
-        return torch.cat([passed[:, :most], passed[:, most:] - passed[:, :-most]], 1)
+    def sums(values: Float[Tensor, "N B ..."]) -> Float[Tensor, "N B ..."]:
+        totals = values.cumsum(1)
+        return torch.cat([totals[:, :max_blocks], totals[:, max_blocks:] - totals[:, :-max_blocks]], 1)
 
-    count = sums(real)
-    return torch.where(count > 0, sums(x * real) / count.clamp(min=1), x)
+    count = sums(observed)
+    return torch.where(count > 0, sums(x * observed) / count.clamp(min=1), x)
 
 
-def _long_ago(
-    blocks: Float[Tensor, "N B s"], level: Float[Tensor, "N B"], first: int, plan: Plan, times: int
+def _long_season_change(
+    blocks: Float[Tensor, "N B s"], level: Float[Tensor, "N B"], first: int, plan: Plan, lag: int
 ) -> Float[Tensor, "N K A s"]:
-    """How the blocks that a forecast reaches into differed from the level before them, long seasons ago."""
-    long = plan.long_season // plan.block
+    """Return how the forecast blocks differed from the level before them, `lag` long seasons ago."""
+    long_season = plan.long_season // plan.block
     ahead = torch.arange(-(-plan.horizon // plan.block), device=blocks.device)
-    back = (ahead // long + times) * long
-    seen = torch.arange(first, blocks.shape[1], device=blocks.device) + 1
-    then = seen.unsqueeze(-1) - back  # blocks that had been seen then
-    usable = then >= 1
-    taken, before = (torch.where(usable, at, 0).flatten() for at in (then + ahead, then - 1))
-    differences = blocks.index_select(1, taken) - level.index_select(1, before).unsqueeze(-1)
-    differences = differences.unflatten(1, then.shape)
-    nothing = (blocks[:, first:, -1] - level[:, first:])[:, :, None, None]
-    return torch.where(usable.unsqueeze(-1), differences, nothing)
+    blocks_back = (ahead // long_season + lag) * long_season
+    blocks_read = torch.arange(first, blocks.shape[1], device=blocks.device) + 1
+    origin = blocks_read.unsqueeze(-1) - blocks_back  # the corresponding origin, long seasons ago
+    in_window = origin >= 1
+    target, before = (torch.where(in_window, at, 0).flatten() for at in (origin + ahead, origin - 1))
+    differences = blocks.index_select(1, target) - level.index_select(1, before).unsqueeze(-1)
+    differences = differences.unflatten(1, origin.shape)
+    last_value = (blocks[:, first:, -1] - level[:, first:])[:, :, None, None]
+    return torch.where(in_window.unsqueeze(-1), differences, last_value)

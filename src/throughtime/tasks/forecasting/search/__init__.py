@@ -1,1 +1,1 @@
-"""Search."""
+"""Hyperparameter search over the settings of a forecaster."""

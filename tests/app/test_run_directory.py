@@ -15,15 +15,15 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError, nn, runtime
-from throughtime.app.cli import _ended_by_signals
+from throughtime.app.cli import _interrupt_on_signals
 from throughtime.app.run_directory import RUN, RunDirectory, model_directory, read_run_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def build(place: RunDirectory, text: str = "") -> None:
-    with place.building() as directory:
+def build(run_directory: RunDirectory, text: str = "") -> None:
+    with run_directory.building() as directory:
         (directory / "forecast.csv").write_text(text)
         (directory / RUN).write_text(json.dumps({"throughtime": "0", "result": {"forecast": "forecast.csv"}}))
 
@@ -35,14 +35,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_two_runs_that_chose_one_default_name_both_keep_their_work(here: Path) -> None:
-    places = [RunDirectory.chosen(None, Path("sales.csv")) for _ in range(3)]
+    places = [RunDirectory.choose(None, Path("sales.csv")) for _ in range(3)]
     assert {str(directory.path) for directory in places} == {"throughtime-sales"}
     for number, directory in enumerate(places):
         build(directory, str(number))
     names = ["throughtime-sales", "throughtime-sales-2", "throughtime-sales-3"]
     assert [str(directory.path) for directory in places] == names
     assert [(here / name / "forecast.csv").read_text() for name in names] == ["0", "1", "2"]
-    assert places[1].located({"forecast": "forecast.csv", "series": 1}) == {
+    assert places[1].locate({"forecast": "forecast.csv", "series": 1}) == {
         "forecast": str(Path("throughtime-sales-2/forecast.csv")),
         "series": 1,
     }
@@ -50,41 +50,43 @@ def test_two_runs_that_chose_one_default_name_both_keep_their_work(here: Path) -
 
 
 def test_a_file_of_trials_belongs_to_one_run_at_a_time(here: Path) -> None:
-    first, second = (RunDirectory.chosen(None, Path("sales.csv")) for _ in range(2))
+    first, second = (RunDirectory.choose(None, Path("sales.csv")) for _ in range(2))
     with first.sibling_file(".db") as file, second.sibling_file(".db") as other:
         assert [str(file), str(other)] == ["throughtime-sales.db", "throughtime-sales-2.db"]
         file.write_text("trials")
-    assert os.listdir(here) == ["throughtime-sales.db"]  # what it holds is gone on with; an empty one is removed
+    assert os.listdir(here) == [
+        "throughtime-sales.db"
+    ]  # the next run continues with its content; an empty one is removed
     named = RunDirectory(Path("out")).sibling_file(".db")
-    with named, pytest.raises(InputError, match="another run writes to out right now"):
+    with named, pytest.raises(InputError, match="another run is writing to out"):
         RunDirectory(Path("out")).sibling_file(".db").__enter__()
 
 
 def test_a_run_replaces_a_run_and_nothing_else(here: Path) -> None:
     build(RunDirectory(here / "run"), "old")
     with pytest.raises(InputError, match="exists; name another directory, or replace it with --overwrite"):
-        RunDirectory.chosen(here / "run", Path("sales.csv"))
-    build(RunDirectory.chosen(here / "run", Path("sales.csv"), overwrite=True), "new")
+        RunDirectory.choose(here / "run", Path("sales.csv"))
+    build(RunDirectory.choose(here / "run", Path("sales.csv"), overwrite=True), "new")
     assert (here / "run" / "forecast.csv").read_text() == "new"
     (here / "run" / "model").mkdir()
     (here / "run" / "model" / "notes.txt").touch()
     with pytest.raises(InputError, match=r"holds model.notes\.txt, which the run has not written"):
-        RunDirectory.chosen(here / "run", Path("sales.csv"), overwrite=True)
+        RunDirectory.choose(here / "run", Path("sales.csv"), overwrite=True)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"throughtime": "0"}', '{"scripts": {}, "files": []}', "[" * 10**5])
 def test_a_file_of_that_name_makes_no_run(text: str, here: Path) -> None:
     (here / "other").mkdir()
     (here / "other" / RUN).write_text(text)
-    with pytest.raises(InputError, match="is not the directory of a former run and stays"):
-        RunDirectory.chosen(here / "other", Path("sales.csv"), overwrite=True)
+    with pytest.raises(InputError, match="is not the directory of an earlier run and is not replaced"):
+        RunDirectory.choose(here / "other", Path("sales.csv"), overwrite=True)
     assert read_run_record(here / "other" / "model") == (json.loads(text) if text.startswith("{") else {})
 
 
 def test_a_run_reached_by_a_link_is_replaced_and_the_link_stays(here: Path) -> None:
     build(RunDirectory(here / "real"), "old")
     (here / "link").symlink_to("real")
-    build(RunDirectory.chosen(here / "link", Path("sales.csv"), overwrite=True), "new")
+    build(RunDirectory.choose(here / "link", Path("sales.csv"), overwrite=True), "new")
     assert os.readlink(here / "link") == "real"
     assert (here / "real" / "forecast.csv").read_text() == "new"
 
@@ -101,7 +103,7 @@ def test_a_run_that_ends_early_leaves_nothing(error: BaseException, here: Path) 
 
 
 @pytest.mark.parametrize("read", [tt.load, runtime.load], ids=["torch", "runtime"])
-def test_the_directory_of_a_run_is_read_wherever_its_model_is(read: Callable[[Path], Any], here: Path) -> None:
+def test_the_run_directoryof_a_run_is_read_wherever_its_model_is(read: Callable[[Path], Any], here: Path) -> None:
     with RunDirectory(here / "run").building() as directory:
         tt.save(nn.GRU(3, 4), directory / "model")
         (directory / RUN).write_text(json.dumps({"throughtime": "0"}))
@@ -117,16 +119,16 @@ def test_the_directory_of_a_run_is_read_wherever_its_model_is(read: Callable[[Pa
 def test_signals_end_a_command_as_ctrl_c_does(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("throughtime.app.cli._AT_ONCE", -1.0)
+    monkeypatch.setattr("throughtime.app.cli._SAME_SIGNAL_SECONDS", -1.0)
     former = signal.getsignal(number)
-    with _ended_by_signals():
+    with _interrupt_on_signals():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
         try:
             signal.raise_signal(number)  # while what there is is being saved
         except KeyboardInterrupt:
             pytest.fail("the second signal interrupted the saving")
-        assert "being saved" in capfd.readouterr().err
+        assert "saving the model" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(number) is former
@@ -136,7 +138,7 @@ def test_signals_end_a_command_as_ctrl_c_does(
 def test_signals_sent_twice_count_once_and_ignored_ones_stay_ignored(capfd: pytest.CaptureFixture[str]) -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _ended_by_signals():
+        with _interrupt_on_signals():
             signal.raise_signal(signal.SIGHUP)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGTERM)

@@ -129,7 +129,7 @@ def test_only_batches_at_hand_are_asked_for_beforehand() -> None:
 
 
 def test_batches_are_the_rows_of_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.data.batches._PICKED", 200)
+    monkeypatch.setattr("throughtime.data.batches._MAX_GATHERED_ELEMENTS", 200)
     x, y, lengths = torch.randn(7, 23, INPUTS), torch.randn(23), torch.arange(23)
     torch.manual_seed(5)
     actual = list(training.Batches(x, y, lengths, batch_size=4, time_first=True))

@@ -198,7 +198,7 @@ def test_one_thread_counts_for_the_thread_that_asks() -> None:
 @pytest.mark.parametrize("seed", [1.5, "7", 2**64, -(2**63) - 1])
 def test_a_seed_that_torch_cannot_take_is_refused(seed: Any) -> None:
     x = torch.zeros(3, 2, 1)
-    with pytest.raises(ValueError, match="seed: expected a whole number from"):
+    with pytest.raises(ValueError, match="seed: expected an integer from"):
         training.fit(nn.ManyToMany(nn.RNN(1, 1), 1), (x, x), stop=[training.Epochs(1)], seed=seed)
 
 

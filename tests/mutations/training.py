@@ -146,4 +146,16 @@ MUTATIONS = [
         "if False:",
         "training/test_strategies.py::test_a_strategy_may_compute_gradients_its_own_way[RNN-{}]",
     ),
+    Mutation(
+        "training/_state.py",
+        'self.validation_loss = values["validation_loss"]',
+        "pass",
+        "training/test_state.py::test_a_state_is_restored_as_it_was_saved",
+    ),
+    Mutation(
+        "training/_state.py",
+        "record.score < self.history.best.score",
+        "True",
+        "training/test_state.py::test_the_best_weights_are_those_of_the_lowest_validation_loss",
+    ),
 ]

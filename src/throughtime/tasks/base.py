@@ -232,9 +232,9 @@ class AbstractEstimator(BaseEstimator, ABC):
             ValueError: where they are not, or the weights are not those of such a network.
         """
         check_sizes(sizes)
+        check_layers(getattr(sizes, "num_layers", 1), saved.tensors)
         if saved.config["sizes"] != asdict(sizes):
             raise ValueError(f"the sizes do not fit the parameters and the learned state: {sizes}")
-        check_layers(getattr(sizes, "num_layers", 1), saved.tensors)
         return restore_network(lambda: self.network_type(sizes, **options), saved.tensors)
 
 

@@ -143,8 +143,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/classification/estimator.py",
-        "actual[rows], given[rows]",
-        "actual, given",
+        "actual[rows], predicted[rows]",
+        "actual, predicted",
         "tasks/test_fingerprints.py::test_a_classifier_scores_what_it_has_not_learned_from",
     ),
     Mutation(

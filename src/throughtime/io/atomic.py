@@ -181,7 +181,7 @@ def _make(parent: Path, name: str) -> Path:
 
 @cache
 def _machine_id() -> str:
-    """A digest that names the running kernel, within which locks are known."""
+    """Return a digest that names the running kernel, within which locks are known."""
     try:
         name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:

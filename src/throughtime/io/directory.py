@@ -157,16 +157,16 @@ def _reason_to_keep(target: Path) -> str:
 
 
 def _serialize(contents: ModelFiles) -> dict[str, bytes]:
-    found = {WEIGHTS: contents.weights, HISTORY: contents.history}
-    sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in found.items()}
+    files = {WEIGHTS: contents.weights, HISTORY: contents.history}
+    sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in files.items()}
     config = {"schema": SCHEMA_VERSION, **contents.config, "files": sums}
-    return found | {
+    return files | {
         CONFIG: (json.dumps({**config, "sha256": _checksum(config)}, indent=1, default=_json_default) + "\n").encode()
     }
 
 
 def _checksum(config: dict[str, Any]) -> str:
-    """The sha256 of a configuration in one fixed spelling."""
+    """Return the sha256 of a configuration in one fixed spelling."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=_json_default).encode()).hexdigest()
 
 
@@ -214,7 +214,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _json_default(value: Any) -> Any:
-    """What JSON can hold of a setting: a number for one of numpy's, nothing for a generator of random numbers."""
+    """Return a setting as JSON can hold it: a number of numpy's as a number, a random generator as null."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.random.RandomState):

@@ -52,8 +52,8 @@ def read(directory: str | os.PathLike[str]) -> SavedModel:
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
     """
-    found = directories.read(directory)
+    files = directories.read(directory)
     try:
-        return SavedModel(found.config, load_tensors(found.weights), found.history.decode())
+        return SavedModel(files.config, load_tensors(files.weights), files.history.decode())
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

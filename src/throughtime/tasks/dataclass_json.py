@@ -23,7 +23,7 @@ def dataclass_from_json(kind: type[Value], values: Any) -> Value:
 
 
 def _check_value(name: str, hint: Any, value: Any) -> Any:
-    """The value, lists as tuples where they were."""
+    """Return the value, lists as tuples where they were."""
     origin = get_origin(hint)
     if origin in (list, tuple) and isinstance(value, list):
         inner = get_args(hint)[0]

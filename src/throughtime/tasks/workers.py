@@ -52,7 +52,7 @@ def check_workers(workers: str | None) -> None:
 
 
 def ordered_map(workers: str | None) -> AbstractContextManager[Map]:
-    """A `map` over workers, which are let go in the end.
+    """Yield a `map` over workers, which are released in the end.
 
     Args:
         workers: None for this process; "ray" for a Ray cluster on this machine, which is started and shut down; or the
@@ -104,8 +104,8 @@ def _map_on_ray(ray: Any, tasks: list[Any], function: Callable[[A], R], argument
     ours = [task.remote(shared, argument) for argument in arguments]
     tasks += ours
     try:
-        for each in ours:
-            yield ray.get(each)
+        for result in ours:
+            yield ray.get(result)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
 

@@ -27,7 +27,7 @@ _WAVES = 3
 
 
 def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1) -> Float[Tensor, "N T C"]:
-    """A variant of each sequence, of the same length.
+    """Return a variant of each sequence, of the same length.
 
     Args:
         x: channels at each step; what is behind the end of a sequence stays behind it.
@@ -44,9 +44,9 @@ def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 
     moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype, generator=random) - 1)).clamp(0, 1) * last
     before = moved.floor().long().clamp(0, max(steps - 2, 0))
     share = (moved - before).unsqueeze(-1)
-    found = _gather_steps(x, before) * (1 - share) + _gather_steps(x, (before + 1).clamp(max=steps - 1)) * share
+    interpolated = _gather_steps(x, before) * (1 - share) + _gather_steps(x, (before + 1).clamp(max=steps - 1)) * share
     scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype, generator=random)
-    return found * scales.repeat(1, 1, copies)
+    return interpolated * scales.repeat(1, 1, copies)
 
 
 def _gather_steps(x: Float[Tensor, "N T C"], places: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:

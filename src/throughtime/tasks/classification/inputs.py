@@ -26,7 +26,7 @@ def as_texts(items: list[Any] | None) -> list[str] | None:
     Raises:
         InputError: where only some are.
     """
-    if items is None or not any(isinstance(each, str | bytes) for each in items):
+    if items is None or not any(isinstance(item, str | bytes) for item in items):
         return None
     for number, text in enumerate(items, 1):
         if isinstance(text, bytes):
@@ -58,7 +58,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         raise InputError("X: expected sequences or texts, got none")
     if not any(map(_is_array, items)):
         return None
-    arrays = [_array(each, number) for number, each in enumerate(items, 1)]
+    arrays = [_array(item, number) for number, item in enumerate(items, 1)]
     dimensions = {array.ndim for array in arrays}
     if dimensions == {1}:
         if len({len(array) for array in arrays}) == 1:
@@ -128,11 +128,11 @@ class SequenceScaler:
         together = np.ma.masked_invalid(np.concatenate(sequences))
         deviations = _replace_zero(together.std(0).filled(0.0), 1e-12 * np.abs(together).max(0).filled(0.0))
         block = -(-max(map(len, sequences)) // _MAX_STEPS)
-        known = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
+        scaler = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
         if block == 1:
-            return known
-        changes = np.concatenate([_differences(known.standardized(sequence)) for sequence in sequences])
-        return replace(known, changes=_replace_zero(changes.std(0), 1e-12).tolist())
+            return scaler
+        changes = np.concatenate([_differences(scaler.standardized(sequence)) for sequence in sequences])
+        return replace(scaler, changes=_replace_zero(changes.std(0), 1e-12).tolist())
 
     @property
     def width(self) -> int:
@@ -145,16 +145,16 @@ class SequenceScaler:
         return self.block * (self.width + len(self.changes))
 
     def encode(self, sequences: Sequence[np.ndarray]) -> JaggedSequences:
-        """What the network reads: (steps, features)."""
+        """Return what the network reads: (steps, features)."""
         check_sequences(sequences, self.width)
         return JaggedSequences.of([self._encoded(sequence) for sequence in sequences])
 
     def standardized(self, sequence: np.ndarray) -> np.ndarray:
-        """A sequence with channels of mean 0 and deviation 1, and without gaps."""
+        """Return a sequence with channels of mean 0 and deviation 1, and without gaps."""
         z = (sequence - np.array(self.means)) / np.array(self.deviations)
         for channel in np.flatnonzero(np.isnan(z).any(0)):
-            known = np.flatnonzero(~np.isnan(z[:, channel]))
-            z[:, channel] = np.interp(range(len(z)), known, z[known, channel]) if len(known) else 0.0
+            observed = np.flatnonzero(~np.isnan(z[:, channel]))
+            z[:, channel] = np.interp(range(len(z)), observed, z[observed, channel]) if len(observed) else 0.0
         return z
 
     def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
@@ -205,7 +205,7 @@ Encoder = TokenVocabulary | SequenceScaler
 
 
 def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
-    """What the network reads."""
+    """Return what the network reads."""
     encoded = encoder.encode(data)
     if bool((encoded.lengths > 0).all()):
         return encoded
@@ -216,7 +216,7 @@ def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
 
 
 def prefixes(sequence: Any) -> list[Any]:
-    """A sequence after each of its words or steps."""
+    """Return a sequence after each of its words or steps."""
     if isinstance(sequence, str):
         words = sequence.split()
         return [" ".join(words[: end + 1]) for end in range(len(words))]

@@ -228,9 +228,9 @@ class Forecaster(AbstractEstimator):
         levels = checks.sorted_levels(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels, count)
         columns = {**_forecast_index(panel, count), "throughtime": forecasts.point.ravel()}
-        for each in levels:
-            columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
-            columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
+        for percent in levels:
+            columns[f"throughtime-lo-{percent}"] = forecasts.low[percent].ravel()
+            columns[f"throughtime-hi-{percent}"] = forecasts.high[percent].ravel()
         return kind.frame(columns)
 
     def predict_parquet(
@@ -384,15 +384,15 @@ class Forecaster(AbstractEstimator):
         workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Any:
-        """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
+        """Return the forecasts of `backtest`: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
         import narwhals as nw
 
         options = {"refit": refit, "memoryless": False, "against": against}
         options |= {"workers": workers, "callbacks": callbacks}
         frame = nw.from_native(self.backtest(df, n_windows, step_size, **options).forecasts, eager_only=True)
         ours = [column for column in frame.columns if column.startswith("throughtime")]
-        wanted = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
-        return frame.select(wanted).to_native()
+        columns = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
+        return frame.select(columns).to_native()
 
     def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
         """How far back the network learns, from the training data or from `df`, in steps of `block_` values.
@@ -407,7 +407,7 @@ class Forecaster(AbstractEstimator):
         return explain(self.model_, panel, loss=self.loss, history=self.history_)
 
     def plot(self, *, series: Sequence[Any] | None = None) -> Figure:
-        """The forecast with its intervals behind the end of the history, for some series."""
+        """Plot the forecast with its intervals after the end of the history, for some series."""
         from throughtime.tasks.forecasting.plots import plot_forecast
 
         self._check_fitted()
@@ -515,7 +515,7 @@ class Forecaster(AbstractEstimator):
     def _forecast_panel(
         self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int
     ) -> tuple[Panel, FrameFormat]:
-        """What `count` steps are forecast from."""
+        """Return what `count` steps are forecast from."""
         panel, kind = (self.panel_, self.kind_) if df is None else self._read_later_frame(df)
         if future is not None:
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
@@ -532,9 +532,9 @@ class Forecaster(AbstractEstimator):
 
     def _read_later_frame(self, df: Data) -> tuple[Panel, FrameFormat]:
         """Fresh data for what was trained."""
-        known = self.panel_.exogenous
+        exogenous = self.panel_.exogenous
         grid = self.panel_.frequency if self.panel_.irregular else None
-        options = {"freq": self.freq, "missing": self.missing, "known": known, "grid": grid}
+        options = {"freq": self.freq, "missing": self.missing, "known": exogenous, "grid": grid}
         options |= {"ids": self.panel_.ids, "like": self.kind_, "former": self.panel_.frequency}
         panel, kind = read_frame(df, **options)
         if panel.frequency != self.panel_.frequency and panel.lengths.max() > 1:

@@ -68,11 +68,11 @@ class StepCodec(Protocol):
         ...
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[Any, Any, int]:
-        """What is learned from, what validates (or None), and the steps of the former."""
+        """Return what is learned from, what validates (or None), and the steps of the former."""
         ...
 
     def training_data(self, train: Any, validation: Any, recipe: Recipe) -> TrainingData:
-        """What the network is trained with."""
+        """Return what the network is trained with."""
         ...
 
     def score(self, network: GeneratorNetwork, data: Any) -> GenerationEvaluation:
@@ -87,20 +87,20 @@ class StepCodec(Protocol):
         """Find what was learned from in data."""
         ...
 
-    def prompt(self, given: Any) -> np.ndarray:
-        """What the network reads before it draws, (T, …)."""
+    def prompt(self, prompt: Any) -> np.ndarray:
+        """Return what the network reads before it draws, (T, …)."""
         ...
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> Any:
-        """A step drawn from logits (V,), as the network reads it."""
+        """Draw a step from logits (V,), as the network reads it."""
         ...
 
-    def write(self, drawn: Iterable[Any], given: Any) -> Iterator[Any]:
+    def write(self, steps: Iterable[Any], prompt: Any) -> Iterator[Any]:
         """Drawn steps as a user reads them, one by one, behind a prompt."""
         ...
 
-    def join(self, given: Any, written: Iterable[Any]) -> Any:
-        """A prompt and what follows it, in one."""
+    def join(self, prompt: Any, written: Iterable[Any]) -> Any:
+        """Return a prompt and what follows it, in one."""
         ...
 
 
@@ -149,10 +149,10 @@ class TextCodec:
         counted = torch.zeros_like(rows, dtype=torch.bool)
         for i in range(streams):
             counted[max(leads) + i * length - starts[i] :, i] = True
-        for x_part, y_part, part in zip(x.split(_CHUNK), y.split(_CHUNK), counted.split(_CHUNK), strict=True):
+        for x_part, y_part, mask in zip(x.split(_CHUNK), y.split(_CHUNK), counted.split(_CHUNK), strict=True):
             logits, state = network(x_part, state)
-            if part.any():
-                nats += float(functional.cross_entropy(logits[part], y_part[part], reduction="sum"))
+            if mask.any():
+                nats += float(functional.cross_entropy(logits[mask], y_part[mask], reduction="sum"))
         per_step = nats / steps
         bits = nats / math.log(2) / (len(data) * steps / len(numbers))  # the first symbol is not scored
         return GenerationEvaluation(steps, per_step, math.exp(min(per_step, 700.0)), bits)
@@ -165,22 +165,22 @@ class TextCodec:
         """Find the characters that were learned from."""
         return fingerprints.overlap_of_text(check_text(data))
 
-    def prompt(self, given: str | None) -> np.ndarray:
-        """The symbols of a text, or the one behind which texts begin."""
-        found = self.vocabulary.encode(given) if given else np.zeros(0)
-        return found if len(found) else np.array([self.vocabulary.start])
+    def prompt(self, prompt: str | None) -> np.ndarray:
+        """Return the symbols of a prompt, or the one behind which texts begin."""
+        numbers = self.vocabulary.encode(prompt) if prompt else np.zeros(0)
+        return numbers if len(numbers) else np.array([self.vocabulary.start])
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
-        """The number of a symbol."""
+        """Draw the number of a symbol."""
         return sampling.sample_symbol(logits, random)
 
-    def write(self, drawn: Iterable[int], given: str | None) -> Iterator[str]:
+    def write(self, steps: Iterable[int], prompt: str | None) -> Iterator[str]:
         """Pieces of text."""
-        return self.vocabulary.write(drawn, after=given or "")
+        return self.vocabulary.write(steps, after=prompt or "")
 
-    def join(self, given: str | None, written: Iterable[str]) -> str:
-        """A text."""
-        return (given or "") + "".join(written)
+    def join(self, prompt: str | None, written: Iterable[str]) -> str:
+        """Return a text."""
+        return (prompt or "") + "".join(written)
 
     def _encode_at_least_two(self, text: str) -> np.ndarray:
         numbers = self.vocabulary.encode(check_text(text))
@@ -196,7 +196,7 @@ class PianoRollCodec:
     width: int = KEYS
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[list[np.ndarray], list[np.ndarray] | None, int]:
-        """Rolls of what is learned from and of what validates, by default a tenth of the pieces."""
+        """Return rolls of what is learned from and of what validates, by default a tenth of the pieces."""
         rolls = as_rolls(data)
         held_out = None if validation is None else as_rolls(validation)
         if held_out is None and len(rolls) >= _MIN_PIECES_TO_HOLD_OUT:
@@ -238,30 +238,30 @@ class PianoRollCodec:
 
     def fingerprints(self, parts: list[Any]) -> Fingerprints:
         """Hash pieces."""
-        return Fingerprints.from_sequences(roll for part in parts for roll in as_rolls(part))
+        return Fingerprints.from_sequences(roll for pieces in parts for roll in as_rolls(pieces))
 
     def overlap(self, fingerprints: Fingerprints, data: Any) -> Overlap:
         """Find the pieces that were learned from."""
         return fingerprints.overlap(as_rolls(data), "pieces")
 
-    def prompt(self, given: Any) -> np.ndarray:
+    def prompt(self, prompt: Any) -> np.ndarray:
         """Silence, then the steps of a piece."""
         silence = np.zeros((1, KEYS), dtype=np.uint8)
-        rows = np.concatenate([silence, as_roll(given, "prompt")]) if _has_steps(given) else silence
+        rows = np.concatenate([silence, as_roll(prompt, "prompt")]) if _has_steps(prompt) else silence
         return rows.astype(np.float32)
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> np.ndarray:
         """Ones where a key sounds."""
         return sampling.sample_keys(logits, random)
 
-    def write(self, drawn: Iterable[np.ndarray], given: Any) -> Iterator[list[int]]:
-        """Lists of notes."""
-        return (as_piece(step[None])[0] for step in drawn)
+    def write(self, steps: Iterable[np.ndarray], prompt: Any) -> Iterator[list[int]]:
+        """Yield lists of notes."""
+        return (as_piece(step[None])[0] for step in steps)
 
-    def join(self, given: Any, written: Iterable[list[int]]) -> list[list[int]]:
-        """A piece."""
-        return [*(as_piece(as_roll(given, "prompt")) if _has_steps(given) else []), *written]
+    def join(self, prompt: Any, written: Iterable[list[int]]) -> list[list[int]]:
+        """Return a piece."""
+        return [*(as_piece(as_roll(prompt, "prompt")) if _has_steps(prompt) else []), *written]
 
 
-def _has_steps(given: Any) -> bool:
-    return given is not None and len(given) > 0
+def _has_steps(piece: Any) -> bool:
+    return piece is not None and len(piece) > 0

@@ -188,8 +188,8 @@ class SequenceGenerator(AbstractEstimator):
         if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
             raise InputError(f"length: expected a whole number of 0 or more, got {length!r}")
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        drawn = itertools.islice(self._draw(prompt, **options), length)
-        return self.codec_.join(prompt, self.codec_.write(drawn, prompt))
+        steps = itertools.islice(self._draw(prompt, **options), length)
+        return self.codec_.join(prompt, self.codec_.write(steps, prompt))
 
     def stream(
         self,
@@ -267,7 +267,7 @@ class SequenceGenerator(AbstractEstimator):
         return tags
 
     def _choose_codec(self, data: Any, validation: Any) -> tuple[str, StepCodec]:
-        """The unit, and what a step is made of."""
+        """Return the unit, and what a step is made of."""
         if isinstance(data, bytes | os.PathLike):
             what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
             raise InputError(f"data: expected a text or pieces, got {what} first")

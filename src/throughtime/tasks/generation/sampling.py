@@ -79,6 +79,6 @@ def draw(
     stream = make_stream(network.layers)
     logits = stream.run(network.features(prompt))[-1]
     while True:
-        drawn = symbols.draw(logits, sampling, random)
-        yield drawn
-        logits = stream.step(network.features(drawn))
+        step = symbols.draw(logits, sampling, random)
+        yield step
+        logits = stream.step(network.features(step))

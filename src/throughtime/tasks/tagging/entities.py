@@ -66,28 +66,28 @@ def is_bio(tags: Iterable[object]) -> bool:
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of a sentence."""
-    found: list[Entity] = []
+    """Return the entities of a sentence."""
+    spans: list[Entity] = []
     start, kind = 0, ""
-    for place, tag in enumerate([*tags, "O"]):
+    for position, tag in enumerate([*tags, "O"]):
         mark, _, now = tag.partition("-")
         goes_on = mark == "I" and now == kind
         if kind and not goes_on:
-            found.append(Entity(kind, start, place))
+            spans.append(Entity(kind, start, position))
         if not goes_on:
-            start, kind = place, now
-    return found
+            start, kind = position, now
+    return spans
 
 
-def score(actual: Iterable[Sequence[str]], given: Iterable[Sequence[str]]) -> EntityScore:
+def score(actual: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> EntityScore:
     """Compare the tags of sentences."""
     there: Counter[str] = Counter()
-    found: Counter[str] = Counter()
+    n_found: Counter[str] = Counter()
     n_correct: Counter[str] = Counter()
-    for ours, theirs in zip(given, actual, strict=True):
+    for ours, theirs in zip(predicted, actual, strict=True):
         mine, real = set(entities(ours)), set(entities(theirs))
-        found.update(entity.kind for entity in mine)
+        n_found.update(entity.kind for entity in mine)
         there.update(entity.kind for entity in real)
         n_correct.update(entity.kind for entity in mine & real)
-    by_type = {kind: (n_correct[kind], found[kind], there[kind]) for kind in sorted(found | there)}
-    return EntityScore(n_correct.total(), found.total(), there.total(), by_type)
+    by_type = {kind: (n_correct[kind], n_found[kind], there[kind]) for kind in sorted(n_found | there)}
+    return EntityScore(n_correct.total(), n_found.total(), there.total(), by_type)

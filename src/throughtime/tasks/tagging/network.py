@@ -96,7 +96,7 @@ class TaggingNetwork(nn.Module):
         return self.output(self.dropout(h))
 
     def _encode_characters(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
-        """What the characters say about each word; a word that comes twice is spelled once."""
+        """Return what the characters say about each word; a word that comes twice is spelled once."""
         rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
         ends = (rows > 0).sum(1)
         _, state = self.char_encoder(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)

@@ -22,7 +22,7 @@ _LENGTH_FACTOR, _LENGTH_MARGIN = 2, 10  # a translation has at most 2 T + 10 sym
 def beam_search(
     network: TranslatorNetwork, source: Int[Tensor, "T N"], *, beams: int, length_penalty: float
 ) -> list[list[int]]:
-    """The best translation found for each source, without its end.
+    """Return the best translation found for each source, without its end.
 
     Args:
         network: in evaluation.
@@ -35,7 +35,7 @@ def beam_search(
     """
     memory, state, lengths = network.encode(source)
     rows, limits = source.shape[1], _LENGTH_FACTOR * lengths + _LENGTH_MARGIN
-    found: list[list[int]] = [[] for _ in range(rows)]
+    translations: list[list[int]] = [[] for _ in range(rows)]
     is_open = torch.ones(rows, dtype=torch.bool)
     spread = torch.arange(rows).repeat_interleave(beams)
     memory, lengths = memory[:, spread], lengths[spread]
@@ -69,11 +69,11 @@ def beam_search(
         hope = (total / limits.unsqueeze(1) ** length_penalty).masked_fill(ended, _NEGATIVE_INFINITY).amax(1)
         done = is_open & ((best >= hope) | (step >= limits))
         for row in done.nonzero().flatten().tolist():
-            found[row] = _cut_at_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
+            translations[row] = _cut_at_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
         is_open &= ~done
         if not is_open.any():
             break
-    return found
+    return translations
 
 
 def _select_rows(state: Any, rows: Tensor) -> Any:

@@ -55,7 +55,7 @@ class PairBatches:
 
 
 def collate_pairs(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> Batch:
-    """A batch (2, S, N), and the real symbols of its targets in the order in which the network gives them."""
+    """Return a batch (2, S, N), and the real symbols of its targets in the order in which the network gives them."""
     inputs = [[BEGIN, *target] for target in targets]
     steps = max(map(len, [*sources, *inputs]))
     x = torch.stack([pad_rows(sources, steps), pad_rows(inputs, steps)])

@@ -126,7 +126,7 @@ MUTATIONS = [
     Mutation(
         "tasks/base.py",
         "vars(self).update(learned, network_=network, history_=history, notes_=notes)",
-        "vars(self).update(learned, network_=network, history_=history, notes_=notes, hidden_size=self.hidden_size + 1)",
+        "vars(self).update(learned, network_=network, history_=history, notes_=notes, hidden_size=7)",
         "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
     ),
     Mutation(

@@ -1,6 +1,6 @@
-"""Directories that appear whole and are replaced in one step, whoever else writes or reads them meanwhile.
+"""Directories that appear whole and are replaced in one step, safely for concurrent writers and readers.
 
-What is written stands in a staging directory next to the target, which then takes its name. A directory that exists is
+New content is written to a staging directory next to the target, which then takes its name. A directory that exists is
 exchanged with the new one in one system call, so that the name is never free (renameat2 of Linux). Where the system or
 the file system cannot do that, the old directory is kept under a second name until the new one stands, and is read
 there if the machine stopped in between.

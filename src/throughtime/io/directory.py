@@ -1,7 +1,7 @@
 """Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
 
 Writing replaces a whole directory in one step (`atomic.py`); only a directory that was written here is replaced:
-its `config.json` holds a checksum of itself in our spelling, and nothing else stands next to its files. Reading trusts
+its `config.json` holds a checksum of itself in our spelling, and there is no other file next to its own. Reading trusts
 nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files and of itself.
 
 Here they are bytes; `checkpoint.py` makes tensors of them, `throughtime.runtime` arrays.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 SCHEMA_VERSION = 2
-"""Version of what stands in a model directory."""
+"""Version of the format of a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
 MODEL = "model"
@@ -94,7 +94,7 @@ def read(directory: str | os.PathLike[str]) -> ModelFiles:
 
     def read_files(opened: OpenDirectory) -> ModelFiles:
         with ExitStack() as stack:
-            # All are opened before one is read: then they stay, whoever replaces the directory.
+            # All are opened before one is read: they then stay readable when the directory is replaced.
             files = {name: stack.enter_context(_open(opened, name)) for name in (CONFIG, WEIGHTS, HISTORY)}
             config = _parse_config(opened.path / CONFIG, read_whole(files[CONFIG], opened.path / CONFIG))
             weights, history = (_read_checked(opened.path / name, files[name], config) for name in (WEIGHTS, HISTORY))

@@ -73,7 +73,7 @@ def from_onnx(file: str | os.PathLike[str]) -> dict[str, AbstractRecurrent]:
         its first output where it has none).
 
     Raises:
-        InputError: for a file that is no ONNX model or holds no recurrent operator, where weights are computed
+        InputError: for a file that is not an ONNX model or holds no recurrent operator, where weights are computed
             rather than stored, for what our layers cannot do, or where the package onnx is missing.
     """
     onnx = import_onnx()

@@ -38,7 +38,7 @@ def write(directory: str | os.PathLike[str], model: SavedModel, *, overwrite: bo
     """Write a model directory, all of it or nothing.
 
     Raises:
-        InputError: where something of that name exists (with `overwrite`: that is no model directory), or the place
+        InputError: where something of that name exists (with `overwrite`: that is not a model directory), or the place
             cannot be written.
     """
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.tensors.items()}

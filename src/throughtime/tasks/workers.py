@@ -39,7 +39,7 @@ def check_workers(workers: str | None) -> None:
     """See that the workers are known and Ray is installed, before anything is learned.
 
     Raises:
-        InputError: tells what there is, or the line that installs what is missing.
+        InputError: names the choices, or the line that installs what is missing.
     """
     if workers is None:
         return

@@ -30,9 +30,9 @@ def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 
     """Return a variant of each sequence, of the same length.
 
     Args:
-        x: channels at each step; what is behind the end of a sequence stays behind it.
+        x: channels at each step; padding stays after the end of a sequence.
         lengths: steps of each sequence.
-        copies: times that the channels stand behind one another, which are scaled alike.
+        copies: repetitions of the channels along the last axis, which are scaled alike.
     """
     rows, steps, channels = x.shape
     last = (lengths.to(x.dtype) - 1).clamp(min=1).view(-1, 1)

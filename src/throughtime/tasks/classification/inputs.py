@@ -47,7 +47,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         items: of X, where that is a container.
 
     Raises:
-        InputError: where they have different numbers of dimensions or channels, or hold what is no number.
+        InputError: where they have different numbers of dimensions or channels, or hold what is not a number.
     """
     if items is None:
         values = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X

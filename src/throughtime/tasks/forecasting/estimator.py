@@ -68,7 +68,7 @@ class Forecaster(AbstractEstimator):
         preset: 'fast', 'balanced' or 'best', or a `Preset` of your own.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
-        covariates: columns beside y that help to forecast it, and holidays.
+        covariates: other columns that help to forecast y, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         ended: where the forecast of a series begins whose last value lies a horizon or more before that of the others:
             'own', at the end of its own rows; 'common', at the last date of all; 'skip', it is not forecast.
@@ -165,10 +165,10 @@ class Forecaster(AbstractEstimator):
         return self.fit_panel(panel, callbacks, kind_=kind, table_format_=None)
 
     def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Go on learning with more rows, and from what was learned: a quarter of the work of `fit`.
+        """Continue training with more rows, from the fitted weights: a quarter of the work of `fit`.
 
-        Where the rows add a horizon or more, they also tell anew how far the network is trusted and how wide the
-        intervals are, before it learns from them.
+        Where the rows add a horizon or more, the weight of the network and the width of the intervals are calibrated
+        on them again, before it learns from them.
 
         Args:
             df: as for `fit`; rows that are new or that correct former ones, and series that may be new.
@@ -211,7 +211,7 @@ class Forecaster(AbstractEstimator):
         Args:
             df: as for `fit`.
             future: unique_id, ds and the covariates that are known in advance, for the steps to forecast; not needed
-                where the rows of `df` tell them.
+                where the rows of `df` hold them.
             level: of the intervals, in percent; those of `levels` if None.
             horizon: steps; those of the training if None. Beyond them, forecasts are made from forecasts.
 
@@ -246,7 +246,7 @@ class Forecaster(AbstractEstimator):
         """Forecast all series of Parquet files into one, a part after the other: there may be more than memory holds.
 
         Args:
-            source: the files; columns known in advance tell of the steps to forecast in rows with an empty target.
+            source: the files; columns known in advance are read from rows with an empty target for the steps to forecast.
             out: the file to write.
             level: as for `predict`.
             horizon: as for `predict`.
@@ -274,12 +274,12 @@ class Forecaster(AbstractEstimator):
         paths: int = 100,
         random_state: int = 0,
     ) -> Any:
-        """Courses that the series may take, for what depends on several steps at once, such as their sum.
+        """Draw sample paths of the series, for what depends on several steps at once, such as their sum.
 
         Args:
             df: as for `predict`.
             future: as for `predict`.
-            paths: courses for each series.
+            paths: sample paths for each series.
             random_state: makes them reproducible.
 
         Returns:
@@ -309,7 +309,7 @@ class Forecaster(AbstractEstimator):
         workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Backtest:
-        """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
+        """Forecast windows of the past by a forecaster that has not seen them, compared with the naive forecasts.
 
         Args:
             df: as for `fit`; the training data if None.
@@ -335,7 +335,7 @@ class Forecaster(AbstractEstimator):
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
     def evaluate(self, df: IntoDataFrame, n_windows: int | None = None, step_size: int | None = None) -> Backtest:
-        """Score the forecaster as it is on rows behind those that it has learned from, beside the naive forecasts.
+        """Score the forecaster as it is on rows after those of the training, compared with the naive forecasts.
 
         Args:
             df: as for `predict`: later rows of the series, alone or with those of the training, and series that may be
@@ -561,5 +561,5 @@ def _panel_attributes(model: ForecastModel, panel: Panel) -> dict[str, Any]:
 
 
 def _forecast_index(panel: Panel, count: int) -> dict[str, np.ndarray]:
-    """unique_id and ds of the steps behind the end of each series."""
+    """Return unique_id and ds of the steps after the end of each series."""
     return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.future_timestamps(count)}

@@ -96,7 +96,7 @@ class StepCodec(Protocol):
         ...
 
     def write(self, steps: Iterable[Any], prompt: Any) -> Iterator[Any]:
-        """Drawn steps as a user reads them, one by one, behind a prompt."""
+        """Yield drawn steps as a user reads them, after a prompt."""
         ...
 
     def join(self, prompt: Any, written: Iterable[Any]) -> Any:
@@ -135,7 +135,7 @@ class TextCodec:
 
     @torch.no_grad()
     def score(self, network: GeneratorNetwork, data: str) -> GenerationEvaluation:
-        """Every symbol but the first. The text is read in pieces, each behind the symbols that lead up to it."""
+        """Score every symbol but the first. The text is read in pieces, each after the symbols that precede it."""
         numbers = torch.from_numpy(self._encode_at_least_two(data))
         steps = len(numbers) - 1
         streams = max(1, min(_EVAL_BATCH_SIZE, steps // (2 * _CONTEXT_STEPS)))
@@ -146,10 +146,10 @@ class TextCodec:
         nats, state = 0.0, None
         rows = torch.tensor([[start - max(leads) + t for start in starts] for t in range(max(leads) + length)])
         x, y = numbers[rows.clamp(min=0)], numbers[(rows + 1).clamp(min=0)]
-        counted = torch.zeros_like(rows, dtype=torch.bool)
+        is_scored = torch.zeros_like(rows, dtype=torch.bool)
         for i in range(streams):
-            counted[max(leads) + i * length - starts[i] :, i] = True
-        for x_part, y_part, mask in zip(x.split(_CHUNK), y.split(_CHUNK), counted.split(_CHUNK), strict=True):
+            is_scored[max(leads) + i * length - starts[i] :, i] = True
+        for x_part, y_part, mask in zip(x.split(_CHUNK), y.split(_CHUNK), is_scored.split(_CHUNK), strict=True):
             logits, state = network(x_part, state)
             if mask.any():
                 nats += float(functional.cross_entropy(logits[mask], y_part[mask], reduction="sum"))
@@ -166,7 +166,7 @@ class TextCodec:
         return fingerprints.overlap_of_text(check_text(data))
 
     def prompt(self, prompt: str | None) -> np.ndarray:
-        """Return the symbols of a prompt, or the one behind which texts begin."""
+        """Return the symbols of a prompt, or the one that precedes every text."""
         numbers = self.vocabulary.encode(prompt) if prompt else np.zeros(0)
         return numbers if len(numbers) else np.array([self.vocabulary.start])
 
@@ -229,11 +229,9 @@ class PianoRollCodec:
         for x, y, lengths, _ in PieceBatches(rolls, _EVAL_BATCH_SIZE, shuffle=False):
             assert lengths is not None
             logits, _ = network(x, lengths=lengths)
-            counted = torch.arange(len(x)).unsqueeze(1) < lengths
-            counted[0] = False
-            nats += float(
-                functional.binary_cross_entropy_with_logits(logits[counted], y[counted], reduction="sum").double()
-            )
+            mask = torch.arange(len(x)).unsqueeze(1) < lengths
+            mask[0] = False
+            nats += float(functional.binary_cross_entropy_with_logits(logits[mask], y[mask], reduction="sum").double())
         return GenerationEvaluation(steps, nats / steps)
 
     def fingerprints(self, parts: list[Any]) -> Fingerprints:

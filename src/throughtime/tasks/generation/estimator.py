@@ -1,4 +1,4 @@
-"""The generator: it learns from text or music and goes on writing more of it."""
+"""The generator: it learns from text or music and generates more of it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
 
 class SequenceGenerator(AbstractEstimator):
-    """Learn how sequences go on, and write new ones: text by characters, bytes or words, music as piano rolls.
+    """Learn how sequences continue, and generate new ones: text by characters, bytes or words, music as piano rolls.
 
-    At every step the network says how likely each symbol is to come next, or for music how likely each key of the
-    piano is to sound; what is drawn from that is what it reads at the next step.
+    At every step the network predicts the probability of each symbol, or for music that of each key of the piano; what is drawn from that is what it reads at the next step.
 
     Args:
         unit: 'characters', 'bytes', 'words' or 'piano_roll'; None decides by the data: characters for a string.
@@ -171,7 +170,7 @@ class SequenceGenerator(AbstractEstimator):
         """Write something new.
 
         Args:
-            length: steps to draw behind the prompt: characters, bytes, words, or steps of music.
+            length: steps to draw after the prompt: characters, bytes, words, or steps of music.
             prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
                 nothing.
             temperature: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
@@ -200,7 +199,7 @@ class SequenceGenerator(AbstractEstimator):
         top_p: float | None = None,
         random_state: int | None = None,
     ) -> Iterator[Any]:
-        """Go on without end, a step at a time, each at the same cost: pieces of text, or lists of notes.
+        """Generate without end, a step at a time, each at the same cost: pieces of text, or lists of notes.
 
         Args:
             prompt: as for `sample`; it is not repeated.

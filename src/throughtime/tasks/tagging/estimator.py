@@ -287,7 +287,7 @@ class SequenceTagger(AbstractEstimator):
 def score_tags(
     actual: Sequence[Sequence[Any]], predicted: Sequence[Sequence[str]], tags: Sequence[str]
 ) -> TagEvaluation:
-    """Scores of given tags beside the actual ones; words whose actual tag is None do not count."""
+    """Compare predicted tags with the actual ones; words whose actual tag is None do not count."""
     pairs = [(a, g) for ours, theirs in zip(actual, predicted, strict=True) for a, g in zip(ours, theirs, strict=True)]
     pairs = [(a, g) for a, g in pairs if a is not None]
     every = [*tags, *sorted({a for a, _ in pairs} - set(tags))]

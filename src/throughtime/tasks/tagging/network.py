@@ -30,7 +30,7 @@ class NetworkSizes:
     """What decides the shapes of a network's weights.
 
     Attributes:
-        tags: to tell apart.
+        tags: number of tags, C.
         words: V, known ones.
         characters: known ones.
         cell: 'rnn', 'gru' or 'lstm'.

@@ -31,7 +31,7 @@ def beam_search(
         length_penalty: a beginning of n symbols is ranked by its log-likelihood / n ** length_penalty.
 
     A sentence is done when none of its beginnings can become better than the best that has ended, or at 2 T + 10
-    symbols: whatever stands beside it in the batch.
+    symbols, whatever else is in the batch.
     """
     memory, state, lengths = network.encode(source)
     rows, limits = source.shape[1], _LENGTH_FACTOR * lengths + _LENGTH_MARGIN
@@ -42,7 +42,7 @@ def beam_search(
     state = _select_rows(state, spread)
     words = torch.full((1, rows * beams), BEGIN)
     total = torch.full((rows, beams), _NEGATIVE_INFINITY)
-    total[:, 0] = 0.0  # all beams are alike in the beginning: one goes on
+    total[:, 0] = 0.0  # all beams are equal at first: one continues
     sizes = torch.zeros(rows, beams)
     ended = torch.zeros(rows, beams, dtype=torch.bool)
     for step in range(1, int(limits.max()) + 1):
@@ -50,7 +50,7 @@ def beam_search(
         logits = network.layers.decoder.output(h[0])
         logits[:, [PAD, UNKNOWN, BEGIN]] = _NEGATIVE_INFINITY
         likely = logits.log_softmax(-1).view(rows, beams, -1)
-        # A translation that has ended goes on by padding, at no cost.
+        # A translation that has ended continues with padding, at no cost.
         likely = likely.masked_fill(ended.unsqueeze(-1), _NEGATIVE_INFINITY)
         likely[..., PAD] = likely[..., PAD].masked_fill(ended, 0.0)
         totals = total.unsqueeze(-1) + likely

@@ -246,7 +246,7 @@ class Forecaster(AbstractEstimator):
         """Forecast all series of Parquet files into one, a part after the other: there may be more than memory holds.
 
         Args:
-            source: the files; columns known in advance are read from rows with an empty target for the steps to forecast.
+            source: the files; columns known in advance are read from the rows with an empty target.
             out: the file to write.
             level: as for `predict`.
             horizon: as for `predict`.

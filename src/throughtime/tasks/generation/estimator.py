@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class SequenceGenerator(AbstractEstimator):
     """Learn how sequences continue, and generate new ones: text by characters, bytes or words, music as piano rolls.
 
-    At every step the network predicts the probability of each symbol, or for music that of each key of the piano; what is drawn from that is what it reads at the next step.
+    At every step the network predicts the probability of each symbol, or for music that of each key of the piano; what
+    is drawn from it is what the network reads at the next step.
 
     Args:
         unit: 'characters', 'bytes', 'words' or 'piano_roll'; None decides by the data: characters for a string.

@@ -23,7 +23,7 @@ from throughtime import training
 from throughtime.data.text.symbols import SymbolVocabulary, read_text_file
 from throughtime.tasks.generation.batches import ChunkBatches, batchify
 from throughtime.tasks.generation.codec import TextCodec
-from throughtime.tasks.generation.network import GeneratorNetwork, symbol_loss
+from throughtime.tasks.generation.network import GeneratorNetwork, NetworkSizes, symbol_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +90,7 @@ class EpochPrinter:
 
 def network(symbols: TextCodec) -> GeneratorNetwork:
     """The network of the paper."""
-    made = GeneratorNetwork(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
+    made = GeneratorNetwork(NetworkSizes(symbols.width, "lstm", HIDDEN, num_layers=2, embedding_size=HIDDEN))
     for parameter in made.parameters():
         nn.init.uniform_(parameter, -0.1, 0.1)
     return made

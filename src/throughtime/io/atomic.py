@@ -45,7 +45,7 @@ _MAX_NAME_BYTES = 200  # bytes of the target's name in that of its staging direc
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 _NAME_TAKEN_ERRORS = {errno.ENOTEMPTY, errno.EEXIST}
 _UNSUPPORTED_ERRORS = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
-"""What systems and file systems without an exchange answer; old containers answer EPERM to a call that they lack."""
+"""Errors of systems and file systems without an exchange; old containers report EPERM for unknown calls."""
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:

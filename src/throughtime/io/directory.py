@@ -41,7 +41,7 @@ _MAX_HEADER_BYTES = 8 * 2**20  # bytes of the names and shapes of all weights, e
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What a model directory holds.
+    """Content of a model directory as bytes.
 
     Attributes:
         config: what JSON can hold; 'task' names who can read the rest.

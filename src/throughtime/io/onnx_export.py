@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ONNX_LAYERS: dict[str, Any] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 """The layer of each recurrent operator."""
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
-"""What operators call our activations."""
+"""ONNX names of the activations."""
 _LAYOUTS = (nn.OneToOne, nn.ManyToMany, nn.ManyToOne)
 _OPSET = 17
 _MAX_LENGTH = 2**31 - 1  # the default of `lengths`, cut to the steps there are

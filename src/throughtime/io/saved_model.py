@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a model directory holds.
+    """Content of a model directory.
 
     Attributes:
         config: what JSON can hold; 'task' names who can read the rest.

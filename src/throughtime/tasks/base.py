@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What an estimator has learned next to the weights of its network.
+    """Learned values of an estimator that are not weights of its network.
 
     Attributes:
         config: values that JSON can hold; 'sizes' are those of the network.

@@ -34,7 +34,7 @@ def _check_value(name: str, hint: Any, value: Any) -> Any:
 
 
 def _matches_hint(hint: Any, value: Any) -> bool:
-    """Whether a value is of a type; of types that are not in JSON, it is for the dataclass to say."""
+    """Return whether a value is of a type; types that JSON does not have are left to the dataclass to check."""
     if isinstance(hint, UnionType):
         return any(_matches_hint(inner, value) for inner in get_args(hint))
     if get_origin(hint) in (list, tuple):

@@ -1,4 +1,4 @@
-"""What a model has learned from, as hashes that are saved with it, so that an evaluation can leave it out.
+"""Hashes of the training data, saved with a model, so that an evaluation can leave those data out.
 
 Each training sequence is kept as a hash of eight bytes, at most 2²⁰ of them (8 MiB): beyond that the smallest hashes
 are kept, and a sequence with a larger one is not recognized. Two different sequences share a hash with a probability of
@@ -40,7 +40,7 @@ class Overlap:
 
     @property
     def all_in_training(self) -> bool:
-        """Whether all were learned from, so that their scores are those of training data."""
+        """Return whether all were learned from, so that their scores are those of training data."""
         return self.is_known and len(self.in_training) > 0 and bool(self.in_training.all())
 
     @property

@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Map(Protocol):
-    """What Python's own `map` does."""
+    """The signature of the built-in `map`."""
 
     def __call__(self, function: Callable[[A], R], arguments: Iterable[A], /) -> Iterator[R]:
         """Results in the order of the arguments."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WARP, SHIFT, SCALE = 0.03, 0.03, 0.1
-"""How much time is warped and shifted, in shares of a sequence's length, and by what share values are scaled."""
+"""Standard deviations of the warping and range of the shift of time, in shares of a sequence's length; of the scale."""
 
 _WAVES = 3
 

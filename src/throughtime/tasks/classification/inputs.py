@@ -1,4 +1,4 @@
-"""What a classifier may be given: texts, or sequences of numbers in any of the forms that people have them in."""
+"""Inputs of a classifier: texts, or sequences of numbers in any of the usual containers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
 
 
 def _is_array(item: Any) -> bool:
-    """Whether an item may be a sequence of numbers: a column or a frame too."""
+    """Return whether an item may be a sequence of numbers: a column or a frame too."""
     return hasattr(item, "__len__") or (hasattr(item, "__iter__") and not isinstance(item, str | bytes))
 
 
@@ -104,7 +104,7 @@ def _array(values: Any, number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SequenceScaler:
-    """How sequences of numbers are brought to the network: standardised channels, several steps in one if many.
+    """Scaling of sequences of numbers: standardised channels, and several steps in one where there are many.
 
     Where a recurrent step reads several, it also reads the change from each to the next. Missing values (NaN) lie on
     the line between their neighbours; a channel without any value is at its mean.
@@ -196,12 +196,12 @@ def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -
 
 
 def count_missing(sequences: Sequence[Any]) -> int:
-    """How many values are NaN."""
+    """Return the number of NaN values."""
     return sum(int(np.isnan(sequence).sum()) for sequence in sequences if isinstance(sequence, np.ndarray))
 
 
 Encoder = TokenVocabulary | SequenceScaler
-"""What texts, or sequences of numbers, go through on their way to the network."""
+"""Encodes texts, or sequences of numbers, as inputs of the network."""
 
 
 def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:

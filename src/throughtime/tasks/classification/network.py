@@ -24,7 +24,7 @@ _EMBEDDING = 128  # numbers that stand for a token
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """What decides the shapes of a network's weights.
+    """Sizes that decide the shapes of a network's weights.
 
     Attributes:
         classes: number of classes, C.
@@ -36,7 +36,7 @@ class NetworkSizes:
         num_layers: L.
         bidirectional: whether sequences are read from both ends.
         pooling: see `throughtime.nn.Pooling`.
-        members: networks whose opinions are averaged.
+        members: networks whose probabilities are averaged.
     """
 
     classes: int

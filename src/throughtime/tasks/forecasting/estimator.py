@@ -395,7 +395,7 @@ class Forecaster(AbstractEstimator):
         return frame.select(columns).to_native()
 
     def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
-        """How far back the network learns, from the training data or from `df`, in steps of `block_` values.
+        """Measure how far back gradients reach, on the training data or on `df`, in steps of `block_` values.
 
         Raises:
             InputError: for data that cannot be used.

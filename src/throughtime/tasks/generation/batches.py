@@ -1,4 +1,4 @@
-"""What the network learns from: a text as parallel streams, pieces of music as padded batches."""
+"""Batches of a generator: a text as parallel streams, pieces of music as padded batches."""
 
 from __future__ import annotations
 

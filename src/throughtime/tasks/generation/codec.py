@@ -1,4 +1,4 @@
-"""What is generated: symbols of a text, or the keys of a piano that sound together.
+"""Encodings of the steps that are generated: symbols of a text, or the keys of a piano that sound together.
 
 Each knows how its material becomes batches, what the network reads and draws at a step, and how drawn steps become
 text or music again. The estimator treats them alike.
@@ -38,12 +38,12 @@ _CHUNK = 64  # steps of a stream between which only the state is kept
 
 @dataclass(frozen=True)
 class GenerationEvaluation:
-    """How well a network foresees a material.
+    """Scores of the predictions of a network.
 
     Attributes:
-        steps: that were foreseen.
+        steps: that were predicted.
         nats: negative log-likelihood of a step.
-        perplexity: exp of that: among how many equally likely symbols the network hesitates; None for music.
+        perplexity: exp of that: the number of equally likely symbols of the same uncertainty; None for music.
         bits_per_character: of a text, whatever its symbols are; None for music.
         overlap: which characters or pieces given were learned from; None where that was not looked at.
     """
@@ -60,7 +60,7 @@ class GenerationEvaluation:
 
 
 class StepCodec(Protocol):
-    """What a step is made of."""
+    """Encoding of the steps of a text or of a piece."""
 
     @property
     def width(self) -> int:
@@ -76,7 +76,7 @@ class StepCodec(Protocol):
         ...
 
     def score(self, network: GeneratorNetwork, data: Any) -> GenerationEvaluation:
-        """How well data are foreseen."""
+        """Score the predictions of each step of data."""
         ...
 
     def fingerprints(self, parts: list[Any]) -> Fingerprints:
@@ -225,7 +225,7 @@ class PianoRollCodec:
         rolls = as_rolls(data)
         steps, nats = sum(map(len, rolls)) - len(rolls), 0.0
         if not steps:
-            raise InputError("pieces: expected some of two steps or more, got none: there is nothing to foresee")
+            raise InputError("pieces: expected some of two steps or more, got none: there is nothing to predict")
         for x, y, lengths, _ in PieceBatches(rolls, _EVAL_BATCH_SIZE, shuffle=False):
             assert lengths is not None
             logits, _ = network(x, lengths=lengths)

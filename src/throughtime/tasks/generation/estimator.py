@@ -104,7 +104,7 @@ class SequenceGenerator(AbstractEstimator):
         self.random_state = random_state
 
     def fit(self, data: Any, validation: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Learn from data, and keep the weights of the epoch that foresaw the validation data best.
+        """Learn from data, and keep the weights of the epoch with the lowest loss on the validation data.
 
         Args:
             data: a text; or pieces, each a list of steps, each a list of MIDI notes from 21 to 108.
@@ -140,11 +140,11 @@ class SequenceGenerator(AbstractEstimator):
         )
 
     def score(self, data: Any) -> float:
-        """Log-likelihood of a step of data in nats, on average: the nearer to zero, the better foreseen."""
+        """Return the mean log-likelihood of a step of data in nats: higher is better, at most 0."""
         return -self.evaluate(data).nats
 
     def evaluate(self, data: Any) -> GenerationEvaluation:
-        """Negative log-likelihood of a step, and for a text perplexity and bits per character.
+        """Return the negative log-likelihood of a step, and for a text perplexity and bits per character.
 
         Characters or pieces that were learned from are not scored, unless all were: `overlap` of the result says which.
 
@@ -214,7 +214,7 @@ class SequenceGenerator(AbstractEstimator):
         return self.codec_.write(steps, prompt)
 
     def plot(self) -> Figure:
-        """How the loss fell over the epochs of the training."""
+        """Plot the loss over the epochs of the training."""
         from throughtime.tasks.generation.plots import plot_learning
 
         self._check_fitted()

@@ -1,4 +1,4 @@
-"""How much network and how much work: what is chosen where a user leaves it open, for each kind of material."""
+"""Default hyperparameters for each unit of the data."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How freely to draw.
+    """Options of sampling.
 
     Attributes:
         temperature: divides the logits: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.

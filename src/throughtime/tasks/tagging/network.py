@@ -27,7 +27,7 @@ _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for 
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """What decides the shapes of a network's weights.
+    """Sizes that decide the shapes of a network's weights.
 
     Attributes:
         tags: number of tags, C.

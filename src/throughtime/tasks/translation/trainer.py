@@ -70,7 +70,7 @@ def pad_rows(rows: Sequence[list[int]], steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How often the decoder reads the true previous symbol, rather than its own prediction, in training.
+    """Ratio of steps at which the decoder reads the true previous symbol, not its own prediction, in training.
 
     Attributes:
         start: ratio at the beginning of the training.

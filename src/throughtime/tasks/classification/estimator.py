@@ -149,8 +149,8 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
         self,
         X: Any,
         y: Any,
-        *,
         validation: tuple[Any, Any] | None = None,
+        *,
         callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Learn from sequences and their classes.

@@ -132,8 +132,8 @@ class SequenceTagger(AbstractEstimator):
         self,
         sentences: Sequence[Sequence[str]],
         tags: Sequence[Sequence[str | None]],
-        *,
         validation: tuple[Any, Any] | None = None,
+        *,
         callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Learn from sentences and the tags of their words; where a tag is None, the word is read but not learned from.

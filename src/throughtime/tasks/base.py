@@ -201,7 +201,8 @@ class AbstractEstimator(BaseEstimator, ABC):
             InputError: names a parameter of the network that was set after `fit`.
         """
         check_is_fitted(self)
-        for name, value in self.fitted_params_.items() if unchanged else ():
+        fitted_params = vars(self).get("fitted_params_", {})  # older pickles have none
+        for name, value in fitted_params.items() if unchanged else ():
             if getattr(self, name) != value:
                 raise InputError(
                     f"{name}: was {value!r} in fit and is {getattr(self, name)!r} now: call fit again, or set it back"

@@ -54,7 +54,7 @@ def train(checkpoints: Path) -> None:
 
 
 def forecaster() -> tt.Forecaster:
-    preset = tt.Preset(pace=5, most=20, dropout=0.2)
+    preset = tt.Preset(update_factor=5, max_updates=20, dropout=0.2)
     return tt.Forecaster(4, preset=preset, hidden_size=4, budget=0.5).fit(seasonal(2, 60))
 
 

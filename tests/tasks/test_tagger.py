@@ -184,7 +184,7 @@ def test_an_entity_counts_only_whole_and_with_its_type() -> None:
     actual = [["B-a", "I-a", "O", "B-b", "O"], ["B-a"]]
     inputs = [["B-a", "O", "O", "B-b", "O"], ["B-b"]]
     found = entities.score(actual, inputs)
-    assert (found.n_correct, found.found, found.actual) == (1, 3, 3)
+    assert (found.n_correct, found.n_predicted, found.actual) == (1, 3, 3)
     assert_close([found.precision, found.recall, found.f1], [1 / 3, 1 / 3, 1 / 3], "metric")
     assert found.by_type == {"a": (0, 1, 2), "b": (1, 2, 1)}
 

@@ -150,7 +150,7 @@ def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(InputError, match=rf"workers: expected a Ray cluster that answers at {address}: .*refused"):
-        workers._join(None, address)
+        workers._connect(None, address)
 
 
 @pytest.mark.slow

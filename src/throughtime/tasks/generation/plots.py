@@ -19,7 +19,7 @@ _OCTAVE = 12
 
 
 def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> Figure:
-    """A piece as a picture: time to the right, pitch upwards.
+    """Plot a piece: time to the right, pitch upwards.
 
     Args:
         piece: steps, each a list of notes.

@@ -107,7 +107,7 @@ class ForecastRun:
         errors = {}
         for (name,), rows in frame.group_by("unique_id", maintain_order=True):
             y, forecast = rows["y"].to_numpy(), rows["throughtime"].to_numpy()
-            errors[index[name]] = float(metrics.smape(y[None], forecast[None])[0])
+            errors[index[name]] = float(metrics.smape(y, forecast))
         return sorted((i for i in errors if np.isfinite(errors[i])), key=errors.__getitem__)
 
     def _view(self, i: int, role: str) -> SeriesView:

@@ -6,12 +6,13 @@ from tests.mutations import Mutation
 
 KNOWN = "tasks/test_covariates.py"
 ODD = "tasks/test_odd_sequences.py"
+BASE = "tasks/test_base.py"
 
 MUTATIONS = [
     Mutation(
-        "tasks/forecasting/saving.py",
-        "forecaster.table_format_ = form",
-        "forecaster.table_format_ = None",
+        "tasks/forecasting/estimator.py",
+        '"table_format_": table_format}',
+        '"table_format_": None}',
         "app/test_later_rows.py::test_a_later_file_is_read_as_the_table_of_the_training_was",
     ),
     Mutation(
@@ -123,9 +124,9 @@ MUTATIONS = [
         "tasks/test_scikit_learn.py::test_several_series_are_split_by_time_where_they_are_sorted_by_it",
     ),
     Mutation(
-        "tasks/tagging/estimator.py",
-        "self._set_fitted(network, encoder, history)",
-        "self.hidden_size = int(self.hidden_size) + 1\n        self._set_fitted(network, encoder, history)",
+        "tasks/base.py",
+        "vars(self).update(learned, network_=network, history_=history, notes_=notes)",
+        "vars(self).update(learned, network_=network, history_=history, notes_=notes, hidden_size=self.hidden_size + 1)",  # noqa: E501
         "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
     ),
     Mutation(
@@ -259,5 +260,35 @@ MUTATIONS = [
         "(newer.lengths < lookback)",
         "(newer.lengths < 0)",
         "tasks/test_later_rows.py::test_a_forecast_from_a_few_later_rows_alone_says_that_it_reads_no_others",
+    ),
+    Mutation(
+        "tasks/base.py",
+        "if getattr(self, name) != value:",
+        "if False:",
+        f"{BASE}::test_parameters_of_the_network_that_were_set_after_fit_are_refused",
+    ),
+    Mutation(
+        "tasks/base.py",
+        "            finish(interruption.history)\n",
+        "",
+        f"{BASE}::test_an_interrupted_estimator_is_fitted",
+    ),
+    Mutation(
+        "tasks/base.py",
+        'if saved.config["sizes"] != asdict(sizes):',
+        "if False:",
+        f"{BASE}::test_sizes_that_the_parameters_do_not_imply_are_refused",
+    ),
+    Mutation(
+        "tasks/saving.py",
+        "if any(type(v) is not int or not 0 <= v <= _MAX_SIZE for v in numbers):",
+        "if False:",
+        f"{BASE}::test_sizes_that_no_network_has_are_refused_before_anything_is_built",
+    ),
+    Mutation(
+        "tasks/generation/estimator.py",
+        "        return self._fit(\n",
+        "        self.codec_ = codec\n        return self._fit(\n",
+        f"{BASE}::test_a_failed_fit_changes_nothing",
     ),
 ]

@@ -111,8 +111,8 @@ def test_layers_and_directions_drop_out_apart() -> None:
 
 @pytest.mark.parametrize("layer", NAMES)
 def test_zoneout_keeps_what_was_in_training_and_takes_the_mean_in_evaluation(layer: str) -> None:
-    rates = (0.3, 0.1)[: len(getattr(nn, layer).cell.states)]
-    zoneout = rates if len(rates) > 1 else rates[0]
+    rates = [0.3, 0.1][: len(getattr(nn, layer).cell.states)]
+    zoneout = tuple(rates) if len(rates) > 1 else rates[0]
     module = getattr(nn, layer)(INPUTS, 200, zoneout=zoneout, dtype=torch.float64)
     plain = getattr(nn, layer)(INPUTS, 200, dtype=torch.float64)
     plain.load_state_dict(module.state_dict())

@@ -11,9 +11,8 @@ import torch
 from tests.app.process import run_in_process, write
 
 import throughtime as tt
-from throughtime.io.saved_model import SavedModel
 from throughtime.tasks import fingerprints
-from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes, from_saved_model, to_tensors
+from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,20 +60,19 @@ def test_many_sequences_are_kept_as_some_of_their_hashes(monkeypatch: pytest.Mon
 
 
 def test_fingerprints_are_saved_and_damaged_ones_are_refused() -> None:
-    is_known = Fingerprints.from_sequences(TEXTS)
-    tensors = to_tensors(is_known)
-    restored = from_saved_model(SavedModel({}, tensors, ""))
-    np.testing.assert_array_equal(restored.hashes, is_known.hashes)
-    former = from_saved_model(SavedModel({}, {}, ""))
+    fingerprints = Fingerprints.from_sequences(TEXTS)
+    tensors = fingerprints.to_tensors()
+    np.testing.assert_array_equal(Fingerprints.from_tensors(tensors).hashes, fingerprints.hashes)
+    former = Fingerprints.from_tensors({})
     assert former.overlap(TEXTS).qualify("texts") == "texts"  # neither seen nor unseen
     assert "is not known" in former.overlap(TEXTS).notes[0]
     for damaged in (tensors["fingerprints.hashes"].flip(0), torch.zeros(2), torch.zeros(2, 2, dtype=torch.int64)):
         with pytest.raises(ValueError, match="damaged"):
-            from_saved_model(SavedModel({}, tensors | {"fingerprints.hashes": damaged}, ""))
+            Fingerprints.from_tensors(tensors | {"fingerprints.hashes": damaged})
 
 
 @pytest.mark.parametrize(
-    ("learned", "words", "note"),
+    ("in_training", "words", "note"),
     [
         ([False, False], "unseen texts", []),
         ([True, False], "other texts", ["1 of 2 sequences were part of the training data and are not scored."]),

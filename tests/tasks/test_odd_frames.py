@@ -126,7 +126,7 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df).set_params(**setting)
     for call in (forecaster.predict, lambda: forecaster.save(tmp_path / "model"), lambda: forecaster.evaluate(df)):
-        with pytest.raises(InputError, match=r"when it learned and is .*: call fit again"):
+        with pytest.raises(InputError, match=r"in fit and is .* now: call fit again"):
             call()
     assert forecaster.fit(df).predict() is not None
 
@@ -134,7 +134,7 @@ def test_what_was_set_after_learning_is_refused_where_the_network_is_asked(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"random_state": None}, "random_state: expected a whole number of 0 or more, got None"),
+        ({"random_state": "0"}, "random_state: expected a whole number of 0 or more, got '0'"),
         ({"random_state": -1}, "random_state: expected a whole number of 0 or more, got -1"),
         ({"freq": 5}, "freq: expected a name such as 'h' or None, got 5"),
         ({"levels": 80}, r"levels: expected percentages such as \[80, 95\], got 80"),

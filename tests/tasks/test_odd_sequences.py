@@ -128,7 +128,7 @@ def test_settings_may_be_numbers_of_numpy(make: Any, data: tuple[Any, ...], tmp_
         (lambda: SubwordSettings(40, lowercase="False"), None, "lowercase: expected True or False, got 'False'"),  # type: ignore[arg-type]
         (lambda: tt.SequenceGenerator(dropout="a"), ("abcd " * 50,), "dropout: expected a number of 0 or more"),
         (lambda: tt.SequenceGenerator(learning_rate="a"), ("abcd " * 50,), "learning_rate: expected a number above 0"),
-        (lambda: tt.SequenceGenerator(random_state=None), ("abcd " * 50,), "random_state: expected a whole number"),
+        (lambda: tt.SequenceGenerator(random_state="0"), ("abcd " * 50,), "random_state: expected a whole number"),
         (lambda: tt.SequenceGenerator(preset=["a"]), ("abcd " * 50,), "preset: expected one of"),
         (lambda: tt.SequenceTranslator(label_smoothing="a"), pairs(9), "label_smoothing: expected a number of 0 or"),
         (lambda: tt.SequenceTranslator(teacher_forcing=0.5), pairs(9), "teacher_forcing: expected TeacherForcing"),

@@ -133,9 +133,9 @@ def rewrite(saved: Path, change: object) -> None:
         lambda c, _: c["settings"].update(horizon=10**9),
         lambda c, _: c["settings"].update(horizon="__import__('os')"),
         lambda c, _: c["settings"].update(surprise=1),
-        lambda c, _: c["plan"].update(blocks=10**8),
-        lambda c, _: c["plan"].update(block=-1),
-        lambda c, _: c["plan"].update(season=10**12),
+        lambda c, _: c["sizes"].update(blocks=10**8),
+        lambda c, _: c["sizes"].update(block=-1),
+        lambda c, _: c["sizes"].update(season=10**12),
         lambda c, _: c["calibration"].update(expert="oracle"),
         lambda c, _: c["calibration"].update(weight=float("nan")),
         lambda c, _: c["kind"].update(backend="os"),
@@ -143,8 +143,8 @@ def rewrite(saved: Path, change: object) -> None:
         lambda c, _: c["frequency"].update(count=0),
         lambda c, _: c["ids"].append("one too many"),
         lambda c, _: c.update(task="divination"),
-        lambda c, _: c.pop("plan"),
-        lambda c, _: c.update(plan=[]),
+        lambda c, _: c.pop("sizes"),
+        lambda c, _: c.update(sizes=[]),
         lambda _, t: t.pop("network.mixture_bias"),
         lambda _, t: t["network.mixture_bias"].fill_(float("nan")),
         lambda _, t: t.update({"network.mixture_bias": torch.zeros(2, 2)}),
@@ -162,7 +162,7 @@ def test_a_hostile_directory_is_one_clear_error(saved: Path, change: object) -> 
 def test_a_directory_of_another_schema_says_so(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "schema": 99}))
-    with pytest.raises(InputError, match="expected schema 1, got 99"):
+    with pytest.raises(InputError, match="expected schema 2, got 99"):
         tt.load(saved)
 
 

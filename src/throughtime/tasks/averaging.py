@@ -1,4 +1,4 @@
-"""Averaged weights: a network that learns, beside the running average of its weights, which is what is used.
+"""Averaged weights: a network in training together with the exponential moving average (EMA) of its weights.
 
 Source: Polyak and Juditsky 1992, Acceleration of Stochastic Approximation by Averaging; the exponential average is
 that of Tarvainen and Valpola 2017, Mean Teachers are Better Role Models.
@@ -14,13 +14,11 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from torch.optim import Optimizer
 
 
 class EmaModel(nn.Module):
-    """A network while it trains, the average of its weights while it is evaluated.
+    """The network in training mode, the average of its weights in evaluation mode.
 
     `training.fit` then validates the average and keeps the weights of its best epoch.
 
@@ -38,27 +36,20 @@ class EmaModel(nn.Module):
         self.updates = 0
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Call the one or the other."""
+        """Call the network, or the average."""
         return (self.network if self.training else self.average)(*inputs, **options)
 
-    def optimizer(self, **options: Any) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
-        """AdamW for the network, which carries the average on after each update."""
+    def follow(self, optimizer: Optimizer) -> None:
+        """Update the average after each step of an optimizer of the network."""
+        optimizer.register_step_post_hook(lambda *_: self._update_average())
 
-        def make(_: Iterable[nn.Parameter]) -> Optimizer:
-            made = torch.optim.AdamW(self.network.parameters(), **options)
-            made.register_step_post_hook(lambda *_: self._update_average())
-            return made
-
-        return make
-
-    def load_average(self) -> nn.Module:
-        """Give the network the averaged weights, and hand it out for use."""
+    def load_average(self) -> None:
+        """Copy the average into the network."""
         self.network.load_state_dict(self.average.state_dict())
-        return self.network.eval()
 
     @torch.no_grad()
     def _update_average(self) -> None:
         self.updates += 1
-        ema_decay = min(self._ema_decay, self.updates / (self.updates + 9))
+        decay = min(self._ema_decay, self.updates / (self.updates + 9))
         average, network = tuple(self.average.parameters()), tuple(self.network.parameters())
-        get_ema_multi_avg_fn(ema_decay)(average, network, self.updates)
+        get_ema_multi_avg_fn(decay)(average, network, self.updates)

@@ -16,9 +16,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from throughtime.io.saved_model import SavedModel
+    from collections.abc import Iterable, Mapping, Sequence
 
 WINDOW = 48  # characters of a text that are hashed together
 _STRIDE = 16
@@ -94,6 +92,31 @@ class Fingerprints:
         stride = max(_STRIDE, -(-sum(map(len, texts)) // _MAX_HASHES))
         return cls(np.unique(np.concatenate([_window_hashes(text, stride) for text in texts])), stride)
 
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Undo `to_tensors`; models of earlier versions hold none.
+
+        Raises:
+            ValueError: for tensors that are not fingerprints.
+        """
+        hashes, stride = (tensors.get(f"fingerprints.{name}") for name in ("hashes", "stride"))
+        if hashes is None or stride is None:
+            return cls(is_known=False)
+        if hashes.dtype != torch.int64 or hashes.ndim != 1 or stride.dtype != torch.int64 or stride.ndim:
+            raise ValueError("the fingerprints of the training data are damaged")
+        if (hashes[1:] <= hashes[:-1]).any() or not 0 <= int(stride) < 2**31:
+            raise ValueError("the fingerprints of the training data are damaged")
+        return cls(hashes.numpy(), int(stride))
+
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the fingerprints as tensors of a model directory."""
+        if not self.is_known:
+            return {}
+        return {
+            "fingerprints.hashes": torch.from_numpy(self.hashes.copy()),
+            "fingerprints.stride": torch.tensor(self.stride),
+        }
+
     def overlap(self, sequences: Sequence[Any], noun: str = "sequences") -> Overlap:
         """Find the sequences that were learned from."""
         return Overlap(np.isin(_hashes(sequences), self.hashes), self.is_known, noun)
@@ -117,30 +140,6 @@ def duplicate_notes(train: Sequence[Any], held_out: Sequence[Any], noun: str) ->
     return [f"{count:,} of {len(held_out):,} held-out {noun} also occur in the part that is learned from."] * (
         count > 0
     )
-
-
-def to_tensors(fingerprints: Fingerprints) -> dict[str, torch.Tensor]:
-    """Fingerprints as tensors of a model directory."""
-    if not fingerprints.is_known:
-        return {}
-    stride = torch.tensor(fingerprints.stride)
-    return {"fingerprints.hashes": torch.from_numpy(fingerprints.hashes.copy()), "fingerprints.stride": stride}
-
-
-def from_saved_model(found: SavedModel) -> Fingerprints:
-    """Undo `to_tensors`; models of former versions hold none.
-
-    Raises:
-        ValueError: for tensors that are not such.
-    """
-    hashes, stride = (found.tensors.get(f"fingerprints.{name}") for name in ("hashes", "stride"))
-    if hashes is None or stride is None:
-        return Fingerprints(is_known=False)
-    if hashes.dtype != torch.int64 or hashes.ndim != 1 or stride.dtype != torch.int64 or stride.ndim:
-        raise ValueError("the fingerprints of the training data are damaged")
-    if (hashes[1:] <= hashes[:-1]).any() or not 0 <= int(stride) < 2**31:
-        raise ValueError("the fingerprints of the training data are damaged")
-    return Fingerprints(hashes.numpy(), int(stride))
 
 
 def _hashes(sequences: Iterable[Any]) -> np.ndarray:

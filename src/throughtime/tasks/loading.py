@@ -1,8 +1,8 @@
-"""Loading: the estimator that a model directory holds."""
+"""Loading: the estimator or the network that a model directory holds."""
 
 from __future__ import annotations
 
-import importlib
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError, MissingPackageError
@@ -12,13 +12,13 @@ from throughtime.io.directory import CONFIG
 if TYPE_CHECKING:
     import os
 
-_READERS = {
-    "network": "throughtime.io.network",
-    "forecast": "throughtime.tasks.forecasting.saving",
-    "classify": "throughtime.tasks.classification.saving",
-    "tag": "throughtime.tasks.tagging.saving",
-    "generate": "throughtime.tasks.generation.saving",
-    "translate": "throughtime.tasks.translation.saving",
+_LOADERS = {
+    "network": "throughtime.io.network:restore",
+    "forecast": "throughtime.tasks.forecasting:Forecaster.from_saved_model",
+    "classify": "throughtime.tasks.classification:SequenceClassifier.from_saved_model",
+    "tag": "throughtime.tasks.tagging:SequenceTagger.from_saved_model",
+    "generate": "throughtime.tasks.generation:SequenceGenerator.from_saved_model",
+    "translate": "throughtime.tasks.translation:SequenceTranslator.from_saved_model",
 }
 
 
@@ -26,15 +26,15 @@ def load(directory: str | os.PathLike[str]) -> Any:
     """Read an estimator from the directory that its `save` wrote. Nothing in it is ever executed.
 
     Raises:
-        InputError: for a directory that is no model's, or is damaged.
+        InputError: for a directory that is not a model's, or is damaged.
     """
-    found = saved_model.read(directory)
-    task = found.config.get("task")
-    if not isinstance(task, str) or task not in _READERS:
-        raise InputError(f"{directory}: expected a model for one of {', '.join(_READERS)}, got {task!r}")
-    reader = importlib.import_module(_READERS[task])
+    saved = saved_model.read(directory)
+    task = saved.config.get("task")
+    if not isinstance(task, str) or task not in _LOADERS:
+        raise InputError(f"{directory}: expected a model for one of {', '.join(_LOADERS)}, got {task!r}")
+    load_task = resolve_name(_LOADERS[task])
     try:
-        return reader.restore(found)
+        return load_task(saved)
     except MissingPackageError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:

@@ -1,7 +1,8 @@
-"""How networks for sequences are trained: one cycle of the learning rate, and weights chosen by held-out sequences."""
+"""How the networks for sequences are trained: AdamW, one cycle of the learning rate, early stopping or averaging."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from throughtime import training
-from throughtime._core.errors import InputError
+from throughtime.tasks.averaging import EmaModel
 from throughtime.tasks.schedules import one_cycle
+from throughtime.tasks.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,22 +20,23 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from throughtime.data.jagged import BucketBatches
+    from throughtime.data.batches import Batch
+    from throughtime.training._bptt import BPTT
 
     Callback = Callable[[training.Progress], None]
 
-_WARMUP_FRACTION = 0.15  # share of the cycle in which the learning rate rises
-_PATIENCE = 4  # epochs without a lower loss on the held-out sequences; in a short training at least
+_MAX_GRADIENT_NORM = 1.0
+_MIN_PATIENCE = 4  # epochs
 
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """How much is put into learning.
+    """Work of a preset.
 
     Attributes:
-        updates: of the weights, as far as that takes no fewer and no more epochs than said below.
-        min_epochs: epochs.
-        max_epochs: epochs.
+        updates: of the weights, as far as they take at least `min_epochs` and at most `max_epochs`.
+        min_epochs: epochs, however many batches there are.
+        max_epochs: epochs, however few batches there are.
     """
 
     updates: int
@@ -41,61 +44,106 @@ class TrainingBudget:
     max_epochs: int
 
     def epochs(self, batches: int) -> int:
-        """Passes over data of so many batches."""
+        """Return the passes over so many batches."""
         return min(max(-(-self.updates // batches), self.min_epochs), self.max_epochs)
 
 
-def preset(presets: dict[str, TrainingBudget], name: str) -> TrainingBudget:
-    """The work of a preset.
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of a training.
 
-    Raises:
-        InputError: for a name that there is not.
+    Attributes:
+        epochs: passes over the data.
+        updates_per_epoch: batches, or windows of truncated backpropagation.
+        learning_rate: at the top of its cycle.
+        warmup_fraction: share of the cycle in which the learning rate rises.
+        seconds: after which the training ends, whatever the epochs.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+        ema_decay: of the average of the weights, which is then validated and used; None to use the weights themselves.
+        single_thread: whether the work is too little for more than one thread.
     """
-    if name not in presets:
-        raise InputError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
-    return presets[name]
+
+    epochs: int
+    updates_per_epoch: int
+    learning_rate: float
+    warmup_fraction: float = 0.1
+    seconds: float = math.inf
+    weight_decay: float = 1e-2
+    betas: tuple[float, float] = (0.9, 0.999)
+    ema_decay: float | None = None
+    single_thread: bool = False
+
+    @property
+    def updates(self) -> int:
+        """Updates of all epochs."""
+        return self.epochs * self.updates_per_epoch
 
 
 def train_network(
     network: nn.Module,
-    data: BucketBatches,
+    batches: Iterable[Batch],
+    options: TrainingOptions,
     *,
     loss: str | Callable[[Tensor, Tensor], Tensor],
-    epochs: int,
-    learning_rate: float,
-    held_out: BucketBatches | None = None,
-    weight_decay: float = 1e-2,
-    seconds: float = math.inf,
-    callbacks: Sequence[Callback] = (),
-    seed: int = 0,
+    validation: Iterable[Batch] | None,
+    bptt: BPTT | None = None,
+    on_update: Callable[[float], None] | None = None,
+    callbacks: Sequence[Callback],
+    seed: int,
 ) -> training.History:
-    """Train a network; it ends with the weights of the epoch with the lowest loss on the held-out sequences.
+    """Train a network, which ends in evaluation mode with the weights of the epoch that validated best.
+
+    Without averaging, training also stops early where the validation loss no longer falls.
+
+    Args:
+        network: is changed in place.
+        batches: are read once for each epoch.
+        options: of the training.
+        loss: of a batch.
+        validation: batches that the weights are chosen by; None to keep those of the last epoch.
+        bptt: strategy of backpropagation; full if None.
+        on_update: is called after each update with the share of all updates that are done.
+        callbacks: are called with the progress.
+        seed: of the draws in training.
 
     Raises:
         training.Interrupted: on Ctrl-C; the network holds the best weights so far.
     """
+    average = None if options.ema_decay is None else EmaModel(network, options.ema_decay)
 
-    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+    def optimizer(_: Iterable[nn.Parameter]) -> Optimizer:
+        settings = {"lr": options.learning_rate, "weight_decay": options.weight_decay, "betas": options.betas}
+        adamw = torch.optim.AdamW(network.parameters(), **settings)
+        if average is not None:
+            average.follow(adamw)
+        if on_update is not None:
+            report, update = on_update, itertools.count(1)
+            adamw.register_step_post_hook(lambda *_: report(next(update) / options.updates))
+        return adamw
 
     stop: list[training.Epochs | training.Seconds | training.Patience] = [
-        training.Epochs(epochs),
-        training.Seconds(seconds),
+        training.Epochs(options.epochs),
+        training.Seconds(options.seconds),
     ]
-    if held_out is not None:
-        stop.append(training.Patience(max(_PATIENCE, epochs // 3)))
+    if validation is not None and average is None:
+        stop.append(training.Patience(max(_MIN_PATIENCE, options.epochs // 3)))
     try:
-        return training.fit(
-            network,
-            data,
-            loss=loss,
-            optimizer=optimizer,
-            schedule=one_cycle(epochs * len(data), seconds, warmup_fraction=_WARMUP_FRACTION),
-            stop=stop,
-            clip=1.0,
-            validation=held_out,
-            callbacks=callbacks,
-            seed=seed,
-        )
+        with one_thread(when=options.single_thread):
+            return training.fit(
+                network if average is None else average,
+                batches,
+                loss=loss,
+                bptt=bptt,
+                optimizer=optimizer,
+                schedule=one_cycle(options.updates, options.seconds, warmup_fraction=options.warmup_fraction),
+                stop=stop,
+                clip=_MAX_GRADIENT_NORM,
+                validation=validation,
+                callbacks=callbacks,
+                seed=seed,
+            )
     finally:
+        if average is not None:
+            average.load_average()
         network.eval()

@@ -57,7 +57,7 @@ def translator_verdict(bleu: float, pairs: int, what: str) -> str:
 def draw_sample(generator: SequenceGenerator, temperature: float = _TEMPERATURES[0]) -> Any:
     """Generate a text or a piece without a prompt: the first one of the generator's own seed."""
     steps = _SAMPLE_STEPS[generator.unit_ in UNITS]
-    return generator.sample(steps, temperature=temperature, random_state=generator.random_state)
+    return generator.sample(steps, temperature=temperature, random_state=generator.seed())
 
 
 def generator_page(

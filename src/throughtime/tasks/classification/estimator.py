@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch.nn.functional import cross_entropy
 
-from throughtime import training
 from throughtime._core.errors import InputError
-from throughtime._core.rng import PrivateRandom
 from throughtime.data.containers import as_list
 from throughtime.data.jagged import BucketBatches, JaggedSequences
 from throughtime.data.text.vocabulary import TOKENS, TokenVocabulary
 from throughtime.nn.pooling import POOLINGS
+from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
 from throughtime.tasks.classification.inputs import (
     Encoder,
     SequenceScaler,
@@ -27,40 +27,50 @@ from throughtime.tasks.classification.inputs import (
     as_texts,
     count_missing,
     encode,
+    encoder_from_json,
+    encoder_to_json,
     prefixes,
 )
-from throughtime.tasks.classification.labels import class_indices, class_weights, encode_classes, stratified_holdout
-from throughtime.tasks.classification.network import LAYERS, NetworkSizes, SequenceNetwork
+from throughtime.tasks.classification.labels import (
+    class_indices,
+    class_weights,
+    classes_from_json,
+    encode_classes,
+    stratified_holdout,
+)
+from throughtime.tasks.classification.network import NetworkSizes, SequenceNetwork
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
 from throughtime.tasks.schedules import parse_budget
-from throughtime.tasks.trainer import TrainingBudget, preset, train_network
+from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    Callback = Callable[[training.Progress], None]
+    from throughtime.io.saved_model import SavedModel
+    from throughtime.tasks.trainer import Callback
 
 PRESETS = {
     "fast": TrainingBudget(300, 3, 20),
     "balanced": TrainingBudget(1600, 6, 100),
     "best": TrainingBudget(4000, 10, 300),
 }
-"""Work that may be put into learning."""
+"""Work of each preset."""
 
 _LEARNING_RATE = 2e-3
-_BATCH_SIZE = 50  # sequences, where there are enough
-_SMALL_DATA = 200  # training sequences, below which chance decides much, and several networks are averaged
+_WARMUP_FRACTION = 0.15
+_BATCH_SIZE = 50  # sequences
+_SMALL_DATA = 200  # training sequences, below which several networks are averaged, since one varies by chance
 _ENSEMBLE_SIZE = 5
-_EVAL_BATCH_SIZE = 256  # sequences
-_LARGE_DATA = 1000  # texts, beyond which a word that comes only once teaches nothing
+_EVAL_BATCH_SIZE = 256
+_LARGE_DATA = 1000  # texts, above which words that occur once are left out of the vocabulary
+_MAX_MEMBERS = 100
 
 
-class SequenceClassifier(ClassifierMixin, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, AbstractEstimator):
     """Tell sequences apart: the mood of a sentence, the speaker of a vowel, the movement in a recording.
 
     A recurrent layer reads the steps of a sequence, they are summed up, and a linear layer gives each class a score.
@@ -95,7 +105,16 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     array(['+'], dtype='<U1')
     """
 
-    n_features_in_: int  # steps of every sequence, where a matrix was learned from
+    task = "classify"
+    network_type = SequenceNetwork
+    network_params = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "tokens")
+    params_from_json: ClassVar[dict[str, Callable[[Any], Any]]] = {"class_weight": dict}
+
+    classes_: np.ndarray
+    encoder_: Encoder
+    fingerprints_: Fingerprints
+    network_: SequenceNetwork
+    n_features_in_: int  # steps of every sequence, where X was a matrix
 
     def __init__(
         self,
@@ -148,38 +167,43 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """
         self.check_params()
         data = self._read(X, reset=True)
-        self.classes_, numbers = encode_classes(y, len(data))
+        classes, targets = encode_classes(y, len(data))
         random = check_random_state(self.random_state)
-        seed = int(random.randint(2**31 - 1))
-        watched = stratified_holdout(numbers, self.validation_fraction, random) if validation is None else numbers[:0]
-        kept = np.setdiff1d(np.arange(len(numbers)), watched)
-        encoder = self._learn_encoder([data[i] for i in kept])
-        learned, twice = list(data), duplicate_notes([data[i] for i in kept], [data[i] for i in watched], "sequences")
+        seed = draw_seed(random)
+        held_rows = stratified_holdout(targets, self.validation_fraction, random) if validation is None else targets[:0]
+        train_rows = np.setdiff1d(np.arange(len(data)), held_rows)
+        train, held_out, held_targets = [data[i] for i in train_rows], [data[i] for i in held_rows], targets[held_rows]
+        encoder = self._learn_encoder(train)
         if validation is not None:
-            others = self._read(validation[0], encoder)
-            learned, twice = [*learned, *others], duplicate_notes(data, others, "sequences")
-            held_out = _validation_batches(
-                encoder, others, class_indices(validation[1], self.classes_, len(others), "validation")
-            )
-        else:
-            held_out = (
-                _validation_batches(encoder, [data[i] for i in watched], numbers[watched]) if len(watched) else None
-            )
-        with PrivateRandom(seed):
-            members = _ENSEMBLE_SIZE if len(kept) < _SMALL_DATA and self.preset != "fast" else 1
-            network = SequenceNetwork(self.sizes(encoder, members), dropout=self.dropout)
-        self.fingerprints_ = Fingerprints.from_sequences(learned)
-        self.notes_ = [*_notes(self, encoder, len(numbers), len(watched), members), *twice]
-        if missing := count_missing(data):
-            self.notes_.append(f"{missing} values are missing, and are taken from the line between their neighbours.")
-        x = encode(encoder, [data[i] for i in kept])
-        try:
-            history = self._train(network, x, numbers[kept], held_out, callbacks, seed)
-        except training.Interrupted as error:
-            self._set_fitted(network, encoder, error.history)
-            raise
-        self._set_fitted(network, encoder, history)
-        return self
+            held_out = self._read(validation[0], encoder)
+            held_targets = class_indices(validation[1], classes, len(held_out), "validation")
+        members = _ENSEMBLE_SIZE if len(train) < _SMALL_DATA and self.preset != "fast" else 1
+        network = self._new_network(self._network_sizes(encoder, len(classes), members), seed, dropout=self.dropout)
+        notes = [
+            f"{len(data)} sequences of {len(classes)} classes.",
+            *held_out_notes(len(held_rows), "of them"),
+            *_model_notes(encoder, members),
+            *duplicate_notes(train, held_out, "sequences"),
+            *_missing_notes(data),
+        ]
+        learned = {
+            "classes_": classes,
+            "encoder_": encoder,
+            "fingerprints_": Fingerprints.from_sequences([*train, *held_out]),
+        }
+        batches = self._batches(encode(encoder, train), targets[train_rows])
+        return self._fit(
+            lambda: train_network(
+                network,
+                batches,
+                self._training_options(len(batches)),
+                loss=self._loss(classes, targets[train_rows]),
+                validation=_validation_batches(encoder, held_out, held_targets) if len(held_out) else None,
+                callbacks=callbacks,
+                seed=seed,
+            ),
+            lambda history: self._set_fitted(network, history, notes, **learned),
+        )
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each sequence."""
@@ -188,7 +212,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class for each sequence, (N, C), in the order of `classes_`."""
-        check_is_fitted(self)
+        self._check_fitted()
         return self._proba(encode(self.encoder_, self._read(X, self.encoder_)))
 
     def steps_proba(self, X: Any) -> list[np.ndarray]:
@@ -197,7 +221,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Returns:
             For each sequence (W, C): row w is what is thought after the first w + 1 words (parts between white space).
         """
-        check_is_fitted(self)
+        self._check_fitted()
         parts = [prefixes(each) for each in self._read(X, self.encoder_)]
         together = self._proba(encode(self.encoder_, [part for each in parts for part in each]))
         return np.split(together, np.cumsum([len(each) for each in parts])[:-1])
@@ -208,7 +232,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             InputError: for a class that was not in the training data.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         given = self.predict(X)
         class_indices(y, self.classes_, len(given))
         return float(accuracy_score(y, given, sample_weight=sample_weight))
@@ -221,33 +245,15 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             InputError: for a class that was not in the training data.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         overlap, given = self.overlap(X), self.predict_proba(X).argmax(1)
         actual, rows = class_indices(y, self.classes_, len(given)), overlap.scored
         return Evaluation.from_predictions(actual[rows], given[rows], self.classes_.tolist(), overlap)
 
     def overlap(self, X: Any) -> Overlap:
         """Which sequences were part of the training data, also to choose the weights by."""
-        check_is_fitted(self)
+        self._check_fitted()
         return self.fingerprints_.overlap(self._read(X, self.encoder_))
-
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the classifier into a new directory; `throughtime.load` reads it.
-
-        Raises:
-            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
-        """
-        from throughtime.tasks.classification.saving import save
-
-        check_is_fitted(self)
-        save(self, directory, overwrite=overwrite)
-
-    def _set_fitted(self, network: SequenceNetwork, encoder: Encoder, history: training.History) -> None:
-        """Become a fitted classifier: what `fit` and `throughtime.load` end with."""
-        self.network_, self.encoder_, self.history_ = network, encoder, history
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -256,29 +262,22 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def check_params(self) -> None:
-        """Refuse settings that cannot be used.
-
-        Raises:
-            InputError: names the first.
-        """
+    def _check_task_params(self) -> None:
         for name in ("hidden_size", "num_layers"):
             check_int(name, getattr(self, name))
         check_bool("bidirectional", self.bidirectional)
         for name in ("dropout", "validation_fraction"):
             check_fraction(name, getattr(self, name))
-        for name, known in (("cell", LAYERS), ("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):
-            check_choice(name, getattr(self, name), known)
-        parse_budget(self.budget)
+        for name, choices in (("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):
+            check_choice(name, getattr(self, name), choices)
 
-    def sizes(self, encoder: Encoder, members: int) -> NetworkSizes:
-        """What decides the shapes of the network's weights."""
-        texts = isinstance(encoder, TokenVocabulary)
+    def _network_sizes(self, encoder: Encoder, classes: int, members: int) -> NetworkSizes:
+        is_text = isinstance(encoder, TokenVocabulary)
         return NetworkSizes(
-            classes=len(self.classes_),
-            vocabulary=len(encoder) if texts else 0,
-            features=0 if texts else encoder.features,
-            block=1 if texts else encoder.block,
+            classes=classes,
+            vocabulary=len(encoder) if is_text else 0,
+            features=0 if is_text else encoder.features,
+            block=1 if is_text else encoder.block,
             cell=self.cell,
             hidden_size=int(self.hidden_size),
             num_layers=int(self.num_layers),
@@ -286,6 +285,27 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             pooling=self.pooling,
             members=members,
         )
+
+    def _learned_state(self) -> LearnedState:
+        config = {
+            "sizes": asdict(self.network_.sizes),
+            "encoder": encoder_to_json(self.encoder_),
+            "classes": self.classes_.tolist(),
+            "features": getattr(self, "n_features_in_", None),
+        }
+        return LearnedState(config, self.fingerprints_.to_tensors())
+
+    def _restore(self, saved: SavedModel) -> tuple[SequenceNetwork, dict[str, Any]]:
+        classes = classes_from_json(saved.config["classes"])
+        encoder = encoder_from_json(saved.config["encoder"])
+        members, features = saved.config["sizes"]["members"], saved.config["features"]
+        if type(members) is not int or not 1 <= members <= _MAX_MEMBERS:
+            raise ValueError(f"impossible number of networks: {members!r}")
+        network = self._restore_network(
+            saved, self._network_sizes(encoder, len(classes), members), dropout=self.dropout
+        )
+        learned = {"classes_": classes, "encoder_": encoder, "fingerprints_": Fingerprints.from_tensors(saved.tensors)}
+        return network, learned if features is None else {**learned, "n_features_in_": int(features)}
 
     def _read(self, X: Any, encoder: Encoder | None = None, *, reset: bool = False) -> Sequence[Any]:
         """Texts, or sequences (T_i, d); of the kind that the encoder was made for, if there is one already."""
@@ -313,35 +333,28 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             return TokenVocabulary.learn(data, self.tokens, rare=2 if len(data) > _LARGE_DATA else 1)
         return SequenceScaler.learn(data)
 
-    def _train(
-        self,
-        network: SequenceNetwork,
-        x: JaggedSequences,
-        numbers: np.ndarray,
-        held_out: BucketBatches | None,
-        callbacks: Sequence[Callback],
-        seed: int,
-    ) -> training.History:
-        batches = BucketBatches(x, torch.from_numpy(numbers), batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
+    def _batches(self, x: JaggedSequences, targets: np.ndarray) -> BucketBatches:
+        return BucketBatches(x, torch.from_numpy(targets), batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
+
+    def _training_options(self, batches: int) -> TrainingOptions:
+        return TrainingOptions(
+            epochs=PRESETS[self.preset].epochs(batches),
+            updates_per_epoch=batches,
+            learning_rate=_LEARNING_RATE,
+            warmup_fraction=_WARMUP_FRACTION,
+            seconds=parse_budget(self.budget),
+        )
+
+    def _loss(self, classes: np.ndarray, targets: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
         weight = None
         if self.class_weight is not None:
-            weight = torch.from_numpy(class_weights(self.class_weight, self.classes_, numbers)).float()
+            weight = torch.from_numpy(class_weights(self.class_weight, classes, targets)).float()
 
         def loss(scores: Tensor, target: Tensor) -> Tensor:
             members = scores.shape[1]
             return cross_entropy(scores.flatten(0, 1), target.repeat_interleave(members), weight=weight)
 
-        return train_network(
-            network,
-            batches,
-            loss=loss,
-            epochs=preset(PRESETS, self.preset).epochs(len(batches)),
-            learning_rate=_LEARNING_RATE,
-            held_out=held_out,
-            seconds=parse_budget(self.budget),
-            callbacks=callbacks,
-            seed=seed,
-        )
+        return loss
 
     @torch.no_grad()
     def _proba(self, x: JaggedSequences) -> np.ndarray:
@@ -358,16 +371,19 @@ def _validation_batches(encoder: Encoder, data: Sequence[Any], numbers: np.ndarr
     return BucketBatches(encode(encoder, data), torch.from_numpy(numbers), batch_size=_EVAL_BATCH_SIZE, shuffle=False)
 
 
-def _notes(classifier: SequenceClassifier, encoder: Encoder, count: int, watched: int, members: int) -> list[str]:
-    """What was decided about the data, in plain sentences."""
-    notes = [f"{count} sequences of {len(classifier.classes_)} classes."]
-    if watched:
-        notes.append(f"{watched} of them were held out to choose the weights by.")
+def _model_notes(encoder: Encoder, members: int) -> list[str]:
+    """Return notes on what the network reads, and on how many networks there are."""
+    notes = []
     if members > 1:
-        notes.append(f"They are few: the opinions of {members} networks are averaged, each with its last weights.")
+        notes.append(f"They are few: the probabilities of {members} networks are averaged, each with its last weights.")
     if isinstance(encoder, TokenVocabulary):
         notes.append(f"Vocabulary: {len(encoder)} {encoder.kind}s.")
     elif encoder.block > 1:
         notes.append(f"The sequences are long: each recurrent step reads {encoder.block} of their steps.")
-        notes.append("They are learned from in variants: a little faster or slower, earlier or later, scaled.")
+        notes.append("They are augmented in training: a little faster or slower, earlier or later, scaled.")
     return notes
+
+
+def _missing_notes(data: Sequence[Any]) -> list[str]:
+    missing = count_missing(data)
+    return [f"{missing} values are missing; they are interpolated between their neighbours."] * (missing > 0)

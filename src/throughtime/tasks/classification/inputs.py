@@ -223,13 +223,13 @@ def prefixes(sequence: Any) -> list[Any]:
     return [sequence[: end + 1] for end in range(len(sequence))]
 
 
-def plain(encoder: Encoder) -> dict[str, Any]:
-    """What JSON can hold."""
+def encoder_to_json(encoder: Encoder) -> dict[str, Any]:
+    """Return an encoder as JSON can hold it."""
     return encoder.to_json() if isinstance(encoder, TokenVocabulary) else asdict(encoder)
 
 
 def encoder_from_json(values: dict[str, Any]) -> Encoder:
-    """Undo `plain`.
+    """Undo `encoder_to_json`.
 
     Raises:
         ValueError: for what is neither a vocabulary nor a scaling.

@@ -13,13 +13,11 @@ from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import output_features
 from throughtime.tasks.classification.augmentation import augment
+from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
-
-LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-"""Recurrent layers by the name of their cell."""
 
 _EMBEDDING = 128  # numbers that stand for a token
 

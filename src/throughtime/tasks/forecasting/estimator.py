@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
-from throughtime import training
 from throughtime._core.errors import InputError, warn
-from throughtime._core.rng import PrivateRandom
+from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
-from throughtime.tasks.forecasting import checks, network_training
+from throughtime.data.series.panel_builder import MISSING_OPTIONS
+from throughtime.tasks.base import AbstractEstimator, LearnedState
+from throughtime.tasks.dataclass_json import dataclass_from_json
+from throughtime.tasks.forecasting import checks, network_training, saved_state
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
 from throughtime.tasks.forecasting.evaluation import backtest
@@ -35,21 +36,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
 
-    from throughtime.data.series.covariates import Covariates
+    from throughtime import training
     from throughtime.data.series.frames import Data
     from throughtime.data.series.panel import Panel
     from throughtime.data.series.parquet import ParquetSeries
+    from throughtime.io.saved_model import SavedModel
     from throughtime.tasks.forecasting.evaluation.backtest import Backtest
+    from throughtime.tasks.trainer import Callback
 
-    Callback = Callable[[training.Progress], None]
     Level = int | float
 
 
-_ARCHITECTURE = ("horizon", "cell", "hidden_size", "decoder", "likelihood", "covariates")
-"""Settings that a fitted network has the shape of."""
-
-
-class Forecaster(BaseEstimator):
+class Forecaster(AbstractEstimator):
     """Forecast many series with one recurrent network that starts as a mixture of naive forecasts.
 
     One recurrent step reads one season. The end of the history is held out to decide how far the network is trusted
@@ -91,6 +89,22 @@ class Forecaster(BaseEstimator):
     (11, 7)
     """
 
+    task = "forecast"
+    network_type = ForecastNetwork
+    network_params = ("horizon", "cell", "hidden_size", "decoder", "likelihood", "covariates")
+    params_from_json: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "preset": partial(dataclass_from_json, Preset),
+        "levels": tuple,
+        "covariates": lambda values: Covariates(**values),
+    }
+
+    model_: ForecastModel
+    panel_: Panel
+    kind_: FrameFormat
+    freq_: str
+    season_: int
+    series_: list[Any]
+    block_: int
     table_format_: dict[str, Any] | None = None
 
     def __init__(
@@ -147,9 +161,8 @@ class Forecaster(BaseEstimator):
         """
         self.check_params()
         checks.check_no_target(y)
-        panel, self.kind_ = self._read_training_frame(df)
-        self.table_format_ = None
-        return self.fit_panel(panel, callbacks)
+        panel, kind = self._read_training_frame(df)
+        return self.fit_panel(panel, callbacks, kind_=kind, table_format_=None)
 
     def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Go on learning with more rows, and from what was learned: a quarter of the work of `fit`.
@@ -166,7 +179,7 @@ class Forecaster(BaseEstimator):
             Interrupted: on Ctrl-C; the forecaster is usable.
         """
         self._check_fitted()
-        newer, self.kind_ = self._read_later_frame(df)
+        newer, kind = self._read_later_frame(df)
         model, panel = self.model_, self.panel_.merge(newer)
         if len({isinstance(name, str) for name in panel.ids}) > 1:
             raise InputError(
@@ -177,11 +190,11 @@ class Forecaster(BaseEstimator):
         store = WindowStore(panel, model.plan, model.network.linear_effects)
         if added >= self.horizon:
             model = replace(model, calibration=calibrate(model.network, store, added, loss=self.loss))
-        self._set_fitted(model, panel, self.history_, self._notes(panel, model))
+        self._set_model(model, panel, self.history_, kind_=kind)
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
         config = network_training.TrainingConfig(updates, gently, seconds=parse_budget(self.budget))
-        options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
+        options = {"loss": self.loss, "callbacks": callbacks, "seed": self.seed()}
         self.history_ = network_training.train_network(model.network, store, config, held_out=None, **options)
         return self
 
@@ -381,17 +394,6 @@ class Forecaster(BaseEstimator):
         wanted = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
         return frame.select(wanted).to_native()
 
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the forecaster and the end of its data into a new directory; `throughtime.load` reads it.
-
-        Raises:
-            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
-        """
-        from throughtime.tasks.forecasting.saving import save
-
-        self._check_fitted()
-        save(self, directory, overwrite=overwrite)
-
     def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
         """How far back the network learns, from the training data or from `df`, in steps of `block_` values.
 
@@ -418,71 +420,94 @@ class Forecaster(BaseEstimator):
         self._check_fitted()
         return plot_backtest(self, self.backtest() if result is None else result)
 
-    def _set_fitted(self, model: ForecastModel, panel: Panel, history: training.History, notes: list[str]) -> None:
-        """Become a fitted forecaster: what `fit` and `throughtime.load` end with."""
-        self.model_, self.panel_, self.history_, self.notes_ = model, panel, history, notes
-        self.network_ = model.network
-        self.freq_, self.season_, self.series_ = panel.frequency.name, model.plan.season, list(panel.ids)
-        self.block_ = model.plan.block
-        self.learned_ = {name: getattr(self, name) for name in _ARCHITECTURE}
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # but a frame
         tags.input_tags.allow_nan = True
         return tags
 
-    def fit_panel(self, panel: Panel, callbacks: Sequence[Callback] = ()) -> Self:
-        """Learn from a panel: with its end held out, calibrate on that, then go on with all of it."""
+    def fit_panel(self, panel: Panel, callbacks: Sequence[Callback] = (), **learned: Any) -> Self:
+        """Learn from a panel: with its end held out, calibrate on that, then continue with all of it.
+
+        Args:
+            panel: the series.
+            callbacks: as for `fit`.
+            learned: attributes to set with those of the panel.
+
+        Raises:
+            InputError: for data that cannot be used.
+            Interrupted: as for `fit`.
+        """
         if panel.lengths.max() < 2:
             raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
         if self.likelihood == "negative_binomial":
             checks.check_counts(panel)
-        started, seconds, preset = time.monotonic(), parse_budget(self.budget), Preset.of(self.preset)
-        season, lookback = (None if each is None else int(each) for each in (self.season, self.lookback))
+        started, seconds, seed = time.monotonic(), parse_budget(self.budget), self.seed()
+        season, lookback = (None if steps is None else int(steps) for steps in (self.season, self.lookback))
         plan = Plan.of(panel, int(self.horizon), season=season, lookback=lookback)
         held_out = plan.held_out(panel)
-        with PrivateRandom(self.random_state):
-            features = panel.exogenous.all_features
-            sizes = {"cell": self.cell, "hidden_size": int(self.hidden_size), "decoder": self.decoder}
-            options = {"likelihood": LIKELIHOODS[self.likelihood], "dropout": preset.dropout}
-            network = ForecastNetwork(plan, **sizes, **options, features=features)
-        updates = self._updates(panel, plan)
-        before = panel.drop_last(held_out) if held_out else panel
-        regression = (
-            network.covariate_effects is not None and self.likelihood != "negative_binomial"
-        )  # counts stay whole
-        if regression:
-            network.set_linear_effects(linear_effects(before, plan))
-        everything = WindowStore(panel, plan, network.linear_effects)
-        known = WindowStore(before, plan, network.linear_effects) if held_out else everything
-        first = network_training.TrainingConfig(updates, preset.learning_rate, seconds=seconds / 2)
-        interruption = None
-        options = {"loss": self.loss, "callbacks": callbacks, "seed": self.random_state}
-        network_training.init_from_experts(network, known, loss=self.loss, seed=self.random_state)
-        watched = everything.held_out(held_out, 64)
-        try:
-            history = network_training.train_network(network, known, first, held_out=watched, **options)
-        except training.Interrupted as error:
-            history, interruption = error.history, error
-        model = ForecastModel(plan, network, calibrate(network, everything, held_out, loss=self.loss))
-        self._set_fitted(model, panel, history, self._notes(panel, model))
-        if interruption is not None:
-            raise interruption
-        left = seconds - (time.monotonic() - started)
-        if held_out and left > 0:
-            again = replace(first, seconds=left)
-            if regression:
+        network = self._new_network(plan, seed, **self._network_options(panel))
+        past = panel.drop_last(held_out) if held_out else panel
+        # Counts stay whole numbers: no effect is subtracted from them.
+        has_linear_effects = network.covariate_effects is not None and self.likelihood != "negative_binomial"
+        if has_linear_effects:
+            network.set_linear_effects(linear_effects(past, plan))
+        whole_store = WindowStore(panel, plan, network.linear_effects)
+        past_store = WindowStore(past, plan, network.linear_effects) if held_out else whole_store
+        learning_rate = Preset.of(self.preset).learning_rate
+        config = network_training.TrainingConfig(self._updates(panel, plan), learning_rate, seconds=seconds / 2)
+        options = {"loss": self.loss, "callbacks": callbacks, "seed": seed}
+        network_training.init_from_experts(network, past_store, loss=self.loss, seed=seed)
+        validation = whole_store.held_out(held_out, 64)
+
+        def finish(history: training.History) -> None:
+            model = ForecastModel(plan, network, calibrate(network, whole_store, held_out, loss=self.loss))
+            self._set_model(model, panel, history, **learned)
+
+        self._fit(
+            lambda: network_training.train_network(network, past_store, config, held_out=validation, **options), finish
+        )
+        seconds_left = seconds - (time.monotonic() - started)
+        if held_out and seconds_left > 0:
+            if has_linear_effects:
                 network.set_linear_effects(linear_effects(panel, plan))
-                everything = WindowStore(panel, plan, network.linear_effects)
-            network_training.train_network(network, everything, again, held_out=None, **options)
+                whole_store = WindowStore(panel, plan, network.linear_effects)
+            config = replace(config, seconds=seconds_left)
+            network_training.train_network(network, whole_store, config, held_out=None, **options)
         return self
 
-    def _notes(self, panel: Panel, model: ForecastModel) -> list[str]:
-        return [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decision_notes(panel)]
+    def _set_model(self, model: ForecastModel, panel: Panel, history: training.History, **learned: Any) -> None:
+        notes = [*panel.notes, *ended_notes(panel, self.horizon, self.ended), *model.decision_notes(panel)]
+        self._set_fitted(model.network, history, notes, **_panel_attributes(model, panel), **learned)
+
+    def _network_options(self, panel: Panel) -> dict[str, Any]:
+        return {
+            "cell": self.cell,
+            "hidden_size": int(self.hidden_size),
+            "decoder": self.decoder,
+            "likelihood": LIKELIHOODS[self.likelihood],
+            "dropout": Preset.of(self.preset).dropout,
+            "features": panel.exogenous.all_features,
+        }
+
+    def _learned_state(self) -> LearnedState:
+        state = saved_state.learned_state(self.panel_, self.model_)
+        return replace(state, config=state.config | {"kind": asdict(self.kind_), "table_format": self.table_format_})
+
+    def _restore(self, saved: SavedModel) -> tuple[ForecastNetwork, dict[str, Any]]:
+        if not any(name.startswith("pooled.") for name in saved.tensors):
+            raise ValueError("it was saved by a former version of throughtime; fit the forecaster again")
+        if self.missing not in MISSING_OPTIONS:
+            raise ValueError(f"missing: expected one of {', '.join(MISSING_OPTIONS)}")
+        table_format = saved.config["table_format"]
+        if not isinstance(table_format, dict | None):
+            raise TypeError(f"the table format is not an object but {type(table_format).__name__}")
+        panel = saved_state.restore_panel(saved)
+        plan = saved_state.restore_plan(saved.config, self.horizon)
+        network = self._restore_network(saved, plan, **self._network_options(panel))
+        model = ForecastModel(plan, network, saved_state.restore_calibration(saved, network))
+        kind = dataclass_from_json(FrameFormat, saved.config["kind"])
+        return network, {**_panel_attributes(model, panel), "kind_": kind, "table_format_": table_format}
 
     def _updates(self, panel: Panel, plan: Plan) -> int:
         return Preset.of(self.preset).updates(float(panel.lengths.sum()) / plan.lookback)
@@ -509,24 +534,20 @@ class Forecaster(BaseEstimator):
         """Read rows that follow the training."""
         return read_later_frame(df, self.panel_, self.kind_, freq=self.freq, missing=self.missing)
 
-    def check_params(self) -> None:
-        """Refuse settings that cannot be used.
-
-        Raises:
-            InputError: names the first.
-        """
+    def _check_task_params(self) -> None:
         checks.check_settings(self)
 
-    def _check_fitted(self, *, unchanged: bool = True) -> None:
-        if not hasattr(self, "model_"):
-            raise NotFittedError("this Forecaster has learned nothing yet: call fit first")
-        if not unchanged:
-            return
-        for name, value in getattr(self, "learned_", {}).items():
-            if getattr(self, name) != value:
-                raise InputError(
-                    f"{name}: was {value!r} when it learned and is {getattr(self, name)!r}: call fit again"
-                )
+
+def _panel_attributes(model: ForecastModel, panel: Panel) -> dict[str, Any]:
+    """Return the attributes of a fitted forecaster that follow from its model and its series."""
+    return {
+        "model_": model,
+        "panel_": panel,
+        "freq_": panel.frequency.name,
+        "season_": model.plan.season,
+        "series_": list(panel.ids),
+        "block_": model.plan.block,
+    }
 
 
 def _forecast_index(panel: Panel, count: int) -> dict[str, np.ndarray]:

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
-from throughtime import training
 from throughtime._core.errors import InputError
 from throughtime._core.rng import PrivateRandom
 from throughtime.data.text.symbols import UNITS, SymbolVocabulary, check_text
-from throughtime.tasks.generation import trainer
+from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
+from throughtime.tasks.fingerprints import Fingerprints
 from throughtime.tasks.generation.codec import GenerationEvaluation, PianoRollCodec, StepCodec, TextCodec
-from throughtime.tasks.generation.network import CELLS, GeneratorNetwork
+from throughtime.tasks.generation.network import GeneratorNetwork, NetworkSizes
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
 from throughtime.tasks.generation.sampling import Sampling, draw
-from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_positive, check_seed
+from throughtime.tasks.generation.trainer import train_generator
+from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_positive
 from throughtime.tasks.schedules import PRESETS, parse_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.figure import Figure
 
-    Callback = Callable[[training.Progress], None]
+    from throughtime.io.saved_model import SavedModel
+    from throughtime.tasks.trainer import Callback
 
 
-class SequenceGenerator(BaseEstimator):
+class SequenceGenerator(AbstractEstimator):
     """Learn how sequences go on, and write new ones: text by characters, bytes or words, music as piano rolls.
 
     At every step the network says how likely each symbol is to come next, or for music how likely each key of the
@@ -64,6 +64,15 @@ class SequenceGenerator(BaseEstimator):
     >>> len(piece), piece[0]
     (9, [60])
     """
+
+    task = "generate"
+    network_type = GeneratorNetwork
+    network_params = ("unit", "cell", "hidden_size", "num_layers")
+
+    unit_: str
+    codec_: StepCodec
+    fingerprints_: Fingerprints
+    network_: GeneratorNetwork
 
     def __init__(
         self,
@@ -107,28 +116,28 @@ class SequenceGenerator(BaseEstimator):
             Interrupted: on Ctrl-C; the generator is usable and holds the best so far.
         """
         self.check_params()
-        seconds = parse_budget(self.budget)
-        self.unit_, symbols = self._choose_codec(data, validation)
-        recipe = self.recipe(self.unit_)
-        train, held_out, steps = symbols.split(data, validation, self.random_state)
-        with PrivateRandom(self.random_state):
-            network = GeneratorNetwork(**self.sizes(symbols.width))
-            training_data = symbols.training_data(train, held_out, recipe)
+        seed, seconds = self.seed(), parse_budget(self.budget)
+        unit, codec = self._choose_codec(data, validation)
+        recipe = self._recipe(unit)
+        train, held_out, steps = codec.split(data, validation, seed)
+        with PrivateRandom(seed):
+            network = GeneratorNetwork(self._network_sizes(recipe, codec.width), **_dropouts(recipe))
+            training_data = codec.training_data(train, held_out, recipe)
         epochs = self.epochs or max(round(recipe.epochs_for(steps) * PRESETS[self.preset]), 1)
-        self.codec_, self.network_ = symbols, network
-        self.fingerprints_ = symbols.fingerprints([data] if validation is None else [data, validation])
-        self.notes_ = _notes(self.unit_, symbols.width, steps, held_out=validation is None and held_out is not None)
-        interruption = None
-        options = {"callbacks": callbacks, "seed": self.random_state}
-        try:
-            self.history_ = trainer.train_network(
-                network, training_data, recipe, epochs=epochs, seconds=seconds, **options
-            )
-        except training.Interrupted as error:
-            self.history_, interruption = error.history, error
-        if interruption is not None:
-            raise interruption
-        return self
+        kinds = f"{codec.width:,} different {unit}" if unit in UNITS else f"music for {codec.width} keys"
+        notes = [f"{steps:,} steps to learn from: {kinds}."]
+        if validation is None and held_out is not None:
+            notes += held_out_notes(len(held_out), f"other {unit if unit in UNITS else 'pieces'}")
+        learned = {
+            "unit_": unit,
+            "codec_": codec,
+            "fingerprints_": codec.fingerprints([data] if validation is None else [data, validation]),
+        }
+        options = {"epochs": epochs, "seconds": seconds, "callbacks": callbacks, "seed": seed}
+        return self._fit(
+            lambda: train_generator(network, training_data, recipe, **options),
+            lambda history: self._set_fitted(network, history, notes, **learned),
+        )
 
     def score(self, data: Any) -> float:
         """Log-likelihood of a step of data in nats, on average: the nearer to zero, the better foreseen."""
@@ -201,18 +210,8 @@ class SequenceGenerator(BaseEstimator):
             random_state: makes it reproducible.
         """
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        return self.codec_.write(self._draw(prompt, **options), prompt)
-
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the generator into a new directory; `throughtime.load` reads it.
-
-        Raises:
-            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
-        """
-        from throughtime.tasks.generation.saving import save
-
-        self._check_fitted()
-        save(self, directory, overwrite=overwrite)
+        steps = self._draw(prompt, **options)
+        return self.codec_.write(steps, prompt)
 
     def plot(self) -> Figure:
         """How the loss fell over the epochs of the training."""
@@ -221,34 +220,9 @@ class SequenceGenerator(BaseEstimator):
         self._check_fitted()
         return plot_learning(self.history_)
 
-    def recipe(self, unit: str) -> Recipe:
-        """What suits a unit, changed as the settings say."""
-        names = ("hidden_size", "dropout", "steps", "batch_size", "learning_rate")
-        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(RECIPES[unit], **chosen)
-
-    def sizes(self, width: int) -> dict[str, Any]:
-        """Of the network, for symbols of a width."""
-        recipe = self.recipe(self.unit_)
-        return {
-            "width": width,
-            "cell": self.cell,
-            "hidden_size": int(recipe.hidden_size),
-            "num_layers": int(self.num_layers),
-            "embedding_size": recipe.embedding_size,
-            "dropout": recipe.dropout,
-            "input_dropout": min(recipe.input_dropout, recipe.dropout),
-        }
-
-    def check_params(self) -> None:
-        """Refuse settings that cannot be used.
-
-        Raises:
-            InputError: for those.
-        """
+    def _check_task_params(self) -> None:
         if self.unit is not None:
             check_choice("unit", self.unit, RECIPES)
-        check_choice("cell", self.cell, CELLS)
         check_choice("preset", self.preset, PRESETS)
         check_int("num_layers", self.num_layers)
         for name in ("hidden_size", "steps", "batch_size", "epochs"):
@@ -258,17 +232,39 @@ class SequenceGenerator(BaseEstimator):
             check_fraction("dropout", self.dropout)
         if self.learning_rate is not None:
             check_positive("learning_rate", self.learning_rate)
-        check_seed(self.random_state)
-        parse_budget(self.budget)
+
+    def _recipe(self, unit: str) -> Recipe:
+        """Return the recipe of a unit with the parameters that were set."""
+        names = ("hidden_size", "dropout", "steps", "batch_size", "learning_rate")
+        params = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(RECIPES[unit], **params)
+
+    def _network_sizes(self, recipe: Recipe, width: int) -> NetworkSizes:
+        return NetworkSizes(
+            width=width,
+            cell=self.cell,
+            hidden_size=int(recipe.hidden_size),
+            num_layers=int(self.num_layers),
+            embedding_size=recipe.embedding_size,
+        )
+
+    def _learned_state(self) -> LearnedState:
+        symbols = list(self.codec_.vocabulary.symbols) if isinstance(self.codec_, TextCodec) else None
+        config = {"sizes": asdict(self.network_.sizes), "unit": self.unit_, "symbols": symbols}
+        return LearnedState(config, self.fingerprints_.to_tensors())
+
+    def _restore(self, saved: SavedModel) -> tuple[GeneratorNetwork, dict[str, Any]]:
+        unit = saved.config["unit"]
+        codec = _codec_from_json(unit, saved.config["symbols"])
+        recipe = self._recipe(unit)
+        network = self._restore_network(saved, self._network_sizes(recipe, codec.width), **_dropouts(recipe))
+        return network, {"unit_": unit, "codec_": codec, "fingerprints_": Fingerprints.from_tensors(saved.tensors)}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # but lists of texts, of words or of notes
         tags.input_tags.string = True
         return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "history_")
 
     def _choose_codec(self, data: Any, validation: Any) -> tuple[str, StepCodec]:
         """The unit, and what a step is made of."""
@@ -288,15 +284,19 @@ class SequenceGenerator(BaseEstimator):
         random = np.random.default_rng(random_state)
         return draw(self.network_, self.codec_, self.codec_.prompt(prompt), Sampling(**options), random)
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "history_"):
-            raise NotFittedError("this SequenceGenerator has learned nothing yet: call fit first")
+
+def _dropouts(recipe: Recipe) -> dict[str, float]:
+    return {"dropout": recipe.dropout, "input_dropout": min(recipe.input_dropout, recipe.dropout)}
 
 
-def _notes(unit: str, width: int, steps: int, *, held_out: bool) -> list[str]:
-    """What was decided about the data, in plain sentences."""
-    kinds = f"{width:,} different {unit}" if unit in UNITS else f"music for {width} keys"
-    notes = [f"{steps:,} steps to learn from: {kinds}."]
-    if held_out:
-        notes.append("A tenth beside them was held out to choose the weights by.")
-    return notes
+def _codec_from_json(unit: Any, symbols: Any) -> StepCodec:
+    """Return the codec of a saved generator.
+
+    Raises:
+        ValueError: for an unknown unit, or what is not a vocabulary.
+    """
+    if unit == PIANO_ROLL:
+        return PianoRollCodec()
+    if unit not in UNITS or not all(isinstance(symbol, str) for symbol in symbols) or len(set(symbols)) < 2:
+        raise ValueError(f"no vocabulary of {unit}")
+    return TextCodec(SymbolVocabulary(unit, tuple(symbols)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from throughtime import nn as recurrent
 from throughtime._core import rng
+from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,42 +20,47 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-CELLS = tuple(_LAYERS)
-"""Cells that a generator may be made of."""
+
+@dataclass(frozen=True)
+class NetworkSizes:
+    """Sizes that decide the shapes of a network's weights.
+
+    Attributes:
+        width: V, symbols or keys.
+        cell: 'rnn', 'gru' or 'lstm'.
+        hidden_size: H.
+        num_layers: L.
+        embedding_size: of a symbol; 0 for vectors.
+    """
+
+    width: int
+    cell: str
+    hidden_size: int
+    num_layers: int
+    embedding_size: int
 
 
 class GeneratorNetwork(nn.Module):
     """Map symbols (T, N), or vectors (T, N, V), and a state to logits (T, N, V) of the next ones and the final state.
 
     Args:
-        width: V.
-        cell: 'rnn', 'gru' or 'lstm'.
-        hidden_size: H.
-        num_layers: L.
-        embedding_size: of a symbol; 0 for vectors.
+        sizes: of the weights.
         dropout: of what the output reads, and the recurrent layers above the first.
         input_dropout: of what the first recurrent layer reads.
     """
 
-    def __init__(
-        self,
-        width: int,
-        *,
-        cell: str,
-        hidden_size: int,
-        num_layers: int = 1,
-        embedding_size: int = 0,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.0, input_dropout: float = 0.0) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(width, embedding_size) if embedding_size else None
-        between = dropout if num_layers > 1 else 0.0
-        layer = _LAYERS[cell](
-            embedding_size or width, hidden_size, num_layers, dropout=between, initialization="orthogonal"
+        self.sizes = sizes
+        self.embedding = nn.Embedding(sizes.width, sizes.embedding_size) if sizes.embedding_size else None
+        layer = LAYERS[sizes.cell](
+            sizes.embedding_size or sizes.width,
+            sizes.hidden_size,
+            sizes.num_layers,
+            dropout=dropout if sizes.num_layers > 1 else 0.0,
+            initialization="orthogonal",
         )
-        self.layers = recurrent.ManyToMany(layer, width)
+        self.layers = recurrent.ManyToMany(layer, sizes.width)
         self.input_dropout = LockedDropout(input_dropout)
         self.dropout = LockedDropout(dropout)
 

@@ -1,4 +1,4 @@
-"""How a generator is trained: truncated backpropagation, one cycle of the learning rate, averaged weights."""
+"""Training of a generator: truncated backpropagation, one cycle of the learning rate, averaged weights."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from throughtime import training
-from throughtime.tasks.averaging import EmaModel
-from throughtime.tasks.schedules import one_cycle
-from throughtime.tasks.threads import one_thread
+from throughtime.tasks.trainer import TrainingOptions, train_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,22 +16,21 @@ if TYPE_CHECKING:
     from throughtime.data.batches import Batch
     from throughtime.tasks.generation.network import GeneratorNetwork
     from throughtime.tasks.generation.recipes import Recipe
+    from throughtime.tasks.trainer import Callback
 
-_CLIP = 1.0  # of the gradient's norm
-_WARMUP_FRACTION = 0.1  # share of the cycle
 _MIN_THREADED_WORK = 4096  # hidden units of all rows, below which threads wait more than they work
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is learned from.
+    """Batches of a training, and what depends on their kind.
 
     Attributes:
-        batches: can be walked once for each epoch.
+        batches: are read once for each epoch.
         updates: of an epoch.
         validation: batches of the same kind, or None.
         loss: in nats per step.
-        initial_logits: logits of what is likely at any step.
+        initial_logits: logits of the frequencies of the symbols, which the output starts from.
     """
 
     batches: Iterable[Batch]
@@ -43,38 +40,38 @@ class TrainingData:
     initial_logits: Tensor
 
 
-def train_network(
+def train_generator(
     network: GeneratorNetwork,
-    training_data: TrainingData,
+    data: TrainingData,
     recipe: Recipe,
     *,
     epochs: int,
     seconds: float,
-    callbacks: Sequence[Callable[[training.Progress], None]],
+    callbacks: Sequence[Callback],
     seed: int,
 ) -> training.History:
-    """Train a network; it ends with the averaged weights of the epoch that validated best, even if interrupted.
+    """Train a network; it ends with the averaged weights of the epoch that validated best.
 
     Raises:
-        training.Interrupted: on Ctrl-C.
+        training.Interrupted: on Ctrl-C; the network holds the best weights so far.
     """
-    network.init_output_bias(training_data.initial_logits)
-    model = EmaModel(network, recipe.ema_decay)
-    small = recipe.batch_size * recipe.hidden_size < _MIN_THREADED_WORK
-    try:
-        with one_thread(when=small):
-            return training.fit(
-                model,
-                training_data.batches,
-                loss=training_data.loss,
-                bptt=training.TruncatedBPTT(recipe.steps, recipe.steps),
-                optimizer=model.optimizer(lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
-                schedule=one_cycle(epochs * training_data.updates, seconds, warmup_fraction=_WARMUP_FRACTION),
-                validation=training_data.validation,
-                stop=[training.Epochs(epochs), training.Seconds(seconds)],
-                clip=_CLIP,
-                callbacks=callbacks,
-                seed=seed,
-            )
-    finally:
-        model.load_average()
+    network.init_output_bias(data.initial_logits)
+    options = TrainingOptions(
+        epochs=epochs,
+        updates_per_epoch=data.updates,
+        learning_rate=recipe.learning_rate,
+        seconds=seconds,
+        weight_decay=recipe.weight_decay,
+        ema_decay=recipe.ema_decay,
+        single_thread=recipe.batch_size * recipe.hidden_size < _MIN_THREADED_WORK,
+    )
+    return train_network(
+        network,
+        data.batches,
+        options,
+        loss=data.loss,
+        validation=data.validation,
+        bptt=training.TruncatedBPTT(recipe.steps, recipe.steps),
+        callbacks=callbacks,
+        seed=seed,
+    )

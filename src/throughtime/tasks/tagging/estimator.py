@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import cross_entropy
 
-from throughtime import training
-from throughtime._core.rng import PrivateRandom
 from throughtime.data.jagged import BucketBatches, JaggedSequences
+from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
+from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
-from throughtime.tasks.tagging.network import LAYERS, NetworkSizes, TaggingNetwork
-from throughtime.tasks.trainer import TrainingBudget, preset, train_network
+from throughtime.tasks.tagging.network import NetworkSizes, TaggingNetwork
+from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
+    from throughtime.io.saved_model import SavedModel
     from throughtime.tasks.tagging.entities import EntityScore
-
-    Callback = Callable[[training.Progress], None]
+    from throughtime.tasks.trainer import Callback
 
 PRESETS = {
     "fast": TrainingBudget(500, 2, 15),
     "balanced": TrainingBudget(3500, 6, 60),
     "best": TrainingBudget(8000, 12, 200),
 }
-"""Work that may be put into learning."""
+"""Work of each preset."""
 
 _LEARNING_RATE = 2e-3
+_WARMUP_FRACTION = 0.15
 _BATCH_SIZE = 32  # sentences, where there are enough
 _MIN_HELD_OUT = 20  # sentences; fewer say too little about which weights are best
 _LARGE_DATA = 1000  # sentences, beyond which a word that comes only once is taken as unknown
@@ -68,7 +66,7 @@ class TagEvaluation:
         return noun if self.overlap is None else self.overlap.qualify(noun)
 
 
-class SequenceTagger(BaseEstimator):
+class SequenceTagger(AbstractEstimator):
     """Give each word of a sentence its tag: its part of speech, or the entity that it belongs to.
 
     Each word is read as a word and as the characters that it is written with; a recurrent layer reads the sentence,
@@ -97,6 +95,15 @@ class SequenceTagger(BaseEstimator):
     >>> tt.SequenceTagger(preset="fast", hidden_size=8).fit(sentences, tags).predict([["the", "dog"]])
     [['DET', 'NOUN']]
     """
+
+    task = "tag"
+    network_type = TaggingNetwork
+    network_params = ("cell", "hidden_size", "num_layers", "bidirectional")
+
+    tags_: list[str]
+    encoder_: WordEncoder
+    fingerprints_: Fingerprints
+    network_: TaggingNetwork
 
     def __init__(
         self,
@@ -143,50 +150,47 @@ class SequenceTagger(BaseEstimator):
         """
         self.check_params()
         sentences = check_sentences(sentences)
-        known = check_tags(tags, sentences)
-        self.tags_ = unique_tags(known)
+        all_tags = check_tags(tags, sentences)
+        known_tags = unique_tags(all_tags)
         random = check_random_state(self.random_state)
-        seed = int(random.randint(2**31 - 1))
+        seed = draw_seed(random)
         order = random.permutation(len(sentences)).tolist()
-        count = 0 if validation is not None else round(self.validation_fraction * len(sentences))
-        count = count if count >= _MIN_HELD_OUT else 0
-        kept = sorted(order[count:])
-        encoder = WordEncoder.learn([sentences[i] for i in kept], rare=2 if len(sentences) > _LARGE_DATA else 1)
-        held_out = None
-        learned, twice = (
-            sentences,
-            duplicate_notes([sentences[i] for i in kept], [sentences[i] for i in order[:count]], "sentences"),
-        )
+        n_held = 0 if validation is not None else round(self.validation_fraction * len(sentences))
+        n_held = n_held if n_held >= _MIN_HELD_OUT else 0
+        held_rows, train_rows = sorted(order[:n_held]), sorted(order[n_held:])
+        train, train_tags = [sentences[i] for i in train_rows], [all_tags[i] for i in train_rows]
+        held_out, held_tags = [sentences[i] for i in held_rows], [all_tags[i] for i in held_rows]
         if validation is not None:
-            others = check_sentences(validation[0])
-            learned, twice = [*sentences, *others], duplicate_notes(sentences, others, "sentences")
-            held_out = self._validation_batches(encoder, others, check_tags(validation[1], others, name="validation"))
-        elif count:
-            watched = sorted(order[:count])
-            held_out = self._validation_batches(encoder, [sentences[i] for i in watched], [known[i] for i in watched])
-        self.fingerprints_ = Fingerprints.from_sequences(learned)
-        self.notes_ = [*_notes(sentences, self.tags_, encoder, count), *twice]
-        with PrivateRandom(seed):
-            network = TaggingNetwork(self.sizes(encoder), dropout=self.dropout)
-        x, y = encoder.encode([sentences[i] for i in kept]), self._numbers([known[i] for i in kept])
+            held_out = check_sentences(validation[0])
+            held_tags = check_tags(validation[1], held_out, name="validation")
+        encoder = WordEncoder.learn(train, rare=2 if len(sentences) > _LARGE_DATA else 1)
+        network = self._new_network(self._network_sizes(encoder, known_tags), seed, dropout=self.dropout)
+        counts = f"{len(sentences)} sentences, {sum(map(len, sentences))} words, {len(known_tags)} tags"
+        notes = [
+            f"{counts}; {len(encoder.words) - 1} known words.",
+            *held_out_notes(n_held, "sentences"),
+            *duplicate_notes(train, held_out, "sentences"),
+        ]
+        learned = {
+            "tags_": known_tags,
+            "encoder_": encoder,
+            "fingerprints_": Fingerprints.from_sequences([*train, *held_out]),
+        }
+        x, y = encoder.encode(train), _encode_tags(train_tags, known_tags)
         batches = BucketBatches(x, y, batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
-        try:
-            history = train_network(
+        held_x = encoder.encode(held_out) if held_out else None
+        return self._fit(
+            lambda: train_network(
                 network,
                 batches,
+                self._training_options(len(batches)),
                 loss=_loss,
-                epochs=preset(PRESETS, self.preset).epochs(len(batches)),
-                learning_rate=_LEARNING_RATE,
-                held_out=held_out,
-                seconds=parse_budget(self.budget),
+                validation=None if held_x is None else _validation_batches(held_x, _encode_tags(held_tags, known_tags)),
                 callbacks=callbacks,
                 seed=seed,
-            )
-        except training.Interrupted as error:
-            self._set_fitted(network, encoder, error.history)
-            raise
-        self._set_fitted(network, encoder, history)
-        return self
+            ),
+            lambda history: self._set_fitted(network, history, notes, **learned),
+        )
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """The most probable tag of each word."""
@@ -194,7 +198,7 @@ class SequenceTagger(BaseEstimator):
 
     def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """The probability of each tag for each word, (T, C) for each sentence, in the order of `tags_`."""
-        check_is_fitted(self)
+        self._check_fitted()
         x = self.encoder_.encode(check_sentences(sentences))
         found: list[np.ndarray] = [np.empty(0)] * len(x)
         with torch.no_grad():
@@ -218,7 +222,7 @@ class SequenceTagger(BaseEstimator):
             sentences: lists of words.
             tags: of each word; where one is None, the word does not count. One never seen in training counts as missed.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         sentences = check_sentences(sentences)
         actual, overlap = check_tags(tags, sentences), self.overlap(sentences)
         rows = overlap.scored.tolist()
@@ -227,23 +231,8 @@ class SequenceTagger(BaseEstimator):
 
     def overlap(self, sentences: Sequence[Sequence[str]]) -> Overlap:
         """Which sentences were part of the training data, also to choose the weights by."""
-        check_is_fitted(self)
+        self._check_fitted()
         return self.fingerprints_.overlap(check_sentences(sentences), "sentences")
-
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the tagger into a new directory; `throughtime.load` reads it.
-
-        Raises:
-            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
-        """
-        from throughtime.tasks.tagging.saving import save
-
-        check_is_fitted(self)
-        save(self, directory, overwrite=overwrite)
-
-    def _set_fitted(self, network: TaggingNetwork, encoder: WordEncoder, history: training.History) -> None:
-        """Become a fitted tagger: what `fit` and `throughtime.load` end with."""
-        self.network_, self.encoder_, self.history_ = network, encoder, history
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -252,14 +241,18 @@ class SequenceTagger(BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
+    def _check_task_params(self) -> None:
+        for name in ("hidden_size", "num_layers"):
+            check_int(name, getattr(self, name))
+        check_bool("bidirectional", self.bidirectional)
+        for name in ("dropout", "validation_fraction"):
+            check_fraction(name, getattr(self, name))
+        check_choice("preset", self.preset, PRESETS)
 
-    def sizes(self, encoder: WordEncoder) -> NetworkSizes:
-        """What decides the shapes of the network's weights."""
+    def _network_sizes(self, encoder: WordEncoder, tags: Sequence[str]) -> NetworkSizes:
         words, characters = encoder.size
         return NetworkSizes(
-            tags=len(self.tags_),
+            tags=len(tags),
             words=words,
             characters=characters,
             cell=self.cell,
@@ -268,28 +261,27 @@ class SequenceTagger(BaseEstimator):
             bidirectional=bool(self.bidirectional),
         )
 
-    def check_params(self) -> None:
-        """Refuse settings that cannot be used.
+    def _training_options(self, batches: int) -> TrainingOptions:
+        return TrainingOptions(
+            epochs=PRESETS[self.preset].epochs(batches),
+            updates_per_epoch=batches,
+            learning_rate=_LEARNING_RATE,
+            warmup_fraction=_WARMUP_FRACTION,
+            seconds=parse_budget(self.budget),
+        )
 
-        Raises:
-            InputError: names the first.
-        """
-        for name in ("hidden_size", "num_layers"):
-            check_int(name, getattr(self, name))
-        check_bool("bidirectional", self.bidirectional)
-        for name in ("dropout", "validation_fraction"):
-            check_fraction(name, getattr(self, name))
-        for name, known in (("cell", LAYERS), ("preset", PRESETS)):
-            check_choice(name, getattr(self, name), known)
-        parse_budget(self.budget)
+    def _learned_state(self) -> LearnedState:
+        config = {"sizes": asdict(self.network_.sizes), "encoder": asdict(self.encoder_), "tags": self.tags_}
+        return LearnedState(config, self.fingerprints_.to_tensors())
 
-    def _numbers(self, tags: Sequence[Sequence[Any]]) -> JaggedSequences:
-        numbers = {tag: number for number, tag in enumerate(self.tags_)}
-        return JaggedSequences.of([torch.tensor([numbers.get(tag, _IGNORE_INDEX) for tag in each]) for each in tags])
-
-    def _validation_batches(self, encoder: WordEncoder, sentences: Any, tags: Sequence[Sequence[Any]]) -> BucketBatches:
-        """Sentences that the weights are chosen by."""
-        return BucketBatches(encoder.encode(sentences), self._numbers(tags), batch_size=_EVAL_BATCH_SIZE, shuffle=False)
+    def _restore(self, saved: SavedModel) -> tuple[TaggingNetwork, dict[str, Any]]:
+        tags = [str(tag) for tag in saved.config["tags"]]
+        if len(set(tags)) != len(tags):
+            raise ValueError("the tags are not all different")
+        encoder = dataclass_from_json(WordEncoder, saved.config["encoder"])
+        network = self._restore_network(saved, self._network_sizes(encoder, tags), dropout=self.dropout)
+        fingerprints = Fingerprints.from_tensors(saved.tensors)
+        return network, {"tags_": tags, "encoder_": encoder, "fingerprints_": fingerprints}
 
 
 def score_tags(actual: Sequence[Sequence[Any]], given: Sequence[Sequence[str]], tags: Sequence[str]) -> TagEvaluation:
@@ -309,10 +301,11 @@ def _loss(scores: Tensor, target: Tensor) -> Tensor:
     return total / (target != _IGNORE_INDEX).sum().clamp(min=1)
 
 
-def _notes(sentences: Sequence[Sequence[str]], tags: Sequence[str], encoder: WordEncoder, watched: int) -> list[str]:
-    """What was decided about the data, in plain sentences."""
-    words = sum(map(len, sentences))
-    notes = [f"{len(sentences)} sentences, {words} words, {len(tags)} tags; {len(encoder.words) - 1} known words."]
-    if watched:
-        notes.append(f"{watched} sentences were held out to choose the weights by.")
-    return notes
+def _encode_tags(tags: Sequence[Sequence[Any]], known: Sequence[str]) -> JaggedSequences:
+    """Return the index of each tag among the known ones."""
+    indices = {tag: index for index, tag in enumerate(known)}
+    return JaggedSequences.of([torch.tensor([indices.get(tag, _IGNORE_INDEX) for tag in row]) for row in tags])
+
+
+def _validation_batches(x: JaggedSequences, y: JaggedSequences) -> BucketBatches:
+    return BucketBatches(x, y, batch_size=_EVAL_BATCH_SIZE, shuffle=False)

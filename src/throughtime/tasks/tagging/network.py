@@ -16,13 +16,11 @@ from throughtime import nn as recurrent
 from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import last_hidden, output_features
+from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
-
-LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-"""Recurrent layers by the name of their cell."""
 
 _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for a character
 

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
-from throughtime import training
 from throughtime._core.errors import InputError, requires
-from throughtime._core.rng import PrivateRandom
 from throughtime.data.containers import as_items, is_missing
 from throughtime.data.text.subwords import BEGIN, END, SubwordSettings, SubwordVocabulary
 from throughtime.nn.attention import ATTENTIONS
+from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
+from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
-from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative, check_seed
+from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative
 from throughtime.tasks.schedules import PRESETS, parse_budget
-from throughtime.tasks.translation import trainer
 from throughtime.tasks.translation.beam import beam_search
-from throughtime.tasks.translation.network import CELLS, TranslatorNetwork
-from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows
+from throughtime.tasks.translation.network import NetworkSizes, TranslatorNetwork
+from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows, train_translator
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
 
-    Callback = Callable[[training.Progress], None]
+    from throughtime.io.saved_model import SavedModel
+    from throughtime.tasks.trainer import Callback
+
+    Pairs = tuple[list[str], list[str]]
 
 _HELD_OUT = 0.05  # share of the pairs that validates, where none are given
 _MIN_PAIRS_TO_HOLD_OUT = 20  # pairs, below which none are held out
 _EVAL_BATCH_SIZE = 64  # sentences that are translated together
-_LEARNING_RATE = 2e-3
 _EPOCHS, _REFERENCE_PAIRS = 12, 29_000  # passes over so many pairs; more for fewer
 _VOCABULARY = SubwordSettings()
 
@@ -53,7 +53,7 @@ class Alignment(NamedTuple):
     weights: np.ndarray
 
 
-class SequenceTranslator(BaseEstimator):
+class SequenceTranslator(AbstractEstimator):
     """Translate sequences into others of another length, by an encoder and a decoder with attention.
 
     Args:
@@ -79,6 +79,19 @@ class SequenceTranslator(BaseEstimator):
         history_: of the training.
         network_: the torch module.
     """
+
+    task = "translate"
+    network_type = TranslatorNetwork
+    network_params = ("cell", "hidden_size", "num_layers", "attention", "vocabulary")
+    params_from_json: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "vocabulary": partial(dataclass_from_json, SubwordSettings),
+        "teacher_forcing": partial(dataclass_from_json, TeacherForcing),
+    }
+
+    source_: SubwordVocabulary
+    target_: SubwordVocabulary
+    fingerprints_: Fingerprints
+    network_: TranslatorNetwork
 
     def __init__(
         self,
@@ -132,40 +145,41 @@ class SequenceTranslator(BaseEstimator):
             Interrupted: on Ctrl-C; the translator is usable and holds the best so far.
         """
         self.check_params()
-        seconds = parse_budget(self.budget)
-        train, held_out = self._split(_check_pairs(sources, targets), validation)
-        self.source_, self.target_ = (SubwordVocabulary.learn(side, self.vocabulary) for side in train)
-        with PrivateRandom(self.random_state):
-            network = TranslatorNetwork(**self.sizes())
-        self.network_ = network
-        self.fingerprints_ = Fingerprints.from_sequences([*train[0], *(() if held_out is None else held_out[0])])
-        watched = 0 if validation is not None or held_out is None else len(held_out[0])
-        self.notes_ = _notes(len(train[0]), len(self.source_), len(self.target_), watched)
-        same = sum(source == target for source, target in zip(*train, strict=True))
-        if 2 * same > len(train[0]):
-            self.notes_.append(f"{same:,} pairs have the same text on both sides: are these two languages?")
-        if held_out is not None:
-            self.notes_ += duplicate_notes(train[0], held_out[0], "sources")
-        interruption = None
-        try:
-            self.history_ = trainer.train_network(
-                network,
-                self._pairs(train, shuffle=True),
-                None if held_out is None else self._pairs(held_out, shuffle=False),
-                epochs=self.epochs
-                or max(round(PRESETS[self.preset] * _EPOCHS * (_REFERENCE_PAIRS / len(train[0])) ** 0.5), 1),
-                seconds=seconds,
-                learning_rate=_LEARNING_RATE,
-                label_smoothing=self.label_smoothing,
-                teacher_forcing=self.teacher_forcing,
-                callbacks=callbacks,
-                seed=self.random_state,
-            )
-        except training.Interrupted as error:
-            self.history_, interruption = error.history, error
-        if interruption is not None:
-            raise interruption
-        return self
+        seed, seconds = self.seed(), parse_budget(self.budget)
+        train, held_out = self._split(_check_pairs(sources, targets), validation, seed)
+        source, target = (SubwordVocabulary.learn(side, self.vocabulary) for side in train)
+        network = self._new_network(self._network_sizes(source, target), seed, dropout=self.dropout)
+        count = len(train[0])
+        notes = [
+            f"{count:,} pairs to learn from; {len(source):,} subwords of the sources, {len(target):,} of the targets.",
+            *held_out_notes(0 if validation is not None else len(held_out[0]), "other pairs"),
+            *_identical_notes(train),
+            *duplicate_notes(train[0], held_out[0], "sources"),
+        ]
+        learned = {
+            "source_": source,
+            "target_": target,
+            "fingerprints_": Fingerprints.from_sequences([*train[0], *held_out[0]]),
+        }
+
+        def batches(sides: Pairs, *, shuffle: bool) -> PairBatches:
+            return PairBatches(source.encode(sides[0]), target.encode(sides[1]), int(self.batch_size), shuffle=shuffle)
+
+        epochs = max(round(PRESETS[self.preset] * _EPOCHS * (_REFERENCE_PAIRS / count) ** 0.5), 1)
+        options = {
+            "epochs": self.epochs or epochs,
+            "seconds": seconds,
+            "label_smoothing": self.label_smoothing,
+            "teacher_forcing": self.teacher_forcing,
+        }
+        validation_batches = batches(held_out, shuffle=False) if held_out[0] else None
+        training_batches = batches(train, shuffle=True)
+        return self._fit(
+            lambda: train_translator(
+                network, training_batches, validation_batches, **options, callbacks=callbacks, seed=seed
+            ),
+            lambda history: self._set_fitted(network, history, notes, **learned),
+        )
 
     def predict(self, sources: Sequence[str], *, beams: int = 5, length_penalty: float = 1.0) -> list[str]:
         """Translate sentences.
@@ -236,31 +250,7 @@ class SequenceTranslator(BaseEstimator):
 
         return plot_alignment(self.align(source, target))
 
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the translator into a new directory; `throughtime.load` reads it.
-
-        Raises:
-            InputError: for a directory that exists, unless it is a model's and `overwrite` is set.
-        """
-        from throughtime.tasks.translation.saving import save
-
-        self._check_fitted()
-        save(self, directory, overwrite=overwrite)
-
-    def sizes(self) -> dict[str, Any]:
-        """Of the network."""
-        names = ("cell", "hidden_size", "num_layers", "attention", "dropout")
-        chosen = {name: getattr(self, name) for name in names}
-        chosen |= {name: int(chosen[name]) for name in ("hidden_size", "num_layers")}
-        return {"source_size": len(self.source_), "target_size": len(self.target_), **chosen}
-
-    def check_params(self) -> None:
-        """Refuse settings that cannot be used.
-
-        Raises:
-            InputError: for those.
-        """
-        check_choice("cell", self.cell, CELLS)
+    def _check_task_params(self) -> None:
         check_choice("preset", self.preset, PRESETS)
         if self.attention is not None:
             check_choice("attention", self.attention, ATTENTIONS)
@@ -275,11 +265,31 @@ class SequenceTranslator(BaseEstimator):
         if not isinstance(self.teacher_forcing, TeacherForcing):
             raise InputError(f"teacher_forcing: expected TeacherForcing(start, end), got {self.teacher_forcing!r}")
         if not (0 <= self.teacher_forcing.start <= 1 and 0 <= self.teacher_forcing.end <= 1):
-            raise InputError(f"teacher_forcing: expected shares from 0 to 1, got {self.teacher_forcing}")
+            raise InputError(f"teacher_forcing: expected ratios from 0 to 1, got {self.teacher_forcing}")
         if not isinstance(self.vocabulary, SubwordSettings):
             raise InputError(f"vocabulary: expected SubwordSettings(size, …), got {self.vocabulary!r}")
-        check_seed(self.random_state)
-        parse_budget(self.budget)
+
+    def _network_sizes(self, source: SubwordVocabulary, target: SubwordVocabulary) -> NetworkSizes:
+        return NetworkSizes(
+            source_size=len(source),
+            target_size=len(target),
+            cell=self.cell,
+            hidden_size=int(self.hidden_size),
+            num_layers=int(self.num_layers),
+            attention=self.attention,
+        )
+
+    def _learned_state(self) -> LearnedState:
+        vocabularies = {"source": self.source_.content, "target": self.target_.content}
+        return LearnedState({"sizes": asdict(self.network_.sizes), **vocabularies}, self.fingerprints_.to_tensors())
+
+    def _restore(self, saved: SavedModel) -> tuple[TranslatorNetwork, dict[str, Any]]:
+        source, target = (SubwordVocabulary(saved.config[side]) for side in ("source", "target"))
+        source.check()
+        target.check()
+        network = self._restore_network(saved, self._network_sizes(source, target), dropout=self.dropout)
+        fingerprints = Fingerprints.from_tensors(saved.tensors)
+        return network, {"source_": source, "target_": target, "fingerprints_": fingerprints}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -288,31 +298,21 @@ class SequenceTranslator(BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "history_")
-
     def _split(
-        self, pairs: tuple[list[str], list[str]], validation: tuple[Sequence[str], Sequence[str]] | None
-    ) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]] | None]:
+        self, pairs: Pairs, validation: tuple[Sequence[str], Sequence[str]] | None, seed: int
+    ) -> tuple[Pairs, Pairs]:
+        """Return the pairs to learn from, and those to choose the weights by."""
         if validation is not None:
             return pairs, _check_pairs(*validation)
         count = len(pairs[0])
         if count < _MIN_PAIRS_TO_HOLD_OUT:
-            return pairs, None
-        order = np.random.default_rng(self.random_state).permutation(count)
+            return pairs, ([], [])
+        order = np.random.default_rng(seed).permutation(count)
         cut = max(round(count * _HELD_OUT), 1)
         held_out, train = (
             ([pairs[0][i] for i in rows], [pairs[1][i] for i in rows]) for rows in np.split(order, [cut])
         )
         return train, held_out
-
-    def _pairs(self, sides: tuple[list[str], list[str]], *, shuffle: bool) -> PairBatches:
-        sources, targets = self.source_.encode(sides[0]), self.target_.encode(sides[1])
-        return PairBatches(sources, targets, int(self.batch_size), shuffle=shuffle)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "history_"):
-            raise NotFittedError("this SequenceTranslator has learned nothing yet: call fit first")
 
 
 def _check_sentences(given: Any, name: str) -> list[str]:
@@ -341,9 +341,8 @@ def _check_pairs(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
     return sides
 
 
-def _notes(pairs: int, source: int, target: int, watched: int) -> list[str]:
-    """What was decided about the data, in plain sentences."""
-    notes = [f"{pairs:,} pairs to learn from; {source:,} subwords of the sources, {target:,} of the targets."]
-    if watched:
-        notes.append(f"{watched:,} pairs beside them were held out to choose the weights by.")
-    return notes
+def _identical_notes(pairs: Pairs) -> list[str]:
+    identical = sum(source == target for source, target in zip(*pairs, strict=True))
+    if 2 * identical <= len(pairs[0]):
+        return []
+    return [f"{identical:,} pairs have the same text on both sides: are these two languages?"]

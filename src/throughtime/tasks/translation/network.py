@@ -6,6 +6,7 @@ the real symbols of the target only, so that no work is spent on padding.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -13,55 +14,64 @@ from torch import nn
 from throughtime import nn as recurrent
 from throughtime.data.text.subwords import PAD
 from throughtime.nn._dropout import Dropout
+from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-_LAYERS = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
-CELLS = tuple(_LAYERS)
-"""Cells that a translator may be made of."""
 
+@dataclass(frozen=True)
+class NetworkSizes:
+    """Sizes that decide the shapes of a network's weights.
 
-class TranslatorNetwork(nn.Module):
-    """Map a batch (2, S, N) to logits (M, V) of the M real symbols of the target, step by step.
-
-    Args:
+    Attributes:
         source_size: V of the source.
         target_size: V of the target.
         cell: 'rnn', 'gru' or 'lstm'.
         hidden_size: H of the decoder; the encoder has half as many in each direction.
         num_layers: L of both.
         attention: None, 'dot', 'general' or 'additive'.
+    """
+
+    source_size: int
+    target_size: int
+    cell: str
+    hidden_size: int
+    num_layers: int
+    attention: str | None
+
+
+class TranslatorNetwork(nn.Module):
+    """Map a batch (2, S, N) to logits (M, V) of the M real symbols of the target, step by step.
+
+    Args:
+        sizes: of the weights.
         dropout: of embeddings, between layers, and of what the output reads.
     """
 
-    def __init__(
-        self,
-        source_size: int,
-        target_size: int,
-        *,
-        cell: str,
-        hidden_size: int,
-        num_layers: int,
-        attention: str | None,
-        dropout: float,
-    ) -> None:
+    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.0) -> None:
         super().__init__()
-        width = hidden_size // 2
-        self.source = nn.Embedding(source_size, width, padding_idx=PAD)
-        self.target = nn.Embedding(target_size, width, padding_idx=PAD)
+        self.sizes = sizes
+        width = sizes.hidden_size // 2
+        self.source = nn.Embedding(sizes.source_size, width, padding_idx=PAD)
+        self.target = nn.Embedding(sizes.target_size, width, padding_idx=PAD)
         for embedding in (self.source, self.target):
             nn.init.normal_(embedding.weight, std=width**-0.5)
         options: dict[str, Any] = {
-            "num_layers": num_layers,
-            "dropout": dropout if num_layers > 1 else 0.0,
+            "num_layers": sizes.num_layers,
+            "dropout": dropout if sizes.num_layers > 1 else 0.0,
             "initialization": "orthogonal",
         }
-        encoder = _LAYERS[cell](width, hidden_size // 2, bidirectional=True, **options)
-        decoder = _LAYERS[cell](width, hidden_size, **options)
+        encoder = LAYERS[sizes.cell](width, width, bidirectional=True, **options)
+        decoder = LAYERS[sizes.cell](width, sizes.hidden_size, **options)
         self.layers = recurrent.EncoderDecoder(
-            encoder, decoder, target_size, feedback=self._embed_prediction, attention=attention, dropout=dropout
+            encoder,
+            decoder,
+            sizes.target_size,
+            feedback=self._embed_prediction,
+            attention=sizes.attention,
+            dropout=dropout,
         )
         self.dropout = Dropout(dropout)
         self.teacher_forcing_ratio = 1.0

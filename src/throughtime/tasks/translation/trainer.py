@@ -1,4 +1,4 @@
-"""How a translator is trained: pairs of similar length, label smoothing, averaged weights, fading teacher forcing."""
+"""Training of a translator: pairs of similar length, label smoothing, averaged weights, scheduled teacher forcing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from throughtime import training
 from throughtime.data.batches import Batch, bucket_by_length
 from throughtime.data.text.subwords import BEGIN, END, PAD
-from throughtime.tasks.averaging import EmaModel
-from throughtime.tasks.schedules import one_cycle
-from throughtime.tasks.threads import one_thread
+from throughtime.tasks.trainer import TrainingOptions, train_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
+    from torch import Tensor
 
+    from throughtime import training
+    from throughtime.tasks.trainer import Callback
     from throughtime.tasks.translation.network import TranslatorNetwork
 
-_EMA_DECAY = 0.998  # of the averaged weights at each update
-_CLIP = 1.0  # of the gradient's norm
-_WARMUP_FRACTION = 0.1  # share of the cycle
-_WEIGHT_DECAY = 0.01
+_LEARNING_RATE = 2e-3
+_BETAS = (0.9, 0.98)
+_EMA_DECAY = 0.998
 _MIN_THREADED_WORK = 1024  # hidden units of all rows, below which threads wait more than they work
 
 
@@ -73,71 +70,65 @@ def pad_rows(rows: Sequence[list[int]], steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How often the decoder reads the true symbol before, rather than its own guess, in training.
+    """How often the decoder reads the true previous symbol, rather than its own prediction, in training.
 
     Attributes:
-        start: share at the beginning of the training.
-        end: share at its end; it changes evenly.
+        start: ratio at the beginning of the training.
+        end: ratio at its end; it changes linearly.
     """
 
     start: float = 1.0
     end: float = 1.0
 
-    def ratio(self, done: float) -> float:
-        """The share when so much of the training is done."""
-        return self.start + (self.end - self.start) * min(done, 1.0)
+    def ratio(self, progress: float) -> float:
+        """Return the ratio at a share of the training."""
+        return self.start + (self.end - self.start) * min(progress, 1.0)
 
 
-def train_network(
+def train_translator(
     network: TranslatorNetwork,
     pairs: PairBatches,
     validation: PairBatches | None,
     *,
     epochs: int,
     seconds: float,
-    learning_rate: float,
     label_smoothing: float,
     teacher_forcing: TeacherForcing,
-    callbacks: Sequence[Callable[[training.Progress], None]],
+    callbacks: Sequence[Callback],
     seed: int,
 ) -> training.History:
-    """Train a network; it ends with the averaged weights of the epoch that validated best, even if interrupted.
+    """Train a network; it ends with the averaged weights of the epoch that validated best.
 
     Raises:
-        training.Interrupted: on Ctrl-C.
+        training.Interrupted: on Ctrl-C; the network holds the best weights so far.
     """
     output = network.layers.decoder.output
     with torch.no_grad():
         output.bias.copy_(pairs.initial_logits(output.out_features))
-    model = EmaModel(network, _EMA_DECAY)
-    updates = epochs * len(pairs)
+    options = TrainingOptions(
+        epochs=epochs,
+        updates_per_epoch=len(pairs),
+        learning_rate=_LEARNING_RATE,
+        seconds=seconds,
+        betas=_BETAS,
+        ema_decay=_EMA_DECAY,
+        single_thread=network.layers.encoder.hidden_size * min(len(pairs), 64) < _MIN_THREADED_WORK,
+    )
 
-    def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        made = model.optimizer(lr=learning_rate, weight_decay=_WEIGHT_DECAY, betas=(0.9, 0.98))(parameters)
-        made.register_step_post_hook(lambda *_: fade())
-        return made
-
-    def fade() -> None:
-        network.teacher_forcing_ratio = teacher_forcing.ratio(model.updates / updates)
+    def set_ratio(progress: float) -> None:
+        network.teacher_forcing_ratio = teacher_forcing.ratio(progress)
 
     def loss(y: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(y, target, label_smoothing=label_smoothing if y.requires_grad else 0.0)
 
-    network.teacher_forcing_ratio = teacher_forcing.start
-    hidden = network.layers.encoder.hidden_size
-    try:
-        with one_thread(when=hidden * min(len(pairs), 64) < _MIN_THREADED_WORK):
-            return training.fit(
-                model,
-                pairs,
-                loss=loss,
-                optimizer=optimizer,
-                schedule=one_cycle(updates, seconds, warmup_fraction=_WARMUP_FRACTION),
-                validation=validation,
-                stop=[training.Epochs(epochs), training.Seconds(seconds)],
-                clip=_CLIP,
-                callbacks=callbacks,
-                seed=seed,
-            )
-    finally:
-        model.load_average()
+    set_ratio(0.0)
+    return train_network(
+        network,
+        pairs,
+        options,
+        loss=loss,
+        validation=validation,
+        on_update=set_ratio,
+        callbacks=callbacks,
+        seed=seed,
+    )

@@ -176,7 +176,7 @@ def _display_name(name: str) -> str:
 
 def _with_seed(forecaster: Forecaster, seed: int) -> Forecaster:
     """Return the same settings with another seed."""
-    return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.random_state + seed})
+    return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.seed() + seed})
 
 
 def _check_forecasters(forecasters: dict[str, Forecaster]) -> None:

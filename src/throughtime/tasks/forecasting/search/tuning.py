@@ -131,7 +131,7 @@ def tune(
     report = on_trial or _LOG.debug
     initial = _initial_settings(forecaster, values)
     with (
-        open_study(storage, name, values, initial, forecaster.random_state) as study,
+        open_study(storage, name, values, initial, forecaster.seed()) as study,
         ordered_map(workers) as map_jobs,
     ):
         for trial in study.finished[:trials]:

@@ -1,0 +1,10 @@
+"""The recurrent layers that the networks of the tasks are built from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from throughtime import nn
+
+LAYERS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""By the value of the parameter `cell`."""

@@ -19,6 +19,7 @@ import torch
 from throughtime import nn
 from throughtime._core.errors import InputError, requires
 from throughtime._core.version import __version__
+from throughtime.io.atomic_files import atomic_write
 
 if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
@@ -63,14 +64,11 @@ def export(model: torch.nn.Module, file: str | os.PathLike[str], *, overwrite: b
     onnx_model = _make_model(onnx, model)
     if onnx_model.ByteSize() > _MAX_BYTES:
         raise InputError(f"{path}: an ONNX file holds less than 2 GiB, and the weights are more")
-    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
     try:
-        fresh.write_bytes(onnx_model.SerializeToString())
-        os.replace(fresh, path)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(onnx_model.SerializeToString())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 class _GraphBuilder:

@@ -7,8 +7,10 @@ of the package, which is imported from the copy. They load this module first, so
 from __future__ import annotations
 
 import gc
+import importlib.util
 import multiprocessing
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,17 @@ from typing import NamedTuple
 import pytest
 
 TESTS = Path(__file__).parent
-LIBRARIES = ["numpy", "torch", "torch.distributed.tensor", "pandas", "polars", "sklearn.base", "jaxtyping", "pytest"]
+LIBRARIES = [
+    "numpy",
+    "torch",
+    "torch.distributed.tensor",
+    "pandas",
+    "polars",
+    "sklearn.base",
+    "jaxtyping",
+    "beartype",
+    "pytest",
+]
 SECONDS = 300  # after which a process counts as hung
 
 # An editable installation uses a finder that precedes the path; the copy must take precedence.
@@ -32,6 +44,18 @@ _fork_context.set_forkserver_preload(LIBRARIES)
 class Outcome(NamedTuple):
     code: int | None  # pytest's; below 0 where a signal ended the process, None where it hung
     output: str
+
+
+def copy_package(directory: Path) -> Path:
+    """Copy the package, with its compiled kernels, into a directory."""
+    names = "throughtime", "throughtime._kernels._engine"
+    package, engine = (spec.origin for name in names if (spec := importlib.util.find_spec(name)) is not None)
+    assert package is not None
+    assert engine is not None
+    copy = directory / "throughtime"
+    shutil.copytree(Path(package).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copy(engine, copy / "_kernels")
+    return copy
 
 
 def run(package: Path, tests: list[str]) -> Outcome:

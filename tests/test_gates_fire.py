@@ -6,15 +6,15 @@ changed, and the test runs in a process that imports the copy.
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-import throughtime
-from tests.copies import run
+from tests.copies import copy_package, run
 from tests.mutations import Mutation, all_mutations
-from throughtime import _kernels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MUTATIONS = all_mutations()
 
@@ -22,12 +22,7 @@ MUTATIONS = all_mutations()
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package with the compiled kernels."""
-    assert _kernels._engine is not None, "the compiled kernels could not be loaded"
-    package = tmp_path / "throughtime"
-    ignored = shutil.ignore_patterns("__pycache__", "*.so")
-    shutil.copytree(Path(throughtime.__file__).parent, package, ignore=ignored)
-    shutil.copy(_kernels._engine.__file__, package / "_kernels")
-    return package
+    return copy_package(tmp_path)
 
 
 def test_the_tests_named_pass_on_the_copy_as_it_is(copy: Path) -> None:

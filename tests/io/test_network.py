@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.utils.prune
+from tests.layers import COMPILED
 from tests.tolerances import assert_close
 
 import throughtime as tt
@@ -19,7 +20,6 @@ from throughtime import nn, runtime
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAYERS = ["RNN", "GRU", "LSTM"]
 WITHOUT_TORCH = """
 import sys, time
 started = time.perf_counter()
@@ -31,7 +31,7 @@ print(seconds, sorted(heavy), stream.step([0.5, 1.0, -1.0]).tolist())
 """
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", COMPILED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("layout", [None, "OneToOne", "ManyToMany"])
 def test_a_stream_is_the_network_step_by_step(

@@ -115,4 +115,28 @@ MUTATIONS = [
         "return super().__str__()",
         "app/test_readable.py::test_what_commands_a_terminal_is_written_out_everywhere[\\x7f]",
     ),
+    Mutation(
+        "_core/segments.py",
+        '"T N I"]) -> Float[Tensor, "M I"]',
+        '"T N I"]) -> Float[Tensor, "N I"]',
+        f"{PIECES}[kernel-False-True-GRU]",
+    ),
+    Mutation(
+        "_core/segments.py",
+        'rows: Int[Tensor, "M"]',
+        'rows: Int[Tensor, "R"]',
+        "meta/test_shapes_are_checked.py::test_a_wrong_field_is_found",
+    ),
+    Mutation(
+        "nn/_trace.py",
+        "layer.runner = _Recorder(",
+        "layer.recorder = _Recorder(",
+        "meta/test_public_names.py::test_the_examples_of_a_module_run[throughtime.nn._trace]",
+    ),
+    Mutation(
+        "nn/_registry.py",
+        "len(item[1].cell.gates)",
+        "-len(item[1].cell.gates)",
+        "oracle/test_options.py::test_layers_are_in_the_order_of_their_gates",
+    ),
 ]

@@ -11,6 +11,11 @@ from tests.tolerances import assert_close
 from throughtime import nn
 
 
+def test_layers_are_in_the_order_of_their_gates() -> None:
+    gates = [len(layer.cell.gates) for layer in nn.LAYERS.values()]
+    assert gates == sorted(gates)
+
+
 @pytest.mark.parametrize("layer", NAMES)
 @pytest.mark.parametrize("name", ["orthogonal", "keras", "chrono", "identity"])
 def test_an_initialization_by_name_is_drawn_and_drawn_again(layer: str, name: str) -> None:

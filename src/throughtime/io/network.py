@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TASK = "network"
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
-_LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in nn.LAYERS.values()}
 _LAYOUTS = {"OneToOne": nn.OneToOne, "ManyToMany": nn.ManyToMany, "ManyToOne": nn.ManyToOne}
 _OPTIONS = (
     "input_size",
@@ -34,8 +34,6 @@ _OPTIONS = (
     "bidirectional",
     "recurrent_bias",
 )
-_FUNCTIONS = {"RNN": {"nonlinearity": "activation"}}  # by what a layer calls them; other layers:
-_GATED = {"activation": "activation", "gate_activation": "gate_activation"}
 
 
 def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -95,7 +93,7 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
     if kind is None:
         known = ", ".join([*_LAYERS, *_LAYOUTS])
         raise InputError(f"save: expected one of {known}, got {type(model).__name__}")
-    functions = {name: getattr(layer, own) for name, own in _FUNCTIONS.get(kind, _GATED).items()}
+    functions = {name: getattr(layer, own) for name, own in layer.activation_arguments.items()}
     special = layer.options.non_default() | layer.variant_options()
     if callable(special.get("clip_state_grad")):
         raise InputError("clip_state_grad: expected a number, got a function, which no file can hold")

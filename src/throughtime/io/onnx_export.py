@@ -23,7 +23,7 @@ from throughtime._core.version import __version__
 if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
 
-ONNX_LAYERS: dict[str, Any] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+ONNX_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in nn.LAYERS.values() if layer.cell.onnx_gates}
 """The layer of each recurrent operator."""
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 """What operators call our activations."""

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     Layer = TypeVar("Layer", bound=type[AbstractRecurrent])
 
 LAYERS: dict[str, type[AbstractRecurrent]] = {}
-"""Every kind of recurrent layer, by the name of its cell: what the `cell=` options of estimators accept."""
+"""Every kind of recurrent layer, by the name of its cell: what the `cell=` options of estimators accept.
+
+Those with few gates come first, whatever the order of imports: a search over them draws by position.
+"""
 
 
 def register_layer(layer: Layer) -> Layer:
@@ -22,5 +25,7 @@ def register_layer(layer: Layer) -> Layer:
     name = layer.cell.name
     if name in LAYERS:
         raise ValueError(f"{layer.__name__}: expected a cell that is not registered, got {name!r} of {LAYERS[name]}")
-    LAYERS[name] = layer
+    ordered = sorted({**LAYERS, name: layer}.items(), key=lambda item: len(item[1].cell.gates))
+    LAYERS.clear()
+    LAYERS.update(ordered)
     return layer

@@ -6,5 +6,5 @@ from typing import Any
 
 from throughtime import nn
 
-LAYERS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+LAYERS: dict[str, Any] = nn.LAYERS
 """By the value of the parameter `cell`."""

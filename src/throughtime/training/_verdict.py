@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from throughtime._core.reference import CELLS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,7 +71,7 @@ def _memory(reach: GradientReach, steps: int, season: int | None) -> str:
 
 def _advice(cell: str, wanted: int) -> str:
     shortcut = f"or give the network the value of {_format_steps(wanted)} before as an input"
-    if cell == "rnn":
+    if not CELLS[cell].cell.is_gated:
         return f"use GRU or LSTM, initialise the weights as orthogonal or identity, {shortcut}"
     return f"start from initialization=nn.Chrono({max(2 * wanted, 3)}), {shortcut}"
 

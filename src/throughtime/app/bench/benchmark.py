@@ -42,7 +42,7 @@ SHAPES = (
 )
 """Batch, steps, inputs, hidden units."""
 
-LAYERS = ("RNN", "GRU", "LSTM")
+LAYERS = tuple(layer.__name__ for layer in nn.LAYERS.values() if layer.torch_layer is not None)
 MODES = ("inference", "training")
 _OURS, _TORCH = "ours", "torch.nn"
 _BUSY = "measured on a busy processor"

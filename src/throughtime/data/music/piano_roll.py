@@ -15,7 +15,7 @@ from throughtime.data.containers import as_items
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jaxtyping import UInt8
+    from jaxtyping import Shaped, UInt8
 
     Piece = list[list[int]]
 
@@ -71,7 +71,7 @@ def as_rolls(pieces: Any) -> list[UInt8[np.ndarray, "T 88"]]:
     return [as_roll(piece, f"piece {number}") for number, piece in enumerate(pieces, 1)]
 
 
-def as_piece(roll: UInt8[np.ndarray, "T 88"]) -> Piece:
+def as_piece(roll: Shaped[np.ndarray, "T 88"]) -> Piece:
     """Convert a piano roll to a piece, the inverse of `as_roll`."""
     return [[int(key) + LOWEST for key in np.flatnonzero(row)] for row in roll]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-RECURRENT_LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": recurrent.LSTM}
+RECURRENT_LAYERS: dict[str, Any] = recurrent.LAYERS
 """Recurrent layers by the name of their cell."""
 
 

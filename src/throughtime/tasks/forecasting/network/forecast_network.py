@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _MIN_SCALE = 1e-6
 _MAX_CONSTANT_SCALE = 10 * _MIN_SCALE  # a window with a smaller scale is constant: its scaled errors mean nothing
 FEED_FORWARD = "feed_forward"
-CELLS = tuple(RECURRENT_LAYERS)
+CELLS = RECURRENT_LAYERS
 """Cells that a forecaster may be made of."""
 
 

@@ -173,11 +173,11 @@ def test_numbers_for_words_and_words_for_numbers_are_refused(
 def test_a_static_column_that_is_empty_or_has_another_value_is_not_taken_in_silence(fitted: tt.Forecaster) -> None:
     df = shop()
     with pytest.warns(tt.InputWarning, match=r"Column kind: empty for s0, s1, read as an average series"):
-        later = fitted._read(df.assign(kind=None))[0]
+        later = fitted._read_later_frame(df.assign(kind=None))[0]
     assert fitted.panel_.merge(later).exogenous[0][0, 2] == fitted.panel_.exogenous[0][0, 2]
     swapped = df.assign(kind=df["kind"].map({"small": "large", "large": "small"}))
     with pytest.raises(InputError, match="series s0: static column kind is 'large', but was 'small' in training"):
-        fitted.panel_.merge(fitted._read(swapped)[0])
+        fitted.panel_.merge(fitted._read_later_frame(swapped)[0])
 
 
 def test_gaps_in_a_column_are_filled_and_said() -> None:

@@ -302,7 +302,7 @@ def test_it_keeps_to_the_contract_of_estimators() -> None:
 
 def test_pictures_are_drawn(composer: tt.SequenceGenerator) -> None:
     tune = composer.sample(20, prompt=[[60]], random_state=0)
-    figure = plot_piano_roll(tune, given=1)
+    figure = plot_piano_roll(tune, prompt_steps=1)
     assert len(figure.axes[0].patches) == sum(map(len, tune))
     assert len(composer.plot().axes[0].lines) == 3
     plt.close("all")

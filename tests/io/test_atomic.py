@@ -1,4 +1,4 @@
-"""Replacing a directory: one whole model remains, whoever else writes, reads, or was killed."""
+"""Replacing a directory: one whole model remains, whichever process writes, reads or is killed."""
 
 from __future__ import annotations
 

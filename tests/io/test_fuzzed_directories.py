@@ -115,7 +115,7 @@ def changed(config: dict[str, Any], chance: random.Random) -> dict[str, Any]:
 def test_a_changed_configuration_is_one_error_or_a_model_at_once(
     kind: str, count: int, sources: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Its checksum is right: what changed it was no accident."""
+    """Its checksum is right: the change is deliberate."""
     chance, contents = random.Random(kind), directory.read(sources[kind])
     config = {name: value for name, value in contents.config.items() if name not in ("files", "schema")}
     refused, unnamed, target = 0, [], tmp_path / "model"

@@ -187,122 +187,166 @@ inline nb::object forward(const Kernel& kernel, nb::handle x, nb::tuple state_0,
     return nb::make_tuple(y.object, finals, reserve.object);
 }
 
+// The tensors and arguments of one backward call.
+class BackwardCall {
+  public:
+    // `saved` is y, the reserve, x, `states` initial states and the weights.
+    BackwardCall(const Kernel& kernel, nb::tuple saved, nb::tuple needed, size_t states, nb::tuple lengths)
+        : kernel_(kernel),
+          reader_(kernel.bits),
+          lengths_(lengths),
+          y_(saved[0]),
+          reserve_(saved[1]),
+          x_(saved[2]),
+          state_0_(slice(saved, 3, 3 + states)),
+          weights_(slice(saved, 3 + states, saved.size())),
+          needed_(needed) {
+        if (!reader_.try_read(x_, weights_, tensors_) || !tensors_.fit(kernel, lengths_.packed()))
+            throw std::runtime_error(
+                "the input or the weights have changed since the call forward: they no longer fit");
+        const size_t count = 1 + states + weights_.size();
+        if (needed.size() < count) throw std::invalid_argument("needed: expected an element for each tensor");
+        skipped_ = needed.size() - count;
+    }
+
+    nb::object operator()(nb::tuple doutputs, bool reverse, int threads, const GradientClip& clip) {
+        rows_ = describe(kernel_, tensors_, lengths_, reverse, threads, p_);
+        f_.clip = clip;
+        read_saved();
+        require_memory();
+        const TensorMaker make(x_, tensors_.x);
+        OwnedTensor dx[max_directions];
+        read_inputs(make, dx);
+        read_doutputs(doutputs);
+        const nb::tuple gradients = make_gradients(make);
+        {
+            const ReleaseGil released(kernel_, p_);
+            kernel_.backward(f_);
+        }
+        if (dx[1].object.is_valid()) dx[0].object.attr("add_")(dx[1].object);
+        set_gradient(gradients, 0, needs(0) ? std::move(dx[0].object) : nb::object(nb::none()));
+        return gradients;
+    }
+
+  private:
+    static nb::tuple slice(nb::tuple tuple, size_t first, size_t last) {
+        return nb::steal<nb::tuple>(PyTuple_GetSlice(tuple.ptr(), Py_ssize_t(first), Py_ssize_t(last)));
+    }
+    bool needs(size_t i) const { return needed_[skipped_ + i].ptr() == Py_True; }
+    void set_gradient(const nb::tuple& gradients, size_t i, nb::object gradient) const {
+        set_item(gradients, skipped_ + i, std::move(gradient));
+    }
+
+    bool outputs_fit(const Tensor& tensor) const {
+        const int64_t width = p_.directions * p_.hidden;
+        return p_.x.offsets ? tensor.has_sizes({rows_, width}) : tensor.has_sizes({p_.steps, p_.batch, width});
+    }
+
+    void read_saved() {
+        const Tensor outputs = reader_.sequence(y_);
+        if (!outputs_fit(outputs))
+            throw std::runtime_error("y: expected the outputs of forward, got " + outputs.shape());
+        p_.y = layout_of(outputs, p_);
+        f_.y = outputs.at<void>();
+        f_.reserve = reader_.address("reserve", reserve_, {kernel_.reserve_size(rows_, p_.hidden, p_.directions)});
+        if (!f_.reserve) throw std::invalid_argument("reserve: expected the one from forward, got None");
+        check_reserve(f_.reserve, kernel_.bits, p_.batch);
+    }
+
+    void require_memory() const {
+        const int64_t dx = needs(0) ? saturating_product({p_.directions, rows_, p_.inputs}) : 0;
+        const int64_t elements =
+            saturating_sum({dx, saturating_product({kernel_.states, p_.directions, p_.batch, p_.hidden})});
+        const int64_t bytes = saturating_product(elements, kernel_.bits / 8);
+        require_call_memory(kernel_, p_, saturating_sum({bytes, tensors_.copied_bytes()}), "this backward pass", [&] {
+            BackwardArgs sizes = f_;  // of dx it matters only whether it is null
+            for (int d = 0; d < p_.directions; ++d) sizes.dx[d] = needs(0) ? sizes.dweights : nullptr;
+            return kernel_.backward_workspace_bytes(sizes);
+        });
+    }
+
+    void read_inputs(const TensorMaker& make, OwnedTensor* dx) {
+        Tensor inputs = reader_.sequence(x_, tensors_.x);
+        p_.x = layout_of(inputs, p_);
+        if (needs(0)) {
+            Layout layout;
+            for (int d = 0; d < p_.directions; ++d) {
+                dx[d] = make_sequence(make, p_, inputs, p_.inputs, layout);
+                f_.dx[d] = dx[d].data;
+            }
+            // The kernel reads x and writes dx with one layout; that of dx has neither gaps nor repetitions.
+            if (layout.step != p_.x.step || layout.row != p_.x.row) {
+                inputs = reader_.dense(x_, layout.step < layout.row);
+                p_.x = layout;
+            }
+        }
+        f_.x = inputs.at<void>();
+        reader_.weights(weights_, tensors_, f_.weights);
+        reader_.states(state_0_, f_.state_0, kernel_, p_);
+    }
+
+    void read_doutputs(nb::tuple doutputs) {
+        if (!doutputs[0].is_none()) {
+            const Tensor dy = reader_.sequence(doutputs[0]);
+            if (!outputs_fit(dy))
+                throw std::invalid_argument("dy: expected the shape of the outputs, got " + dy.shape());
+            f_.dy = dy.at<void>();
+            f_.dy_layout = layout_of(dy, p_);
+        }
+        for (int j = 0; j < kernel_.states; ++j)
+            f_.dstate_n[j] = reader_.address("dstate_n", doutputs[size_t(j) + 1], {p_.directions, p_.batch, p_.hidden});
+    }
+
+    // A tuple of new tensors for the gradients of states and weights; that of x is set after the call.
+    nb::tuple make_gradients(const TensorMaker& make) {
+        const nb::tuple gradients = new_tuple(needed_.size());
+        const size_t states = state_0_.size();
+        for (size_t i = 0; i < skipped_; ++i) set_item(gradients, i, nb::none());
+        for (size_t j = 0; j < states; ++j) {
+            OwnedTensor state{nb::none(), nullptr};
+            if (needs(1 + j)) state = make(p_.directions, p_.batch, p_.hidden);
+            f_.dstate_0[j] = state.data;
+            set_gradient(gradients, 1 + j, std::move(state.object));
+        }
+        for (size_t i = 0; i < weights_.size(); ++i) {
+            OwnedTensor weight{nb::none(), nullptr};
+            if (needs(1 + states + i) && tensors_.has(i)) {
+                weight = make.like(tensors_.weights[i]);
+                WeightGradients& to = f_.dweights[i / weight_fields];
+                void** const fields[] = {&to.w_ih, &to.w_hh, &to.b_ih, &to.b_hh, &to.diagonal};
+                *fields[i % weight_fields] = weight.data;
+            }
+            set_gradient(gradients, 1 + states + i, std::move(weight.object));
+        }
+        return gradients;
+    }
+
+    const Kernel& kernel_;
+    TensorReader reader_;
+    const BatchLengths lengths_;
+    const nb::handle y_, reserve_, x_;
+    const nb::tuple state_0_, weights_, needed_;
+    CallTensors tensors_;
+    size_t skipped_ = 0;
+    BackwardArgs f_{};
+    Problem& p_ = f_.problem;
+    int64_t rows_ = 0;
+};
+
 // `saved` is y, the reserve, x, `states` initial states and the weights, as in the call of forward. `doutputs` are the
 // gradients of y and of each final state, None for zero. Returns the gradients of x, the states and the weights, None
 // where `needed` is False; if `needed` has more elements, the first ones are skipped and get None. `clip` is
 // (limit, norm); see GradientClip. Returns None if a gradient is not readable.
 inline nb::object backward(const Kernel& kernel, nb::tuple saved, nb::tuple doutputs, nb::tuple needed, size_t states,
                            nb::tuple lengths, bool reverse, int threads, nb::tuple clip) {
-    TensorReader reader(kernel.bits);
-    CallTensors tensors;
     if (!kernel.backward) throw std::invalid_argument("expected a kernel with a backward pass");
-    constexpr size_t at_x = 2;
-    if ((states != 0 && states != size_t(kernel.states)) || saved.size() < at_x + 1 + states ||
+    if ((states != 0 && states != size_t(kernel.states)) || saved.size() < 3 + states ||
         doutputs.size() != 1 + size_t(kernel.states) || clip.size() != 2)
         throw std::invalid_argument("expected the tensors of forward, and a gradient for each output");
-    const nb::handle y = saved[0], reserve = saved[1], x = saved[at_x];
-    const auto slice = [&](size_t first, size_t last) {
-        return nb::steal<nb::tuple>(PyTuple_GetSlice(saved.ptr(), Py_ssize_t(first), Py_ssize_t(last)));
-    };
-    const nb::tuple state_0 = slice(at_x + 1, at_x + 1 + states), weights = slice(at_x + 1 + states, saved.size());
     for (const nb::handle gradient : doutputs)
         if (!gradient.is_none() && !TensorReader::is_readable(gradient)) return nb::none();
-    const BatchLengths tables(lengths);
-    if (!reader.try_read(x, weights, tensors) || !tensors.fit(kernel, tables.packed()))
-        throw std::runtime_error("the input or the weights have changed since the call forward: they no longer fit");
-    const size_t count = 1 + states + weights.size();
-    if (needed.size() < count) throw std::invalid_argument("needed: expected an element for each tensor");
-    const size_t skipped = needed.size() - count;
-    const auto needs = [&](size_t i) { return needed[skipped + i].ptr() == Py_True; };
-
-    BackwardArgs f{};
-    Problem& p = f.problem;
-    const int64_t rows = describe(kernel, tensors, tables, reverse, threads, p);
-    const int64_t width = p.directions * p.hidden;
-    const auto outputs_fit = [&](const Tensor& tensor) {
-        return p.x.offsets ? tensor.has_sizes({rows, width}) : tensor.has_sizes({p.steps, p.batch, width});
-    };
-    const Tensor outputs = reader.sequence(y);
-    if (!outputs_fit(outputs)) throw std::runtime_error("y: expected the outputs of forward, got " + outputs.shape());
-    p.y = layout_of(outputs, p);
-    f.reserve = reader.address("reserve", reserve, {kernel.reserve_size(rows, p.hidden, p.directions)});
-    if (!f.reserve) throw std::invalid_argument("reserve: expected the one from forward, got None");
-    check_reserve(f.reserve, kernel.bits, p.batch);
-    f.clip = {to_double(clip[0]), clip[1].ptr() == Py_True};
-
-    const int64_t dx_elements = needs(0) ? saturating_product({p.directions, rows, p.inputs}) : 0;
-    const int64_t elements =
-        saturating_sum({dx_elements, saturating_product({kernel.states, p.directions, p.batch, p.hidden})});
-    require_call_memory(kernel, p,
-                        saturating_sum({saturating_product(elements, kernel.bits / 8), tensors.copied_bytes()}),
-                        "this backward pass", [&] {
-                            BackwardArgs sizes = f;  // of dx it matters only whether it is null
-                            for (int d = 0; d < p.directions; ++d) sizes.dx[d] = needs(0) ? sizes.dweights : nullptr;
-                            return kernel.backward_workspace_bytes(sizes);
-                        });
-
-    Tensor inputs = reader.sequence(x, tensors.x);
-    p.x = layout_of(inputs, p);
-    const TensorMaker make(x, tensors.x);
-    OwnedTensor dx[max_directions];
-    if (needs(0)) {
-        Layout layout;
-        for (int d = 0; d < p.directions; ++d) {
-            dx[d] = make_sequence(make, p, inputs, p.inputs, layout);
-            f.dx[d] = dx[d].data;
-        }
-        // The kernel reads x and writes dx with one layout; that of dx has neither gaps nor repetitions.
-        if (layout.step != p.x.step || layout.row != p.x.row) {
-            inputs = reader.dense(x, layout.step < layout.row);
-            p.x = layout;
-        }
-    }
-    f.x = inputs.at<void>();
-    f.y = outputs.at<void>();
-    if (!doutputs[0].is_none()) {
-        const Tensor dy = reader.sequence(doutputs[0]);
-        if (!outputs_fit(dy)) throw std::invalid_argument("dy: expected the shape of the outputs, got " + dy.shape());
-        f.dy = dy.at<void>();
-        f.dy_layout = layout_of(dy, p);
-    }
-    reader.weights(weights, tensors, f.weights);
-    reader.states(state_0, f.state_0, kernel, p);
-    for (int j = 0; j < kernel.states; ++j)
-        f.dstate_n[j] = reader.address("dstate_n", doutputs[size_t(j) + 1], {p.directions, p.batch, p.hidden});
-
-    const nb::tuple gradients = new_tuple(needed.size());
-    for (size_t i = 0; i < skipped; ++i) set_item(gradients, i, nb::none());
-    const auto set_gradient = [&](size_t i, nb::object gradient) {
-        set_item(gradients, skipped + i, std::move(gradient));
-    };
-    for (size_t j = 0; j < states; ++j) {
-        if (!needs(1 + j)) {
-            set_gradient(1 + j, nb::none());
-            continue;
-        }
-        OwnedTensor state = make(p.directions, p.batch, p.hidden);
-        f.dstate_0[j] = state.data;
-        set_gradient(1 + j, std::move(state.object));
-    }
-    for (size_t i = 0; i < weights.size(); ++i) {
-        const size_t at = 1 + states + i;
-        if (!needs(at) || !tensors.has(i)) {
-            set_gradient(at, nb::none());
-            continue;
-        }
-        OwnedTensor weight = make.like(tensors.weights[i]);
-        WeightGradients& to = f.dweights[i / weight_fields];
-        void** const fields[] = {&to.w_ih, &to.w_hh, &to.b_ih, &to.b_hh, &to.diagonal};
-        *fields[i % weight_fields] = weight.data;
-        set_gradient(at, std::move(weight.object));
-    }
-    {
-        const ReleaseGil released(kernel, p);
-        kernel.backward(f);
-    }
-    if (dx[1].object.is_valid()) dx[0].object.attr("add_")(dx[1].object);
-    set_gradient(0, needs(0) ? std::move(dx[0].object) : nb::object(nb::none()));
-    return gradients;
+    BackwardCall call(kernel, saved, needed, states, lengths);
+    return call(doutputs, reverse, threads, {to_double(clip[0]), clip[1].ptr() == Py_True});
 }
 
 }  // namespace throughtime

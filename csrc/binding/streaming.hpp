@@ -124,7 +124,7 @@ class StreamingNetwork {
     }
 
   private:
-    // One call at a time; calls may overlap, because the GIL is released while steps run.
+    // Raises if another call is running: the GIL is released during `run`.
     class ExclusiveUse {
       public:
         explicit ExclusiveUse(StreamingNetwork& network) : busy_(network.busy_) {

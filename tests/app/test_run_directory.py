@@ -15,8 +15,8 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError, nn, runtime
-from throughtime.app.cli import _interrupt_on_signals
 from throughtime.app.run_directory import RUN, RunDirectory, model_directory, read_run_record
+from throughtime.app.signals import interrupt_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,9 +119,9 @@ def test_the_run_directoryof_a_run_is_read_wherever_its_model_is(read: Callable[
 def test_signals_end_a_command_as_ctrl_c_does(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("throughtime.app.cli._SAME_SIGNAL_SECONDS", -1.0)
+    monkeypatch.setattr("throughtime.app.signals._SAME_SIGNAL_SECONDS", -1.0)
     former = signal.getsignal(number)
-    with _interrupt_on_signals():
+    with interrupt_on_signals():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
         try:
@@ -138,7 +138,7 @@ def test_signals_end_a_command_as_ctrl_c_does(
 def test_signals_sent_twice_count_once_and_ignored_ones_stay_ignored(capfd: pytest.CaptureFixture[str]) -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _interrupt_on_signals():
+        with interrupt_on_signals():
             signal.raise_signal(signal.SIGHUP)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGTERM)

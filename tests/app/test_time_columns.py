@@ -76,7 +76,7 @@ def test_parts_of_several_series_and_with_gaps_are_taken_together(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("columns", "taken"),
+    ("columns", "used"),
     [
         ({"date": DAYS.strftime("%Y-%m-%d"), "time": ["09:13", "09:20"] * 200}, set()),
         ({"date": DAYS.strftime("%Y-%m-%d"), "year": DAYS.year, "month": DAYS.month}, set()),

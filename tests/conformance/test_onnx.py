@@ -44,13 +44,13 @@ def name_of(value: Any) -> str:
 def inputs_of(layer: Any, steps: int, batch: int, *, states: bool, lengths: bool = False) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(1)
 
-    def drawn(*shape: int) -> np.ndarray:
+    def samples(*shape: int) -> np.ndarray:
         return generator.standard_normal(shape).astype(np.float32)
 
-    inputs = {"x": drawn(*((batch, steps) if layer.batch_first else (steps, batch)), layer.input_size)}
+    inputs = {"x": samples(*((batch, steps) if layer.batch_first else (steps, batch)), layer.input_size)}
     if states:
         rows = layer.num_layers * layer.directions
-        inputs |= {f"{name}_0": drawn(rows, batch, layer.hidden_size) for name in layer.cell.states}
+        inputs |= {f"{name}_0": samples(rows, batch, layer.hidden_size) for name in layer.cell.states}
     if lengths:
         inputs["lengths"] = np.array([steps, 0, 2, 1, 3][:batch])
     return inputs
@@ -66,8 +66,8 @@ def ours(model: torch.nn.Module, inputs: dict[str, np.ndarray]) -> list[torch.Te
     return [y, *(finals if isinstance(finals, tuple) else (finals,))]
 
 
-def in_runtime(file: Path, given: dict[str, np.ndarray]) -> Any:
-    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, given)
+def in_runtime(file: Path, arguments: dict[str, np.ndarray]) -> Any:
+    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, arguments)
 
 
 @pytest.mark.parametrize("wiring", WIRINGS, ids=name_of)
@@ -79,8 +79,8 @@ def test_the_runtime_computes_what_the_layer_does(
     tt.export(layer, tmp_path / "layer.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "layer.onnx"), full_check=True)
     for steps, batch, states, lengths in [(7, 4, True, True), (3, 1, False, False), (9, 2, True, False)]:
-        given = inputs_of(layer, steps, batch, states=states, lengths=lengths)
-        assert_close(in_runtime(tmp_path / "layer.onnx", given), ours(layer, given), "forward")
+        arguments = inputs_of(layer, steps, batch, states=states, lengths=lengths)
+        assert_close(in_runtime(tmp_path / "layer.onnx", arguments), ours(layer, arguments), "forward")
 
 
 @pytest.mark.parametrize("wiring", WIRINGS, ids=name_of)
@@ -90,10 +90,10 @@ def test_the_reference_evaluator_computes_what_the_layer_does(
 ) -> None:
     layer = getattr(nn, kind[0])(3, 5, **kind[1], **wiring, dtype=torch.float64)
     tt.export(layer, tmp_path / "layer.onnx")
-    given = inputs_of(layer, 6, 4, states=True)
-    given = {name: value.astype(np.float64) for name, value in given.items()}
-    result = ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, given)
-    assert_close(result, ours(layer, given), "forward")
+    arguments = inputs_of(layer, 6, 4, states=True)
+    arguments = {name: value.astype(np.float64) for name, value in arguments.items()}
+    result = ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, arguments)
+    assert_close(result, ours(layer, arguments), "forward")
 
 
 @pytest.mark.parametrize("layout", ["OneToOne", "ManyToOne", "ManyToMany"])
@@ -103,10 +103,10 @@ def test_layouts_come_with_their_output_layer(layout: str, batch_first: bool, ac
     layer = nn.LSTM(3, 5, num_layers=2, bidirectional=layout != "OneToOne", batch_first=batch_first)
     model = getattr(nn, layout)(layer, 2, output_activation=activation)
     tt.export(model, tmp_path / "model.onnx")
-    given = inputs_of(layer, 7, 4, states=True, lengths=layout != "OneToOne")
+    arguments = inputs_of(layer, 7, 4, states=True, lengths=layout != "OneToOne")
     if layout == "OneToOne":
-        given["x"] = given["x"][0] if not batch_first else given["x"][:, 0]
-    assert_close(in_runtime(tmp_path / "model.onnx", given), ours(model, given), "forward")
+        arguments["x"] = arguments["x"][0] if not batch_first else arguments["x"][:, 0]
+    assert_close(in_runtime(tmp_path / "model.onnx", arguments), ours(model, arguments), "forward")
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -116,8 +116,8 @@ def test_a_layer_comes_back_from_its_file(kind: tuple[str, dict[str, Any]], both
     tt.export(layer, tmp_path / "layer.onnx")
     (again,) = tt.from_onnx(tmp_path / "layer.onnx").values()
     assert type(again) is type(layer)
-    given = inputs_of(layer, 7, 4, states=True, lengths=True)
-    assert_close(ours(again, given), ours(layer, given), "forward")
+    arguments = inputs_of(layer, 7, 4, states=True, lengths=True)
+    assert_close(ours(again, arguments), ours(layer, arguments), "forward")
 
 
 @pytest.mark.parametrize("operator", OF_ONNX)
@@ -217,8 +217,8 @@ def test_the_command_line_exports_a_saved_model(tmp_path: Path) -> None:
     tt.save(model, tmp_path / "model")
     out, _ = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path)
     assert out.startswith("Written: model.onnx (")
-    given = inputs_of(model.layer, 7, 4, states=False)
-    assert_close(in_runtime(tmp_path / "model.onnx", given), ours(model, given), "forward")
+    arguments = inputs_of(model.layer, 7, 4, states=False)
+    assert_close(in_runtime(tmp_path / "model.onnx", arguments), ours(model, arguments), "forward")
     _, message = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path, code=2)
     assert "model.onnx exists" in message
     _, message = run_in_process("export", "model", "--to", "tflite", cwd=tmp_path, code=2)

@@ -1,4 +1,4 @@
-"""Replacing a directory: one whole model remains, whoever else writes, reads, or was killed."""
+"""Replacing a directory: one whole model remains, whichever process writes, reads or is killed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 WRITER = """
 import sys
-from throughtime.io.directory import Contents, write
+from throughtime.io.directory import ModelFiles, write
 number = 0
 while True:
     number += 1
-    write(sys.argv[1], Contents({"task": "test", "number": number}, bytes(8) + b"%d " % number * 9999), overwrite=True)
+    files = ModelFiles({"task": "test", "number": number}, bytes(8) + b"%d " % number * 9999)
+    write(sys.argv[1], files, overwrite=True)
     print(number, flush=True)
 """
 

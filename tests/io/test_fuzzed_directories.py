@@ -54,7 +54,7 @@ def train(checkpoints: Path) -> None:
 
 
 def forecaster() -> tt.Forecaster:
-    preset = tt.Preset(pace=5, most=20, dropout=0.2)
+    preset = tt.Preset(update_factor=5, max_updates=20, dropout=0.2)
     return tt.Forecaster(4, preset=preset, hidden_size=4, budget=0.5).fit(seasonal(2, 60))
 
 
@@ -115,7 +115,7 @@ def changed(config: dict[str, Any], chance: random.Random) -> dict[str, Any]:
 def test_a_changed_configuration_is_one_error_or_a_model_at_once(
     kind: str, count: int, sources: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Its checksum is right: what changed it was no accident."""
+    """Its checksum is right: the change is deliberate."""
     chance, contents = random.Random(kind), directory.read(sources[kind])
     config = {name: value for name, value in contents.config.items() if name not in ("files", "schema")}
     refused, unnamed, target = 0, [], tmp_path / "model"

@@ -1,6 +1,6 @@
 """Weights from Keras: arrays in its documented layout, run by plain transcriptions of its equations, against ours.
 
-The equations are those of keras.layers.SimpleRNN, GRU and LSTM (Keras 3), whose blocks stand in the order i f c o and
+The equations are those of keras.layers.SimpleRNN, GRU and LSTM (Keras 3), whose blocks have the order i f c o and
 z r h; https://keras.io/api/layers/recurrent_layers.
 """
 
@@ -35,7 +35,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
 keras_layers = pytest.mark.parametrize(("layer", "options"), KINDS, ids=str)
 
 
-def drawn(layer: str, options: dict[str, Any], inputs: int = INPUTS) -> Arrays:
+def samples(layer: str, options: dict[str, Any], inputs: int = INPUTS) -> Arrays:
     """The arrays of one layer of Keras in one direction."""
     width = GATES[layer] * HIDDEN
     random = np.random.default_rng(inputs)
@@ -82,7 +82,7 @@ def bidirectional(layer: str, forward: Arrays, backward: Arrays, x: np.ndarray) 
     return np.concatenate([keras(layer, forward, x), keras(layer, backward, x[::-1])[::-1]], -1)
 
 
-def made(layer: str, **options: Any) -> Any:
+def model(layer: str, **options: Any) -> Any:
     return getattr(nn, layer)(INPUTS, HIDDEN, **options, dtype=torch.float64)
 
 
@@ -98,8 +98,8 @@ def beneath(path: str, arrays: Arrays) -> Arrays:
 @keras_layers
 def test_arrays_of_keras_compute_what_keras_computes(layer: str, options: dict[str, Any]) -> None:
     x, inputs = sequence()
-    arrays = drawn(layer, options)
-    ours = made(layer, **options)
+    arrays = samples(layer, options)
+    ours = model(layer, **options)
     assert tt.from_keras(ours, arrays) is ours
     assert_close(ours(x)[0].detach(), torch.from_numpy(keras(layer, arrays, inputs)), "forward")
     assert_close(tt.to_keras(ours), arrays, "exact")
@@ -112,12 +112,12 @@ def test_both_directions_and_stacks_find_their_arrays(layer: str, options: dict[
     arrays: Arrays = {}
     for name, width in (("bi_10", 2 * HIDDEN), ("bi_9", INPUTS), ("bi_11", 2 * HIDDEN)):  # in a file, by letters
         for way in ("backward", "forward"):
-            weights = drawn(layer, options, width)
+            weights = samples(layer, options, width)
             if way == "backward":
-                weights = {part: np.flip(value) for part, value in weights.items()}
+                weights = {chunk: np.flip(value) for chunk, value in weights.items()}
             arrays |= beneath(f"{name}/{way}_layer/cell", weights)
     arrays |= {"dense/kernel": np.zeros((3, 4)), "optimizer/momentum": np.zeros(2)}
-    ours = made(layer, num_layers=3, bidirectional=True, **options)
+    ours = model(layer, num_layers=3, bidirectional=True, **options)
     tt.from_keras(ours, arrays)
     for name in ("bi_9", "bi_10", "bi_11"):
         ways = (
@@ -126,7 +126,7 @@ def test_both_directions_and_stacks_find_their_arrays(layer: str, options: dict[
         )
         y = bidirectional(layer, *ways, y)
     assert_close(ours(x)[0].detach(), torch.from_numpy(y), "forward")
-    again = made(layer, num_layers=3, bidirectional=True, **options)
+    again = model(layer, num_layers=3, bidirectional=True, **options)
     assert_close(tt.from_keras(again, tt.to_keras(ours))(x), ours(x), "forward")
 
 
@@ -134,12 +134,14 @@ def test_both_directions_and_stacks_find_their_arrays(layer: str, options: dict[
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
 def test_files_of_keras_are_read(layer: str, numbered: bool, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py", reason="needs h5py: pip install throughtime[keras]")
-    arrays, other = drawn(layer, {}), drawn(layer, {}, INPUTS + 1)
+    arrays, other = samples(layer, {}), samples(layer, {}, INPUTS + 1)
     file = tmp_path / ("model.weights.h5" if numbered else "model.h5")
     with h5py.File(file, "w") as opened:
         for name, group in (("one", arrays), ("two", other)):
-            for number, (part, value) in enumerate(group.items()):
-                path = f"layers/{name}/cell/vars/{number}" if numbered else f"model_weights/{name}/{name}/cell/{part}:0"
+            for number, (chunk, value) in enumerate(group.items()):
+                path = (
+                    f"layers/{name}/cell/vars/{number}" if numbered else f"model_weights/{name}/{name}/cell/{chunk}:0"
+                )
                 opened[path] = value
         opened["layers/dense/vars/0"] = np.zeros((6, 2))
         opened["layers/dense/vars/1"] = np.zeros(2)
@@ -149,35 +151,35 @@ def test_files_of_keras_are_read(layer: str, numbered: bool, tmp_path: Path) -> 
         with zipfile.ZipFile(file, "w") as archive:
             archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
             archive.writestr("config.json", "{}")
-    x, given = sequence()
-    ours = tt.from_keras(made(layer), file, name="/one/")
-    assert_close(ours(x)[0].detach(), torch.from_numpy(keras(layer, arrays, given)), "forward")
+    x, arguments = sequence()
+    ours = tt.from_keras(model(layer), file, name="/one/")
+    assert_close(ours(x)[0].detach(), torch.from_numpy(keras(layer, arrays, arguments)), "forward")
     with pytest.raises(tt.InputError, match=r"expected the weights of 1 layers and directions .*, found 2: .*one.*two"):
-        tt.from_keras(made(layer), file)
+        tt.from_keras(model(layer), file)
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    lstm = drawn("LSTM", {})
+    lstm = samples("LSTM", {})
     with pytest.raises(tt.InputError, match=r"expected the weights of 1 layers .* of 3 gates, found 0: none"):
-        tt.from_keras(made("GRU"), lstm)
+        tt.from_keras(model("GRU"), lstm)
     with pytest.raises(tt.InputError, match=re.escape("/kernel: expected (7, 24), got (4, 24)")):
         tt.from_keras(nn.LSTM(7, HIDDEN), lstm)
     with pytest.raises(tt.InputError, match="there is a bias: expected a layer of ours with bias=True"):
-        tt.from_keras(made("LSTM", bias=False), lstm)
+        tt.from_keras(model("LSTM", bias=False), lstm)
     with pytest.raises(tt.InputError, match="there is no bias: expected a layer of ours with bias=False"):
-        tt.from_keras(made("LSTM"), drawn("LSTM", {"bias": False}))
+        tt.from_keras(model("LSTM"), samples("LSTM", {"bias": False}))
     with pytest.raises(tt.InputError, match="expected a layer of ours with recurrent_bias=True"):
-        tt.from_keras(made("GRU", recurrent_bias=False), drawn("GRU", {}))
+        tt.from_keras(model("GRU", recurrent_bias=False), samples("GRU", {}))
     with pytest.raises(tt.InputError, match=re.escape("/bias: expected (24,), or two rows of it, got (5,)")):
-        tt.from_keras(made("LSTM"), lstm | {"bias": np.zeros(5)})
+        tt.from_keras(model("LSTM"), lstm | {"bias": np.zeros(5)})
     with pytest.raises(tt.InputError, match="cell 'peephole_lstm': expected one that Keras has"):
-        tt.to_keras(made("LSTM", peephole=True))
+        tt.to_keras(model("LSTM", peephole=True))
     with pytest.raises(tt.InputError, match="proj_size: expected a layer without it"):
-        tt.from_keras(made("LSTM", proj_size=3), lstm)
+        tt.from_keras(model("LSTM", proj_size=3), lstm)
     pytest.importorskip("h5py", reason="needs h5py: pip install throughtime[keras]")
     damaged = tmp_path / "damaged.keras"
     damaged.write_bytes(b"no such thing")
     with pytest.raises(tt.InputError, match=r"damaged.keras: cannot be read as a .keras or .h5 file"):
-        tt.from_keras(made("LSTM"), damaged)
+        tt.from_keras(model("LSTM"), damaged)
     with pytest.raises(tt.InputError, match=r"nowhere.h5: cannot be read"):
-        tt.from_keras(made("LSTM"), str(tmp_path / "nowhere.h5"))
+        tt.from_keras(model("LSTM"), str(tmp_path / "nowhere.h5"))

@@ -37,8 +37,8 @@ print(seconds, sorted(heavy), stream.step([0.5, 1.0, -1.0]).tolist())
 def test_a_stream_is_the_network_step_by_step(
     layer: str, dtype: torch.dtype, layout: str | None, tmp_path: Path
 ) -> None:
-    made: Any = getattr(nn, layer)(3, 21, num_layers=2, dtype=dtype)
-    model: Any = getattr(nn, layout)(made, 2, output_activation="tanh") if layout else made
+    built: Any = getattr(nn, layer)(3, 21, num_layers=2, dtype=dtype)
+    model: Any = getattr(nn, layout)(built, 2, output_activation="tanh") if layout else built
     tt.save(model, tmp_path / "model")
     again = tt.load(tmp_path / "model")
     assert type(again) is type(model)
@@ -46,7 +46,7 @@ def test_a_stream_is_the_network_step_by_step(
     stream = runtime.load(tmp_path / "model")
     x = torch.randn(7, 3, dtype=dtype)
     with torch.no_grad():
-        h, _ = made(x)
+        h, _ = built(x)
         expected = model.output(h) if layout else h
     actual = [stream.step(x[0].numpy()), stream.step(x[1].tolist())]
     middle = stream.state

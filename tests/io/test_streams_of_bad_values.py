@@ -1,4 +1,4 @@
-"""Streams of `throughtime.runtime` and inputs that are no finite numbers."""
+"""Streams of `throughtime.runtime` and inputs that are not finite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stream(tmp_path: Path) -> runtime.StreamingNetwork:
 
 
 @pytest.mark.parametrize(
-    ("x", "said"),
+    ("x", "messages"),
     [
         (np.array([1, np.nan, 2], np.float32), "nan in feature 1"),
         ([1.0, 2.0, float("-inf")], "-inf in feature 2"),
@@ -35,13 +35,13 @@ def stream(tmp_path: Path) -> runtime.StreamingNetwork:
         ([[1, 2], [3]], "numbers of shape"),
     ],
 )
-def test_a_step_that_is_refused_leaves_the_state(stream: runtime.StreamingNetwork, x: Any, said: str) -> None:
+def test_a_step_that_is_refused_leaves_the_state(stream: runtime.StreamingNetwork, x: Any, messages: str) -> None:
     good = np.array([0.1, -0.2, 1e30], np.float32)
     stream.step(good)
     before = stream.state
     expected = stream.step(good)
     stream.state = before
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=messages):
         stream.step(x)
     assert np.array_equal(stream.state, before)
     assert np.array_equal(stream.step(good), expected)

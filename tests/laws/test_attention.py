@@ -53,7 +53,7 @@ def test_what_lies_behind_the_end_changes_nothing(kind: str | None) -> None:
     other = x.clone()
     for row, length in enumerate(LENGTHS):
         other[length:, row] = 99.0
-    y, other_y = (network(each, inputs, lengths=LENGTHS)[0] for each in (x, other))
+    y, other_y = (network(entry, inputs, lengths=LENGTHS)[0] for entry in (x, other))
     assert_close(other_y, y, "exact")
     alone = [network(x[:n, i : i + 1], inputs[:, i : i + 1])[0] for i, n in enumerate(LENGTHS)]
     assert_close(torch.cat(alone, 1), y, "forward")

@@ -1,4 +1,4 @@
-"""Gaps, states that begin anew, and all states of all steps: what stands apart in a row is a sequence of its own."""
+"""Gaps, resets of the state, and all states of all steps: the parts of a row between resets are separate sequences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def states_of(finals: Any) -> tuple[Tensor, ...]:
 
 
 def pieces(mask: Tensor, reset: Tensor) -> list[list[int]]:
-    """The valid steps of a row, cut where its state begins anew; the first is empty where it does so at once."""
+    """Return the valid steps of a row, cut at its resets; the first is empty if the row starts with a reset."""
     result, pending = [[]], False
     for t in range(len(mask)):
         pending = pending or bool(reset[t])
@@ -52,8 +52,8 @@ def row_by_row(module: Any, x: Tensor, state: tuple[Tensor, ...], mask: Tensor, 
                 if not one:
                     s[1::2] *= float(number == len(parts) - 1)
             if steps:
-                part, end = module(x[steps, n : n + 1], unwrap_single(starts))
-                y = y.index_put((torch.tensor(steps),), part[:, 0])
+                chunk, end = module(x[steps, n : n + 1], unwrap_single(starts))
+                y = y.index_put((torch.tensor(steps),), chunk[:, 0])
                 ends.append(states_of(end))
         if not ends:
             ends = [first]

@@ -60,9 +60,9 @@ def test_a_row_does_not_notice_its_company(layer: str, dtype: torch.dtype, sizes
     x = torch.randn(steps, 11, inputs, dtype=dtype)
     whole, finals = module(x)
     for first, last in [(0, 1), (1, 3), (3, 11)]:
-        part, part_finals = module(x[:, first:last])
+        chunk, part_finals = module(x[:, first:last])
         expected = (whole[:, first:last], *(s[:, first:last] for s in states_of(finals)))
-        assert_close((part, *states_of(part_finals)), expected, "exact")
+        assert_close((chunk, *states_of(part_finals)), expected, "exact")
 
 
 @pytest.mark.parametrize("layer", NAMES)
@@ -163,10 +163,10 @@ def test_strides_change_nothing(layer: str, view: str) -> None:
     }[view]
     module = getattr(nn, layer)(3, 9)
     results = []
-    for given in (x.detach().contiguous(), x.detach()):
-        given.requires_grad_()
-        y, _ = module(given)
-        (dx,) = torch.autograd.grad(y.square().sum(), given)
+    for arguments in (x.detach().contiguous(), x.detach()):
+        arguments.requires_grad_()
+        y, _ = module(arguments)
+        (dx,) = torch.autograd.grad(y.square().sum(), arguments)
         results.append((y, dx))
     assert_close(results[1], results[0], "exact")
 
@@ -182,7 +182,7 @@ def test_the_reference_path_agrees_with_the_kernel(layer: str) -> None:
     assert_close(own(x, lengths=[7, 2, 0, 5]), module(x, lengths=[7, 2, 0, 5]), "forward")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs the memory figures of /proc")
 @pytest.mark.parametrize("layer", NAMES)
 def test_memory_is_bounded_while_lengths_vary(layer: str) -> None:
     module = getattr(nn, layer)(8, 16)
@@ -217,8 +217,8 @@ def test_no_gradient_comes_from_padding_that_is_no_number(layer: str, options: d
     x[2:, 1] = float("nan")
     x.requires_grad_()
     y, _ = module(x, lengths=[4, 2])
-    wanted = [x, *module.parameters()]
-    first = torch.autograd.grad(y.square().sum(), wanted, create_graph=True)
+    target = [x, *module.parameters()]
+    first = torch.autograd.grad(y.square().sum(), target, create_graph=True)
     assert all(bool(g.isfinite().all()) for g in first)
     second = torch.autograd.grad(sum(g.square().sum() for g in first[1:]), list(module.parameters()))
     assert all(bool(g.isfinite().all()) for g in second)

@@ -14,17 +14,17 @@ PROMISES = {
         "app/test_runs.py::test_a_run_writes_nothing_outside_its_directory",
     ],
     "missing values are masked, filled or refused, and counted by series": [
-        "data/test_series.py::test_missing_values_are_masked_and_counted",
+        "data/test_panel_builder.py::test_missing_values_are_masked_and_counted",
         "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
     "missing rows are detected, counted, masked and reported": [
-        "data/test_series.py::test_a_gap_does_not_change_the_frequency",
+        "data/test_panel_builder.py::test_a_gap_does_not_change_the_frequency",
         "tasks/test_forecaster.py::test_gaps_and_missing_values_are_masked_and_reported",
     ],
     "the frequency is inferred, may be written in words, and is refused where it contradicts the dates": [
-        "data/test_series.py::test_the_frequency_is_inferred_and_continues_the_dates",
-        "data/test_series.py::test_a_frequency_may_be_given_in_words",
-        "data/test_series.py::test_a_frequency_that_contradicts_the_dates_is_refused",
+        "data/test_panel_builder.py::test_the_frequency_is_inferred_and_continues_the_dates",
+        "data/test_panel_builder.py::test_a_frequency_may_be_given_in_words",
+        "data/test_panel_builder.py::test_a_frequency_that_contradicts_the_dates_is_refused",
     ],
     "series too short for the network are still forecast, and named": [
         "tasks/test_forecaster.py::test_short_series_among_long_ones_are_forecast_by_a_naive_forecast_and_named",

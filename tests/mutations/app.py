@@ -204,7 +204,7 @@ MUTATIONS = [
         "app/test_run_directory.py::test_a_run_replaces_a_run_and_nothing_else",
     ),
     Mutation(
-        "app/cli.py",
+        "app/signals.py",
         "if len(received) == 2:",
         "if False:",
         "app/test_run_directory.py::test_signals_end_a_command_as_ctrl_c_does[SIGINT]",
@@ -234,7 +234,7 @@ MUTATIONS = [
         "app/test_readable.py::test_a_report_may_show_its_style_sheet_and_do_nothing_else",
     ),
     Mutation(
-        "app/cli.py",
+        "app/signals.py",
         "            raise KeyboardInterrupt\n",
         "            pass\n",
         "app/test_run_directory.py::test_signals_end_a_command_as_ctrl_c_does[SIGTERM]",
@@ -318,13 +318,13 @@ MUTATIONS = [
         "app/test_runner.py::test_an_interrupt_before_there_is_a_model_leaves_nothing",
     ),
     Mutation(
-        "app/commands.py",
+        "app/commands/forecasting.py",
         "throughtime tune sales.csv --horizon 12 --trials 30",
         "throughtime tune sales.csv --horizon 12 --trial 30",
         "app/test_help.py::test_help_ends_with_two_examples_that_parse[tune]",
     ),
     Mutation(
-        "app/commands.py",
+        "app/commands/forecasting.py",
         "Rank networks by backtests over the same windows of a table.",
         "The ranks of networks by backtests over the same windows of a table.",
         "app/test_help.py::test_help_is_one_line_that_begins_with_a_verb[compare]",

@@ -7,7 +7,7 @@ from tests.mutations import Mutation
 READERS = "data/test_readers.py"
 KNOWN = "tasks/test_covariates.py"
 DATES = "data/test_dates.py"
-FREQUENCIES = "data/test_frequencies.py"
+FREQUENCIES = "data/test_frequency.py"
 
 MUTATIONS = [
     Mutation(
@@ -74,7 +74,7 @@ MUTATIONS = [
         "data/jagged.py",
         "steps < lengths.unsqueeze(1)",
         "steps <= lengths.unsqueeze(1)",
-        "data/test_ragged.py::test_padding_is_zero_behind_the_end_alone",
+        "data/test_jagged.py::test_padding_is_zero_behind_the_end_alone",
     ),
     Mutation(
         "data/text/conll_columns.py",
@@ -275,13 +275,13 @@ MUTATIONS = [
         "data/series/series_ids.py",
         "elif not any(are_texts) and not from_numbers:",
         "elif False:",
-        "data/test_identifiers.py::test_a_series_keeps_its_name_from_training_whatever_the_type",
+        "data/test_series_ids.py::test_a_series_keeps_its_name_from_training_whatever_the_type",
     ),
     Mutation(
         "data/series/series_ids.py",
         "if is_text.any() and not is_text.all():",
         "if False:",
-        "data/test_identifiers.py::test_names_that_may_be_two_things_are_refused",
+        "data/test_series_ids.py::test_names_that_may_be_two_things_are_refused",
     ),
     Mutation(
         "data/series/panel.py",
@@ -329,7 +329,7 @@ MUTATIONS = [
         "data/series/frequency.py",
         "> _MAX_STEP",
         "> _MAX_STEP**9",
-        "data/test_frequencies.py::test_a_step_whose_dates_do_not_fit_is_refused",
+        "data/test_frequency.py::test_a_step_whose_dates_do_not_fit_is_refused",
     ),
     Mutation(
         "data/series/frames.py",

@@ -14,8 +14,8 @@ RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 MUTATIONS = [
     Mutation(
         "io/keras.py",
-        "zip(wanted, groups.items(), strict=True)",
-        "zip(wanted[::-1], groups.items(), strict=True)",
+        "zip(expected, groups.items(), strict=True)",
+        "zip(expected[::-1], groups.items(), strict=True)",
         "io/test_keras.py::test_both_directions_and_stacks_find_their_arrays",
     ),
     Mutation("io/onnx_export.py", "int(layer.reset_after)", "1", f"{ONNX}::{RUNTIME}[GRU-reset_after=False-plain]"),
@@ -64,7 +64,7 @@ MUTATIONS = [
     ),
     Mutation(
         "io/network_description.py",
-        "if described != given:",
+        "if described != actual:",
         "if False:",
         f"{FUZZED}::test_counts_are_those_of_the_weights[runtime-input_size]",
     ),
@@ -118,7 +118,7 @@ MUTATIONS = [
     ),
     Mutation(
         "io/network.py",
-        "if (given.shape, given.dtype) != (like.shape, like.dtype):",
+        "if (weight.shape, weight.dtype) != (like.shape, like.dtype):",
         "if False:",
         "io/test_network.py::test_weights_that_were_replaced_by_others_are_not_written",
     ),

@@ -126,7 +126,7 @@ MUTATIONS = [
     Mutation(
         "tasks/base.py",
         "vars(self).update(learned, network_=network, history_=history, notes_=notes)",
-        "vars(self).update(learned, network_=network, history_=history, notes_=notes, hidden_size=self.hidden_size + 1)",  # noqa: E501
+        "vars(self).update(learned, network_=network, history_=history, notes_=notes, hidden_size=7)",
         "tasks/test_scikit_learn.py::test_the_contract_of_scikit_learn_holds",
     ),
     Mutation(
@@ -143,8 +143,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/classification/estimator.py",
-        "actual[rows], given[rows]",
-        "actual, given",
+        "actual[rows], predicted[rows]",
+        "actual, predicted",
         "tasks/test_fingerprints.py::test_a_classifier_scores_what_it_has_not_learned_from",
     ),
     Mutation(

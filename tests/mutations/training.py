@@ -106,8 +106,8 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_monitor.py",
-        "min(max((f for f in fractions if f is not None), default=0.0), 1.0)",
-        "max((f for f in fractions if f is not None), default=0.0)",
+        "min(max(fractions, default=0.0), 1.0)",
+        "max(fractions, default=0.0)",
         f"{WATCHING}::test_no_training_has_less_than_no_time_left",
     ),
     Mutation(
@@ -145,5 +145,17 @@ MUTATIONS = [
         "if bptt.fallback_reason:",
         "if False:",
         "training/test_strategies.py::test_a_strategy_may_compute_gradients_its_own_way[RNN-{}]",
+    ),
+    Mutation(
+        "training/_state.py",
+        'self.validation_loss = values["validation_loss"]',
+        "pass",
+        "training/test_state.py::test_a_state_is_restored_as_it_was_saved",
+    ),
+    Mutation(
+        "training/_state.py",
+        "record.score < self.history.best.score",
+        "True",
+        "training/test_state.py::test_the_best_weights_are_those_of_the_lowest_validation_loss",
     ),
 ]

@@ -118,9 +118,9 @@ def test_a_single_step_has_the_variants_too(make: Any, options: dict[str, Any]) 
     layer = getattr(nn, make.__name__.removesuffix("Cell"))(INPUTS, HIDDEN, **options)
     layer.load_state_dict({f"{name}_l0": value for name, value in single.state_dict().items()}, strict=True)
     x = torch.randn(BATCH, INPUTS)
-    found, expected = single(x), layer(x.unsqueeze(0))[1]
+    result, expected = single(x), layer(x.unsqueeze(0))[1]
     squeezed = tuple(s[0] for s in expected) if isinstance(expected, tuple) else expected[0]
-    assert_close(found, squeezed, "exact")
+    assert_close(result, squeezed, "exact")
 
 
 @pytest.mark.parametrize("initialization", ["torch", "orthogonal", "chrono"])

@@ -18,20 +18,20 @@ assert nn.LSTM.__name__ == "LSTM"  # its import has registered the cells
 
 @pytest.mark.parametrize("cell", COMPILED, ids=lambda cell: cell.name)
 @pytest.mark.parametrize(
-    ("directions", "lengths", "given"), [(1, None, False), (2, None, True), (1, [4, 2], True), (2, [2, 4], False)]
+    ("directions", "lengths", "inputs"), [(1, None, False), (2, None, True), (1, [4, 2], True), (2, [2, 4], False)]
 )
 def test_torch_finds_no_fault_in_the_operators(
-    cell: Any, directions: int, lengths: list[int] | None, given: bool
+    cell: Any, directions: int, lengths: list[int] | None, inputs: bool
 ) -> None:
     kernel: Any = _kernels.find(cell.name, "tanh", 64)
 
-    def drawn(*shape: int) -> torch.Tensor:
+    def samples(*shape: int) -> torch.Tensor:
         return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 
     shapes = cell.parameter_shapes(3, 5)
     weight_present = [name in shapes for name in Weights._fields] * directions
-    weights = [drawn(*shapes[name]) for _ in range(directions) for name in Weights._fields if name in shapes]
-    state = [drawn(directions, 2, 5) for _ in cell.states if given]
+    weights = [samples(*shapes[name]) for _ in range(directions) for name in Weights._fields if name in shapes]
+    state = [samples(directions, 2, 5) for _ in cell.states if inputs]
     ragged = [] if lengths is None else [torch.tensor(lengths), torch.tensor(lengths).argsort(descending=True)]
     table_present = [True, True, False] if ragged else [False, False, False]
     arguments = (
@@ -43,8 +43,8 @@ def test_torch_finds_no_fault_in_the_operators(
         0.1,
         True,
     )
-    x = drawn(4, 2, 3)
-    # What is kept behind the end of a sequence is undefined, so that two calls cannot be compared there.
+    x = samples(4, 2, 3)
+    # What is kept after the end of a sequence is undefined, so that two calls cannot be compared there.
     checks = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     checks = checks[:3] if ragged else checks
     operator = torch.ops.throughtime.scan.default

@@ -1,4 +1,4 @@
-"""What happens to states besides their cell's steps, against plain transcriptions in float64."""
+"""Options on the states of a cell, against plain transcriptions in float64."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_the_runtime_runs_what_is_compiled(options: dict[str, Any], tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("made", "message"),
+    ("built", "message"),
     [
         (nn.GRU(2, 5, layer_norm=True), "runtime: expected a network without layer_norm"),
         (nn.GRU(2, 5, zoneout=0.1), "runtime: expected a network without zoneout"),
@@ -301,8 +301,8 @@ def test_the_runtime_runs_what_is_compiled(options: dict[str, Any], tmp_path: Pa
         (nn.RNN(2, 5, proj_size=3), "without projections"),
     ],
 )
-def test_the_runtime_refuses_what_is_not(made: torch.nn.Module, message: str, tmp_path: Path) -> None:
-    tt.save(made, tmp_path / "model")
+def test_the_runtime_refuses_what_is_not(built: torch.nn.Module, message: str, tmp_path: Path) -> None:
+    tt.save(built, tmp_path / "model")
     with pytest.raises(tt.InputError, match=message):
         runtime.load(tmp_path / "model")
 
@@ -335,11 +335,11 @@ def test_transformations_see_the_options(options: dict[str, Any]) -> None:
     module = nn.LSTM(INPUTS, HIDDEN, dtype=torch.float64, **options).eval()
     x = torch.randn(4, STEPS, BATCH, INPUTS, dtype=torch.float64)
 
-    def loss(given: Tensor) -> Tensor:
-        return module(given)[0].sin().sum()
+    def loss(arguments: Tensor) -> Tensor:
+        return module(arguments)[0].sin().sum()
 
-    def gradient(given: Tensor) -> Tensor:
-        leaf = given.clone().requires_grad_()
+    def gradient(arguments: Tensor) -> Tensor:
+        leaf = arguments.clone().requires_grad_()
         (actual,) = torch.autograd.grad(loss(leaf), leaf)
         return actual
 

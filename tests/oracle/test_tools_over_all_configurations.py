@@ -40,7 +40,7 @@ over_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 over_lengths = pytest.mark.parametrize("lengths", [None, [2, 5, 4]], ids=["whole", "ragged"])
 
 
-def made(layer: str, options: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[Any, torch.Tensor]:
+def model(layer: str, options: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[Any, torch.Tensor]:
     """A layer and an input."""
     module = getattr(nn, layer)(INPUTS, HIDDEN, **options, dtype=dtype)
     sizes = (BATCH, STEPS) if options.get("batch_first") else (STEPS, BATCH)
@@ -56,9 +56,9 @@ def outputs(result: tuple[Any, Any]) -> list[torch.Tensor]:
     return [y, *(finals if isinstance(finals, tuple) else (finals,))]
 
 
-def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, given: dict[str, Any]) -> list[torch.Tensor]:
+def gradients(call: Any, module: torch.nn.Module, x: torch.Tensor, inputs: dict[str, Any]) -> list[torch.Tensor]:
     x = x.clone().requires_grad_()
-    result = outputs(call(x, **given))
+    result = outputs(call(x, **inputs))
     loss = sum(o.sin().sum() for o in result)
     return [*result, *torch.autograd.grad(loss, [x, *module.parameters()])]
 
@@ -72,7 +72,7 @@ def test_inductor_takes_a_layer_whole_and_trains_it(
     layer: str, options: dict[str, Any], lengths: list[int] | None
 ) -> None:
     torch._dynamo.reset()
-    module, x = made(layer, options)
+    module, x = model(layer, options)
     compiled = torch.compile(module, fullgraph=True, backend="inductor")
     kwargs = keywords(lengths)
     assert_close(gradients(compiled, module, x, kwargs), gradients(module, module, x, kwargs), "gradient")
@@ -87,14 +87,14 @@ def test_inductor_takes_a_layer_whole_and_trains_it(
 def test_an_exported_layer_comes_back_from_a_file(
     layer: str, options: dict[str, Any], lengths: list[int] | None
 ) -> None:
-    module, x = made(layer, options)
-    given = keywords(lengths)
+    module, x = model(layer, options)
+    inputs = keywords(lengths)
     file = io.BytesIO()
-    torch.export.save(torch.export.export(module, (x,), given), file)
+    torch.export.save(torch.export.export(module, (x,), inputs), file)
     file.seek(0)
     again = torch.export.load(file).module()
     x = torch.randn_like(x)
-    assert_close(again(x, **given), module(x, **given), "forward")
+    assert_close(again(x, **inputs), module(x, **inputs), "forward")
 
 
 LOADING = """
@@ -108,7 +108,7 @@ assert torch.equal(module(x, lengths=lengths)[0], expected)
 
 
 def test_another_process_runs_what_was_exported(tmp_path: Path) -> None:
-    module, x = made("GRU", {"bidirectional": True, "num_layers": 2})
+    module, x = model("GRU", {"bidirectional": True, "num_layers": 2})
     lengths = torch.tensor([2, 5, 4])
     exported = torch.export.export(module, (x,), {"lengths": lengths})
     torch.export.save(exported, tmp_path / "layer.pt2")
@@ -124,20 +124,20 @@ def test_another_process_runs_what_was_exported(tmp_path: Path) -> None:
 @over_options
 @over_lengths
 def test_transforms_agree_with_autograd(layer: str, options: dict[str, Any], lengths: list[int] | None) -> None:
-    module, x = made(layer, options, torch.float64)
-    given = keywords(lengths)
+    module, x = model(layer, options, torch.float64)
+    inputs = keywords(lengths)
     weights = {name: p.detach() for name, p in module.named_parameters()}
 
     def loss(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        return sum(o.sin().sum() for o in outputs(functional_call(module, weights, (x,), given)))  # pyright: ignore[reportReturnType]
+        return sum(o.sin().sum() for o in outputs(functional_call(module, weights, (x,), inputs)))  # pyright: ignore[reportReturnType]
 
-    _, *rest = gradients(module, module, x, given)
+    _, *rest = gradients(module, module, x, inputs)
     dx, *dweights = rest[-1 - len(weights) :]
     assert_close(list(grad(loss)(weights, x).values()), dweights, "gradient")
     many = torch.stack([-x, x])
     assert_close(vmap(loss, in_dims=(None, 0))(weights, many)[1], loss(weights, x), "forward")
-    each = vmap(grad(loss), in_dims=(None, 0))(weights, many)
-    assert_close([d[1] for d in each.values()], dweights, "gradient")
+    item = vmap(grad(loss), in_dims=(None, 0))(weights, many)
+    assert_close([d[1] for d in item.values()], dweights, "gradient")
     direction = torch.randn_like(x)
     slope = jvp(lambda x: loss(weights, x), (x,), (direction,))[1]
     assert_close(slope, (dx * direction).sum(), "gradient")
@@ -149,8 +149,8 @@ def test_transforms_agree_with_autograd(layer: str, options: dict[str, Any], len
 def test_second_gradients_agree_with_finite_differences(
     layer: str, options: dict[str, Any], lengths: list[int] | None
 ) -> None:
-    module, x = made(layer, options, torch.float64)
-    given = keywords(lengths)
+    module, x = model(layer, options, torch.float64)
+    inputs = keywords(lengths)
     leaves = [x, *module.parameters()]
     direction = [torch.randn_like(leaf) for leaf in leaves]
 
@@ -158,8 +158,8 @@ def test_second_gradients_agree_with_finite_differences(
         """The derivative of the loss along a direction, at a place moved along it, and its gradient there."""
         moved = [(leaf + by * d).detach().requires_grad_() for leaf, d in zip(leaves, direction, strict=True)]
         weights = dict(zip(dict(module.named_parameters()), moved[1:], strict=True))
-        found = outputs(functional_call(module, weights, (moved[0],), given))
-        first = torch.autograd.grad(sum(o.sin().sum() for o in found), moved, create_graph=True)
+        actual = outputs(functional_call(module, weights, (moved[0],), inputs))
+        first = torch.autograd.grad(sum(o.sin().sum() for o in actual), moved, create_graph=True)
         along = sum((g * d).sum() for g, d in zip(first, direction, strict=True))
         assert isinstance(along, torch.Tensor)
         return along, list(torch.autograd.grad(along, moved))
@@ -175,17 +175,17 @@ def test_second_gradients_agree_with_finite_differences(
 def test_checkpoints_and_copies_compute_the_same(
     layer: str, options: dict[str, Any], lengths: list[int] | None
 ) -> None:
-    module, x = made(layer, options)
-    given = keywords(lengths)
-    expected = gradients(module, module, x, given)
+    module, x = model(layer, options)
+    inputs = keywords(lengths)
+    expected = gradients(module, module, x, inputs)
 
-    def recomputed(x: torch.Tensor, **given: Any) -> Any:
-        return torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False, **given)
+    def recomputed(x: torch.Tensor, **inputs: Any) -> Any:
+        return torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False, **inputs)
 
-    assert_close(gradients(recomputed, module, x, given), expected, "exact")
+    assert_close(gradients(recomputed, module, x, inputs), expected, "exact")
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), copy.deepcopy(module).share_memory()):
         assert repr(other) == repr(module)
-        assert_close(gradients(other, other, x, given), expected, "exact")
+        assert_close(gradients(other, other, x, inputs), expected, "exact")
 
 
 class Doubled(torch.nn.Module):
@@ -197,8 +197,8 @@ class Doubled(torch.nn.Module):
 @over_options
 @over_lengths
 def test_every_way_to_make_a_weight_is_followed(layer: str, options: dict[str, Any], lengths: list[int] | None) -> None:
-    module, x = made(layer, options)
-    given = keywords(lengths)
+    module, x = model(layer, options)
+    inputs = keywords(lengths)
     changed = copy.deepcopy(module)
     mask = (torch.rand_like(module.weight_hh_l0) > 0.5).float()
     with torch.no_grad():
@@ -207,9 +207,9 @@ def test_every_way_to_make_a_weight_is_followed(layer: str, options: dict[str, A
     torch.nn.utils.parametrize.register_parametrization(module, "weight_ih_l0", Doubled())
     torch.nn.utils.prune.custom_from_mask(module, "weight_hh_l0", mask)
     normed = torch.nn.utils.parametrizations.weight_norm(module, "bias_hh_l0", dim=None)
-    expected = changed(x, **given)
-    assert_close(normed(x, **given), expected, "forward")
-    outputs(normed(x, **given))[0].sum().backward()
+    expected = changed(x, **inputs)
+    assert_close(normed(x, **inputs), expected, "forward")
+    outputs(normed(x, **inputs))[0].sum().backward()
     outputs(expected)[0].sum().backward()
     parametrized = normed.parametrizations.weight_ih_l0.original
     assert_close(parametrized.grad, 2 * changed.weight_ih_l0.grad, "gradient")

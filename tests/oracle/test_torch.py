@@ -78,9 +78,9 @@ def results(
     outputs = {"y": y, **dict(zip(("h_n", "c_n"), finals, strict=False))}
     generator = torch.Generator().manual_seed(1)
     loss = sum((o * torch.randn(o.shape, dtype=o.dtype, generator=generator)).sum() for o in outputs.values())
-    wanted = {**leaves, **dict(module.named_parameters())}
-    gradients = torch.autograd.grad(loss, list(wanted.values()))
-    return outputs | {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
+    target = {**leaves, **dict(module.named_parameters())}
+    gradients = torch.autograd.grad(loss, list(target.values()))
+    return outputs | {f"d{name}": g for name, g in zip(target, gradients, strict=True)}
 
 
 def compare(actual: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
@@ -116,8 +116,8 @@ def test_projections_agree_with_torch(batch_first: bool, both: bool) -> None:
     options = {"proj_size": 3, "num_layers": 2, "bidirectional": both, "batch_first": batch_first}
     config = Config("LSTM", options, (5, 4, 2, 7), torch.float64)
     theirs, ours = config.pair()
-    given = config.inputs()
-    compare(results(ours, given, None, "full"), results(theirs, given, None, "full"))
+    settings = config.inputs()
+    compare(results(ours, settings, None, "full"), results(theirs, settings, None, "full"))
 
 
 @pytest.mark.parametrize("layer", OF_TORCH)

@@ -173,20 +173,20 @@ def test_functional_gradients_are_those_of_autograd(layer: str) -> None:
     expected = torch.autograd.grad(module(x)[0].square().sum(), list(module.parameters()))
     assert_close(list(grad(loss)(weights, x).values()), list(expected), "gradient")
     many = torch.randn(3, 4, 2, 3)
-    each = vmap(grad(loss), in_dims=(None, 0))(weights, many)
+    item = vmap(grad(loss), in_dims=(None, 0))(weights, many)
     one = grad(loss)(weights, many[1])
-    assert_close({k: v[1] for k, v in each.items()}, one, "gradient")
+    assert_close({k: v[1] for k, v in item.items()}, one, "gradient")
 
 
 @pytest.mark.parametrize("layer", COMPILED)
 def test_gradients_of_many_outputs_at_once(layer: str) -> None:
     module, x = getattr(nn, layer)(3, 5), sequence(4).requires_grad_()
-    y, wanted = module(x)[0], [x, *module.parameters()]
+    y, requested = module(x)[0], [x, *module.parameters()]
     many = torch.randn(6, *y.shape)
-    result = torch.autograd.grad(y, wanted, many, is_grads_batched=True, retain_graph=True)
-    each = [torch.autograd.grad(y, wanted, dy, retain_graph=True) for dy in many]
-    assert_close(list(result), [torch.stack(gradients) for gradients in zip(*each, strict=True)], "gradient")
-    mapped = vmap(lambda dy: torch.autograd.grad(y, wanted, dy, retain_graph=True))(many)
+    result = torch.autograd.grad(y, requested, many, is_grads_batched=True, retain_graph=True)
+    item = [torch.autograd.grad(y, requested, dy, retain_graph=True) for dy in many]
+    assert_close(list(result), [torch.stack(gradients) for gradients in zip(*item, strict=True)], "gradient")
+    mapped = vmap(lambda dy: torch.autograd.grad(y, requested, dy, retain_graph=True))(many)
     assert_close(list(mapped), list(result), "gradient")
 
 
@@ -261,8 +261,8 @@ def test_transforms_take_stacks_and_lengths(layer: str, options: dict[str, Any],
 
     expected = torch.autograd.grad(loss(weights, 2 * x), list(weights.values()))
     assert_close(list(grad(loss)(weights, 2 * x).values()), list(expected), "gradient")
-    each = vmap(grad(loss), in_dims=(None, 0))(weights, torch.stack([x, 2 * x]))
-    assert_close([gradient[1] for gradient in each.values()], list(expected), "gradient")
+    item = vmap(grad(loss), in_dims=(None, 0))(weights, torch.stack([x, 2 * x]))
+    assert_close([gradient[1] for gradient in item.values()], list(expected), "gradient")
     slope = jvp(lambda scale: loss(weights, scale * x), (torch.tensor(2.0).double(),), (torch.tensor(1.0).double(),))[1]
     x = x.requires_grad_()
     (dx,) = torch.autograd.grad(loss(weights, 2 * x), x)

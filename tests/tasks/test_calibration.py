@@ -237,6 +237,6 @@ def test_a_missed_level_is_reported_where_chance_does_not_explain_it() -> None:
 
 
 def test_a_few_values_that_all_lie_inside_show_nothing_of_the_intervals() -> None:
-    groups = np.stack([np.zeros(3), np.arange(3)], 1)
+    groups = np.stack([np.zeros(3, dtype=int), np.arange(3)], 1)
     assert missed_coverage({80: np.ones((3, 6)), 95: np.ones((3, 6))}, groups) == ""
     assert "80 % interval contained 0%" in missed_coverage({80: np.zeros((3, 6))}, groups)

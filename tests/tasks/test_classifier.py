@@ -50,13 +50,13 @@ def movements(count: int = 60, channels: int = 2, seed: int = 0) -> tuple[list[n
     """Noise with a slow or a fast wave in its first channel, 12 to 20 steps long."""
     random = np.random.default_rng(seed)
     labels = [("fast", "slow")[i % 2] for i in range(count)]
-    found = []
+    actual = []
     for label in labels:
         t = np.arange(random.integers(12, 21))
         x = 0.3 * random.normal(size=(len(t), channels))
         x[:, 0] += np.sin(t * (2.0 if label == "fast" else 0.5) + random.uniform(0, 6))
-        found.append(100 + 10 * x)
-    return found, labels
+        actual.append(100 + 10 * x)
+    return actual, labels
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,8 @@ def test_missing_values_are_said_and_lie_between_their_neighbours() -> None:
 def test_scores_after_each_word_end_with_those_of_the_text(reader: tt.SequenceClassifier) -> None:
     X = ["the film is fine", "awful"]
     steps = reader.steps_proba(X)
-    assert [each.shape for each in steps] == [(4, 2), (1, 2)]
-    assert_close(np.float32([each[-1] for each in steps]), np.float32(reader.predict_proba(X)), "forward")
+    assert [item.shape for item in steps] == [(4, 2), (1, 2)]
+    assert_close(np.float32([item[-1] for item in steps]), np.float32(reader.predict_proba(X)), "forward")
     positive = steps[0][:, reader.classes_.tolist().index("+")]
     assert positive[3] > positive[2]
     assert_close(np.float32(steps[0][1:2]), np.float32(reader.predict_proba(["the film"])), "forward")

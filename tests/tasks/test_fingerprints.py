@@ -26,7 +26,7 @@ def classifier() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("learned", "again", "new"),
+    ("in_training", "again", "new"),
     [
         ("a good film", " a  good film\n", "a good  film !"),
         (["a", "good", "film"], ("a", "good", "film"), ["a", "good film"]),

@@ -105,7 +105,7 @@ def test_settings_are_stored_and_cloned() -> None:
     assert copy.get_params() == forecaster.get_params()
     assert copy.set_params(horizon=3).horizon == 3
     assert [*forecaster.get_params()] == sorted(inspect.signature(tt.Forecaster).parameters)
-    with pytest.raises(NotFittedError, match="call fit first"):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         copy.predict()
 
 

@@ -122,8 +122,8 @@ def test_a_step_reads_only_the_step_before_it(writer: tt.SequenceGenerator, monk
 def test_what_is_drawn_follows_from_the_whole_network(kind: str, request: pytest.FixtureRequest) -> None:
     generator: tt.SequenceGenerator = request.getfixturevalue(kind)
     prompt = {"writer": "one two", "composer": [[60], [62]]}[kind]
-    made = generator.sample(20, prompt, temperature=0)
-    x = torch.from_numpy(generator.codec_.prompt(made))
+    model = generator.sample(20, prompt, temperature=0)
+    x = torch.from_numpy(generator.codec_.prompt(model))
     with torch.no_grad():
         logits, _ = generator.network_(x.unsqueeze(1))
     expected = (logits[:-1, 0] > 0).float() if kind == "composer" else logits[:-1, 0].argmax(-1)
@@ -143,8 +143,8 @@ def test_a_cold_temperature_takes_the_likeliest() -> None:
 def test_symbols_are_drawn_as_often_as_they_are_likely() -> None:
     logits, random = np.array([0.5, -0.5, 0.2, 0.0]), np.random.default_rng(0)
     for sampling in (Sampling(0.7), Sampling(0.7, top_k=4)):
-        drawn = np.bincount([sampling.sample_symbol(logits, random) for _ in range(4000)], minlength=4) / 4000
-        assert drawn == pytest.approx(softmax(logits / 0.7), abs=0.03)
+        samples = np.bincount([sampling.sample_symbol(logits, random) for _ in range(4000)], minlength=4) / 4000
+        assert samples == pytest.approx(softmax(logits / 0.7), abs=0.03)
 
 
 def test_keys_are_drawn_as_often_as_they_are_likely() -> None:
@@ -174,14 +174,14 @@ def test_a_loaded_generator_is_the_same(kind: str, request: pytest.FixtureReques
 
 
 def test_the_same_seed_learns_the_same_weights() -> None:
-    made = [tt.SequenceGenerator(hidden_size=8, epochs=2, random_state=seed).fit(RHYME) for seed in (0, 0, 1)]
-    first, again, other = (generator.network_.state_dict() for generator in made)
+    model = [tt.SequenceGenerator(hidden_size=8, epochs=2, random_state=seed).fit(RHYME) for seed in (0, 0, 1)]
+    first, again, other = (generator.network_.state_dict() for generator in model)
     assert_close(again, first, "exact")
     assert not torch.equal(first["layers.output.weight"], other["layers.output.weight"])
 
 
 def test_the_epoch_that_validated_best_is_kept() -> None:
-    # Nothing can be learned from noise: every epoch that learns it by heart validates worse.
+    # Nothing can be learned from noise: every epoch that memorizes it validates worse.
     rng = np.random.default_rng(0)
     noise, unseen = ("".join(rng.choice(list("abcdefgh"), 400)) for _ in range(2))
     generator = tt.SequenceGenerator(hidden_size=64, epochs=30, steps=20, batch_size=2, dropout=0.0)
@@ -302,7 +302,7 @@ def test_it_keeps_to_the_contract_of_estimators() -> None:
 
 def test_pictures_are_drawn(composer: tt.SequenceGenerator) -> None:
     tune = composer.sample(20, prompt=[[60]], random_state=0)
-    figure = plot_piano_roll(tune, given=1)
+    figure = plot_piano_roll(tune, prompt_steps=1)
     assert len(figure.axes[0].patches) == sum(map(len, tune))
     assert len(composer.plot().axes[0].lines) == 3
     plt.close("all")

@@ -207,6 +207,6 @@ def test_a_backtest_needs_nothing_that_was_learned_and_older_pickles_work() -> N
     forecaster = quick_forecaster(hidden_size=np.int64(8), lookback=np.int64(14), season=np.int64(7)).fit(df)
     assert forecaster.set_params(hidden_size=4).backtest(n_windows=1).windows == 1
     forecaster.set_params(hidden_size=8)
-    del forecaster.learned_
+    del forecaster.fitted_params_
     assert len(pickle.loads(pickle.dumps(forecaster)).predict()) == 4
     assert forecaster.evaluate(rows(70, "2024-01-01", "D"), step_size=6).windows == 2

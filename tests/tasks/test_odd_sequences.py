@@ -112,12 +112,12 @@ def classifier(**settings: Any) -> tt.SequenceClassifier:
     ],
 )
 def test_settings_may_be_numbers_of_numpy(make: Any, data: tuple[Any, ...], tmp_path: Path) -> None:
-    made = make().fit(*data)
-    made.save(tmp_path / "model")
+    model = make().fit(*data)
+    model.save(tmp_path / "model")
     loaded = tt.load(tmp_path / "model")
-    assert loaded.hidden_size == made.hidden_size
-    if not isinstance(made, tt.SequenceGenerator):
-        np.testing.assert_array_equal(loaded.predict(data[0][:3]), made.predict(data[0][:3]))
+    assert loaded.hidden_size == model.hidden_size
+    if not isinstance(model, tt.SequenceGenerator):
+        np.testing.assert_array_equal(loaded.predict(data[0][:3]), model.predict(data[0][:3]))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_settings_may_be_numbers_of_numpy(make: Any, data: tuple[Any, ...], tmp_
 )
 def test_settings_of_other_types_are_refused(make: Any, data: Any, message: str) -> None:
     def attempt() -> None:
-        made = make()
-        made.fit(*data)
+        model = make()
+        model.fit(*data)
 
     with pytest.raises(InputError, match=message):
         attempt()
@@ -162,7 +162,7 @@ def test_a_vocabulary_that_is_none_is_refused(change: str, tmp_path: Path) -> No
     tt.SequenceClassifier(preset="fast", hidden_size=4, tokens="subword").fit(TEXTS, MOODS).save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / CONFIG).read_text())
     words = json.dumps(config["encoder"])
-    (inner,) = [part for part in (config["encoder"], *config["encoder"].values()) if "merges" in (part or ())]
+    (inner,) = [chunk for chunk in (config["encoder"], *config["encoder"].values()) if "merges" in (chunk or ())]
     if change == "an unknown merge":
         inner["merges"].append(["qq", "zz"])
     else:
@@ -359,8 +359,8 @@ def test_a_classifier_remembers_its_columns(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", ["summary,text,label", *rows])
     run_in_process("train", "classify", "data.csv", "--text", "summary", *FAST, "--out", "run", cwd=tmp_path)
     inputs, _ = run_in_process("evaluate", "run", "data.csv", "--text", "summary", "--json", cwd=tmp_path)
-    found, err = run_in_process("evaluate", "run", "data.csv", "--json", cwd=tmp_path)
-    assert json.loads(found) == json.loads(inputs)
+    actual, err = run_in_process("evaluate", "run", "data.csv", "--json", cwd=tmp_path)
+    assert json.loads(actual) == json.loads(inputs)
     assert "Texts: column summary" in err
     write(tmp_path / "other.csv", ["text", "good film"])
     assert "good film" in run_in_process("predict", "run", "other.csv", cwd=tmp_path)[0]

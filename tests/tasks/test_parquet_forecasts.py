@@ -132,7 +132,7 @@ def test_a_file_that_exists_stays_unless_it_may_be_replaced(
 PEAK = """
 import resource, sys
 import throughtime as tt
-from throughtime.data import parquet
+from throughtime.data.series import parquet
 
 folder, out = sys.argv[1:]
 parquet._CHUNK_ROWS = parquet._BATCH_ROWS = 50_000

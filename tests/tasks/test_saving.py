@@ -109,7 +109,7 @@ def test_a_damaged_file_is_never_loaded_in_silence(saved: Path, name: str) -> No
             reloaded = tt.load(saved)
         except InputError:
             continue
-        # A change of spelling that means the same, such as a space in JSON, is no damage.
+        # A change of spelling that means the same, such as a space in JSON, is not damage.
         assert name == "config.json"
         assert json.loads(damaged) == json.loads(content), f"loaded in silence: {reloaded}"
 

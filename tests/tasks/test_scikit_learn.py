@@ -32,7 +32,7 @@ from throughtime.tasks.trainer import TrainingBudget
 
 
 class Reading:
-    """Tables of numbers as what an estimator reads; validated as scikit-learn asks of whoever takes tables."""
+    """Tables of numbers as inputs of an estimator, validated as scikit-learn asks of estimators that take tables."""
 
     def table(self: Any, X: Any, *, reset: bool) -> np.ndarray:
         if not reset:
@@ -154,7 +154,7 @@ EXPECTED_FAILURES = {
 
 
 @pytest.mark.slow
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda made: EXPECTED_FAILURES.get(type(made), {}))
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda model: EXPECTED_FAILURES.get(type(model), {}))
 def test_the_contract_of_scikit_learn_holds(estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tagging.PRESETS, "fast", TrainingBudget(20, 1, 2))  # how well it learns does not matter here
     monkeypatch.setitem(forecasting.PRESETS, "fast", tt.Preset(2, 4))
@@ -248,9 +248,9 @@ def test_callbacks_are_routed_to_a_forecaster() -> None:
     assert seen
 
 
-@pytest.mark.parametrize("made", ESTIMATORS)
-def test_settings_are_copied_set_and_shown(made: Any) -> None:
-    copy = clone(made).set_params(hidden_size=6)
-    assert (copy.get_params()["hidden_size"], made.get_params()["hidden_size"]) == (6, 4)
+@pytest.mark.parametrize("model", ESTIMATORS)
+def test_settings_are_copied_set_and_shown(model: Any) -> None:
+    copy = clone(model).set_params(hidden_size=6)
+    assert (copy.get_params()["hidden_size"], model.get_params()["hidden_size"]) == (6, 4)
     assert "hidden_size=6" in repr(copy)
-    assert type(made).__name__ in made._repr_html_()
+    assert type(model).__name__ in model._repr_html_()

@@ -81,7 +81,7 @@ def test_a_word_never_seen_is_tagged_by_its_characters() -> None:
 def test_probabilities_are_those_of_the_words_of_each_sentence(fitted: tt.SequenceTagger) -> None:
     words, _ = sentences(20, seed=2)
     proba = fitted.predict_proba(words)
-    assert [each.shape for each in proba] == [(len(line), len(fitted.tags_)) for line in words]
+    assert [item.shape for item in proba] == [(len(line), len(fitted.tags_)) for line in words]
     assert_close(np.concatenate(proba).sum(1), np.ones(sum(map(len, words))), "metric")
     alone = [fitted.predict_proba([line])[0] for line in words]
     assert_close(np.float32(np.concatenate(alone)), np.float32(np.concatenate(proba)), "forward")
@@ -100,10 +100,10 @@ def test_any_cell_will_do(cell: str) -> None:
 
 def test_words_whose_tag_is_not_known_are_read_but_not_learned_from() -> None:
     words, tags = sentences(60)
-    partly: list[list[str | None]] = [[None if tag == "B-place" else tag for tag in each] for each in tags]
+    partly: list[list[str | None]] = [[None if tag == "B-place" else tag for tag in item] for item in tags]
     tagger = quick_tagger(budget=1).fit(words, partly)
     assert "B-place" not in tagger.tags_
-    assert tagger.evaluate(words, partly).words.count == sum(tag is not None for each in partly for tag in each)
+    assert tagger.evaluate(words, partly).words.count == sum(tag is not None for item in partly for tag in item)
     assert tagger.evaluate(words, partly).entities is None
 
 
@@ -182,11 +182,11 @@ def test_entities_are_those_of_conlleval(tags: str, expected: list[tuple[str, in
 
 def test_an_entity_counts_only_whole_and_with_its_type() -> None:
     actual = [["B-a", "I-a", "O", "B-b", "O"], ["B-a"]]
-    inputs = [["B-a", "O", "O", "B-b", "O"], ["B-b"]]
-    found = entities.score(actual, inputs)
-    assert (found.n_correct, found.found, found.actual) == (1, 3, 3)
-    assert_close([found.precision, found.recall, found.f1], [1 / 3, 1 / 3, 1 / 3], "metric")
-    assert found.by_type == {"a": (0, 1, 2), "b": (1, 2, 1)}
+    predicted = [["B-a", "O", "O", "B-b", "O"], ["B-b"]]
+    scores = entities.score(actual, predicted)
+    assert (scores.n_correct, scores.n_predicted, scores.actual) == (1, 3, 3)
+    assert_close([scores.precision, scores.recall, scores.f1], [1 / 3, 1 / 3, 1 / 3], "metric")
+    assert scores.by_type == {"a": (0, 1, 2), "b": (1, 2, 1)}
 
 
 def test_tags_that_mark_no_entities_are_told_from_those_that_do() -> None:

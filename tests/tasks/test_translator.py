@@ -17,6 +17,7 @@ from throughtime import InputError, training
 from throughtime.data.text.subwords import BEGIN, END, PAD, SubwordSettings, SubwordVocabulary
 from throughtime.tasks.translation import TeacherForcing
 from throughtime.tasks.translation.beam import beam_search
+from throughtime.tasks.translation.network import TranslatorNetwork
 from throughtime.tasks.translation.trainer import PairBatches, collate_pairs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def reversals(count: int, seed: int) -> tuple[list[str], list[str]]:
-    """Digits, and their names from behind, each behind an 'and': six symbols for three."""
+    """Digits, and their names in reverse, each after an 'and': six symbols for three."""
     rng = random.Random(seed)
     digits = [[rng.randrange(10) for _ in range(rng.randrange(2, 6))] for _ in range(count)]
     sources = [" ".join(map(str, row)) for row in digits]
@@ -107,24 +108,28 @@ def test_a_loaded_translator_is_the_same(translator: tt.SequenceTranslator, tmp_
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_every_kind_learns_something(cell: str, attention: str | None) -> None:
     options = {"hidden_size": 32, "epochs": 2, "batch_size": 32, "vocabulary": SubwordSettings(80, kind="unigram")}
-    made = tt.SequenceTranslator(cell=cell, attention=attention, num_layers=2, **options).fit(*reversals(400, 6))
-    first, last = made.history_.records[0], made.history_.records[-1]
+    model = tt.SequenceTranslator(cell=cell, attention=attention, num_layers=2, **options).fit(*reversals(400, 6))
+    first, last = model.history_.records[0], model.history_.records[-1]
     assert last.score < first.score
-    assert len(made.predict(["1 2"])) == 1
+    assert len(model.predict(["1 2"])) == 1
     if attention is None:
         with pytest.raises(InputError, match="this one has none to show"):
-            made.align("1 2")
+            model.align("1 2")
 
 
-def test_teacher_forcing_fades() -> None:
-    seen = []
+def test_teacher_forcing_fades(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios, forward = [], TranslatorNetwork.forward
+
+    def recorded(network: TranslatorNetwork, x: torch.Tensor) -> torch.Tensor:
+        if network.training:
+            ratios.append(network.teacher_forcing_ratio)
+        return forward(network, x)
+
+    monkeypatch.setattr(TranslatorNetwork, "forward", recorded)
     options = {"hidden_size": 8, "epochs": 2, "teacher_forcing": TeacherForcing(1.0, 0.5), "batch_size": 50}
-    made = tt.SequenceTranslator(**options, vocabulary=SubwordSettings(80))
-    made.fit(
-        *reversals(400, 7), callbacks=[lambda now: seen.append((now.updates, made.network_.teacher_forcing_ratio))]
-    )
-    assert made.network_.teacher_forcing_ratio == pytest.approx(0.5)
-    assert [ratio for _, ratio in seen] == sorted((ratio for _, ratio in seen), reverse=True)
+    translator = tt.SequenceTranslator(**options, vocabulary=SubwordSettings(80)).fit(*reversals(400, 7))
+    np.testing.assert_allclose(ratios, np.linspace(1.0, 0.5, len(ratios), endpoint=False))
+    assert translator.network_.teacher_forcing_ratio == pytest.approx(0.5)
     assert TeacherForcing(0.9, 0.5).ratio(0.5) == pytest.approx(0.7)
 
 
@@ -141,8 +146,8 @@ def test_pairs_are_padded_and_targets_come_in_the_order_of_the_outputs() -> None
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_sentences_come_back_from_subwords(kind: str) -> None:
     sentences = ["A man, with a dog (brown).", "Zwei Männer: «Grüße!» und so weiter", "Un chien l'attend."] * 3
-    known = SubwordVocabulary.learn(sentences, SubwordSettings(90, kind=kind))
-    assert known.decode(known.encode(sentences[:3])) == sentences[:3]
+    observed = SubwordVocabulary.learn(sentences, SubwordSettings(90, kind=kind))
+    assert observed.decode(observed.encode(sentences[:3])) == sentences[:3]
     small = SubwordVocabulary.learn(sentences, SubwordSettings(90, kind=kind, lowercase=True))
     assert small.decode(small.encode(sentences[:1])) == [sentences[0].lower()]
 
@@ -152,10 +157,10 @@ def test_ctrl_c_leaves_a_translator_that_works() -> None:
         if now.epoch > 1:
             raise KeyboardInterrupt
 
-    made = tt.SequenceTranslator(hidden_size=8, epochs=50, vocabulary=SubwordSettings(80))
+    model = tt.SequenceTranslator(hidden_size=8, epochs=50, vocabulary=SubwordSettings(80))
     with pytest.raises(training.Interrupted):
-        made.fit(*reversals(200, 8), callbacks=[interrupt])
-    assert len(made.predict(["1 2"])) == 1
+        model.fit(*reversals(200, 8), callbacks=[interrupt])
+    assert len(model.predict(["1 2"])) == 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_pairs_that_cannot_be_learned_are_refused(sources: object, targets: obje
         ({"hidden_size": 7}, "hidden_size: expected an even number"),
         ({"epochs": 0}, "epochs: expected a whole number"),
         ({"dropout": 1.0}, "dropout: expected a number of 0 or more"),
-        ({"teacher_forcing": TeacherForcing(2.0)}, "teacher_forcing: expected shares"),
+        ({"teacher_forcing": TeacherForcing(2.0)}, "teacher_forcing: expected ratios"),
         ({"budget": "soon"}, "budget: expected a time"),
     ],
 )

@@ -38,7 +38,7 @@ def search(where: str | None, most: int = 14) -> Tuning:
 
 def summarize(tuning: Tuning) -> tuple[object, ...]:
     tried = [(trial.number, trial.settings, trial.score) for trial in tuning.trials]
-    holdout = {name: each.scores for name, each in tuning.holdout.items()}
+    holdout = {name: item.scores for name, item in tuning.holdout.items()}
     return tried, tuning.best.settings, tuning.selected, holdout, tuning.verdict
 
 
@@ -55,13 +55,13 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     @contextmanager
     def fake(name: str) -> Iterator[workers.Map]:
-        asked.append(name)
+        requested.append(name)
         yield backwards
 
-    asked: list[str] = []
+    requested: list[str] = []
     monkeypatch.setattr(workers, "_on_ray", fake)
     monkeypatch.setitem(sys.modules, "ray", sys)
-    return asked
+    return requested
 
 
 def test_a_search_finds_the_same_whichever_trial_is_done_first(elsewhere: list[str]) -> None:
@@ -150,7 +150,7 @@ def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(InputError, match=rf"workers: expected a Ray cluster that answers at {address}: .*refused"):
-        workers._join(None, address)
+        workers._connect(None, address)
 
 
 @pytest.mark.slow
@@ -162,12 +162,12 @@ def test_ray_finds_the_same() -> None:
 @pytest.mark.slow
 def test_a_cluster_that_this_process_has_joined_stays(capfd: pytest.CaptureFixture[str]) -> None:
     ray = pytest.importorskip("ray", reason="needs the extra ray")
-    with workers.ordered_map("ray") as each:
+    with workers.ordered_map("ray") as item:
         here = quick_forecaster().backtest(DATA, 2, refit=True, memoryless=False)
         there = quick_forecaster().backtest(DATA, 2, refit=True, memoryless=False, workers="ray")
         assert there.forecasts.equals(here.forecasts)
         with pytest.raises(InputError, match="cell: expected one of"):
             tt.compare(DATA, {"a": quick_forecaster(cell="grub")}, workers="ray")
-        assert list(each(abs, [-1, 2])) == [1, 2]
+        assert list(item(abs, [-1, 2])) == [1, 2]
     assert not ray.is_initialized()
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Batches that the engine trains on in one go: the same bits as one batch after the other."""
+"""Groups of batches in one call of the engine: the same bits as one batch after the other."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class Reader:
 
 
 def batches(layout: type, loss: str, *, batch_first: bool) -> list[training.Batch]:
-    made = []
+    built = []
     for steps, rows in SIZES:
         x = torch.randn(steps, rows, INPUTS)
         shape = (rows,) if layout is nn.ManyToOne else (steps, rows)
         y = torch.randint(OUTPUTS, shape) if loss == "cross_entropy" else torch.randn(*shape, OUTPUTS)
         if batch_first:
             x, y = x.transpose(0, 1), y if layout is nn.ManyToOne else y.transpose(0, 1)
-        made.append(training.Batch(x, y))
-    return made
+        built.append(training.Batch(x, y))
+    return built
 
 
 def trained(model: torch.nn.Module, data: Any, **options: Any) -> tuple[list[int], dict[str, Any], list[Any]]:
     """How many updates were made in each call of the engine; weights; records without their times."""
     calls, updates = [], _fused.FusedUpdater.update
 
-    def counted(self: Any, *arguments: Any, **settings: Any) -> Any:
+    def count_updates(self: Any, *arguments: Any, **settings: Any) -> Any:
         done = updates(self, *arguments, **settings)
         calls.append(len(done.losses))
         return done
 
     model = copy.deepcopy(model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fused.FusedUpdater, "update", counted)
+        patch.setattr(_fused.FusedUpdater, "update", count_updates)
         history = training.fit(model, data, **options)
     assert history.path == "compiled"
     records = [{name: value for name, value in asdict(r).items() if name != "seconds"} for r in history.records]
@@ -132,11 +132,11 @@ def test_batches_are_the_rows_of_their_order(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("throughtime.data.batches._MAX_GATHERED_ELEMENTS", 200)
     x, y, lengths = torch.randn(7, 23, INPUTS), torch.randn(23), torch.arange(23)
     torch.manual_seed(5)
-    found = list(training.Batches(x, y, lengths, batch_size=4, time_first=True))
+    actual = list(training.Batches(x, y, lengths, batch_size=4, time_first=True))
     torch.manual_seed(5)
     order = torch.randperm(23).split(4)
     expected = [(x[:, rows], y[rows], lengths[rows]) for rows in order]
-    assert_close([batch[:3] for batch in found], expected, "exact")
+    assert_close([batch[:3] for batch in actual], expected, "exact")
 
 
 def test_callbacks_are_heard_and_time_is_kept_between_runs() -> None:

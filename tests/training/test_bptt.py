@@ -95,9 +95,9 @@ def test_truncated_by_one_is_the_textbook_update_by_update(k: int) -> None:
 @pytest.mark.parametrize("layer", ["GRU", "LSTM"])
 def test_windows_of_any_length_agree_with_plain_loops(layer: str, k1: int, k2: int, steps: int) -> None:
     model = nn.ManyToMany(getattr(nn, layer)(2, 6, dtype=torch.float64), 1)
-    rival = torch.nn.ModuleList([getattr(torch.nn, layer)(2, 6), torch.nn.Linear(6, 1)]).double()
-    rival[0].load_state_dict(model.layer.state_dict())
-    rival[1].load_state_dict(model.output.state_dict())
+    reference = torch.nn.ModuleList([getattr(torch.nn, layer)(2, 6), torch.nn.Linear(6, 1)]).double()
+    reference[0].load_state_dict(model.layer.state_dict())
+    reference[1].load_state_dict(model.output.state_dict())
     x = torch.randn(steps, 3, 2, dtype=torch.float64)
     y = torch.randn(steps, 3, 1, dtype=torch.float64)
     training.fit(
@@ -108,23 +108,23 @@ def test_windows_of_any_length_agree_with_plain_loops(layer: str, k1: int, k2: i
         learning_rate=0.1,
         stop=[training.Epochs(2)],
     )
-    optimizer = torch.optim.SGD(rival.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.1)
     for _ in range(2):
         start, state, covered = 0, None, k2 - k1
         while covered < steps:
             stop = min(start + k2, steps)
             h, s, first = [], state, None
             for t in range(start, stop):
-                out, s = rival[0](x[t : t + 1], s)
+                out, s = reference[0](x[t : t + 1], s)
                 h.append(out)
                 if t - start + 1 == k1:
                     first = tuple(v.detach() for v in s) if isinstance(s, tuple) else s.detach()
-            outputs = rival[1](torch.cat(h))[covered - start :]
+            outputs = reference[1](torch.cat(h))[covered - start :]
             optimizer.zero_grad()
             (outputs - y[covered:stop]).square().mean().backward()
             optimizer.step()
             start, state, covered = start + k1, first, stop
-    assert_close(dict(model.layer.named_parameters()), dict(rival[0].named_parameters()), "update")
+    assert_close(dict(model.layer.named_parameters()), dict(reference[0].named_parameters()), "update")
 
 
 def test_one_window_over_everything_is_full_bptt() -> None:

@@ -1,4 +1,4 @@
-"""Training on several processes: the numbers of one process, one checkpoint, and an end for all when one has ended."""
+"""Training on several processes: the results of one process, one checkpoint, and an end for all when one ends."""
 
 from __future__ import annotations
 
@@ -166,18 +166,18 @@ def test_all_processes_hold_the_same_bits(launched: tuple[dict[str, Any], list[d
 def test_processes_go_on_bit_for_bit_from_a_checkpoint_that_the_first_wrote(
     launched: tuple[dict[str, Any], list[dict[str, Any]]],
 ) -> None:
-    _, found = launched
-    for straight, again, _ in (one["resumed"] for one in found):
+    _, results = launched
+    for straight, again, _ in (one["resumed"] for one in results):
         assert_close(again["weights"], straight["weights"], "exact")
-    assert found[0]["resumed"][2] > 0
-    assert found[1]["resumed"][2] == 0
+    assert results[0]["resumed"][2] > 0
+    assert results[1]["resumed"][2] == 0
 
 
 @pytest.mark.slow
 def test_layers_train_in_torchs_own_wrapper(launched: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
-    alone, found = launched
+    alone, results = launched
     expected = alone["wrapped"](0, 1)
-    for one in found:
+    for one in results:
         assert_close(one["wrapped"], expected, "gradient")
 
 

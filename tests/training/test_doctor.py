@@ -1,4 +1,4 @@
-"""Sight into the network: traces, gradients by lag, against the network itself and plain autograd."""
+"""Diagnosis: traces and gradients by lag, compared with the network itself and with plain autograd."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_spectral_radius_is_that_of_the_jacobian_of_one_step(layer: str) -> 
     joined = torch.cat(tuple(state) if isinstance(state, tuple) else (state,), -1).flatten()
 
     def step(before: torch.Tensor) -> torch.Tensor:
-        parts = tuple(part.reshape(1, 1, 5) for part in before.split(5))
+        parts = tuple(s.reshape(1, 1, 5) for s in before.split(5))
         _, after = module(x[4:5, :1], parts if layer == "LSTM" else next(iter(parts)))
         return torch.cat(tuple(after) if isinstance(after, tuple) else (after,), -1).flatten()
 

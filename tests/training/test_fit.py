@@ -1,4 +1,4 @@
-"""The training loop: stopping, safety, state across batches, what is masked."""
+"""The training loop: stopping, failures, state across batches, masked steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updates inside the engine: the same as those of the general path, one by one, and chosen where they apply."""
+"""Updates in the engine: equal to those of autograd, one by one, and used where the engine covers them."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def data(loss: str, *, final: bool = False, batch_first: bool = False) -> tuple[
 
 
 def fitted(model: torch.nn.Module, inputs: Any, general: bool, **options: Any) -> tuple[dict[str, Any], Any, Any]:
-    """Weights after each update, the optimizer and the history of a training by the one path or the other."""
+    """Train through the engine or through autograd; return weights, optimizer and history."""
     trained, kept = copy.deepcopy(model), []
-    made: list[torch.optim.Optimizer] = []
+    built: list[torch.optim.Optimizer] = []
     build = options.pop("optimizer")
 
     def optimizer(parameters: Any) -> torch.optim.Optimizer:
-        made.append(build(parameters))
+        built.append(build(parameters))
         if general:
-            made[0].register_step_post_hook(lambda *_: None)  # hooks are not compiled
-        return made[0]
+            built[0].register_step_post_hook(lambda *_: None)  # hooks are not compiled
+        return built[0]
 
     history = training.fit(trained, inputs, optimizer=optimizer, callbacks=[kept.append], **options)
-    return {name: value.clone() for name, value in trained.state_dict().items()}, made[0], history
+    return {name: value.clone() for name, value in trained.state_dict().items()}, built[0], history
 
 
 @pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
@@ -83,10 +83,10 @@ def test_every_update_is_that_of_the_general_path(layer: str, loss: str, bptt: A
 @pytest.mark.parametrize("options", [{"peephole": True}, {"coupled_gates": True, "peephole": True}], ids=str)
 def test_pointwise_weights_are_trained_too(options: dict[str, bool]) -> None:
     model = nn.ManyToMany(nn.LSTM(INPUTS, HIDDEN, num_layers=2, dtype=torch.float64, **options), OUTPUTS)
-    given, before = data("mse"), model.layer.get_parameter("diagonal_l0").detach().clone()
+    batch, before = data("mse"), model.layer.get_parameter("diagonal_l0").detach().clone()
     results = [
         fitted(
-            model, given, general, optimizer=RULES["adam"], bptt=training.TruncatedBPTT(2, 5), stop=[training.Epochs(3)]
+            model, batch, general, optimizer=RULES["adam"], bptt=training.TruncatedBPTT(2, 5), stop=[training.Epochs(3)]
         )
         for general in (False, True)
     ]
@@ -99,11 +99,11 @@ def test_pointwise_weights_are_trained_too(options: dict[str, bool]) -> None:
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_optimizers_go_on_where_the_engine_left_them(rule: str, batch_first: bool) -> None:
     model = nn.ManyToMany(nn.LSTM(INPUTS, HIDDEN, batch_first=batch_first, dtype=torch.float64), OUTPUTS)
-    given = data("mse", batch_first=batch_first)
+    batch = data("mse", batch_first=batch_first)
     kept = []
     for general in (False, True):
         weights, optimizer, _ = fitted(
-            model, given, general, bptt=training.TruncatedBPTT(3, 6), optimizer=RULES[rule], stop=[training.Epochs(3)]
+            model, batch, general, bptt=training.TruncatedBPTT(3, 6), optimizer=RULES[rule], stop=[training.Epochs(3)]
         )
         states = [{k: v for k, v in s.items() if v is not None} for s in optimizer.state.values()]
         kept.append((weights, states))
@@ -113,9 +113,9 @@ def test_optimizers_go_on_where_the_engine_left_them(rule: str, batch_first: boo
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_one_output_for_a_sequence(loss: str) -> None:
     model = nn.ManyToOne(nn.GRU(INPUTS, HIDDEN, dtype=torch.float64), OUTPUTS)
-    given = data(loss, final=True)
+    batch = data(loss, final=True)
     results = [
-        fitted(model, given, general, loss=loss, optimizer=RULES["adam"], stop=[training.Epochs(5)])
+        fitted(model, batch, general, loss=loss, optimizer=RULES["adam"], stop=[training.Epochs(5)])
         for general in (False, True)
     ]
     assert results[0][2].path == "compiled"
@@ -141,11 +141,11 @@ def test_a_stream_is_carried_from_batch_to_batch() -> None:
 
 def test_a_schedule_is_followed() -> None:
     model = nn.ManyToMany(nn.RNN(INPUTS, HIDDEN, dtype=torch.float64), OUTPUTS)
-    given = data("mse")
+    batch = data("mse")
     results = [
         fitted(
             model,
-            given,
+            batch,
             general,
             bptt=training.TruncatedBPTT(1, 3),
             optimizer=RULES["adam"],

@@ -17,7 +17,7 @@ STRATEGIES = [training.FullBPTT(), training.TruncatedBPTT(4, 4), training.Checkp
 
 
 class Net(torch.nn.Module):
-    """A module of one's own, which does not say how its inputs come."""
+    """A custom module, which does not declare the order of its inputs."""
 
     def __init__(self, layer: Callable[..., torch.nn.Module], *, batch_first: bool) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ def test_rows_first_inside_a_module_of_ones_own_is_seen(layer: Callable[..., tor
 def test_the_doctor_looks_along_the_steps() -> None:
     x, _ = data()
     expected = training.doctor(Net(nn.LSTM, batch_first=False), x)
-    found = training.doctor(Net(nn.LSTM, batch_first=True), x.transpose(0, 1))
-    assert found.text() == expected.text()
+    actual = training.doctor(Net(nn.LSTM, batch_first=True), x.transpose(0, 1))
+    assert actual.text() == expected.text()
 
 
 def test_layers_that_differ_are_refused_unless_the_order_is_stated() -> None:

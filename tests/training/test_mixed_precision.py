@@ -1,4 +1,4 @@
-"""Mixed precision: what is made in which type, and that it learns."""
+"""Mixed precision: the types of products, losses and weights, and that it learns."""
 
 from __future__ import annotations
 

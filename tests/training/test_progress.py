@@ -1,4 +1,4 @@
-"""What a person sees of a model and of its training: the table of its layers, and how far the training is."""
+"""Summaries of models, and the progress of their training."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_notebook_has_a_bar_that_stays(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @dataclass(frozen=True)
 class PastItsEnd:
-    """A criterion of one's own, whose work took longer than was planned."""
+    """A custom criterion that reports more than all of the training as done."""
 
     check_every_update: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Draws of trainings are their own: in threads, and as regards the global generators."""
+"""Random numbers of a training are its own: in threads, and apart from the global generators."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def state(seed: int) -> list[list[float]]:
     model, (x, y) = trained_on(seed)
     rows = [(x[:, i], y[:, i]) for i in range(4)]
     reader = torch.utils.data.DataLoader(
-        rows, 2, shuffle=True, collate_fn=lambda part: [torch.stack(tensors, 1) for tensors in zip(*part, strict=True)]
+        rows,
+        2,
+        shuffle=True,
+        collate_fn=lambda examples: [torch.stack(tensors, 1) for tensors in zip(*examples, strict=True)],
     )
     training.fit(model, reader, seed=seed, stop=[training.Epochs(2)])
     return [p.tolist() for p in model.parameters()]
@@ -66,8 +69,8 @@ def classes(seed: int) -> Any:
 
 def tags(seed: int) -> Any:
     sentences = [["the", "cat", "sat"], ["a", "dog"], ["the", "dog", "ran", "off"]] * 4
-    known = [["D", "N", "V"], ["D", "N"], ["D", "N", "V", "P"]] * 4
-    tagger = tt.SequenceTagger(preset="fast", hidden_size=4, random_state=seed).fit(sentences, known)
+    labels = [["D", "N", "V"], ["D", "N"], ["D", "N", "V", "P"]] * 4
+    tagger = tt.SequenceTagger(preset="fast", hidden_size=4, random_state=seed).fit(sentences, labels)
     return [p.tolist() for p in tagger.predict_proba(sentences)]
 
 
@@ -99,12 +102,12 @@ def check(fit: Callable[[int], Any]) -> None:
     expected = [float(torch.rand(())) for _ in range(5_000)]
     torch.manual_seed(0)
     before, others = np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002  the global one is meant
-    drawn: list[float] = []
+    samples: list[float] = []
     ended = Event()
 
     def draw() -> None:
-        while not ended.wait(0.002) and len(drawn) < 5_000:
-            drawn.append(float(torch.rand(())))
+        while not ended.wait(0.002) and len(samples) < 5_000:
+            samples.append(float(torch.rand(())))
 
     thread = Thread(target=draw)
     thread.start()
@@ -113,7 +116,7 @@ def check(fit: Callable[[int], Any]) -> None:
     ended.set()
     thread.join()
     assert together == [alone[0], alone[1], alone[0]]
-    assert drawn == expected[: len(drawn)]
+    assert samples == expected[: len(samples)]
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
     assert random.getstate() == others
 
@@ -201,8 +204,8 @@ def test_a_seed_that_torch_cannot_take_is_refused(seed: Any) -> None:
 
 @pytest.mark.parametrize("seed", [np.int64(7), np.uint8(7), torch.tensor(7)])
 def test_whole_numbers_of_numpy_and_torch_are_seeds(seed: Any) -> None:
-    def drawn(seed: Any) -> torch.Tensor:
+    def samples(seed: Any) -> torch.Tensor:
         with PrivateRandom(seed):
             return torch.rand(3)
 
-    assert torch.equal(drawn(seed), drawn(7))
+    assert torch.equal(samples(seed), samples(7))

@@ -1,4 +1,4 @@
-"""Backpropagation that recomputes: the gradients of full backpropagation, in less memory."""
+"""Recomputing backpropagation: the gradients of full backpropagation, in less memory."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_one_output_for_a_sequence(layer: str, lengths: torch.Tensor | None, los
     def build() -> torch.nn.Module:
         return nn.ManyToOne(LAYERS[layer](), 2)
 
-    found = gradients(training.CheckpointedBPTT(), build, data, loss)
-    assert_close(found, gradients(training.FullBPTT(), build, data, loss), "gradient")
+    actual = gradients(training.CheckpointedBPTT(), build, data, loss)
+    assert_close(actual, gradients(training.FullBPTT(), build, data, loss), "gradient")
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
@@ -95,8 +95,8 @@ def test_rows_may_come_first_and_targets_may_be_classes(lengths: torch.Tensor | 
     def build() -> torch.nn.Module:
         return nn.ManyToMany(nn.GRU(3, 5, batch_first=True), 6)
 
-    found = gradients(training.CheckpointedBPTT(), build, data, "cross_entropy")
-    assert_close(found, gradients(training.FullBPTT(), build, data, "cross_entropy"), "gradient")
+    actual = gradients(training.CheckpointedBPTT(), build, data, "cross_entropy")
+    assert_close(actual, gradients(training.FullBPTT(), build, data, "cross_entropy"), "gradient")
 
 
 @pytest.mark.parametrize("memory", [0.015, 0.03, 1e3])
@@ -105,8 +105,8 @@ def test_a_budget_changes_nothing_but_memory(memory: float) -> None:
         return nn.ManyToMany(nn.LSTM(3, 5), 2)
 
     data = sequences()
-    found = gradients(training.CheckpointedBPTT(memory), build, data)
-    assert_close(found, gradients(training.FullBPTT(), build, data), "gradient")
+    actual = gradients(training.CheckpointedBPTT(memory), build, data)
+    assert_close(actual, gradients(training.FullBPTT(), build, data), "gradient")
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
@@ -115,8 +115,8 @@ def test_short_sequences_are_no_exception(steps: int) -> None:
         return nn.ManyToMany(nn.LSTM(3, 5), 2)
 
     data = sequences(steps)
-    found = gradients(training.CheckpointedBPTT(), build, data)
-    assert_close(found, gradients(training.FullBPTT(), build, data), "gradient")
+    actual = gradients(training.CheckpointedBPTT(), build, data)
+    assert_close(actual, gradients(training.FullBPTT(), build, data), "gradient")
 
 
 def test_a_single_sequence_needs_no_rows() -> None:
@@ -125,8 +125,8 @@ def test_a_single_sequence_needs_no_rows() -> None:
 
     x, y = sequences()
     data = [training.Batch(x[:, 0], y[:, 0])]
-    found = gradients(training.CheckpointedBPTT(), build, data)
-    assert_close(found, gradients(training.FullBPTT(), build, data), "gradient")
+    actual = gradients(training.CheckpointedBPTT(), build, data)
+    assert_close(actual, gradients(training.FullBPTT(), build, data), "gradient")
 
 
 def test_the_state_goes_on_over_batches() -> None:
@@ -137,8 +137,8 @@ def test_the_state_goes_on_over_batches() -> None:
     def build() -> torch.nn.Module:
         return nn.ManyToMany(nn.LSTM(3, 5), 2)
 
-    found = gradients(training.CheckpointedBPTT(), build, data)
-    assert_close(found, gradients(training.FullBPTT(), build, data), "gradient")
+    actual = gradients(training.CheckpointedBPTT(), build, data)
+    assert_close(actual, gradients(training.FullBPTT(), build, data), "gradient")
 
 
 def test_dropout_draws_the_same_numbers_in_both_runs() -> None:

@@ -1,4 +1,4 @@
-"""A training that is killed at any moment goes on bit for bit."""
+"""A training that is killed at any moment continues bit for bit."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def test_a_training_cut_anywhere_goes_on_bit_for_bit(script: Path, updates: int,
         model, history = scope["run"](kept)  # pyright: ignore[reportCallIssue]
     finally:
         torch.set_num_threads(threads)
-    found = [dict(model.state_dict()), [record.loss for record in history.records]]
-    assert_close(found, uninterrupted(script), "exact")
+    actual = [dict(model.state_dict()), [record.loss for record in history.records]]
+    assert_close(actual, uninterrupted(script), "exact")
 
 
 class Fresh:

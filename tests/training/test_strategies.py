@@ -1,4 +1,4 @@
-"""A strategy is a value: strategies of one's own are trained with, though the loop knows none of them."""
+"""Custom BPTT strategies: the loop trains with them without knowing them."""
 
 from __future__ import annotations
 

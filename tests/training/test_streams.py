@@ -1,4 +1,4 @@
-"""Sequences longer than memory: read in parts, with the state carried on, they are what they are as a whole."""
+"""Sequences longer than memory: read in parts, with the state carried on, they give the results of the whole."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_every_step_is_read_once_in_its_order(rows: int, steps: int) -> None:
         assert batch.reset is not None
         assert len(batch.x) == int(batch.lengths.max()) <= steps
         for row, length in enumerate(batch.lengths.tolist()):
-            part = batch.x[:length, row].tolist()
-            if part:
-                assert bool(batch.reset[row]) == (part[0] % 100 == 0)
-                read.setdefault(part[0] // 100, []).extend(part)
+            values = batch.x[:length, row].tolist()
+            if values:
+                assert bool(batch.reset[row]) == (values[0] % 100 == 0)
+                read.setdefault(values[0] // 100, []).extend(values)
             assert not batch.x[length:, row].any()
     assert read == {number: x.tolist() for number, (x, _) in enumerate(inputs) if len(x)}
 
@@ -45,10 +45,10 @@ def test_every_step_is_read_once_in_its_order(rows: int, steps: int) -> None:
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_the_state_is_that_of_the_whole_sequence(layer: str, batch_first: bool) -> None:
     model = nn.ManyToMany(getattr(nn, layer)(2, 5, num_layers=2, batch_first=batch_first), 1)
-    given = sequences()
-    streams = training.StatefulBatches(given, rows=3, steps=5, batch_first=batch_first)
+    inputs = sequences()
+    streams = training.StatefulBatches(inputs, rows=3, steps=5, batch_first=batch_first)
     total = 0.0
-    for x, y in given:
+    for x, y in inputs:
         if len(x):
             total += float((model(x)[0].detach() - y).square().sum())
     assert math.isclose(training.evaluate(model, streams), total / sum(LENGTHS), rel_tol=1e-5)

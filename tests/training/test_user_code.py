@@ -1,4 +1,4 @@
-"""What a user brings along counts: losses, forwards, hooks, shared weights, readers, states; or it is refused."""
+"""Code of the user takes effect or is refused: losses, forwards, hooks, shared weights, iterables, states."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Residual(nn.ManyToMany):
 
 
 class Doubled(nn.GRU):
-    def forward(self, *given: Any, **options: Any) -> Any:
-        y, state = super().forward(*given, **options)
+    def forward(self, *args: Any, **options: Any) -> Any:
+        y, state = super().forward(*args, **options)
         return 2 * y, state
 
 
@@ -392,7 +392,7 @@ def test_a_state_of_several_layers_is_carried(bptt: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("model", "given", "options", "message"),
+    ("model", "values", "options", "message"),
     [
         (nn.ManyToOne(nn.GRU(2, 6), 1), (torch.ones(8, 8, 2), torch.ones(8, 1)), {}, "for a ManyToOne"),
         (nn.ManyToMany(nn.GRU(2, 6, bidirectional=True), 1), data(), {}, "got a bidirectional one; use FullBPTT"),
@@ -409,9 +409,9 @@ def test_a_state_of_several_layers_is_carried(bptt: Any, tmp_path: Path) -> None
         (model_of(), [torch.ones(3)], {}, "data: expected batches .* got Tensor"),
     ],
 )
-def test_what_cannot_be_cut_or_read_is_refused(model: Any, given: Any, options: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_cut_or_read_is_refused(model: Any, values: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        training.fit(model, given, **{"bptt": training.TruncatedBPTT(2, 4), "stop": ONE, **options})
+        training.fit(model, values, **{"bptt": training.TruncatedBPTT(2, 4), "stop": ONE, **options})
 
 
 @pytest.mark.parametrize(
@@ -434,13 +434,13 @@ def test_readers_of_every_kind_are_read() -> None:
     x, y = data()
     set_of = torch.utils.data.TensorDataset(x.transpose(0, 1), y.transpose(0, 1))
     loader = torch.utils.data.DataLoader(set_of, batch_size=2)
-    for given in (
+    for values in (
         (training.Batch(x, y), training.Batch(x, y)),
         [(x, y), (x, y, [20, 10, 5, 3])],
         (x.numpy(), y.numpy()),
         (x, y, np.array([20, 10, 5, 3])),
     ):
-        assert training.fit(model_of(), given, stop=ONE).records[0].updates in (1, 2)
+        assert training.fit(model_of(), values, stop=ONE).records[0].updates in (1, 2)
     assert training.fit(model_of(batch_first=True), loader, stop=ONE).records[0].updates == 2
 
 
@@ -487,7 +487,7 @@ def test_a_failure_says_which_weights_are_left() -> None:
         training.fit(model, (x, y), validation=data(), callbacks=[spoil], stop=[training.Epochs(9)], learning_rate=0.0)
 
 
-# -- going on
+# -- checkpoints
 
 
 def test_another_criterion_goes_on(tmp_path: Path) -> None:
@@ -535,13 +535,13 @@ def test_ctrl_c_while_the_last_state_is_saved_is_an_interruption(
 
 def test_the_doctor_counts_from_the_last_step_of_each_sequence() -> None:
     model, x = model_of(), torch.randn(40, 2, 2)
-    found = training.doctor(model, x, lengths=[40, 30]).layers[0].state_gradients
+    actual = training.doctor(model, x, lengths=[40, 30]).layers[0].state_gradients
     long, short = (
         training.doctor(model, x[:steps, row : row + 1]).layers[0].state_gradients for row, steps in ((0, 40), (1, 30))
     )
     # The mean over rows of the gradient of the mean of two outputs; beyond 30 steps there is one row.
     expected = [(a + b) / 4 for a, b in zip(long, short, strict=False)] + [a / 2 for a in long[30:]]
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
     single = training.doctor(model, x[:, 0]).layers[0].state_gradients
     np.testing.assert_allclose(single, long, rtol=1e-4)
 

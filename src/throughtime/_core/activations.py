@@ -13,7 +13,7 @@ ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu, "s
 
 
 def get_activation(activation: str | Activation) -> Activation:
-    """Return the function behind a name."""
+    """Return the function of a name."""
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 

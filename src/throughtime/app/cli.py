@@ -7,31 +7,23 @@ shown if THROUGHTIME_DEBUG is set. The commands are in `commands.py`.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 import warnings
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError, InputWarning, requires
 from throughtime._core.escaping import escape_controls
+from throughtime.app.signals import Interrupted, interrupt_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-_SAME_SIGNAL_SECONDS = 0.5  # supervisors send a signal to a process and to its group
-
-
-class Interrupted(Exception):
-    """Ctrl-C before there was a model to save."""
+    from collections.abc import Callable
 
 
 def main() -> None:
     """Run the command line and end the process."""
     try:
-        with _interrupt_on_signals(), warnings.catch_warnings():
+        with interrupt_on_signals(), warnings.catch_warnings():
             with requires("all", "the command line"):
                 from throughtime.app.commands import app
 
@@ -45,38 +37,6 @@ def main() -> None:
         if message:
             sys.stderr.write(f"throughtime: {escape_controls(' '.join(message.split()))}\n")
         sys.exit(code)
-
-
-@contextmanager
-def _interrupt_on_signals() -> Iterator[None]:
-    """Handle SIGTERM and SIGHUP as Ctrl-C, unless they are ignored, as under nohup.
-
-    The first signal interrupts, and the best model so far is saved. The second one prints a line, and the third one
-    ends the saving.
-    """
-    received: list[float] = []
-
-    def interrupt(*_: object) -> None:
-        now = time.monotonic()
-        is_repeated = bool(received) and now - received[-1] < _SAME_SIGNAL_SECONDS
-        if is_repeated:
-            return
-        received.append(now)
-        if len(received) == 2:
-            os.write(2, b"throughtime: saving the model; interrupt again to stop without saving\n")
-        else:
-            raise KeyboardInterrupt
-
-    former = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            former[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _show_warning(default: Callable[..., None], message: Warning | str, category: type[Warning], *source: Any) -> None:

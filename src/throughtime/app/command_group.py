@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from throughtime.app.cli import Interrupted
+from throughtime.app.signals import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

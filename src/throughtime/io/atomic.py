@@ -1,6 +1,6 @@
-"""Directories that appear whole and are replaced in one step, whoever else writes or reads them meanwhile.
+"""Directories that appear whole and are replaced in one step, safely for concurrent writers and readers.
 
-What is written stands in a staging directory next to the target, which then takes its name. A directory that exists is
+New content is written to a staging directory next to the target, which then takes its name. A directory that exists is
 exchanged with the new one in one system call, so that the name is never free (renameat2 of Linux). Where the system or
 the file system cannot do that, the old directory is kept under a second name until the new one stands, and is read
 there if the machine stopped in between.
@@ -45,7 +45,7 @@ _MAX_NAME_BYTES = 200  # bytes of the target's name in that of its staging direc
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 _NAME_TAKEN_ERRORS = {errno.ENOTEMPTY, errno.EEXIST}
 _UNSUPPORTED_ERRORS = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
-"""What systems and file systems without an exchange answer; old containers answer EPERM to a call that they lack."""
+"""Errors of systems and file systems without an exchange; old containers report EPERM for unknown calls."""
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
@@ -181,7 +181,7 @@ def _make(parent: Path, name: str) -> Path:
 
 @cache
 def _machine_id() -> str:
-    """A digest that names the running kernel, within which locks are known."""
+    """Return a digest that names the running kernel, within which locks are known."""
     try:
         name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:

@@ -7,6 +7,7 @@ of a killed writer is removed by the next one.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import contextmanager, suppress
@@ -36,6 +37,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     'mase,0.5'
     """
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     with atomic.staging(target) as directory:
         temporary = directory / target.name
         yield temporary

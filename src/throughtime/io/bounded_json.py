@@ -39,7 +39,7 @@ def check_depth(value: Any) -> None:
 
 
 def _children(value: Any) -> Any:
-    """What is in a list or an object."""
+    """Return what is in a list or an object."""
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple) else ()

@@ -1,7 +1,7 @@
 """Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
 
 Writing replaces a whole directory in one step (`atomic.py`); only a directory that was written here is replaced:
-its `config.json` holds a checksum of itself in our spelling, and nothing else stands next to its files. Reading trusts
+its `config.json` holds a checksum of itself in our spelling, and there is no other file next to its own. Reading trusts
 nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files and of itself.
 
 Here they are bytes; `checkpoint.py` makes tensors of them, `throughtime.runtime` arrays.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 SCHEMA_VERSION = 2
-"""Version of what stands in a model directory."""
+"""Version of the format of a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
 MODEL = "model"
@@ -41,7 +41,7 @@ _MAX_HEADER_BYTES = 8 * 2**20  # bytes of the names and shapes of all weights, e
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What a model directory holds.
+    """Content of a model directory as bytes.
 
     Attributes:
         config: what JSON can hold; 'task' names who can read the rest.
@@ -94,7 +94,7 @@ def read(directory: str | os.PathLike[str]) -> ModelFiles:
 
     def read_files(opened: OpenDirectory) -> ModelFiles:
         with ExitStack() as stack:
-            # All are opened before one is read: then they stay, whoever replaces the directory.
+            # All are opened before one is read: they then stay readable when the directory is replaced.
             files = {name: stack.enter_context(_open(opened, name)) for name in (CONFIG, WEIGHTS, HISTORY)}
             config = _parse_config(opened.path / CONFIG, read_whole(files[CONFIG], opened.path / CONFIG))
             weights, history = (_read_checked(opened.path / name, files[name], config) for name in (WEIGHTS, HISTORY))
@@ -157,16 +157,16 @@ def _reason_to_keep(target: Path) -> str:
 
 
 def _serialize(contents: ModelFiles) -> dict[str, bytes]:
-    found = {WEIGHTS: contents.weights, HISTORY: contents.history}
-    sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in found.items()}
+    files = {WEIGHTS: contents.weights, HISTORY: contents.history}
+    sums = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in files.items()}
     config = {"schema": SCHEMA_VERSION, **contents.config, "files": sums}
-    return found | {
+    return files | {
         CONFIG: (json.dumps({**config, "sha256": _checksum(config)}, indent=1, default=_json_default) + "\n").encode()
     }
 
 
 def _checksum(config: dict[str, Any]) -> str:
-    """The sha256 of a configuration in one fixed spelling."""
+    """Return the sha256 of a configuration in one fixed spelling."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=_json_default).encode()).hexdigest()
 
 
@@ -214,7 +214,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _json_default(value: Any) -> Any:
-    """What JSON can hold of a setting: a number for one of numpy's, nothing for a generator of random numbers."""
+    """Return a setting as JSON can hold it: a number of numpy's as a number, a random generator as null."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.random.RandomState):

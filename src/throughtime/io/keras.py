@@ -55,17 +55,17 @@ def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str 
     _check(layer)
     arrays = source if isinstance(source, Mapping) else _read(Path(source))
     groups = _group_by_layer({path: a for path, a in arrays.items() if name in path}, len(layer.cell.gates))
-    wanted = [weights for number in range(layer.num_layers) for weights in layer.weights(number)]
-    if len(groups) != len(wanted):
-        found = ", ".join(path or "(no path)" for path in groups) or "none"
+    expected = [weights for number in range(layer.num_layers) for weights in layer.weights(number)]
+    if len(groups) != len(expected):
+        paths = ", ".join(path or "(no path)" for path in groups) or "none"
         raise InputError(
-            f"expected the weights of {len(wanted)} layers and directions of {len(layer.cell.gates)} gates, "
-            f"found {len(groups)}: {found}. Choose by name="
+            f"expected the weights of {len(expected)} layers and directions of {len(layer.cell.gates)} gates, "
+            f"found {len(groups)}: {paths}. Choose by name="
         )
-    if not all(weight is None or isinstance(weight, torch.nn.Parameter) for weights in wanted for weight in weights):
+    if not all(weight is None or isinstance(weight, torch.nn.Parameter) for weights in expected for weight in weights):
         raise InputError("from_keras: expected a layer of plain weights; remove what prunes or parametrises them first")
     with torch.no_grad():
-        for weights, (path, group) in zip(wanted, groups.items(), strict=True):
+        for weights, (path, group) in zip(expected, groups.items(), strict=True):
             for parameter, value in _torch_values(layer, weights, group, path or "from_keras"):
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
     return layer
@@ -101,7 +101,8 @@ def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
                 both = [to_keras_layout(weights.bias_ih), to_keras_layout(second)]
                 values.append(torch.stack(both) if getattr(layer, "reset_after", False) else both[0] + both[1])
             arrays |= {
-                path + part: v.contiguous().numpy().copy() for part, v in zip(_WEIGHT_NAMES, values, strict=False)
+                path + weight_name: v.contiguous().numpy().copy()
+                for weight_name, v in zip(_WEIGHT_NAMES, values, strict=False)
             }
     return arrays
 
@@ -137,28 +138,28 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _group_by_layer(arrays: Arrays, gates: int) -> dict[str, dict[str, np.ndarray]]:
-    """The arrays of each recurrent layer and direction of so many gates, by their path, first layers first."""
-    found: dict[str, dict[str, np.ndarray]] = {}
+    """Return the arrays of each recurrent layer and direction of so many gates, by their path, first layers first."""
+    groups: dict[str, dict[str, np.ndarray]] = {}
     for name, value in arrays.items():
         path, _, last = name.removesuffix(":0").rpartition("/")
-        part = _WEIGHT_NAMES[int(last)] if last in ("0", "1", "2") else last  # Keras 3 numbers them
-        if part in _WEIGHT_NAMES:
-            found.setdefault(path, {})[part] = np.asarray(value)
+        weight_name = _WEIGHT_NAMES[int(last)] if last in ("0", "1", "2") else last  # Keras 3 numbers them
+        if weight_name in _WEIGHT_NAMES:
+            groups.setdefault(path, {})[weight_name] = np.asarray(value)
 
     def is_recurrent(group: dict[str, np.ndarray]) -> bool:
         recurrent = group.get("recurrent_kernel")
         square = recurrent is not None and recurrent.ndim == 2 and recurrent.shape[1] == gates * recurrent.shape[0]
         return square and group.get("kernel", np.empty(0)).ndim == 2
 
-    recurrent = {p: g for p, g in found.items() if is_recurrent(g) and not p.startswith("optimizer")}
+    recurrent = {p: g for p, g in groups.items() if is_recurrent(g) and not p.startswith("optimizer")}
     return dict(sorted(recurrent.items(), key=lambda item: _sort_key(item[0])))
 
 
 def _sort_key(path: str) -> tuple[list[Any], int]:
-    """What to sort by: the numbers in a path as numbers, and of two directions the backward one last."""
+    """Return a sort key: the numbers in a path as numbers, and of two directions the backward one last."""
     parts = path.split("/")
-    backward = any(part.startswith("backward") for part in parts)
-    plain = "/".join(re.sub(r"^(forward|backward)_", "", part) for part in parts)
+    backward = any(segment.startswith("backward") for segment in parts)
+    plain = "/".join(re.sub(r"^(forward|backward)_", "", segment) for segment in parts)
     return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", plain)], int(backward)
 
 
@@ -173,10 +174,12 @@ def _torch_values(
         blocks = np.split(array.T, len(order))
         return np.concatenate([blocks[position] for position in order])
 
-    for part, parameter in (("kernel", weights.weight_ih), ("recurrent_kernel", weights.weight_hh)):
-        if group[part].shape != tuple(parameter.shape[::-1]):
-            raise InputError(f"{path}/{part}: expected {tuple(parameter.shape[::-1])}, got {group[part].shape}")
-        yield parameter, rows(group[part])
+    for weight_name, parameter in (("kernel", weights.weight_ih), ("recurrent_kernel", weights.weight_hh)):
+        if group[weight_name].shape != tuple(parameter.shape[::-1]):
+            raise InputError(
+                f"{path}/{weight_name}: expected {tuple(parameter.shape[::-1])}, got {group[weight_name].shape}"
+            )
+        yield parameter, rows(group[weight_name])
     bias = group.get("bias")
     if (bias is None) != (weights.bias_ih is None):
         here = "no bias" if bias is None else "a bias"

@@ -52,8 +52,8 @@ def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite
     # Weights that two layers share are written twice.
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     _check_weights(description, weights)
-    found = saved_model.SavedModel({"task": TASK, "network": description}, weights)
-    saved_model.write(directory, found, overwrite=overwrite)
+    saved = saved_model.SavedModel({"task": TASK, "network": description}, weights)
+    saved_model.write(directory, saved, overwrite=overwrite)
 
 
 def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
@@ -74,15 +74,16 @@ def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]
             f"{'missing' if odd[0] in expected else 'none of them'}; remove what prunes or parametrises weights first"
         )
     for name, like in expected.items():
-        given = weights[name]
-        if (given.shape, given.dtype) != (like.shape, like.dtype):
+        weight = weights[name]
+        if (weight.shape, weight.dtype) != (like.shape, like.dtype):
             raise InputError(
-                f"save: {name}: expected {tuple(like.shape)} of {like.dtype}, got {tuple(given.shape)} of {given.dtype}"
+                f"save: {name}: expected {tuple(like.shape)} of {like.dtype}, "
+                f"got {tuple(weight.shape)} of {weight.dtype}"
             )
 
 
 def describe(model: torch.nn.Module) -> dict[str, Any]:
-    """What a network is made of, as JSON can hold it.
+    """Return what a network is made of, as JSON can hold it.
 
     Raises:
         InputError: for a model that `save` cannot write.
@@ -91,8 +92,8 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
     layer: Any = model.layer if layout else model
     kind = _name_of(layer, _LAYERS)
     if kind is None:
-        known = ", ".join([*_LAYERS, *_LAYOUTS])
-        raise InputError(f"save: expected one of {known}, got {type(model).__name__}")
+        names = ", ".join([*_LAYERS, *_LAYOUTS])
+        raise InputError(f"save: expected one of {names}, got {type(model).__name__}")
     functions = {name: getattr(layer, own) for name, own in layer.activation_arguments.items()}
     special = layer.options.non_default() | layer.variant_options()
     if callable(special.get("clip_state_grad")):
@@ -118,7 +119,7 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
 
 
 def make_stream(model: torch.nn.Module) -> StreamingNetwork:
-    """A network as it is now, running step by step outside of torch.
+    """Return a network as it is now, running step by step outside of torch.
 
     Raises:
         InputError: for a network that cannot.
@@ -126,25 +127,25 @@ def make_stream(model: torch.nn.Module) -> StreamingNetwork:
     return StreamingNetwork(describe(model), {name: value.numpy() for name, value in model.state_dict().items()})
 
 
-def restore(found: saved_model.SavedModel) -> torch.nn.Module:
-    """The module that `save` wrote. Counts are checked against the weights before anything is built.
+def restore(saved: saved_model.SavedModel) -> torch.nn.Module:
+    """Return the module that `save` wrote. Counts are checked against the weights before anything is built.
 
     Raises:
         ValueError: where description and weights do not fit together.
     """
-    description = found.config["network"]
-    check_description(description, {name: tuple(tensor.shape) for name, tensor in found.tensors.items()})
+    description = saved.config["network"]
+    check_description(description, {name: tuple(tensor.shape) for name, tensor in saved.tensors.items()})
     model = _build(description)
     if json.dumps(describe(model), sort_keys=True) != json.dumps(description, sort_keys=True):
         raise ValueError("network: expected a description as throughtime.save writes it")
-    if any(tensor.dtype != _DTYPES[description["dtype"]] for tensor in found.tensors.values()):
+    if any(tensor.dtype != _DTYPES[description["dtype"]] for tensor in saved.tensors.values()):
         raise ValueError(f"dtype: expected weights of {description['dtype']}")
-    model.load_state_dict(found.tensors, strict=True, assign=True)
+    model.load_state_dict(saved.tensors, strict=True, assign=True)
     return model.requires_grad_(requires_grad=True)
 
 
 def _build(description: dict[str, Any]) -> Any:
-    """A network as it is described, without memory."""
+    """Return a network as it is described, without memory."""
     dtype = _DTYPES[description["dtype"]]
     with torch.device("meta"):
         options = dict(description["options"])
@@ -153,10 +154,10 @@ def _build(description: dict[str, Any]) -> Any:
         model: Any = _LAYERS[description["layer"]](**options, dtype=dtype)
         if "layout" in description:
             names = ("output_activation", "pooling")
-            given = {name: description[name] for name in names if name in description}
-            model = _LAYOUTS[description["layout"]](model, description["outputs"], **given)
+            arguments = {name: description[name] for name in names if name in description}
+            model = _LAYOUTS[description["layout"]](model, description["outputs"], **arguments)
     return model
 
 
-def _name_of(module: torch.nn.Module, known: dict[str, Any]) -> str | None:
-    return next((name for name, kind in known.items() if type(module) is kind), None)
+def _name_of(module: torch.nn.Module, types: dict[str, Any]) -> str | None:
+    return next((name for name, kind in types.items() if type(module) is kind), None)

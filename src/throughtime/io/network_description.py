@@ -87,8 +87,8 @@ def _expect(name: str, value: Any, expected: str, is_met: bool) -> None:
         raise ValueError(f"{name}: expected {expected}, got {str(value)[:40]!r}")
 
 
-def _check_equal(name: str, described: int, given: int) -> None:
-    if described != given:
+def _check_equal(name: str, described: int, actual: int) -> None:
+    if described != actual:
         raise ValueError(f"{name}: the weights are those of another network")
 
 

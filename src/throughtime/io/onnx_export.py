@@ -19,6 +19,7 @@ import torch
 from throughtime import nn
 from throughtime._core.errors import InputError, requires
 from throughtime._core.version import __version__
+from throughtime.io.atomic_files import atomic_write
 
 if TYPE_CHECKING:
     from throughtime.nn._recurrent import AbstractRecurrent
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ONNX_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in nn.LAYERS.values() if layer.cell.onnx_gates}
 """The layer of each recurrent operator."""
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
-"""What operators call our activations."""
+"""ONNX names of the activations."""
 _LAYOUTS = (nn.OneToOne, nn.ManyToMany, nn.ManyToOne)
 _OPSET = 17
 _MAX_LENGTH = 2**31 - 1  # the default of `lengths`, cut to the steps there are
@@ -34,7 +35,7 @@ _MAX_BYTES = 2**31 - 2**16  # bytes that a file of this format can hold
 
 
 def import_onnx() -> Any:
-    """The package onnx, or one sentence on how to get it."""
+    """Import the package onnx, or raise with the line that installs it."""
     with requires("onnx", "the ONNX format"):
         import onnx
     return onnx
@@ -60,17 +61,14 @@ def export(model: torch.nn.Module, file: str | os.PathLike[str], *, overwrite: b
     path = Path(file)
     if os.path.lexists(path) and not (overwrite and path.is_file()):
         raise InputError(f"{path} exists already; choose another name" + ("" if overwrite else ", or overwrite it"))
-    made = _make_model(onnx, model)
-    if made.ByteSize() > _MAX_BYTES:
+    onnx_model = _make_model(onnx, model)
+    if onnx_model.ByteSize() > _MAX_BYTES:
         raise InputError(f"{path}: an ONNX file holds less than 2 GiB, and the weights are more")
-    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
     try:
-        fresh.write_bytes(made.SerializeToString())
-        os.replace(fresh, path)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(onnx_model.SerializeToString())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 class _GraphBuilder:
@@ -120,10 +118,10 @@ def _make_model(onnx: Any, model: torch.nn.Module) -> Any:
         inputs.append(value("lengths", onnx.TensorProto.INT64, ["rows"]))
     outputs = [value("y", kind, [*(["batch"] if many_to_one else where), features])]
     outputs += [value(name, kind, [sizes[name][0], "batch", sizes[name][2]]) for name in states]
-    made = onnx.helper.make_graph(graph.nodes, "throughtime", inputs, outputs, graph.constants)
+    onnx_graph = onnx.helper.make_graph(graph.nodes, "throughtime", inputs, outputs, graph.constants)
     opset = [onnx.helper.make_opsetid("", _OPSET)]
     return onnx.helper.make_model(
-        made, opset_imports=opset, ir_version=9, producer_name="throughtime", producer_version=__version__
+        onnx_graph, opset_imports=opset, ir_version=9, producer_name="throughtime", producer_version=__version__
     )
 
 
@@ -138,8 +136,8 @@ def _dtype_of(layer: AbstractRecurrent) -> str:
 def _check(layer: Any, layout: Any) -> None:
     """Refuse, by name, what no operator computes."""
     if type(layer) not in ONNX_LAYERS.values():
-        known = ", ".join([*ONNX_LAYERS, *(kind.__name__ for kind in _LAYOUTS)])
-        raise InputError(f"export: expected one of {known}, got {type(layout or layer).__name__}")
+        names = ", ".join([*ONNX_LAYERS, *(kind.__name__ for kind in _LAYOUTS)])
+        raise InputError(f"export: expected one of {names}, got {type(layout or layer).__name__}")
     if not layer.cell.onnx_gates:
         raise InputError(f"export: ONNX has no operator for cell {layer.cell.name!r}; its weights alone can be saved")
     for name in ("layer_norm", "zoneout"):
@@ -163,7 +161,7 @@ def _check(layer: Any, layout: Any) -> None:
 def _stack(
     graph: _GraphBuilder, layer: AbstractRecurrent, finals: list[str], *, single: bool, into: str
 ) -> tuple[str, str]:
-    """The recurrent layers. Returns the names of the outputs, in the form of the input, and of the last h, (N, D*H)."""
+    """Add the recurrent layers. Return the names of the outputs, laid out as the input, and of the last h, (N, D*H)."""
     x = "x"
     if single:
         x = graph.add("Unsqueeze", x, graph.constant([0]))
@@ -176,15 +174,17 @@ def _stack(
         lengths = graph.add("Cast", graph.add("Expand", shortened, batch), to=graph.onnx.TensorProto.INT32)
         empty = graph.add("Unsqueeze", graph.add("Equal", lengths, _zero(graph)), graph.constant([0, 2]))
     initial = [_initial_states(graph, layer, name, batch) for name in _initial(layer)]
-    found: list[list[str]] = []
+    final_states: list[list[str]] = []
     for k in range(layer.num_layers):
         begin = [states[k] for states in initial]
         x, ends = _operator(graph, layer, k, x, lengths, begin)
         # Runtimes differ in what they call the final state of a sequence of no steps: it is the initial one.
-        found.append([graph.add("Where", empty, b, e) for b, e in zip(begin, ends, strict=True)] if empty else ends)
-    for name, parts in zip(finals, zip(*found, strict=True), strict=True):
+        final_states.append(
+            [graph.add("Where", empty, b, e) for b, e in zip(begin, ends, strict=True)] if empty else ends
+        )
+    for name, parts in zip(finals, zip(*final_states, strict=True), strict=True):
         graph.add("Concat", *parts, into=name, axis=0)
-    last = graph.add("Transpose", found[-1][0], perm=[1, 0, 2])
+    last = graph.add("Transpose", final_states[-1][0], perm=[1, 0, 2])
     last = graph.add("Reshape", last, graph.constant([0, -1]))
     if single:
         return graph.add("Squeeze", x, graph.constant([0]), into=into), last
@@ -196,7 +196,7 @@ def _zero(graph: _GraphBuilder) -> str:
 
 
 def _initial_states(graph: _GraphBuilder, layer: AbstractRecurrent, name: str, batch: str) -> list[str]:
-    """The initial states of each layer, (D, N, H), cut out of an input that may be left away."""
+    """Add the initial states of each layer, (D, N, H), which are slices of an optional input."""
     count, units = layer.num_layers * layer.directions, layer.hidden_size
     graph.constant(layer.all_weights[0][0].new_zeros(count, 1, units), name)
     shape = graph.add("Concat", graph.constant([count]), batch, graph.constant([units]), axis=0)
@@ -258,7 +258,7 @@ def _arrays(layer: AbstractRecurrent, k: int) -> dict[str, torch.Tensor]:
 
 
 def _output(graph: _GraphBuilder, output: Any, h: str) -> None:
-    """The output layer."""
+    """Add the output layer."""
     product = graph.add("MatMul", h, graph.constant(output.weight.T, "W_y"))
     bias = graph.constant(output.bias, "b_y")
     operator = ACTIVATIONS.get(output.activation, "Identity")

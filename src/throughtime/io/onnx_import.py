@@ -73,7 +73,7 @@ def from_onnx(file: str | os.PathLike[str]) -> dict[str, AbstractRecurrent]:
         its first output where it has none).
 
     Raises:
-        InputError: for a file that is no ONNX model or holds no recurrent operator, where weights are computed
+        InputError: for a file that is not an ONNX model or holds no recurrent operator, where weights are computed
             rather than stored, for what our layers cannot do, or where the package onnx is missing.
     """
     onnx = import_onnx()
@@ -117,44 +117,46 @@ def _layer(onnx: Any, node: Any, weights: dict[str, Tensor], where: str) -> Abst
         if attributes.get(name):
             raise InputError(f"{where}: expected no {name}, which our layers do not have")
     inputs: dict[str, str] = dict(zip(_INPUTS, node.input, strict=False))
-    found = {name: weights.get(inputs[name]) for name in "WRBP" if inputs.get(name)}
-    for name, value in found.items():
+    arrays = {name: weights.get(inputs[name]) for name in "WRBP" if inputs.get(name)}
+    for name, value in arrays.items():
         if value is None:
             raise InputError(f"{where}: expected the weights {name} in the file, but they come from elsewhere")
     for name in "WR":
-        if name not in found:
+        if name not in arrays:
             raise InputError(f"{where}: expected the weights {name}, got none")
-    w, r = found["W"], found["R"]
+    w, r = arrays["W"], arrays["R"]
     directions = 2 if direction == "bidirectional" else 1
     gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[node.op_type]
     if w is None or r is None or w.dim() != 3 or tuple(r.shape) != (directions, gates * r.shape[-1], r.shape[-1]):
         raise InputError(f"{where}: its weights R are not (D, {gates}*H, H)")
     functions = _activations(node.op_type, attributes, directions, where)
-    if "P" in found:
+    if "P" in arrays:
         functions["peephole"] = True
     if node.op_type == "GRU":
         functions["reset_after"] = bool(attributes.get("linear_before_reset", 0))
     layer = ONNX_LAYERS[node.op_type](
         w.shape[-1],
         r.shape[-1],
-        bias="B" in found,
+        bias="B" in arrays,
         batch_first=bool(attributes.get("layout", 0)),
         bidirectional=directions == 2,
         dtype=w.dtype,
         **functions,
     )
-    return _load_weights(layer, found, where)
+    return _load_weights(layer, arrays, where)
 
 
 def _activations(operator: str, attributes: dict[str, Any], directions: int, where: str) -> dict[str, Any]:
-    """The activations of an operator as options of a layer."""
+    """Return the activations of an operator as options of a layer."""
     names = [n.decode() for n in attributes.get("activations", [])] or _DEFAULTS[operator] * directions
     alphas, betas = (list(attributes.get(name, [])) for name in ("activation_alpha", "activation_beta"))
     functions = [_function(name, alphas, betas, where) for name in names]
-    each = len(_DEFAULTS[operator])
-    first = functions[:each]
-    if len(functions) != each * directions or functions != first * directions:
-        raise InputError(f"{where}: expected the same {each} activations in each direction, got {', '.join(names)}")
+    per_direction = len(_DEFAULTS[operator])
+    first = functions[:per_direction]
+    if len(functions) != per_direction * directions or functions != first * directions:
+        raise InputError(
+            f"{where}: expected the same {per_direction} activations in each direction, got {', '.join(names)}"
+        )
     if operator == "LSTM" and first[1] != first[2]:
         raise InputError(f"{where}: expected one activation of the new cell state and the output, got {names[1:3]}")
     gates = {} if operator == "RNN" else {"gate_activation": first[0]}
@@ -162,10 +164,10 @@ def _activations(operator: str, attributes: dict[str, Any], directions: int, whe
 
 
 def _function(name: str, alphas: list[float], betas: list[float], where: str) -> Any:
-    """An activation; one that has numbers takes the next ones."""
-    known = {theirs.lower(): ours for ours, theirs in ACTIVATIONS.items()}
-    if name.lower() in known:
-        return known[name.lower()]
+    """Return an activation; one that has numbers takes the next ones."""
+    our_names = {theirs.lower(): ours for ours, theirs in ACTIVATIONS.items()}
+    if name.lower() in our_names:
+        return our_names[name.lower()]
     spelling = {theirs.lower(): theirs for theirs in _ONNX_ACTIVATIONS}.get(name.lower())
     if spelling is None:
         raise InputError(f"{where}: activation {name!r} is none of ONNX's")
@@ -175,7 +177,7 @@ def _function(name: str, alphas: list[float], betas: list[float], where: str) ->
     return OnnxActivation(spelling, alpha or 0.0, beta or 0.0)
 
 
-def _load_weights(layer: AbstractRecurrent, found: dict[str, Any], where: str) -> AbstractRecurrent:
+def _load_weights(layer: AbstractRecurrent, arrays: dict[str, Any], where: str) -> AbstractRecurrent:
     """Give a layer its weights, gates in its own order."""
     cell = layer.cell
     back = [cell.onnx_gates.index(gate) for gate in cell.gates]
@@ -187,14 +189,14 @@ def _load_weights(layer: AbstractRecurrent, found: dict[str, Any], where: str) -
     weights: dict[str, Tensor] = {}
     try:
         for d, suffix in enumerate(("_l0", "_l0_reverse")[: layer.directions]):
-            weights[f"weight_ih{suffix}"] = reordered(found["W"][d])
-            weights[f"weight_hh{suffix}"] = reordered(found["R"][d])
-            if "B" in found:
-                for name, half in zip(("bias_ih", "bias_hh"), found["B"][d].chunk(2), strict=True):
+            weights[f"weight_ih{suffix}"] = reordered(arrays["W"][d])
+            weights[f"weight_hh{suffix}"] = reordered(arrays["R"][d])
+            if "B" in arrays:
+                for name, half in zip(("bias_ih", "bias_hh"), arrays["B"][d].chunk(2), strict=True):
                     weights[name + suffix] = reordered(half)
             if cell.diagonals:
                 order = [gate for gate in cell.onnx_gates if gate in cell.diagonals]
-                rows = found["P"][d].unflatten(0, (len(order), -1))
+                rows = arrays["P"][d].unflatten(0, (len(order), -1))
                 weights[f"diagonal{suffix}"] = rows[[order.index(gate) for gate in cell.diagonals]]
         layer.load_state_dict(weights)
     except (RuntimeError, IndexError) as error:

@@ -58,7 +58,7 @@ class OpenDirectory:
 
     @property
     def is_current(self) -> bool:
-        """Whether it still has its name."""
+        """Return whether the directory still has its name."""
         try:
             return self._handle is None or os.path.samestat(os.fstat(self._handle), os.stat(self.path))
         except OSError:

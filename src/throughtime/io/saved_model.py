@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a model directory holds.
+    """Content of a model directory.
 
     Attributes:
         config: what JSON can hold; 'task' names who can read the rest.
@@ -38,7 +38,7 @@ def write(directory: str | os.PathLike[str], model: SavedModel, *, overwrite: bo
     """Write a model directory, all of it or nothing.
 
     Raises:
-        InputError: where something of that name exists (with `overwrite`: that is no model directory), or the place
+        InputError: where something of that name exists (with `overwrite`: that is not a model directory), or the place
             cannot be written.
     """
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.tensors.items()}
@@ -52,8 +52,8 @@ def read(directory: str | os.PathLike[str]) -> SavedModel:
     Raises:
         InputError: for one that is none, is damaged, or was written by a newer version.
     """
-    found = directories.read(directory)
+    files = directories.read(directory)
     try:
-        return SavedModel(found.config, load_tensors(found.weights), found.history.decode())
+        return SavedModel(files.config, load_tensors(files.weights), files.history.decode())
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

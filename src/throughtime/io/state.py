@@ -18,20 +18,20 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
     """
     tensors: dict[str, Tensor] = {}
 
-    def plain(part: Any) -> Any:
-        if isinstance(part, torch.Tensor):
+    def to_json(item: Any) -> Any:
+        if isinstance(item, torch.Tensor):
             name = str(len(tensors))
-            tensors[name] = part.detach().cpu().clone()
+            tensors[name] = item.detach().cpu().clone()
             return {"tensor": name}
-        if isinstance(part, dict):
-            return {"dict": [[plain(key), plain(item)] for key, item in part.items()]}
-        if isinstance(part, list | tuple):
-            return {type(part).__name__: [plain(item) for item in part]}
-        if part is None or isinstance(part, bool | int | float | str):
-            return part
-        raise TypeError(f"expected tensors, numbers, text, dicts, lists and tuples, got {type(part).__name__}")
+        if isinstance(item, dict):
+            return {"dict": [[to_json(key), to_json(inner)] for key, inner in item.items()]}
+        if isinstance(item, list | tuple):
+            return {type(item).__name__: [to_json(inner) for inner in item]}
+        if item is None or isinstance(item, bool | int | float | str):
+            return item
+        raise TypeError(f"expected tensors, numbers, text, dicts, lists and tuples, got {type(item).__name__}")
 
-    return plain(value), tensors
+    return to_json(value), tensors
 
 
 def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What an estimator has learned next to the weights of its network.
+    """Learned values of an estimator that are not weights of its network.
 
     Attributes:
         config: values that JSON can hold; 'sizes' are those of the network.
@@ -201,7 +201,8 @@ class AbstractEstimator(BaseEstimator, ABC):
             InputError: names a parameter of the network that was set after `fit`.
         """
         check_is_fitted(self)
-        for name, value in self.fitted_params_.items() if unchanged else ():
+        fitted_params = vars(self).get("fitted_params_", {})  # older pickles have none
+        for name, value in fitted_params.items() if unchanged else ():
             if getattr(self, name) != value:
                 raise InputError(
                     f"{name}: was {value!r} in fit and is {getattr(self, name)!r} now: call fit again, or set it back"
@@ -232,9 +233,9 @@ class AbstractEstimator(BaseEstimator, ABC):
             ValueError: where they are not, or the weights are not those of such a network.
         """
         check_sizes(sizes)
+        check_layers(getattr(sizes, "num_layers", 1), saved.tensors)
         if saved.config["sizes"] != asdict(sizes):
             raise ValueError(f"the sizes do not fit the parameters and the learned state: {sizes}")
-        check_layers(getattr(sizes, "num_layers", 1), saved.tensors)
         return restore_network(lambda: self.network_type(sizes, **options), saved.tensors)
 
 

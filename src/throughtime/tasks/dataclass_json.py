@@ -23,7 +23,7 @@ def dataclass_from_json(kind: type[Value], values: Any) -> Value:
 
 
 def _check_value(name: str, hint: Any, value: Any) -> Any:
-    """The value, lists as tuples where they were."""
+    """Return the value, lists as tuples where they were."""
     origin = get_origin(hint)
     if origin in (list, tuple) and isinstance(value, list):
         inner = get_args(hint)[0]
@@ -34,7 +34,7 @@ def _check_value(name: str, hint: Any, value: Any) -> Any:
 
 
 def _matches_hint(hint: Any, value: Any) -> bool:
-    """Whether a value is of a type; of types that are not in JSON, it is for the dataclass to say."""
+    """Return whether a value is of a type; types that JSON does not have are left to the dataclass to check."""
     if isinstance(hint, UnionType):
         return any(_matches_hint(inner, value) for inner in get_args(hint))
     if get_origin(hint) in (list, tuple):

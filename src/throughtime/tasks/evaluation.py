@@ -1,4 +1,4 @@
-"""How good a classifier is: accuracy, F1 over classes, and which class was taken for which."""
+"""Scores of a classifier: accuracy, F1 over classes, and the confusion matrix."""
 
 from __future__ import annotations
 

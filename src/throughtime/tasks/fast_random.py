@@ -51,5 +51,5 @@ class Int16Dropout(nn.Module):
         return input * kept.mul_(1 / (1 - self.p) if self.p < 1 else 0.0)
 
     def extra_repr(self) -> str:
-        """Tell the share."""
+        """Return the probability, for `repr`."""
         return f"share={self.p}"

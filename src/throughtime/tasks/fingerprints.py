@@ -1,4 +1,4 @@
-"""What a model has learned from, as hashes that are saved with it, so that an evaluation can leave it out.
+"""Hashes of the training data, saved with a model, so that an evaluation can leave those data out.
 
 Each training sequence is kept as a hash of eight bytes, at most 2²⁰ of them (8 MiB): beyond that the smallest hashes
 are kept, and a sequence with a larger one is not recognized. Two different sequences share a hash with a probability of
@@ -40,7 +40,7 @@ class Overlap:
 
     @property
     def all_in_training(self) -> bool:
-        """Whether all were learned from, so that their scores are those of training data."""
+        """Return whether all were learned from, so that their scores are those of training data."""
         return self.is_known and len(self.in_training) > 0 and bool(self.in_training.all())
 
     @property
@@ -159,14 +159,14 @@ def _canonical_bytes(sequence: Any) -> bytes:
 
 
 def _window_hashes(text: str, stride: int) -> np.ndarray:
-    """A polynomial hash of each window of a text that begins at a multiple of the stride."""
+    """Return a polynomial hash of each window of a text that begins at a multiple of the stride."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     count = len(codes) - WINDOW + 1
     if count < 1:
         return np.zeros(0, dtype=np.int64)
-    found = np.zeros(-(-count // stride), dtype=np.uint64)
+    hashes = np.zeros(-(-count // stride), dtype=np.uint64)
     for offset in range(WINDOW):
-        part = codes[offset : offset + count : stride]
-        found = (found ^ part) * _HASH_MULTIPLIER
-        found ^= found >> np.uint64(29)
-    return found.view(np.int64)
+        characters = codes[offset : offset + count : stride]
+        hashes = (hashes ^ characters) * _HASH_MULTIPLIER
+        hashes ^= hashes >> np.uint64(29)
+    return hashes.view(np.int64)

@@ -1,4 +1,4 @@
-"""What the trainings of several tasks share: a cycle of the learning rate, and budgets of time."""
+"""A cycle of the learning rate, and budgets of time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 from throughtime._core.errors import InputError
 
 PRESETS = {"fast": 0.25, "balanced": 1.0, "best": 2.0}
-"""How much work is put into learning, against what is usual."""
+"""Factors of the number of epochs by preset."""
 
 
 def one_cycle(updates: int, seconds: float, *, warmup_fraction: float = 0.3) -> Callable[[Optimizer], LambdaLR]:
-    """The learning rate rises and falls once, over the updates or over the seconds, whichever pass sooner.
+    """Let the learning rate rise and fall once, over the updates or over the seconds, whichever pass sooner.
 
     Args:
         updates: of the training.
@@ -40,7 +40,7 @@ def one_cycle(updates: int, seconds: float, *, warmup_fraction: float = 0.3) -> 
 
 
 def parse_budget(budget: float | str | None) -> float:
-    """A budget in seconds: a number, or '90s', '5m', '1h'; None is endless.
+    """Return a budget in seconds: a number, or '90s', '5m', '1h'; None is endless.
 
     Raises:
         InputError: for anything else.

@@ -1,4 +1,4 @@
-"""How many threads a training is worth."""
+"""The number of threads of a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the networks for sequences are trained: AdamW, one cycle of the learning rate, early stopping or averaging."""
+"""Training of the networks for sequences: AdamW, one cycle of the learning rate, early stopping or averaging."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Map(Protocol):
-    """What Python's own `map` does."""
+    """The signature of the built-in `map`."""
 
     def __call__(self, function: Callable[[A], R], arguments: Iterable[A], /) -> Iterator[R]:
         """Results in the order of the arguments."""
@@ -39,7 +39,7 @@ def check_workers(workers: str | None) -> None:
     """See that the workers are known and Ray is installed, before anything is learned.
 
     Raises:
-        InputError: tells what there is, or the line that installs what is missing.
+        InputError: names the choices, or the line that installs what is missing.
     """
     if workers is None:
         return
@@ -52,7 +52,7 @@ def check_workers(workers: str | None) -> None:
 
 
 def ordered_map(workers: str | None) -> AbstractContextManager[Map]:
-    """A `map` over workers, which are let go in the end.
+    """Yield a `map` over workers, which are released in the end.
 
     Args:
         workers: None for this process; "ray" for a Ray cluster on this machine, which is started and shut down; or the
@@ -104,8 +104,8 @@ def _map_on_ray(ray: Any, tasks: list[Any], function: Callable[[A], R], argument
     ours = [task.remote(shared, argument) for argument in arguments]
     tasks += ours
     try:
-        for each in ours:
-            yield ray.get(each)
+        for result in ours:
+            yield ray.get(result)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from throughtime._core import rng
@@ -38,6 +37,8 @@ class Monitor:
         self._state = state
         self._criteria = criteria
         self._update_criteria = [criterion for criterion in criteria if criterion.check_every_update]
+        epochs = [criterion.epochs for criterion in criteria if isinstance(criterion, Epochs)]
+        self._max_epochs = min(epochs, default=None)
         self._callbacks = [] if state.distributed.rank else callbacks
         self._last_notified = 0.0
 
@@ -57,8 +58,10 @@ class Monitor:
         history = self._state.history
         if not history.stop_reason:
             progress = self.progress(loss, norm)
-            met = (str(criterion) for criterion in criteria if criterion.should_stop(progress, history))
-            history.stop_reason = next(met, "")
+            for criterion in criteria:
+                if criterion.should_stop(progress, history):
+                    history.stop_reason = str(criterion)
+                    break
         return bool(history.stop_reason)
 
     def max_updates(self) -> float:
@@ -71,10 +74,9 @@ class Monitor:
     def progress(self, loss: float, norm: float) -> Progress:
         """Return the progress, after an update with this loss and gradient norm."""
         state = self._state
-        epochs = [criterion.epochs for criterion in self._criteria if isinstance(criterion, Epochs)]
         progress = Progress(
             epoch=len(state.history) + 1,
-            epochs=min(epochs, default=None),
+            epochs=self._max_epochs,
             updates=state.updates,
             loss=loss,
             validation_loss=state.validation_loss,
@@ -82,14 +84,19 @@ class Monitor:
             seconds=state.seconds,
             seconds_left=None,
         )
-        fractions = [criterion.fraction_done(progress) for criterion in self._criteria]
-        done = min(max((f for f in fractions if f is not None), default=0.0), 1.0)
-        return replace(progress, seconds_left=progress.seconds * (1 - done) / done if done > 0 else None)
+        fractions = [f for criterion in self._criteria if (f := criterion.fraction_done(progress)) is not None]
+        done = min(max(fractions, default=0.0), 1.0)
+        if done <= 0:
+            return progress
+        # `replace` of dataclasses takes twice as long, and this runs after every update.
+        return Progress(**{**vars(progress), "seconds_left": progress.seconds * (1 - done) / done})
 
     def notify(self, loss: float, norm: float, *, at_once: bool = False) -> bool:
         """Call the callbacks if it is time to; return whether they were called."""
+        if not self._callbacks:
+            return False
         now = time.monotonic()
-        if not self._callbacks or not (at_once or now - self._last_notified > _CALLBACK_SECONDS):
+        if not at_once and now - self._last_notified <= _CALLBACK_SECONDS:
             return False
         self._last_notified = now
         progress = self.progress(loss, norm)

@@ -69,11 +69,11 @@ def _memory(reach: GradientReach, steps: int, season: int | None) -> str:
     return f"{halves}, where {_format_percent(left)} is left: {_advice(reach.cell, lag)}."
 
 
-def _advice(cell: str, wanted: int) -> str:
-    shortcut = f"or give the network the value of {_format_steps(wanted)} before as an input"
+def _advice(cell: str, lag: int) -> str:
+    shortcut = f"or give the network the value of {_format_steps(lag)} before as an input"
     if not CELLS[cell].cell.is_gated:
         return f"use GRU or LSTM, initialise the weights as orthogonal or identity, {shortcut}"
-    return f"start from initialization=nn.Chrono({max(2 * wanted, 3)}), {shortcut}"
+    return f"start from initialization=nn.Chrono({max(2 * lag, 3)}), {shortcut}"
 
 
 def _format_steps(steps: float) -> str:

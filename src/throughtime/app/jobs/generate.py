@@ -95,7 +95,7 @@ def sample_file(sample: Any, *, prompt_steps: int = 0) -> FileWriter:
         elif extension in MIDI:
             write_midi(path, sample)
         elif extension in _PICTURES:
-            plot_piano_roll(sample, given=prompt_steps).savefig(path)
+            plot_piano_roll(sample, prompt_steps=prompt_steps).savefig(path)
         else:
             path.write_text(json.dumps(sample) + "\n", encoding="utf-8")
 

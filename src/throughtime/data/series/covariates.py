@@ -131,7 +131,7 @@ class Feature:
         """Fit the encoding of a column to its cells."""
         filled = [cell for cell in cells if not _is_empty(cell)]
         if not filled:
-            raise InputError(f"column {name}: expected numbers or words, got nothing but empty cells")
+            raise InputError(f"column {name}: expected numbers or words, got only empty cells")
         if all(isinstance(cell, int | float | Decimal | np.number | np.bool_) for cell in filled):
             return cls(name, role)._fit_numbers(np.array(filled, dtype=np.float64))  # noqa: SLF001 - an instance of this class
         if not all(isinstance(cell, str) for cell in filled):
@@ -147,7 +147,7 @@ class Feature:
         flag = bool(np.isin(numbers, (0.0, 1.0)).all())
         return replace(self, flag=flag, low=float(numbers.min()), high=float(numbers.max()), **spread)
 
-    def refit(self, codes: Float[np.ndarray, "T"]) -> tuple[Self, Float[np.ndarray, "V"]]:
+    def refit(self, codes: Float[np.ndarray, "T"]) -> tuple[Feature, Float[np.ndarray, "V"]]:
         """Fit the encoding to a part of the encoded column, and return it with the new code of each old one."""
         observed = codes[np.isfinite(codes)]
         if not self.categories:

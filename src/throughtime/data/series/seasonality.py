@@ -22,8 +22,8 @@ _MIN_SEASONS = 2.5  # that a series must contain
 _MAX_CYCLE = 60  # steps of a season that no calendar suggests
 
 
-def seasons(panel: Panel) -> tuple[int, ...]:
-    """Return the season lengths in steps, the shortest first; empty if there is none."""
+def infer_seasons(panel: Panel) -> tuple[int, ...]:
+    """Infer the season lengths in steps, the shortest first; empty if there is none."""
     sampled = np.linspace(0, len(panel) - 1, min(len(panel), _MAX_SERIES)).astype(int)
     sample = [_interpolate(panel[i][-_MAX_STEPS:]) for i in np.unique(sampled)]
     usual = tuple(m for m in panel.frequency.seasons if np.median([len(x) for x in sample]) >= _MIN_SEASONS * m)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.data.files import decode_text, read_bytes
+from throughtime.data.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,7 +130,7 @@ def check_text(text: object) -> str:
     if not isinstance(text, str):
         raise InputError(f"text: expected a string, got {type(text).__name__}")
     if not text.strip():
-        raise InputError("text: expected some text, got nothing but blanks" if text else "text: it is empty")
+        raise InputError("text: expected some text, got only blanks" if text else "text: it is empty")
     return text
 
 
@@ -140,7 +140,7 @@ def read_text_file(path: Path) -> str:
     Raises:
         InputError: if the file does not exist, is empty, or is not text.
     """
-    text = decode_text(path, read_bytes(path, "text", "text"), "text")
+    text = read_text(path, "text", "text")
     if not text.strip():
         raise InputError(f"{path} is empty: expected text")
     return text

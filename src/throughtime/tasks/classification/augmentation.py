@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WARP, SHIFT, SCALE = 0.03, 0.03, 0.1
-"""How much time is warped and shifted, in shares of a sequence's length, and by what share values are scaled."""
+"""Standard deviations of the warping and range of the shift of time, in shares of a sequence's length; of the scale."""
 
 _WAVES = 3
 
 
 def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 1) -> Float[Tensor, "N T C"]:
-    """A variant of each sequence, of the same length.
+    """Return a variant of each sequence, of the same length.
 
     Args:
-        x: channels at each step; what is behind the end of a sequence stays behind it.
+        x: channels at each step; padding stays after the end of a sequence.
         lengths: steps of each sequence.
-        copies: times that the channels stand behind one another, which are scaled alike.
+        copies: repetitions of the channels along the last axis, which are scaled alike.
     """
     rows, steps, channels = x.shape
     last = (lengths.to(x.dtype) - 1).clamp(min=1).view(-1, 1)
@@ -44,9 +44,9 @@ def augment(x: Float[Tensor, "N T C"], lengths: Int[Tensor, "N"], copies: int = 
     moved = (moved + SHIFT * (2 * torch.rand(rows, 1, dtype=x.dtype, generator=random) - 1)).clamp(0, 1) * last
     before = moved.floor().long().clamp(0, max(steps - 2, 0))
     share = (moved - before).unsqueeze(-1)
-    found = _gather_steps(x, before) * (1 - share) + _gather_steps(x, (before + 1).clamp(max=steps - 1)) * share
+    interpolated = _gather_steps(x, before) * (1 - share) + _gather_steps(x, (before + 1).clamp(max=steps - 1)) * share
     scales = 1 + SCALE * torch.randn(rows, 1, channels // copies, dtype=x.dtype, generator=random)
-    return found * scales.repeat(1, 1, copies)
+    return interpolated * scales.repeat(1, 1, copies)
 
 
 def _gather_steps(x: Float[Tensor, "N T C"], places: Int[Tensor, "N T"]) -> Float[Tensor, "N T C"]:

@@ -71,7 +71,7 @@ _MAX_MEMBERS = 100
 
 
 class SequenceClassifier(ClassifierMixin, AbstractEstimator):
-    """Tell sequences apart: the mood of a sentence, the speaker of a vowel, the movement in a recording.
+    """Classify sequences: the mood of a sentence, the speaker of a vowel, the movement in a recording.
 
     A recurrent layer reads the steps of a sequence, they are summed up, and a linear layer gives each class a score.
     A part of the training data is held out to choose the weights by.
@@ -149,8 +149,8 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
         self,
         X: Any,
         y: Any,
-        *,
         validation: tuple[Any, Any] | None = None,
+        *,
         callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Learn from sequences and their classes.
@@ -206,25 +206,25 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
         )
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each sequence."""
+        """Return the most probable class of each sequence."""
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class for each sequence, (N, C), in the order of `classes_`."""
+        """Return the probability of each class for each sequence, (N, C), in the order of `classes_`."""
         self._check_fitted()
         return self._proba(encode(self.encoder_, self._read(X, self.encoder_)))
 
     def steps_proba(self, X: Any) -> list[np.ndarray]:
-        """The probabilities after each word of a text, or each step of a sequence of numbers: where minds change.
+        """Return the probabilities after each word of a text, or after each step of a sequence of numbers.
 
         Returns:
-            For each sequence (W, C): row w is what is thought after the first w + 1 words (parts between white space).
+            For each sequence (W, C): row w holds those after the first w + 1 words (split at white space).
         """
         self._check_fitted()
-        parts = [prefixes(each) for each in self._read(X, self.encoder_)]
-        together = self._proba(encode(self.encoder_, [part for each in parts for part in each]))
-        return np.split(together, np.cumsum([len(each) for each in parts])[:-1])
+        parts = [prefixes(sequence) for sequence in self._read(X, self.encoder_)]
+        together = self._proba(encode(self.encoder_, [prefix for sequence in parts for prefix in sequence]))
+        return np.split(together, np.cumsum([len(sequence) for sequence in parts])[:-1])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy.
@@ -233,9 +233,9 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             InputError: for a class that was not in the training data.
         """
         self._check_fitted()
-        given = self.predict(X)
-        class_indices(y, self.classes_, len(given))
-        return float(accuracy_score(y, given, sample_weight=sample_weight))
+        predicted = self.predict(X)
+        class_indices(y, self.classes_, len(predicted))
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def evaluate(self, X: Any, y: Any) -> Evaluation:
         """Accuracy, F1 over classes, and which class was taken for which.
@@ -246,9 +246,9 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             InputError: for a class that was not in the training data.
         """
         self._check_fitted()
-        overlap, given = self.overlap(X), self.predict_proba(X).argmax(1)
-        actual, rows = class_indices(y, self.classes_, len(given)), overlap.scored
-        return Evaluation.from_predictions(actual[rows], given[rows], self.classes_.tolist(), overlap)
+        overlap, predicted = self.overlap(X), self.predict_proba(X).argmax(1)
+        actual, rows = class_indices(y, self.classes_, len(predicted)), overlap.scored
+        return Evaluation.from_predictions(actual[rows], predicted[rows], self.classes_.tolist(), overlap)
 
     def overlap(self, X: Any) -> Overlap:
         """Which sequences were part of the training data, also to choose the weights by."""
@@ -322,10 +322,10 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             raise InputError(f"X: expected {expected} as in training, got {got}")
         if texts is not None or data is not None:
             return texts or data or []
-        known = reset or hasattr(self, "n_features_in_")
+        has_features = reset or hasattr(self, "n_features_in_")
         finite: Any = "allow-nan"  # scikit-learn's annotations know booleans only
         checked = {"ensure_all_finite": finite}
-        table = validate_data(self, X, reset=reset, **checked) if known else check_array(X, **checked)
+        table = validate_data(self, X, reset=reset, **checked) if has_features else check_array(X, **checked)
         return list(np.asarray(table, dtype=np.float64)[:, :, None])
 
     def _learn_encoder(self, data: Sequence[Any]) -> Encoder:
@@ -360,10 +360,10 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
     def _proba(self, x: JaggedSequences) -> np.ndarray:
         """Probabilities of the classes, the shortest sequences first through the network."""
         order = x.lengths.argsort(stable=True)
-        found = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
+        proba = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
         for chosen in order.split(_EVAL_BATCH_SIZE):
-            found[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
-        return found.numpy()
+            proba[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
+        return proba.numpy()
 
 
 def _validation_batches(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> BucketBatches:

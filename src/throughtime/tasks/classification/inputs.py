@@ -1,4 +1,4 @@
-"""What a classifier may be given: texts, or sequences of numbers in any of the forms that people have them in."""
+"""Inputs of a classifier: texts, or sequences of numbers in any of the usual containers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_texts(items: list[Any] | None) -> list[str] | None:
     Raises:
         InputError: where only some are.
     """
-    if items is None or not any(isinstance(each, str | bytes) for each in items):
+    if items is None or not any(isinstance(item, str | bytes) for item in items):
         return None
     for number, text in enumerate(items, 1):
         if isinstance(text, bytes):
@@ -47,7 +47,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         items: of X, where that is a container.
 
     Raises:
-        InputError: where they have different numbers of dimensions or channels, or hold what is no number.
+        InputError: where they have different numbers of dimensions or channels, or hold what is not a number.
     """
     if items is None:
         values = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
@@ -58,7 +58,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         raise InputError("X: expected sequences or texts, got none")
     if not any(map(_is_array, items)):
         return None
-    arrays = [_array(each, number) for number, each in enumerate(items, 1)]
+    arrays = [_array(item, number) for number, item in enumerate(items, 1)]
     dimensions = {array.ndim for array in arrays}
     if dimensions == {1}:
         if len({len(array) for array in arrays}) == 1:
@@ -72,7 +72,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
 
 
 def _is_array(item: Any) -> bool:
-    """Whether an item may be a sequence of numbers: a column or a frame too."""
+    """Return whether an item may be a sequence of numbers: a column or a frame too."""
     return hasattr(item, "__len__") or (hasattr(item, "__iter__") and not isinstance(item, str | bytes))
 
 
@@ -104,7 +104,7 @@ def _array(values: Any, number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SequenceScaler:
-    """How sequences of numbers are brought to the network: standardised channels, several steps in one if many.
+    """Scaling of sequences of numbers: standardised channels, and several steps in one where there are many.
 
     Where a recurrent step reads several, it also reads the change from each to the next. Missing values (NaN) lie on
     the line between their neighbours; a channel without any value is at its mean.
@@ -128,11 +128,11 @@ class SequenceScaler:
         together = np.ma.masked_invalid(np.concatenate(sequences))
         deviations = _replace_zero(together.std(0).filled(0.0), 1e-12 * np.abs(together).max(0).filled(0.0))
         block = -(-max(map(len, sequences)) // _MAX_STEPS)
-        known = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
+        scaler = cls(together.mean(0).filled(0.0).tolist(), deviations.tolist(), block, [])
         if block == 1:
-            return known
-        changes = np.concatenate([_differences(known.standardized(sequence)) for sequence in sequences])
-        return replace(known, changes=_replace_zero(changes.std(0), 1e-12).tolist())
+            return scaler
+        changes = np.concatenate([_differences(scaler.standardized(sequence)) for sequence in sequences])
+        return replace(scaler, changes=_replace_zero(changes.std(0), 1e-12).tolist())
 
     @property
     def width(self) -> int:
@@ -145,16 +145,16 @@ class SequenceScaler:
         return self.block * (self.width + len(self.changes))
 
     def encode(self, sequences: Sequence[np.ndarray]) -> JaggedSequences:
-        """What the network reads: (steps, features)."""
+        """Return what the network reads: (steps, features)."""
         check_sequences(sequences, self.width)
         return JaggedSequences.of([self._encoded(sequence) for sequence in sequences])
 
     def standardized(self, sequence: np.ndarray) -> np.ndarray:
-        """A sequence with channels of mean 0 and deviation 1, and without gaps."""
+        """Return a sequence with channels of mean 0 and deviation 1, and without gaps."""
         z = (sequence - np.array(self.means)) / np.array(self.deviations)
         for channel in np.flatnonzero(np.isnan(z).any(0)):
-            known = np.flatnonzero(~np.isnan(z[:, channel]))
-            z[:, channel] = np.interp(range(len(z)), known, z[known, channel]) if len(known) else 0.0
+            observed = np.flatnonzero(~np.isnan(z[:, channel]))
+            z[:, channel] = np.interp(range(len(z)), observed, z[observed, channel]) if len(observed) else 0.0
         return z
 
     def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
@@ -196,16 +196,16 @@ def check_sequences(sequences: Sequence[np.ndarray], width: int | None = None) -
 
 
 def count_missing(sequences: Sequence[Any]) -> int:
-    """How many values are NaN."""
+    """Return the number of NaN values."""
     return sum(int(np.isnan(sequence).sum()) for sequence in sequences if isinstance(sequence, np.ndarray))
 
 
 Encoder = TokenVocabulary | SequenceScaler
-"""What texts, or sequences of numbers, go through on their way to the network."""
+"""Encodes texts, or sequences of numbers, as inputs of the network."""
 
 
 def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
-    """What the network reads."""
+    """Return what the network reads."""
     encoded = encoder.encode(data)
     if bool((encoded.lengths > 0).all()):
         return encoded
@@ -216,7 +216,7 @@ def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
 
 
 def prefixes(sequence: Any) -> list[Any]:
-    """A sequence after each of its words or steps."""
+    """Return a sequence after each of its words or steps."""
     if isinstance(sequence, str):
         words = sequence.split()
         return [" ".join(words[: end + 1]) for end in range(len(words))]

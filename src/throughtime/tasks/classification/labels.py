@@ -18,7 +18,7 @@ _MIN_HELD_OUT = 20  # sequences; fewer say too little about which weights are be
 
 
 def encode_classes(y: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The classes in order, and the number of each sequence's class.
+    """Return the classes in order, and the number of each sequence's class.
 
     Raises:
         InputError: where there are not `count` of them, or only one class.
@@ -59,7 +59,7 @@ def _label_column(y: Any, name: str) -> np.ndarray:
 
 
 def class_indices(y: Any, classes: np.ndarray, count: int, name: str = "y") -> np.ndarray:
-    """The number of each sequence's class.
+    """Return the number of each sequence's class.
 
     Raises:
         InputError: for a class that is not known, and where there are not `count` of them.
@@ -67,37 +67,37 @@ def class_indices(y: Any, classes: np.ndarray, count: int, name: str = "y") -> n
     labels: Sequence[Any] = _label_column(y, name).tolist()
     if len(labels) != count:
         raise InputError(f"{name}: expected a class for each of the {count} sequences, got {len(labels)}")
-    known = {label: number for number, label in enumerate(classes.tolist())}
+    indices = {label: number for number, label in enumerate(classes.tolist())}
     for row, label in enumerate(labels, 1):
-        if label not in known:
-            shown = ", ".join(map(repr, list(known)[:8])) + (", …" if len(known) > 8 else "")
+        if label not in indices:
+            shown = ", ".join(map(repr, list(indices)[:8])) + (", …" if len(indices) > 8 else "")
             raise InputError(f"{name}: expected one of the classes {shown}, got {label!r} in row {row}")
-    return np.array([known[label] for label in labels], dtype=np.int64)
+    return np.array([indices[label] for label in labels], dtype=np.int64)
 
 
-def class_weights(wanted: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """What a sequence of each class weighs.
+def class_weights(class_weight: str | dict[Any, float], classes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the weight of a sequence of each class.
 
     Args:
-        wanted: 'balanced' for all classes to weigh the same together, or a weight for each, 1 where none is given.
+        class_weight: 'balanced' for all classes to weigh the same in total, or a weight for each, 1 for the others.
         classes: in order.
         numbers: of the classes of the sequences.
 
     Raises:
-        InputError: for anything else, and for classes that there are not.
+        InputError: for anything else, and for unknown classes.
     """
-    if isinstance(wanted, dict):
-        known = classes.tolist()
-        for label, weight in wanted.items():
-            if label not in known:
+    if isinstance(class_weight, dict):
+        labels = classes.tolist()
+        for label, weight in class_weight.items():
+            if label not in labels:
                 raise InputError(
-                    f"class_weight: expected some of the classes {', '.join(map(repr, known))}, got {label!r}"
+                    f"class_weight: expected some of the classes {', '.join(map(repr, labels))}, got {label!r}"
                 )
             if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
                 raise InputError(f"class_weight: expected numbers of 0 or more, got {weight!r} for {label!r}")
-        return np.array([float(wanted.get(label, 1.0)) for label in known])
-    if wanted != "balanced":
-        raise InputError(f"class_weight: expected None, 'balanced' or a dict of weights, got {wanted!r}")
+        return np.array([float(class_weight.get(label, 1.0)) for label in labels])
+    if class_weight != "balanced":
+        raise InputError(f"class_weight: expected None, 'balanced' or a dict of weights, got {class_weight!r}")
     return len(numbers) / (len(classes) * np.maximum(np.bincount(numbers, minlength=len(classes)), 1))
 
 

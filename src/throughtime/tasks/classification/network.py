@@ -24,10 +24,10 @@ _EMBEDDING = 128  # numbers that stand for a token
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """What decides the shapes of a network's weights.
+    """Sizes that decide the shapes of a network's weights.
 
     Attributes:
-        classes: to tell apart.
+        classes: number of classes, C.
         vocabulary: V, different tokens of texts; 0 for sequences of numbers.
         features: numbers that a recurrent step reads; 0 for texts.
         block: steps of the sequence that a recurrent step reads; they and their changes where there are several.
@@ -36,7 +36,7 @@ class NetworkSizes:
         num_layers: L.
         bidirectional: whether sequences are read from both ends.
         pooling: see `throughtime.nn.Pooling`.
-        members: networks whose opinions are averaged.
+        members: networks whose probabilities are averaged.
     """
 
     classes: int
@@ -57,7 +57,7 @@ class SequenceNetwork(nn.Module):
     Args:
         sizes: of the weights.
         dropout: of what the recurrent layers and the output layer read.
-        token_dropout: share of the tokens that are hidden in training, so that no single one is learned by heart.
+        token_dropout: share of the tokens that are hidden in training, so that none is memorized alone.
         noise: standard deviation of what is added to standardised numbers in training. Where a recurrent step reads
             several steps, they are also moved and scaled, see `augment`.
     """
@@ -115,7 +115,7 @@ class EnsembleMember(nn.Module):
             if not self.training:
                 return x
             if self.block > 1:
-                steps = x.reshape(len(x), x.shape[1] * self.block, -1)  # channels, and behind them their changes
+                steps = x.reshape(len(x), x.shape[1] * self.block, -1)  # channels, then their changes
                 x = augment(steps, lengths * self.block, copies=2).reshape_as(x)
             return x + self.noise * torch.empty_like(x).normal_(generator=rng.generator(x.device))
         if self.training and self.token_dropout:

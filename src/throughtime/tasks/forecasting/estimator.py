@@ -68,7 +68,7 @@ class Forecaster(AbstractEstimator):
         preset: 'fast', 'balanced' or 'best', or a `Preset` of your own.
         levels: of the intervals, in percent.
         missing: 'mask' leaves missing values to the network, 'ffill' repeats the last value, 'error' refuses them.
-        covariates: columns beside y that help to forecast it, and holidays.
+        covariates: other columns that help to forecast y, and holidays.
         budget: of time for learning: seconds, or such as '5m'; None for as long as it takes.
         ended: where the forecast of a series begins whose last value lies a horizon or more before that of the others:
             'own', at the end of its own rows; 'common', at the last date of all; 'skip', it is not forecast.
@@ -165,10 +165,10 @@ class Forecaster(AbstractEstimator):
         return self.fit_panel(panel, callbacks, kind_=kind, table_format_=None)
 
     def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Go on learning with more rows, and from what was learned: a quarter of the work of `fit`.
+        """Continue training with more rows, from the fitted weights: a quarter of the work of `fit`.
 
-        Where the rows add a horizon or more, they also tell anew how far the network is trusted and how wide the
-        intervals are, before it learns from them.
+        Where the rows add a horizon or more, the weight of the network and the width of the intervals are calibrated
+        on them again, before it learns from them.
 
         Args:
             df: as for `fit`; rows that are new or that correct former ones, and series that may be new.
@@ -211,7 +211,7 @@ class Forecaster(AbstractEstimator):
         Args:
             df: as for `fit`.
             future: unique_id, ds and the covariates that are known in advance, for the steps to forecast; not needed
-                where the rows of `df` tell them.
+                where the rows of `df` hold them.
             level: of the intervals, in percent; those of `levels` if None.
             horizon: steps; those of the training if None. Beyond them, forecasts are made from forecasts.
 
@@ -228,9 +228,9 @@ class Forecaster(AbstractEstimator):
         levels = checks.sorted_levels(self.levels if level is None else level)
         forecasts = self.model_.forecast(panel, levels, count)
         columns = {**_forecast_index(panel, count), "throughtime": forecasts.point.ravel()}
-        for each in levels:
-            columns[f"throughtime-lo-{each}"] = forecasts.low[each].ravel()
-            columns[f"throughtime-hi-{each}"] = forecasts.high[each].ravel()
+        for percent in levels:
+            columns[f"throughtime-lo-{percent}"] = forecasts.low[percent].ravel()
+            columns[f"throughtime-hi-{percent}"] = forecasts.high[percent].ravel()
         return kind.frame(columns)
 
     def predict_parquet(
@@ -246,7 +246,7 @@ class Forecaster(AbstractEstimator):
         """Forecast all series of Parquet files into one, a part after the other: there may be more than memory holds.
 
         Args:
-            source: the files; columns known in advance tell of the steps to forecast in rows with an empty target.
+            source: the files; columns known in advance are read from the rows with an empty target.
             out: the file to write.
             level: as for `predict`.
             horizon: as for `predict`.
@@ -274,12 +274,12 @@ class Forecaster(AbstractEstimator):
         paths: int = 100,
         random_state: int = 0,
     ) -> Any:
-        """Courses that the series may take, for what depends on several steps at once, such as their sum.
+        """Draw sample paths of the series, for what depends on several steps at once, such as their sum.
 
         Args:
             df: as for `predict`.
             future: as for `predict`.
-            paths: courses for each series.
+            paths: sample paths for each series.
             random_state: makes them reproducible.
 
         Returns:
@@ -309,7 +309,7 @@ class Forecaster(AbstractEstimator):
         workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Backtest:
-        """Forecast windows of the past by a forecaster that has not seen them, beside the naive forecasts.
+        """Forecast windows of the past by a forecaster that has not seen them, compared with the naive forecasts.
 
         Args:
             df: as for `fit`; the training data if None.
@@ -335,7 +335,7 @@ class Forecaster(AbstractEstimator):
         return backtest.run(self, panel, kind, n_windows, step_size, **options)
 
     def evaluate(self, df: IntoDataFrame, n_windows: int | None = None, step_size: int | None = None) -> Backtest:
-        """Score the forecaster as it is on rows behind those that it has learned from, beside the naive forecasts.
+        """Score the forecaster as it is on rows after those of the training, compared with the naive forecasts.
 
         Args:
             df: as for `predict`: later rows of the series, alone or with those of the training, and series that may be
@@ -384,18 +384,18 @@ class Forecaster(AbstractEstimator):
         workers: str | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Any:
-        """The forecasts of `backtest` alone: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
+        """Return the forecasts of `backtest`: unique_id, ds, cutoff, y, throughtime, its intervals, and `against`."""
         import narwhals as nw
 
         options = {"refit": refit, "memoryless": False, "against": against}
         options |= {"workers": workers, "callbacks": callbacks}
         frame = nw.from_native(self.backtest(df, n_windows, step_size, **options).forecasts, eager_only=True)
         ours = [column for column in frame.columns if column.startswith("throughtime")]
-        wanted = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
-        return frame.select(wanted).to_native()
+        columns = ["unique_id", "ds", "cutoff", "y", *ours, *dict.fromkeys(against)]
+        return frame.select(columns).to_native()
 
     def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
-        """How far back the network learns, from the training data or from `df`, in steps of `block_` values.
+        """Measure how far back gradients reach, on the training data or on `df`, in steps of `block_` values.
 
         Raises:
             InputError: for data that cannot be used.
@@ -407,7 +407,7 @@ class Forecaster(AbstractEstimator):
         return explain(self.model_, panel, loss=self.loss, history=self.history_)
 
     def plot(self, *, series: Sequence[Any] | None = None) -> Figure:
-        """The forecast with its intervals behind the end of the history, for some series."""
+        """Plot the forecast with its intervals after the end of the history, for some series."""
         from throughtime.tasks.forecasting.plots import plot_forecast
 
         self._check_fitted()
@@ -515,7 +515,7 @@ class Forecaster(AbstractEstimator):
     def _forecast_panel(
         self, df: IntoDataFrame | None, future: IntoDataFrame | None, count: int
     ) -> tuple[Panel, FrameFormat]:
-        """What `count` steps are forecast from."""
+        """Return what `count` steps are forecast from."""
         panel, kind = (self.panel_, self.kind_) if df is None else self._read_later_frame(df)
         if future is not None:
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
@@ -551,5 +551,5 @@ def _panel_attributes(model: ForecastModel, panel: Panel) -> dict[str, Any]:
 
 
 def _forecast_index(panel: Panel, count: int) -> dict[str, np.ndarray]:
-    """unique_id and ds of the steps behind the end of each series."""
+    """Return unique_id and ds of the steps after the end of each series."""
     return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.future_timestamps(count)}

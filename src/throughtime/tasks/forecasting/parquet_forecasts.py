@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError
+from throughtime.io.atomic_files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,15 +37,11 @@ def predict_parquet(
     target = Path(out)
     if os.path.lexists(target) and not (overwrite and target.is_file()):
         raise InputError(f"{target} exists; name another file, or replace it with overwrite")
-    partial = target.with_name(f".{target.name}.new-{os.getpid()}")
     try:
-        count = _write(forecaster, source, partial, options, on_progress)
-        os.replace(partial, target)
+        with atomic_write(target) as temporary:
+            return _write(forecaster, source, temporary, options, on_progress)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
 
 
 def _write(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from throughtime.data.series.seasonality import seasons
+from throughtime.data.series.seasonality import infer_seasons
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -58,7 +58,7 @@ class Plan:
     def of(cls, panel: Panel, horizon: int, *, season: int | None = None, lookback: int | None = None) -> Plan:
         """Decide the sizes from the data; `season` and `lookback`, in steps, override what the data suggest."""
         panel = _long_series(panel, horizon)
-        detected = seasons(panel) if season is None else (season,) if season > 1 else ()
+        detected = infer_seasons(panel) if season is None else (season,) if season > 1 else ()
         detected = tuple(m for m in detected if m <= _MAX_BLOCK)
         main = detected[0] if detected else 1
         long_season = next((m for m in detected[1:] if m % main == 0), 0)

@@ -1,4 +1,4 @@
-"""What the network learns from: a text as parallel streams, pieces of music as padded batches."""
+"""Batches of a generator: a text as parallel streams, pieces of music as padded batches."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ChunkBatches:
 
 
 def batchify(numbers: Tensor, streams: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets (T, N) of N streams that a text is cut into."""
+    """Return inputs and targets (T, N) of N streams that a text is cut into."""
     steps = (len(numbers) - 1) // streams
     x, y = (numbers[i : i + steps * streams].view(streams, steps).T.contiguous() for i in (0, 1))
     return x, y
@@ -79,7 +79,7 @@ class PieceBatches:
         self._lengths = torch.tensor([len(roll) for roll in rolls])
 
     def updates(self, window: int) -> int:
-        """Updates of a pass, about."""
+        """Return the approximate number of updates of a pass."""
         return sum(-(-int(self._lengths[rows].max()) // window) for rows in self._order())
 
     def __iter__(self) -> Iterator[Batch]:
@@ -95,7 +95,7 @@ class PieceBatches:
 
 
 def collate_pieces(rolls: Sequence[np.ndarray]) -> Batch:
-    """A batch of pieces: at each step the one before as input, this one as target."""
+    """Return a batch of pieces: at each step the one before as input, this one as target."""
     lengths = torch.tensor([len(roll) for roll in rolls])
     y = np.zeros((int(lengths.max()), len(rolls), KEYS), dtype=np.float32)
     for row, roll in enumerate(rolls):

@@ -1,4 +1,4 @@
-"""What is generated: symbols of a text, or the keys of a piano that sound together.
+"""Encodings of the steps that are generated: symbols of a text, or the keys of a piano that sound together.
 
 Each knows how its material becomes batches, what the network reads and draws at a step, and how drawn steps become
 text or music again. The estimator treats them alike.
@@ -38,12 +38,12 @@ _CHUNK = 64  # steps of a stream between which only the state is kept
 
 @dataclass(frozen=True)
 class GenerationEvaluation:
-    """How well a network foresees a material.
+    """Scores of the predictions of a network.
 
     Attributes:
-        steps: that were foreseen.
+        steps: that were predicted.
         nats: negative log-likelihood of a step.
-        perplexity: exp of that: among how many equally likely symbols the network hesitates; None for music.
+        perplexity: exp of that: the number of equally likely symbols of the same uncertainty; None for music.
         bits_per_character: of a text, whatever its symbols are; None for music.
         overlap: which characters or pieces given were learned from; None where that was not looked at.
     """
@@ -60,7 +60,7 @@ class GenerationEvaluation:
 
 
 class StepCodec(Protocol):
-    """What a step is made of."""
+    """Encoding of the steps of a text or of a piece."""
 
     @property
     def width(self) -> int:
@@ -68,15 +68,15 @@ class StepCodec(Protocol):
         ...
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[Any, Any, int]:
-        """What is learned from, what validates (or None), and the steps of the former."""
+        """Return what is learned from, what validates (or None), and the steps of the former."""
         ...
 
     def training_data(self, train: Any, validation: Any, recipe: Recipe) -> TrainingData:
-        """What the network is trained with."""
+        """Return what the network is trained with."""
         ...
 
     def score(self, network: GeneratorNetwork, data: Any) -> GenerationEvaluation:
-        """How well data are foreseen."""
+        """Score the predictions of each step of data."""
         ...
 
     def fingerprints(self, parts: list[Any]) -> Fingerprints:
@@ -87,20 +87,20 @@ class StepCodec(Protocol):
         """Find what was learned from in data."""
         ...
 
-    def prompt(self, given: Any) -> np.ndarray:
-        """What the network reads before it draws, (T, …)."""
+    def prompt(self, prompt: Any) -> np.ndarray:
+        """Return what the network reads before it draws, (T, …)."""
         ...
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> Any:
-        """A step drawn from logits (V,), as the network reads it."""
+        """Draw a step from logits (V,), as the network reads it."""
         ...
 
-    def write(self, drawn: Iterable[Any], given: Any) -> Iterator[Any]:
-        """Drawn steps as a user reads them, one by one, behind a prompt."""
+    def write(self, steps: Iterable[Any], prompt: Any) -> Iterator[Any]:
+        """Yield drawn steps as a user reads them, after a prompt."""
         ...
 
-    def join(self, given: Any, written: Iterable[Any]) -> Any:
-        """A prompt and what follows it, in one."""
+    def join(self, prompt: Any, written: Iterable[Any]) -> Any:
+        """Return a prompt and what follows it, in one."""
         ...
 
 
@@ -135,7 +135,7 @@ class TextCodec:
 
     @torch.no_grad()
     def score(self, network: GeneratorNetwork, data: str) -> GenerationEvaluation:
-        """Every symbol but the first. The text is read in pieces, each behind the symbols that lead up to it."""
+        """Score every symbol but the first. The text is read in pieces, each after the symbols that precede it."""
         numbers = torch.from_numpy(self._encode_at_least_two(data))
         steps = len(numbers) - 1
         streams = max(1, min(_EVAL_BATCH_SIZE, steps // (2 * _CONTEXT_STEPS)))
@@ -146,13 +146,13 @@ class TextCodec:
         nats, state = 0.0, None
         rows = torch.tensor([[start - max(leads) + t for start in starts] for t in range(max(leads) + length)])
         x, y = numbers[rows.clamp(min=0)], numbers[(rows + 1).clamp(min=0)]
-        counted = torch.zeros_like(rows, dtype=torch.bool)
+        is_scored = torch.zeros_like(rows, dtype=torch.bool)
         for i in range(streams):
-            counted[max(leads) + i * length - starts[i] :, i] = True
-        for x_part, y_part, part in zip(x.split(_CHUNK), y.split(_CHUNK), counted.split(_CHUNK), strict=True):
+            is_scored[max(leads) + i * length - starts[i] :, i] = True
+        for x_part, y_part, mask in zip(x.split(_CHUNK), y.split(_CHUNK), is_scored.split(_CHUNK), strict=True):
             logits, state = network(x_part, state)
-            if part.any():
-                nats += float(functional.cross_entropy(logits[part], y_part[part], reduction="sum"))
+            if mask.any():
+                nats += float(functional.cross_entropy(logits[mask], y_part[mask], reduction="sum"))
         per_step = nats / steps
         bits = nats / math.log(2) / (len(data) * steps / len(numbers))  # the first symbol is not scored
         return GenerationEvaluation(steps, per_step, math.exp(min(per_step, 700.0)), bits)
@@ -165,22 +165,22 @@ class TextCodec:
         """Find the characters that were learned from."""
         return fingerprints.overlap_of_text(check_text(data))
 
-    def prompt(self, given: str | None) -> np.ndarray:
-        """The symbols of a text, or the one behind which texts begin."""
-        found = self.vocabulary.encode(given) if given else np.zeros(0)
-        return found if len(found) else np.array([self.vocabulary.start])
+    def prompt(self, prompt: str | None) -> np.ndarray:
+        """Return the symbols of a prompt, or the one that precedes every text."""
+        numbers = self.vocabulary.encode(prompt) if prompt else np.zeros(0)
+        return numbers if len(numbers) else np.array([self.vocabulary.start])
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
-        """The number of a symbol."""
+        """Draw the number of a symbol."""
         return sampling.sample_symbol(logits, random)
 
-    def write(self, drawn: Iterable[int], given: str | None) -> Iterator[str]:
+    def write(self, steps: Iterable[int], prompt: str | None) -> Iterator[str]:
         """Pieces of text."""
-        return self.vocabulary.write(drawn, after=given or "")
+        return self.vocabulary.write(steps, after=prompt or "")
 
-    def join(self, given: str | None, written: Iterable[str]) -> str:
-        """A text."""
-        return (given or "") + "".join(written)
+    def join(self, prompt: str | None, written: Iterable[str]) -> str:
+        """Return a text."""
+        return (prompt or "") + "".join(written)
 
     def _encode_at_least_two(self, text: str) -> np.ndarray:
         numbers = self.vocabulary.encode(check_text(text))
@@ -196,7 +196,7 @@ class PianoRollCodec:
     width: int = KEYS
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[list[np.ndarray], list[np.ndarray] | None, int]:
-        """Rolls of what is learned from and of what validates, by default a tenth of the pieces."""
+        """Return rolls of what is learned from and of what validates, by default a tenth of the pieces."""
         rolls = as_rolls(data)
         held_out = None if validation is None else as_rolls(validation)
         if held_out is None and len(rolls) >= _MIN_PIECES_TO_HOLD_OUT:
@@ -225,43 +225,41 @@ class PianoRollCodec:
         rolls = as_rolls(data)
         steps, nats = sum(map(len, rolls)) - len(rolls), 0.0
         if not steps:
-            raise InputError("pieces: expected some of two steps or more, got none: there is nothing to foresee")
+            raise InputError("pieces: expected some of two steps or more, got none: there is nothing to predict")
         for x, y, lengths, _ in PieceBatches(rolls, _EVAL_BATCH_SIZE, shuffle=False):
             assert lengths is not None
             logits, _ = network(x, lengths=lengths)
-            counted = torch.arange(len(x)).unsqueeze(1) < lengths
-            counted[0] = False
-            nats += float(
-                functional.binary_cross_entropy_with_logits(logits[counted], y[counted], reduction="sum").double()
-            )
+            mask = torch.arange(len(x)).unsqueeze(1) < lengths
+            mask[0] = False
+            nats += float(functional.binary_cross_entropy_with_logits(logits[mask], y[mask], reduction="sum").double())
         return GenerationEvaluation(steps, nats / steps)
 
     def fingerprints(self, parts: list[Any]) -> Fingerprints:
         """Hash pieces."""
-        return Fingerprints.from_sequences(roll for part in parts for roll in as_rolls(part))
+        return Fingerprints.from_sequences(roll for pieces in parts for roll in as_rolls(pieces))
 
     def overlap(self, fingerprints: Fingerprints, data: Any) -> Overlap:
         """Find the pieces that were learned from."""
         return fingerprints.overlap(as_rolls(data), "pieces")
 
-    def prompt(self, given: Any) -> np.ndarray:
+    def prompt(self, prompt: Any) -> np.ndarray:
         """Silence, then the steps of a piece."""
         silence = np.zeros((1, KEYS), dtype=np.uint8)
-        rows = np.concatenate([silence, as_roll(given, "prompt")]) if _has_steps(given) else silence
+        rows = np.concatenate([silence, as_roll(prompt, "prompt")]) if _has_steps(prompt) else silence
         return rows.astype(np.float32)
 
     def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> np.ndarray:
         """Ones where a key sounds."""
         return sampling.sample_keys(logits, random)
 
-    def write(self, drawn: Iterable[np.ndarray], given: Any) -> Iterator[list[int]]:
-        """Lists of notes."""
-        return (as_piece(step[None])[0] for step in drawn)
+    def write(self, steps: Iterable[np.ndarray], prompt: Any) -> Iterator[list[int]]:
+        """Yield lists of notes."""
+        return (as_piece(step[None])[0] for step in steps)
 
-    def join(self, given: Any, written: Iterable[list[int]]) -> list[list[int]]:
-        """A piece."""
-        return [*(as_piece(as_roll(given, "prompt")) if _has_steps(given) else []), *written]
+    def join(self, prompt: Any, written: Iterable[list[int]]) -> list[list[int]]:
+        """Return a piece."""
+        return [*(as_piece(as_roll(prompt, "prompt")) if _has_steps(prompt) else []), *written]
 
 
-def _has_steps(given: Any) -> bool:
-    return given is not None and len(given) > 0
+def _has_steps(piece: Any) -> bool:
+    return piece is not None and len(piece) > 0

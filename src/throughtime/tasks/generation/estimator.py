@@ -1,4 +1,4 @@
-"""The generator: it learns from text or music and goes on writing more of it."""
+"""The generator: it learns from text or music and generates more of it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class SequenceGenerator(AbstractEstimator):
-    """Learn how sequences go on, and write new ones: text by characters, bytes or words, music as piano rolls.
+    """Learn how sequences continue, and generate new ones: text by characters, bytes or words, music as piano rolls.
 
-    At every step the network says how likely each symbol is to come next, or for music how likely each key of the
-    piano is to sound; what is drawn from that is what it reads at the next step.
+    At every step the network predicts the probability of each symbol, or for music that of each key of the piano; what
+    is drawn from it is what the network reads at the next step.
 
     Args:
         unit: 'characters', 'bytes', 'words' or 'piano_roll'; None decides by the data: characters for a string.
@@ -104,7 +104,7 @@ class SequenceGenerator(AbstractEstimator):
         self.random_state = random_state
 
     def fit(self, data: Any, validation: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Learn from data, and keep the weights of the epoch that foresaw the validation data best.
+        """Learn from data, and keep the weights of the epoch with the lowest loss on the validation data.
 
         Args:
             data: a text; or pieces, each a list of steps, each a list of MIDI notes from 21 to 108.
@@ -140,11 +140,11 @@ class SequenceGenerator(AbstractEstimator):
         )
 
     def score(self, data: Any) -> float:
-        """Log-likelihood of a step of data in nats, on average: the nearer to zero, the better foreseen."""
+        """Return the mean log-likelihood of a step of data in nats: higher is better, at most 0."""
         return -self.evaluate(data).nats
 
     def evaluate(self, data: Any) -> GenerationEvaluation:
-        """Negative log-likelihood of a step, and for a text perplexity and bits per character.
+        """Return the negative log-likelihood of a step, and for a text perplexity and bits per character.
 
         Characters or pieces that were learned from are not scored, unless all were: `overlap` of the result says which.
 
@@ -171,7 +171,7 @@ class SequenceGenerator(AbstractEstimator):
         """Write something new.
 
         Args:
-            length: steps to draw behind the prompt: characters, bytes, words, or steps of music.
+            length: steps to draw after the prompt: characters, bytes, words, or steps of music.
             prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
                 nothing.
             temperature: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
@@ -188,8 +188,8 @@ class SequenceGenerator(AbstractEstimator):
         if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
             raise InputError(f"length: expected a whole number of 0 or more, got {length!r}")
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        drawn = itertools.islice(self._draw(prompt, **options), length)
-        return self.codec_.join(prompt, self.codec_.write(drawn, prompt))
+        steps = itertools.islice(self._draw(prompt, **options), length)
+        return self.codec_.join(prompt, self.codec_.write(steps, prompt))
 
     def stream(
         self,
@@ -200,7 +200,7 @@ class SequenceGenerator(AbstractEstimator):
         top_p: float | None = None,
         random_state: int | None = None,
     ) -> Iterator[Any]:
-        """Go on without end, a step at a time, each at the same cost: pieces of text, or lists of notes.
+        """Generate without end, a step at a time, each at the same cost: pieces of text, or lists of notes.
 
         Args:
             prompt: as for `sample`; it is not repeated.
@@ -214,7 +214,7 @@ class SequenceGenerator(AbstractEstimator):
         return self.codec_.write(steps, prompt)
 
     def plot(self) -> Figure:
-        """How the loss fell over the epochs of the training."""
+        """Plot the loss over the epochs of the training."""
         from throughtime.tasks.generation.plots import plot_learning
 
         self._check_fitted()
@@ -267,7 +267,7 @@ class SequenceGenerator(AbstractEstimator):
         return tags
 
     def _choose_codec(self, data: Any, validation: Any) -> tuple[str, StepCodec]:
-        """The unit, and what a step is made of."""
+        """Return the unit, and what a step is made of."""
         if isinstance(data, bytes | os.PathLike):
             what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
             raise InputError(f"data: expected a text or pieces, got {what} first")

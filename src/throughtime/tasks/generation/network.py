@@ -78,7 +78,7 @@ class GeneratorNetwork(nn.Module):
         return self.layers.output(self.dropout(h)), state
 
     def features(self, x: np.ndarray) -> Float[np.ndarray, "... I"]:
-        """What the recurrent layer reads for symbols (…), or vectors (…, V)."""
+        """Return what the recurrent layer reads for symbols (…), or vectors (…, V)."""
         return x if self.embedding is None else self.embedding.weight.detach().numpy()[x]
 
 

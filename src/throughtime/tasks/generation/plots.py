@@ -18,12 +18,12 @@ _GRAY, _OURS, _BASELINE = "#333333", "#1f6fb4", "#b0651a"
 _OCTAVE = 12
 
 
-def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> Figure:
-    """A piece as a picture: time to the right, pitch upwards.
+def plot_piano_roll(piece: Any, *, prompt_steps: int = 0, steps_per_beat: int = 2) -> Figure:
+    """Plot a piece: time to the right, pitch upwards.
 
     Args:
         piece: steps, each a list of notes.
-        given: steps at its beginning that were the prompt, drawn in another colour.
+        prompt_steps: steps at its beginning that were the prompt, drawn in another colour.
         steps_per_beat: of the grid.
     """
     with requires("text", "a picture"):
@@ -33,7 +33,7 @@ def plot_piano_roll(piece: Any, *, given: int = 0, steps_per_beat: int = 2) -> F
     steps, keys = np.nonzero(roll)
     low, high = (int(keys.min()), int(keys.max())) if len(keys) else (0, roll.shape[1] - 1)
     figure, ax = plt.subplots(figsize=(min(3 + 0.09 * len(roll), 16), 3.6), layout="constrained")
-    colours = np.where(steps < given, _BASELINE, _OURS)
+    colours = np.where(steps < prompt_steps, _BASELINE, _OURS)
     ax.bar(steps, 0.8, width=1.0, bottom=keys + LOWEST - 0.4, align="edge", color=colours)
     ax.set_xlim(0, len(roll))
     ax.set_ylim(low + LOWEST - 1.5, high + LOWEST + 1.5)

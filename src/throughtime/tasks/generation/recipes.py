@@ -1,4 +1,4 @@
-"""How much network and how much work: what is chosen where a user leaves it open, for each kind of material."""
+"""Default hyperparameters for each unit of the data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Recipe:
         return self.transposition if steps <= self.augment_below_steps else 0
 
     def epochs_for(self, steps: int) -> int:
-        """Passes over material of so many steps: the less there is, the more often it is read."""
+        """Return the passes over so many steps: the fewer there are, the more often they are read."""
         return max(round(self.epochs * (self.reference_steps / max(steps, 1)) ** 0.55), 1)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How freely to draw.
+    """Options of sampling.
 
     Attributes:
         temperature: divides the logits: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
@@ -79,6 +79,6 @@ def draw(
     stream = make_stream(network.layers)
     logits = stream.run(network.features(prompt))[-1]
     while True:
-        drawn = symbols.draw(logits, sampling, random)
-        yield drawn
-        logits = stream.step(network.features(drawn))
+        step = symbols.draw(logits, sampling, random)
+        yield step
+        logits = stream.step(network.features(step))

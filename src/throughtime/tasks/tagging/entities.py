@@ -1,6 +1,6 @@
 """Entities in sentences whose words are tagged B-type (begins one), I-type (inside one) and O (outside of any).
 
-An entity counts as found where its first word, its last word and its type are all right, as in the CoNLL shared tasks.
+An entity is correct where its first word, its last word and its type are all correct, as in the CoNLL shared tasks.
 An I- that continues nothing begins an entity, as `conlleval` has it. Written here because the usual library for it,
 seqeval, has had no release since 2020.
 
@@ -27,38 +27,38 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True)
 class EntityScore:
-    """How well entities were found.
+    """Counts of entities, actual and predicted.
 
     Attributes:
-        n_correct: found, with first word, last word and type.
-        found: in all.
-        actual: that there are.
+        n_correct: predicted ones that are correct.
+        n_predicted: predicted ones.
+        actual: actual ones.
         by_type: the same three numbers of each type.
     """
 
     n_correct: int
-    found: int
+    n_predicted: int
     actual: int
     by_type: dict[str, tuple[int, int, int]]
 
     @property
     def precision(self) -> float:
-        """Share of those found that are right."""
-        return self.n_correct / max(self.found, 1)
+        """Return the share of the predicted entities that are right."""
+        return self.n_correct / max(self.n_predicted, 1)
 
     @property
     def recall(self) -> float:
-        """Share of those there are that were found."""
+        """Return the share of the actual entities that were predicted."""
         return self.n_correct / max(self.actual, 1)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return 2 * self.n_correct / max(self.found + self.actual, 1)
+        """Return the harmonic mean of precision and recall."""
+        return 2 * self.n_correct / max(self.n_predicted + self.actual, 1)
 
 
 def is_bio(tags: Iterable[object]) -> bool:
-    """Whether these tags (a set of them) mark entities."""
+    """Return whether a set of tags marks entities."""
     tags = set(tags)
     return (
         "O" in tags and len(tags) > 1 and all(t == "O" or (isinstance(t, str) and t[:2] in {"B-", "I-"}) for t in tags)
@@ -66,28 +66,28 @@ def is_bio(tags: Iterable[object]) -> bool:
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of a sentence."""
-    found: list[Entity] = []
+    """Return the entities of a sentence."""
+    spans: list[Entity] = []
     start, kind = 0, ""
-    for place, tag in enumerate([*tags, "O"]):
+    for position, tag in enumerate([*tags, "O"]):
         mark, _, now = tag.partition("-")
-        goes_on = mark == "I" and now == kind
-        if kind and not goes_on:
-            found.append(Entity(kind, start, place))
-        if not goes_on:
-            start, kind = place, now
-    return found
+        continues = mark == "I" and now == kind
+        if kind and not continues:
+            spans.append(Entity(kind, start, position))
+        if not continues:
+            start, kind = position, now
+    return spans
 
 
-def score(actual: Iterable[Sequence[str]], given: Iterable[Sequence[str]]) -> EntityScore:
+def score(actual: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> EntityScore:
     """Compare the tags of sentences."""
-    there: Counter[str] = Counter()
-    found: Counter[str] = Counter()
+    n_actual: Counter[str] = Counter()
+    n_predicted: Counter[str] = Counter()
     n_correct: Counter[str] = Counter()
-    for ours, theirs in zip(given, actual, strict=True):
+    for ours, theirs in zip(predicted, actual, strict=True):
         mine, real = set(entities(ours)), set(entities(theirs))
-        found.update(entity.kind for entity in mine)
-        there.update(entity.kind for entity in real)
+        n_predicted.update(entity.kind for entity in mine)
+        n_actual.update(entity.kind for entity in real)
         n_correct.update(entity.kind for entity in mine & real)
-    by_type = {kind: (n_correct[kind], found[kind], there[kind]) for kind in sorted(found | there)}
-    return EntityScore(n_correct.total(), found.total(), there.total(), by_type)
+    by_type = {kind: (n_correct[kind], n_predicted[kind], n_actual[kind]) for kind in sorted(n_predicted | n_actual)}
+    return EntityScore(n_correct.total(), n_predicted.total(), n_actual.total(), by_type)

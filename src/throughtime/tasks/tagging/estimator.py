@@ -132,8 +132,8 @@ class SequenceTagger(AbstractEstimator):
         self,
         sentences: Sequence[Sequence[str]],
         tags: Sequence[Sequence[str | None]],
-        *,
         validation: tuple[Any, Any] | None = None,
+        *,
         callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Learn from sentences and the tags of their words; where a tag is None, the word is read but not learned from.
@@ -193,25 +193,25 @@ class SequenceTagger(AbstractEstimator):
         )
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The most probable tag of each word."""
-        return [[self.tags_[i] for i in each.argmax(1).tolist()] for each in self.predict_proba(sentences)]
+        """Return the most probable tag of each word."""
+        return [[self.tags_[i] for i in proba.argmax(1).tolist()] for proba in self.predict_proba(sentences)]
 
     def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """The probability of each tag for each word, (T, C) for each sentence, in the order of `tags_`."""
+        """Return the probability of each tag for each word, (T, C) for each sentence, in the order of `tags_`."""
         self._check_fitted()
         x = self.encoder_.encode(check_sentences(sentences))
-        found: list[np.ndarray] = [np.empty(0)] * len(x)
+        probabilities: list[np.ndarray] = [np.empty(0)] * len(x)
         with torch.no_grad():
             for chosen in x.lengths.argsort(stable=True).split(_EVAL_BATCH_SIZE):
                 proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).numpy()
-                for row, each in zip(chosen.tolist(), proba, strict=True):
-                    found[row] = each[: int(x.lengths[row])]
-        return found
+                for row, steps in zip(chosen.tolist(), proba, strict=True):
+                    probabilities[row] = steps[: int(x.lengths[row])]
+        return probabilities
 
     def score(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> float:
         """F1 of entities where the tags mark some (B-, I-, O), else accuracy over words."""
-        found = self.evaluate(sentences, tags)
-        return found.words.accuracy if found.entities is None else found.entities.f1
+        evaluation = self.evaluate(sentences, tags)
+        return evaluation.words.accuracy if evaluation.entities is None else evaluation.entities.f1
 
     def evaluate(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> TagEvaluation:
         """Accuracy, which tag was taken for which, and F1 of entities.
@@ -226,8 +226,8 @@ class SequenceTagger(AbstractEstimator):
         sentences = check_sentences(sentences)
         actual, overlap = check_tags(tags, sentences), self.overlap(sentences)
         rows = overlap.scored.tolist()
-        given = self.predict([sentences[i] for i in rows])
-        return replace(score_tags([actual[i] for i in rows], given, self.tags_), overlap=overlap)
+        predicted = self.predict([sentences[i] for i in rows])
+        return replace(score_tags([actual[i] for i in rows], predicted, self.tags_), overlap=overlap)
 
     def overlap(self, sentences: Sequence[Sequence[str]]) -> Overlap:
         """Which sentences were part of the training data, also to choose the weights by."""
@@ -284,15 +284,17 @@ class SequenceTagger(AbstractEstimator):
         return network, {"tags_": tags, "encoder_": encoder, "fingerprints_": fingerprints}
 
 
-def score_tags(actual: Sequence[Sequence[Any]], given: Sequence[Sequence[str]], tags: Sequence[str]) -> TagEvaluation:
-    """Scores of given tags beside the actual ones; words whose actual tag is None do not count."""
-    pairs = [(a, g) for ours, theirs in zip(actual, given, strict=True) for a, g in zip(ours, theirs, strict=True)]
+def score_tags(
+    actual: Sequence[Sequence[Any]], predicted: Sequence[Sequence[str]], tags: Sequence[str]
+) -> TagEvaluation:
+    """Compare predicted tags with the actual ones; words whose actual tag is None do not count."""
+    pairs = [(a, g) for ours, theirs in zip(actual, predicted, strict=True) for a, g in zip(ours, theirs, strict=True)]
     pairs = [(a, g) for a, g in pairs if a is not None]
     every = [*tags, *sorted({a for a, _ in pairs} - set(tags))]
     numbers = {tag: number for number, tag in enumerate(every)}
     words = Evaluation.from_predictions([numbers[a] for a, _ in pairs], [numbers[g] for _, g in pairs], every)
-    marked = entities.is_bio(every) and all(tag is not None for each in actual for tag in each)
-    return TagEvaluation(words, entities.score(actual, given) if marked else None)
+    marked = entities.is_bio(every) and all(tag is not None for row in actual for tag in row)
+    return TagEvaluation(words, entities.score(actual, predicted) if marked else None)
 
 
 def _loss(scores: Tensor, target: Tensor) -> Tensor:
@@ -301,9 +303,9 @@ def _loss(scores: Tensor, target: Tensor) -> Tensor:
     return total / (target != _IGNORE_INDEX).sum().clamp(min=1)
 
 
-def _encode_tags(tags: Sequence[Sequence[Any]], known: Sequence[str]) -> JaggedSequences:
+def _encode_tags(tags: Sequence[Sequence[Any]], vocabulary: Sequence[str]) -> JaggedSequences:
     """Return the index of each tag among the known ones."""
-    indices = {tag: index for index, tag in enumerate(known)}
+    indices = {tag: index for index, tag in enumerate(vocabulary)}
     return JaggedSequences.of([torch.tensor([indices.get(tag, _IGNORE_INDEX) for tag in row]) for row in tags])
 
 

@@ -43,8 +43,8 @@ class WordEncoder:
         """Words and characters that come at least `rare` times."""
         words = Counter(normalize_word(word) for sentence in sentences for word in sentence)
         characters = Counter(character for sentence in sentences for word in sentence for character in word)
-        known = [word for word, count in words.most_common(_MAX_WORDS) if count >= rare and word]
-        return cls(["", *known], [character for character, count in characters.most_common() if count >= rare])
+        vocabulary = [word for word, count in words.most_common(_MAX_WORDS) if count >= rare and word]
+        return cls(["", *vocabulary], [character for character, count in characters.most_common() if count >= rare])
 
     def __post_init__(self) -> None:
         for names in (self.words, self.characters):
@@ -58,12 +58,12 @@ class WordEncoder:
 
     def encode(self, sentences: Sentences) -> JaggedSequences:
         """For each word its number and those of its characters: (words, 1 + CHARACTERS)."""
-        known: dict[str, torch.Tensor] = {}
+        encoded: dict[str, torch.Tensor] = {}
         for sentence in sentences:
             for word in sentence:
-                if word not in known:
-                    known[word] = torch.tensor(self._numbers(word), dtype=torch.int32)
-        return JaggedSequences.of([torch.stack([known[word] for word in sentence]) for sentence in sentences])
+                if word not in encoded:
+                    encoded[word] = torch.tensor(self._numbers(word), dtype=torch.int32)
+        return JaggedSequences.of([torch.stack([encoded[word] for word in sentence]) for sentence in sentences])
 
     def _numbers(self, word: str) -> list[int]:
         half = MAX_CHARACTERS // 2
@@ -81,7 +81,7 @@ class WordEncoder:
 
 
 def normalize_word(word: str) -> str:
-    """A word as it is looked up: in lower case, every digit 0."""
+    """Return a word as it is looked up: in lower case, every digit 0."""
     return re.sub(r"\d", "0", word.lower())
 
 
@@ -91,7 +91,7 @@ def check_sentences(sentences: Any) -> list[list[str]]:
     Raises:
         InputError: where they are not; names the sentence.
     """
-    found = []
+    checked = []
     for number, sentence in enumerate(_rows(sentences, "sentences", "words"), 1):
         if isinstance(sentence, str | bytes) or not hasattr(sentence, "__iter__"):
             hint = "leave it out" if is_missing(sentence) else "split a text into its words first"
@@ -101,13 +101,13 @@ def check_sentences(sentences: Any) -> list[list[str]]:
         words = as_items(sentence, f"sentences, sentence {number}", "words")
         if not words:
             raise InputError(f"sentences: expected a word or more, got none in sentence {number}; leave it out")
-        for place, word in enumerate(words, 1):
+        for position, word in enumerate(words, 1):
             if not isinstance(word, str) or not word:
-                raise InputError(f"sentences: expected words, got {word!r} as word {place} of sentence {number}")
-        found.append(words)
-    if not found:
+                raise InputError(f"sentences: expected words, got {word!r} as word {position} of sentence {number}")
+        checked.append(words)
+    if not checked:
         raise InputError("sentences: expected a sentence or more, got none")
-    return found
+    return checked
 
 
 def _rows(values: Any, name: str, kind: str) -> list[Any]:
@@ -124,24 +124,24 @@ def check_tags(tags: Any, sentences: Sentences, *, name: str = "tags") -> list[l
         InputError: where there are more or fewer; names the sentence.
     """
     rows = _rows(tags, name, "tags")
-    for number, each in enumerate(rows, 1):
-        if isinstance(each, str | bytes) or not hasattr(each, "__iter__"):
-            raise InputError(f"{name}: expected a list of tags for sentence {number}, got {type(each).__name__}")
-    found = [as_items(each, name, "tags") for each in rows]
-    if len(found) != len(sentences):
-        raise InputError(f"{name}: expected a list for each of the {len(sentences)} sentences, got {len(found)}")
-    for number, (words, its_tags) in enumerate(zip(sentences, found, strict=True), 1):
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
+            raise InputError(f"{name}: expected a list of tags for sentence {number}, got {type(row).__name__}")
+    checked = [as_items(row, name, "tags") for row in rows]
+    if len(checked) != len(sentences):
+        raise InputError(f"{name}: expected a list for each of the {len(sentences)} sentences, got {len(checked)}")
+    for number, (words, its_tags) in enumerate(zip(sentences, checked, strict=True), 1):
         if len(words) != len(its_tags):
             raise InputError(
                 f"{name}: expected a tag for each of the {len(words)} words of sentence {number}, got {len(its_tags)}"
             )
-        for place, tag in enumerate(its_tags, 1):
+        for position, tag in enumerate(its_tags, 1):
             if tag is not None and not isinstance(tag, str):
                 raise InputError(
-                    f"{name}: expected text, or None where a tag is not known, got {tag!r} for word {place} of "
+                    f"{name}: expected text, or None where a tag is not known, got {tag!r} for word {position} of "
                     f"sentence {number}"
                 )
-    return found
+    return checked
 
 
 def unique_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
@@ -150,7 +150,7 @@ def unique_tags(tags: Iterable[Iterable[Any]]) -> list[str]:
     Raises:
         InputError: where there are fewer than two.
     """
-    found = {tag for each in tags for tag in each if tag is not None}
-    if len(found) < 2:
-        raise InputError(f"tags: expected two different tags or more, got {', '.join(found) or 'none'}")
-    return sorted(found)
+    unique = {tag for row in tags for tag in row if tag is not None}
+    if len(unique) < 2:
+        raise InputError(f"tags: expected two different tags or more, got {', '.join(unique) or 'none'}")
+    return sorted(unique)

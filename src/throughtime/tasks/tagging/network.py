@@ -27,10 +27,10 @@ _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for 
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """What decides the shapes of a network's weights.
+    """Sizes that decide the shapes of a network's weights.
 
     Attributes:
-        tags: to tell apart.
+        tags: number of tags, C.
         words: V, known ones.
         characters: known ones.
         cell: 'rnn', 'gru' or 'lstm'.
@@ -96,7 +96,7 @@ class TaggingNetwork(nn.Module):
         return self.output(self.dropout(h))
 
     def _encode_characters(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
-        """What the characters say about each word; a word that comes twice is spelled once."""
+        """Return what the characters say about each word; a word that comes twice is spelled once."""
         rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
         ends = (rows > 0).sum(1)
         _, state = self.char_encoder(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)

@@ -22,7 +22,7 @@ _LENGTH_FACTOR, _LENGTH_MARGIN = 2, 10  # a translation has at most 2 T + 10 sym
 def beam_search(
     network: TranslatorNetwork, source: Int[Tensor, "T N"], *, beams: int, length_penalty: float
 ) -> list[list[int]]:
-    """The best translation found for each source, without its end.
+    """Return the best translation found for each source, without its end.
 
     Args:
         network: in evaluation.
@@ -31,18 +31,18 @@ def beam_search(
         length_penalty: a beginning of n symbols is ranked by its log-likelihood / n ** length_penalty.
 
     A sentence is done when none of its beginnings can become better than the best that has ended, or at 2 T + 10
-    symbols: whatever stands beside it in the batch.
+    symbols, whatever else is in the batch.
     """
     memory, state, lengths = network.encode(source)
     rows, limits = source.shape[1], _LENGTH_FACTOR * lengths + _LENGTH_MARGIN
-    found: list[list[int]] = [[] for _ in range(rows)]
+    translations: list[list[int]] = [[] for _ in range(rows)]
     is_open = torch.ones(rows, dtype=torch.bool)
     spread = torch.arange(rows).repeat_interleave(beams)
     memory, lengths = memory[:, spread], lengths[spread]
     state = _select_rows(state, spread)
     words = torch.full((1, rows * beams), BEGIN)
     total = torch.full((rows, beams), _NEGATIVE_INFINITY)
-    total[:, 0] = 0.0  # all beams are alike in the beginning: one goes on
+    total[:, 0] = 0.0  # all beams are equal at first: one continues
     sizes = torch.zeros(rows, beams)
     ended = torch.zeros(rows, beams, dtype=torch.bool)
     for step in range(1, int(limits.max()) + 1):
@@ -50,7 +50,7 @@ def beam_search(
         logits = network.layers.decoder.output(h[0])
         logits[:, [PAD, UNKNOWN, BEGIN]] = _NEGATIVE_INFINITY
         likely = logits.log_softmax(-1).view(rows, beams, -1)
-        # A translation that has ended goes on by padding, at no cost.
+        # A translation that has ended continues with padding, at no cost.
         likely = likely.masked_fill(ended.unsqueeze(-1), _NEGATIVE_INFINITY)
         likely[..., PAD] = likely[..., PAD].masked_fill(ended, 0.0)
         totals = total.unsqueeze(-1) + likely
@@ -69,11 +69,11 @@ def beam_search(
         hope = (total / limits.unsqueeze(1) ** length_penalty).masked_fill(ended, _NEGATIVE_INFINITY).amax(1)
         done = is_open & ((best >= hope) | (step >= limits))
         for row in done.nonzero().flatten().tolist():
-            found[row] = _cut_at_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
+            translations[row] = _cut_at_end(words[1:, row * beams + int(ranked[row].argmax())].tolist())
         is_open &= ~done
         if not is_open.any():
             break
-    return found
+    return translations
 
 
 def _select_rows(state: Any, rows: Tensor) -> Any:

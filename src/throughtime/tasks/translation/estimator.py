@@ -198,14 +198,14 @@ class SequenceTranslator(AbstractEstimator):
         check_non_negative("length_penalty", length_penalty)
         numbers = self.source_.encode(_check_sentences(sources, "sources"))
         order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
-        found: list[list[int]] = [[] for _ in numbers]
+        translations: list[list[int]] = [[] for _ in numbers]
         for start in range(0, len(order), _EVAL_BATCH_SIZE):
             rows = order[start : start + _EVAL_BATCH_SIZE]
             batch = pad_rows([numbers[i] for i in rows], len(numbers[rows[-1]]))
             options = {"beams": min(beams, len(self.target_) - 1), "length_penalty": length_penalty}
             for i, translation in zip(rows, beam_search(self.network_, batch, **options), strict=True):
-                found[i] = translation
-        return self.target_.decode(found)
+                translations[i] = translation
+        return self.target_.decode(translations)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
@@ -234,18 +234,21 @@ class SequenceTranslator(AbstractEstimator):
         if self.attention is None:
             raise InputError("attention: expected a translator with attention, this one has none to show")
         written = self.predict([source])[0] if target is None else target
-        (numbers,), (known,) = self.source_.encode(_check_sentences([source], "source")), self.target_.encode([written])
+        (numbers,), (target_numbers,) = (
+            self.source_.encode(_check_sentences([source], "source")),
+            self.target_.encode([written]),
+        )
         if not numbers:
             raise InputError("source: expected a sentence, got an empty one")
         with torch.no_grad():
             memory, state, lengths = self.network_.encode(pad_rows([numbers], len(numbers)))
-            inputs = torch.tensor([[BEGIN, *known]]).T
+            inputs = torch.tensor([[BEGIN, *target_numbers]]).T
             _, _, weights = self.network_.decode(inputs, memory, state, lengths)
         assert weights is not None
-        return Alignment(self.source_.pieces(numbers), self.target_.pieces([*known, END]), weights[0].numpy())
+        return Alignment(self.source_.pieces(numbers), self.target_.pieces([*target_numbers, END]), weights[0].numpy())
 
     def plot_alignment(self, source: str, target: str | None = None) -> Figure:
-        """A picture of `align`."""
+        """Plot the result of `align`."""
         from throughtime.tasks.translation.plots import plot_alignment
 
         return plot_alignment(self.align(source, target))
@@ -315,8 +318,8 @@ class SequenceTranslator(AbstractEstimator):
         return train, held_out
 
 
-def _check_sentences(given: Any, name: str) -> list[str]:
-    sentences = as_items(given, name, "sentences")
+def _check_sentences(values: Any, name: str) -> list[str]:
+    sentences = as_items(values, name, "sentences")
     for number, sentence in enumerate(sentences, 1):
         if not isinstance(sentence, str):
             what = "a missing value" if is_missing(sentence) else type(sentence).__name__

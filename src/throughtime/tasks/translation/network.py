@@ -91,7 +91,7 @@ class TranslatorNetwork(nn.Module):
         return self.layers.decoder.output(h[real[: len(h)]])
 
     def encode(self, source: Int[Tensor, "T N"]) -> tuple[Tensor, Any, Tensor]:
-        """The encoder's outputs, the decoder's first state, and the lengths of the sources."""
+        """Return the encoder's outputs, the decoder's first state, and the lengths of the sources."""
         lengths = (source != PAD).sum(0)
         source = source[: max(int(lengths.max()), 1)]
         memory, state = self.layers.encode(self.dropout(self.source(source)), lengths=lengths)
@@ -100,7 +100,7 @@ class TranslatorNetwork(nn.Module):
     def decode(
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
     ) -> tuple[Float[Tensor, "F N H"], Any, Tensor | None]:
-        """What the output layer reads, the state, and the weights of attention (N, F, T)."""
+        """Return what the output layer reads, the state, and the weights of attention (N, F, T)."""
         return self._decode(self._embed(inputs), memory, state, lengths)
 
     def _decode(self, read: Tensor, memory: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any, Tensor | None]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plot_alignment(alignment: Alignment) -> Figure:
-    """A row for each subword written; the darker a field, the more it looked at that subword of the source."""
+    """Plot a row for each subword written; darker fields mean more attention to the subword of the source."""
     with requires("text", "a picture"):
         import matplotlib.pyplot as plt
 

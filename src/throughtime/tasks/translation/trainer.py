@@ -55,7 +55,7 @@ class PairBatches:
 
 
 def collate_pairs(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> Batch:
-    """A batch (2, S, N), and the real symbols of its targets in the order in which the network gives them."""
+    """Return a batch (2, S, N), and the real symbols of its targets in the order in which the network gives them."""
     inputs = [[BEGIN, *target] for target in targets]
     steps = max(map(len, [*sources, *inputs]))
     x = torch.stack([pad_rows(sources, steps), pad_rows(inputs, steps)])
@@ -70,7 +70,7 @@ def pad_rows(rows: Sequence[list[int]], steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How often the decoder reads the true previous symbol, rather than its own prediction, in training.
+    """Ratio of steps at which the decoder reads the true previous symbol, not its own prediction, in training.
 
     Attributes:
         start: ratio at the beginning of the training.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Shaped
 
     from throughtime.data.series.frequency import Frequency
 
@@ -28,25 +28,25 @@ def mase_season(frequency: Frequency) -> int:
     return _MASE_SEASONS.get(frequency.name, 1)
 
 
-def smape(y: Float[np.ndarray, "... F"], forecast: Float[np.ndarray, "... F"]) -> Means:
+def smape(y: Shaped[np.ndarray, "... F"], forecast: Shaped[np.ndarray, "... F"]) -> Means:
     """Return the mean of 200 |y - f| / (|y| + |f|) in percent, over the last axis; 0 where both are 0."""
     size = np.abs(y) + np.abs(forecast)
     return mean(200 * np.abs(y - forecast) / np.where(size == 0, 1.0, size))
 
 
 def mase(
-    y: Float[np.ndarray, "... F"], forecast: Float[np.ndarray, "... F"], history: Float[np.ndarray, "T"], season: int
+    y: Shaped[np.ndarray, "... F"], forecast: Shaped[np.ndarray, "... F"], history: Shaped[np.ndarray, "T"], season: int
 ) -> Means:
     """Return the mean absolute error divided by the `naive_error` of the history; NaN where that is zero."""
     return mean(np.abs(y - forecast)) / (naive_error(history, season) or np.nan)
 
 
-def rmse(y: Float[np.ndarray, "... F"], forecast: Float[np.ndarray, "... F"]) -> Means:
+def rmse(y: Shaped[np.ndarray, "... F"], forecast: Shaped[np.ndarray, "... F"]) -> Means:
     """Return the root of the mean squared error, over the last axis."""
     return np.sqrt(mean((y - forecast) ** 2))
 
 
-def pinball(y: Float[np.ndarray, "... F"], quantile: Float[np.ndarray, "... F"], share: float) -> Means:
+def pinball(y: Shaped[np.ndarray, "... F"], quantile: Shaped[np.ndarray, "... F"], share: float) -> Means:
     """Return the mean quantile loss of a forecast of the quantile at probability `share`, over the last axis.
 
     Source: Koenker and Bassett 1978, Regression Quantiles.
@@ -55,7 +55,7 @@ def pinball(y: Float[np.ndarray, "... F"], quantile: Float[np.ndarray, "... F"],
 
 
 def interval_score(
-    y: Float[np.ndarray, "... F"], low: Float[np.ndarray, "... F"], high: Float[np.ndarray, "... F"], level: float
+    y: Shaped[np.ndarray, "... F"], low: Shaped[np.ndarray, "... F"], high: Shaped[np.ndarray, "... F"], level: float
 ) -> Means:
     """Return the mean width of intervals of `level` percent plus a penalty for values outside, over the last axis.
 
@@ -65,7 +65,7 @@ def interval_score(
     return mean(high - low + 2 / (1 - level / 100) * outside)
 
 
-def naive_error(history: Float[np.ndarray, "T"], season: int) -> float:
+def naive_error(history: Shaped[np.ndarray, "T"], season: int) -> float:
     """Return the mean |y_t - y_{t-m}| of a history; m = 1 if it is no longer than a season; 0 without any value."""
     lag = season if len(history) > season else 1
     differences = np.abs(history[lag:] - history[:-lag])
@@ -73,7 +73,7 @@ def naive_error(history: Float[np.ndarray, "T"], season: int) -> float:
     return float(differences.mean()) if len(differences) else 0.0
 
 
-def mean(x: Float[np.ndarray, "... F"]) -> Means:
+def mean(x: Shaped[np.ndarray, "... F"]) -> Means:
     """Return the mean over the last axis of the finite values; NaN where there are none."""
     finite = np.isfinite(x)
     return np.where(finite, x, 0.0).sum(-1) / np.where(finite.any(-1), finite.sum(-1), np.nan)

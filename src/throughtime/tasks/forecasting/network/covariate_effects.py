@@ -55,7 +55,7 @@ class CovariateEmbedding(nn.Module):
         for i, share in enumerate(shares):
             self.register_buffer(f"shares_{i}", share, persistent=False)
 
-    def forward(self, covariates: Float[Tensor, "*steps C"]) -> Float[Tensor, "*steps E"]:
+    def forward(self, covariates: Float[Tensor, "... C"]) -> Float[Tensor, "... E"]:
         """Return one vector for each step."""
         vectors = [
             nn.functional.embedding(covariates[..., c].long(), self._vectors(i))

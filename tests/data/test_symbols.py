@@ -46,7 +46,7 @@ def test_words_go_on_behind_a_prompt_with_a_blank() -> None:
     ("text", "unit", "message"),
     [
         ("", "characters", "text: it is empty"),
-        (" \n ", "words", "nothing but blanks"),
+        (" \n ", "words", "got only blanks"),
         (["a"], "characters", "expected a string, got list"),
         ("aaaa", "characters", "at least two different characters, got 1"),
         ("aaaa", "bytes", "at least two different bytes, got 1"),

@@ -1,225 +1,28 @@
-"""The commands of the command line.
-
-A command imports what it does when it runs, so that help appears at once. Tables are read before torch is imported, so
-that errors in the data appear at once too.
-"""
+"""Commands that train a model for a task, and commands that use a trained one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from throughtime import __version__
 from throughtime._core.errors import InputError
-from throughtime.app.command_group import app, command
+from throughtime.app.command_group import command
 from throughtime.app.options import (
-    Against,
     Budget,
-    BudgetEach,
-    CovariateOptions,
-    Data,
     Ended,
     FutureData,
-    Horizon,
     Json,
     Label,
     Model,
-    NetworkOptions,
     Overwrite,
     RunOptions,
-    SeriesOptions,
     TableOptions,
     TagColumn,
     Text,
-    WindowOptions,
-    Workers,
     positive_int,
-    split_list,
 )
-
-if TYPE_CHECKING:
-    from throughtime.app.tables.table import Table
-    from throughtime.data.series.covariates import Covariates
-
-
-def print_version(requested: bool) -> None:
-    """Print the version and exit, if that is requested."""
-    if requested:
-        typer.echo(f"throughtime {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Forecast, classify, tag, generate and translate sequences with recurrent networks."""
-
-
-@command(
-    "throughtime forecast sales.csv --horizon 12",
-    "throughtime forecast shops.parquet --horizon 7 --future price --holidays DE",
-)
-def forecast(
-    data: Data,
-    *,
-    horizon: Horizon,
-    table: TableOptions,
-    covariate_options: CovariateOptions,
-    future_data: FutureData = None,
-    series: SeriesOptions,
-    network: NetworkOptions,
-    budget: Budget = None,
-    against: Against = None,
-    ended: Ended = None,
-    sample: Annotated[
-        int, typer.Option(callback=positive_int, help="Series to train on if DATA is a folder.")
-    ] = 10_000,
-    run: RunOptions,
-) -> None:
-    """Train a network on a table and write a forecast, a backtest and a report."""
-    from throughtime.app.run_directory import RunDirectory
-
-    directory = RunDirectory.choose(run.out, data, overwrite=run.overwrite)
-    covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates, future_data, sample=sample, seed=series.seed)
-
-    from throughtime import Forecaster
-    from throughtime.app.jobs.forecast import run as run_forecast
-
-    settings = series.settings(covariates) | network.settings() | {"budget": budget, "ended": ended or "own"}
-    forecaster = Forecaster(horizon, **settings)
-    raise typer.Exit(run_forecast(rows, forecaster, directory, against=split_list(against), as_json=run.json))
-
-
-@command(
-    "throughtime backtest sales.csv --horizon 12",
-    "throughtime backtest sales.csv --horizon 12 --against auto_ets,lightgbm",
-)
-def backtest(
-    data: Data,
-    *,
-    horizon: Horizon,
-    held_out: WindowOptions,
-    table: TableOptions,
-    covariate_options: CovariateOptions,
-    series: SeriesOptions,
-    network: NetworkOptions,
-    out: Annotated[Path | None, typer.Option(help="CSV file for all forecasts.", show_default="none")] = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Print the scores of forecasts of past windows next to naive forecasts."""
-    from throughtime.app.run_directory import check_output_file
-
-    check_output_file(out, overwrite=overwrite, allow_stdout=False)
-    covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates)
-
-    from throughtime import Forecaster
-    from throughtime.app.jobs.backtest import run
-
-    forecaster = Forecaster(horizon, **series.settings(covariates), **network.settings())
-    run(rows, forecaster, held_out, out, as_json=json)
-
-
-@command(
-    "throughtime compare sales.csv --horizon 12",
-    "throughtime compare sales.csv --horizon 12 --seeds 3 --out board.csv",
-)
-def compare(
-    data: Data,
-    *,
-    horizon: Horizon,
-    cell: Annotated[str, typer.Option(help="Cells, comma-separated.")] = "rnn,gru,lstm",
-    decoder: Annotated[str, typer.Option(help="Decoders, comma-separated: direct, autoregressive.")] = "direct",
-    preset: Annotated[str, typer.Option(help="Presets, comma-separated: fast, balanced, best.")] = "balanced",
-    seeds: Annotated[
-        int, typer.Option(callback=positive_int, help="Networks of each kind, with seeds from --seed on.")
-    ] = 1,
-    held_out: WindowOptions,
-    table: TableOptions,
-    covariate_options: CovariateOptions,
-    series: SeriesOptions,
-    budget: BudgetEach = None,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the leaderboard.", show_default="none")] = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Rank networks by backtests over the same windows of a table."""
-    from throughtime.app.run_directory import check_output_file
-
-    check_output_file(out, overwrite=overwrite, allow_stdout=False)
-    covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates)
-
-    from throughtime import Forecaster
-    from throughtime.app.jobs.compare import build_forecasters, run
-
-    forecaster = Forecaster(horizon, **series.settings(covariates), budget=budget)
-    forecasters = build_forecasters(forecaster, split_list(cell), split_list(decoder), split_list(preset))
-    run(rows, forecasters, held_out, out, seeds=seeds, as_json=json)
-
-
-@command(
-    "throughtime tune sales.csv --horizon 12 --trials 30",
-    "throughtime tune sales.csv --horizon 12 --search cell,dropout --workers ray",
-)
-def tune(
-    data: Data,
-    *,
-    horizon: Horizon,
-    trials: Annotated[int, typer.Option(callback=positive_int, help="Settings to try.")] = 20,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            help="Settings to vary, comma-separated: cell, hidden_size, lookback, loss, learning_rate, dropout; "
-            "decoder.",
-            show_default="all of these but the last",
-        ),
-    ] = None,
-    windows: Annotated[
-        int | None,
-        typer.Option(
-            callback=positive_int,
-            help="Windows of the search; as many later ones check its result.",
-            show_default="1 or 2",
-        ),
-    ] = None,
-    storage: Annotated[
-        Path | None,
-        typer.Option(
-            help="SQLite file of the trials; the same command continues an interrupted search.",
-            show_default="OUT.trials.db",
-        ),
-    ] = None,
-    table: TableOptions,
-    covariate_options: CovariateOptions,
-    future_data: FutureData = None,
-    series: SeriesOptions,
-    network: NetworkOptions,
-    budget: BudgetEach = None,
-    workers: Workers = None,
-    run: RunOptions,
-) -> None:
-    """Search for better settings and write a forecast and a report with the best ones."""
-    from throughtime.app.run_directory import RunDirectory
-
-    directory = RunDirectory.choose(run.out, data, overwrite=run.overwrite)
-    covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates, future_data)
-
-    from throughtime import Forecaster
-    from throughtime.app.jobs.tune import Search
-    from throughtime.app.jobs.tune import run as run_search
-
-    forecaster = Forecaster(horizon, **series.settings(covariates), **network.settings(), budget=budget)
-    request = Search(trials, windows, split_list(search), storage, workers)
-    raise typer.Exit(run_search(rows, forecaster, request, directory, as_json=run.json))
 
 
 @command(
@@ -441,26 +244,3 @@ def export(
     from throughtime.app.jobs.export import run
 
     run(directory, file, as_json=json)
-
-
-@command("throughtime bench", "throughtime bench --seconds 1 --json")
-def bench(
-    *,
-    seconds: Annotated[float, typer.Option(help="Seconds for each of the 54 rows.")] = 0.3,
-    json: Json = False,
-) -> None:
-    """Measure the speed of the layers relative to torch.nn, ONNX Runtime and JAX, and print the ratios."""
-    from throughtime.app.bench.benchmark import run
-
-    run(seconds=seconds, as_json=json)
-
-
-def _read(
-    data: Path, options: TableOptions, covariates: Covariates | None, future_data: Path | None = None, **sampling: Any
-) -> Table:
-    """Return the series of a table, followed by the rows that are known in advance."""
-    from throughtime.app.tables.table import append_future, read_table
-
-    reading = options.read_options()
-    table = read_table(data, options.columns(covariates), reading, **sampling)
-    return table if future_data is None else append_future(table, future_data, reading)

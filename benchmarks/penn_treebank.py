@@ -23,7 +23,7 @@ from throughtime import training
 from throughtime.data.text.symbols import SymbolVocabulary, read_text_file
 from throughtime.tasks.generation.batches import ChunkBatches, batchify
 from throughtime.tasks.generation.codec import TextCodec
-from throughtime.tasks.generation.network import GeneratorNetwork, NetworkSizes, symbol_loss
+from throughtime.tasks.generation.network import GeneratorNetwork, GeneratorSizes, symbol_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +90,7 @@ class EpochPrinter:
 
 def network(symbols: TextCodec) -> GeneratorNetwork:
     """Return the network of the paper."""
-    sizes = NetworkSizes(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
+    sizes = GeneratorSizes(symbols.width, cell="lstm", hidden_size=HIDDEN, num_layers=2, embedding_size=HIDDEN)
     model = GeneratorNetwork(sizes)
     for parameter in model.parameters():
         nn.init.uniform_(parameter, -0.1, 0.1)

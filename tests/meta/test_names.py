@@ -6,7 +6,6 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
 from tools.imports import ImportGraph
 
 import throughtime
@@ -18,7 +17,6 @@ def parse(module: str) -> ast.Module:
     return ast.parse(GRAPH.files[module].read_text(encoding="utf-8"))
 
 
-@pytest.mark.xfail(strict=False, reason="pending")
 def test_no_two_classes_have_one_name() -> None:
     modules = defaultdict(set)
     for module in GRAPH.files:

@@ -31,19 +31,19 @@ MUTATIONS = [
     ),
     Mutation(
         "app/tables/header.py",
-        "if records[i].after_blank]",
+        "if rows[i].after_blank]",
         "if False]",
         "app/test_table_layouts.py::test_what_is_not_data_is_left_out_and_reported",
     ),
     Mutation(
         "app/tables/header.py",
-        "start, units = start + 1, records[start].line",
+        "start, units = start + 1, rows[start].line",
         "start = start + 0",
         "app/test_table_layouts.py::test_what_is_not_data_is_left_out_and_reported",
     ),
     Mutation(
         "app/tables/header.py",
-        "if not rest or _is_data(records[rest[0]], values):",
+        "if not rest or _is_data(rows[rest[0]], values):",
         "if True:",
         "app/test_table_layouts.py::test_what_is_left_open_is_refused_with_its_line",
     ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError, InputWarning, requires
 from throughtime._core.escaping import escape_controls
-from throughtime.app.signals import Interrupted, interrupt_on_signals
+from throughtime.app.signals import CommandInterrupted, interrupt_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def _show_warning(default: Callable[..., None], message: Warning | str, category
 def _exit_code(error: BaseException) -> tuple[int, str]:
     """Return the exit code of an error, and its message."""
     match error:
-        case KeyboardInterrupt() | Interrupted():
+        case KeyboardInterrupt() | CommandInterrupted():
             return 130, "interrupted; nothing was written"
         case InputError():
             return 2, str(error)

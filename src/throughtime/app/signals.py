@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SAME_SIGNAL_SECONDS = 0.5  # supervisors send a signal to a process and to its group
 
 
-class Interrupted(Exception):
+class CommandInterrupted(Exception):
     """Ctrl-C before there was a model to save."""
 
 

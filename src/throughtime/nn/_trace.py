@@ -47,11 +47,11 @@ class LayerTrace:
     h_0: Float[Tensor, "N P"]
     probes: reference.Probes | None
     cell: Cell
-    step: Step
+    step: StepFunction
     lengths: Int[Tensor, "N"] | None = None
 
 
-class Step(NamedTuple):
+class StepFunction(NamedTuple):
     """A step of a layer, from an input (N, I) and the states before it to the states after it.
 
     Attributes:
@@ -142,7 +142,7 @@ def _probes(x: Float[Tensor, "T N I"], weights: Weights) -> reference.Probes:
     return reference.Probes(*(x.new_zeros(*x.shape[:2], width, requires_grad=True) for width in (units, rows)))
 
 
-def _step(call: LayerCall, weights: Weights, direction: int, trace: reference.Trace) -> Step:
+def _step(call: LayerCall, weights: Weights, direction: int, trace: reference.Trace) -> StepFunction:
     activations = get_activation(call.config.activation), get_activation(call.config.gate_activation)
     transforms = call.config.transforms[direction].deterministic() if call.config.transforms else NO_TRANSFORMS
 
@@ -152,4 +152,4 @@ def _step(call: LayerCall, weights: Weights, direction: int, trace: reference.Tr
         )
         return run.final
 
-    return Step(advance, call.x.detach(), trace.initial)
+    return StepFunction(advance, call.x.detach(), trace.initial)

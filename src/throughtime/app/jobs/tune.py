@@ -68,12 +68,12 @@ def run(table: Table, forecaster: Forecaster, search: Search, directory: RunDire
             console.say(*table.notes)
             check_data(table, forecaster)
             storage = search.storage or stack.enter_context(directory.sibling_file(".trials.db"))
-            return _Tuning(table, forecaster, search, storage, console).training()
+            return _TuningSteps(table, forecaster, search, storage, console).training()
 
         return run_training(prepare, directory, as_json=as_json)
 
 
-class _Tuning:
+class _TuningSteps:
     """The steps of the command, and the result of the search."""
 
     def __init__(

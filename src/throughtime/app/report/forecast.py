@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime.app.report import plots
 from throughtime.app.report.gradients import measure_gradient_reach
-from throughtime.app.report.network_diagram import NetworkSizes, draw_network
+from throughtime.app.report.network_diagram import DiagramSizes, draw_network
 from throughtime.app.report.template import NARROW, WIDE, Picture, draw_both, render
 from throughtime.app.report.ticks import format_number
 from throughtime.app.scores import MEASURES, best_scores, describe_intervals, describe_mase_unit, method_label
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from throughtime.app.report.forecast_run import ForecastRun, SeriesView
-    from throughtime.app.report.gradients import GradientReach
+    from throughtime.app.report.gradients import GradientDecay
 
 _MAX_ROWS = 100  # of the table of forecasts
 
@@ -29,7 +29,7 @@ def forecaster_page(run: ForecastRun) -> str:
 
 def _contents(run: ForecastRun) -> dict[str, Any]:
     forecaster, backtest = run.forecaster, run.backtest
-    sizes, reach = NetworkSizes.of(forecaster), measure_gradient_reach(forecaster)
+    sizes, reach = DiagramSizes.of(forecaster), measure_gradient_reach(forecaster)
     methods = {name: method_label(name, sizes.cell) for name in backtest.scores}
     single = len(run.views) == 1
     # A single series has the width of the page; several are placed next to each other.
@@ -78,7 +78,7 @@ def _draw_view(
     return view, Picture(draw(view, *size["wide"]), draw(view, *size["narrow"]))
 
 
-def _describe_reach(reach: GradientReach, sizes: NetworkSizes) -> str:
+def _describe_reach(reach: GradientDecay, sizes: DiagramSizes) -> str:
     if reach.steps is None:
         return f"Within the last {sizes.steps} recurrent steps, the gradient stays above 1 % of its largest value."
     steps = f"{reach.steps} recurrent step{'s' if reach.steps > 1 else ''}"

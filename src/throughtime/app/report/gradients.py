@@ -12,7 +12,7 @@ _NEGLIGIBLE = 0.01  # of the largest gradient
 
 
 @dataclass(frozen=True)
-class GradientReach:
+class GradientDecay:
     """How gradients flow back from the last forecast of a window.
 
     Attributes:
@@ -31,7 +31,7 @@ class GradientReach:
         return None if lags[-1] == len(self.gradients) - 1 else lags[-1] + 1
 
 
-def measure_gradient_reach(forecaster: Forecaster) -> GradientReach:
+def measure_gradient_reach(forecaster: Forecaster) -> GradientDecay:
     """Measure the gradients on windows of the training data."""
     layer = forecaster.explain().layers[0]
-    return GradientReach(layer.state_gradients, layer.half_life)
+    return GradientDecay(layer.state_gradients, layer.half_life)

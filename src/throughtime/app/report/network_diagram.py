@@ -19,7 +19,7 @@ _DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True)
-class NetworkSizes:
+class DiagramSizes:
     """Sizes of a forecasting network.
 
     Attributes:
@@ -41,7 +41,7 @@ class NetworkSizes:
     parameters: int
 
     @classmethod
-    def of(cls, forecaster: Forecaster) -> NetworkSizes:
+    def of(cls, forecaster: Forecaster) -> DiagramSizes:
         """Return the sizes of a fitted forecaster."""
         network, plan = forecaster.network_, forecaster.model_.plan
         return cls(
@@ -55,7 +55,7 @@ class NetworkSizes:
         )
 
 
-def draw_network(sizes: NetworkSizes, width: int) -> Markup:
+def draw_network(sizes: DiagramSizes, width: int) -> Markup:
     """Draw the network folded and unfolded, side by side."""
     unfolded = _visible_steps(sizes.steps, 4 if width > 500 else 2)
     left = 200.0 if width > 500 else 142.0
@@ -75,7 +75,7 @@ def _visible_steps(steps: int, most: int) -> list[int]:
     return list(range(1, steps + 1)) if steps <= most else [*range(1, most), steps]
 
 
-def _draw_folded(sizes: NetworkSizes, x: float) -> list[Markup]:
+def _draw_folded(sizes: DiagramSizes, x: float) -> list[Markup]:
     near, far = x + _RADIUS * 0.8, x + _RADIUS * 2.6
     loop = f"M{near} {_MIDDLE - 16}C{far} {_MIDDLE - 48} {far} {_MIDDLE + 48} {near + 4} {_MIDDLE + 18}"
     return [
@@ -88,7 +88,7 @@ def _draw_folded(sizes: NetworkSizes, x: float) -> list[Markup]:
     ]
 
 
-def _draw_step(sizes: NetworkSizes, step: int, x: float) -> list[Markup]:
+def _draw_step(sizes: DiagramSizes, step: int, x: float) -> list[Markup]:
     index = str(step).translate(_DIGITS)
     marks = [
         *_node(x, _BELOW, f"x{index}", "input"),

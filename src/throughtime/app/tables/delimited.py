@@ -16,7 +16,7 @@ import polars as pl
 
 from throughtime._core.errors import InputError
 from throughtime.app.tables.grid import Grid
-from throughtime.app.tables.header import Record, find_header, table_width
+from throughtime.app.tables.header import Row, find_header, table_width
 from throughtime.data.series.dates import is_date
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MAX_LINES = 50_000_000
 """Limit of the lines of a file."""
 
 _SEPARATORS = ",;\t|"
-_SAMPLE = 200  # records, to find the separator and the header
+_SAMPLE = 200  # rows, to find the separator and the header
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
@@ -52,13 +52,13 @@ def read_delimited(path: Path, text: str, layout: str | None = None) -> Grid:
     separator = declared[1] if declared else _detect_separator(path, text)
     if not separator.isascii() or separator == '"':
         raise InputError(f"{path}, line 1: {separator!r} cannot separate cells; save the file with commas or tabs")
-    records, ends = _read_records(path, text, start, separator)
-    if not records:
+    rows, ends = _read_rows(path, text, start, separator)
+    if not rows:
         raise InputError(f"{path} is empty: expected a table with a header, a column of dates and one of numbers")
-    header = find_header(records, str(path), "line", layout)
+    header = find_header(rows, str(path), "line", layout)
     body = ends[header.first - 1] if header.first else start
     first = 1 + text.count("\n", 0, body)
-    names, width = _column_names(header, records[header.first :] or records)
+    names, width = _column_names(header, rows[header.first :] or rows)
     frame = _read_cells(path, text[body:], separator, width, first)
     lines = pl.Series(range(first, first + frame.height), dtype=pl.Int64) + _line_breaks(frame)
     return replace(Grid.of(frame, lines, names, header), separator=separator)
@@ -78,19 +78,19 @@ def _detect_separator(path: Path, text: str) -> str:
     best_score, best = (0, 0), ","
     for separator in _SEPARATORS:
         try:
-            records, _ = _read_records(path, text, 0, separator)
+            rows, _ = _read_rows(path, text, 0, separator)
         except InputError:  # raised again if no other separator fits
             continue
-        width = table_width(records) if records else 0
-        score = (sum(len(record.cells) == width for record in records), width)
+        width = table_width(rows) if rows else 0
+        score = (sum(len(row.cells) == width for row in rows), width)
         if width > 1 and score > best_score:
             best_score, best = score, separator
     return best
 
 
-def _read_records(path: Path, text: str, start: int, separator: str) -> tuple[list[Record], list[int]]:
-    """Return the first records that are not empty, and the position in the text where each ends."""
-    records: list[Record] = []
+def _read_rows(path: Path, text: str, start: int, separator: str) -> tuple[list[Row], list[int]]:
+    """Return the first rows that are not empty, and the position in the text where each ends."""
+    rows: list[Row] = []
     line_ends: list[int] = []
     ends: list[int] = []
     before = text.count("\n", 0, start)
@@ -101,16 +101,16 @@ def _read_records(path: Path, text: str, start: int, separator: str) -> tuple[li
             cells = [cell.strip() for cell in raw]
             if any(cells):
                 _check_widths(path, line, cells)
-                records.append(Record(line, cells, blank))
+                rows.append(Row(line, cells, blank))
                 ends.append(line_ends[-1])
             line, blank = before + reader.line_num + 1, not any(cells)
-            if len(records) == _SAMPLE:
+            if len(rows) == _SAMPLE:
                 break
     except csv.Error as error:
         faulty = before + reader.line_num
         sentence = _long_cell_message(path, faulty) if "limit" in str(error) else f"{path}, line {faulty}: {error}"
         raise InputError(sentence) from error
-    return records, ends
+    return rows, ends
 
 
 def _split_lines(text: str, start: int, ends: list[int]) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _long_cell_message(path: Path, line: int) -> str:
     return f"{path}, line {line}: a cell is longer than {limit}, the limit; is a quotation mark open?"
 
 
-def _column_names(header: Header, body: list[Record]) -> tuple[list[str], int]:
+def _column_names(header: Header, body: list[Row]) -> tuple[list[str], int]:
     """Return the names of the columns, and the number of cells of a row."""
     width = table_width(body)
     names = header.names
@@ -142,7 +142,7 @@ def _column_names(header: Header, body: list[Record]) -> tuple[list[str], int]:
         return [f"column_{i + 1}" for i in range(width)], width
     if width != len(names) + 1:
         return names, len(names)
-    full = [record.cells for record in body if len(record.cells) == width]
+    full = [row.cells for row in body if len(row.cells) == width]
     if not any(cells[-1] for cells in full):  # each row ends with a separator
         names = [*names, ""]
     elif len(names) == 1 or not all(map(is_date, {cells[0] for cells in full})):

@@ -13,7 +13,7 @@ import polars as pl
 
 from throughtime._core.errors import InputError
 from throughtime.app.tables.grid import Grid
-from throughtime.app.tables.header import Record, find_header
+from throughtime.app.tables.header import Row, find_header
 from throughtime.data.files import check_size
 from throughtime.data.series.numbers import NA_VALUES
 
@@ -143,7 +143,7 @@ def _build_grid(path: Path, rows: list[tuple[int, list[Any]]], layout: str | Non
     rows = [(number, row + [None] * (width - len(row))) for number, row in rows]
     numbers = [number for number, _ in rows]
     texts = [
-        Record(number, [_to_text(cell) for cell in row], i > 0 and number > numbers[i - 1] + 1)
+        Row(number, [_to_text(cell) for cell in row], i > 0 and number > numbers[i - 1] + 1)
         for i, (number, row) in enumerate(rows[:_SAMPLE])
     ]
     header = find_header(texts, str(path), "row", layout)

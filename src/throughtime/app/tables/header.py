@@ -47,7 +47,7 @@ _MIN_VALUE_FRACTION = 0.8  # of the cells of a column of values
 
 
 @dataclass(frozen=True)
-class Record:
+class Row:
     """Cells of one row.
 
     Attributes:
@@ -77,7 +77,7 @@ class Header:
 
     Attributes:
         names: of the columns; None if there is no header.
-        first: index of the first record of the data.
+        first: index of the first row of the data.
         skipped: lines before the header that are not empty.
         units: line of a row of units after the header, None for none.
     """
@@ -93,11 +93,11 @@ def is_value(cell: str) -> bool:
     return len(cell) <= _MAX_VALUE_CHARACTERS and bool(_VALUE.fullmatch(cell))
 
 
-def find_header(records: Sequence[Record], source: str, unit: str, layout: str | None = None) -> Header:
-    """Find the header among the first records of a table.
+def find_header(rows: Sequence[Row], source: str, unit: str, layout: str | None = None) -> Header:
+    """Find the header among the first rows of a table.
 
     Args:
-        records: rows that are not empty.
+        rows: rows that are not empty.
         source: the file, for messages.
         unit: 'line' or 'row'.
         layout: 'rows' if the header holds dates, even a single one.
@@ -105,38 +105,36 @@ def find_header(records: Sequence[Record], source: str, unit: str, layout: str |
     Raises:
         InputError: if two rows can be the header.
     """
-    width = table_width(records)
-    values = _value_columns(records, width)
-    first = _first_data(records, values)
-    above = _last_block([i for i in range(first) if not records[i].is_comment], records, values)
-    max_filled = max((records[i].filled for i in above), default=0)
-    dated = layout == "rows" and first < len(records) and any(map(parse_date_name, records[first].cells))
-    if first < len(records) and records[first].filled > max_filled and (dated or _is_sequence(records[first].cells)):
-        return Header([*records[first].cells], first + 1, [record.line for record in records[:first]])
+    width = table_width(rows)
+    values = _value_columns(rows, width)
+    first = _first_data(rows, values)
+    above = _last_block([i for i in range(first) if not rows[i].is_comment], rows, values)
+    max_filled = max((rows[i].filled for i in above), default=0)
+    dated = layout == "rows" and first < len(rows) and any(map(parse_date_name, rows[first].cells))
+    if first < len(rows) and rows[first].filled > max_filled and (dated or _is_sequence(rows[first].cells)):
+        return Header([*rows[first].cells], first + 1, [row.line for row in rows[:first]])
     if not above:
-        skipped = [record.line for record in records[:first]]
-        if first and len(records[first - 1].cells) == width:  # a commented header
-            return Header(
-                [records[first - 1].cells[0].lstrip("# "), *records[first - 1].cells[1:]], first, skipped[:-1]
-            )
+        skipped = [row.line for row in rows[:first]]
+        if first and len(rows[first - 1].cells) == width:  # a commented header
+            return Header([rows[first - 1].cells[0].lstrip("# "), *rows[first - 1].cells[1:]], first, skipped[:-1])
         return Header(None, first, skipped)
-    header = _fullest_record(records, above, max_filled)
-    skipped = [record.line for record in records[:header]]
-    names, start, units = [*records[header].cells], header + 1, None
-    if start < first and _is_rule(records[start]):
+    header = _fullest_row(rows, above, max_filled)
+    skipped = [row.line for row in rows[:header]]
+    names, start, units = [*rows[header].cells], header + 1, None
+    if start < first and _is_rule(rows[start]):
         start += 1
-    if start < first and _is_units(records[start], values):
-        start, units = start + 1, records[start].line
+    if start < first and _is_units(rows[start], values):
+        start, units = start + 1, rows[start].line
     rest = [i for i in above if i >= start]
-    if not rest or _is_data(records[rest[0]], values):
+    if not rest or _is_data(rows[rest[0]], values):
         return Header(names, min(rest, default=first), skipped, units)
-    one, other = records[header].line, records[rest[0]].line
+    one, other = rows[header].line, rows[rest[0]].line
     raise InputError(f"{source}: {unit}s {one} and {other} can both be the header; remove one of them")
 
 
-def table_width(records: Sequence[Record]) -> int:
+def table_width(rows: Sequence[Row]) -> int:
     """Return the number of cells of most rows."""
-    widths = [len(record.cells) for record in records]
+    widths = [len(row.cells) for row in rows]
     return max(sorted(set(widths), reverse=True), key=widths.count)
 
 
@@ -144,9 +142,9 @@ def _is_empty(cell: str) -> bool:
     return cell.lower() in NA_VALUES
 
 
-def _value_columns(records: Sequence[Record], width: int) -> list[int]:
-    """Return the columns whose cells are numbers and dates in the second half of the records."""
-    later = [record.cells for record in records[len(records) // 2 :] if len(record.cells) == width]
+def _value_columns(rows: Sequence[Row], width: int) -> list[int]:
+    """Return the columns whose cells are numbers and dates in the second half of the rows."""
+    later = [row.cells for row in rows[len(rows) // 2 :] if len(row.cells) == width]
     columns = []
     for column in range(width):
         cells = [cells[column] for cells in later if not _is_empty(cells[column])]
@@ -155,40 +153,40 @@ def _value_columns(records: Sequence[Record], width: int) -> list[int]:
     return columns
 
 
-def _value_cells(record: Record, values: list[int]) -> list[str]:
-    """Return the cells of a record in the columns of values."""
-    return [cell for c, cell in enumerate(record.cells) if c in values and cell]
+def _value_cells(row: Row, values: list[int]) -> list[str]:
+    """Return the cells of a row in the columns of values."""
+    return [cell for c, cell in enumerate(row.cells) if c in values and cell]
 
 
-def _first_data(records: Sequence[Record], values: list[int]) -> int:
-    """Return the first record with only values in the columns of values; 1 if there are no such columns."""
-    for i, record in enumerate(records):
-        cells = _value_cells(record, values)
+def _first_data(rows: Sequence[Row], values: list[int]) -> int:
+    """Return the first row with only values in the columns of values; 1 if there are no such columns."""
+    for i, row in enumerate(rows):
+        cells = _value_cells(row, values)
         if any(map(is_value, cells)) and all(is_value(cell) or _is_empty(cell) for cell in cells):
             return i
     return 1
 
 
-def _is_data(record: Record, values: list[int]) -> bool:
-    """Return whether a record after the header is data, perhaps with an error or with only missing values."""
-    cells = _value_cells(record, values)
+def _is_data(row: Row, values: list[int]) -> bool:
+    """Return whether a row after the header is data, perhaps with an error or with only missing values."""
+    cells = _value_cells(row, values)
     return 2 * sum(is_value(cell) or _is_empty(cell) for cell in cells) >= len(cells)
 
 
-def _last_block(above: list[int], records: Sequence[Record], values: list[int]) -> list[int]:
-    """Return the records before the data without values between them and the data; all if the last one has a value."""
-    valued = [i for i in above if any(map(is_value, _value_cells(records[i], values)))]
+def _last_block(above: list[int], rows: Sequence[Row], values: list[int]) -> list[int]:
+    """Return the rows before the data without values between them and the data; all if the last one has a value."""
+    valued = [i for i in above if any(map(is_value, _value_cells(rows[i], values)))]
     return [i for i in above if not valued or i > valued[-1]] or above
 
 
-def _is_rule(record: Record) -> bool:
+def _is_rule(row: Row) -> bool:
     """Return whether a row is a line of dashes under the header."""
-    return all(re.fullmatch(r"\|?[-=+:]{2,}\|?|", cell) for cell in record.cells)
+    return all(re.fullmatch(r"\|?[-=+:]{2,}\|?|", cell) for cell in row.cells)
 
 
-def _is_units(record: Record, values: list[int]) -> bool:
+def _is_units(row: Row, values: list[int]) -> bool:
     """Return whether a row holds only units, one of them in a column of values."""
-    return all(_UNIT.fullmatch(cell) for cell in record.cells) and not all(map(_is_empty, _value_cells(record, values)))
+    return all(_UNIT.fullmatch(cell) for cell in row.cells) and not all(map(_is_empty, _value_cells(row, values)))
 
 
 def _is_sequence(cells: Sequence[str]) -> bool:
@@ -204,12 +202,12 @@ def _is_sequence(cells: Sequence[str]) -> bool:
     return len(names) == len(set(names)) >= 3 and all(_DATE.fullmatch(name) for name in names)
 
 
-def _fullest_record(records: Sequence[Record], above: list[int], max_filled: int) -> int:
-    """Return the record before the data that is the header: the fullest one after the last blank line."""
-    full = [i for i in above if records[i].filled == max_filled]
+def _fullest_row(rows: Sequence[Row], above: list[int], max_filled: int) -> int:
+    """Return the row before the data that is the header: the fullest one after the last blank line."""
+    full = [i for i in above if rows[i].filled == max_filled]
     if max_filled == 1:
-        return next((i for i in reversed(full) if not any(map(_is_empty, filter(None, records[i].cells)))), full[-1])
-    separate = [i for i in full if records[i].after_blank]
+        return next((i for i in reversed(full) if not any(map(_is_empty, filter(None, rows[i].cells)))), full[-1])
+    separate = [i for i in full if rows[i].after_blank]
     return next(i for i in full if i >= (separate or full)[-1 if separate else 0])
 
 

@@ -38,7 +38,7 @@ from throughtime.tasks.classification.labels import (
     encode_classes,
     stratified_holdout,
 )
-from throughtime.tasks.classification.network import NetworkSizes, SequenceNetwork
+from throughtime.tasks.classification.network import ClassifierSizes, SequenceNetwork
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
@@ -271,9 +271,9 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
         for name, choices in (("pooling", POOLINGS), ("tokens", TOKENS), ("preset", PRESETS)):
             check_choice(name, getattr(self, name), choices)
 
-    def _network_sizes(self, encoder: Encoder, classes: int, members: int) -> NetworkSizes:
+    def _network_sizes(self, encoder: Encoder, classes: int, members: int) -> ClassifierSizes:
         is_text = isinstance(encoder, TokenVocabulary)
-        return NetworkSizes(
+        return ClassifierSizes(
             classes=classes,
             vocabulary=len(encoder) if is_text else 0,
             features=0 if is_text else encoder.features,

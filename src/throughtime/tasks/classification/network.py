@@ -23,7 +23,7 @@ _EMBEDDING = 128  # numbers that stand for a token
 
 
 @dataclass(frozen=True)
-class NetworkSizes:
+class ClassifierSizes:
     """Sizes that decide the shapes of a network's weights.
 
     Attributes:
@@ -65,7 +65,7 @@ class SequenceNetwork(nn.Module):
     batch_first = True
 
     def __init__(
-        self, sizes: NetworkSizes, *, dropout: float = 0.5, token_dropout: float = 0.1, noise: float = 0.1
+        self, sizes: ClassifierSizes, *, dropout: float = 0.5, token_dropout: float = 0.1, noise: float = 0.1
     ) -> None:
         super().__init__()
         self.sizes = sizes
@@ -85,7 +85,7 @@ class SequenceNetwork(nn.Module):
 class EnsembleMember(nn.Module):
     """One network: embedding, recurrent layer, pooling, output; arguments as for `SequenceNetwork`."""
 
-    def __init__(self, sizes: NetworkSizes, *, dropout: float, token_dropout: float, noise: float) -> None:
+    def __init__(self, sizes: ClassifierSizes, *, dropout: float, token_dropout: float, noise: float) -> None:
         super().__init__()
         self.token_dropout = token_dropout
         self.noise = noise

@@ -15,7 +15,7 @@ from throughtime.data.text.symbols import UNITS, SymbolVocabulary, check_text
 from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
 from throughtime.tasks.fingerprints import Fingerprints
 from throughtime.tasks.generation.codec import GenerationEvaluation, PianoRollCodec, StepCodec, TextCodec
-from throughtime.tasks.generation.network import GeneratorNetwork, NetworkSizes
+from throughtime.tasks.generation.network import GeneratorNetwork, GeneratorSizes
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
 from throughtime.tasks.generation.sampling import Sampling, draw
 from throughtime.tasks.generation.trainer import train_generator
@@ -239,8 +239,8 @@ class SequenceGenerator(AbstractEstimator):
         params = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(RECIPES[unit], **params)
 
-    def _network_sizes(self, recipe: Recipe, width: int) -> NetworkSizes:
-        return NetworkSizes(
+    def _network_sizes(self, recipe: Recipe, width: int) -> GeneratorSizes:
+        return GeneratorSizes(
             width=width,
             cell=self.cell,
             hidden_size=int(recipe.hidden_size),

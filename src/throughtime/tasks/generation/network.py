@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NetworkSizes:
+class GeneratorSizes:
     """Sizes that decide the shapes of a network's weights.
 
     Attributes:
@@ -49,7 +49,7 @@ class GeneratorNetwork(nn.Module):
         input_dropout: of what the first recurrent layer reads.
     """
 
-    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.0, input_dropout: float = 0.0) -> None:
+    def __init__(self, sizes: GeneratorSizes, *, dropout: float = 0.0, input_dropout: float = 0.0) -> None:
         super().__init__()
         self.sizes = sizes
         self.embedding = nn.Embedding(sizes.width, sizes.embedding_size) if sizes.embedding_size else None

@@ -19,7 +19,7 @@ from throughtime.tasks.param_checks import check_bool, check_choice, check_fract
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
-from throughtime.tasks.tagging.network import NetworkSizes, TaggingNetwork
+from throughtime.tasks.tagging.network import TaggerSizes, TaggingNetwork
 from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
 if TYPE_CHECKING:
@@ -249,9 +249,9 @@ class SequenceTagger(AbstractEstimator):
             check_fraction(name, getattr(self, name))
         check_choice("preset", self.preset, PRESETS)
 
-    def _network_sizes(self, encoder: WordEncoder, tags: Sequence[str]) -> NetworkSizes:
+    def _network_sizes(self, encoder: WordEncoder, tags: Sequence[str]) -> TaggerSizes:
         words, characters = encoder.size
-        return NetworkSizes(
+        return TaggerSizes(
             tags=len(tags),
             words=words,
             characters=characters,

@@ -26,7 +26,7 @@ _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for 
 
 
 @dataclass(frozen=True)
-class NetworkSizes:
+class TaggerSizes:
     """Sizes that decide the shapes of a network's weights.
 
     Attributes:
@@ -61,7 +61,7 @@ class TaggingNetwork(nn.Module):
 
     batch_first = True
 
-    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.4, word_dropout: float = 0.2) -> None:
+    def __init__(self, sizes: TaggerSizes, *, dropout: float = 0.4, word_dropout: float = 0.2) -> None:
         super().__init__()
         self.sizes = sizes
         self.word_dropout = word_dropout

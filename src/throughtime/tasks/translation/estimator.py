@@ -19,7 +19,7 @@ from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_note
 from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative
 from throughtime.tasks.schedules import PRESETS, parse_budget
 from throughtime.tasks.translation.beam import beam_search
-from throughtime.tasks.translation.network import NetworkSizes, TranslatorNetwork
+from throughtime.tasks.translation.network import TranslatorNetwork, TranslatorSizes
 from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows, train_translator
 
 if TYPE_CHECKING:
@@ -272,8 +272,8 @@ class SequenceTranslator(AbstractEstimator):
         if not isinstance(self.vocabulary, SubwordSettings):
             raise InputError(f"vocabulary: expected SubwordSettings(size, …), got {self.vocabulary!r}")
 
-    def _network_sizes(self, source: SubwordVocabulary, target: SubwordVocabulary) -> NetworkSizes:
-        return NetworkSizes(
+    def _network_sizes(self, source: SubwordVocabulary, target: SubwordVocabulary) -> TranslatorSizes:
+        return TranslatorSizes(
             source_size=len(source),
             target_size=len(target),
             cell=self.cell,

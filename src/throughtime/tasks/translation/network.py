@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NetworkSizes:
+class TranslatorSizes:
     """Sizes that decide the shapes of a network's weights.
 
     Attributes:
@@ -50,7 +50,7 @@ class TranslatorNetwork(nn.Module):
         dropout: of embeddings, between layers, and of what the output reads.
     """
 
-    def __init__(self, sizes: NetworkSizes, *, dropout: float = 0.0) -> None:
+    def __init__(self, sizes: TranslatorSizes, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.sizes = sizes
         width = sizes.hidden_size // 2

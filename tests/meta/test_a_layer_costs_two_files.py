@@ -16,6 +16,7 @@ import pytest
 from tests.copies import copy_package, run
 
 import throughtime.nn  # noqa: F401  (registers the cells)
+from throughtime import _kernels
 from throughtime._core.reference import CELLS
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_its_kernel_obeys_the_laws_and_is_its_reference(package: Path, tmp_path:
     shutil.copytree(ROOT / "csrc", sources / "csrc")
     shutil.copy(ROOT / "CMakeLists.txt", sources)
     shutil.copy(NEW_LAYER / "ugrnn.cpp", sources / "csrc" / "cells")
-    options = ["-DTHROUGHTIME_INSTRUCTION_SETS=baseline", f"-DPython_EXECUTABLE={sys.executable}"]
+    options = [f"-DTHROUGHTIME_INSTRUCTION_SETS={_kernels.isa}", f"-DPython_EXECUTABLE={sys.executable}"]
     for command in (["-S", str(sources), "-B", str(build), *options], ["--build", str(build), "--", "-j2"]):
         done = subprocess.run(["cmake", *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -108,7 +108,7 @@ class TranslatorNetwork(nn.Module):
         combined, weights = self.layers.attend(h, memory, lengths=lengths)
         return combined, state, weights
 
-    def _embed(self, inputs: Int[Tensor, "F N"]) -> Float[Tensor, "F N E"]:
+    def _embed(self, inputs: Int[Tensor, "*steps"]) -> Float[Tensor, "*steps E"]:
         return self.dropout(self.target(inputs))
 
     def _embed_prediction(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:

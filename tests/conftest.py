@@ -19,9 +19,10 @@ torch.set_num_threads(2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @pytest.fixture(autouse=True)
-def _same_random_numbers() -> None:
-    """Start every test from the same seed, so that none depends on those before it."""
+def _same_start() -> None:
+    """Start every test from the same seed and with all checks of shapes, so that none depends on those before it."""
     torch.manual_seed(0)
+    shapes.begin_test()
 
 
 @pytest.fixture

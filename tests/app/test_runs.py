@@ -46,7 +46,7 @@ def test_what_was_guessed_and_mended_is_said(run: tuple[Path, subprocess.Complet
     _, done = run
     assert "Time: column month" in done.stderr
     assert "Target: column sales" in done.stderr
-    assert "they were sorted" in done.stderr
+    assert "they have been sorted" in done.stderr
     assert "1 missing value, masked" in done.stderr
 
 

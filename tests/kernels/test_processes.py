@@ -119,10 +119,10 @@ def test_no_rows_and_no_steps(layer: str) -> None:
     y, finals = module(torch.randn(5, 0, 3))
     assert y.shape == (5, 0, 9)
     assert (finals if isinstance(finals, torch.Tensor) else finals[0]).shape == (1, 0, 9)
-    state = [torch.randn(1, 2, 9) for _ in module.cell.states]
+    state = tuple(torch.randn(1, 2, 9) for _ in module.cell.states)
     (y,), finals = scan(module.cell, torch.randn(0, 2, 3), state, module.flat_weights(0))
     assert y.shape == (0, 2, 9)
-    assert_close(tuple(finals), tuple(state), "exact")
+    assert_close(tuple(finals), state, "exact")
 
 
 def test_more_threads_than_processors_take_no_longer_and_change_nothing() -> None:

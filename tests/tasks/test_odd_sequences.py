@@ -319,7 +319,7 @@ FAST = ("--preset", "fast", "--set", "hidden_size=4")
 def test_a_text_whose_end_has_characters_of_its_own_is_learned_from(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("the cat sat on the mat\n" * 60 + "café and cake\n" * 2, encoding="utf-8")
     _, err = run_in_process("train", "generate", "book.txt", *FAST, "--set", "epochs=1", "--out", "run", cwd=tmp_path)
-    assert "characters that do not occur in what is learned from ('d', 'f', 'k', 'é')" in err
+    assert "characters that do not occur in the training data ('d', 'f', 'k', 'é')" in err
     assert (tmp_path / "run" / "report.html").is_file()
 
 

@@ -97,7 +97,7 @@ def test_callbacks_stay_in_this_process() -> None:
 
 
 def test_rounds_grow_with_what_is_known() -> None:
-    assert [trials._round(number) for number in (0, 9, 10, 11, 12, 15, 40)] == [
+    assert [trials._round_of(number) for number in (0, 9, 10, 11, 12, 15, 40)] == [
         (0, 10),
         (0, 10),
         (10, 12),

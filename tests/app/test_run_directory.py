@@ -103,7 +103,7 @@ def test_a_run_that_ends_early_leaves_nothing(error: BaseException, here: Path) 
 
 
 @pytest.mark.parametrize("read", [tt.load, runtime.load], ids=["torch", "runtime"])
-def test_the_run_directoryof_a_run_is_read_wherever_its_model_is(read: Callable[[Path], Any], here: Path) -> None:
+def test_the_directory_of_a_run_is_read_wherever_its_model_is(read: Callable[[Path], Any], here: Path) -> None:
     with RunDirectory(here / "run").building() as directory:
         tt.save(nn.GRU(3, 4), directory / "model")
         (directory / RUN).write_text(json.dumps({"throughtime": "0"}))

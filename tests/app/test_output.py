@@ -22,7 +22,7 @@ WRITERS = {
     "output.format_frame",  # returns text
     "jobs.explain._picture_file",
     "jobs.generate.sample_file",
-    "jobs.tune._Tuning._evaluate",  # moves the trials into the directory of the run
+    "jobs.tune._TuningSteps._evaluate",  # moves the trials into the directory of the run
 }
 
 

@@ -122,10 +122,13 @@ def _lazily(function: Any, module: str) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal check, test, count
-        test, count = _test, count + 1 if test == _test else 1
-        if count > _FIRST and count % _EVERY:
-            return function(*args, **kwargs)
         if torch.compiler.is_compiling() or _len_torch_dispatch_stack() > 0 or not _enabled or _is_importing(module):
+            return function(*args, **kwargs)
+        test, count = (
+            _test,
+            count + 1 if test == _test else 1,
+        )  # after torch has been asked: it traces what comes before
+        if count > _FIRST and count % _EVERY:
             return function(*args, **kwargs)
         if check is None:
             check = _with_checks(function, module)

@@ -12,7 +12,9 @@ import pytest
 from tests.meta.test_public_names import PACKAGES, public_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-DOCUMENTED = re.findall(r"^\.\. (?:py:data|auto(?:class|exception|function|data|module)):: ([\w.]+)$", PAGE, re.MULTILINE)
+DOCUMENTED = re.findall(
+    r"^\.\. (?:py:data|auto(?:class|exception|function|data|module)):: ([\w.]+)$", PAGE, re.MULTILINE
+)
 INTERNAL = ("throughtime.app",)  # its interface is the command line
 
 

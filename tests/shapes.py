@@ -64,8 +64,8 @@ class _Finder:
             return None
         specs = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
         spec = next((spec for spec in specs if spec is not None), None)
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):  # whichever loader reads it
+            spec.loader = _Loader(name, spec.origin)
         return spec
 
 

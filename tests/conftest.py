@@ -26,8 +26,8 @@ def _same_start() -> None:
 
 
 @pytest.fixture
-def wrong_shapes() -> Iterator[None]:
-    """Let wrong shapes reach the package, for tests of its own errors."""
+def unchecked_shapes() -> Iterator[None]:
+    """Let wrong shapes reach the package, for tests of its own errors, or leave Python's global generator alone."""
     with shapes.unchecked():
         yield
 

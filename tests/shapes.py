@@ -15,6 +15,7 @@ from importlib.machinery import SourceFileLoader
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+import jaxtyping
 import torch
 from beartype import beartype
 from jaxtyping import jaxtyped
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 _enabled = True
 _test = 0
 _FIRST, _EVERY = 16, 64  # calls of a function that are checked in a test: the first ones, then one of so many
-_SHAPE = re.compile(r"\b(?:Bool|Float|Int|Shaped|UInt8)\[[\w.]+, '([^']*)'\]")  # as `ast.unparse` writes it
+_DTYPES = "|".join(name for name, item in vars(jaxtyping).items() if isinstance(item, type(jaxtyping.Float)))
+_SHAPE = re.compile(rf"\b(?:{_DTYPES})\[[\w.]+, '([^']*)'\]")  # as `ast.unparse` writes it
 _DECORATOR = "_check_shapes_"
 
 
@@ -46,11 +48,13 @@ def begin_test() -> None:
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Check no shapes, for a test of what the package does with wrong ones."""
+    """Check no shapes, for a test of wrong ones, or of Python's global generator, from which beartype draws."""
     global _enabled  # noqa: PLW0603
     _enabled = False
-    yield
-    _enabled = True
+    try:
+        yield
+    finally:
+        _enabled = True
 
 
 class _Finder:
@@ -124,10 +128,8 @@ def _lazily(function: Any, module: str) -> Any:
         nonlocal check, test, count
         if torch.compiler.is_compiling() or _len_torch_dispatch_stack() > 0 or not _enabled or _is_importing(module):
             return function(*args, **kwargs)
-        test, count = (
-            _test,
-            count + 1 if test == _test else 1,
-        )  # after torch has been asked: it traces what comes before
+        count = count + 1 if test == _test else 1  # after torch has been asked: it traces what comes before
+        test = _test
         if count > _FIRST and count % _EVERY:
             return function(*args, **kwargs)
         if check is None:

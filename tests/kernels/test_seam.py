@@ -83,7 +83,7 @@ def _compiled(layer: Any) -> Any:
     return torch.compile(layer, backend="eager")(torch.randn(7, 2, 3))
 
 
-@pytest.mark.usefixtures("wrong_shapes")
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("call", [_plain, _reference, _ragged, _compiled])
 @pytest.mark.parametrize("field", REPLACED)
 def test_a_weight_of_another_shape_is_named(call: Callable[[Any], Any], field: str) -> None:
@@ -94,7 +94,7 @@ def test_a_weight_of_another_shape_is_named(call: Callable[[Any], Any], field: s
         call(layer)
 
 
-@pytest.mark.usefixtures("wrong_shapes")
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("field", REPLACED)
 def test_a_single_step_names_the_weight_too(field: str) -> None:
     cell = nn.GRUCell(3, 4)
@@ -130,7 +130,7 @@ def test_weights_that_change_between_forward_and_backward_are_refused() -> None:
         y.sum().backward()
 
 
-@pytest.mark.usefixtures("wrong_shapes")
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_the_training_engine_names_a_weight_of_another_shape() -> None:
     model = nn.ManyToMany(nn.GRU(3, 4), 1)
     model.layer.weight_hh_l0.data = torch.randn(4, 12)

@@ -85,11 +85,13 @@ def translation(seed: int) -> Any:
     return [p.tolist() for p in translator.network_.parameters()]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_model_that_draws_is_trained_in_threads_as_alone() -> None:
     check(state)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("fit", [forecasts, classes, tags, text, translation], ids=lambda f: f.__name__)
 def test_estimators_are_fitted_in_threads_as_alone(fit: Callable[[int], Any]) -> None:
     check(fit)

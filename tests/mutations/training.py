@@ -136,7 +136,7 @@ MUTATIONS = [
     ),
     Mutation(
         "training/_updater.py",
-        "if self.bptt.needs_step_targets:",
+        "if self._config.bptt.needs_step_targets:",
         "if False:",
         "training/test_strategies.py::test_what_a_strategy_needs_is_checked",
     ),

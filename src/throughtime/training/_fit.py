@@ -21,6 +21,7 @@ from throughtime.training._state import TrainingState
 from throughtime.training._stopping import Epochs
 from throughtime.training._time_axis import check_batch_first, override_batch_first
 from throughtime.training._updater import Updater
+from throughtime.training._updates import UpdateConfig
 from throughtime.training._user_randomness import may_draw_random
 
 if TYPE_CHECKING:
@@ -111,10 +112,11 @@ def fit(
         check_batch_first(data, model)
         check_batch_first(validation, model)
         distributed = init_distributed(model)
-        updater = Updater(called, loss, built, scheduler, bptt, clip, distributed)
+        config = UpdateConfig(called, loss, built, scheduler, bptt, clip, distributed)
+        updater = Updater(config)
         state = TrainingState(model, built, scheduler, distributed, updater.path)
         monitor = Monitor(state, stop, callbacks)
-        loop = TrainingLoop(called, loss, clip, state, updater, monitor, Checkpointer(checkpoints, state))
+        loop = TrainingLoop(config, state, updater, monitor, Checkpointer(checkpoints, state))
         return loop.run(as_batches(data), None if validation is None else as_batches(validation))
 
 

@@ -16,17 +16,14 @@ from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torch import nn
-
     from throughtime.data.batches import Batch
     from throughtime.training._batch_groups import BatchGroup
     from throughtime.training._checkpointing import Checkpointer
     from throughtime.training._history import History
-    from throughtime.training._losses import Loss
     from throughtime.training._monitor import Monitor
     from throughtime.training._state import TrainingState
     from throughtime.training._updater import Updater
-    from throughtime.training._updates import UpdateResult
+    from throughtime.training._updates import UpdateConfig, UpdateResult
     from throughtime.training._windows import BPTTWindow
 
 _log = logging.getLogger("throughtime.training")
@@ -44,9 +41,7 @@ class TrainingLoop:
     """Trains until a criterion is met.
 
     Args:
-        model: is validated; the one of the state, perhaps in another precision.
-        loss: function of (y, target).
-        clip: largest norm of the gradient.
+        config: settings of the updates; its model is validated.
         state: what the training changes.
         updater: makes the updates.
         monitor: checks criteria and calls callbacks.
@@ -55,17 +50,13 @@ class TrainingLoop:
 
     def __init__(
         self,
-        model: nn.Module,
-        loss: Loss,
-        clip: float,
+        config: UpdateConfig,
         state: TrainingState,
         updater: Updater,
         monitor: Monitor,
         checkpointer: Checkpointer,
     ) -> None:
-        self._model = model
-        self._loss = loss
-        self._clip = clip
+        self._config = config
         self._state = state
         self._updater = updater
         self._monitor = monitor
@@ -104,7 +95,7 @@ class TrainingLoop:
             self._checkpointer.save_if_due()
         if not state.epoch_updates:
             raise ValueError(
-                f"data: expected at least one batch with a target for {self._updater.bptt}, got none to train on"
+                f"data: expected at least one batch with a target for {self._config.bptt}, got none to train on"
             )
         if validation is not None:
             self._validate(validation)
@@ -129,7 +120,7 @@ class TrainingLoop:
                 self._fail(result, windows, group)
             if state.history.path == "compiled":
                 state.history.path = self._updater.path
-            state.add(result, self._clip)
+            state.add(result, self._config.clip)
             if result.losses:
                 loss, norm = result.losses[-1], result.norms[-1]
                 if self._monitor.check_update(loss, norm):
@@ -143,7 +134,7 @@ class TrainingLoop:
     def _validate(self, validation: Iterable[Batch]) -> None:
         state = self._state
         try:
-            state.validation_loss = mean_loss(self._model, validation, self._loss)
+            state.validation_loss = mean_loss(self._config.model, validation, self._config.loss)
         except ValueError as error:
             raise ValueError(f"validation: {error}") from error
         if not math.isfinite(state.validation_loss):

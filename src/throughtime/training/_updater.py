@@ -14,15 +14,9 @@ from throughtime.training._windows import check_lengths, check_step_targets, che
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import nn
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
-
     from throughtime.data.batches import Batch
     from throughtime.training._batch_groups import BatchGroup
-    from throughtime.training._bptt import BPTT
-    from throughtime.training._distributed import DistributedContext
-    from throughtime.training._losses import Loss
+    from throughtime.training._updates import UpdateConfig
     from throughtime.training._windows import BPTTWindow
 
 
@@ -30,41 +24,23 @@ class Updater:
     """Trains on the windows of batches.
 
     Args:
-        model: is called with (x, state).
-        loss: function of (y, target).
-        optimizer: of the model's parameters.
-        scheduler: takes a step after each update.
-        bptt: strategy.
-        clip: largest norm of the gradient.
-        distributed: processes that train together.
+        config: settings of the updates.
 
     Raises:
         ValueError: if the strategy does not fit the model.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        loss: Loss,
-        optimizer: Optimizer,
-        scheduler: LRScheduler | None,
-        bptt: BPTT,
-        clip: float,
-        distributed: DistributedContext,
-    ) -> None:
-        if bptt.cuts_sequences:
-            check_unidirectional(model, bptt)
-        self._model = model
-        self._loss = loss
-        self._optimizer = optimizer
-        self._scheduler = scheduler
-        self.bptt = bptt
-        self._clip = clip
-        self._processes = distributed.size
-        self._autograd = AutogradUpdater(model, loss, optimizer, scheduler, bptt, clip, distributed)
+    def __init__(self, config: UpdateConfig) -> None:
+        if config.bptt.cuts_sequences:
+            check_unidirectional(config.model, config.bptt)
+        self._config = config
+        self._processes = config.distributed.size
+        self._autograd = AutogradUpdater(config)
         self._fused, self._fused_reason = None, "several processes train together"
         if self._processes == 1:
-            self._fused, self._fused_reason = FusedUpdater.create(model, loss, optimizer, bptt)
+            self._fused, self._fused_reason = FusedUpdater.create(
+                config.model, config.loss, config.optimizer, config.bptt
+            )
         self.path = f"general: {self._fused_reason}" if self._fused_reason else "compiled"
 
     def updates(
@@ -82,7 +58,7 @@ class Updater:
             Updates, and the windows that each of their batches was cut into.
         """
         continues = _continues(group.batches[0])  # the same in all processes
-        longest = max(group.batches, key=lambda batch: batch.x.shape[time_dim(self._model, batch.x)])
+        longest = max(group.batches, key=lambda batch: batch.x.shape[time_dim(self._config.model, batch.x)])
         windows = self._windows(longest, continues=continues)
         first = next(windows, None)
         if first is None:  # too short to train on, but its state continues
@@ -94,7 +70,7 @@ class Updater:
             chunk = list(islice(windows, fused.limit(max_updates()) if len(group.batches) == 1 else None))
             if not chunk:
                 return
-            result = fused.update(group.batches, chunk, state, scheduler=self._scheduler, clip=self._clip)
+            result = fused.update(group.batches, chunk, state, scheduler=self._config.scheduler, clip=self._config.clip)
             state = result.state
             yield result, chunk
         if self.path == "compiled":
@@ -125,15 +101,19 @@ class Updater:
         """Check again whether the engine covers the model and its optimizer, which callbacks may have changed."""
         if self._fused is not None:
             self._fused, self._fused_reason = FusedUpdater.create(
-                self._model, self._loss, self._optimizer, self.bptt, updates_per_call=self._fused.updates_per_call
+                self._config.model,
+                self._config.loss,
+                self._config.optimizer,
+                self._config.bptt,
+                updates_per_call=self._fused.updates_per_call,
             )
 
     def _windows(self, batch: Batch, *, continues: bool = False) -> Iterator[BPTTWindow]:
-        if self.bptt.cuts_sequences:
-            check_lengths(batch.lengths, batch.x, self._model)
-        if self.bptt.needs_step_targets:
-            check_step_targets(batch.y, batch.x, self._model, self.bptt)
-        return self.bptt.windows(batch.x.shape[time_dim(self._model, batch.x)], continues=continues)
+        if self._config.bptt.cuts_sequences:
+            check_lengths(batch.lengths, batch.x, self._config.model)
+        if self._config.bptt.needs_step_targets:
+            check_step_targets(batch.y, batch.x, self._config.model, self._config.bptt)
+        return self._config.bptt.windows(batch.x.shape[time_dim(self._config.model, batch.x)], continues=continues)
 
     def _fused_for(self, batch: Batch) -> FusedUpdater | None:
         return None if self._fallback_reason(batch) else self._fused

@@ -1,9 +1,40 @@
-"""The result of updates, however they are computed."""
+"""The settings and the result of updates, however they are computed."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from throughtime.training._bptt import BPTT
+    from throughtime.training._distributed import DistributedContext
+    from throughtime.training._losses import Loss
+
+
+class UpdateConfig(NamedTuple):
+    """Settings of the updates of a training.
+
+    Attributes:
+        model: is called with (x, state); the trained one, perhaps in another precision.
+        loss: function of (y, target).
+        optimizer: of the model's parameters.
+        scheduler: takes a step after each update.
+        bptt: strategy.
+        clip: largest norm of the gradient.
+        distributed: processes that train together.
+    """
+
+    model: nn.Module
+    loss: Loss
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    bptt: BPTT
+    clip: float
+    distributed: DistributedContext
 
 
 class UpdateResult(NamedTuple):

@@ -19,7 +19,7 @@ Runs = dict[tuple[str, str], Run]  # by problem and network
 
 
 def read(path: Path) -> Runs:
-    """Read the runs in a file; none if there is no file."""
+    """Read the runs in a file; none if the file does not exist."""
     if not path.exists():
         return {}
     runs = [Run(**values) for values in json.loads(path.read_text(encoding="utf-8"))]

@@ -13,7 +13,8 @@ from torch import nn
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
-from throughtime.tasks.forecasting.network.decoders import RECURRENT_LAYERS, AutoregressiveDecoder
+from throughtime.nn import LAYERS
+from throughtime.tasks.forecasting.network.decoders import AutoregressiveDecoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def test_a_step_sees_what_is_known_of_it_and_of_those_before_it_alone(cell: str)
 
 
 def test_every_cell_has_its_loop() -> None:
-    assert set(CELLS) == set(RECURRENT_LAYERS)
+    assert set(CELLS) == set(LAYERS)
 
 
 def quick_forecaster(**settings: Any) -> tt.Forecaster:

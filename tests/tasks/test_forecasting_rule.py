@@ -9,8 +9,9 @@ from torch import nn
 
 from throughtime.data.datasets import seasonal
 from throughtime.data.series.frames import read_frame
+from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
-from throughtime.tasks.forecasting.network.forecast_network import CELLS, ForecastNetwork, asinh
+from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork, asinh
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowSampler, WindowStore
 
@@ -30,7 +31,7 @@ def randomised(plan: Plan, cell: str = "gru", decoder: str = "direct") -> Foreca
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_every_step_of_the_forecast_depends_on_every_value_of_the_window(plan: Plan, cell: str, decoder: str) -> None:
     network = randomised(plan, cell, decoder)

@@ -24,7 +24,7 @@ from throughtime import training
 from throughtime._core.errors import InputError
 from throughtime._core.rng import PrivateRandom
 from throughtime.io import saved_model
-from throughtime.tasks.layers import LAYERS
+from throughtime.nn import LAYERS
 from throughtime.tasks.param_checks import check_choice, check_seed
 from throughtime.tasks.saving import check_layers, check_sizes, network_tensors, provenance, restore_network
 from throughtime.tasks.schedules import parse_budget
@@ -54,7 +54,7 @@ class LearnedState:
 
 
 class AbstractEstimator(BaseEstimator, ABC):
-    """A network with parameters in the manner of scikit-learn.
+    """A network with the interface of a scikit-learn estimator.
 
     Attributes:
         task: its name in model directories.

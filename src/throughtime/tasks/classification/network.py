@@ -13,7 +13,6 @@ from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import output_features
 from throughtime.tasks.classification.augmentation import augment
-from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -92,7 +91,7 @@ class EnsembleMember(nn.Module):
         self.block = sizes.block
         self.dropout = Dropout(dropout)
         self.embedding = nn.Embedding(sizes.vocabulary, _EMBEDDING) if sizes.vocabulary else None
-        self.layer: Any = LAYERS[sizes.cell](
+        self.layer: Any = recurrent.LAYERS[sizes.cell](
             _EMBEDDING if sizes.vocabulary else sizes.features,
             sizes.hidden_size,
             sizes.num_layers,

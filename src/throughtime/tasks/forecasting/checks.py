@@ -9,9 +9,9 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.panel import format_date
+from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.ended_series import ENDED_POLICIES
 from throughtime.tasks.forecasting.network.decoders import DECODERS
-from throughtime.tasks.forecasting.network.forecast_network import CELLS
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.network.losses import LOSSES
 from throughtime.tasks.forecasting.presets import Preset
@@ -39,7 +39,7 @@ def check_settings(forecaster: Forecaster) -> None:
     for name in ("lookback", "season"):
         if getattr(forecaster, name) is not None:
             check_int(name, getattr(forecaster, name))
-    choices = {"cell": CELLS, "decoder": DECODERS, "loss": LOSSES, "ended": ENDED_POLICIES}
+    choices = {"cell": LAYERS, "decoder": DECODERS, "loss": LOSSES, "ended": ENDED_POLICIES}
     for name, options in choices.items():
         check_choice(name, getattr(forecaster, name), options)
     if forecaster.likelihood is not None:

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from throughtime import nn as recurrent
 from throughtime._core import rng
-from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +52,7 @@ class GeneratorNetwork(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.embedding = nn.Embedding(sizes.width, sizes.embedding_size) if sizes.embedding_size else None
-        layer = LAYERS[sizes.cell](
+        layer = recurrent.LAYERS[sizes.cell](
             sizes.embedding_size or sizes.width,
             sizes.hidden_size,
             sizes.num_layers,

@@ -16,7 +16,6 @@ from throughtime import nn as recurrent
 from throughtime._core import rng
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import last_hidden, output_features
-from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -69,7 +68,7 @@ class TaggingNetwork(nn.Module):
         self.words = nn.Embedding(sizes.words, _WORD_SIZE)
         self.characters = nn.Embedding(sizes.characters, _CHARACTER_SIZE)
         self.char_encoder = recurrent.GRU(_CHARACTER_SIZE, _WORD_SIZE // 2, batch_first=True, bidirectional=True)
-        self.layer: Any = LAYERS[sizes.cell](
+        self.layer: Any = recurrent.LAYERS[sizes.cell](
             2 * _WORD_SIZE,
             sizes.hidden_size,
             sizes.num_layers,

@@ -14,7 +14,6 @@ from torch import nn
 from throughtime import nn as recurrent
 from throughtime.data.text.subwords import PAD
 from throughtime.nn._dropout import Dropout
-from throughtime.tasks.layers import LAYERS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -63,8 +62,8 @@ class TranslatorNetwork(nn.Module):
             "dropout": dropout if sizes.num_layers > 1 else 0.0,
             "initialization": "orthogonal",
         }
-        encoder = LAYERS[sizes.cell](width, width, bidirectional=True, **options)
-        decoder = LAYERS[sizes.cell](width, sizes.hidden_size, **options)
+        encoder = recurrent.LAYERS[sizes.cell](width, width, bidirectional=True, **options)
+        decoder = recurrent.LAYERS[sizes.cell](width, sizes.hidden_size, **options)
         self.layers = recurrent.EncoderDecoder(
             encoder,
             decoder,

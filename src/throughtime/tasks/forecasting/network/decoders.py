@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-RECURRENT_LAYERS: dict[str, Any] = recurrent.LAYERS
-"""Recurrent layers by the name of their cell."""
-
 
 class DirectDecoder(nn.Linear):
     """Compute the corrections of all steps at once.
@@ -67,7 +64,7 @@ class AutoregressiveDecoder(nn.Module):
 
     def __init__(self, units: int, horizon: int, cell: str, hidden_size: int) -> None:
         super().__init__()
-        self.layer = RECURRENT_LAYERS[cell](2, hidden_size)
+        self.layer: Any = recurrent.LAYERS[cell](2, hidden_size)
         self.init_state = nn.Linear(units, hidden_size)
         self.feedback = nn.Linear(1, self.layer.weight_hh_l0.shape[0], bias=False)
         self.output = nn.Linear(hidden_size, 1)

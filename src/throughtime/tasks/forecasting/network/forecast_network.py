@@ -17,13 +17,14 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from throughtime.nn import LAYERS
 from throughtime.tasks.fast_random import Int16Dropout, add_uniform_noise
 from throughtime.tasks.forecasting.network.covariate_effects import (
     KNOWN_AHEAD_ROLES,
     CovariateEffects,
     CovariateEncoder,
 )
-from throughtime.tasks.forecasting.network.decoders import DECODERS, RECURRENT_LAYERS
+from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.experts import expert_forecasts, expert_names
 from throughtime.tasks.forecasting.network.feedforward import FeedForward
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS, Likelihood
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 _MIN_SCALE = 1e-6
 _MAX_CONSTANT_SCALE = 10 * _MIN_SCALE  # a window with a smaller scale is constant: its scaled errors mean nothing
 FEED_FORWARD = "feed_forward"
-CELLS = RECURRENT_LAYERS
-"""Cells that a forecaster may be made of."""
 
 
 class ForecastNetwork(nn.Module):
@@ -79,7 +78,7 @@ class ForecastNetwork(nn.Module):
         inputs = 2 * plan.block + 2 * self.long_season_steps + 2
         self.covariate_encoder = CovariateEncoder(plan, features) if features else None
         inputs += self.covariate_encoder.size if self.covariate_encoder else 0
-        self.layer: Any = {**RECURRENT_LAYERS, FEED_FORWARD: FeedForward}[cell](inputs, hidden_size, batch_first=True)
+        self.layer: Any = {**LAYERS, FEED_FORWARD: FeedForward}[cell](inputs, hidden_size, batch_first=True)
         self.feedforward_branch = None if cell == FEED_FORWARD else FeedForward(inputs, hidden_size)
         units = self.layer.hidden_size + (self.feedforward_branch.hidden_size if self.feedforward_branch else 0)
         has_known_ahead = any(feature.role in KNOWN_AHEAD_ROLES for feature in features)

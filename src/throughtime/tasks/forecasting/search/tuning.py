@@ -19,11 +19,11 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime._core.version import __version__
 from throughtime.data.series.frames import FrameFormat, read_frame
+from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.evaluation.verdict import OURS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
-from throughtime.tasks.forecasting.network.forecast_network import CELLS
 from throughtime.tasks.forecasting.network.losses import LOSSES
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.presets import Preset
@@ -214,7 +214,7 @@ def _check_space(
     plan = Plan.of(past, forecaster.horizon, season=forecaster.season, lookback=forecaster.lookback)
     shorter = {plan.block * max(2, plan.blocks // divisor) for divisor in (2, 4)}
     defaults: dict[str, SearchValues] = {
-        "cell": list(CELLS),
+        "cell": list(LAYERS),
         "hidden_size": (16, 256),
         "lookback": [None, *sorted(shorter - {plan.lookback}, reverse=True)],
         "decoder": list(DECODERS),

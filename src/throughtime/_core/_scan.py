@@ -1,7 +1,7 @@
 """The scan: a cell unfolded over time, as one pure function.
 
-A call takes the compiled kernels where they cover it, and the reference path otherwise; `select_kernel` returns which
-and why.
+A call takes the compiled kernels where they cover it, torch's own operators on other devices than the CPU, and the
+reference path otherwise; `select_path` returns which and why.
 
 A call for one step costs little more than its arithmetic, so tensors travel in flat tuples here: x, the states if there
 are any, and for each direction the fields of `Weights`.
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.compiler import is_compiling
 
-from throughtime._core import operators, reference
+from throughtime._core import operators, reference, torch_operator
 from throughtime._core.autograd import ScanContext, record_scan
 from throughtime._core.kernel_selection import (
     BITS,
     any_requires_grad,
     find_kernel,
+    find_operator,
     fits_kernel,
     is_traced,
     runs_in_float32,
@@ -89,6 +90,10 @@ def scan(
             return (y.bfloat16(),), tuple(final.bfloat16() for final in finals)
         if kernel is not None and is_traced() and fits_kernel(x, weights):
             y, finals = _scan_operator(cell, x, state, weights, config, lengths)
+            return (y,), finals
+        operator, _ = find_operator(cell, x, weights, config)
+        if operator is not None:
+            y, finals = torch_operator.scan(operator, cell, x, state, weights, lengths=lengths)
             return (y,), finals
     return reference.scan(cell, x, state, weights, config=config, lengths=lengths, return_all_states=return_all_states)
 

@@ -1,4 +1,4 @@
-"""Which path a scan takes: the compiled kernel that covers it, or the reference path and the reason."""
+"""Which path a scan takes: the kernel or operator that covers it, or the reference path and the reason."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
 from throughtime import _kernels
+from throughtime._core import torch_operator
 from throughtime._core.shapes import FIELDS
 
 if TYPE_CHECKING:
@@ -41,13 +42,9 @@ def select_kernel(cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig) -
 
 def find_kernel(cell: Cell, dtype: torch.dtype, weights: Tensors, config: ScanConfig) -> tuple[Kernel | None, str]:
     """Return the kernel for an element type, whatever the tensors are, or None and the reason."""
-    # Not `is not None`: torch.compile would take that for true.
-    if isinstance(_functorch.peek_interpreter_stack(), _functorch.CInterpreter):
-        return None, "a torch.func transform is active"
-    if forward_ad._current_level >= 0:
-        return None, "forward-mode differentiation is active"
-    if config.fallback_reason:
-        return None, config.fallback_reason
+    reason = needs_single_steps(config)
+    if reason:
+        return None, reason
     if weights[FIELDS - 1] is not None:
         return None, "projections are not compiled"
     activation: Any = config.activation  # a name where there is no fallback reason
@@ -55,6 +52,14 @@ def find_kernel(cell: Cell, dtype: torch.dtype, weights: Tensors, config: ScanCo
     if kernel is None:
         return None, f"cell {cell.name!r} with activation {activation!r} is not compiled for {_name(dtype)} here"
     return kernel, ""
+
+
+def needs_single_steps(config: ScanConfig) -> str:
+    """Return why nothing but the reference path can run a scan; empty if that is not so."""
+    # Not `is not None`: torch.compile would take that for true.
+    if isinstance(_functorch.peek_interpreter_stack(), _functorch.CInterpreter):
+        return "a torch.func transform is active"
+    return "forward-mode differentiation is active" if forward_ad._current_level >= 0 else config.fallback_reason
 
 
 def is_traced() -> bool:
@@ -94,8 +99,35 @@ def any_requires_grad(*tensors: Tensor | None) -> bool:
     return False
 
 
+def find_operator(
+    cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig
+) -> tuple[torch_operator.Operator | None, str]:
+    """Return the operator of torch that runs a scan for which there is no kernel, or None and the reason."""
+    if x.is_cpu and _kernels.forced_path != "torch":
+        return None, "the tensors are on the CPU"
+    if is_compiling():
+        return None, "torch.compile fuses the reference step where no kernel runs"
+    reason = needs_single_steps(config)
+    return (None, reason) if reason else torch_operator.find(cell, x, weights, config)
+
+
+def describe_path(cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig) -> str:
+    """Return which path a scan takes: the kernel, torch's operator, or the reference path and why."""
+    kernel, reason = select_kernel(cell, x, weights, config)
+    if kernel is not None:
+        return f"kernel: compiled for {kernel.isa}"
+    operator, missing = find_operator(cell, x, weights, config)
+    if operator is not None:
+        return f"torch: {torch_operator.backend(x)}"
+    return f"reference: {reason if x.is_cpu else missing}"
+
+
 def which_path(layer: Any, x: Tensor, *, return_all_states: bool = False) -> str:
-    """Return which path a layer's call with this input takes, the compiled kernels or the reference, and why.
+    """Return which path a layer's call with this input takes: the compiled kernels, torch's operator, or the reference.
+
+    The kernels run on the CPU. On other devices torch's own operator runs the standard cells, such as cuDNN's on a GPU
+    of NVIDIA; it is the path on the CPU too where the environment variable THROUGHTIME_PATH is 'torch'. The reference
+    path is followed by the reason for it.
 
     Args:
         layer: a recurrent layer.

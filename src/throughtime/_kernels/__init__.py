@@ -1,7 +1,8 @@
 """A typed façade of the compiled kernels. It imports neither torch nor numpy.
 
 `find(cell, activation, bits)` returns the kernel for the best instruction set of this processor, or None if there is
-none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) selects a lower one.
+none. The environment variable THROUGHTIME_ISA (avx512, avx2, baseline) selects a lower one; THROUGHTIME_PATH takes
+another path than the kernels: torch's own operators (torch), or the reference path (reference).
 """
 
 from __future__ import annotations
@@ -24,8 +25,19 @@ except ImportError as error:  # an unusual platform: everything still runs, slow
     )
 
 
+def _read_path() -> str:
+    path = os.environ.get("THROUGHTIME_PATH", "")
+    if path not in ("", "torch", "reference"):
+        raise ImportError(f"THROUGHTIME_PATH: expected torch or reference, or nothing for the kernels, got {path!r}")
+    return path
+
+
+forced_path: str = _read_path()
+"""The path of all calls, 'torch' or 'reference'; empty for the kernels."""
+
+
 def _select_isa() -> str | None:
-    if _engine is None:
+    if _engine is None or forced_path:
         return None
     available = _engine.instruction_sets()
     requested = os.environ.get("THROUGHTIME_ISA")
@@ -39,7 +51,7 @@ def _select_isa() -> str | None:
 
 
 isa: str | None = _select_isa()
-"""Instruction set of the kernels in use, or None without compiled kernels."""
+"""Instruction set of the kernels in use, or None where no kernels are used."""
 
 _table: dict[tuple[str, str, int], Kernel] = {
     (kernel.cell, kernel.activation, kernel.bits): kernel

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from throughtime._core._scan import try_kernel
 from throughtime._core.activations import activation_name
-from throughtime._core.kernel_selection import select_kernel
+from throughtime._core.kernel_selection import describe_path
 from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations, split_directions
 from throughtime._core.state_transforms import LayerNormWeights, kernel_clip
 from throughtime.nn._activation import ActivationMixin
@@ -276,7 +276,7 @@ class AbstractRecurrent(ActivationMixin):
         return {name: getattr(self, name) for name, default in defaults if getattr(self, name) != default}
 
     def path(self, x: Tensor, *, return_all_states: bool = False) -> str:
-        """Return which path a call with this input takes, the compiled kernels or the reference, and why."""
+        """Return which path a call with this input takes; see `throughtime.which_path`."""
         reason = self.options.fallback_reason(training=self.training)
         if return_all_states and len(self.cell.states) > 1:
             reason = f"the kernels return h alone, not all states of cell {self.cell.name!r}"
@@ -285,8 +285,7 @@ class AbstractRecurrent(ActivationMixin):
         if torch._C._is_any_autocast_enabled():
             x, _ = autocast(x, (), enabled=self.autocasts)
             weights = cast_like(x, weights)
-        kernel, reason = select_kernel(self.cell, x, weights, config)
-        return f"reference: {reason}" if kernel is None else f"kernel: compiled for {kernel.isa}"
+        return describe_path(self.cell, x, weights, config)
 
     def layer_config(self, layer: int, x: Tensor, batch: int) -> ScanConfig:
         """Return how a layer runs one call, with masks drawn; x has the element type and the device of the call."""

@@ -14,7 +14,21 @@ VARIANTS = "oracle/test_cell_variants.py::test_a_variant_is_what_its_source_says
 OPTIONS = "oracle/test_state_options.py"
 MASKS = "laws/test_masks_and_resets.py"
 
+TORCH_PATH = "oracle/test_torch_path.py"
+
 MUTATIONS = [
+    Mutation(
+        "_core/torch_operator.py",
+        "y.new_zeros(*x.shape[:2], y.shape[-1]).index_copy(1, index, y)",
+        "y",
+        f"{TORCH_PATH}::test_it_computes_what_the_kernels_compute",
+    ),
+    Mutation(
+        "_core/torch_operator.py",
+        "    if config.clip[0]:\n",
+        "    if False:\n",
+        f"{TORCH_PATH}::test_what_torch_has_not_takes_the_reference",
+    ),
     Mutation(
         "_core/state_transforms.py",
         "return clip.limit, True",

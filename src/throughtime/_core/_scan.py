@@ -92,7 +92,7 @@ def scan(
             y, finals = _scan_operator(cell, x, state, weights, config, lengths)
             return (y,), finals
         operator, _ = find_operator(cell, x, weights, config)
-        if operator is not None:
+        if operator is not None and (lengths is None or lengths.has_steps):
             y, finals = torch_operator.scan(operator, cell, x, state, weights, lengths=lengths)
             return (y,), finals
     return reference.scan(cell, x, state, weights, config=config, lengths=lengths, return_all_states=return_all_states)

@@ -103,12 +103,16 @@ def find_operator(
     cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig
 ) -> tuple[torch_operator.Operator | None, str]:
     """Return the operator of torch that runs a scan for which there is no kernel, or None and the reason."""
-    if x.is_cpu and _kernels.forced_path != "torch":
-        return None, "the tensors are on the CPU"
+    if not _prefers_torch(x):
+        return None, "the kernels are for tensors on the CPU"
     if is_compiling():
         return None, "torch.compile fuses the reference step where no kernel runs"
     reason = needs_single_steps(config)
     return (None, reason) if reason else torch_operator.find(cell, x, weights, config)
+
+
+def _prefers_torch(x: Tensor) -> bool:
+    return _kernels.forced_path == "torch" or not (x.is_cpu or _kernels.forced_path)
 
 
 def describe_path(cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig) -> str:
@@ -119,7 +123,7 @@ def describe_path(cell: Cell, x: Tensor, weights: Tensors, config: ScanConfig) -
     operator, missing = find_operator(cell, x, weights, config)
     if operator is not None:
         return f"torch: {torch_operator.backend(x)}"
-    return f"reference: {reason if x.is_cpu else missing}"
+    return f"reference: {missing if _prefers_torch(x) else reason}"
 
 
 def which_path(layer: Any, x: Tensor, *, return_all_states: bool = False) -> str:

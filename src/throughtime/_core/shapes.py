@@ -154,6 +154,11 @@ class BatchLengths:
         return self.offsets is not None
 
     @property
+    def has_steps(self) -> bool:
+        """Whether any row has a step."""
+        return bool(self.lengths.any())
+
+    @property
     def tables(self) -> tuple[Tensor | None, ...]:
         """The fields as the kernels read them."""
         return self.lengths, self.order, self.offsets

@@ -20,7 +20,7 @@ from throughtime._core._scan import try_kernel
 from throughtime._core.activations import activation_name
 from throughtime._core.kernel_selection import describe_path
 from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations, split_directions
-from throughtime._core.state_transforms import LayerNormWeights, kernel_clip
+from throughtime._core.state_transforms import LayerNormWeights, StateTransforms, kernel_clip
 from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import check_arguments, check_input, read_state, refuse_tracing
 from throughtime.nn._sequence_options import SequenceOptions, run_masked, unwrap_single
@@ -280,7 +280,10 @@ class AbstractRecurrent(ActivationMixin):
         reason = self.options.fallback_reason(training=self.training)
         if return_all_states and len(self.cell.states) > 1:
             reason = f"the kernels return h alone, not all states of cell {self.cell.name!r}"
-        config = self.scan_config._replace(fallback_reason=reason or self.scan_config.fallback_reason)
+        clip = StateTransforms(clip=self.options.clip_state_grad)
+        config = self.scan_config._replace(
+            fallback_reason=reason or self.scan_config.fallback_reason, transforms=(clip,) * self.directions
+        )
         weights = self.flat_weights(0)
         if torch._C._is_any_autocast_enabled():
             x, _ = autocast(x, (), enabled=self.autocasts)

@@ -7,7 +7,27 @@ from tests.mutations import Mutation
 INPUTS = "training/test_inputs.py"
 WATCHING = "training/test_progress.py"
 
+PLOTS = "training/test_plots.py"
+
 MUTATIONS = [
+    Mutation(
+        "nn/_diagram.py",
+        "final = columns[0] if row % stack.directions == 1 else last",
+        "final = last",
+        f"{PLOTS}::test_the_output_of_many_to_one_leaves_from_the_last_step_or_from_all",
+    ),
+    Mutation(
+        "nn/_replace.py",
+        "return replace(copy.deepcopy(model))",
+        "return replace(model)",
+        f"{PLOTS}::test_states_and_gates_have_a_panel_each",
+    ),
+    Mutation(
+        "training/_plots.py",
+        "np.argsort(np.arctan2(plane[:, 1], plane[:, 0])) if plane.shape[1] == 2 else ",
+        "",
+        f"{PLOTS}::test_units_that_behave_alike_are_neighbours",
+    ),
     Mutation(
         "training/_backward.py",
         "pieces, next_state = [], state",

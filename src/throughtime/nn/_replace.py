@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import TYPE_CHECKING
 
@@ -30,18 +31,25 @@ def replace(model: nn.Module) -> nn.Module:
     )
     """
     replacements = _replacements()
-    copies: dict[nn.Module, nn.Module] = {}
+    swapped: dict[nn.Module, nn.Module] = {}
 
-    def copy(module: nn.Module) -> nn.Module:
-        if type(module) in replacements and module not in copies:
-            copies[module] = _copy(module, replacements[type(module)]) or module
-        return copies.get(module, module)
+    def swap(module: nn.Module) -> nn.Module:
+        if type(module) in replacements and module not in swapped:
+            swapped[module] = _copy(module, replacements[type(module)]) or module
+        return swapped.get(module, module)
 
     for path, module in list(model.named_modules(remove_duplicate=False)):
         parent, _, name = path.rpartition(".")
         if name:
-            setattr(model.get_submodule(parent), name, copy(module))
-    return copy(model)
+            setattr(model.get_submodule(parent), name, swap(module))
+    return swap(model)
+
+
+def with_own_layers(model: nn.Module) -> nn.Module:
+    """Return a model whose recurrent layers are ours: itself, or a copy where it has some of torch.nn."""
+    if any(type(module) in _replacements() for module in model.modules()):
+        return replace(copy.deepcopy(model))
+    return model
 
 
 def _replacements() -> dict[type[nn.Module], type[nn.Module]]:
@@ -55,13 +63,13 @@ def _copy(layer: nn.Module, replacement: type[nn.Module]) -> nn.Module | None:
     settings = {
         name: getattr(layer, name) for name in inspect.signature(replacement).parameters if hasattr(layer, name)
     }
-    copy = replacement(**settings, device="meta")
+    own = replacement(**settings, device="meta")
     parameters = dict(layer.named_parameters(remove_duplicate=False))
-    if parameters.keys() != {name for name, _ in copy.named_parameters()}:
+    if parameters.keys() != {name for name, _ in own.named_parameters()}:
         return None
     for name, parameter in parameters.items():
-        setattr(copy, name, parameter)
+        setattr(own, name, parameter)
     for name, hooks in vars(layer).items():
         if "_hook" in name and hooks:
-            setattr(copy, name, hooks)
-    return copy.train(layer.training)
+            setattr(own, name, hooks)
+    return own.train(layer.training)

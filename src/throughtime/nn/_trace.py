@@ -13,6 +13,7 @@ from throughtime._core.activations import get_activation
 from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS
 from throughtime.nn._recurrent import AbstractRecurrent
+from throughtime.nn._replace import with_own_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def trace(model: nn.Module, x: Tensor, **options: Any) -> list[LayerTrace]:
     """Run a model and return every state and every gate of its recurrent layers, by name.
 
     Args:
-        model: a recurrent layer, or any module with some inside.
+        model: a recurrent layer, or any module with some inside. Layers of torch.nn are swapped in a copy.
         x: its input.
         options: further arguments of the model, such as `lengths`.
 
@@ -79,8 +80,9 @@ def trace(model: nn.Module, x: Tensor, **options: Any) -> list[LayerTrace]:
     >>> sorted(traces[0].gates), traces[0].states["c"].shape
     (['f', 'g', 'i', 'o'], torch.Size([5, 1, 8]))
     """
-    with torch.no_grad(), record_layers(model) as traces:
-        model(x, **options)
+    own = with_own_layers(model)
+    with torch.no_grad(), record_layers(own) as traces:
+        own(x, **options)
     return traces
 
 

@@ -16,6 +16,7 @@ import torch
 from torch.func import jacrev, vmap
 
 from throughtime.data.batches import Batch
+from throughtime.nn._replace import with_own_layers
 from throughtime.nn._trace import record_layers
 from throughtime.training._losses import get_loss
 from throughtime.training._non_finite import NonFiniteLoss, locate_non_finite
@@ -111,7 +112,8 @@ def doctor(
     """Measure how gradients flow back through time.
 
     Args:
-        model: a recurrent layer, or any module that has some inside and returns outputs, or outputs and a state.
+        model: a recurrent layer, or any module that has some inside and returns outputs, or outputs and a state. Layers
+            of torch.nn are swapped in a copy.
         x: inputs.
         y: targets. Without them the gradient is that of the mean of the last step's outputs.
         loss: as for `fit`; applies to targets.
@@ -122,6 +124,7 @@ def doctor(
     Raises:
         NonFiniteLoss: if a gradient is not finite because an input or a target is not.
     """
+    model = with_own_layers(model)
     lengths = None if options.get("lengths") is None else torch.as_tensor(options["lengths"])
     with override_batch_first(batch_first), torch.enable_grad(), record_layers(model, probes=True) as traces:
         result = model(x, **options)

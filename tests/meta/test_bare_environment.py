@@ -126,6 +126,7 @@ CORE_ONLY = {
     "tt.datasets.load('sunspots')": "forecast",
     "tt.datasets.seasonal()": "forecast",
     "tt.datasets.random_walk()": "forecast",
+    "training.plot_cell(layer)": "forecast",
     "training.plot_memory(layer, x)": "forecast",
     "training.plot_states(layer, x)": "forecast",
     "training.plot_unfolded(layer, 2)": "forecast",

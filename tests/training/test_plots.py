@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime import nn, training
+from throughtime import InputError, nn, training
+from throughtime._core.reference import CELLS
 from throughtime.nn._diagram import Architecture, Diagram, fold, unfold
+from throughtime.training._plot_cell import diagram_of
 
 torch_gru = torch.nn.Sequential(torch.nn.GRU(2, 4))
 
@@ -133,3 +135,27 @@ def test_memory_of_one_output_is_a_line() -> None:
 def test_memory_needs_numbers() -> None:
     with pytest.raises(ValueError, match="x: expected numbers"):
         training.plot_memory(nn.GRU(2, 4), torch.ones(5, 2, dtype=torch.int64))
+
+
+def test_a_cell_is_drawn_as_it_is_computed() -> None:
+    diagram = diagram_of("lstm")
+    new = {name: diagram.labels[node] for name, node in diagram.outputs.items()}
+    assert new == {"h": "×", "c": "+"}
+    gates = {name: diagram.labels[node] for node, name in diagram.gates.items()}
+    assert gates == {"i": "σ", "f": "σ", "g": "tanh", "o": "σ"}
+    forget = next(node for node, name in diagram.gates.items() if name == "f")
+    assert [diagram.labels[node] for node in diagram.sources(forget)] == ["W_f x_t + U_f h_{t-1}"]
+    kept = next(end for start, end in diagram.edges if start == forget)
+    assert sorted(diagram.labels[node] for node in diagram.sources(kept)) == ["c", "σ"]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_cell_has_a_picture_without_overlaps(name: str) -> None:
+    figure = training.plot_cell(name)
+    positions = [text.get_position() for text in figure.axes[0].texts]
+    assert len(positions) == len({*positions})
+
+
+def test_an_unknown_cell_has_no_picture() -> None:
+    with pytest.raises(InputError, match=r"cell: expected one of .*, got 'gated'"):
+        training.plot_cell("gated")

@@ -17,6 +17,7 @@ from throughtime.training._history import Progress as Progress
 from throughtime.training._history import Record as Record
 from throughtime.training._loop import Interrupted as Interrupted
 from throughtime.training._non_finite import NonFiniteLoss as NonFiniteLoss
+from throughtime.training._plot_cell import plot_cell as plot_cell
 from throughtime.training._plot_unfolded import plot_unfolded as plot_unfolded
 from throughtime.training._plots import plot_gradients as plot_gradients
 from throughtime.training._plots import plot_memory as plot_memory

@@ -168,10 +168,10 @@ def _layout(diagram: CellDiagram) -> tuple[list[float], list[float]]:
         rows[node] = float(row)
     for level in range(1, max(depth) + 1):
         nodes = [node for node in range(count) if depth[node] == level]
-        wanted = {n: sum(rows[s] for s in diagram.sources(n)) / max(len(diagram.sources(n)), 1) for n in nodes}
+        preferred = {n: sum(rows[s] for s in diagram.sources(n)) / max(len(diagram.sources(n)), 1) for n in nodes}
         last = -1e9
-        for node in sorted(nodes, key=wanted.__getitem__):
-            rows[node] = last = max(wanted[node], last + 1.0)
+        for node in sorted(nodes, key=preferred.__getitem__):
+            rows[node] = last = max(preferred[node], last + 1.0)
     return [float(level) for level in depth], rows
 
 

@@ -28,7 +28,7 @@ class BackwardPass : GradientProducts<Shape<C, T>> {
   public:
     using Base::Base;
 
-    void operator()() {
+    [[gnu::noinline]] void operator()() {
         Base::load_final_gradients();
         const ptrdiff_t steps = s_.problem.steps, capacity = Buffers::chunk_rows(s_, slice_.count);
         const ptrdiff_t chunk_block = Buffers::panel_block(capacity), last_block = Buffers::panel_block(slice_.count);

@@ -24,7 +24,7 @@ struct BackwardWeights {
     static ptrdiff_t depth(const S& s) { return s.blocks * S::G * S::W; }
 
     // The blocks of thread `me` of `all`; `inputs`: also for the gradient of x.
-    void pack_blocks(const S& s, const Weights& from, bool inputs, int me, int all) const {
+    [[gnu::noinline]] void pack_blocks(const S& s, const Weights& from, bool inputs, int me, int all) const {
         for (ptrdiff_t b = me; b < s.blocks; b += all) {
             pack_block(s, static_cast<const T*>(from.w_hh), s.hidden, S::Z, b, wh);
             s.pack_diagonal(from, b, diagonal + b * S::D * S::W);
@@ -106,7 +106,7 @@ struct BackwardPlan {
     explicit BackwardPlan(const BackwardArgs& args) : f(args) {}
 
     // Allocates all arrays.
-    void operator()(Arena& arena) const {
+    [[gnu::noinline]] void operator()(Arena& arena) const {
         for (int d = 0; d < f.problem.directions && !packs_per_item; ++d)
             weights[d].layout(arena, shape, f.dx[d] != nullptr);
         for (int i = 0; i < items; ++i) {

@@ -28,7 +28,7 @@ struct ForwardWeights {
     static ptrdiff_t input_block(const S& s) { return s.input_depth * S::G * S::W; }
     static ptrdiff_t hidden_block(const S& s) { return s.hidden_depth * S::G * S::W; }
 
-    void pack(const S& s, const Weights& from, ptrdiff_t b) const {
+    [[gnu::noinline]] void pack(const S& s, const Weights& from, ptrdiff_t b) const {
         constexpr ptrdiff_t operand = S::W * span<E>;
         const ptrdiff_t here = units_in<E>(s.hidden, b);
         for (int c = 0; c < S::columns; ++c) {
@@ -105,7 +105,7 @@ struct ForwardPlan {
     explicit ForwardPlan(const ForwardArgs& args) : f(args) {}
 
     // Allocates all arrays.
-    void operator()(Arena& arena) const {
+    [[gnu::noinline]] void operator()(Arena& arena) const {
         const auto layout_weights = [&](int i, int direction) {
             Arena packed(static_cast<char*>(f.packed[direction]));
             weights[i].layout(f.packed[direction] ? packed : arena, shape);

@@ -33,7 +33,7 @@ class GradientProducts {
   protected:
     T* at(T* base, ptrdiff_t b, ptrdiff_t r) const { return base + (b * slice_.count + r) * W; }
 
-    void load_final_gradients() const {
+    [[gnu::noinline]] void load_final_gradients() const {
         for (ptrdiff_t r = 0; r < slice_.count; ++r) {
             const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
             for (int j = 0; j < S::S; ++j)
@@ -50,7 +50,7 @@ class GradientProducts {
         buffers_.barrier.wait(team_);
     }
 
-    void store_initial_gradients() const {
+    [[gnu::noinline]] void store_initial_gradients() const {
         for (int j = 0; j < S::S; ++j) {
             T* const to = static_cast<T*>(f_.dstate_0[j]);
             if (!to) continue;
@@ -76,7 +76,7 @@ class GradientProducts {
     }
 
     // Clips the gradients of the states between the following step and this one.
-    void clip(ptrdiff_t count) const {
+    [[gnu::noinline]] void clip(ptrdiff_t count) const {
         if (f_.clip.limit == 0) return;
         const V limit = broadcast<V>(T(f_.clip.limit));
         if (f_.clip.norm) compute_clip_scales(count, limit);
@@ -133,7 +133,7 @@ class GradientProducts {
         buffers_.barrier.wait(team_);
     }
 
-    void save_last_panel(Grid<const T> dcolumns, ptrdiff_t count, ptrdiff_t block) const {
+    [[gnu::noinline]] void save_last_panel(Grid<const T> dcolumns, ptrdiff_t count, ptrdiff_t block) const {
         for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
             for (ptrdiff_t i = 0; i < count * columns; ++i)
                 store(buffers_.last_panel + b * block + i * W, load<T>(dcolumns.at(b, 0) + i * W));

@@ -20,18 +20,18 @@ using Body = void (*)(const void* data, int member, int members);
 // GCC's interface to its OpenMP runtime, which those of LLVM and Intel have too.
 class OpenMp {
   public:
-    // The runtime that the process has loaded, or null. One that is found is kept.
+    // The runtime that the process has loaded, or null. Once it has one, the result stays.
     static const OpenMp* loaded() {
         static std::atomic<const OpenMp*> runtime{nullptr};
-        if (const OpenMp* const found = runtime.load(std::memory_order_acquire)) return found;
+        if (const OpenMp* const current = runtime.load(std::memory_order_acquire)) return current;
         // By its usual name, else any that is visible to all libraries. Nothing is loaded that is not there.
         void* const library = dlopen("libgomp.so.1", RTLD_LAZY | RTLD_NOLOAD);
         const OpenMp candidate(library ? library : RTLD_DEFAULT);
         if (!candidate.parallel_ || !candidate.thread_num_ || !candidate.num_threads_) return nullptr;
-        const OpenMp* const found = new OpenMp(candidate);
+        const OpenMp* const kept = new OpenMp(candidate);
         const OpenMp* expected = nullptr;
-        if (runtime.compare_exchange_strong(expected, found)) return found;
-        delete found;
+        if (runtime.compare_exchange_strong(expected, kept)) return kept;
+        delete kept;
         return expected;
     }
 

@@ -2,7 +2,7 @@
 //
 // The team is from the pool of the OpenMP runtime that the process already has (torch's, if torch is loaded), so that
 // nothing is oversubscribed and torch's setting of threads holds. The library is linked with no OpenMP runtime: a
-// second one beside torch's would have a pool of its own. Where the process has none, as in an installation without
+// second one next to torch's would have a pool of its own. Where the process has none, as in an installation without
 // torch, each call starts its own threads.
 #pragma once
 

@@ -8,16 +8,16 @@ namespace throughtime::THROUGHTIME_ISA {
 // The work of one member of a team: all steps of one slice in one direction, for its blocks of units.
 template <Cell C, class E>
 class ForwardPass {
-    using S = Shape<C, E>;
+    using S = CellShape<C, E>;
     using T = Sum<E>;
     using V = Vec<E>;
-    using Buffers = ForwardBuffers<S>;
-    using ThreadBuffers = ForwardThreadBuffers<S>;
+    using Buffers = ForwardBuffers<E>;
+    using ThreadBuffers = ForwardThreadBuffers<E>;
     static constexpr int W = S::W, G = S::G, Z = S::Z;
 
   public:
     ForwardPass(const S& shape, const ForwardArgs& args, int direction, const BatchSlice& slice,
-                const ForwardWeights<S>& weights, Buffers& buffers, const ThreadBuffers& thread_buffers, Range blocks)
+                const ForwardWeights<E>& weights, Buffers& buffers, const ThreadBuffers& thread_buffers, Range blocks)
         : s_(shape),
           f_(args),
           direction_(direction),
@@ -303,7 +303,7 @@ class ForwardPass {
     const ForwardArgs& f_;
     const int direction_;
     const BatchSlice& slice_;
-    const ForwardWeights<S>& w_;
+    const ForwardWeights<E>& w_;
     Buffers& buffers_;
     const ThreadBuffers& thread_buffers_;
     const Range blocks_;
@@ -320,8 +320,8 @@ class ForwardPass {
 template <Cell C, class E>
 void forward(const ForwardArgs& f) {
     const Problem& p = f.problem;
-    const ForwardPlan<Shape<C, E>> plan(f);
-    const auto& shape = plan.shape;
+    const CellShape<C, E> shape(p);
+    const ForwardPlan<E> plan(f, shape);
     const auto& weights = plan.weights;
     const auto& buffers = plan.buffers;
     const auto& thread_buffers = plan.thread_buffers;

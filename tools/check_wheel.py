@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def check_full(dist: Path, folder: Path) -> str:
 
 def check_runtime(dist: Path, python: str, folder: Path, expected: str) -> None:
     """Run a saved network with the wheel of throughtime-runtime, for a Python."""
-    environment = folder / f"runtime-{Path(python).parent.parent.name}-{Path(python).name}"
+    environment = Path(tempfile.mkdtemp(prefix="runtime-", dir=folder))
     subprocess.run([python, "-m", "venv", environment], check=True)
     pip(environment, "install", "-q", "--no-deps", "--no-index", "--find-links", dist, "throughtime-runtime")
     pip(environment, "install", "-q", "throughtime-runtime")  # its requirements

@@ -10,11 +10,11 @@ import sys
 import tomllib
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from tools.runtime_distribution import ROOT
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ FULL = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["pro
 def distribution_size(name: str) -> int:
     """Return the bytes of the files of an installed distribution."""
     files = metadata.distribution(name).files or []
-    return sum(path.stat().st_size for file in files if (path := file.locate()).is_file())  # pyright: ignore
+    paths = (Path(str(file.locate())) for file in files)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def find_distributions(lines: Iterable[str]) -> set[str]:

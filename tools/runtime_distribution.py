@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "throughtime"
-ENTRANCES = ("throughtime.runtime",)
+ENTRANCES = ("throughtime.runtime", "throughtime.serve")
 """What a user of the distribution imports: these modules and packages, with all their modules."""
 
 BUILD_FILES = ("CMakeLists.txt", "LICENSE", "csrc")
@@ -28,21 +28,14 @@ DATA_FILES = ("*.pyi", "py.typed")
 
 
 def select_modules(graph: ImportGraph, entrances: Iterable[str] = ENTRANCES) -> list[str]:
-    """Return the modules that an entrance imports, inside functions too, and the packages that they are in.
-
-    Raises:
-        LookupError: for an entrance that is not in the package.
-    """
+    """Return the modules that an entrance imports, inside functions too, and the packages that they are in."""
+    waiting = [name for name in graph.files for entrance in entrances if f"{name}.".startswith(f"{entrance}.")]
     selected: set[str] = set()
-    for entrance in entrances:
-        waiting = [name for name in graph.files if name == entrance or name.startswith(f"{entrance}.")]
-        if not waiting:
-            raise LookupError(f"{entrance}: not a module of the package")
-        while waiting:
-            name = waiting.pop()
-            if name in graph.files and name not in selected:
-                selected.add(name)
-                waiting += [*graph.imports(name, for_types=False), name.rpartition(".")[0]]
+    while waiting:
+        name = waiting.pop()
+        if name in graph.files and name not in selected:
+            selected.add(name)
+            waiting += [*graph.imports(name, for_types=False), name.rpartition(".")[0]]
     return sorted(selected)
 
 

@@ -55,9 +55,9 @@ def build_sdist(tree: Path) -> Path:
 
 def build_wheel(sdist: Path, python: str) -> Path:
     """Build a wheel from an sdist, for a Python and the libraries of the system, into dist/."""
-    folder = BUILD / Path(python).name / sdist.name.partition("-")[0]
-    if not (folder / "venv").exists():
-        run(python, "-m", "venv", folder / "venv")
+    tag = run(python, "-c", "import sys; print(sys.implementation.cache_tag)").strip()
+    folder = BUILD / tag / sdist.name.partition("-")[0]
+    run(python, "-m", "venv", folder / "venv")
     isolated = check_wheel.executable(folder / "venv", "python")
     run(isolated, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder / "raw", sdist)
     (raw,) = (folder / "raw").glob("*.whl")

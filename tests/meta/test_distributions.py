@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tools.imports import ImportGraph
-from tools.runtime_distribution import ENTRANCES, find_libraries, select_modules, write_tree
+from tools.installed_size import find_distributions
+from tools.runtime_distribution import find_libraries, select_modules, write_tree
 
 import throughtime
 from throughtime._core.distributions import require_one_version
@@ -54,15 +58,33 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_the_runtime_distribution_imports_no_library_but_its_requirements() -> None:
+def distributions_of(libraries: set[str]) -> set[str]:
+    providers = packages_distributions()
+    return {canonicalize_name(providers[library][0]) for library in libraries}
+
+
+def test_the_runtime_imports_no_library_but_its_requirements() -> None:
     required = {Requirement(line).name for line in RUNTIME["project"]["dependencies"]}
-    assert find_libraries(GRAPH, select_modules(GRAPH)) == required
+    assert distributions_of(find_libraries(GRAPH, select_modules(GRAPH, ["throughtime.runtime"]))) == required
+
+
+def test_the_server_imports_no_library_but_those_of_its_extra() -> None:
+    lines = [*RUNTIME["project"]["dependencies"], *RUNTIME["project"]["optional-dependencies"]["serve"]]
+    assert distributions_of(find_libraries(GRAPH, select_modules(GRAPH))) <= find_distributions(lines)
+
+
+@pytest.mark.xfail(not (PACKAGE / "serve").exists(), reason="throughtime.serve is not in this tree", strict=True)
+def test_the_container_starts_a_module_that_is_in_it() -> None:
+    (module,) = re.findall(
+        r'ENTRYPOINT \["python", "-m", "([\w.]+)"]', (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    )
+    assert f"{module}.__main__" in select_modules(GRAPH)
 
 
 def test_all_that_the_runtime_distribution_ships_can_be_imported_without_other_libraries(tree: Path) -> None:
     source = tree / "src"
-    modules = sorted(ImportGraph.of(source / "throughtime").files)
-    assert set(ENTRANCES) <= set(modules)
+    modules = select_modules(ImportGraph.of(source / "throughtime"), ["throughtime.runtime"])
+    assert "throughtime.runtime" in modules
     blocked = "'torch', 'polars', 'narwhals', 'pandas', 'sklearn', 'scipy', 'typer', 'rich'"
     program = RUNS_ALONE.format(source=str(source), blocked=blocked, modules=modules)
     done = subprocess.run(

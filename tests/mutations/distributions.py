@@ -7,7 +7,7 @@ MUTATIONS = [
         "io/directory.py",
         "import numpy as np\n",
         "import numpy as np\nimport torch\n",
-        "meta/test_distributions.py::test_the_runtime_distribution_imports_no_library_but_its_requirements",
+        "meta/test_distributions.py::test_the_runtime_imports_no_library_but_its_requirements",
     ),
     Mutation(
         "_core/distributions.py",

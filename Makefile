@@ -33,10 +33,13 @@ fmt: $(VENV)/.installed  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format -q .
 	@$(BIN)/clang-format -i $(CPP)
 
-lint: $(VENV)/.installed  ## Check style, format and types
+lint: $(VENV)/.installed  ## Check style, format, types, workflows and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/clang-format --dry-run -Werror $(CPP)
+	@$(BIN)/zizmor --offline --quiet .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/basedpyright
 
 types: $(VENV)/.installed  ## Check types only

@@ -41,11 +41,11 @@ def find_distributions(lines: Iterable[str]) -> set[str]:
         name = canonicalize_name(requirement.name)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
             continue
-        for wanted in {"", *requirement.extras}:
-            if (name, wanted) in seen:
+        for requested in {"", *requirement.extras}:
+            if (name, requested) in seen:
                 continue
-            seen.add((name, wanted))
-            waiting += [(Requirement(line), wanted) for line in metadata.requires(name) or []]
+            seen.add((name, requested))
+            waiting += [(Requirement(line), requested) for line in metadata.requires(name) or []]
     return {name for name, _ in seen} - {"throughtime"}
 
 
@@ -63,7 +63,7 @@ def main() -> int:
     print(f"torch {metadata.version('torch')}, {sys.platform}, Python {sys.version.split()[0]}")
     for installation, lines in installations.items():
         names = find_distributions(lines)
-        total, torch = (sum(map(distribution_size, part)) / 1e6 for part in (names, names & {"torch"}))
+        total, torch = (sum(map(distribution_size, group)) / 1e6 for group in (names, names & {"torch"}))
         print(f"{installation:30} {total:6.0f} MB, of them torch {torch:4.0f}; {len(names)} distributions")
     return 0
 

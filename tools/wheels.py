@@ -70,7 +70,7 @@ def build_wheel(sdist: Path, python: str) -> Path:
 
 
 def check_contents(wheel: Path) -> None:
-    """Check that a wheel has the package and the compiled module alone: no other library beside the system's."""
+    """Check that a wheel has the package and the compiled module alone: no library that the system has."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     folders = {name.partition("/")[0] for name in names}

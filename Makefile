@@ -33,10 +33,13 @@ fmt: $(VENV)/.installed  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format -q .
 	@$(BIN)/clang-format -i $(CPP)
 
-lint: $(VENV)/.installed  ## Check style, format and types
+lint: $(VENV)/.installed  ## Check style, format, types, workflows and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/clang-format --dry-run -Werror $(CPP)
+	@$(BIN)/zizmor --offline --quiet .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/basedpyright
 
 types: $(VENV)/.installed  ## Check types only
@@ -87,14 +90,13 @@ neon: $(VENV)/.installed  ## Build the kernels for Arm with aarch64-linux-gnu-g+
 	@if command -v qemu-aarch64 >/dev/null; then qemu-aarch64 -L /usr/aarch64-linux-gnu build/$@/driver; \
 		else echo "qemu-aarch64 is not installed: built, and not run"; fi
 
-# The wheel is installed into an environment of its own that sees the libraries of .venv, and must find its kernels there.
-wheel: $(VENV)/.installed  ## Build a wheel in dist/, and use it in an environment of its own
-	@rm -rf dist build/wheel
-	@$(BIN)/pip wheel -q --no-build-isolation --no-deps -w dist .
-	@$(BIN)/python -m venv --without-pip build/wheel
-	@$(BIN)/pip --python build/wheel/bin/python install -q --no-deps dist/*.whl
-	@cd build/wheel && bin/python ../../tools/check_wheel.py "$$(../../$(BIN)/python -c 'import torch, os; print(os.path.dirname(os.path.dirname(torch.__file__)))')"
-	@ls dist/*.whl
+# From Python 3.12 on, one wheel is for all versions; an older Python gets its own. Both are built where both are there,
+# and installed into environments of their own. PYTHON312 and PYTHON313 name interpreters that are not on the path.
+WHERE = $(shell $(1) -c 'import sys; print(sys.executable)' 2>/dev/null)
+PYTHON312 ?= $(call WHERE,python3.12)
+PYTHON313 ?= $(call WHERE,python3.13)
+wheel: $(VENV)/.installed  ## Build sdists and wheels in dist/, and use them in environments of their own
+	@$(BIN)/python -m tools.wheels $(PYTHON312:%=--python %) $(PYTHON313:%=--check %)
 
 clean:  ## Remove everything that was built, .venv too
 	rm -rf $(VENV) build dist demo docs/_build

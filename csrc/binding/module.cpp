@@ -5,9 +5,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include <algorithm>
 #include <stdexcept>
@@ -18,8 +15,10 @@
 #include "binding/kernel_call.hpp"
 #include "binding/streaming.hpp"
 #include "binding/trainer_call.hpp"
+#include "engine/instruction_sets.hpp"
 #include "engine/kernel.hpp"
 #include "engine/peak_flops.hpp"
+#include "engine/thread_team.hpp"
 #include "training/trainer.hpp"
 
 namespace nb = nanobind;
@@ -27,20 +26,6 @@ using namespace nb::literals;
 
 namespace throughtime {
 namespace {
-
-// Instruction sets that this processor can run, best first.
-std::vector<std::string> instruction_sets() {
-    std::vector<std::string> available;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        available.emplace_back("avx512");
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) available.emplace_back("avx2");
-#endif
-    available.emplace_back("baseline");
-    return available;
-}
 
 // The entries that this processor can run.
 template <class Entry>
@@ -56,10 +41,7 @@ std::vector<const Entry*> registered() {
 // Likewise. Those for bfloat16 need more than their instruction set says.
 std::vector<const Kernel*> kernels() {
     std::vector<const Kernel*> entries = registered<Kernel>();
-#if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx512bf16"))
-        std::erase_if(entries, [](const Kernel* kernel) { return kernel->bits == 16; });
-#endif
+    if (!has_bfloat16()) std::erase_if(entries, [](const Kernel* kernel) { return kernel->bits == 16; });
     return entries;
 }
 
@@ -71,14 +53,6 @@ int64_t reserve_size(const Kernel& kernel, int64_t rows, int64_t hidden, int dir
         saturating_product({directions, rows, saturating_sum({hidden, kernel.lanes}), kernel.reserve_vectors});
     if (bound >= count_limit) throw std::overflow_error("expected sizes within the address space");
     return kernel.reserve_size(rows, hidden, directions);
-}
-
-// Ends the threads of the OpenMP pool; the next parallel region starts new ones. A child that is forked while they
-// exist would wait for threads that it does not have.
-void release_threads() {
-#if defined(_OPENMP)
-    omp_pause_resource_all(omp_pause_soft);
-#endif
 }
 
 }  // namespace

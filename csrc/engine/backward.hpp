@@ -10,11 +10,11 @@ namespace throughtime::THROUGHTIME_ISA {
 
 // The work of one member of a team: all steps of one slice in one direction, last step first.
 template <Cell C, class T>
-class BackwardPass : GradientProducts<Shape<C, T>> {
-    using S = Shape<C, T>;
+class BackwardPass : WeightGradientProducts<CellShape<C, T>> {
+    using S = CellShape<C, T>;
     using V = Vec<T>;
-    using Base = GradientProducts<S>;
-    using Buffers = BackwardBuffers<S>;
+    using Base = WeightGradientProducts<S>;
+    using Buffers = BackwardBuffers<T>;
     using Base::backwards_;
     using Base::blocks_;
     using Base::buffers_;
@@ -28,10 +28,11 @@ class BackwardPass : GradientProducts<Shape<C, T>> {
   public:
     using Base::Base;
 
-    void operator()() {
+    [[gnu::noinline]] void operator()() {
         Base::load_final_gradients();
         const ptrdiff_t steps = s_.problem.steps, capacity = Buffers::chunk_rows(s_, slice_.count);
-        const ptrdiff_t chunk_block = Buffers::panel_block(capacity), last_block = Buffers::panel_block(slice_.count);
+        const ptrdiff_t chunk_block = Buffers::panel_block(s_, capacity),
+                        last_block = Buffers::panel_block(s_, slice_.count);
         // Gradients of the columns of the step just processed, which follows the next one in time.
         Grid<const T> dcolumns{buffers_.panel, chunk_block, columns * W};
         ptrdiff_t active = backwards_ ? slice_.count : 0, rows = 0;
@@ -114,7 +115,8 @@ class BackwardPass : GradientProducts<Shape<C, T>> {
     // Row by row. What the loops read is copied first, as above.
     void pointwise(ptrdiff_t t, ptrdiff_t active, ptrdiff_t first_chunk_row) const {
         const ptrdiff_t capacity = Buffers::chunk_rows(s_, slice_.count), hidden = s_.hidden, count = slice_.count;
-        const ptrdiff_t panel_block = Buffers::panel_block(capacity), vector_block = Buffers::vector_block(capacity);
+        const ptrdiff_t panel_block = Buffers::panel_block(s_, capacity),
+                        vector_block = Buffers::vector_block(capacity);
         const ptrdiff_t reserve_block = s_.reserve_block(t, slice_), reserve_row = s_.reserve_row(slice_);
         const ptrdiff_t y_row = s_.problem.y.row, dy_row = f_.dy_layout.row, x_row = s_.problem.x.row;
         const T* const reserve = static_cast<const T*>(f_.reserve) + s_.reserve_at(direction_, t, slice_);
@@ -176,10 +178,9 @@ class BackwardPass : GradientProducts<Shape<C, T>> {
 
 template <Cell C, class T>
 void backward(const BackwardArgs& f) {
-    using S = Shape<C, T>;
     const Problem& p = f.problem;
-    const BackwardPlan<S> plan(f);
-    const auto& shape = plan.shape;
+    const CellShape<C, T> shape(p);
+    const BackwardPlan<T> plan(f, shape);
     const auto& weights = plan.weights;
     const auto& buffers = plan.buffers;
     const auto& thread_buffers = plan.thread_buffers;
@@ -206,7 +207,7 @@ void backward(const BackwardArgs& f) {
         }
         done.wait(all);
         for (int d = 0; d < p.directions; ++d)
-            reduce_slices<S>(shape, f.dweights[d], buffers.data() + d * partition.slices, partition.slices, me, all);
+            reduce_slices<T>(shape, f.dweights[d], buffers.data() + d * partition.slices, partition.slices, me, all);
     });
 }
 

@@ -8,16 +8,16 @@ namespace throughtime::THROUGHTIME_ISA {
 // The work of one member of a team: all steps of one slice in one direction, for its blocks of units.
 template <Cell C, class E>
 class ForwardPass {
-    using S = Shape<C, E>;
+    using S = CellShape<C, E>;
     using T = Sum<E>;
     using V = Vec<E>;
-    using Buffers = ForwardBuffers<S>;
-    using ThreadBuffers = ForwardThreadBuffers<S>;
+    using Buffers = ForwardBuffers<E>;
+    using ThreadBuffers = ForwardThreadBuffers<E>;
     static constexpr int W = S::W, G = S::G, Z = S::Z;
 
   public:
     ForwardPass(const S& shape, const ForwardArgs& args, int direction, const BatchSlice& slice,
-                const ForwardWeights<S>& weights, Buffers& buffers, const ThreadBuffers& thread_buffers, Range blocks)
+                const ForwardWeights<E>& weights, Buffers& buffers, const ThreadBuffers& thread_buffers, Range blocks)
         : s_(shape),
           f_(args),
           direction_(direction),
@@ -35,7 +35,7 @@ class ForwardPass {
           h_previous_(buffers.h[0]),
           h_next_(buffers.h[1]) {}
 
-    void operator()(int team) {
+    [[gnu::noinline]] void operator()(int team) {
         const Problem& p = s_.problem;
         const bool backwards = p.runs_backwards(direction_);
         load_initial_states();
@@ -92,7 +92,7 @@ class ForwardPass {
             for (ptrdiff_t b = 0; b < s_.blocks; ++b) __builtin_prefetch(h_previous_ + r * h_row() + b * W);
     }
 
-    void load_initial_states() const {
+    [[gnu::noinline]] void load_initial_states() const {
         for (ptrdiff_t r = 0; r < slice_.count; ++r) {
             const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
             for (int j = 0; j < S::S; ++j)
@@ -109,7 +109,7 @@ class ForwardPass {
     }
 
     // Of rows [first, last).
-    void store_final_states(ptrdiff_t first, ptrdiff_t last) const {
+    [[gnu::noinline]] void store_final_states(ptrdiff_t first, ptrdiff_t last) const {
         for (ptrdiff_t r = first; r < last; ++r) {
             const ptrdiff_t to = s_.state_at(direction_, slice_.row(r));
             for (int j = 0; j < S::S; ++j)
@@ -131,7 +131,7 @@ class ForwardPass {
     }
 
     // Computes the input halves of as many steps as fit, from `step` on. Returns the first step that is left.
-    ptrdiff_t project_inputs(ptrdiff_t step, ptrdiff_t active) const {
+    [[gnu::noinline]] ptrdiff_t project_inputs(ptrdiff_t step, ptrdiff_t active) const {
         const Problem& p = s_.problem;
         const ptrdiff_t capacity = Buffers::chunk_rows(s_, slice_.count);
         ptrdiff_t rows = 0;
@@ -303,7 +303,7 @@ class ForwardPass {
     const ForwardArgs& f_;
     const int direction_;
     const BatchSlice& slice_;
-    const ForwardWeights<S>& w_;
+    const ForwardWeights<E>& w_;
     Buffers& buffers_;
     const ThreadBuffers& thread_buffers_;
     const Range blocks_;
@@ -320,8 +320,8 @@ class ForwardPass {
 template <Cell C, class E>
 void forward(const ForwardArgs& f) {
     const Problem& p = f.problem;
-    const ForwardPlan<Shape<C, E>> plan(f);
-    const auto& shape = plan.shape;
+    const CellShape<C, E> shape(p);
+    const ForwardPlan<E> plan(f, shape);
     const auto& weights = plan.weights;
     const auto& buffers = plan.buffers;
     const auto& thread_buffers = plan.thread_buffers;

@@ -6,18 +6,17 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
-// For one member of a team: one slice in one direction, and its blocks of units.
-template <class S>
+// For one member of a team: one slice in one direction, and its blocks of units. Compiled once for all cells.
+template <class T>
 class GradientProducts {
   public:
-    using T = typename S::E;
     using V = Vec<T>;
-    using Buffers = BackwardBuffers<S>;
-    static constexpr int W = S::W, G = S::G, Z = S::Z, columns = S::columns;
+    using Buffers = BackwardBuffers<T>;
+    static constexpr int W = lanes<T>;
 
-    GradientProducts(const S& shape, const BackwardArgs& args, int direction, const BatchSlice& slice,
-                     const BackwardWeights<S>& weights, Buffers& buffers,
-                     const BackwardThreadBuffers<S>& thread_buffers, int me, int team)
+    GradientProducts(const Shape<T>& shape, const BackwardArgs& args, int direction, const BatchSlice& slice,
+                     const BackwardWeights<T>& weights, Buffers& buffers,
+                     const BackwardThreadBuffers<T>& thread_buffers, int me, int team)
         : s_(shape),
           f_(args),
           direction_(direction),
@@ -33,25 +32,25 @@ class GradientProducts {
   protected:
     T* at(T* base, ptrdiff_t b, ptrdiff_t r) const { return base + (b * slice_.count + r) * W; }
 
-    void load_final_gradients() const {
+    [[gnu::noinline]] void load_final_gradients() const {
         for (ptrdiff_t r = 0; r < slice_.count; ++r) {
             const ptrdiff_t from = s_.state_at(direction_, slice_.row(r));
-            for (int j = 0; j < S::S; ++j)
+            for (int j = 0; j < s_.S; ++j)
                 for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
                     const T* const gradient = static_cast<const T*>(f_.dstate_n[j]);
                     store(at(buffers_.dstate[j], b, r), gradient ? load_units(gradient + from, s_.hidden, b) : V{});
                 }
         }
         for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-            if (s_.fuses_inputs) fill(buffers_.dw_ih + b * G * s_.inputs * W, G * s_.inputs * W, T(0));
-            fill(buffers_.dbias + b * columns * W, columns * W, T(0));
-            fill(buffers_.ddiagonal + b * S::D * W, S::D * W, T(0));
+            if (s_.fuses_inputs) fill(buffers_.dw_ih + b * s_.G * s_.inputs * W, s_.G * s_.inputs * W, T(0));
+            fill(buffers_.dbias + b * s_.columns * W, s_.columns * W, T(0));
+            fill(buffers_.ddiagonal + b * s_.D * W, s_.D * W, T(0));
         }
         buffers_.barrier.wait(team_);
     }
 
-    void store_initial_gradients() const {
-        for (int j = 0; j < S::S; ++j) {
+    [[gnu::noinline]] void store_initial_gradients() const {
+        for (int j = 0; j < s_.S; ++j) {
             T* const to = static_cast<T*>(f_.dstate_0[j]);
             if (!to) continue;
             for (ptrdiff_t r = 0; r < slice_.count; ++r)
@@ -65,7 +64,7 @@ class GradientProducts {
     void propagate_through_hidden(Grid<const T> dcolumns, ptrdiff_t count) const {
         const Grid<T> dh{buffers_.dstate[0], slice_.count * W, W};
         const Grid<const T> start{dh.data, dh.block, dh.row};
-        gemm<T, 1, 0, true>({.a = {dcolumns.data + Z * W, dcolumns.row, s_.blocks, G * W, dcolumns.block},
+        gemm<T, 1, 0, true>({.a = {dcolumns.data + s_.Z * W, dcolumns.row, s_.blocks, s_.G * W, dcolumns.block},
                              .w = {w_.wh, w_.depth(s_) * W, s_.exceeds_l2(s_.blocks * w_.depth(s_) * W)},
                              .start = start,
                              .late_start = start,
@@ -76,11 +75,11 @@ class GradientProducts {
     }
 
     // Clips the gradients of the states between the following step and this one.
-    void clip(ptrdiff_t count) const {
+    [[gnu::noinline]] void clip(ptrdiff_t count) const {
         if (f_.clip.limit == 0) return;
         const V limit = broadcast<V>(T(f_.clip.limit));
         if (f_.clip.norm) compute_clip_scales(count, limit);
-        for (int j = 0; j < S::S; ++j)
+        for (int j = 0; j < s_.S; ++j)
             for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
                 for (ptrdiff_t r = 0; r < count; ++r) {
                     T* const gradient = at(buffers_.dstate[j], b, r);
@@ -93,7 +92,7 @@ class GradientProducts {
     // A norm is that of all units, so each member of a team computes the norms of all blocks before any is changed.
     void compute_clip_scales(ptrdiff_t count, V limit) const {
         buffers_.barrier.wait(team_);
-        for (int j = 0; j < S::S; ++j)
+        for (int j = 0; j < s_.S; ++j)
             for (ptrdiff_t r = 0; r < count; ++r) {
                 V squares{};
                 for (ptrdiff_t b = 0; b < s_.blocks; ++b) {
@@ -106,14 +105,93 @@ class GradientProducts {
         buffers_.barrier.wait(team_);
     }
 
+    [[gnu::noinline]] void save_last_panel(Grid<const T> dcolumns, ptrdiff_t count, ptrdiff_t block) const {
+        for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
+            for (ptrdiff_t i = 0; i < count * s_.columns; ++i)
+                store(buffers_.last_panel + b * block + i * W, load<T>(dcolumns.at(b, 0) + i * W));
+    }
+
+    const Shape<T>& s_;
+    const BackwardArgs& f_;
+    const int direction_;
+    const bool backwards_;
+    const BatchSlice& slice_;
+    const BackwardWeights<T>& w_;
+    Buffers& buffers_;
+    const BackwardThreadBuffers<T>& thread_buffers_;
+    const int me_, team_;
+    const Range blocks_;
+
+    [[gnu::noinline]] void gather_inputs(ptrdiff_t rows, ptrdiff_t capacity) const {
+        const T* const x = static_cast<const T*>(f_.x);
+        const Range mine = Range::chunk(rows, me_, team_);
+        for (ptrdiff_t r = mine.first; r < mine.last; ++r) {
+            const T* const from = x + thread_buffers_.x_at[r];
+            if (s_.fuses_inputs)
+                for (ptrdiff_t i = 0; i < s_.inputs; ++i) buffers_.inputs[r * s_.inputs + i] = from[i];
+            else
+                for (ptrdiff_t b = 0; b < s_.input_blocks; ++b)
+                    store(buffers_.inputs + b * Buffers::vector_block(capacity) + r * W,
+                          load_units(from, s_.inputs, b));
+        }
+    }
+
+    [[gnu::noinline]] void compute_input_gradients(ptrdiff_t rows, ptrdiff_t capacity) const {
+        T* const dx = static_cast<T*>(f_.dx[direction_]);
+        const Range mine = Range::chunk(s_.input_blocks, me_, team_);
+        const V zeros{};
+        T zero[W];
+        store(zero, zeros);
+        for (ptrdiff_t b = mine.first; b < mine.last; b += max_tile_blocks)
+            for (ptrdiff_t r = 0; r < rows; r += max_group_rows) {
+                const ptrdiff_t blocks = min_of(ptrdiff_t(max_tile_blocks), mine.last - b);
+                const ptrdiff_t here = min_of(max_group_rows, rows - r);
+                const Grid<T> out{thread_buffers_.dx, here * W, W};
+                gemm<T, 1, 0>({.a = {buffers_.panel + r * s_.columns * W, s_.columns * W, s_.blocks, s_.G * W,
+                                     Buffers::panel_block(s_, capacity)},
+                               .w = {w_.wx + b * w_.depth(s_) * W, w_.depth(s_) * W,
+                                     s_.exceeds_l2(s_.input_blocks * w_.depth(s_) * W)},
+                               .start = {zero, 0, 0},
+                               .late_start = {zero, 0, 0},
+                               .out = out,
+                               .x = {},
+                               .wx = {}},
+                              0, blocks, here);
+                for (ptrdiff_t i = 0; i < here; ++i)
+                    for (ptrdiff_t j = 0; j < blocks; ++j)
+                        store_units(dx + thread_buffers_.x_at[r + i], s_.inputs, b + j, load<T>(out.at(j, i)));
+            }
+    }
+};
+
+// The gradients of weights: with the numbers of a cell at compile time, so that sums stay in registers.
+template <class S>
+class WeightGradientProducts : protected GradientProducts<typename S::E> {
+  public:
+    using T = typename S::E;
+    using V = Vec<T>;
+    using Base = GradientProducts<T>;
+    using Base::Base;
+
+  protected:
+    using Buffers = BackwardBuffers<T>;
+    using Base::blocks_;
+    using Base::buffers_;
+    using Base::direction_;
+    using Base::f_;
+    using Base::s_;
+    using Base::slice_;
+    using Base::team_;
+    static constexpr int W = S::W, G = S::G, Z = S::Z, columns = S::columns;
+
     // Adds a chunk of `rows` to the gradients of the weights, and computes those of its inputs.
     void accumulate_gradients(ptrdiff_t rows) {
         const ptrdiff_t capacity = Buffers::chunk_rows(s_, slice_.count);
         const Grid<const T> hidden{buffers_.hidden, Buffers::vector_block(capacity), W};
-        gather_inputs(rows, capacity);
+        Base::gather_inputs(rows, capacity);
         buffers_.barrier.wait(team_);
         for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b) {
-            const T* const panel = buffers_.panel + b * Buffers::panel_block(capacity);
+            const T* const panel = buffers_.panel + b * Buffers::panel_block(s_, capacity);
             for (int c = Z; c < columns; ++c)
                 outer_products(panel + c * W, columns * W, hidden, s_.blocks, rows,
                                buffers_.dw_hh + (S::gate(c) * s_.units + b * W) * s_.units, s_.units, first_chunk_);
@@ -129,42 +207,11 @@ class GradientProducts {
             accumulate_biases(panel, b, rows);
         }
         first_chunk_ = false;
-        if (f_.dx[direction_]) compute_input_gradients(rows, capacity);
+        if (f_.dx[direction_]) Base::compute_input_gradients(rows, capacity);
         buffers_.barrier.wait(team_);
     }
 
-    void save_last_panel(Grid<const T> dcolumns, ptrdiff_t count, ptrdiff_t block) const {
-        for (ptrdiff_t b = blocks_.first; b < blocks_.last; ++b)
-            for (ptrdiff_t i = 0; i < count * columns; ++i)
-                store(buffers_.last_panel + b * block + i * W, load<T>(dcolumns.at(b, 0) + i * W));
-    }
-
-    const S& s_;
-    const BackwardArgs& f_;
-    const int direction_;
-    const bool backwards_;
-    const BatchSlice& slice_;
-    const BackwardWeights<S>& w_;
-    Buffers& buffers_;
-    const BackwardThreadBuffers<S>& thread_buffers_;
-    const int me_, team_;
-    const Range blocks_;
-
   private:
-    void gather_inputs(ptrdiff_t rows, ptrdiff_t capacity) const {
-        const T* const x = static_cast<const T*>(f_.x);
-        const Range mine = Range::chunk(rows, me_, team_);
-        for (ptrdiff_t r = mine.first; r < mine.last; ++r) {
-            const T* const from = x + thread_buffers_.x_at[r];
-            if (s_.fuses_inputs)
-                for (ptrdiff_t i = 0; i < s_.inputs; ++i) buffers_.inputs[r * s_.inputs + i] = from[i];
-            else
-                for (ptrdiff_t b = 0; b < s_.input_blocks; ++b)
-                    store(buffers_.inputs + b * Buffers::vector_block(capacity) + r * W,
-                          load_units(from, s_.inputs, b));
-        }
-    }
-
     // Adds to vector c the sum over rows of factor(row) times column c of a panel. Few columns have several chains
     // each, to hide the latency of multiply-adds.
     template <int N, class Factor>
@@ -202,42 +249,14 @@ class GradientProducts {
         }
     }
 
-    void compute_input_gradients(ptrdiff_t rows, ptrdiff_t capacity) const {
-        T* const dx = static_cast<T*>(f_.dx[direction_]);
-        const Range mine = Range::chunk(s_.input_blocks, me_, team_);
-        const V zeros{};
-        T zero[W];
-        store(zero, zeros);
-        for (ptrdiff_t b = mine.first; b < mine.last; b += max_tile_blocks)
-            for (ptrdiff_t r = 0; r < rows; r += max_group_rows) {
-                const ptrdiff_t blocks = min_of(ptrdiff_t(max_tile_blocks), mine.last - b);
-                const ptrdiff_t here = min_of(max_group_rows, rows - r);
-                const Grid<T> out{thread_buffers_.dx, here * W, W};
-                gemm<T, 1, 0>({.a = {buffers_.panel + r * columns * W, columns * W, s_.blocks, G * W,
-                                     Buffers::panel_block(capacity)},
-                               .w = {w_.wx + b * w_.depth(s_) * W, w_.depth(s_) * W,
-                                     s_.exceeds_l2(s_.input_blocks * w_.depth(s_) * W)},
-                               .start = {zero, 0, 0},
-                               .late_start = {zero, 0, 0},
-                               .out = out,
-                               .x = {},
-                               .wx = {}},
-                              0, blocks, here);
-                for (ptrdiff_t i = 0; i < here; ++i)
-                    for (ptrdiff_t j = 0; j < blocks; ++j)
-                        store_units(dx + thread_buffers_.x_at[r + i], s_.inputs, b + j, load<T>(out.at(j, i)));
-            }
-    }
-
     bool first_chunk_ = true;
 };
 
 // Sums over slices, in their order, of the weight gradients of one direction: the range of thread `me` of `all`.
-template <class S>
-void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<S>* buffers, int slices, int me,
+template <class T>
+void reduce_slices(const Shape<T>& s, const WeightGradients& to, const BackwardBuffers<T>* buffers, int slices, int me,
                    int all) {
-    using T = typename S::E;
-    constexpr int W = S::W;
+    constexpr int W = lanes<T>;
     const ptrdiff_t input_units = s.input_blocks * W;
     const auto sum = [&](T* out, auto&& element) {
         T total = element(buffers[0]);
@@ -251,14 +270,14 @@ void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<
             store_units(out, count, b, total);
         }
     };
-    const Range rows = Range::chunk(S::G * s.hidden, me, all);
+    const Range rows = Range::chunk(s.G * s.hidden, me, all);
     for (ptrdiff_t row = rows.first; row < rows.last; ++row) {
         const ptrdiff_t gate = row / s.hidden, unit = row % s.hidden, b = unit / W, lane = unit % W;
         int input_column = 0, hidden_column = 0;
-        for (int c = 0; c < S::columns; ++c)
-            if (S::gate(c) == gate) {
-                if (c < S::G) input_column = c;
-                if (c >= S::Z) hidden_column = c;
+        for (int c = 0; c < s.columns; ++c)
+            if (s.gate(c) == gate) {
+                if (c < s.G) input_column = c;
+                if (c >= s.Z) hidden_column = c;
             }
         if (to.w_hh)
             sum_row(static_cast<T*>(to.w_hh) + row * s.hidden, s.hidden,
@@ -268,23 +287,36 @@ void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<
             if (s.fuses_inputs)
                 for (ptrdiff_t i = 0; i < s.inputs; ++i)
                     sum(out + i,
-                        [&](const auto& m) { return m.dw_ih[((b * S::G + input_column) * s.inputs + i) * W + lane]; });
+                        [&](const auto& m) { return m.dw_ih[((b * s.G + input_column) * s.inputs + i) * W + lane]; });
             else
                 sum_row(out, s.inputs, [&](const auto& m) { return m.dw_ih + (gate * s.units + unit) * input_units; });
         }
         if (to.b_ih)
             sum(static_cast<T*>(to.b_ih) + row,
-                [&](const auto& m) { return m.dbias[(b * S::columns + input_column) * W + lane]; });
+                [&](const auto& m) { return m.dbias[(b * s.columns + input_column) * W + lane]; });
         if (to.b_hh)
             sum(static_cast<T*>(to.b_hh) + row,
-                [&](const auto& m) { return m.dbias[(b * S::columns + hidden_column) * W + lane]; });
+                [&](const auto& m) { return m.dbias[(b * s.columns + hidden_column) * W + lane]; });
     }
     if (!to.diagonal) return;
-    const Range values = Range::chunk(S::D * s.hidden, me, all);
+    const Range values = Range::chunk(s.D * s.hidden, me, all);
     for (ptrdiff_t i = values.first; i < values.last; ++i) {
         const ptrdiff_t d = i / s.hidden, unit = i % s.hidden, b = unit / W, lane = unit % W;
-        sum(static_cast<T*>(to.diagonal) + i, [&](const auto& m) { return m.ddiagonal[(b * S::D + d) * W + lane]; });
+        sum(static_cast<T*>(to.diagonal) + i, [&](const auto& m) { return m.ddiagonal[(b * s.D + d) * W + lane]; });
     }
 }
+
+#define THROUGHTIME_BACKWARD_BUFFERS(T)                                                                   \
+    THROUGHTIME_EXTERN template struct BackwardWeights<T>;                                                \
+    THROUGHTIME_EXTERN template struct BackwardPlan<T>;                                                   \
+    THROUGHTIME_EXTERN template class GradientProducts<T>;                                                \
+    THROUGHTIME_EXTERN template size_t backward_workspace_bytes<T>(const BackwardArgs&, const Shape<T>&); \
+    THROUGHTIME_EXTERN template void reduce_slices<T>(const Shape<T>&, const WeightGradients&,            \
+                                                      const BackwardBuffers<T>*, int, int, int)
+
+#if !defined(THROUGHTIME_BFLOAT16)
+THROUGHTIME_BACKWARD_BUFFERS(float);
+THROUGHTIME_BACKWARD_BUFFERS(double);
+#endif
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -11,8 +11,12 @@
 #include "engine/saturating.hpp"
 
 #if defined(__linux__)
-#include <pthread.h>
 #include <sys/mman.h>
+#endif
+#if defined(_WIN32)
+#include <malloc.h>
+#else
+#include <pthread.h>
 #endif
 
 namespace throughtime {
@@ -42,8 +46,20 @@ constexpr bool pools_blocks = true;
 
 // Null if out of memory.
 char* try_allocate(size_t alignment, size_t bytes) noexcept {
+#if defined(_WIN32)
+    return static_cast<char*>(_aligned_malloc(bytes, alignment));
+#else
     void* data = nullptr;
     return posix_memalign(&data, alignment, bytes) ? nullptr : static_cast<char*>(data);
+#endif
+}
+
+void deallocate(char* data) noexcept {
+#if defined(_WIN32)
+    _aligned_free(data);
+#else
+    std::free(data);
+#endif
 }
 
 Block allocate(size_t bytes) {
@@ -97,7 +113,7 @@ class Pool {
     void release() noexcept {
         const std::lock_guard<std::mutex> locked(mutex_);
         for (SizeClass& size_class : size_classes_)
-            while (size_class.first) std::free(size_class.pop());
+            while (size_class.first) deallocate(size_class.pop());
         total_ = 0;
     }
 
@@ -119,7 +135,7 @@ class Pool {
     };
 
     Pool() {
-#if defined(__linux__)
+#if !defined(_WIN32)
         // A forked child must not inherit a mutex locked by another thread.
         pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                        [] { instance().mutex_.unlock(); });
@@ -132,7 +148,7 @@ class Pool {
         for (SizeClass& size_class : size_classes_)
             if (size_class.first && (!oldest || size_class.used < oldest->used)) oldest = &size_class;
         total_ -= class_bytes(size_t(oldest - size_classes_));
-        std::free(oldest->pop());
+        deallocate(oldest->pop());
     }
 
     std::mutex mutex_;
@@ -148,7 +164,7 @@ Block Block::take(size_t bytes) {
 }
 
 void Block::release() const noexcept {
-    bytes > max_pooled_bytes || !pools_blocks ? std::free(data) : Pool::instance().release(*this, class_of(bytes));
+    bytes > max_pooled_bytes || !pools_blocks ? deallocate(data) : Pool::instance().release(*this, class_of(bytes));
 }
 
 void Block::release_pool() noexcept { Pool::instance().release(); }

@@ -1,4 +1,4 @@
-// The products that cells share. They are compiled once for each instruction set, in products.cpp, instead of in each
+// The products that cells share. They are compiled once for each instruction set, in shared.cpp, instead of in each
 // cell's file; products for other numbers of gates are compiled with their cell.
 #pragma once
 

@@ -9,7 +9,7 @@ namespace throughtime::THROUGHTIME_ISA {
 template <Cell C, class E>
 constexpr Kernel make_kernel() {
     static_assert(is_valid_cell<C>());
-    using S = Shape<C, E>;
+    using S = CellShape<C, E>;
     Kernel kernel{
         .cell = C::name,
         .activation = C::activation,
@@ -26,14 +26,16 @@ constexpr Kernel make_kernel() {
         .reserve_vectors = S::saved,
         .forward = forward<C, E>,
         .backward = nullptr,
-        .packed_bytes = packed_bytes<S>,
-        .pack = pack_weights<S>,
-        .forward_workspace_bytes = forward_workspace_bytes<S>,
+        .packed_bytes = [](const Problem& p) { return packed_bytes<E>(S(p)); },
+        .pack = [](const Problem& p, const Weights& from, void* to) { pack_weights<E>(S(p), from, to); },
+        .forward_workspace_bytes = [](const ForwardArgs& f) { return forward_workspace_bytes<E>(f, S(f.problem)); },
         .backward_workspace_bytes = nullptr,
     };
     if constexpr (span<E> == 1) {  // bfloat16 is for inference only
         kernel.backward = backward<C, E>;
-        kernel.backward_workspace_bytes = backward_workspace_bytes<S>;
+        kernel.backward_workspace_bytes = [](const BackwardArgs& f) {
+            return backward_workspace_bytes<E>(f, S(f.problem));
+        };
     }
     return kernel;
 }

@@ -37,20 +37,21 @@ THROUGHTIME_INLINE void store_units(T* row, ptrdiff_t units, ptrdiff_t b, Vec<T>
 }
 
 // G gates, Z of them with separate halves, S states, `saved` vectors for backward (states after h included), D
-// diagonals. It does not depend on a cell's mathematics, so that cells of equal sizes share what is compiled.
-template <class Element, int gates, int separate, int states, int saved_vectors, int diagonals>
-struct ShapeOf {
+// diagonals. Numbers at run time: what is not in an inner loop is compiled once for all cells.
+template <class Element>
+struct Shape {
     using E = Element;
-    static constexpr int W = lanes<E>, G = gates, Z = separate, columns = gates + separate;
-    static constexpr int S = states, saved = saved_vectors, D = diagonals;
+    static constexpr int W = lanes<E>;
     // Index of the first state that has a buffer of its own: 0 if the operand of products is rounded, so that h needs
     // one.
     static constexpr int first_buffered_state = span<E> == 1 ? 1 : 0;
 
     // The gate that a column belongs to. The input side uses columns [0, G), the hidden side [Z, columns).
-    static constexpr int gate(int column) { return column < Z ? G - Z + column : column - Z; }
+    int gate(int column) const { return column < Z ? G - Z + column : column - Z; }
 
     const Problem& problem;
+    const int G, Z, S, saved, D;
+    const int columns = G + Z;
     ptrdiff_t hidden = problem.hidden, inputs = problem.inputs;
     ptrdiff_t blocks = blocks_of<E>(hidden), units = blocks * W;
     ptrdiff_t input_blocks = blocks_of<E>(inputs);
@@ -93,8 +94,19 @@ struct ShapeOf {
     }
 };
 
+// The same with the numbers at compile time, for inner loops. It does not depend on a cell's mathematics, so that cells
+// of equal numbers share what is compiled.
+template <class Element, int gates, int separate, int states, int saved_vectors, int diagonals>
+struct ShapeOf : Shape<Element> {
+    static constexpr int G = gates, Z = separate, columns = gates + separate;
+    static constexpr int S = states, saved = saved_vectors, D = diagonals;
+
+    explicit ShapeOf(const Problem& problem) : Shape<Element>{problem, G, Z, S, saved, D} {}
+    static constexpr int gate(int column) { return column < Z ? G - Z + column : column - Z; }
+};
+
 template <Cell C, class E>
-using Shape = ShapeOf<E, C::gates.count, C::separate_halves.count, C::states.count, C::saved + C::states.count - 1,
-                      C::diagonals.count>;
+using CellShape = ShapeOf<E, C::gates.count, C::separate_halves.count, C::states.count, C::saved + C::states.count - 1,
+                          C::diagonals.count>;
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -1,20 +1,9 @@
 // Threads: a parallel region, and a barrier that spins.
-//
-// With OpenMP the region runs in the pool that the process already has (torch's, if torch is loaded), so that nothing
-// is oversubscribed. Without OpenMP (thread sanitizer, compilers with another runtime) each call starts its own
-// threads.
 #pragma once
-
-#include <sched.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#else
-#include <thread>
-#include <vector>
-#endif
 
 #include "engine/processors.hpp"
 #include "engine/simd.hpp"
+#include "engine/thread_team.hpp"
 
 namespace throughtime::THROUGHTIME_ISA {
 
@@ -33,7 +22,7 @@ class Barrier {
             if (spins < max_spins)
                 pause();
             else
-                sched_yield();
+                yield_processor();
         }
     }
 
@@ -53,28 +42,13 @@ class Barrier {
 
 // Calls body(member, members) on each of at most `threads` threads.
 template <class Body>
-void parallel(int threads, Body&& body) {
+void parallel(int threads, const Body& body) {
     if (threads <= 1) return body(0, 1);
     const ActiveThreads active(threads);
-#if defined(_OPENMP)
-#pragma omp parallel num_threads(threads)
-    body(omp_get_thread_num(), omp_get_num_threads());
-#else
-    std::vector<std::thread> others;
-    int members = 0;  // unknown until all threads are started
-    const auto work = [&body, &members](int member) {
-        int all;
-        while ((all = __atomic_load_n(&members, __ATOMIC_ACQUIRE)) == 0) sched_yield();
-        body(member, all);
-    };
-    try {
-        while (int(others.size()) + 1 < threads) others.emplace_back(work, int(others.size()) + 1);
-    } catch (...) {  // no memory for another thread: the work is shared between fewer
-    }
-    __atomic_store_n(&members, int(others.size()) + 1, __ATOMIC_RELEASE);
-    work(0);
-    for (auto& thread : others) thread.join();
-#endif
+    run_team(
+        threads,
+        [](const void* data, int member, int members) noexcept { (*static_cast<const Body*>(data))(member, members); },
+        &body);
 }
 
 }  // namespace throughtime::THROUGHTIME_ISA

@@ -7,9 +7,11 @@ is loaded at its first use, so that importing the package costs nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from throughtime._core.distributions import require_one_version, requires_full_distribution
 from throughtime._core.errors import requires
 from throughtime._core.version import __version__
 
@@ -66,11 +68,15 @@ _MODULES = {
 __all__ = [*_MODULES, "__version__"]
 
 
+require_one_version(os.path.dirname(__path__[0]))
+
+
 def __getattr__(name: str) -> Any:
     home = _MODULES.get(name)
     if home is None:
         raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
-    with requires("tune", "tune") if name == "tune" else nullcontext():  # more than its package needs to be imported
+    extra = requires("tune", "tune") if name == "tune" else nullcontext()  # more than its package needs to be imported
+    with extra, requires_full_distribution(f"throughtime.{name}"):
         module = importlib.import_module(home)
     value = module if home.rpartition(".")[2] == name else getattr(module, name)
     globals()[name] = value

@@ -3,6 +3,7 @@
 // exactly the documented sizes, so that an access out of bounds is detected. Outputs must not depend on the number of
 // threads: they are compared bit for bit. With the name of an instruction set as argument it prints a line of sums for
 // each problem, for comparison with another build.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/instruction_sets.hpp"
 #include "engine/kernel.hpp"
 
 using namespace throughtime;
@@ -37,13 +39,9 @@ struct BFloat16 {
 };
 
 bool runs_here(const Kernel& kernel) {
-    const std::string isa = kernel.isa;
-#if defined(__x86_64__)
-    if (kernel.bits == 16) return __builtin_cpu_supports("avx512bf16");
-    if (isa == "avx512") return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    if (isa == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    return isa == "baseline";
+    if (kernel.bits == 16) return has_bfloat16();
+    const std::vector<std::string> available = instruction_sets();
+    return std::find(available.begin(), available.end(), kernel.isa) != available.end();
 }
 
 // The tensors of a call.

@@ -136,7 +136,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
     sources = [*(ROOT / "csrc").rglob("*.cpp"), *(ROOT / "tests" / "kernels" / "cells").glob("*.cpp")]
     sources = [source for source in sources if source.parent != ROOT / "csrc" / "cells"]
     target = tmp_path_factory.mktemp("cells") / "_engine.so"
-    options = ["-std=c++20", "-O0", "-w", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fopenmp"]
+    options = ["-std=c++20", "-O0", "-w", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-pthread"]
     options += ["-DTHROUGHTIME_ISA=baseline", "-DNB_DOMAIN=throughtime_tests", *(f"-I{path}" for path in includes)]
     files = map(str, [*sources, Path(nanobind.source_dir()) / "nb_combined.cpp"])
     subprocess.run([COMPILER, *options, *files, "-o", str(target)], check=True)

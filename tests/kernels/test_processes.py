@@ -166,3 +166,45 @@ def test_the_training_engine_goes_on_from_the_state_that_two_threads_have_kept()
         )
         weights.append(dict(trained.state_dict()))
     assert_close(weights[0], weights[1], "update")
+
+
+TEAM = """
+import os
+import torch
+from throughtime import _kernels, nn
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+torch.set_num_threads(2)
+layer, x = nn.GRU(8, 64), torch.randn(50, 32, 8)
+alone = threads()
+with torch.no_grad():
+    layer(x)
+assert threads() == alone + 1, "the kernels started no pool, or one with other threads"
+torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+torch.randn(10**6).exp()
+assert threads() == alone + 1, "torch has started threads of its own"
+_kernels._release_threads()
+assert threads() == alone
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_kernels_and_torch_share_one_pool_of_threads() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", TEAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+ALONE = """
+from throughtime import _kernels
+assert _kernels.isa
+loaded = [line for line in open("/proc/self/maps") if "omp" in line.rpartition("/")[2]]
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_kernels_bring_no_runtime_of_openmp() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ALONE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

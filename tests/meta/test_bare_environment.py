@@ -197,12 +197,25 @@ def test_a_single_package_that_is_missing_is_named(package: str, partly: dict[st
     )
 
 
-def test_the_command_line_names_the_line_that_installs_it() -> None:
+def core_only_command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
     hide = f"import sys; sys.modules.update(dict.fromkeys({JOBS_LIBRARIES!r}))"
-    program = f"{hide}\nfrom throughtime.app import cli; cli.main()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    program = f"{hide}\nsys.argv[1:] = {arguments!r}\nfrom throughtime.app import cli; cli.main()"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [(), ("forecast", "data.csv", "--horizon", "24"), ("bench", "--help")])
+def test_the_command_line_names_the_line_that_installs_it(arguments: tuple[str, ...]) -> None:
+    done = core_only_command_line(*arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "throughtime: typer is not installed: pip install 'throughtime[all]'" in done.stderr
+    assert "throughtime: typer is not installed: pip install 'throughtime[forecast]'" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_core_has_a_help_and_a_version(option: str) -> None:
+    done = core_only_command_line(option)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = {"--help": "pip install 'throughtime[forecast]'", "--version": f"throughtime {throughtime.__version__}"}
+    assert expected[option] in done.stdout
 
 
 def extras() -> dict[str, set[str]]:

@@ -12,8 +12,9 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from throughtime._core.errors import InputError, InputWarning, requires
+from throughtime._core.errors import InputError, InputWarning, MissingPackageError, requires
 from throughtime._core.escaping import escape_controls
+from throughtime._core.version import __version__
 from throughtime.app.signals import CommandInterrupted, interrupt_on_signals
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ def main() -> None:
     """Run the command line and end the process."""
     try:
         with interrupt_on_signals(), warnings.catch_warnings():
-            with requires("all", "the command line"):
-                from throughtime.app.commands import app
+            try:
+                with requires("forecast", "the command line"):
+                    from throughtime.app.commands import app
+            except MissingPackageError as error:
+                sys.exit(_answer_without_commands(error))
 
             warnings.simplefilter("once", InputWarning)
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
@@ -37,6 +41,22 @@ def main() -> None:
         if message:
             sys.stderr.write(f"throughtime: {escape_controls(' '.join(message.split()))}\n")
         sys.exit(code)
+
+
+def _answer_without_commands(error: MissingPackageError) -> int:
+    """Answer --help and --version where the libraries of the commands are not installed; raise the error otherwise."""
+    match sys.argv[1:]:
+        case ["--version"]:
+            sys.stdout.write(f"throughtime {__version__}\n")
+        case ["--help"]:
+            sys.stdout.write(
+                "The layers and the training of throughtime are installed, and the commands need more libraries. To\n"
+                "install them, and to forecast the columns of a file:\n\n"
+                "  pip install 'throughtime[forecast]'\n  throughtime forecast data.csv --horizon 24\n"
+            )
+        case _:
+            raise error
+    return 0
 
 
 def _show_warning(default: Callable[..., None], message: Warning | str, category: type[Warning], *source: Any) -> None:

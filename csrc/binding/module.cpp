@@ -125,6 +125,7 @@ NB_MODULE(_engine, m) {
         .def("set_output", &StreamingNetwork::set_output, "weight"_a, "bias"_a.none(), "outputs"_a, "activation"_a)
         .def("step", &StreamingNetwork::step, "x"_a, "y"_a)
         .def("run", &StreamingNetwork::run, "x"_a, "y"_a, "steps"_a)
+        .def("step_rows", &StreamingNetwork::step_rows, "x"_a, "states"_a, "y"_a, "rows"_a)
         .def("get_state", &StreamingNetwork::get_state, "layer"_a, "to"_a)
         .def("set_state", &StreamingNetwork::set_state, "layer"_a, "source"_a);
     m.def("instruction_sets", &instruction_sets, "Return the instruction sets of this processor, best first.");

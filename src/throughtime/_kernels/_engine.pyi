@@ -145,6 +145,12 @@ class StreamingNetwork:
     def run(self, x: Any, y: Any, steps: int) -> int:
         """Advance from x (T, I) to y (T, O); return what `step` returns."""
 
+    def step_rows(self, x: Any, states: Any, y: Any, rows: int) -> int:
+        """Advance streams together, from x (N, I) to y (N, O) and the states (L, S, N, H) in place.
+
+        Returns what `step` returns. A row gets the same bits as alone; the network's own states do not change.
+        """
+
     def get_state(self, layer: int, to: Any) -> None: ...
     def set_state(self, layer: int, source: Any) -> None: ...
 

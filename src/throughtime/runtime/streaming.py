@@ -74,6 +74,21 @@ class StreamingNetwork:
             self._engine.set_output(weight, bias, self.output_size, description["output_activation"])
 
     @property
+    def input_size(self) -> int:
+        """The features of a step, I."""
+        return self._inputs
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """The shape of the state, (L, S, H)."""
+        return self._layers, self._states, self._hidden
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type of inputs, states and outputs."""
+        return self._dtype
+
+    @property
     def state(self) -> np.ndarray:
         """The states of all layers, (L, S, H): read it to keep it, set it to continue from it."""
         state = np.empty((self._layers, self._states, self._hidden), self._dtype)
@@ -121,6 +136,29 @@ class StreamingNetwork:
         non_finite = self._engine.run(inputs, y, len(inputs))
         if non_finite >= 0:
             raise self._non_finite(inputs, non_finite)
+        return y
+
+    def step_rows(self, x: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Advance N streams by one step together, from x (N, I) to y (N, O).
+
+        Each row gets the same bits as alone. The state of this network itself is not used.
+
+        Args:
+            x: finite inputs of the network's element type, contiguous.
+            states: of all streams, (L, S, N, H), contiguous; they are advanced in place.
+
+        Raises:
+            InputError: for other shapes and element types, or a value that is NaN or infinite; no stream advances then.
+        """
+        rows = len(x)
+        expected = (rows, self._inputs), (self._layers, self._states, rows, self._hidden)
+        for name, array, shape in (("x", x, expected[0]), ("states", states, expected[1])):
+            if array.shape != shape or array.dtype != self._dtype or not array.flags.c_contiguous:
+                raise InputError(f"{name}: expected {shape} of {self._dtype}, got {array.shape} of {array.dtype}")
+        y = np.empty((rows, self.output_size), self._dtype)
+        non_finite = self._engine.step_rows(x, states, y, rows) if rows else -1
+        if non_finite >= 0:
+            raise InputError(f"x: expected finite values, got {x.flat[non_finite]} in row {non_finite // self._inputs}")
         return y
 
     def _non_finite(self, x: np.ndarray, position: int) -> InputError:

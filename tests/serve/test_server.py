@@ -395,6 +395,7 @@ def test_no_request_breaks_it(requests: int, model: Path) -> None:
 @pytest.mark.slow
 def test_the_interface_is_as_it_is_described(model: Path) -> None:
     import schemathesis
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
 
     app = build_application(new_service(model), None)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
@@ -403,7 +404,8 @@ def test_the_interface_is_as_it_is_described(model: Path) -> None:
         @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True, database=None)
         @given(case=operation.ok().as_strategy())
         def check(case: Any) -> None:
-            case.call_and_validate()
+            # A snapshot of the right form may be of another model, and is refused then.
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
         check()
 

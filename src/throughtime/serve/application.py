@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Path, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from throughtime._core.version import __version__
@@ -19,25 +20,25 @@ from throughtime.serve.gate import Gate
 from throughtime.serve.metrics import Metrics
 from throughtime.serve.schemas import (
     CreateStream,
+    InputSchemas,
     Outputs,
     SequenceOutputs,
-    Sequences,
     Snapshot,
     Status,
-    Steps,
     Stream,
     error_responses,
 )
 from throughtime.serve.streams import StreamStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from throughtime.runtime import StreamingNetwork
     from throughtime.serve.limits import Limits
 
 _SWEEP_SECONDS = 5.0
 _COMMON = error_responses(400, 401, 413, 422)
+Route = TypeVar("Route", bound="Callable[..., Any]")
 StreamId = Annotated[str, Path(description="Id of a stream.", max_length=64)]
 
 
@@ -123,8 +124,7 @@ def _add_error_handlers(app: FastAPI, service: Service) -> None:
         if first["type"] == "json_invalid" or first["loc"] == ("body",):
             message = "expected a JSON object, with the header Content-Type: application/json"
             return respond(RequestError(400, "not_json", message))
-        where = ".".join(str(part) for part in first["loc"] if part != "body")
-        return respond(invalid(f"{where}: {first['msg']}"[:300]))
+        return respond(_content_error(first))
 
     @app.exception_handler(HTTPException)
     async def refuse_route(_: Request, error: HTTPException) -> JSONResponse:
@@ -157,11 +157,12 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _add_prediction(app: FastAPI, service: Service) -> None:
+    schemas = InputSchemas.of(service.network, service.limits)
+
     @app.post("/v1/predict", tags=["prediction"], responses=_COMMON | error_responses(429, 503, 504))
-    async def predict(body: Sequences) -> SequenceOutputs:
+    @_reads(schemas.sequences)
+    async def predict(body: Any) -> SequenceOutputs:
         """Run whole sequences, each from the state zero."""
-        if not body.x:
-            raise invalid("x: expected at least one sequence")
         sequences = [service.batcher.check(sequence) for sequence in body.x]
         if sum(map(len, sequences)) > service.limits.steps:
             raise invalid(f"x: expected {service.limits.steps} steps at most in all sequences")
@@ -179,7 +180,7 @@ def _add_prediction(app: FastAPI, service: Service) -> None:
 
 
 def _add_streams(app: FastAPI, service: Service) -> None:
-    responses = _COMMON | error_responses(404)
+    responses, schemas = _COMMON | error_responses(404), InputSchemas.of(service.network, service.limits)
 
     @app.post("/v1/streams", status_code=201, tags=["streams"], responses=_COMMON | error_responses(429, 503))
     async def create(body: CreateStream | None = None) -> Stream:
@@ -189,11 +190,10 @@ def _add_streams(app: FastAPI, service: Service) -> None:
         return Stream(id=service.store.create(None if body is None else body.snapshot))
 
     @app.post("/v1/streams/{stream}/step", tags=["streams"], responses=responses | error_responses(429, 503, 504))
-    async def step(stream: StreamId, body: Steps) -> Outputs:
+    @_reads(schemas.steps)
+    async def step(stream: StreamId, body: Any) -> Outputs:
         """Advance a stream by one step or several."""
-        y = await service.batcher.step(stream, service.batcher.check(body.x))
-        is_single = bool(body.x) and not isinstance(body.x[0], list)
-        return Outputs.model_construct(y=y[0].tolist() if is_single else y.tolist())
+        return Outputs.model_construct(y=await _step(service, stream, body.x))
 
     @app.get("/v1/streams/{stream}/snapshot", tags=["streams"], responses=responses)
     async def snapshot(stream: StreamId) -> Snapshot:
@@ -213,6 +213,8 @@ def _add_streams(app: FastAPI, service: Service) -> None:
 
 
 def _add_websocket(app: FastAPI, service: Service) -> None:
+    schema = InputSchemas.of(service.network, service.limits).steps
+
     @app.websocket("/v1/streams/{stream}/steps")
     async def steps(socket: WebSocket, stream: str) -> None:
         """Advance a stream by each message {"x": …}, and answer {"y": …} or {"error": …}."""
@@ -221,7 +223,7 @@ def _add_websocket(app: FastAPI, service: Service) -> None:
             while True:
                 text = await socket.receive_text()
                 try:
-                    answer: dict[str, Any] = await _answer(service, stream, text)
+                    answer: dict[str, Any] = {"y": await _step(service, stream, _parse(schema, text).x)}
                 except RequestError as error:
                     service.metrics.refusals.labels(error.code).inc()
                     answer = error.body
@@ -231,13 +233,29 @@ def _add_websocket(app: FastAPI, service: Service) -> None:
                     return
 
 
-async def _answer(service: Service, stream: str, text: str) -> dict[str, Any]:
-    from pydantic import ValidationError
+def _reads(schema: type[BaseModel]) -> Callable[[Route], Route]:
+    """Decorate a route whose body has a schema that was made for the network."""
 
+    def annotate(route: Route) -> Route:
+        route.__annotations__["body"] = schema
+        return route
+
+    return annotate
+
+
+def _parse(schema: type[BaseModel], text: str) -> Any:
     try:
-        body = Steps.model_validate_json(text)
+        return schema.model_validate_json(text)
     except ValidationError as error:
-        raise invalid(f"message: {error.errors()[0]['msg']}"[:300]) from None
-    y = await service.batcher.step(stream, service.batcher.check(body.x))
-    is_single = bool(body.x) and not isinstance(body.x[0], list)
-    return {"y": y[0].tolist() if is_single else y.tolist()}
+        raise _content_error(error.errors()[0]) from None
+
+
+def _content_error(error: Any) -> RequestError:
+    where = ".".join(str(part) for part in error["loc"] if part != "body")
+    return invalid(f"{where}: {error['msg']}"[:300])
+
+
+async def _step(service: Service, stream: str, x: list[Any]) -> list[Any]:
+    """Advance a stream. Returns outputs in the form of the inputs: of one step, or of several."""
+    y = await service.batcher.step(stream, service.batcher.check(x))
+    return y.tolist() if isinstance(x[0], list) else y[0].tolist()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Step = list[Number]
+if TYPE_CHECKING:
+    from throughtime.runtime import StreamingNetwork
+    from throughtime.serve.limits import Limits
+
+Step = list[float]
 
 
 class _Strict(BaseModel):
@@ -26,22 +30,10 @@ class Stream(_Strict):
     id: str
 
 
-class Steps(_Strict):
-    """Inputs of one step, or of several steps."""
-
-    x: Step | list[Step] = Field(description="I numbers, or a list of such steps.", examples=[[0.5], [[0.5], [0.25]]])
-
-
 class Outputs(_Strict):
     """Outputs in the form of the inputs."""
 
     y: Step | list[Step]
-
-
-class Sequences(_Strict):
-    """Whole sequences, each from the state zero."""
-
-    x: list[list[Step]] = Field(description="Sequences of steps of I numbers.", examples=[[[[0.5], [0.25]]]])
 
 
 class SequenceOutputs(_Strict):
@@ -89,3 +81,32 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         504: "The request took too long.",
     }
     return {status: {"model": Error, "description": texts[status]} for status in statuses}
+
+
+class InputSchemas(NamedTuple):
+    """The contents of requests for a network, with its sizes.
+
+    Attributes:
+        steps: a step or several of one stream, `x`.
+        sequences: whole sequences, `x`.
+    """
+
+    steps: type[BaseModel]
+    sequences: type[BaseModel]
+
+    @classmethod
+    def of(cls, network: StreamingNetwork, limits: Limits) -> InputSchemas:
+        """Return the schemas for a network."""
+        largest, size = float(np.finfo(network.dtype).max), network.input_size
+        number: Any = Annotated[float, Field(ge=-largest, le=largest, allow_inf_nan=False)]
+        step: Any = Annotated[list[number], Field(min_length=size, max_length=size)]
+        sequence: Any = Annotated[list[step], Field(min_length=1, max_length=limits.steps)]
+        sequences: Any = Annotated[list[sequence], Field(min_length=1, max_length=limits.queue)]
+        text = f"A step of {size} numbers, or a list of such steps."
+        several = (
+            f"Sequences of steps of {size} numbers, each from the state zero; {limits.steps} steps in all at most."
+        )
+        return cls(
+            create_model("Steps", __base__=_Strict, x=(step | sequence, Field(description=text))),
+            create_model("Sequences", __base__=_Strict, x=(sequences, Field(description=several))),
+        )

@@ -29,10 +29,11 @@ from throughtime import InputError, nn, runtime
 from throughtime.app.commands import app
 from throughtime.io.network import make_stream
 from throughtime.serve.__main__ import parser
-from throughtime.serve.application import Service, build_application
+from throughtime.serve.application import build_application
 from throughtime.serve.errors import RequestError
 from throughtime.serve.limits import Limits
 from throughtime.serve.server import read_token, serve
+from throughtime.serve.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -106,26 +107,29 @@ def test_streams_do_not_notice_each_other(interleavings: int, model: Path) -> No
         alone.reset()
         expected.append(alone.run(sequence))
 
-    async def feed(service: Service, stream: str, number: int) -> None:
+    async def feed(service: Service, client: httpx.AsyncClient, stream: str, number: int) -> None:
         done = 0
         while done < steps:
             await asyncio.sleep(0)
-            size = chance.randint(1, steps - done)
             if number == 0:
-                with pytest.raises(RequestError, match="expected finite values, got nan"):
-                    service.batcher.check([[math.nan, 0.0]])
-            part = service.batcher.check(x[number, done : done + size].tolist())
-            assert np.array_equal(await service.batcher.step(stream, part), expected[number][done : done + size])
+                url, headers = f"/v1/streams/{stream}/step", {"Content-Type": "application/json"}
+                response = await client.post(url, content='{"x": [NaN, 0.0]}', headers=headers)
+                assert code_of(response) == (422, "invalid")
+            size = chance.randint(1, steps - done)
+            outputs = await service.batcher.step(stream, x[number, done : done + size])
+            assert np.array_equal(outputs, expected[number][done : done + size])
             done += size
 
     async def interleave() -> None:
         service = new_service(model, batch=chance.choice([1, 7, 64, 256]))
-        for _ in range(interleavings):
-            streams = [service.store.create() for _ in range(count)]
-            order = chance.sample(range(count), count)
-            await asyncio.gather(*(feed(service, streams[number], number) for number in order))
-            for stream in streams:
-                service.store.delete(stream)
+        transport = httpx.ASGITransport(build_application(service, None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for _ in range(interleavings):
+                streams = [service.store.create() for _ in range(count)]
+                order = chance.sample(range(count), count)
+                await asyncio.gather(*(feed(service, client, streams[number], number) for number in order))
+                for stream in streams:
+                    service.store.delete(stream)
 
     asyncio.run(interleave())
 
@@ -227,7 +231,7 @@ def test_limits_are_kept(model: Path) -> None:
         waiting = [asyncio.create_task(service.batcher.step(stream, x)) for _ in range(3)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [getattr(result, "status", 200) for result in results] == [200, 200, 429]
-        service.batcher._run = lambda: None  # an engine that does not answer
+        service.batcher._schedule = lambda _: None  # an engine that does not answer
         with pytest.raises(RequestError, match=r"not answered within 0\.05 seconds") as late:
             await service.batcher.step(stream, x)
         assert late.value.status == 504
@@ -246,8 +250,7 @@ def test_a_deleted_stream_answers_what_waits_for_it(model: Path) -> None:
         stream = service.store.create()
         waiting = asyncio.create_task(service.batcher.step(stream, np.zeros((1, INPUTS), np.float32)))
         await asyncio.sleep(0)
-        service.store.delete(stream)
-        service.batcher.forget(stream)
+        service.delete(stream)
         with pytest.raises(RequestError, match="does not exist"):
             await waiting
 
@@ -259,10 +262,10 @@ def test_idle_streams_are_deleted(model: Path) -> None:
     old = service.store.create()
     time.sleep(0.02)
     new = service.store.create()
-    assert service.store.delete_idle(0.015) == 1
-    service.store.row(new)
-    with pytest.raises(RequestError):
-        service.store.row(old)
+    assert service.store.idle(0.015) == [old]
+    service.store.touch(old)
+    assert new in service.store.idle(0)
+    assert service.store.idle(0.015) == []
 
 
 def test_the_token_opens_everything_but_health(model: Path) -> None:

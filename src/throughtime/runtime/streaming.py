@@ -51,11 +51,13 @@ class StreamingNetwork:
             )
         self._inputs, self._hidden = options["input_size"], options["hidden_size"]
         self._states, self._layers = kernel.states, options["num_layers"]
+        self._multiplications = 0
         self._engine = _kernels.new_streaming_network(trainer, self._inputs)
         prefix = "layer." if "layout" in description else ""
         for number in range(self._layers):
             width = self._hidden if number else self._inputs
             rows = kernel.gates * self._hidden
+            self._multiplications += rows * (width + self._hidden)
             shapes = {
                 "weight_ih": (rows, width),
                 "weight_hh": (rows, self._hidden),
@@ -69,6 +71,7 @@ class StreamingNetwork:
             self._engine.add_layer(kernel, arrays, self._hidden)
         self.output_size: int = description["outputs"] if "layout" in description else self._hidden
         if "layout" in description:
+            self._multiplications += self.output_size * self._hidden
             weight = self._weight(weights, "output.weight", (self.output_size, self._hidden), "weight")
             bias = self._weight(weights, "output.bias", (self.output_size,), "bias")
             self._engine.set_output(weight, bias, self.output_size, description["output_activation"])
@@ -77,6 +80,11 @@ class StreamingNetwork:
     def input_size(self) -> int:
         """The features of a step, I."""
         return self._inputs
+
+    @property
+    def multiplications(self) -> int:
+        """The multiplications of the weights in a step."""
+        return self._multiplications
 
     @property
     def state_shape(self) -> tuple[int, int, int]:

@@ -1,13 +1,13 @@
-"""What every request passes: the bound on its body, the token, and the metrics."""
+"""What every request passes: the token, the bound on its body, and the metrics."""
 
 from __future__ import annotations
 
 import hmac
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from throughtime.serve.errors import RequestError
+from throughtime.serve.errors import RequestError, too_large, unauthorized
+from throughtime.serve.bodies import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -30,7 +30,7 @@ class Gate:
     Args:
         app: that answers what passes.
         metrics: counters.
-        body_bytes: of a request at most.
+        body_bytes: of a request at most, as far as its headers tell.
         token: that requests must bear; None for none.
     """
 
@@ -40,39 +40,38 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            if self._is_allowed(scope):
-                await self._app(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 1008})
-        else:
+        if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan" or (self._is_allowed(scope) and _is_same_origin(scope)):
+            await self._app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, status, body = time.perf_counter(), 500, _BoundedBody(receive, self._body_bytes)
+        started, status = time.perf_counter(), 500
 
         async def count(message: Message) -> None:
             nonlocal status
-            if body.is_too_large:  # whatever the application makes of what it could not read
-                return
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
             self._check(scope)
-            await self._app(scope, body.receive, count)
-            if body.is_too_large:
-                raise body.error
+            await self._app(scope, receive, count)
         except RequestError as error:
             status = error.status
-            self._metrics.refusals.labels(error.code).inc()
-            await _respond(send, error)
-        route = getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.labels(scope["method"], route, status).inc()
-        self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            await refuse(error, self._metrics)(scope, receive, send)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.observe(scope["method"], route, status, time.perf_counter() - started)
+
+    def _check(self, scope: Scope) -> None:
+        if not self._is_allowed(scope):
+            raise unauthorized()
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > self._body_bytes:
+                raise too_large(self._body_bytes)
 
     def _is_allowed(self, scope: Scope) -> bool:
         if self._expected is None or scope["path"] in OPEN_PATHS:
@@ -80,46 +79,9 @@ class Gate:
         values = [value for name, value in scope["headers"] if name == b"authorization"]
         return len(values) == 1 and hmac.compare_digest(values[0], self._expected)
 
-    def _check(self, scope: Scope) -> None:
-        if not self._is_allowed(scope):
-            message = "expected the header Authorization: Bearer with the token of this server"
-            raise RequestError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value[:20]) > self._body_bytes:
-                raise _too_large(self._body_bytes)
 
-
-class _BoundedBody:
-    """The parts of a body, up to a bound on their sum, whatever the header of the request says.
-
-    Attributes:
-        is_too_large: whether there were more.
-        error: for a body that is too large.
-    """
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._remaining = receive, limit
-        self.is_too_large = False
-        self.error = _too_large(limit)
-
-    async def receive(self) -> Message:
-        """Return the next part."""
-        message = await self._receive()
-        self._remaining -= len(message.get("body", b""))
-        if self._remaining < 0:
-            self.is_too_large = True
-            raise self.error
-        return message
-
-
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, "too_large", f"the body has more than {limit} bytes", {"Connection": "close"})
-
-
-async def _respond(send: Send, error: RequestError) -> None:
-    headers = {"Content-Type": "application/json", **error.headers}
-    body = json.dumps(error.body).encode()
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    encoded.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+def _is_same_origin(scope: Scope) -> bool:
+    """Return whether no page of another site asks: browsers name it, and connect to any host."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is None or origin.partition(b"://")[2] == headers.get(b"host")

@@ -33,6 +33,17 @@ class Metrics:
             for name, text in {"streams": "Streams that exist.", "queue": "Requests that wait."}.items()
         }
 
+        self._by_answer: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        key = method, route, status
+        if key not in self._by_answer:  # looking a label up takes longer than counting
+            self._by_answer[key] = self.requests.labels(*key), self.latency.labels(route)
+        requests, latency = self._by_answer[key]
+        requests.inc()
+        latency.observe(seconds)
+
     def watch(self, name: str, value: Callable[[], int]) -> None:
         """Read 'streams' or 'queue' whenever the metrics are asked for."""
         self._gauges[name].set_function(value)

@@ -2,111 +2,95 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, create_model
-
-if TYPE_CHECKING:
-    from throughtime.runtime import StreamingNetwork
-    from throughtime.serve.limits import Limits
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
 Step = list[float]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Content(BaseModel):
+    """A JSON object without other members, whose values have the types that are asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class CreateStream(_Strict):
+class CreateStream(Content):
     """A stream to create."""
 
     snapshot: str | None = Field(None, description="State to start from; zero if missing.")
 
 
-class Stream(_Strict):
+class Stream(Content):
     """A stream."""
 
     id: str
 
 
-class Outputs(_Strict):
+class Outputs(Content):
     """Outputs in the form of the inputs."""
 
     y: Step | list[Step]
 
 
-class SequenceOutputs(_Strict):
+class SequenceOutputs(Content):
     """Outputs of whole sequences."""
 
     y: list[list[Step]]
 
 
-class Snapshot(_Strict):
+class Snapshot(Content):
     """The state of a stream, for this model alone."""
 
     snapshot: str
 
 
-class Status(_Strict):
+class Status(Content):
     """Whether the server works."""
 
     status: str
 
 
-class Problem(_Strict):
+class Problem(Content):
     """Why a request was refused."""
 
     code: str
     message: str
 
 
-class Error(_Strict):
+class Error(Content):
     """A request that was refused."""
 
     error: Problem
 
 
-def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the descriptions of responses of these statuses."""
-    texts = {
-        400: "The body is not JSON.",
-        401: "The token is missing or wrong.",
-        404: "The stream does not exist.",
-        405: "The method does not exist here.",
-        413: "The body is too large.",
-        422: "The content does not fit the model.",
-        429: "A limit is reached; try again after `Retry-After` seconds.",
-        503: "The server is shutting down.",
-        504: "The request took too long.",
-    }
-    return {status: {"model": Error, "description": texts[status]} for status in statuses}
+def step_content(inputs: int, dtype: np.dtype[Any], max_steps: int) -> type[Content]:
+    """Return the content of a request that advances a stream."""
+    step = _step(inputs, dtype)
+    steps = Annotated[list[step], Field(min_length=1, max_length=max_steps)]
+    either = Annotated[Annotated[step, Tag("step")] | Annotated[steps, Tag("steps")], Discriminator(_form)]
+    text = f"A step of {_numbers(inputs)}, or a list of such steps."
+    return create_model("Steps", __base__=Content, x=(either, Field(description=text)))
 
 
-class InputSchemas(NamedTuple):
-    """The contents of requests for a network, with its sizes.
+def sequences_content(inputs: int, dtype: np.dtype[Any], max_steps: int, max_sequences: int) -> type[Content]:
+    """Return the content of a request that runs whole sequences."""
+    sequence = Annotated[list[_step(inputs, dtype)], Field(min_length=1, max_length=max_steps)]
+    sequences = Annotated[list[sequence], Field(min_length=1, max_length=max_sequences)]
+    text = f"Sequences of steps of {_numbers(inputs)}, each from the state zero; {max_steps} steps in all at most."
+    return create_model("Sequences", __base__=Content, x=(sequences, Field(description=text)))
 
-    Attributes:
-        steps: a step or several of one stream, `x`.
-        sequences: whole sequences, `x`.
-    """
 
-    steps: type[BaseModel]
-    sequences: type[BaseModel]
+def _step(inputs: int, dtype: np.dtype[Any]) -> Any:
+    largest = float(np.finfo(dtype).max)
+    number = Annotated[float, Field(ge=-largest, le=largest, allow_inf_nan=False)]
+    return Annotated[list[number], Field(min_length=inputs, max_length=inputs)]
 
-    @classmethod
-    def of(cls, network: StreamingNetwork, limits: Limits) -> InputSchemas:
-        """Return the schemas for a network."""
-        largest, size = float(np.finfo(network.dtype).max), network.input_size
-        number: Any = Annotated[float, Field(ge=-largest, le=largest, allow_inf_nan=False)]
-        step: Any = Annotated[list[number], Field(min_length=size, max_length=size)]
-        sequence: Any = Annotated[list[step], Field(min_length=1, max_length=limits.steps)]
-        sequences: Any = Annotated[list[sequence], Field(min_length=1, max_length=limits.queue)]
-        text = f"A step of {size} numbers, or a list of such steps."
-        several = (
-            f"Sequences of steps of {size} numbers, each from the state zero; {limits.steps} steps in all at most."
-        )
-        return cls(
-            create_model("Steps", __base__=_Strict, x=(step | sequence, Field(description=text))),
-            create_model("Sequences", __base__=_Strict, x=(sequences, Field(description=several))),
-        )
+
+def _numbers(inputs: int) -> str:
+    return f"{inputs} number{'s' if inputs > 1 else ''}"
+
+
+def _form(x: Any) -> str:
+    return "steps" if isinstance(x, list) and x and isinstance(x[0], list) else "step"

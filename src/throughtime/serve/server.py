@@ -16,7 +16,8 @@ from throughtime import runtime
 from throughtime._core.errors import InputError
 from throughtime._core.escaping import escape_line
 from throughtime.io import directory as directories
-from throughtime.serve.application import Service, build_application
+from throughtime.serve.application import build_application
+from throughtime.serve.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "THROUGHTIME_TOKEN"  # noqa: S105  the name of the variable
 _MIN_TOKEN = 16  # characters
+_BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(model: Path, *, host: str, port: int, token_file: Path | None, limits: Limits) -> None:
@@ -101,9 +103,21 @@ def _digest(model: Path) -> bytes:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket whose protocol is named: asyncio sends small answers at once (TCP_NODELAY) only then."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+    except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(f"--host, --port: cannot listen on {host}, port {port}: {error}") from error
 
 

@@ -183,7 +183,7 @@ class Batcher:
             request.state = np.zeros(self._network.state_shape, self._network.dtype)
 
     def _advance(self, active: list[_Request], steps: int) -> np.ndarray:
-        """Compute some steps of requests, in the event loop or the thread of the engine. Returns states (L, S, N, H)."""
+        """Compute steps of requests, in the event loop or the thread of the engine. Returns states (L, S, N, H)."""
         states = np.stack([request.state for request in active], 2)
         for t in range(steps):
             y = self._network.step_rows(np.array([request.x[request.done + t] for request in active]), states)

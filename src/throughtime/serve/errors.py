@@ -65,7 +65,9 @@ def not_found(stream: str) -> RequestError:
 
 def slow_body(seconds: float) -> RequestError:
     """Return the error for a body that does not arrive."""
-    return RequestError(408, "slow_body", f"the body did not arrive within {seconds:g} seconds", {"Connection": "close"})
+    return RequestError(
+        408, "slow_body", f"the body did not arrive within {seconds:g} seconds", {"Connection": "close"}
+    )
 
 
 def too_large(limit: int) -> RequestError:

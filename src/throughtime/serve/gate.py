@@ -6,8 +6,8 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from throughtime.serve.errors import RequestError, too_large, unauthorized
 from throughtime.serve.bodies import refuse
+from throughtime.serve.errors import RequestError, too_large, unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

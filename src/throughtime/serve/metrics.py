@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_GAUGES = {"streams": "Streams that exist.", "queue": "Requests that wait.", "tasks": "Tasks of the event loop."}
 
 
 class Metrics:
@@ -28,10 +30,8 @@ class Metrics:
         self.batch_size = Histogram(
             "throughtime_batch_size", "Streams advanced by one call.", buckets=_SIZES, registry=registry
         )
-        self._gauges = {
-            name: Gauge(f"throughtime_{name}", text, registry=registry)
-            for name, text in {"streams": "Streams that exist.", "queue": "Requests that wait."}.items()
-        }
+        self._gauges = {name: Gauge(f"throughtime_{name}", text, registry=registry) for name, text in _GAUGES.items()}
+        self.watch("tasks", lambda: len(asyncio.all_tasks()))
 
         self._by_answer: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

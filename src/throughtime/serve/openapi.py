@@ -60,7 +60,7 @@ def _operation(endpoint: Endpoint, *, is_secured: bool) -> dict[str, Any]:
 
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:
-    if endpoint.status == 204:  # noqa: PLR2004  no content
+    if endpoint.status == 204:
         return {"description": "Done."}
     content = _json(endpoint.answer) if endpoint.answer else {"text/plain": {"schema": {"type": "string"}}}
     return {"description": "The answer.", "content": content}

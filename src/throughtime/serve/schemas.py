@@ -69,7 +69,7 @@ def step_content(inputs: int, dtype: np.dtype[Any], max_steps: int) -> type[Cont
     """Return the content of a request that advances a stream."""
     step = _step(inputs, dtype)
     steps = Annotated[list[step], Field(min_length=1, max_length=max_steps)]
-    either = Annotated[Annotated[step, Tag("step")] | Annotated[steps, Tag("steps")], Discriminator(_form)]
+    either: Any = Annotated[Annotated[step, Tag("step")] | Annotated[steps, Tag("steps")], Discriminator(_form)]
     text = f"A step of {_numbers(inputs)}, or a list of such steps."
     return create_model("Steps", __base__=Content, x=(either, Field(description=text)))
 
@@ -77,7 +77,7 @@ def step_content(inputs: int, dtype: np.dtype[Any], max_steps: int) -> type[Cont
 def sequences_content(inputs: int, dtype: np.dtype[Any], max_steps: int, max_sequences: int) -> type[Content]:
     """Return the content of a request that runs whole sequences."""
     sequence = Annotated[list[_step(inputs, dtype)], Field(min_length=1, max_length=max_steps)]
-    sequences = Annotated[list[sequence], Field(min_length=1, max_length=max_sequences)]
+    sequences: Any = Annotated[list[sequence], Field(min_length=1, max_length=max_sequences)]
     text = f"Sequences of steps of {_numbers(inputs)}, each from the state zero; {max_steps} steps in all at most."
     return create_model("Sequences", __base__=Content, x=(sequences, Field(description=text)))
 

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -103,22 +104,20 @@ def _digest(model: Path) -> bytes:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket whose protocol is named: asyncio sends small answers at once (TCP_NODELAY) only then."""
+    """Return a listening socket. It names its protocol: only then asyncio sends small answers at once (TCP_NODELAY)."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
+        with ExitStack() as stack:
+            listening = stack.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(_BACKLOG)
-        except BaseException:
-            listening.close()
-            raise
-        return listening
+            stack.pop_all()
     except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(f"--host, --port: cannot listen on {host}, port {port}: {error}") from error
+    return listening
 
 
 class _Server(uvicorn.Server):

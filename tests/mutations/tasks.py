@@ -82,7 +82,7 @@ MUTATIONS = [
         "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
     ),
     Mutation(
-        "tasks/dataclass_json.py",
+        "_core/dataclass_json.py",
         "    if not _matches_hint(hint, value):",
         "    if False:",
         "tasks/test_hostile_models.py::test_a_value_of_another_type_is_refused",
@@ -196,7 +196,7 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence",
     ),
     Mutation(
-        "tasks/forecasting/network/linear_effects.py",
+        "inference/forecasting/linear_effects.py",
         "significant = np.isfinite(variances) & (squared_t > min_t**2)",
         "significant = np.isfinite(variances)",
         "tasks/test_calibration.py::test_a_column_of_noise_has_no_effect",
@@ -214,7 +214,7 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_a_short_series_does_not_spoil_the_first_effects_of_a_network",
     ),
     Mutation(
-        "tasks/forecasting/network/linear_effects.py",
+        "inference/forecasting/linear_effects.py",
         "np.where(values[:, None] == 0, feature.shares[1:], one_hot)",
         "one_hot",
         "tasks/test_calibration.py::test_a_word_not_seen_has_the_mean_effect_of_the_known_words",

@@ -15,8 +15,8 @@ from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors
 from throughtime.tasks.forecasting.evaluation.skill import missed_coverage
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
-from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
-from throughtime.tasks.forecasting.plan import Plan
+from throughtime.inference.forecasting.linear_effects import LinearEffects, design
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowStore
 
 

@@ -13,7 +13,7 @@ from throughtime import InputError
 from throughtime.data.datasets import seasonal
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.forecasting.evaluation import external_models
-from throughtime.tasks.forecasting.plan import Plan
+from throughtime.inference.forecasting.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd

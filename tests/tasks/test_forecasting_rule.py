@@ -12,7 +12,7 @@ from throughtime.data.series.frames import read_frame
 from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork, asinh
-from throughtime.tasks.forecasting.plan import Plan
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowSampler, WindowStore
 
 PLANS = [

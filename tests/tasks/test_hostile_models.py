@@ -15,7 +15,7 @@ from throughtime import InputError
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frequency import Frequency
 from throughtime.io import saved_model
-from throughtime.tasks.dataclass_json import dataclass_from_json
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.tasks.translation import SubwordSettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.tasks.forecasting.evaluation.autoregression import autoregressive_forecast
+from throughtime.inference.forecasting.autoregression import autoregressive_forecast
 from throughtime.tasks.forecasting.evaluation.skill import Skill, mean_errors_by_series
 from throughtime.tasks.forecasting.evaluation.verdict import backtest_verdict
 

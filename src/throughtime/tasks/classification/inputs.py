@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError
 from throughtime.data.containers import is_missing
 from throughtime.data.jagged import JaggedSequences
 from throughtime.data.text.vocabulary import TokenVocabulary
-from throughtime.tasks.dataclass_json import dataclass_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

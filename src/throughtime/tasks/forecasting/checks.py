@@ -9,8 +9,8 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.panel import format_date
+from throughtime.inference.forecasting.ended_series import ENDED_POLICIES
 from throughtime.nn import LAYERS
-from throughtime.tasks.forecasting.ended_series import ENDED_POLICIES
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.network.losses import LOSSES

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, warn
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
 from throughtime.data.series.panel_builder import MISSING_OPTIONS
+from throughtime.inference.forecasting import saved_state
+from throughtime.inference.forecasting.ended_series import apply_ended_policy, ended_notes
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.base import AbstractEstimator, LearnedState
-from throughtime.tasks.dataclass_json import dataclass_from_json
-from throughtime.tasks.forecasting import checks, network_training, saved_state
+from throughtime.tasks.forecasting import checks, network_training
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
-from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.duplicate_series import check_duplicate_series
 from throughtime.tasks.forecasting.forecast_model import ForecastModel
+from throughtime.tasks.forecasting.learned_state import learned_state
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.windows import WindowStore, linear_effects
 from throughtime.tasks.param_checks import check_int
@@ -288,7 +290,7 @@ class Forecaster(AbstractEstimator):
         self._check_fitted()
         check_int("paths", paths)
         panel, kind = self._forecast_panel(df, future, self.horizon)
-        samples = self.model_.sample(panel, paths, random_state)
+        samples = self.model_.series_forecaster().sample(panel, paths, random_state)
         keys = {
             name: np.repeat(key.reshape(len(panel), 1, -1), paths, 1)
             for name, key in _forecast_index(panel, self.horizon).items()
@@ -491,7 +493,7 @@ class Forecaster(AbstractEstimator):
         }
 
     def _learned_state(self) -> LearnedState:
-        state = saved_state.learned_state(self.panel_, self.model_)
+        state = learned_state(self.panel_, self.model_)
         return replace(state, config=state.config | {"kind": asdict(self.kind_), "table_format": self.table_format_})
 
     def _restore(self, saved: SavedModel) -> tuple[ForecastNetwork, dict[str, Any]]:
@@ -502,10 +504,11 @@ class Forecaster(AbstractEstimator):
         table_format = saved.config["table_format"]
         if not isinstance(table_format, dict | None):
             raise TypeError(f"the table format is not an object but {type(table_format).__name__}")
-        panel = saved_state.restore_panel(saved)
+        panel = saved_state.restore_panel(saved.config, saved.tensors)
         plan = saved_state.restore_plan(saved.config, self.horizon)
         network = self._restore_network(saved, plan, **self._network_options(panel))
-        model = ForecastModel(plan, network, saved_state.restore_calibration(saved, network))
+        calibration = saved_state.restore_calibration(saved.config, saved.tensors, plan)
+        model = ForecastModel(plan, network, calibration)
         kind = dataclass_from_json(FrameFormat, saved.config["kind"])
         return network, {**_panel_attributes(model, panel), "kind_": kind, "table_format_": table_format}
 

@@ -10,9 +10,9 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.data.jagged import BucketBatches, JaggedSequences
 from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.tasks.forecasting.ended_series import scored_series
+from throughtime.inference.forecasting.ended_series import scored_series
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 from throughtime.tasks.forecasting.evaluation.window_results import Backtest, WindowResult, summarize
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD

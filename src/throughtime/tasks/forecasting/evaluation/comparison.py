@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION
+from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
 from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MODELS, check_external_models
 from throughtime.tasks.forecasting.evaluation.skill import Skill

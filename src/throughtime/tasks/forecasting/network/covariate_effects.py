@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime.data.series.covariates import Feature
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 KNOWN_AHEAD_ROLES = ("future", "static")
 """Roles of the covariates that are known for the steps to forecast."""

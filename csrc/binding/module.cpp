@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/array_call.hpp"
 #include "binding/checks.hpp"
 #include "binding/kernel_call.hpp"
 #include "binding/streaming.hpp"
@@ -105,6 +106,8 @@ NB_MODULE(_engine, m) {
              "Return whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "lengths"_a, "reverse"_a, "threads"_a, "training"_a,
              "sizes"_a)
+        .def("forward_arrays", &forward_arrays, "x"_a, "state_0"_a, "weights"_a, "tables"_a, "reverse"_a, "threads"_a,
+             "y"_a, "finals"_a)
         .def("backward", &backward, "saved"_a, "doutputs"_a, "needed"_a, "states"_a, "lengths"_a, "reverse"_a,
              "threads"_a, "clip"_a);
     nb::class_<Trainer>(m, "Trainer", "Training updates of small networks, for one element type and instruction set.")

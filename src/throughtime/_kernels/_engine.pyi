@@ -52,6 +52,22 @@ class Kernel:
         states and weights whose shapes do not match each other or the sizes.
         """
 
+    def forward_arrays(
+        self,
+        x: Any,
+        state_0: tuple[Any, ...],
+        weights: tuple[Any, ...],
+        tables: tuple[Any, ...],
+        reverse: bool,
+        threads: int,
+        y: Any,
+        finals: tuple[Any, ...],
+    ) -> None:
+        """Run `forward` without torch: all are contiguous arrays of numpy, and y and the final states are filled.
+
+        `tables` are the lengths and the order, or empty. Raises ValueError for whatever does not fit.
+        """
+
     def backward(
         self,
         saved: tuple[Any, ...],

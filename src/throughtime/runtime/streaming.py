@@ -1,12 +1,4 @@
-"""Networks without torch: load a model directory of `throughtime.save`, and advance a stream step by step.
-
-It needs numpy and the compiled kernels, and its import takes a fraction of a second. A step takes microseconds, however
-many came before. The state is kept from call to call.
-
->>> from throughtime import runtime
->>> stream = runtime.load("model/")  # doctest: +SKIP
->>> y = stream.step(x)  # doctest: +SKIP
-"""
+"""Networks that advance step by step, by the compiled kernels and without torch."""
 
 from __future__ import annotations
 
@@ -17,12 +9,8 @@ import numpy as np
 
 from throughtime import _kernels
 from throughtime._core.errors import InputError
-from throughtime.io import directory as directories
-from throughtime.io.network_description import check_description
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import ArrayLike
 
 _TYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
@@ -165,27 +153,3 @@ class StreamingNetwork:
             actual = "none" if array is None else f"{array.shape} of {array.dtype}"
             raise InputError(f"{name}: expected {shape} of {self._dtype}, got {actual}")
         return np.ascontiguousarray(array)
-
-
-def load(directory: str | os.PathLike[str]) -> StreamingNetwork:
-    """Read a network of `throughtime.save`.
-
-    Raises:
-        InputError: for a path that is not such a directory, for a damaged one, or a network that cannot run step by
-            step.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as load_arrays
-
-    contents = directories.read(directory)
-    if contents.config.get("task") != "network":
-        task = contents.config.get("task")
-        raise InputError(f"{directory}: expected a network written by throughtime.save, got a model for {task!r}")
-    try:
-        description, weights = contents.config["network"], load_arrays(contents.weights)
-        check_description(description, {name: array.shape for name, array in weights.items()})
-        return StreamingNetwork(description, weights)
-    except InputError as error:
-        raise InputError(f"{directory}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise InputError(f"{directory}: does not describe a usable network: {error}") from error

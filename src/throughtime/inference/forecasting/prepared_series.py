@@ -125,7 +125,7 @@ class PreparedSeries:
         """
         plan, ends = self.plan, (self.starts + self.lengths)[series]
         past = sliding_window_view(self.channels[:2], plan.lookback, axis=1)[:, ends - plan.lookback]
-        x = np.ascontiguousarray(np.moveaxis(past, 0, -1))
+        x = np.moveaxis(past, 0, -1)
         if not self.covariates.shape[1]:
             return x
         x = np.pad(x, ((0, 0), (0, plan.horizon), (0, 0)))

@@ -35,6 +35,7 @@ class _Call(NamedTuple):
     """One operator that ran.
 
     Attributes:
+        name: of its result, and the beginning of those of several.
         operator: its name.
         arguments: by position, with `Value` for tensors.
         keywords: arguments by name.
@@ -42,6 +43,7 @@ class _Call(NamedTuple):
         is_sequence: whether it returned several.
     """
 
+    name: str
     operator: str
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
@@ -68,16 +70,16 @@ class _Recorder(TorchDispatchMode):
         self.constants: list[str] = []
         self._names = {id(tensor): name for name, tensor in names.items()}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and note it."""
         arguments = tuple(self._encode(argument) for argument in args)
         keywords = {name: self._encode(argument) for name, argument in (kwargs or {}).items() if name not in _IGNORED}
         result = func(*args, **(kwargs or {}))
-        is_sequence = not isinstance(result, torch.Tensor)
-        names = [
-            self._add(f"value_{len(self.calls)}_{i}", t) for i, t in enumerate(result if is_sequence else [result])
-        ]
-        self.calls.append(_Call(str(func), arguments, keywords, names, is_sequence))
+        is_sequence, name = not isinstance(result, torch.Tensor), f"value_{len(self.calls)}"
+        names = (
+            [self._add(f"{name}_{i}", t) for i, t in enumerate(result)] if is_sequence else [self._add(name, result)]
+        )
+        self.calls.append(_Call(name, str(func), arguments, keywords, names, is_sequence))
         return result
 
     def name_of(self, tensor: Tensor) -> str:
@@ -198,7 +200,7 @@ def _nodes_of(call: _Call, other: _Call) -> Iterator[Node]:
             raise InputError(
                 f"{call.operator}: expected arguments that are multiples of the batch size, got {argument}"
             )
-        name = f"{call.results[0]}_size_{len(sizes)}"
+        name = f"{call.name}_size_{len(sizes)}"
         sizes.append(Node(f"{name}_multiple", "operator.mul", (Value(_SIZE), slope), {}))
         sizes.append(Node(name, "operator.add", (Value(f"{name}_multiple"), argument - slope * _BATCH_SIZES[0]), {}))
         return Value(name)
@@ -206,13 +208,10 @@ def _nodes_of(call: _Call, other: _Call) -> Iterator[Node]:
     arguments = tuple(merge(*pair) for pair in zip(call.arguments, other.arguments, strict=True))
     keywords = {name: merge(value, other.keywords[name]) for name, value in call.keywords.items()}
     yield from sizes
-    if not call.is_sequence:
-        yield Node(call.results[0], call.operator, arguments, keywords)
-        return
-    name = f"{call.results[0]}_all"
-    yield Node(name, call.operator, arguments, keywords)
-    for i, result in enumerate(call.results):
-        yield Node(result, "operator.getitem", (Value(name), i), {})
+    yield Node(call.name, call.operator, arguments, keywords)
+    if call.is_sequence:
+        for i, result in enumerate(call.results):
+            yield Node(result, "operator.getitem", (Value(call.name), i), {})
 
 
 def _cells(recorder: _Recorder) -> Iterator[tuple[str, Graph]]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, warn
+from throughtime._core.param_checks import check_int
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
 from throughtime.data.series.panel_builder import MISSING_OPTIONS
 from throughtime.tasks.base import AbstractEstimator, LearnedState
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.forecasting import checks, network_training, saved_state
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
@@ -26,7 +27,6 @@ from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.windows import WindowStore, linear_effects
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:

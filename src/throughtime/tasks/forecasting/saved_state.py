@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.data.series.calendar_features import CalendarFeatures
 from throughtime.data.series.covariates import Exogenous, Feature
 from throughtime.data.series.frequency import DURATIONS, MONTHLY, Frequency
 from throughtime.data.series.panel import Panel
 from throughtime.tasks.base import LearnedState
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.forecasting.calibration.calibration import Calibration
 from throughtime.tasks.forecasting.calibration.pooled import PooledStatistics
 from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, requires
+from throughtime._core.param_checks import check_choice, check_fraction, check_int, check_non_negative
 from throughtime.data.containers import as_items, is_missing
 from throughtime.data.text.subwords import BEGIN, END, SubwordSettings, SubwordVocabulary
+from throughtime.inference.translation.beam import beam_search
 from throughtime.nn.attention import ATTENTIONS
 from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
-from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative
 from throughtime.tasks.schedules import PRESETS, parse_budget
-from throughtime.tasks.translation.beam import beam_search
 from throughtime.tasks.translation.network import TranslatorNetwork, TranslatorSizes
 from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows, train_translator
 

@@ -152,7 +152,8 @@ class ArrayCall {
 // Fills y (T, N, D*H) and the final states (D, N, H).
 inline void forward_arrays(const Kernel& kernel, nb::handle x, nb::tuple state_0, nb::tuple weights, nb::tuple tables,
                            bool reverse, int threads, nb::handle y, nb::tuple finals) {
-    ArrayCall(kernel)(x, state_0, weights, tables, reverse, threads, y, finals);
+    ArrayCall call(kernel);
+    call(x, state_0, weights, tables, reverse, threads, y, finals);
 }
 
 }  // namespace throughtime

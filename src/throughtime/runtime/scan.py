@@ -1,4 +1,4 @@
-"""The scan of a recurrent layer by numpy: the loop over time around the graph of a step."""
+"""The scan of a recurrent layer without torch: by the compiled kernels, or by a loop around the graph of a step."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from throughtime import _kernels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from throughtime._kernels._engine import Kernel
     from throughtime.runtime.graph import BoundGraph
 
 FIELDS = 6
@@ -26,8 +29,7 @@ def scan(
     table_present: Sequence[bool],
     reverse: bool,
     directions: int,
-    limit: float,
-    of_norm: bool,
+    *_: Any,
 ) -> list[np.ndarray]:
     """Return the outputs of all steps and the final states, as the operator `throughtime::scan` does.
 
@@ -42,12 +44,16 @@ def scan(
         table_present: which tables are present.
         reverse: whether a single direction runs backwards.
         directions: D.
-        limit: of gradients; not used here.
-        of_norm: not used here.
+        _: how gradients are clipped.
     """
     fields = _restore_none(weights, weight_present)
-    lengths, _, offsets = _restore_none(tables, table_present)
+    lengths, order, offsets = _restore_none(tables, table_present)
     padded = x if offsets is None else _unpack(x, lengths, offsets)
+    cell, activation, bits = kernel.split()
+    compiled = _kernels.find(cell, activation, int(bits))
+    if compiled is not None and offsets is None and x.size:
+        lengths = () if lengths is None else (lengths, order)
+        return _run_kernel(compiled, x, state, fields, lengths, reverse=reverse)
     valid = None if lengths is None else np.arange(len(padded))[:, None] < lengths
     outputs, finals = [], []
     for d in range(directions):
@@ -61,6 +67,28 @@ def scan(
     if offsets is not None:
         y = y[valid]
     return [y, *(np.stack(states) for states in zip(*finals, strict=True))]
+
+
+def _run_kernel(
+    kernel: Kernel,
+    x: np.ndarray,
+    state: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray | None],
+    tables: tuple[np.ndarray | None, ...],
+    *,
+    reverse: bool,
+) -> list[np.ndarray]:
+    weight_hh = weights[1]
+    assert weight_hh is not None
+    directions, hidden = len(weights) // FIELDS, weight_hh.shape[1]
+    new = np.zeros if tables else np.empty  # zeros after the end of a sequence
+    y = new((*x.shape[:2], directions * hidden), x.dtype)
+    finals = tuple(np.empty((directions, x.shape[1], hidden), x.dtype) for _ in range(kernel.states))
+    arrays = (
+        tuple(None if a is None else np.ascontiguousarray(a) for a in given) for given in (state, weights, tables)
+    )
+    kernel.forward_arrays(np.ascontiguousarray(x), *arrays, reverse, 1, y, finals)
+    return [y, *finals]
 
 
 def _scan_direction(

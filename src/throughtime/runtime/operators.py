@@ -192,6 +192,11 @@ def _gelu(x: Array, approximate: str = "none") -> Array:
     return (0.5 * x * (1 + _erf(x / math.sqrt(2)))).astype(x.dtype)
 
 
+@register("nan_to_num")
+def _nan_to_num(x: Array, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Array:
+    return np.nan_to_num(x, nan=nan or 0.0, posinf=posinf, neginf=neginf)
+
+
 @register("clamp", "clamp.Tensor")
 def _clamp(x: Array, min: Any = None, max: Any = None) -> Array:
     x = x if min is None else np.maximum(*_pair(x, min))

@@ -39,6 +39,7 @@ from throughtime.tasks.classification.labels import (
 from throughtime.tasks.classification.network import ClassifierSizes, SequenceNetwork
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
+from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
@@ -288,6 +289,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             "encoder": encoder_to_json(self.encoder_),
             "classes": self.classes_.tolist(),
             "features": getattr(self, "n_features_in_", None),
+            "graphs": network_graphs(self.network_),
         }
         return LearnedState(config, self.fingerprints_.to_tensors())
 

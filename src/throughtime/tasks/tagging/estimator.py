@@ -19,6 +19,7 @@ from throughtime.inference.tagging.tagger import TaggerModel, tags_from_json
 from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
+from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.network import TaggerSizes, TaggingNetwork
@@ -274,7 +275,12 @@ class SequenceTagger(AbstractEstimator):
         return self.network_(torch.from_numpy(x), lengths=torch.from_numpy(lengths)).numpy()
 
     def _learned_state(self) -> LearnedState:
-        config = {"sizes": asdict(self.network_.sizes), "encoder": asdict(self.encoder_), "tags": self.tags_}
+        config = {
+            "sizes": asdict(self.network_.sizes),
+            "encoder": asdict(self.encoder_),
+            "tags": self.tags_,
+            "graphs": network_graphs(self.network_),
+        }
         return LearnedState(config, self.fingerprints_.to_tensors())
 
     def _restore(self, saved: SavedModel) -> tuple[TaggingNetwork, dict[str, Any]]:

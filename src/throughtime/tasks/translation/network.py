@@ -6,7 +6,7 @@ the real symbols of the target only, so that no work is spent on padding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +18,7 @@ from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float, Int
     from torch import Tensor
 
@@ -122,10 +123,11 @@ class TranslatorNetwork(nn.Module):
         encoder = {"source": source, "lengths": lengths}
         decoder = {"words": words, "memory": memory, "state": state, "lengths": lengths}
         free = {"words": rows, "lengths": rows, "source": {0: "T", 1: "N"}, "memory": {0: "T", 1: "N"}, "state": {2: "N"}}
-        return {
+        graphs = {
             "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"]),
             "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"]),
         }
+        return {name: replace(graph, weights=_own_names(graph.weights)) for name, graph in graphs.items()}
 
     def decode(
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
@@ -143,6 +145,27 @@ class TranslatorNetwork(nn.Module):
 
     def _embed_prediction(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:
         return self._embed(logits.argmax(-1))
+
+
+@dataclass(frozen=True)
+class NetworkSteps:
+    """A translating network for arrays."""
+
+    network: TranslatorNetwork
+
+    @torch.no_grad()
+    def start(self, source: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the encoder's outputs, and the decoder's first state."""
+        memory, state = self.network.start(torch.from_numpy(source), torch.from_numpy(lengths))
+        return memory.numpy(), state.numpy()
+
+    @torch.no_grad()
+    def step(
+        self, words: np.ndarray, memory: np.ndarray, state: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of the symbols after these, and the state."""
+        logits, new = self.network.step(*map(torch.from_numpy, (words, memory, state, lengths)))
+        return logits.numpy(), new.numpy()
 
 
 class _Encoder(nn.Module):
@@ -169,3 +192,8 @@ class _Decoder(nn.Module):
 
 def _stack(state: Any) -> Tensor:
     return torch.stack(state) if isinstance(state, tuple) else state.unsqueeze(0)
+
+
+def _own_names(weights: dict[str, str]) -> dict[str, str]:
+    """Name weights of a part as the network does."""
+    return {value: name.removeprefix("network.") for value, name in weights.items()}

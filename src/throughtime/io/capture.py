@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -18,14 +17,18 @@ from throughtime._core.activations import get_activation
 from throughtime._core.errors import InputError
 from throughtime._core.reference import CELLS
 from throughtime._core.shapes import FIELDS
-from throughtime.runtime.graph import DTYPES, SCAN, Graph, Input, Node, Value
+from throughtime.runtime.graph import Graph
+from throughtime.runtime.nodes import DTYPES, SCAN, Input, Node, Value
 from throughtime.runtime.operators import OPERATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
+_kept: dict[Hashable, Graph] = {}
+_MAX_KEPT = 32  # graphs
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes without a result that anything reads
 
 
@@ -34,18 +37,35 @@ def capture(
     inputs: Mapping[str, Tensor],
     free: Mapping[str, Mapping[int, str]],
     outputs: Sequence[str],
+    *,
+    key: Hashable = None,
 ) -> Graph:
     """Return what a module computes in evaluation, as a graph.
+
+    A capture takes about a second, so graphs are kept by their `key`.
 
     Args:
         module: takes the inputs by name, and returns a tensor, or a tuple of them.
         inputs: examples, with two or more in every dimension that is free.
         free: for each input, the names of its free dimensions; equal sizes have equal names.
         outputs: names of the outputs, in their order.
+        key: what modules with equal graphs have in common, such as their class and sizes; None for a graph of its own.
 
     Raises:
         InputError: for a module that is no such graph, with the reason.
     """
+    if key is None:
+        return _capture(module, inputs, free, outputs)
+    if key not in _kept:
+        while len(_kept) >= _MAX_KEPT:
+            _kept.pop(next(iter(_kept)), None)
+        _kept[key] = _capture(module, inputs, free, outputs)
+    return _kept[key]
+
+
+def _capture(
+    module: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]], outputs: Sequence[str]
+) -> Graph:
     training = module.training
     module.eval()
     try:

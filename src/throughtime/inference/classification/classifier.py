@@ -19,6 +19,7 @@ from throughtime.inference.classification.inputs import (
     read_matrix,
 )
 from throughtime.inference.probabilities import softmax
+from throughtime.runtime.model_directory import check_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,13 +53,13 @@ class ClassifierModel:
             ValueError: for what does not fit together.
         """
         classes, encoder = classes_from_json(model.config["classes"]), encoder_from_json(model.config["encoder"])
-        graph, width = model.bind("network"), model.config["features"]
+        graph, width = model.graph("network"), model.config["features"]
 
         def network(x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
             return graph(x=x, lengths=lengths)["scores"]
 
         classifier = cls(classes, encoder, network, width if width is None else int(width))
-        model.check_shape(network(*example_input(encoder)), (1, None, len(classes)))
+        check_shape(network(*example_input(encoder)), (1, None, len(classes)))
         return classifier
 
     def predict(self, X: Any) -> np.ndarray:

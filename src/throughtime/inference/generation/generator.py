@@ -43,7 +43,7 @@ class GeneratorModel:
         """
         vocabulary = vocabulary_from_json(model.config["unit"], model.config["symbols"])
         codec = PianoRollSteps() if vocabulary is None else TextSteps(vocabulary)
-        description, weights = model.network("layers")
+        description, weights = model.layers("layers")
         embedding = model.arrays.get("network.embedding.weight")
         shape = (codec.width, description["options"]["input_size"])
         if (embedding is None and shape[0] != shape[1]) or (embedding is not None and embedding.shape != shape):

@@ -10,6 +10,7 @@ import numpy as np
 from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.inference.probabilities import softmax
 from throughtime.inference.tagging.inputs import WordEncoder, check_sentences
+from throughtime.runtime.model_directory import check_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,13 +42,13 @@ class TaggerModel:
         Raises:
             ValueError: for what does not fit together.
         """
-        tags, graph = tags_from_json(model.config["tags"]), model.bind("network")
+        tags, graph = tags_from_json(model.config["tags"]), model.graph("network")
 
         def network(x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
             return graph(x=x, lengths=lengths)["scores"]
 
         tagger = cls(tags, dataclass_from_json(WordEncoder, model.config["encoder"]), network)
-        model.check_shape(network(*tagger.encoder.example_input()), (1, 1, len(tags)))
+        check_shape(network(*tagger.encoder.example_input()), (1, 1, len(tags)))
         return tagger
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -10,14 +10,15 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_int, check_non_negative
 from throughtime.data.containers import as_items, is_missing
-from throughtime.data.text.subwords import PAD, SPECIAL, SubwordVocabulary
+from throughtime.data.text.subwords import PAD, SubwordVocabulary
 from throughtime.inference.translation.beam import beam_search
+from throughtime.runtime.model_directory import check_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.inference.translation.beam import TranslationSteps
-    from throughtime.runtime.graph import BoundGraph
+    from throughtime.runtime.evaluation import BoundGraph
     from throughtime.runtime.model_directory import ModelDirectory
 
 _BATCH_SIZE = 64  # sentences that are translated together
@@ -47,13 +48,13 @@ class TranslatorModel:
             ValueError: for what does not fit together.
         """
         source, target = (SubwordVocabulary(model.config[side]) for side in ("source", "target"))
-        network = GraphSteps(model.bind("encoder"), model.bind("decoder"))
+        network = GraphSteps(model.graph("encoder"), model.graph("decoder"))
         sizes = tuple(len(model.arrays[f"network.{side}.weight"]) for side in ("source", "target"))
         translator = cls(source, target, network, sizes)
         one = np.ones(1, np.int64)
         memory, state = network.start(np.full((1, 1), sizes[0] - 1), one)
         logits, _ = network.step(np.full(1, sizes[1] - 1), memory, state, one)
-        model.check_shape(logits, (1, sizes[1]))
+        check_shape(logits, (1, sizes[1]))
         return translator
 
     def predict(self, sources: Sequence[str], *, beams: int = 5, length_penalty: float = 1.0) -> list[str]:

@@ -122,7 +122,13 @@ class TranslatorNetwork(nn.Module):
             memory, state = self.start(source, lengths)
         encoder = {"source": source, "lengths": lengths}
         decoder = {"words": words, "memory": memory, "state": state, "lengths": lengths}
-        free = {"words": rows, "lengths": rows, "source": {0: "T", 1: "N"}, "memory": {0: "T", 1: "N"}, "state": {2: "N"}}
+        free = {
+            "words": rows,
+            "lengths": rows,
+            "source": {0: "T", 1: "N"},
+            "memory": {0: "T", 1: "N"},
+            "state": {2: "N"},
+        }
         graphs = {
             "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"]),
             "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"]),

@@ -72,8 +72,8 @@ MUTATIONS = [
     ),
     Mutation(
         "data/jagged.py",
-        "steps < lengths.unsqueeze(1)",
-        "steps <= lengths.unsqueeze(1)",
+        "steps < lengths[:, None]",
+        "steps <= lengths[:, None]",
         "data/test_jagged.py::test_padding_is_zero_behind_the_end_alone",
     ),
     Mutation(

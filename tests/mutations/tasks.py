@@ -76,7 +76,7 @@ MUTATIONS = [
         "tasks/test_tagger.py::test_entities_are_those_of_conlleval[B-a I-b-expected4]",
     ),
     Mutation(
-        "tasks/generation/sampling.py",
+        "inference/generation/sampling.py",
         "before < self.top_p",
         "before <= 1",
         "tasks/test_generator.py::test_a_cold_temperature_takes_the_likeliest",
@@ -100,7 +100,7 @@ MUTATIONS = [
         f"{ODD}::test_classes_that_cannot_be_used_are_refused_by_their_row",
     ),
     Mutation(
-        "tasks/classification/inputs.py",
+        "inference/classification/inputs.py",
         'array.dtype.kind in "USTMmc" or (',
         'array.dtype.kind in "c" or (',
         f"{ODD}::test_what_is_no_container_of_sequences_is_refused",

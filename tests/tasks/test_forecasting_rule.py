@@ -9,10 +9,10 @@ from torch import nn
 
 from throughtime.data.datasets import seasonal
 from throughtime.data.series.frames import read_frame
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork, asinh
-from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowSampler, WindowStore
 
 PLANS = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_choice, check_int, check_seed
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.panel import format_date
 from throughtime.inference.forecasting.ended_series import ENDED_POLICIES
@@ -15,7 +16,6 @@ from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.network.losses import LOSSES
 from throughtime.tasks.forecasting.presets import Preset
-from throughtime.tasks.param_checks import check_choice, check_int, check_seed
 from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 
 from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, warn
+from throughtime._core.param_checks import check_int
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
 from throughtime.data.series.panel_builder import MISSING_OPTIONS
@@ -28,7 +29,6 @@ from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwo
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.windows import WindowStore, linear_effects
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:

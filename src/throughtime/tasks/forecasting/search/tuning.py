@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_int
 from throughtime._core.version import __version__
 from throughtime.data.series.frames import FrameFormat, read_frame
 from throughtime.inference.forecasting.plan import Plan
@@ -28,7 +29,6 @@ from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.losses import LOSSES
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.search.trials import Trial, check_optuna, open_study
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.workers import check_workers, ordered_map
 from throughtime.training import NonFiniteLoss
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MODELS = {
     "network": "throughtime.runtime.streaming:StreamingNetwork.from_directory",
+    "forecast": "throughtime.inference.forecasting.forecaster:ForecasterModel.from_directory",
     "classify": "throughtime.inference.classification.classifier:ClassifierModel.from_directory",
     "tag": "throughtime.inference.tagging.tagger:TaggerModel.from_directory",
     "generate": "throughtime.inference.generation.generator:GeneratorModel.from_directory",

@@ -16,6 +16,7 @@ from throughtime.data.series.frequency import DURATIONS, MONTHLY, Frequency
 from throughtime.data.series.panel import Panel
 from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.inference.forecasting.calibration import Calibration
+from throughtime.inference.forecasting.linear_effects import KNOWN_AHEAD_ROLES, LinearEffects, design_width
 from throughtime.inference.forecasting.plan import Plan
 from throughtime.inference.forecasting.pooled import PooledStatistics
 
@@ -86,6 +87,20 @@ def restore_panel(config: dict[str, Any], arrays: Arrays) -> Panel:
     exogenous = _restore_exogenous(config, arrays, len(ids), frequency)
     notes = list(config["data_notes"])
     return Panel(ids, values, offsets, starts, frequency, notes, exogenous, irregular=irregular)
+
+
+def restore_linear_effects(arrays: Arrays, features: list[Feature]) -> LinearEffects | None:
+    """Return the linear effects of covariates known in advance; None without such covariates.
+
+    Raises:
+        ValueError: where they are not those of the features.
+    """
+    if not any(feature.role in KNOWN_AHEAD_ROLES for feature in features):
+        return None
+    coefficients, spread = _array(arrays, "network.linear", "f8", 2)
+    if len(coefficients) != design_width(features):
+        raise ValueError("the linear effects are not those of the covariates")
+    return LinearEffects(coefficients, spread)
 
 
 def _restore_paths(arrays: Arrays, horizon: int) -> np.ndarray:

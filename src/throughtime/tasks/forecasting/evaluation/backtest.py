@@ -18,7 +18,7 @@ from throughtime.tasks.workers import check_workers, ordered_map
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from throughtime.data.series.frames import FrameFormat
+    from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
     from throughtime.training import Progress

@@ -17,14 +17,10 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from throughtime.inference.forecasting.linear_effects import LinearEffects, design_width
+from throughtime.inference.forecasting.linear_effects import KNOWN_AHEAD_ROLES, LinearEffects, design_width
 from throughtime.nn import LAYERS
 from throughtime.tasks.fast_random import Int16Dropout, add_uniform_noise
-from throughtime.tasks.forecasting.network.covariate_effects import (
-    KNOWN_AHEAD_ROLES,
-    CovariateEffects,
-    CovariateEncoder,
-)
+from throughtime.tasks.forecasting.network.covariate_effects import CovariateEffects, CovariateEncoder
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.experts import expert_forecasts
 from throughtime.tasks.forecasting.network.feedforward import FeedForward
@@ -74,6 +70,7 @@ class ForecastNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
+        self.features = tuple(features)
         self.long_season_steps = min(plan.horizon, plan.long_season)  # values read from each earlier long season
         inputs = 2 * plan.block + 2 * self.long_season_steps + 2
         self.covariate_encoder = CovariateEncoder(plan, features) if features else None

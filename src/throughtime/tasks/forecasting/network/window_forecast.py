@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.inference.forecasting.window_forecasts import WindowForecasts
+from throughtime.io.recording import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,3 +88,19 @@ class WindowForecast(nn.Module):
         """Call it with arrays: the `NetworkCall` of an estimator."""
         outputs = self(torch.from_numpy(x), torch.from_numpy(pooled_scale), torch.from_numpy(weight))
         return WindowForecasts(*(output.numpy() for output in outputs))
+
+
+def forecast_graph(network: ForecastNetwork, expert: str) -> dict[str, Any]:
+    """Return the network blended with a naive forecast as a graph in JSON: outputs z, params and observed."""
+    module = WindowForecast(network, expert).eval()
+    steps, channels = network.plan.lookback, 2
+    if network.features:
+        steps, channels = steps + network.plan.horizon, channels + len(network.features)
+
+    def examples(batch: int) -> dict[str, Tensor]:
+        pooled_scale, weight = torch.ones(batch, 1, dtype=torch.float64), torch.tensor(0.5, dtype=torch.float64)
+        return {"x": torch.ones(batch, steps, channels), "pooled_scale": pooled_scale, "weight": weight}
+
+    graph = record(module, examples, {"x": 0, "pooled_scale": 0}, WindowForecasts._fields)
+    weights = {value: name.removeprefix("network.") for value, name in graph.weights.items()}
+    return replace(graph, weights=weights).to_json()

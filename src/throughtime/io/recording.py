@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from throughtime._core.activations import get_activation
 from throughtime._core.errors import InputError
+from throughtime._core.operators import run_scan
 from throughtime._core.reference import CELLS
 from throughtime._core.shapes import FIELDS
 from throughtime.runtime.graph import Graph
@@ -70,11 +71,17 @@ class _Recorder(TorchDispatchMode):
         self.constants: list[str] = []
         self._names = {id(tensor): name for name, tensor in names.items()}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: nothing is compiled here, and to skip dynamo is to import it, which takes seconds."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and note it."""
         arguments = tuple(self._encode(argument) for argument in args)
         keywords = {name: self._encode(argument) for name, argument in (kwargs or {}).items() if name not in _IGNORED}
-        result = func(*args, **(kwargs or {}))
+        # A custom operator imports the compiler of torch before it runs, in seconds.
+        result = (run_scan if str(func) == SCAN else func)(*args, **(kwargs or {}))
         is_sequence, name = not isinstance(result, torch.Tensor), f"value_{len(self.calls)}"
         names = (
             [self._add(f"{name}_{i}", t) for i, t in enumerate(result)] if is_sequence else [self._add(name, result)]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 
+_GRAPHS: dict[tuple[Any, ...], dict[str, Any]] = {}
+_MAX_GRAPHS = 32
 _BLOCK_DECAY = 0.9  # weight of the errors of a block relative to those of the next one
 _PRIOR_BLOCKS = 2  # blocks at which the errors of a series and its scale have equal weights
 
@@ -91,7 +93,19 @@ class WindowForecast(nn.Module):
 
 
 def forecast_graph(network: ForecastNetwork, expert: str) -> dict[str, Any]:
-    """Return the network blended with a naive forecast as a graph in JSON: outputs z, params and observed."""
+    """Return the network blended with a naive forecast as a graph in JSON: outputs z, params and observed.
+
+    Networks of the same architecture share it.
+    """
+    key = (repr(network), network.plan, network.features, type(network.likelihood), expert)
+    if key not in _GRAPHS:
+        if len(_GRAPHS) >= _MAX_GRAPHS:
+            del _GRAPHS[next(iter(_GRAPHS))]
+        _GRAPHS[key] = _record(network, expert)
+    return _GRAPHS[key]
+
+
+def _record(network: ForecastNetwork, expert: str) -> dict[str, Any]:
     module = WindowForecast(network, expert).eval()
     steps, channels = network.plan.lookback, 2
     if network.features:

@@ -152,7 +152,8 @@ def test_forecasts_are_those_of_the_estimator(pair: Pair) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_later_rows_are_read_as_the_estimator_reads_them(pair: Pair) -> None:
     later, options = pair.case.frame(64), {"level": [80]}
-    later = pd.concat([later, later.tail(6).assign(unique_id="new")], ignore_index=True)
+    new = later[later["unique_id"] == "s1"].tail(6).assign(unique_id="new")
+    later = pd.concat([later, new], ignore_index=True)
     future = future_of(pair.case, 64)
     if future is not None:
         future = pd.concat([future, future.tail(4).assign(unique_id="new")], ignore_index=True)

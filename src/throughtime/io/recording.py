@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _BATCH_SIZES = (5, 7)
 _SIZE = "batch_size"
+_RESHAPED_IN_PLACE = {"aten.squeeze_.dim": "aten.squeeze.dim", "aten.unsqueeze_.default": "aten.unsqueeze.default"}
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
 
 
@@ -86,7 +87,9 @@ class _Recorder(TorchDispatchMode):
         names = (
             [self._add(f"{name}_{i}", t) for i, t in enumerate(result)] if is_sequence else [self._add(name, result)]
         )
-        self.calls.append(_Call(name, str(func), arguments, keywords, names, is_sequence))
+        self.calls.append(
+            _Call(name, _RESHAPED_IN_PLACE.get(str(func), str(func)), arguments, keywords, names, is_sequence)
+        )
         return result
 
     def name_of(self, tensor: Tensor) -> str:

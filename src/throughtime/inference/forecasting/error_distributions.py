@@ -92,6 +92,8 @@ class StudentT(LocationScale):
 
     def distance(self, z: Array, params: Array, scores: Array, units: Units) -> Array:
         """Match the quantiles of both distributions."""
+        if not scores.any():
+            return np.zeros_like(scores)
         tails = normal_tail(np.minimum(np.abs(scores), MAX_SCORE))
         return params[..., 0] * np.sign(scores) * student_tail_quantile(tails, params[..., 1])
 

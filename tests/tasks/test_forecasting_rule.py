@@ -138,5 +138,5 @@ def test_constant_blocks_are_read_without_rounding() -> None:
     """The mean of a block, rounded, would differ from its values by many of the smallest scale."""
     network = ForecastNetwork(Plan(horizon=6, season=12, long_season=0, block=12, blocks=3))
     z = torch.linspace(0.1, 3.0, 50)[:, None].expand(50, 36)
-    inputs, _, _ = network._inputs(z, torch.ones_like(z))  # noqa: SLF001
+    inputs, _, _ = network._inputs(z, torch.ones_like(z))
     assert (inputs[..., :12] == 0).all()

@@ -9,9 +9,12 @@ import numpy as np
 
 from throughtime import _kernels
 from throughtime._core.errors import InputError
+from throughtime.io.network_description import check_description
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from throughtime.runtime.model_directory import ModelDirectory
 
 _TYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
@@ -75,6 +78,17 @@ class StreamingNetwork:
             weight = self._weight(weights, "output.weight", (self.output_size, self._hidden), "weight")
             bias = self._weight(weights, "output.bias", (self.output_size,), "bias")
             self._engine.set_output(weight, bias, self.output_size, description["output_activation"])
+
+    @classmethod
+    def from_directory(cls, model: ModelDirectory) -> StreamingNetwork:
+        """Build a network from what `throughtime.save` wrote.
+
+        Raises:
+            InputError: for a network that cannot run step by step.
+            ValueError: for a description that is not that of the weights.
+        """
+        check_description(model.config["network"], {name: array.shape for name, array in model.arrays.items()})
+        return cls(model.config["network"], dict(model.arrays))
 
     @property
     def input_size(self) -> int:

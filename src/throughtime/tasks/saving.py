@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 _MAX_SIZE = 10_000_000
+_GRAPHS: dict[tuple[type, Any], dict[str, Any]] = {}
 
 
 def provenance() -> dict[str, Any]:
@@ -27,6 +28,18 @@ def provenance() -> dict[str, Any]:
 def network_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return the tensors of a network by the names that they have in a file."""
     return {f"network.{name}": value for name, value in network.state_dict().items()}
+
+
+def network_graphs(network: Any) -> dict[str, Any]:
+    """Return the graphs of a network as JSON; networks of the same sizes share them, since a capture takes a second.
+
+    Args:
+        network: has `sizes`, and `graphs` that depend on nothing else.
+    """
+    key = type(network), network.sizes
+    if key not in _GRAPHS:
+        _GRAPHS[key] = {name: graph.to_json() for name, graph in network.graphs().items()}
+    return _GRAPHS[key]
 
 
 def check_sizes(sizes: Any) -> None:

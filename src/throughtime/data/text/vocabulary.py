@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
 from throughtime._core.errors import InputError, MissingPackageError, requires
 from throughtime.data.jagged import JaggedSequences
@@ -95,10 +95,11 @@ class TokenVocabulary:
     def encode(self, texts: Sequence[str]) -> JaggedSequences:
         """Return the numbers of the tokens of each text; a text without tokens has length 0."""
         if self.kind == "byte":
-            rows = [torch.tensor(list(text.encode("utf-8", "replace")), dtype=torch.int64) + 1 for text in texts]
-            return JaggedSequences.of(rows)
+            return JaggedSequences.of(
+                [np.frombuffer(text.encode("utf-8", "replace"), np.uint8).astype(np.int64) + 1 for text in texts]
+            )
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return JaggedSequences.of([torch.tensor(encoding.ids, dtype=torch.int64) for encoding in encoded])
+        return JaggedSequences.of([np.array(encoding.ids, dtype=np.int64) for encoding in encoded])
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

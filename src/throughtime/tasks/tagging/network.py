@@ -14,12 +14,15 @@ from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime._core import rng
+from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import last_hidden, output_features
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
+
+    from throughtime.runtime.graph import Graph
 
 _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for a character
 
@@ -106,3 +109,9 @@ class TaggingNetwork(nn.Module):
         ends = (rows > 0).sum(1)
         _, state = self.char_encoder(self.dropout(self.characters(rows)), lengths=ends)
         return last_hidden(self.char_encoder, state)
+
+    def graphs(self) -> dict[str, Graph]:
+        """Return the network as a graph, from inputs (N, T, 17) and lengths to scores."""
+        x, lengths = torch.ones(3, 4, 17, dtype=torch.int32), torch.tensor([4, 3, 2])
+        free = {"x": {0: "N", 1: "T"}, "lengths": {0: "N"}}
+        return {"network": capture(self, {"x": x, "lengths": lengths}, free, ["scores"])}

@@ -1,24 +1,18 @@
-"""Drawing what comes next: one step at a time, each at the same cost, however much lies before it."""
+"""Drawing what comes next from logits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
 
 from throughtime._core.errors import InputError
-from throughtime.io.network import make_stream
-from throughtime.tasks.param_checks import check_int, check_non_negative
+from throughtime._core.param_checks import check_int, check_non_negative
+from throughtime.inference.probabilities import sigmoid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jaxtyping import Float
-
-    from throughtime.tasks.generation.codec import StepCodec
-    from throughtime.tasks.generation.network import GeneratorNetwork
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ class Sampling:
         chance = random.random(logits.shape)
         sounds = sure = logits > 0
         if self.temperature:
-            likely = expit(logits.astype(np.float64) / self.temperature)
+            likely = sigmoid(logits.astype(np.float64) / self.temperature)
             sounds = chance < likely
             if self.top_p is not None:
                 sounds = np.where(np.maximum(likely, 1 - likely) >= self.top_p, sure, sounds)
@@ -70,15 +64,3 @@ class Sampling:
             kept = np.argsort(np.where(sounds, -logits, np.inf), kind="stable")[: self.top_k]
             sounds = np.isin(np.arange(len(sounds)), kept)
         return sounds.astype(np.float32)
-
-
-def draw(
-    network: GeneratorNetwork, symbols: StepCodec, prompt: np.ndarray, sampling: Sampling, random: np.random.Generator
-) -> Iterator[Any]:
-    """Draw without end what follows a prompt (T, …). Only the state is carried from step to step, inside the engine."""
-    stream = make_stream(network.layers)
-    logits = stream.run(network.features(prompt))[-1]
-    while True:
-        step = symbols.draw(logits, sampling, random)
-        yield step
-        logits = stream.step(network.features(step))

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from throughtime._core.errors import InputError
 from throughtime.data.containers import as_items, is_missing
@@ -58,12 +57,18 @@ class WordEncoder:
 
     def encode(self, sentences: Sentences) -> JaggedSequences:
         """For each word its number and those of its characters: (words, 1 + CHARACTERS)."""
-        encoded: dict[str, torch.Tensor] = {}
+        encoded: dict[str, np.ndarray] = {}
         for sentence in sentences:
             for word in sentence:
                 if word not in encoded:
-                    encoded[word] = torch.tensor(self._numbers(word), dtype=torch.int32)
-        return JaggedSequences.of([torch.stack([encoded[word] for word in sentence]) for sentence in sentences])
+                    encoded[word] = np.array(self._numbers(word), dtype=np.int32)
+        return JaggedSequences.of([np.stack([encoded[word] for word in sentence]) for sentence in sentences])
+
+    def example_input(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return a sentence of one word as the network reads it, of the last numbers, and its length."""
+        words, characters = self.size
+        x = np.array([[[words - 1, *[characters - 1] * MAX_CHARACTERS]]], dtype=np.int32)
+        return x, np.ones(1, np.int64)
 
     def _numbers(self, word: str) -> list[int]:
         half = MAX_CHARACTERS // 2

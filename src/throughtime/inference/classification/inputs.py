@@ -6,18 +6,54 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError
-from throughtime.data.containers import is_missing
+from throughtime.data.containers import as_list, is_missing, is_tensor
 from throughtime.data.jagged import JaggedSequences
 from throughtime.data.text.vocabulary import TokenVocabulary
-from throughtime.tasks.dataclass_json import dataclass_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MAX_STEPS = 32  # recurrent steps; in longer sequences of numbers, each reads several
+
+
+def read_items(X: Any, encoder: Encoder | None = None) -> Sequence[Any] | None:
+    """Return texts, or sequences (T_i, d); None for a matrix, and for whatever else is to be refused.
+
+    Args:
+        X: in any of the usual containers.
+        encoder: whose kind they must be of, where there is one already.
+
+    Raises:
+        InputError: for sequences that cannot be used, and for those of the other kind.
+    """
+    items = as_list(X, "X")
+    texts = as_texts(items)
+    sequences = as_sequences(X, items) if texts is None else None
+    if encoder is not None and (texts is not None) != isinstance(encoder, TokenVocabulary):
+        expected, got = ("texts", "numbers") if texts is None else ("sequences of numbers", "texts")
+        raise InputError(f"X: expected {expected} as in training, got {got}")
+    return texts if sequences is None else sequences
+
+
+def read_matrix(X: Any, width: int | None) -> list[np.ndarray]:
+    """Return the rows of a matrix (N, T) as sequences (T, 1).
+
+    Args:
+        X: the matrix.
+        width: steps of the sequences in training, where all had as many.
+
+    Raises:
+        InputError: for anything but a matrix of numbers of this width.
+    """
+    matrix = _as_numbers(X, "X")
+    if matrix.ndim != 2:
+        raise InputError(f"X: expected texts, sequences of numbers or a matrix (N, T), got the shape {matrix.shape}")
+    if width is not None and matrix.shape[1] != width:
+        raise InputError(f"X: expected {width} steps in each sequence as in training, got {matrix.shape[1]}")
+    return list(matrix[:, :, None])
 
 
 def as_texts(items: list[Any] | None) -> list[str] | None:
@@ -50,7 +86,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         InputError: where they have different numbers of dimensions or channels, or hold what is not a number.
     """
     if items is None:
-        values = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+        values = X.detach().cpu().numpy() if is_tensor(X) else X
         if not isinstance(values, np.ndarray) or values.ndim != 3:
             return None
         items = list(values)
@@ -58,7 +94,7 @@ def as_sequences(X: Any, items: list[Any] | None) -> list[np.ndarray] | None:
         raise InputError("X: expected sequences or texts, got none")
     if not any(map(_is_array, items)):
         return None
-    arrays = [_array(item, number) for number, item in enumerate(items, 1)]
+    arrays = [_as_sequence(item, number) for number, item in enumerate(items, 1)]
     dimensions = {array.ndim for array in arrays}
     if dimensions == {1}:
         if len({len(array) for array in arrays}) == 1:
@@ -76,16 +112,28 @@ def _is_array(item: Any) -> bool:
     return hasattr(item, "__len__") or (hasattr(item, "__iter__") and not isinstance(item, str | bytes))
 
 
-def _array(values: Any, number: int) -> np.ndarray:
-    """Return a sequence as numbers, and refuse what only looks like some: texts of digits, dates, complex numbers.
+def _as_sequence(values: Any, number: int) -> np.ndarray:
+    """Return a sequence as numbers.
 
     Raises:
         InputError: names the sequence.
     """
     if is_missing(values):
         raise InputError(f"X: expected a sequence, got a missing value as number {number}; leave it out")
+    array = _as_numbers(values, f"sequence {number}")
+    if not len(array):
+        raise InputError(f"X: expected sequences of one step or more, got none in sequence {number}")
+    return array
+
+
+def _as_numbers(values: Any, place: str) -> np.ndarray:
+    """Return values as numbers, and refuse what only looks like some: texts of digits, dates, complex numbers.
+
+    Raises:
+        InputError: names the place.
+    """
     try:
-        if isinstance(values, torch.Tensor):
+        if is_tensor(values):
             values = values.detach().cpu()
         array = np.asarray(values if hasattr(values, "__len__") else list(values))
         strange = array.dtype.kind in "USTMmc" or (
@@ -94,11 +142,9 @@ def _array(values: Any, number: int) -> np.ndarray:
         if not strange:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"X: expected numbers, got something else in sequence {number}: {error}") from error
+        raise InputError(f"X: expected numbers, got something else in {place}: {error}") from error
     if strange:
-        raise InputError(f"X: expected numbers, got {array.flat[0]!r} in sequence {number}")
-    if not len(array):
-        raise InputError(f"X: expected sequences of one step or more, got none in sequence {number}")
+        raise InputError(f"X: expected numbers, got {array.flat[0]!r} in {place}")
     return array
 
 
@@ -157,14 +203,14 @@ class SequenceScaler:
             z[:, channel] = np.interp(range(len(z)), observed, z[observed, channel]) if len(observed) else 0.0
         return z
 
-    def _encoded(self, sequence: np.ndarray) -> torch.Tensor:
+    def _encoded(self, sequence: np.ndarray) -> np.ndarray:
         z = self.standardized(sequence)
         if self.changes:
             z = np.concatenate([z, _differences(z) / np.array(self.changes)], 1)
         missing = -len(z) % self.block
         if missing:
             z = np.concatenate([z, np.zeros((missing, z.shape[1]))])
-        return torch.from_numpy(z.reshape(-1, self.features).astype(np.float32))
+        return z.reshape(-1, self.features).astype(np.float32)
 
 
 def _differences(z: np.ndarray) -> np.ndarray:
@@ -207,12 +253,19 @@ Encoder = TokenVocabulary | SequenceScaler
 def encode(encoder: Encoder, data: Sequence[Any]) -> JaggedSequences:
     """Return what the network reads."""
     encoded = encoder.encode(data)
-    if bool((encoded.lengths > 0).all()):
+    if (encoded.lengths > 0).all():
         return encoded
     # A text of nothing but control characters, say, counts as one unknown token.
     return JaggedSequences.of(
-        [row if len(row) else row.new_zeros(1) for row in (encoded[i] for i in range(len(encoded)))]
+        [row if len(row) else np.zeros(1, row.dtype) for row in (encoded[i] for i in range(len(encoded)))]
     )
+
+
+def example_input(encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+    """Return a sequence of one step as the network reads it, and its length; of tokens, the one of the last number."""
+    if isinstance(encoder, TokenVocabulary):
+        return np.array([[len(encoder) - 1]]), np.ones(1, np.int64)
+    return np.zeros((1, 1, encoder.features), np.float32), np.ones(1, np.int64)
 
 
 def prefixes(sequence: Any) -> list[Any]:
@@ -226,6 +279,20 @@ def prefixes(sequence: Any) -> list[Any]:
 def encoder_to_json(encoder: Encoder) -> dict[str, Any]:
     """Return an encoder as JSON can hold it."""
     return encoder.to_json() if isinstance(encoder, TokenVocabulary) else asdict(encoder)
+
+
+def classes_from_json(labels: list[Any]) -> np.ndarray:
+    """Return the classes of a saved classifier.
+
+    Raises:
+        ValueError: for labels of several types, and for a label that occurs twice.
+    """
+    if len({type(label) for label in labels}) > 1 or any(label != label for label in labels):  # noqa: PLR0124 - NaN
+        raise ValueError("the classes are not all of one type")
+    classes = np.array(labels)
+    if classes.ndim != 1 or len(np.unique(classes)) != len(labels) > 1:
+        raise ValueError("the classes are not all different")
+    return classes
 
 
 def encoder_from_json(values: dict[str, Any]) -> Encoder:

@@ -130,8 +130,8 @@ class TranslatorNetwork(nn.Module):
             "state": {2: "N"},
         }
         graphs = {
-            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"]),
-            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"]),
+            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"], key=("encoder", self.sizes)),
+            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"], key=("decoder", self.sizes)),
         }
         return {name: replace(graph, weights=_own_names(graph.weights)) for name, graph in graphs.items()}
 

@@ -14,7 +14,8 @@ from sklearn.exceptions import NotFittedError
 
 import throughtime as tt
 from throughtime import InputError, training
-from throughtime.data.text.subwords import BEGIN, END, PAD, SubwordSettings, SubwordVocabulary
+from throughtime.data.text.special_symbols import BEGIN, END, PAD
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
 from throughtime.inference.translation.beam import beam_search
 from throughtime.tasks.translation import TeacherForcing
 from throughtime.tasks.translation.network import NetworkSteps, TranslatorNetwork

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from throughtime.data.text.subwords import BEGIN, END, PAD, UNKNOWN
+from throughtime.data.text.special_symbols import BEGIN, END, PAD, UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

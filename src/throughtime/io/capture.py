@@ -6,6 +6,7 @@ kernel runs by its name, any other as a loop around the reference step of its ce
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def _capture(
     sizes = {}
     for node in program.graph.find_nodes(op="placeholder"):
         for axis, name in free.get(node.name, {}).items():
-            sizes[str(node.meta["val"].shape[axis])] = name
+            sizes[str(node.meta["val"].shape[axis])] = name  # a symbol
     return read_program(program, outputs, sizes)
 
 
@@ -89,14 +90,27 @@ def export_program(
     """
     with _for_export(module, kernels=kernels), torch.no_grad():
         try:
-            return torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
+            program = torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
+            return _without_writes(program)
         except InputError:
             raise
         except Exception as error:  # torch raises many kinds, with pages of advice
-            reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)[:300]
             raise InputError(
-                f"{type(module).__name__}: cannot be written as operators that hold for all inputs: {reason}"
+                f"{type(module).__name__}: cannot be written as operators that hold for all inputs: {_reason(error)}"
             ) from error
+
+
+def _without_writes(program: Any) -> Any:
+    """Return a program that computes new values where `forward` changes some in place."""
+    names = (str(node.target).split(".") for node in program.graph.find_nodes(op="call_function", sort=False))
+    return program.run_decompositions({}) if any(len(n) == 3 and n[1].endswith("_") for n in names) else program
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    if "data-dependent" in text:
+        return "what `forward` does, or a shape in it, depends on the values of a tensor; use torch.where or a mask"
+    return next(iter(text.splitlines()), type(error).__name__)[:300]
 
 
 @contextmanager
@@ -108,9 +122,12 @@ def _for_export(module: nn.Module, *, kernels: bool) -> Iterator[None]:
     module.eval()
     for layer in layers:
         layer.runner = run_layer(kernels=kernels)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # torch logs pages where it raises
     try:
         yield
     finally:
+        logging.disable(disabled)
         for part, training in modes:
             part.training = training
         for layer, runner in zip(layers, runners, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.functional import linear
 
@@ -79,8 +80,9 @@ class _Reader:
         if not isinstance(example, torch.Tensor):
             self._inputs.append(Input(node.name, "int64", ()))
             return
-        sizes = tuple(s if isinstance(s, int) else self._size_names.get(str(s), str(s)) for s in example.shape)
-        self._inputs.append(Input(node.name, dtype_name(example.dtype), sizes))
+        sizes = tuple(map(size_of, example.shape))
+        names = tuple(size if isinstance(size, int) else self._size_names.get(size, size) for size in sizes)
+        self._inputs.append(Input(node.name, dtype_name(example.dtype), names))
 
     def read_nodes(self) -> None:
         """Add all operators."""
@@ -117,6 +119,9 @@ class _Reader:
     def _read_node(self, node: Any) -> None:
         operator = _operator_name(node.target)
         if operator.startswith(_CHECKS):
+            return
+        if operator == "aten.to.device":  # a cast, wherever it runs
+            self._nodes.append(Node(node.name, "aten.to.dtype", (_encode(node.args[0]), _encode(node.args[2])), {}))
             return
         if operator not in OPERATORS and operator not in (SCAN, LOOP):
             raise InputError(f"the operator {operator} cannot leave torch; replace what calls it in `forward`")
@@ -218,11 +223,17 @@ def _encode(argument: Any) -> Any:
 
 
 def _operator_name(target: Any) -> str:
-    if isinstance(target, torch._ops.HigherOrderOperator):
+    if isinstance(target, HigherOrderOperator):
         return f"higher_order.{target.name()}"
-    if isinstance(target, torch._ops.OpOverload):
+    if isinstance(target, OpOverload):
         return str(target)
     return f"{target.__module__.removeprefix('_')}.{target.__name__}"
+
+
+def size_of(size: Any) -> int | str:
+    """Return a size, or the symbol of one that is free."""
+    text = str(size)  # a size that was fixed later is still a SymInt
+    return int(text) if text.isdigit() else text
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -124,9 +124,8 @@ def _run_kernel(
     new = np.zeros if tables else np.empty  # zeros after the end of a sequence
     y = new((*x.shape[:2], directions * hidden), x.dtype)
     finals = tuple(np.empty((directions, x.shape[1], hidden), x.dtype) for _ in range(kernel.states))
-    kernel.forward_arrays(
-        np.ascontiguousarray(x), *map(_contiguous, (state, weights, tables)), reverse, _THREADS, y, finals
-    )
+    arguments = np.ascontiguousarray(x), _contiguous(state), _contiguous(weights), _contiguous(tables)
+    kernel.forward_arrays(*arguments, reverse, _THREADS, y, finals)
     return [y, *finals]
 
 

@@ -89,11 +89,6 @@ def _to(x: Array, dtype: Any = None, *_: Any, **__: Any) -> Array:
     return x if dtype is None else np.asarray(x, dtype)
 
 
-@register("to.device")
-def _to_device(x: Array, _: None, dtype: Any = None, *__: Any, **___: Any) -> Array:
-    return _to(x, dtype)
-
-
 @register("type_as", "to.other")
 def _type_as(x: Array, other: Array, *_: Any, **__: Any) -> Array:
     return _to(x, other.dtype)

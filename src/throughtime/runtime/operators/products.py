@@ -102,7 +102,7 @@ def _group_norm(
 
 @register("batch_norm", "_native_batch_norm_legit_no_training")
 def _batch_norm(x: Array, weight: Any, bias: Any, mean: Array, variance: Array, *options: Any) -> Array:
-    eps = options[2] if len(options) > 2 else options[1]
+    _, eps = options[-2:] if len(options) == 2 else options[1:3]  # after `training` and `momentum`
     shape = (1, -1, *(1,) * (x.ndim - 2))
     y = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + np.asarray(eps, x.dtype))
     y = y if weight is None else y * weight.reshape(shape)

@@ -6,14 +6,16 @@ kernel runs by its name, any other as a loop around the reference step of its ce
 
 from __future__ import annotations
 
+import io
 import logging
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from throughtime._core.errors import InputError
-from throughtime.io.exported_program import read_program
+from throughtime.io.exported_program import read_program, refuse_writes
 from throughtime.io.time_loop import run_layer
 from throughtime.nn._recurrent import AbstractRecurrent
 
@@ -91,7 +93,9 @@ def export_program(
     with _for_export(module, kernels=kernels), torch.no_grad():
         try:
             program = torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
-            return _without_writes(program)
+            program = _without_writes(program)
+            refuse_writes(program)
+            return program
         except InputError:
             raise
         except Exception as error:  # torch raises many kinds, with pages of advice
@@ -102,8 +106,12 @@ def export_program(
 
 def _without_writes(program: Any) -> Any:
     """Return a program that computes new values where `forward` changes some in place."""
-    names = (str(node.target).split(".") for node in program.graph.find_nodes(op="call_function", sort=False))
-    return program.run_decompositions({}) if any(len(n) == 3 and n[1].endswith("_") for n in names) else program
+    names = (str(node.target).split(".") for node in program.graph.nodes if node.op == "call_function")
+    if not any(len(name) == 3 and name[1].endswith("_") for name in names):
+        return program
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch about torch
+        return program.run_decompositions({})
 
 
 def _reason(error: Exception) -> str:
@@ -123,9 +131,10 @@ def _for_export(module: nn.Module, *, kernels: bool) -> Iterator[None]:
     for layer in layers:
         layer.runner = run_layer(kernels=kernels)
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # torch logs pages where it raises
+    logging.disable(logging.WARNING)  # torch logs and prints pages where it raises
     try:
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.disable(disabled)
         for part, training in modes:

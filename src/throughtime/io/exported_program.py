@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
+_GENERAL = dict.fromkeys(("aten.view.default", "aten._unsafe_view.default"), "aten.reshape.default")
+"""Operators that do the same for any strides."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
 
@@ -40,9 +42,6 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
     Raises:
         InputError: for what no graph holds, with the reason.
     """
-    written = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate]
-    if written:
-        raise InputError(f"`forward` writes to {written[0]}; return the new value instead")
     reader = _Reader(program.graph_module, size_names)
     for node, spec in zip(program.graph.find_nodes(op="placeholder"), program.graph_signature.input_specs, strict=True):
         kind = spec.kind.name
@@ -56,6 +55,17 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
             raise InputError(f"`forward` uses {spec.target}, which is no tensor; only tensors can be saved")
     reader.read_nodes()
     return reader.graph(outputs)
+
+
+def refuse_writes(program: Any) -> None:
+    """Refuse a program that changes a buffer or an input.
+
+    Raises:
+        InputError: names what it changes.
+    """
+    written = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate]
+    if written:
+        raise InputError(f"`forward` writes to {written[0]}; return the new value instead")
 
 
 class _Reader:
@@ -118,6 +128,7 @@ class _Reader:
 
     def _read_node(self, node: Any) -> None:
         operator = _operator_name(node.target)
+        operator = _GENERAL.get(operator, operator)
         if operator.startswith(_CHECKS):
             return
         if operator == "aten.to.device":  # a cast, wherever it runs

@@ -68,6 +68,11 @@ def _full_like(x: Array, value: Any, *, dtype: Any = None, **_: Any) -> Array:
     return _filled(x.shape, value, dtype or x.dtype)
 
 
+@register("fill.Scalar", "fill.Tensor")
+def _fill(x: Array, value: Any) -> Array:
+    return _filled(x.shape, value, x.dtype)
+
+
 @register("new_zeros", "new_empty")
 def _new_zeros(x: Array, size: Sequence[int], *, dtype: Any = None, **_: Any) -> Array:
     return _filled(size, 0, dtype or x.dtype)

@@ -75,9 +75,7 @@ def _capture(
     return read_program(program, outputs, sizes)
 
 
-def export_program(
-    module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], dynamic_shapes: Any, *, kernels: bool = True
-) -> Any:
+def export_program(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], dynamic_shapes: Any) -> Any:
     """Return the program of `torch.export` of a module in evaluation.
 
     Args:
@@ -85,12 +83,11 @@ def export_program(
         inputs: examples by position.
         named: examples by name.
         dynamic_shapes: as `torch.export.export` takes them.
-        kernels: whether layers that have a kernel are one operator; else all are loops.
 
     Raises:
         InputError: says why there is none.
     """
-    with _for_export(module, kernels=kernels), torch.no_grad():
+    with _for_export(module), torch.no_grad():
         try:
             program = torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
             program = _without_writes(program)
@@ -122,14 +119,14 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _for_export(module: nn.Module, *, kernels: bool) -> Iterator[None]:
+def _for_export(module: nn.Module) -> Iterator[None]:
     """Put a module and its parts into evaluation, and recurrent layers without a kernel into loops."""
     modes = [(part, part.training) for part in module.modules()]
     layers = [part for part in module.modules() if isinstance(part, AbstractRecurrent)]
     runners = [layer.runner for layer in layers]
     module.eval()
     for layer in layers:
-        layer.runner = run_layer(kernels=kernels)
+        layer.runner = run_layer
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)  # torch logs and prints pages where it raises
     try:

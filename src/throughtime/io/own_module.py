@@ -106,7 +106,7 @@ def name_inputs(model: nn.Module, examples: ExampleInputs) -> dict[str, Tensor]:
     return named
 
 
-def capture_module(model: nn.Module, inputs: Mapping[str, Tensor], *, kernels: bool = True) -> tuple[Graph, Any]:
+def capture_module(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Graph, Any]:
     """Return a module as a graph, and the structure of what it returns.
 
     The structure holds the number of an output in the graph in place of each tensor.
@@ -114,7 +114,6 @@ def capture_module(model: nn.Module, inputs: Mapping[str, Tensor], *, kernels: b
     Args:
         model: the module.
         inputs: examples by name.
-        kernels: whether layers that have a kernel are one operator; else all are loops.
 
     Raises:
         InputError: for a module that is no graph, with the reason.
@@ -122,11 +121,11 @@ def capture_module(model: nn.Module, inputs: Mapping[str, Tensor], *, kernels: b
     _refuse_hooks(model)
     grown = {name: _grown(value) for name, value in inputs.items()}
     try:  # a size of 1 is fixed by torch, so try with more
-        program = _export(model, grown, kernels=kernels)
+        program = _export(model, grown)
     except InputError:
         if all(grown[name] is value for name, value in inputs.items()):
             raise
-        program = _export(model, inputs, kernels=kernels)
+        program = _export(model, inputs)
         grown = dict(inputs)
     leaves = program.graph.find_nodes(op="output")[0].args[0]
     numbers = iter(range(len(leaves)))
@@ -158,12 +157,12 @@ def _grown(value: Tensor) -> Tensor:
     return value
 
 
-def _export(model: nn.Module, inputs: Mapping[str, Tensor], *, kernels: bool) -> Any:
+def _export(model: nn.Module, inputs: Mapping[str, Tensor]) -> Any:
     auto = torch.export.Dim.AUTO
     shapes = {
         name: {axis: auto for axis in _free_axes(value) if value.shape[axis] > 1} for name, value in inputs.items()
     }
-    return export_program(model, (), dict(inputs), shapes, kernels=kernels)
+    return export_program(model, (), dict(inputs), shapes)
 
 
 def _symbols(program: Any) -> list[str]:

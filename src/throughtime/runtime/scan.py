@@ -55,8 +55,8 @@ def scan(
     Raises:
         ValueError: for what does not fit together, and packed sequences.
     """
-    fields = _restore_none(weights, weight_present)
-    lengths, order, offsets = _restore_none(tables, table_present)
+    fields = restore_none(weights, weight_present)
+    lengths, order, offsets = restore_none(tables, table_present)
     if offsets is not None or x.ndim != 3 or not 1 <= directions <= _MAX_DIRECTIONS:
         raise ValueError("expected padded sequences (T, N, I) in one or two directions")
     if len(fields) != FIELDS * directions or fields[1] is None:
@@ -173,7 +173,7 @@ def _run_steps(
     return y, state
 
 
-def _restore_none(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
+def restore_none(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     """Insert None where no value is present."""
     remaining = iter(values)
     return [next(remaining) if is_present else None for is_present in present]

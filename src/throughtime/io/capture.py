@@ -91,14 +91,14 @@ def export_program(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, 
         try:
             program = torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
             program = _without_writes(program)
-            refuse_writes(program)
-            return program
         except InputError:
             raise
         except Exception as error:  # torch raises many kinds, with pages of advice
             raise InputError(
                 f"{type(module).__name__}: cannot be written as operators that hold for all inputs: {_reason(error)}"
             ) from error
+    refuse_writes(program)
+    return program
 
 
 def _without_writes(program: Any) -> Any:

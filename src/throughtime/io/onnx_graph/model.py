@@ -87,10 +87,10 @@ def to_onnx(
         info(name, t.kind(output.dtype), [None] * output.ndim)
         for name, output in zip(graph.outputs, outputs, strict=True)
     ]
-    used = {name for node in t.nodes for name in _names_read(node)} | set(graph.outputs) | set(_optional(defaults))
+    nodes, used = _needed(t.nodes, {*graph.outputs, *defaults.states, defaults.lengths})
     constants = [constant for name, constant in t.constants.items() if name in used]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(t.nodes, "throughtime", inputs, described, constants),
+        onnx.helper.make_graph(nodes, "throughtime", inputs, described, constants),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="throughtime",
@@ -114,10 +114,6 @@ def sample_inputs(graph: Graph, first_size: int = _FIRST_SIZE) -> dict[str, np.n
     return check_inputs(graph.inputs, zeros)
 
 
-def _optional(defaults: Defaults) -> tuple[str, ...]:
-    return (*defaults.states, defaults.lengths)
-
-
 def _sampled(result: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.generic) else result
 
@@ -136,6 +132,16 @@ def _input_with_default(t: Translator, i: Input, defaults: Defaults) -> str:
         batch = t.add("Shape", defaults.of, start=defaults.batch, end=defaults.batch + 1)
         return t.add("Expand", t.add("Min", i.name, steps), batch)
     return i.name
+
+
+def _needed(nodes: list[Any], outputs: set[str]) -> tuple[list[Any], set[str]]:
+    """Return the nodes that outputs depend on, and the names that they read."""
+    kept, used = [], {*outputs}
+    for node in reversed(nodes):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(_names_read(node))
+    return kept[::-1], used
 
 
 def _names_read(node: Any) -> list[str]:

@@ -166,10 +166,11 @@ class Translator:
             if translation is None:
                 raise InputError(f"the operator {node.operator} has no counterpart in ONNX here")
             names = translation(self, *arguments, **keywords)
+            fixed = _is_constant((arguments, keywords))  # then the sample is the value
             values[node.name] = (
-                [Ref(name, item) for name, item in zip(names, sample, strict=False)]  # pyright: ignore[reportArgumentType]
+                [Ref(name, item, item if fixed else None) for name, item in zip(names, sample, strict=False)]
                 if isinstance(names, list)
-                else Ref(names, sample)
+                else Ref(names, sample, sample if fixed else None)
             )
         return [values[value] for value in graph.outputs.values()]
 
@@ -182,6 +183,15 @@ def _samples(argument: Any) -> Any:
     if isinstance(argument, dict):
         return {name: _samples(item) for name, item in argument.items()}
     return argument
+
+
+def _is_constant(argument: Any) -> bool:
+    """Return whether no input of the graph is among arguments."""
+    if isinstance(argument, Ref):
+        return argument.constant is not None
+    if isinstance(argument, dict):
+        return all(map(_is_constant, argument.values()))
+    return all(map(_is_constant, argument)) if isinstance(argument, list | tuple) else True
 
 
 def _needed(graph: Graph) -> list[Node]:

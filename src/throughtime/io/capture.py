@@ -6,13 +6,16 @@ kernel runs by its name, any other as a loop around the reference step of its ce
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import io
+import logging
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from throughtime._core.errors import InputError
-from throughtime.io.exported_program import read_program
+from throughtime.io.exported_program import read_program, refuse_writes
 from throughtime.io.time_loop import run_layer
 from throughtime.nn._recurrent import AbstractRecurrent
 
@@ -68,13 +71,11 @@ def _capture(
     sizes = {}
     for node in program.graph.find_nodes(op="placeholder"):
         for axis, name in free.get(node.name, {}).items():
-            sizes[str(node.meta["val"].shape[axis])] = name
+            sizes[str(node.meta["val"].shape[axis])] = name  # a symbol
     return read_program(program, outputs, sizes)
 
 
-def export_program(
-    module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], dynamic_shapes: Any, *, kernels: bool = True
-) -> Any:
+def export_program(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], dynamic_shapes: Any) -> Any:
     """Return the program of `torch.export` of a module in evaluation.
 
     Args:
@@ -82,35 +83,57 @@ def export_program(
         inputs: examples by position.
         named: examples by name.
         dynamic_shapes: as `torch.export.export` takes them.
-        kernels: whether layers that have a kernel are one operator; else all are loops.
 
     Raises:
         InputError: says why there is none.
     """
-    with _for_export(module, kernels=kernels), torch.no_grad():
+    with _for_export(module), torch.no_grad():
         try:
-            return torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
+            program = torch.export.export(module, inputs, named, dynamic_shapes=dynamic_shapes, strict=False)
+            program = _without_writes(program)
         except InputError:
             raise
         except Exception as error:  # torch raises many kinds, with pages of advice
-            reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)[:300]
             raise InputError(
-                f"{type(module).__name__}: cannot be written as operators that hold for all inputs: {reason}"
+                f"{type(module).__name__}: cannot be written as operators that hold for all inputs: {_reason(error)}"
             ) from error
+    refuse_writes(program)
+    return program
+
+
+def _without_writes(program: Any) -> Any:
+    """Return a program that computes new values where `forward` changes some in place."""
+    names = (str(node.target).split(".") for node in program.graph.nodes if node.op == "call_function")
+    if not any(len(name) == 3 and name[1].endswith("_") for name in names):
+        return program
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch about torch
+        return program.run_decompositions({})
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    if "data-dependent" in text:
+        return "what `forward` does, or a shape in it, depends on the values of a tensor; use torch.where or a mask"
+    return next(iter(text.splitlines()), type(error).__name__)[:300]
 
 
 @contextmanager
-def _for_export(module: nn.Module, *, kernels: bool) -> Iterator[None]:
+def _for_export(module: nn.Module) -> Iterator[None]:
     """Put a module and its parts into evaluation, and recurrent layers without a kernel into loops."""
     modes = [(part, part.training) for part in module.modules()]
     layers = [part for part in module.modules() if isinstance(part, AbstractRecurrent)]
     runners = [layer.runner for layer in layers]
     module.eval()
     for layer in layers:
-        layer.runner = run_layer(kernels=kernels)
+        layer.runner = run_layer
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # torch logs and prints pages where it raises
     try:
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
     finally:
+        logging.disable(disabled)
         for part, training in modes:
             part.training = training
         for layer, runner in zip(layers, runners, strict=True):

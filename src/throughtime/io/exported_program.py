@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.functional import linear
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
+_GENERAL = dict.fromkeys(("aten.view.default", "aten._unsafe_view.default"), "aten.reshape.default")
+"""Operators that do the same for any strides."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
 
@@ -39,9 +42,6 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
     Raises:
         InputError: for what no graph holds, with the reason.
     """
-    written = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate]
-    if written:
-        raise InputError(f"`forward` writes to {written[0]}; return the new value instead")
     reader = _Reader(program.graph_module, size_names)
     for node, spec in zip(program.graph.find_nodes(op="placeholder"), program.graph_signature.input_specs, strict=True):
         kind = spec.kind.name
@@ -55,6 +55,17 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
             raise InputError(f"`forward` uses {spec.target}, which is no tensor; only tensors can be saved")
     reader.read_nodes()
     return reader.graph(outputs)
+
+
+def refuse_writes(program: Any) -> None:
+    """Refuse a program that changes a buffer or an input.
+
+    Raises:
+        InputError: names what it changes.
+    """
+    written = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate]
+    if written:
+        raise InputError(f"`forward` writes to {written[0]}; return the new value instead")
 
 
 class _Reader:
@@ -79,8 +90,9 @@ class _Reader:
         if not isinstance(example, torch.Tensor):
             self._inputs.append(Input(node.name, "int64", ()))
             return
-        sizes = tuple(s if isinstance(s, int) else self._size_names.get(str(s), str(s)) for s in example.shape)
-        self._inputs.append(Input(node.name, dtype_name(example.dtype), sizes))
+        sizes = tuple(map(size_of, example.shape))
+        names = tuple(size if isinstance(size, int) else self._size_names.get(size, size) for size in sizes)
+        self._inputs.append(Input(node.name, dtype_name(example.dtype), names))
 
     def read_nodes(self) -> None:
         """Add all operators."""
@@ -116,7 +128,11 @@ class _Reader:
 
     def _read_node(self, node: Any) -> None:
         operator = _operator_name(node.target)
+        operator = _GENERAL.get(operator, operator)
         if operator.startswith(_CHECKS):
+            return
+        if operator == "aten.to.device":  # a cast, wherever it runs
+            self._nodes.append(Node(node.name, "aten.to.dtype", (_encode(node.args[0]), _encode(node.args[2])), {}))
             return
         if operator not in OPERATORS and operator not in (SCAN, LOOP):
             raise InputError(f"the operator {operator} cannot leave torch; replace what calls it in `forward`")
@@ -218,11 +234,17 @@ def _encode(argument: Any) -> Any:
 
 
 def _operator_name(target: Any) -> str:
-    if isinstance(target, torch._ops.HigherOrderOperator):
+    if isinstance(target, HigherOrderOperator):
         return f"higher_order.{target.name()}"
-    if isinstance(target, torch._ops.OpOverload):
+    if isinstance(target, OpOverload):
         return str(target)
     return f"{target.__module__.removeprefix('_')}.{target.__name__}"
+
+
+def size_of(size: Any) -> int | str:
+    """Return a size, or the symbol of one that is free."""
+    text = str(size)  # a size that was fixed later is still a SymInt
+    return int(text) if text.isdigit() else text
 
 
 def dtype_name(dtype: torch.dtype) -> str:

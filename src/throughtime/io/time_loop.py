@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,22 +18,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._core.reference import States
-    from throughtime.nn._stack import LayerCall, Runner
+    from throughtime.nn._stack import LayerCall
 
 
-def run_layer(*, kernels: bool) -> Runner:
-    """Return what runs a layer as one operator.
-
-    Args:
-        kernels: whether a layer that has a kernel is the operator of that; else all are loops.
-    """
-    return partial(_run, kernels=kernels)
-
-
-def _run(call: LayerCall, *, kernels: bool) -> tuple[States, States]:
+def run_layer(call: LayerCall) -> tuple[States, States]:
+    """Run a layer as one operator: that of its kernel, or a loop where none covers it."""
     kernel, _ = find_kernel(call.cell, call.x.dtype, call.weights, call.config)
     only_h = len(call.cell.states) == 1 or not call.return_all_states
-    if kernels and kernel is not None and only_h:
+    if kernel is not None and only_h:
         return scan_layer(call)
     valid = None if call.lengths is None else call.lengths.valid(call.x.shape[0], call.x.device)
     directions = split_directions(call.weights)

@@ -9,10 +9,10 @@ from torch import nn
 
 from throughtime.data.datasets import seasonal
 from throughtime.data.series.frames import read_frame
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork, asinh
-from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowSampler, WindowStore
 
 PLANS = [
@@ -123,7 +123,7 @@ def test_what_the_network_sees_round_trips(shift: float) -> None:
     series, ends = torch.arange(3), torch.full((3,), 54)
     z, real = store.future_values(series, ends)
     assert real.all()
-    values = store.units(series, 2).to_values(z).numpy()
+    values = store.units(series, 2).to_values(z.numpy())
     np.testing.assert_allclose(values, np.stack([panel[i][-6:] for i in range(3)]), rtol=1e-12)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_int
-from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION
+from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
 from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MODELS, check_external_models
 from throughtime.tasks.forecasting.evaluation.skill import Skill

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from throughtime.tasks.forecasting.calibration.pooled import PooledStatistics
+    from throughtime.inference.forecasting.pooled import PooledStatistics
 
 
 @dataclass(frozen=True)

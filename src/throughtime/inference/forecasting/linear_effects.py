@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from throughtime.data.series.covariates import Feature
 
+KNOWN_AHEAD_ROLES = ("future", "static")
+"""Roles of the covariates that are known for the steps to forecast."""
+
 _SEASONS_IN_MEAN = 7
 _RIDGE = 1e-6  # of the sum of squares of a column
 _MIN_T = 2.0  # absolute t statistic of a significant coefficient

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime.data.series.structural_zeros import find_structural_zeros
-from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
+from throughtime.inference.forecasting.linear_effects import LinearEffects, design
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 
 def observed_values(panel: Panel, i: int, plan: Plan) -> tuple[Bool[np.ndarray, "total"], Bool[np.ndarray, "T"]]:

@@ -54,6 +54,13 @@ class Plan:
         """Steps of the longest season."""
         return max(self.season, self.long_season)
 
+    @property
+    def expert_names(self) -> list[str]:
+        """Names of the naive forecasts that the network mixes, in order."""
+        names = ["naive", "level", "mean", "drift"]
+        names += ["seasonal_naive", "seasonal_mean", "seasonal_drift"] if self.season > 1 else []
+        return names + (["long_season", "long_season_mean"] if self.long_season else [])
+
     @classmethod
     def of(cls, panel: Panel, horizon: int, *, season: int | None = None, lookback: int | None = None) -> Plan:
         """Decide the sizes from the data; `season` and `lookback`, in steps, override what the data suggest."""

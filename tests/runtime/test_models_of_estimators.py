@@ -115,8 +115,8 @@ def test_a_generator_draws_the_same_for_the_same_seed(
     model = reloaded(fitted, tmp_path)
     for options in ({}, {"temperature": 0.5, "top_k": 2}, {"top_p": 0.6}, {"temperature": 0}):
         for start in (prompt, None):
-            drawn = model.sample(25, start, random_state=7, **options)
-            assert drawn == fitted.sample(25, start, random_state=7, **options)
+            sample = model.sample(25, start, random_state=7, **options)
+            assert sample == fitted.sample(25, start, random_state=7, **options)
     stream, expected = model.stream(prompt, random_state=1), fitted.stream(prompt, random_state=1)
     assert [next(stream) for _ in range(9)] == [next(expected) for _ in range(9)]
 

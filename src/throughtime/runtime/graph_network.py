@@ -10,6 +10,8 @@ from throughtime.runtime.graph import Graph
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+
     from throughtime.runtime.model_directory import ModelDirectory
 
 _MAX_DEPTH = 20

@@ -28,7 +28,7 @@ def load(directory: str | os.PathLike[str]) -> Any:
     """Read a model: a network of `throughtime.save`, or what the `save` of an estimator wrote.
 
     Returns:
-        A `StreamingNetwork` for a network, a `GraphNetwork` for a module of one's own; for an estimator its model, with
+        A `StreamingNetwork` for a network, a `GraphNetwork` for a custom module; for an estimator its model, with
         the methods of the estimator that do not train: `predict` and `predict_proba`, `sample` and `stream`.
 
     Raises:

@@ -20,11 +20,11 @@ _SEPARATORS = "\x1c\x1d\x1e\x1f"  # blanks for Python alone
 
 
 class _Classes(dict[int, str]):
-    """The class of each character, found out at its first use."""
+    """The class of each character, computed at its first use."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = found = _class_of(chr(code))
-        return found
+        self[code] = _class_of(chr(code))
+        return self[code]
 
 
 def _class_of(character: str) -> str:

@@ -72,7 +72,7 @@ class SubwordVocabulary:
         """Tokenizer of the library; where it is not installed, one of Python for byte pairs.
 
         Raises:
-            MissingPackageError: where the library is not installed, and the subwords are no byte pairs.
+            MissingPackageError: where the library is not installed, and the subwords are not byte pairs.
             ValueError: for content that is not a tokenizer.
         """
         if find_spec("tokenizers") is None:

@@ -2,7 +2,7 @@
 
 A vocabulary is a list of tokens in the order of their numbers, which can be written as JSON. The library `tokenizers`
 learns it and splits the texts; where it is not installed, a vocabulary that was learned before splits them the same
-way, slower. Number 0 is any token that is not in the vocabulary.
+way. Number 0 is any token that is not in the vocabulary.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 from tests.tolerances import assert_close
 
 import throughtime as tt
@@ -249,12 +251,24 @@ def test_a_changed_directory_is_one_error_or_a_model_at_once(
         ("translator", lambda c: c.update(source=c["source"].replace("</s>", "<end>"))),
         ("translator", lambda c: c.update(target=c["source"][:40])),
     ],
+    ids=["tokens", "classes", "words", "tags", "symbols", "unit", "source", "target"],
 )
 def test_what_does_not_fit_the_network_is_refused(name: str, change: Any, saved: Path, tmp_path: Path) -> None:
     config = directory.read_config(saved / name)
     change(config)
     with pytest.raises(InputError, match=r"model: (does not describe a usable network|the model's operator)"):
         runtime.load(rewritten(saved / name, tmp_path / "model", config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_that_are_not_finite_are_refused(name: str, saved: Path, tmp_path: Path) -> None:
+    contents, target = directory.read(saved / name), tmp_path / "model"
+    weights = load_arrays(contents.weights)
+    weight = next(array for key, array in weights.items() if key.startswith("network."))
+    weight.flat[0] = np.nan
+    directory.write(target, directory.ModelFiles(contents.config, save_arrays(weights), contents.history))
+    with pytest.raises(InputError, match=r"model: .* some weights are not finite"):
+        runtime.load(target)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,7 +48,7 @@ def read_matrix(X: Any, width: int | None) -> list[np.ndarray]:
     Raises:
         InputError: for anything but a matrix of numbers of this width.
     """
-    matrix = _as_numbers(X, "X")
+    matrix = _as_numbers(X, "the matrix")
     if matrix.ndim != 2:
         raise InputError(f"X: expected texts, sequences of numbers or a matrix (N, T), got the shape {matrix.shape}")
     if width is not None and matrix.shape[1] != width:

@@ -42,7 +42,7 @@ class BoundGraph:
         self._fixed = {value: np.asarray(weights[name]) for value, name in graph.weights.items()} | graph.constants
         self._weight_elements = sum(array.size for array in self._fixed.values())
         self._cells = {name: cell.bind({}) for name, cell in graph.cells.items()}
-        self._calls = [self._call_of(node) for node in graph.nodes]
+        self._calls = [self.function_of(node) for node in graph.nodes]
         self._unused_after = _last_uses(graph)
 
     def __call__(self, **inputs: Any) -> dict[str, np.ndarray]:
@@ -86,7 +86,8 @@ class BoundGraph:
             raise InputError(f"the model's operator {node.operator} ({node.name}) fails: {reason}") from error
         return {name: np.asarray(values[value]) for name, value in self.graph.outputs.items()}
 
-    def _call_of(self, node: Node) -> Callable[..., Any]:
+    def function_of(self, node: Node) -> Callable[..., Any]:
+        """Return what computes a node from its arguments."""
         if node.operator in _LOOPS:
             return partial(_LOOPS[node.operator], self._cells)
         return OPERATORS[node.operator]

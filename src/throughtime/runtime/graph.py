@@ -3,8 +3,8 @@
 A graph is data: named inputs, nodes in the order of their evaluation, and named outputs. A node applies one operator,
 named as in torch (`aten.addcmul.default`), to values, which are inputs, weights, constants, and the results of earlier
 nodes. A recurrent layer is one node, `throughtime.scan.default`, whatever the number of steps (`higher_order.scan` for
-one that no kernel runs); the step of its cell is a graph of its own. `throughtime.io.capture` makes graphs from modules, and this file evaluates them with numpy. Its
-form in JSON, with all there is:
+one that no kernel runs); the step of its cell is a graph of its own. `throughtime.io.capture` makes graphs from
+modules, `throughtime.runtime.evaluation` computes them with numpy. The form in JSON, with all there is:
 
     {"inputs": [{"name": "x", "dtype": "float32", "shape": ["N", "T", 3]}],
      "weights": {"w": "output.weight"},

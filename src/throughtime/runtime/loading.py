@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MODELS = {
     "network": "throughtime.runtime.streaming:StreamingNetwork.from_directory",
+    "module": "throughtime.runtime.graph_network:GraphNetwork.from_directory",
     "forecast": "throughtime.inference.forecasting.forecaster:ForecasterModel.from_directory",
     "classify": "throughtime.inference.classification.classifier:ClassifierModel.from_directory",
     "tag": "throughtime.inference.tagging.tagger:TaggerModel.from_directory",
@@ -27,8 +28,8 @@ def load(directory: str | os.PathLike[str]) -> Any:
     """Read a model: a network of `throughtime.save`, or what the `save` of an estimator wrote.
 
     Returns:
-        A `StreamingNetwork` for a network; for an estimator its model, with the methods of the estimator that do not
-        train: `predict` and `predict_proba`, `sample` and `stream`.
+        A `StreamingNetwork` for a network, a `GraphNetwork` for a custom module; for an estimator its model, with
+        the methods of the estimator that do not train: `predict` and `predict_proba`, `sample` and `stream`.
 
     Raises:
         InputError: for a path that is not a model directory, for a damaged one, or a network that cannot run here.

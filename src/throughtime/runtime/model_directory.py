@@ -12,8 +12,6 @@ from throughtime.io.network_description import check_description
 from throughtime.runtime.graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from throughtime.runtime.evaluation import BoundGraph
 
 
@@ -26,8 +24,8 @@ class ModelDirectory:
         arrays: weights and others by name; those of an estimator's network begin with 'network.'.
     """
 
-    config: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray]
+    config: dict[str, Any]
+    arrays: dict[str, np.ndarray]
 
     def graph(self, name: str) -> BoundGraph:
         """Return a graph of an estimator's network, ready to be called.

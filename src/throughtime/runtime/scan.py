@@ -55,8 +55,8 @@ def scan(
     Raises:
         ValueError: for what does not fit together, and packed sequences.
     """
-    fields = _restore_none(weights, weight_present)
-    lengths, order, offsets = _restore_none(tables, table_present)
+    fields = restore_none(weights, weight_present)
+    lengths, order, offsets = restore_none(tables, table_present)
     if offsets is not None or x.ndim != 3 or not 1 <= directions <= _MAX_DIRECTIONS:
         raise ValueError("expected padded sequences (T, N, I) in one or two directions")
     if len(fields) != FIELDS * directions or fields[1] is None:
@@ -124,9 +124,8 @@ def _run_kernel(
     new = np.zeros if tables else np.empty  # zeros after the end of a sequence
     y = new((*x.shape[:2], directions * hidden), x.dtype)
     finals = tuple(np.empty((directions, x.shape[1], hidden), x.dtype) for _ in range(kernel.states))
-    kernel.forward_arrays(
-        np.ascontiguousarray(x), *map(_contiguous, (state, weights, tables)), reverse, _THREADS, y, finals
-    )
+    arguments = np.ascontiguousarray(x), _contiguous(state), _contiguous(weights), _contiguous(tables)
+    kernel.forward_arrays(*arguments, reverse, _THREADS, y, finals)
     return [y, *finals]
 
 
@@ -174,7 +173,7 @@ def _run_steps(
     return y, state
 
 
-def _restore_none(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
+def restore_none(values: Sequence[Any], present: Sequence[bool]) -> list[Any]:
     """Insert None where no value is present."""
     remaining = iter(values)
     return [next(remaining) if is_present else None for is_present in present]

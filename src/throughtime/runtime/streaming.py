@@ -88,7 +88,7 @@ class StreamingNetwork:
             ValueError: for a description that is not that of the weights.
         """
         check_description(model.config["network"], {name: array.shape for name, array in model.arrays.items()})
-        return cls(model.config["network"], dict(model.arrays))
+        return cls(model.config["network"], model.arrays)
 
     @property
     def input_size(self) -> int:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 _MAX_SIZE = 10_000_000
-_GRAPHS: dict[tuple[type, Any], dict[str, Any]] = {}
 
 
 def provenance() -> dict[str, Any]:
@@ -31,15 +30,12 @@ def network_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def network_graphs(network: Any) -> dict[str, Any]:
-    """Return the graphs of a network as JSON; networks of the same sizes share them, since a capture takes a second.
+    """Return the graphs of a network as JSON.
 
     Args:
-        network: has `sizes`, and `graphs` that depend on nothing else.
+        network: has `graphs`.
     """
-    key = type(network), network.sizes
-    if key not in _GRAPHS:
-        _GRAPHS[key] = {name: graph.to_json() for name, graph in network.graphs().items()}
-    return _GRAPHS[key]
+    return {name: graph.to_json() for name, graph in network.graphs().items()}
 
 
 def check_sizes(sizes: Any) -> None:

@@ -48,7 +48,7 @@ def read_matrix(X: Any, width: int | None) -> list[np.ndarray]:
     Raises:
         InputError: for anything but a matrix of numbers of this width.
     """
-    matrix = _as_numbers(X, "X")
+    matrix = _as_numbers(X, "the matrix")
     if matrix.ndim != 2:
         raise InputError(f"X: expected texts, sequences of numbers or a matrix (N, T), got the shape {matrix.shape}")
     if width is not None and matrix.shape[1] != width:
@@ -126,11 +126,11 @@ def _as_sequence(values: Any, number: int) -> np.ndarray:
     return array
 
 
-def _as_numbers(values: Any, place: str) -> np.ndarray:
+def _as_numbers(values: Any, location: str) -> np.ndarray:
     """Return values as numbers, and refuse what only looks like some: texts of digits, dates, complex numbers.
 
     Raises:
-        InputError: names the place.
+        InputError: names the location.
     """
     try:
         if is_tensor(values):
@@ -142,9 +142,9 @@ def _as_numbers(values: Any, place: str) -> np.ndarray:
         if not strange:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"X: expected numbers, got something else in {place}: {error}") from error
+        raise InputError(f"X: expected numbers, got something else in {location}: {error}") from error
     if strange:
-        raise InputError(f"X: expected numbers, got {array.flat[0]!r} in {place}")
+        raise InputError(f"X: expected numbers, got {array.flat[0]!r} in {location}")
     return array
 
 

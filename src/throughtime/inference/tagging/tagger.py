@@ -1,4 +1,4 @@
-"""A trained tagger around its network, whoever runs that."""
+"""A trained tagger around its network, which torch or a graph runs."""
 
 from __future__ import annotations
 

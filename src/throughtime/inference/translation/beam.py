@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from throughtime.data.text.subwords import BEGIN, END, PAD, UNKNOWN
+from throughtime.data.text.special_symbols import BEGIN, END, PAD, UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ _LENGTH_FACTOR, _LENGTH_MARGIN = 2, 10  # a translation has at most 2 T + 10 sym
 
 
 class TranslationSteps(Protocol):
-    """A translating network, whoever runs it, step by step. States are one array (S, L, N, H)."""
+    """A translating network, step by step. States are one array (S, L, N, H)."""
 
     def start(
         self, source: Int[np.ndarray, "T N"], lengths: Int[np.ndarray, "N"]

@@ -1,4 +1,4 @@
-"""A trained translator around its network, whoever runs that."""
+"""A trained translator around its network, which torch or a graph runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime._core.errors import InputError
+from throughtime._core.errors import InputError, MissingPackageError
 from throughtime._core.param_checks import check_int, check_non_negative
 from throughtime.data.containers import as_items, is_missing
-from throughtime.data.text.subwords import PAD, SubwordVocabulary
+from throughtime.data.text.special_symbols import PAD
+from throughtime.data.text.subwords import SubwordVocabulary
 from throughtime.inference.translation.beam import beam_search
 from throughtime.runtime.model_directory import check_shape
 
@@ -49,12 +50,13 @@ class TranslatorModel:
         """
         source, target = (SubwordVocabulary(model.config[side]) for side in ("source", "target"))
         network = GraphSteps(model.graph("encoder"), model.graph("decoder"))
-        sizes = tuple(len(model.arrays[f"network.{side}.weight"]) for side in ("source", "target"))
+        sizes = len(model.arrays["network.source.weight"]), len(model.arrays["network.target.weight"])
         translator = cls(source, target, network, sizes)
         one = np.ones(1, np.int64)
         memory, state = network.start(np.full((1, 1), sizes[0] - 1), one)
         logits, _ = network.step(np.full(1, sizes[1] - 1), memory, state, one)
         check_shape(logits, (1, sizes[1]))
+        translator.check_vocabularies()
         return translator
 
     def predict(self, sources: Sequence[str], *, beams: int = 5, length_penalty: float = 1.0) -> list[str]:
@@ -100,6 +102,20 @@ class TranslatorModel:
             for i, translation in zip(rows, beam_search(self.network, batch, **options), strict=True):
                 translations[i] = translation
         return translations
+
+    def check_vocabularies(self) -> None:
+        """Refuse vocabularies that are not those of the network; one that nothing here can read is left to `predict`.
+
+        Raises:
+            ValueError: names what does not fit.
+        """
+        for vocabulary, size in zip((self.source, self.target), self.sizes, strict=True):
+            try:
+                vocabulary.check()
+            except MissingPackageError:
+                continue
+            if len(vocabulary) != size:
+                raise ValueError(f"the network does not fit: it has {size} symbols, the vocabulary {len(vocabulary)}")
 
     def _check_numbers(self, sentence: Sequence[int], row: int) -> list[int]:
         for number in sentence:

@@ -68,6 +68,11 @@ def _full_like(x: Array, value: Any, *, dtype: Any = None, **_: Any) -> Array:
     return _filled(x.shape, value, dtype or x.dtype)
 
 
+@register("fill.Scalar", "fill.Tensor")
+def _fill(x: Array, value: Any) -> Array:
+    return _filled(x.shape, value, x.dtype)
+
+
 @register("new_zeros", "new_empty")
 def _new_zeros(x: Array, size: Sequence[int], *, dtype: Any = None, **_: Any) -> Array:
     return _filled(size, 0, dtype or x.dtype)
@@ -87,11 +92,6 @@ def _new_full(x: Array, size: Sequence[int], value: Any, *, dtype: Any = None, *
 def _to(x: Array, dtype: Any = None, *_: Any, **__: Any) -> Array:
     require_size(*x.shape)
     return x if dtype is None else np.asarray(x, dtype)
-
-
-@register("to.device")
-def _to_device(x: Array, _: None, dtype: Any = None, *__: Any, **___: Any) -> Array:
-    return _to(x, dtype)
 
 
 @register("type_as", "to.other")

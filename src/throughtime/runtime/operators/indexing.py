@@ -57,6 +57,22 @@ def _index_put(x: Array, indices: Sequence[Array | None], values: Array, accumul
     return y
 
 
+@register("select_scatter")
+def _select_scatter(x: Array, values: Array, axis: int, index: int) -> Array:
+    y = x.copy()
+    y[_along(x, axis, index)] = values
+    return y
+
+
+@register("slice_scatter")
+def _slice_scatter(
+    x: Array, values: Array, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Array:
+    y = x.copy()
+    y[_along(x, axis, slice(start, end, step))] = values
+    return y
+
+
 @register("index_select")
 def _index_select(x: Array, axis: int, index: Array) -> Array:
     require_size(index.size, *np.delete(x.shape, axis))

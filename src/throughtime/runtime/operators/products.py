@@ -100,13 +100,30 @@ def _group_norm(
     return y if bias is None else y + bias.reshape(shape)
 
 
-@register("batch_norm", "_native_batch_norm_legit_no_training")
-def _batch_norm(x: Array, weight: Any, bias: Any, mean: Array, variance: Array, *options: Any) -> Array:
-    eps = options[2] if len(options) > 2 else options[1]
+@register("batch_norm")
+def _batch_norm(
+    x: Array,
+    weight: Any,
+    bias: Any,
+    mean: Array,
+    variance: Array,
+    training: bool,  # noqa: ARG001  false in evaluation
+    momentum: float,  # noqa: ARG001
+    eps: float,
+    *_: Any,
+) -> Array:
     shape = (1, -1, *(1,) * (x.ndim - 2))
     y = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + np.asarray(eps, x.dtype))
     y = y if weight is None else y * weight.reshape(shape)
     return y if bias is None else y + bias.reshape(shape)
+
+
+@register("_native_batch_norm_legit_no_training")
+def _native_batch_norm(
+    x: Array, weight: Any, bias: Any, mean: Array, variance: Array, momentum: float, eps: float
+) -> list[Array]:
+    empty = np.zeros(0, x.dtype)
+    return [_batch_norm(x, weight, bias, mean, variance, False, momentum, eps), empty, empty]  # noqa: FBT003
 
 
 @register("conv1d", "conv1d.padding")

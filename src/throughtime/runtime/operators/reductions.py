@@ -31,14 +31,34 @@ def _mean(x: Array, axes: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return np.mean(x, _axes(axes), dtype or x.dtype, keepdims=keepdim)
 
 
-@register("var.correction", "var.dim", "var")
-def _var(x: Array, axes: Any = None, *, correction: float | None = 1, keepdim: bool = False) -> Array:
+@register("var.correction")
+def _var(x: Array, axes: Any = None, *, correction: float | None = None, keepdim: bool = False) -> Array:
     return np.var(x, _axes(axes), ddof=1 if correction is None else correction, keepdims=keepdim)
 
 
-@register("std.correction", "std.dim", "std")
-def _std(x: Array, axes: Any = None, *, correction: float | None = 1, keepdim: bool = False) -> Array:
+@register("std.correction")
+def _std(x: Array, axes: Any = None, *, correction: float | None = None, keepdim: bool = False) -> Array:
     return np.sqrt(_var(x, axes, correction=correction, keepdim=keepdim))
+
+
+@register("var.dim")
+def _var_dim(x: Array, axes: Any = None, unbiased: bool = True, keepdim: bool = False) -> Array:
+    return _var(x, axes, correction=int(unbiased), keepdim=keepdim)
+
+
+@register("std.dim")
+def _std_dim(x: Array, axes: Any = None, unbiased: bool = True, keepdim: bool = False) -> Array:
+    return np.sqrt(_var_dim(x, axes, unbiased, keepdim))
+
+
+@register("var")
+def _var_all(x: Array, unbiased: bool = True) -> Array:
+    return _var(x, correction=int(unbiased))
+
+
+@register("std")
+def _std_all(x: Array, unbiased: bool = True) -> Array:
+    return np.sqrt(_var_all(x, unbiased))
 
 
 @register("amax")

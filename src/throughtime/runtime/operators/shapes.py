@@ -122,7 +122,7 @@ def _chunk(x: Array, chunks: int, axis: int = 0) -> list[Array]:
 @register("meshgrid", "meshgrid.indexing")
 def _meshgrid(arrays: Sequence[Array], *, indexing: str = "ij") -> list[Array]:
     require_size(len(arrays), *(x.size for x in arrays))
-    return list(np.meshgrid(*arrays, indexing=indexing))
+    return list(np.meshgrid(*arrays, indexing="xy" if indexing == "xy" else "ij"))
 
 
 @register("tril")

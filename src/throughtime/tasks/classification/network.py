@@ -87,7 +87,9 @@ class SequenceNetwork(nn.Module):
         """Return the network as a graph, from inputs (N, T, …) and lengths to scores."""
         x = torch.zeros(3, 4, self.sizes.features) if self.sizes.features else torch.zeros(3, 4, dtype=torch.int64)
         free = {"x": {0: "N", 1: "T"}, "lengths": {0: "N"}}
-        return {"network": capture(self, {"x": x, "lengths": torch.tensor([4, 3, 2])}, free, ["scores"])}
+        return {
+            "network": capture(self, {"x": x, "lengths": torch.tensor([4, 3, 2])}, free, ["scores"], key=self.sizes)
+        }
 
 
 class EnsembleMember(nn.Module):

@@ -114,4 +114,4 @@ class TaggingNetwork(nn.Module):
         """Return the network as a graph, from inputs (N, T, 17) and lengths to scores."""
         x, lengths = torch.ones(3, 4, 17, dtype=torch.int32), torch.tensor([4, 3, 2])
         free = {"x": {0: "N", 1: "T"}, "lengths": {0: "N"}}
-        return {"network": capture(self, {"x": x, "lengths": lengths}, free, ["scores"])}
+        return {"network": capture(self, {"x": x, "lengths": lengths}, free, ["scores"], key=self.sizes)}

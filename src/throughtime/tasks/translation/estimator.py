@@ -12,7 +12,8 @@ import torch
 from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, requires
 from throughtime._core.param_checks import check_choice, check_fraction, check_int
-from throughtime.data.text.subwords import BEGIN, END, SubwordSettings, SubwordVocabulary
+from throughtime.data.text.special_symbols import BEGIN, END
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
 from throughtime.inference.translation.translator import TranslatorModel, check_sentences
 from throughtime.nn.attention import ATTENTIONS
 from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.data.text.subwords import PAD
+from throughtime.data.text.special_symbols import PAD
 from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 
@@ -110,7 +110,7 @@ class TranslatorNetwork(nn.Module):
         self, words: Int[Tensor, "N"], memory: Tensor, state: Float[Tensor, "S L N H"], lengths: Int[Tensor, "N"]
     ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "S L N H"]]:
         """Return the logits of the symbols after these, and the states as one tensor."""
-        states = state.unbind(0)
+        states = tuple(state)
         h, new, _ = self.decode(words.unsqueeze(0), memory, states if len(states) > 1 else states[0], lengths)
         return self.layers.decoder.output(h[0]), _stack(new)
 
@@ -130,8 +130,8 @@ class TranslatorNetwork(nn.Module):
             "state": {2: "N"},
         }
         graphs = {
-            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"]),
-            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"]),
+            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"], key=("encoder", self.sizes)),
+            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"], key=("decoder", self.sizes)),
         }
         return {name: replace(graph, weights=_own_names(graph.weights)) for name, graph in graphs.items()}
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from throughtime.data.batches import Batch, bucket_by_length
-from throughtime.data.text.subwords import BEGIN, END, PAD
+from throughtime.data.text.special_symbols import BEGIN, END, PAD
 from throughtime.inference.translation.translator import pad_rows
 from throughtime.tasks.trainer import TrainingOptions, train_network
 

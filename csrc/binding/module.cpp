@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/array_call.hpp"
 #include "binding/checks.hpp"
 #include "binding/kernel_call.hpp"
 #include "binding/streaming.hpp"
@@ -79,6 +80,8 @@ NB_MODULE(_engine, m) {
              "Return whether all tensors are of the kernel's element type, on the CPU and not empty.")
         .def("forward", &forward, "x"_a, "state_0"_a, "weights"_a, "lengths"_a, "reverse"_a, "threads"_a, "training"_a,
              "sizes"_a)
+        .def("forward_arrays", &forward_arrays, "x"_a, "state_0"_a, "weights"_a, "tables"_a, "reverse"_a, "threads"_a,
+             "y"_a, "finals"_a)
         .def("backward", &backward, "saved"_a, "doutputs"_a, "needed"_a, "states"_a, "lengths"_a, "reverse"_a,
              "threads"_a, "clip"_a);
     nb::class_<Trainer>(m, "Trainer", "Training updates of small networks, for one element type and instruction set.")
@@ -96,6 +99,7 @@ NB_MODULE(_engine, m) {
         .def("set_output", &StreamingNetwork::set_output, "weight"_a, "bias"_a.none(), "outputs"_a, "activation"_a)
         .def("step", &StreamingNetwork::step, "x"_a, "y"_a)
         .def("run", &StreamingNetwork::run, "x"_a, "y"_a, "steps"_a)
+        .def("step_rows", &StreamingNetwork::step_rows, "x"_a, "states"_a, "y"_a, "rows"_a)
         .def("get_state", &StreamingNetwork::get_state, "layer"_a, "to"_a)
         .def("set_state", &StreamingNetwork::set_state, "layer"_a, "source"_a);
     m.def("instruction_sets", &instruction_sets, "Return the instruction sets of this processor, best first.");

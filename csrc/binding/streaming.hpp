@@ -66,7 +66,7 @@ class StreamingNetwork {
         for (size_t i = 0; i < weights_per_layer; ++i) copies[i] = copy(weights[i], counts[i]);
         const auto at = [&](size_t i) -> const void* { return copies[i].empty() ? nullptr : copies[i].data(); };
         Layer layer{&kernel, width_, hidden, {}, {}, {}};
-        const Problem p = problem(layer);
+        const Problem p = problem(layer, 1);
         check_addressable(kernel, p, 1);
         layer.packed.resize(kernel.packed_bytes(p) + alignment);
         kernel.pack(p, {at(0), at(1), at(2), at(3), at(4)}, aligned(layer.packed));
@@ -95,7 +95,7 @@ class StreamingNetwork {
         const ExclusiveUse use(*this);
         const Buffer from(x, inputs_ * element_, false), to(y, width() * element_, true);
         const ptrdiff_t non_finite = first_non_finite(from.data(), inputs_);
-        if (non_finite < 0) advance(from.data(), to.data());
+        if (non_finite < 0) advance(from.data(), nullptr, to.data(), 1);
         return non_finite;
     }
 
@@ -107,7 +107,24 @@ class StreamingNetwork {
         const nb::gil_scoped_release released;
         const ptrdiff_t non_finite = first_non_finite(from.data(), steps * inputs_);
         for (ptrdiff_t t = 0; non_finite < 0 && t < steps; ++t)
-            advance(from.data() + t * inputs_ * element_, to.data() + t * width() * element_);
+            advance(from.data() + t * inputs_ * element_, nullptr, to.data() + t * width() * element_, 1);
+        return non_finite;
+    }
+
+    // One step of N streams together: from x (N, I) to y (N, O), with the states of all layers, (L, S, N, H), in the
+    // caller's memory. The own states stay as they are. A row gets the same bits as alone.
+    ptrdiff_t step_rows(nb::handle x, nb::handle states, nb::handle y, ptrdiff_t rows) {
+        const ExclusiveUse use(*this);
+        const Buffer from(x, saturating_product({rows, inputs_, element_}), false);
+        const Buffer to(y, saturating_product({rows, width(), element_}), true);
+        int64_t bytes = 0;
+        for (const Layer& layer : layers_)
+            bytes = saturating_sum({bytes, saturating_product(int64_t(layer.state.size()), rows)});
+        const Buffer memory(states, bytes, true);
+        if (rows < 1) throw std::invalid_argument("rows: expected at least 1, got " + std::to_string(rows));
+        const nb::gil_scoped_release released;
+        const ptrdiff_t non_finite = first_non_finite(from.data(), rows * inputs_);
+        if (non_finite < 0) advance(from.data(), memory.data(), to.data(), rows);
         return non_finite;
     }
 
@@ -172,39 +189,48 @@ class StreamingNetwork {
         return memory.data() + ((address + alignment - 1) / alignment * alignment - address);
     }
 
-    static Problem problem(const Layer& layer) {
+    static Problem problem(const Layer& layer, ptrdiff_t rows) {
         Problem p{};
-        p.steps = p.batch = 1;
+        p.steps = 1;
+        p.batch = rows;
         p.inputs = layer.inputs;
         p.hidden = layer.hidden;
         p.directions = p.threads = 1;
-        p.x = {layer.inputs, layer.inputs, nullptr};
-        p.y = {layer.hidden, layer.hidden, nullptr};
+        p.x = {rows * layer.inputs, layer.inputs, nullptr};
+        p.y = {rows * layer.hidden, layer.hidden, nullptr};
         return p;
     }
 
-    void advance(const char* x, char* y) {
+    // `states` are those of all rows, or null for the own ones of a single row.
+    void advance(const char* x, char* states, char* y, ptrdiff_t rows) {
         const void* from = x;
         for (Layer& layer : layers_) {
             ForwardArgs f{};
-            f.problem = problem(layer);
+            f.problem = problem(layer, rows);
             f.packed[0] = aligned(layer.packed);
             f.x = from;
+            layer.y.resize(size_t(rows * layer.hidden * element_));
             f.y = layer.y.data();
+            char* const state = states ? states : layer.state.data();
             for (int j = 0; j < layer.kernel->states; ++j) {
-                f.state_n[j] = layer.state.data() + j * layer.hidden * element_;
+                f.state_n[j] = state + j * rows * layer.hidden * element_;
                 f.state_0[j] = f.state_n[j];
             }
             layer.kernel->forward(f);
             from = layer.y.data();
+            if (states) states += layer.kernel->states * rows * layer.hidden * element_;
         }
         if (!outputs_) {
-            std::memcpy(y, from, size_t(width_ * element_));
+            std::memcpy(y, from, size_t(rows * width_ * element_));
             return;
         }
-        trainer_.output(weight_.data(), bias_.empty() ? nullptr : bias_.data(), from, width_, outputs_, y);
-        if (activation_ != "identity")
-            trainer_.is_double ? activate(reinterpret_cast<double*>(y)) : activate(reinterpret_cast<float*>(y));
+        for (ptrdiff_t row = 0; row < rows; ++row) {
+            const char* const h = static_cast<const char*>(from) + row * width_ * element_;
+            char* const to = y + row * outputs_ * element_;
+            trainer_.output(weight_.data(), bias_.empty() ? nullptr : bias_.data(), h, width_, outputs_, to);
+            if (activation_ != "identity")
+                trainer_.is_double ? activate(reinterpret_cast<double*>(to)) : activate(reinterpret_cast<float*>(to));
+        }
     }
 
     template <class T>

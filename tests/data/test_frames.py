@@ -15,7 +15,8 @@ import pytest
 import throughtime as tt
 from throughtime import InputWarning
 from throughtime.data.series.covariates import Covariates
-from throughtime.data.series.frames import FrameFormat, read_frame, read_later_frame
+from throughtime.data.series.frame_format import FrameFormat
+from throughtime.data.series.frames import read_frame, read_later_frame
 
 if TYPE_CHECKING:
     from pathlib import Path

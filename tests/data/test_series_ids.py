@@ -17,13 +17,13 @@ import pytest
 
 import throughtime as tt
 from throughtime import InputError
-from throughtime.data.series.frames import read_frame, read_later_frame
+from throughtime.data.series.frames import FrameColumn, read_frame, read_later_frame
 from throughtime.data.series.series_ids import read_series_ids
 
 
 def names(column: Any, training_ids: Any = ()) -> list[Any]:
     series = pd.Series(column, dtype=object) if isinstance(column, list) else column
-    return read_series_ids(nw.from_native(series, series_only=True), training_ids).tolist()
+    return read_series_ids(FrameColumn(nw.from_native(series, series_only=True)), training_ids).tolist()
 
 
 SAME = [

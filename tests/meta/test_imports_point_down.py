@@ -15,8 +15,9 @@ LAYERS = (
     ("throughtime._kernels", "throughtime._kernels.*"),
     ("throughtime._core", "throughtime._core.*"),
     ("throughtime.nn", "throughtime.nn.*"),
-    ("throughtime.io", "throughtime.io.*", "throughtime.runtime"),
+    ("throughtime.io", "throughtime.io.*", "throughtime.runtime", "throughtime.runtime.*"),
     ("throughtime.data", "throughtime.data.*"),
+    ("throughtime.inference", "throughtime.inference.*"),
     ("throughtime.training", "throughtime.training.*"),
     ("throughtime.tasks", "throughtime.tasks.*"),
     # The root names everything, and the application imports public names from it as any user does.

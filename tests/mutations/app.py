@@ -300,7 +300,7 @@ MUTATIONS = [
         "app/test_output.py::test_a_file_that_cannot_be_written_stays_as_it_was[text]",
     ),
     Mutation(
-        "app/jobs/export.py",
+        "app/jobs/export_onnx.py",
         "size = file.stat().st_size",
         "size = file.write_bytes(file.read_bytes())",
         "app/test_output.py::test_commands_write_files_in_no_other_way",

@@ -11,12 +11,12 @@ import throughtime as tt
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frames import read_frame
 from throughtime.data.series.structural_zeros import find_structural_zeros
+from throughtime.inference.forecasting.linear_effects import LinearEffects, design
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors
 from throughtime.tasks.forecasting.evaluation.skill import missed_coverage
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
-from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
-from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.windows import WindowStore
 
 

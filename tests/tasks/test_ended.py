@@ -9,7 +9,7 @@ import pytest
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.series.frames import read_frame
-from throughtime.tasks.forecasting.ended_series import ended_notes, scored_series
+from throughtime.inference.forecasting.ended_series import ended_notes, scored_series
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 
 HORIZON = 7

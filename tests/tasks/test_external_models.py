@@ -12,8 +12,8 @@ import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
 from throughtime.data.series.frames import read_frame
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.tasks.forecasting.evaluation import external_models
-from throughtime.tasks.forecasting.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,11 +20,11 @@ import throughtime as tt
 from throughtime import InputError, training
 from throughtime.data.music.midi import read_midi, write_midi
 from throughtime.data.music.piano_roll import as_roll
+from throughtime.inference.generation.sampling import Sampling
 from throughtime.runtime import StreamingNetwork
 from throughtime.tasks.generation import plot_piano_roll
 from throughtime.tasks.generation.batches import ParallelStreams, PieceBatches
 from throughtime.tasks.generation.recipes import RECIPES
-from throughtime.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 import throughtime as tt
 from throughtime import InputError
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.data.series.covariates import Feature
 from throughtime.data.series.frequency import Frequency
 from throughtime.io import saved_model
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.translation import SubwordSettings
 
 if TYPE_CHECKING:

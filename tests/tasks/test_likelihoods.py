@@ -13,6 +13,7 @@ from torch import distributions
 import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
+from throughtime.inference.forecasting.error_distributions import NegativeBinomial, Units
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS, TargetUnits
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 LEARNED = [name for name in LIKELIHOODS if name]
 CONTINUOUS = [name for name in LIKELIHOODS if name != "negative_binomial"]
-UNITS = TargetUnits(
-    torch.tensor([50.0, 50.0, 2.0], dtype=torch.float64)[:, None], torch.tensor([True, False, False])[:, None]
-)
+UNITS = Units(np.array([50.0, 50.0, 2.0])[:, None], np.array([True, False, False])[:, None])
+TARGET_UNITS = TargetUnits(*map(torch.from_numpy, UNITS))
 
 
 def quick_forecaster(**settings: Any) -> tt.Forecaster:
@@ -50,23 +50,29 @@ def random_params(name: str | None) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_scores_undo_values_and_distances(name: str | None) -> None:
-    likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
-    scores = torch.linspace(-1.5, 1.5, 5, dtype=torch.float64).expand(3, 5)
-    values = likelihood.values(z, params, scores, UNITS)
-    truth = torch.where(UNITS.positive, (values / UNITS.unit).log(), values / UNITS.unit)
-    torch.testing.assert_close(likelihood.scores(z, params, truth, UNITS), scores)
-    assert (likelihood.values(z, params, torch.zeros_like(z), UNITS) == UNITS.to_values(z)).all()
+    likelihood, (z, params) = LIKELIHOODS[name], (tensor.numpy() for tensor in random_params(name))
+    scores = np.broadcast_to(np.linspace(-1.5, 1.5, 5), (3, 5))
+    values = likelihood.errors.values(z, params, scores, UNITS)
+    truth = np.where(UNITS.is_positive, np.log(np.maximum(values / UNITS.unit, 1e-9)), values / UNITS.unit)
+    np.testing.assert_allclose(likelihood.scores(z, params, truth, UNITS), scores, atol=1e-9)
+    assert (likelihood.errors.values(z, params, np.zeros_like(z), UNITS) == UNITS.to_values(z)).all()
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_values_rise_with_the_score_and_distances_are_undone(name: str | None) -> None:
-    likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
-    result = torch.stack([likelihood.values(z, params, torch.full_like(z, score), UNITS) for score in range(-9, 10)])
-    assert result.isfinite().all()
-    assert (result.diff(dim=0) >= 0).all()
-    scores = torch.full_like(z, 1.7)
-    again = likelihood.score_at(z, params, likelihood.distance(z, params, scores, UNITS), UNITS)
-    torch.testing.assert_close(again, scores)
+    errors, (z, params) = LIKELIHOODS[name].errors, (tensor.numpy() for tensor in random_params(name))
+    result = np.stack([errors.values(z, params, np.full_like(z, score), UNITS) for score in range(-9, 10)])
+    assert np.isfinite(result).all()
+    assert (np.diff(result, axis=0) >= 0).all()
+    scores = np.full_like(z, 1.7)
+    again = errors.score_at(z, params, errors.distance(z, params, scores, UNITS), UNITS)
+    np.testing.assert_allclose(again, scores, rtol=1e-9)
+
+
+def test_a_mean_of_counts_is_the_same_with_gradients_and_without() -> None:
+    z = np.linspace(-3, 3, 15).reshape(3, 5)
+    with_gradients = LIKELIHOODS["negative_binomial"]._mean(torch.from_numpy(z), TARGET_UNITS)
+    np.testing.assert_allclose(with_gradients.numpy(), NegativeBinomial().mean(z, UNITS), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -75,17 +81,17 @@ def test_a_likelihood_is_that_of_its_distribution(name: str) -> None:
     likelihood, (z, params) = LIKELIHOODS[name], random_params(name)
     if name == "negative_binomial":
         value, mean = torch.tensor([3.0, 0.0, 7.0, 60.0, 100.0], dtype=torch.float64).expand(3, 5), None
-        mean = torch.where(UNITS.positive, z.exp(), z) * UNITS.unit
+        mean = torch.where(TARGET_UNITS.positive, z.exp(), z) * TARGET_UNITS.unit
         size = 1 / params[..., 0]
         law: Any = distributions.NegativeBinomial(size, logits=(mean / size).log())
-        nll = likelihood.nll(z, params, value / UNITS.unit, UNITS)
+        nll = likelihood.nll(z, params, value / TARGET_UNITS.unit, TARGET_UNITS)
         torch.testing.assert_close(nll, -law.log_prob(value), atol=1e-6, rtol=1e-6)
         return
     truth = z + torch.linspace(-0.3, 0.3, 5, dtype=torch.float64)
     law = distributions.Normal(z, params[..., 0])
     if name == "student_t":
         law = distributions.StudentT(params[..., 1], z, params[..., 0])
-    nll = likelihood.nll(z, params, torch.where(UNITS.positive, truth.exp(), truth), UNITS)
+    nll = likelihood.nll(z, params, torch.where(TARGET_UNITS.positive, truth.exp(), truth), TARGET_UNITS)
     constant = nll + law.log_prob(truth)
     torch.testing.assert_close(constant, constant[0, 0].expand_as(constant))
 

@@ -18,9 +18,9 @@ import throughtime as tt
 from throughtime import InputError
 from throughtime.data.music.piano_roll import as_rolls
 from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
+from throughtime.inference.tagging.inputs import check_sentences, check_tags
 from throughtime.io.directory import CONFIG
 from throughtime.tasks.classification.labels import encode_classes
-from throughtime.tasks.tagging.inputs import check_sentences, check_tags
 
 if TYPE_CHECKING:
     from pathlib import Path

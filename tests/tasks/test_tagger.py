@@ -16,10 +16,10 @@ from tests.tolerances import assert_close
 import throughtime as tt
 from throughtime import InputError, training
 from throughtime.data.text.conll import read_conll
+from throughtime.inference.tagging.inputs import MAX_CHARACTERS, WordEncoder
 from throughtime.io import saved_model
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.estimator import score_tags
-from throughtime.tasks.tagging.inputs import MAX_CHARACTERS, WordEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,11 @@ from sklearn.exceptions import NotFittedError
 
 import throughtime as tt
 from throughtime import InputError, training
-from throughtime.data.text.subwords import BEGIN, END, PAD, SubwordSettings, SubwordVocabulary
+from throughtime.data.text.special_symbols import BEGIN, END, PAD
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
+from throughtime.inference.translation.beam import beam_search
 from throughtime.tasks.translation import TeacherForcing
-from throughtime.tasks.translation.beam import beam_search
-from throughtime.tasks.translation.network import TranslatorNetwork
+from throughtime.tasks.translation.network import NetworkSteps, TranslatorNetwork
 from throughtime.tasks.translation.trainer import PairBatches, collate_pairs
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def test_a_wide_beam_finds_what_is_likelier() -> None:
     noisy = tt.SequenceTranslator(hidden_size=16, epochs=3, random_state=1, vocabulary=SubwordSettings(80))
     noisy.fit(*reversals(300, 3))
     numbers = torch.tensor(noisy.source_.encode(["1 2 3", "4 5 6"])).T
-    greedy, beam = (beam_search(noisy.network_, numbers, beams=b, length_penalty=0.0) for b in (1, 8))
+    steps = NetworkSteps(noisy.network_)
+    greedy, beam = (beam_search(steps, numbers.numpy(), beams=b, length_penalty=0.0) for b in (1, 8))
     for row in range(2):
         assert likelihood(noisy, numbers[:, row], beam[row]) >= likelihood(noisy, numbers[:, row], greedy[row]) - 1e-4
 

@@ -11,8 +11,8 @@ import pytest
 
 import throughtime as tt
 from throughtime.app.scores import describe_mase_unit
+from throughtime.inference.forecasting.naive_error import naive_error
 from throughtime.tasks.forecasting.evaluation.comparison import _verdict as leaderboard_verdict
-from throughtime.tasks.forecasting.evaluation.metrics import naive_error
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.evaluation.verdict import (
     backtest_verdict,

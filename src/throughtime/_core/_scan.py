@@ -73,7 +73,7 @@ def scan(
     if config is None:
         config = ScanConfig.of(cell.activations[0], "sigmoid")
     if spec is None:
-        check_scan(cell, x, state, weights, len(lengths.lengths) if lengths is not None else x.shape[1])
+        check_scan(cell, x, state, weights, lengths.lengths.shape[0] if lengths is not None else x.shape[1])
     only_h = len(cell.states) == 1 or not return_all_states  # the kernels return no other state of all steps
     if only_h:
         result = try_kernel(cell, x, state, weights, config, lengths=lengths, spec=spec)

@@ -63,8 +63,7 @@ def _restore_none(values: Sequence[Any], present: Sequence[bool]) -> tuple[Any, 
     return tuple(next(remaining) if is_present else None for is_present in present)
 
 
-@torch.library.custom_op("throughtime::scan", mutates_args=())
-def _scan(
+def run_scan(
     x: torch.Tensor,
     state: list[torch.Tensor],
     weights: list[torch.Tensor],
@@ -77,6 +76,7 @@ def _scan(
     limit: float,  # for the backward pass
     of_norm: bool,
 ) -> list[torch.Tensor]:
+    """Run the kernel: what the operator `throughtime::scan` does."""
     tables = _restore_none(ragged, table_present) if ragged else ()
     threads = torch.get_num_threads()
     result = _kernel(kernel).forward(
@@ -97,6 +97,9 @@ def _scan(
     y, finals, kept = result
     assert kept is not None
     return [y, *finals, kept]
+
+
+_scan = torch.library.custom_op("throughtime::scan", run_scan, mutates_args=())
 
 
 @_scan.register_fake

@@ -104,7 +104,7 @@ class BatchLengths:
             ValueError: if there is not one length in 0 … T for each row.
         """
         values = torch.as_tensor(lengths, device="cpu")
-        if values.shape != (batch,) or values.dtype not in _INTEGERS:
+        if values.dim() != 1 or values.shape[0] != batch or values.dtype not in _INTEGERS:
             raise ValueError(
                 f"lengths: expected one integer for each of the {batch} rows, got {values.dtype} of shape "
                 f"{tuple(values.shape)}"
@@ -171,7 +171,7 @@ class BatchLengths:
         """Return packed data padded with zeros."""
         assert self.offsets is not None
         steps = len(self.offsets) - 1
-        padded = data.new_zeros(steps, len(self.lengths), *data.shape[1:])
+        padded = data.new_zeros(steps, self.lengths.shape[0], *data.shape[1:])
         return padded.masked_scatter(self.valid(steps, data.device).unsqueeze(-1), data)
 
     def pack(self, padded: Shaped[Tensor, "T N I"]) -> Shaped[Tensor, "rows I"]:

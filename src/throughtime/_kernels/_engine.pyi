@@ -52,6 +52,22 @@ class Kernel:
         states and weights whose shapes do not match each other or the sizes.
         """
 
+    def forward_arrays(
+        self,
+        x: Any,
+        state_0: tuple[Any, ...],
+        weights: tuple[Any, ...],
+        tables: tuple[Any, ...],
+        reverse: bool,
+        threads: int,
+        y: Any,
+        finals: tuple[Any, ...],
+    ) -> None:
+        """Run `forward` without torch: all are contiguous arrays of numpy, and y and the final states are filled.
+
+        `tables` are the lengths and the order, or empty. Raises ValueError for whatever does not fit.
+        """
+
     def backward(
         self,
         saved: tuple[Any, ...],
@@ -128,6 +144,12 @@ class StreamingNetwork:
 
     def run(self, x: Any, y: Any, steps: int) -> int:
         """Advance from x (T, I) to y (T, O); return what `step` returns."""
+
+    def step_rows(self, x: Any, states: Any, y: Any, rows: int) -> int:
+        """Advance streams together, from x (N, I) to y (N, O) and the states (L, S, N, H) in place.
+
+        Returns what `step` returns. A row gets the same bits as alone; the network's own states do not change.
+        """
 
     def get_state(self, layer: int, to: Any) -> None: ...
     def set_state(self, layer: int, source: Any) -> None: ...

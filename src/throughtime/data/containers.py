@@ -5,12 +5,12 @@ Only the order of the items matters: the index of a pandas column is ignored.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
-import torch
 
 from throughtime._core.errors import InputError
 
@@ -34,7 +34,7 @@ def as_list(values: Any, name: str) -> list[Any] | None:
         return values
     if isinstance(values, tuple | Iterator | range):
         return list(values)
-    if isinstance(values, torch.Tensor):
+    if is_tensor(values):
         return None
     if isinstance(values, np.ndarray):
         return _from_array(values, name)
@@ -68,6 +68,12 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def is_tensor(value: Any) -> bool:
+    """Return whether a value is a tensor of torch, which is not imported for it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _from_array(values: np.ndarray, name: str) -> list[Any] | None:
@@ -127,4 +133,4 @@ def _is_sequence(item: Any) -> bool:
     """Return whether an item of a container is a sequence and not a text."""
     if isinstance(item, str | bytes | Mapping | AbstractSet) or not hasattr(item, "__len__"):
         return False
-    return not isinstance(item, np.ndarray | torch.Tensor) or item.ndim > 0
+    return not (isinstance(item, np.ndarray) or is_tensor(item)) or item.ndim > 0

@@ -1,23 +1,16 @@
-"""Jagged sequences: sequences of different lengths in one tensor, and batches of sequences of similar length."""
+"""Jagged sequences: sequences of different lengths in one array."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
-from throughtime._core import rng
-from throughtime.data.batches import Batch
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jaxtyping import Bool, Int, Shaped
-    from torch import Tensor
-
-_POOL_BATCHES = 50  # whose sequences are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -29,82 +22,48 @@ class JaggedSequences:
         lengths: number of steps of each sequence.
     """
 
-    values: Shaped[Tensor, "steps ..."]
-    lengths: Int[Tensor, "N"]
+    values: Shaped[np.ndarray, "steps ..."]
+    lengths: Int[np.ndarray, "N"]
 
     @classmethod
-    def of(cls, sequences: Sequence[Tensor]) -> JaggedSequences:
+    def of(cls, sequences: Sequence[np.ndarray]) -> JaggedSequences:
         """Concatenate sequences (T_i, …)."""
-        return cls(torch.cat(list(sequences)), torch.tensor([len(s) for s in sequences]))
+        return cls(np.concatenate(sequences), np.array([len(s) for s in sequences], dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     @property
-    def starts(self) -> Int[Tensor, "N"]:
+    def starts(self) -> Int[np.ndarray, "N"]:
         """First step of each sequence in `values`."""
-        return self.lengths.cumsum(0) - self.lengths
+        return self.lengths.cumsum() - self.lengths
 
-    def __getitem__(self, row: int) -> Shaped[Tensor, "T ..."]:
+    def __getitem__(self, row: int) -> Shaped[np.ndarray, "T ..."]:
         """Return one sequence."""
-        start = int(self.starts[row])
-        return self.values[start : start + int(self.lengths[row])]
+        start = self.starts[row]
+        return self.values[start : start + self.lengths[row]]
 
-    def select(self, selected: Int[Tensor, "n"]) -> JaggedSequences:
+    def select(self, selected: Int[np.ndarray, "n"]) -> JaggedSequences:
         """Return some of the sequences, in the given order."""
         indices, is_valid = self._step_indices(selected)
         return JaggedSequences(self.values[indices[is_valid]], self.lengths[selected])
 
-    def padded(self, selected: Int[Tensor, "n"]) -> Shaped[Tensor, "n T ..."]:
+    def padded(self, selected: Int[np.ndarray, "n"]) -> Shaped[np.ndarray, "n T ..."]:
         """Return some of the sequences as (n, T, …), zero after their ends."""
         indices, is_valid = self._step_indices(selected)
         values = self.values[indices]
-        return values * is_valid.reshape(*is_valid.shape, *[1] * (values.dim() - 2)).to(values.dtype)
+        values[~is_valid] = 0
+        return values
 
-    def _step_indices(self, selected: Int[Tensor, "n"]) -> tuple[Int[Tensor, "n T"], Bool[Tensor, "n T"]]:
+    def batches_by_length(self, batch_size: int) -> Iterator[Int[np.ndarray, "n"]]:
+        """Yield the sequences of batches, the shortest sequences first."""
+        order = self.lengths.argsort(kind="stable")
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]
+
+    def _step_indices(self, selected: Int[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "n T"], Bool[np.ndarray, "n T"]]:
         """Return the index in `values` of each step of the selected sequences, and whether the step exists."""
         lengths = self.lengths[selected]
-        steps = torch.arange(int(lengths.max()) if len(lengths) else 0)
-        is_valid = steps < lengths.unsqueeze(1)
-        return torch.where(is_valid, self.starts[selected].unsqueeze(1) + steps, 0), is_valid
-
-
-class BucketBatches:
-    """Mini-batches of sequences of similar length, which need little padding, in a new random order in each epoch.
-
-    Args:
-        x: inputs.
-        y: targets, one for each sequence as a tensor, or one for each step.
-        batch_size: sequences of a batch; the last batch of an epoch may have fewer.
-        shuffle: whether the order is random; else sequences are sorted by length.
-    """
-
-    def __init__(
-        self, x: JaggedSequences, y: Tensor | JaggedSequences, *, batch_size: int = 32, shuffle: bool = True
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        if len(x) != len(y):
-            raise ValueError(f"y: expected a target for each of the {len(x)} sequences, got {len(y)}")
-        self._x, self._y = x, y
-        self._batch_size = batch_size
-        self._shuffle = shuffle
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._x) / self._batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for selected in self.order():
-            y = self._y.padded(selected) if isinstance(self._y, JaggedSequences) else self._y[selected]
-            yield Batch(self._x.padded(selected), y, self._x.lengths[selected])
-
-    def order(self) -> list[Tensor]:
-        """Return the sequences of each batch of an epoch."""
-        lengths = self._x.lengths
-        if not self._shuffle:
-            return list(lengths.argsort(stable=True).split(self._batch_size))
-        batches: list[Tensor] = []
-        random = rng.generator()
-        for pool in torch.randperm(len(lengths), generator=random).split(_POOL_BATCHES * self._batch_size):
-            batches += pool[lengths[pool].argsort(stable=True)].split(self._batch_size)
-        return [batches[i] for i in torch.randperm(len(batches), generator=random).tolist()]
+        steps = np.arange(lengths.max() if len(lengths) else 0)
+        is_valid = steps < lengths[:, None]
+        return np.where(is_valid, self.starts[selected][:, None] + steps, 0), is_valid

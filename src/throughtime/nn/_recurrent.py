@@ -327,7 +327,7 @@ class AbstractRecurrent(ActivationMixin):
         if lengths is not None:
             raise ValueError("lengths: expected None with a PackedSequence, which has its own")
         batch_lengths = BatchLengths.packed(batch_sizes, len(data))
-        batch = len(batch_lengths.lengths)
+        batch = batch_lengths.lengths.shape[0]
         if order is not None or inverse is not None:
             check_permutations(order, inverse, batch)
         state = () if hx is None else read_state(self, hx, batch, data.dtype, batched=True)

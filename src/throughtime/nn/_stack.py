@@ -80,7 +80,7 @@ def run_stack(
     if torch._C._is_any_autocast_enabled():
         x, state = autocast(x, state, enabled=layer.autocasts)
     run = scan_layer if layer.runner is None else layer.runner
-    batch = x.shape[1] if lengths is None else len(lengths.lengths)
+    batch = x.shape[1] if lengths is None else lengths.lengths.shape[0]
     finals = []
     for number in range(layer.num_layers):
         weights = layer.flat_weights(number)

@@ -65,7 +65,7 @@ class Attention(nn.Module):
         scores = self._scores(query.transpose(0, 1), memory.transpose(0, 1))
         if lengths is not None:
             ends = torch.as_tensor(lengths, device=scores.device).view(-1, 1, 1)
-            scores = scores.masked_fill(torch.arange(len(memory), device=scores.device) >= ends, -math.inf)
+            scores = scores.masked_fill(torch.arange(memory.shape[0], device=scores.device) >= ends, -math.inf)
         weights = scores.softmax(-1)
         if lengths is not None:
             weights = weights.nan_to_num()  # a row of no steps

@@ -84,7 +84,7 @@ class Pooling(nn.Module):
             return self(h.unsqueeze(rows), state, lengths=lengths).squeeze(0)
         h = h if layer.batch_first else h.transpose(0, 1)
         steps = torch.arange(h.shape[1], device=h.device)
-        ends = torch.full((len(h),), h.shape[1]) if lengths is None else torch.as_tensor(lengths)
+        ends = torch.full((h.shape[0],), h.shape[1]) if lengths is None else torch.as_tensor(lengths)
         padding = (steps >= ends.to(h.device).unsqueeze(1)).unsqueeze(-1)
         if self.kind == "max":
             return h.masked_fill(padding, -torch.inf).amax(1).masked_fill(padding.all(1), 0.0)

@@ -22,10 +22,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime import training
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_choice, check_seed
 from throughtime._core.rng import PrivateRandom
 from throughtime.io import saved_model
 from throughtime.nn import LAYERS
-from throughtime.tasks.param_checks import check_choice, check_seed
 from throughtime.tasks.saving import check_layers, check_sizes, network_tensors, provenance, restore_network
 from throughtime.tasks.schedules import parse_budget
 

@@ -29,6 +29,15 @@ def network_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     return {f"network.{name}": value for name, value in network.state_dict().items()}
 
 
+def network_graphs(network: Any) -> dict[str, Any]:
+    """Return the graphs of a network as JSON.
+
+    Args:
+        network: has `graphs`.
+    """
+    return {name: graph.to_json() for name, graph in network.graphs().items()}
+
+
 def check_sizes(sizes: Any) -> None:
     """Raise for sizes (a dataclass) that no network has.
 

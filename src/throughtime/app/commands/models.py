@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from throughtime._core.errors import InputError
 from throughtime.app.command_group import command
 from throughtime.app.options import (
     Budget,
@@ -225,22 +224,16 @@ def generate(
     "throughtime export layer --to onnx --out layer.onnx --overwrite",
 )
 def export(
-    model: Annotated[Path, typer.Argument(help="Directory written by throughtime.save.", show_default=False)],
+    model: Model,
     *,
     to: Annotated[str, typer.Option(help="Format: onnx.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="MODEL.onnx")] = None,
+    out: Annotated[Path | None, typer.Option(help="What to write.", show_default="named after MODEL")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Write a trained layer or layout as an ONNX file."""
-    from throughtime.app.run_directory import check_output_file, model_directory
+    """Write a trained model for other runtimes."""
+    from throughtime.app.jobs.export import ExportRequest, format_module
+    from throughtime.app.run_directory import model_directory
 
-    if to != "onnx":
-        raise InputError(f"--to: expected onnx, got {to!r}")
-    file = Path(f"{model.resolve().name}.onnx") if out is None else out
-    directory = model_directory(model)
-    check_output_file(file, overwrite=overwrite)
-
-    from throughtime.app.jobs.export import run
-
-    run(directory, file, as_json=json)
+    module = format_module(to)
+    module.run(ExportRequest(model_directory(model), model.resolve().name, out, overwrite, json))

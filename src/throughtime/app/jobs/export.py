@@ -1,38 +1,50 @@
-"""`throughtime export`: a saved layer or layout for other runtimes."""
+"""`throughtime export`: the formats of trained models for other runtimes.
+
+A format is a module with `run(request)`, imported only when it is needed. To add one, add a line to `FORMATS`.
+"""
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-import throughtime
 from throughtime._core.errors import InputError
-from throughtime.app.console import ConsoleOutput
-from throughtime.app.output import print_result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+FORMATS = {
+    "onnx": "throughtime.app.jobs.export_onnx",
+}
+"""The module of each format."""
 
-def run(model: Path, file: Path, *, as_json: bool) -> None:
-    """Run the command.
 
-    Args:
-        model: directory that `throughtime.save` has written.
-        file: file to write; a file of that name is replaced.
-        as_json: print one JSON object instead of text.
+@dataclass(frozen=True)
+class ExportRequest:
+    """A model to write in another format.
+
+    Attributes:
+        model: directory of the model.
+        name: what its files are called where `out` says nothing.
+        out: file or directory to write; None for one that is named after the model.
+        overwrite: whether files of that name are replaced.
+        as_json: print the result as one JSON object.
+    """
+
+    model: Path
+    name: str
+    out: Path | None
+    overwrite: bool
+    as_json: bool
+
+
+def format_module(name: str) -> Any:
+    """Return the module of a format.
 
     Raises:
-        InputError: for a model that cannot be exported, and for a file that cannot be written.
+        InputError: for an unknown format.
     """
-    module: Any = throughtime.load(model)
-    if not isinstance(module, torch.nn.Module):
-        raise InputError(
-            f"{model}: expected a layer or layout saved with throughtime.save, got a {type(module).__name__}; an "
-            "estimator cannot be exported"
-        )
-    throughtime.export(module, file, overwrite=True)
-    size = file.stat().st_size
-    result = {"model": str(model), "format": "onnx", "file": str(file), "bytes": size}
-    print_result(result, lambda: ConsoleOutput().show(f"Written: {file} ({size:,} bytes)"), as_json=as_json)
+    if name not in FORMATS:
+        raise InputError(f"--to: expected {' or '.join(FORMATS)}, got {name!r}")
+    return importlib.import_module(FORMATS[name])

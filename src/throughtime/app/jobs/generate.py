@@ -14,8 +14,8 @@ from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import STDOUT, print_json, write_output
 from throughtime.data.music.midi import write_midi
 from throughtime.data.text.symbols import UNITS
+from throughtime.inference.generation.sampling import Sampling
 from throughtime.tasks.generation import SequenceGenerator, plot_piano_roll
-from throughtime.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,6 +15,7 @@ from throughtime.app.tables.series_names import join_name
 from throughtime.app.tables.table_format import TableFormat
 from throughtime.app.tables.time_columns import split_columns
 from throughtime.data.series.dates import DateFormat
+from throughtime.data.series.frames import FrameColumn
 from throughtime.data.series.series_ids import read_series_ids
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _read_ids(rows: FileRows, names: list[str]) -> pl.Series:
 
 def _normalize_ids(rows: FileRows, cells: pl.Series) -> pl.Series:
     try:
-        return pl.Series(cells.name, read_series_ids(nw.from_native(cells, series_only=True)))
+        return pl.Series(cells.name, read_series_ids(FrameColumn(nw.from_native(cells, series_only=True))))
     except InputError as error:
         raise InputError(f"{rows.path}: {error}") from error
 

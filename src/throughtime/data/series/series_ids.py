@@ -18,14 +18,15 @@ from throughtime._core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import narwhals
     from jaxtyping import Int, Shaped
+
+    from throughtime.data.series.columns import Column
 
 _HINT = "; name the series of every row"
 _MAX_EXACT_FLOAT = 2**53  # larger whole numbers are rounded in a column of floats
 
 
-def read_series_ids(column: narwhals.Series, training_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
+def read_series_ids(column: Column, training_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
     """Read the series of each row: int64 if all names are whole numbers, else texts without spaces around them.
 
     Args:
@@ -36,18 +37,13 @@ def read_series_ids(column: narwhals.Series, training_ids: Sequence[Any] = ()) -
         InputError: for an empty name, a type that is not a name, mixed types, and a name that may be a training name in
             another spelling, such as '01' for 1.
     """
-    import narwhals as nw
-
-    title = f"column {column.name}"
-    if column.null_count():
-        raise InputError(f"{title}: row {int(column.is_null().arg_true()[0]) + 1} is empty{_HINT}")
-    if column.dtype.is_integer() and not len(training_ids):
-        return column.to_numpy()
-    if column.dtype == nw.Object:  # where True equals 1
-        heads = np.arange(len(column))
-    else:  # rows of a series are mostly consecutive: one comparison for all of them
-        heads = np.flatnonzero((column != column.shift(1)).fill_null(True).to_numpy())  # noqa: FBT003
-    names = normalize_ids(column[heads.tolist()].to_list(), heads, title)
+    title, missing = f"column {column.name}", column.is_missing()
+    if missing.any():
+        raise InputError(f"{title}: row {int(missing.argmax()) + 1} is empty{_HINT}")
+    if column.kind == "integer" and not len(training_ids):
+        return column.array()
+    heads = column.heads()  # rows of a series are mostly consecutive: one comparison for all of them
+    names = normalize_ids(column.cells(heads), heads, title)
     return np.repeat(_match_training_ids(names, training_ids, title), np.diff(heads, append=len(column)))
 
 

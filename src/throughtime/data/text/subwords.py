@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError, requires
+from throughtime.data.text.byte_pair_tokenizer import BytePairTokenizer
+from throughtime.data.text.special_symbols import SPECIAL, UNKNOWN
+from throughtime.data.text.splitting import SPACE_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tokenizers import Tokenizer
 
-PAD, UNKNOWN, BEGIN, END = range(4)
-SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
-"""Symbols in the order of the numbers above."""
-
 KINDS = ("bpe", "unigram")
-_SPACE_MARK = "▁"  # the blank before a word
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,16 @@ class SubwordVocabulary:
         return cls(tokenizer.to_str())
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """Tokenizer of the library."""
-        with requires("text", "a vocabulary of subwords"):
-            from tokenizers import Tokenizer
+    def tokenizer(self) -> Tokenizer | BytePairTokenizer:
+        """Tokenizer of the library; where it is not installed, one of Python for byte pairs.
+
+        Raises:
+            MissingPackageError: where the library is not installed, and the subwords are not byte pairs.
+            ValueError: for content that is not a tokenizer.
+        """
+        if find_spec("tokenizers") is None:
+            return BytePairTokenizer.from_json(self.content)
+        from tokenizers import Tokenizer
 
         try:
             tokenizer = Tokenizer.from_str(self.content)
@@ -103,7 +108,7 @@ class SubwordVocabulary:
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the numbers of the subwords of each sentence."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(sentences))]
+        return [list(encoding.ids) for encoding in self.tokenizer.encode_batch(list(sentences))]
 
     def decode(self, numbers: Iterable[Sequence[int]]) -> list[str]:
         """Return the sentences of numbers."""
@@ -112,7 +117,7 @@ class SubwordVocabulary:
     def pieces(self, numbers: Sequence[int]) -> list[str]:
         """Return the subwords of numbers, without the blank before a word."""
         tokens = [self.tokenizer.id_to_token(number) or SPECIAL[UNKNOWN] for number in numbers]
-        return [piece.removeprefix(_SPACE_MARK) or _SPACE_MARK for piece in tokens]
+        return [piece.removeprefix(SPACE_MARK) or SPACE_MARK for piece in tokens]
 
 
 def _build_tokenizer(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
@@ -131,7 +136,7 @@ def _build_tokenizer(settings: SubwordSettings) -> tuple[Tokenizer, Any]:
         steps.append(normalizers.Lowercase())
     tokenizer.normalizer = normalizers.Sequence(steps)  # pyright: ignore[reportAttributeAccessIssue]
     # Punctuation marks are subwords of their own, and keep the blank before them.
-    splitters = [pre_tokenizers.Metaspace(replacement=_SPACE_MARK), pre_tokenizers.Punctuation()]
+    splitters = [pre_tokenizers.Metaspace(replacement=SPACE_MARK), pre_tokenizers.Punctuation()]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splitters)  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.decoder = decoders.Metaspace(replacement=_SPACE_MARK)  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.Metaspace(replacement=SPACE_MARK)  # pyright: ignore[reportAttributeAccessIssue]
     return tokenizer, trainer

@@ -1,19 +1,23 @@
 """Vocabularies of tokens, learned from training texts: words, subwords, characters or bytes.
 
-A vocabulary is a list of tokens in the order of their numbers, which can be written as JSON; the library `tokenizers`
-splits the texts. Number 0 is any token that is not in the vocabulary.
+A vocabulary is a list of tokens in the order of their numbers, which can be written as JSON. The library `tokenizers`
+learns it and splits the texts; where it is not installed, a vocabulary that was learned before splits them the same
+way. Number 0 is any token that is not in the vocabulary.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-from throughtime._core.errors import InputError, MissingPackageError, requires
+from throughtime._core.errors import InputError, requires
 from throughtime.data.jagged import JaggedSequences
+from throughtime.data.text.byte_pairs import BytePairs
+from throughtime.data.text.splitting import mark_words, normalize, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +61,8 @@ class TokenVocabulary:
         tokenizer = _build_tokenizer(kind)
         tokenizer.train_from_iterator(texts, _build_trainer(kind, rare))
         vocabulary = tokenizer.get_vocab()
-        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+        # The trainer moves the token of unknown ones where it occurs in a text.
+        tokens = sorted(vocabulary, key=lambda token: (token != UNKNOWN, vocabulary[token]))
         if len(tokens) < 3:
             count = f"only {tokens[1]!r}" if len(tokens) > 1 else "none"
             raise InputError(f"texts: expected at least two different tokens that occur {rare} times, got {count}")
@@ -79,8 +84,6 @@ class TokenVocabulary:
         vocabulary = cls(fields["kind"], tokens, merges)
         try:
             vocabulary.encode(["a"])
-        except MissingPackageError:
-            raise
         except Exception as error:  # the library raises nothing more precise
             raise ValueError(f"the vocabulary is invalid: {error}") from error
         return vocabulary
@@ -95,22 +98,42 @@ class TokenVocabulary:
     def encode(self, texts: Sequence[str]) -> JaggedSequences:
         """Return the numbers of the tokens of each text; a text without tokens has length 0."""
         if self.kind == "byte":
-            rows = [torch.tensor(list(text.encode("utf-8", "replace")), dtype=torch.int64) + 1 for text in texts]
-            return JaggedSequences.of(rows)
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return JaggedSequences.of([torch.tensor(encoding.ids, dtype=torch.int64) for encoding in encoded])
+            return JaggedSequences.of(
+                [np.frombuffer(text.encode("utf-8", "replace"), np.uint8).astype(np.int64) + 1 for text in texts]
+            )
+        if find_spec("tokenizers") is None:
+            rows = [self._encode(text) for text in texts]
+        else:
+            batch = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+            rows = [encoding.ids for encoding in batch]
+        return JaggedSequences.of([np.array(row, dtype=np.int64) for row in rows])
+
+    def _encode(self, text: str) -> list[int]:
+        """Return the numbers of the tokens of a text, as the library would."""
+        if self.kind == "char":
+            return [self._numbers.get(character, 0) for character in normalize(text, lowercase=False)]
+        words = split_words(normalize(text, lowercase=True))
+        if self.kind == "word":
+            return [self._numbers.get(word, 0) for word in words]
+        return [number for word in words for marked in mark_words(word) for number in self._byte_pairs.encode(marked)]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    @cached_property
+    def _byte_pairs(self) -> BytePairs:
+        return BytePairs(self._numbers, self.merges, unknown=0, fuse_unknown=True)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        with requires("text", "a vocabulary"):
-            from tokenizers.models import BPE, WordLevel
+        from tokenizers.models import BPE, WordLevel
 
         tokenizer = _build_tokenizer(self.kind)
-        numbers = {token: number for number, token in enumerate(self.tokens)}
         if self.kind == "subword":
-            tokenizer.model = BPE(numbers, list(self.merges), unk_token=UNKNOWN, fuse_unk=True)
+            tokenizer.model = BPE(self._numbers, list(self.merges), unk_token=UNKNOWN, fuse_unk=True)
         else:
-            tokenizer.model = WordLevel(numbers, unk_token=UNKNOWN)
+            tokenizer.model = WordLevel(self._numbers, unk_token=UNKNOWN)
         return tokenizer
 
     def __getstate__(self) -> dict[str, Any]:

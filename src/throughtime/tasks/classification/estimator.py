@@ -14,34 +14,32 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 from torch.nn.functional import cross_entropy
 
-from throughtime._core.errors import InputError
-from throughtime.data.containers import as_list
-from throughtime.data.jagged import BucketBatches, JaggedSequences
+from throughtime._core.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.data.bucket_batches import BucketBatches
 from throughtime.data.text.vocabulary import TOKENS, TokenVocabulary
-from throughtime.nn.pooling import POOLINGS
-from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
-from throughtime.tasks.classification.inputs import (
+from throughtime.inference.classification.classifier import ClassifierModel
+from throughtime.inference.classification.inputs import (
     Encoder,
     SequenceScaler,
-    as_sequences,
-    as_texts,
+    classes_from_json,
     count_missing,
     encode,
     encoder_from_json,
     encoder_to_json,
-    prefixes,
+    read_items,
 )
+from throughtime.nn.pooling import POOLINGS
+from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
 from throughtime.tasks.classification.labels import (
     class_indices,
     class_weights,
-    classes_from_json,
     encode_classes,
     stratified_holdout,
 )
 from throughtime.tasks.classification.network import ClassifierSizes, SequenceNetwork
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
-from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from throughtime.data.jagged import JaggedSequences
     from throughtime.io.saved_model import SavedModel
     from throughtime.tasks.trainer import Callback
 
@@ -213,7 +212,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each sequence, (N, C), in the order of `classes_`."""
         self._check_fitted()
-        return self._proba(encode(self.encoder_, self._read(X, self.encoder_)))
+        return self._model().probabilities(self._read(X, self.encoder_))
 
     def steps_proba(self, X: Any) -> list[np.ndarray]:
         """Return the probabilities after each word of a text, or after each step of a sequence of numbers.
@@ -222,9 +221,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             For each sequence (W, C): row w holds those after the first w + 1 words (split at white space).
         """
         self._check_fitted()
-        parts = [prefixes(sequence) for sequence in self._read(X, self.encoder_)]
-        together = self._proba(encode(self.encoder_, [prefix for sequence in parts for prefix in sequence]))
-        return np.split(together, np.cumsum([len(sequence) for sequence in parts])[:-1])
+        return self._model().step_probabilities(self._read(X, self.encoder_))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy.
@@ -292,6 +289,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             "encoder": encoder_to_json(self.encoder_),
             "classes": self.classes_.tolist(),
             "features": getattr(self, "n_features_in_", None),
+            "graphs": network_graphs(self.network_),
         }
         return LearnedState(config, self.fingerprints_.to_tensors())
 
@@ -309,19 +307,12 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
 
     def _read(self, X: Any, encoder: Encoder | None = None, *, reset: bool = False) -> Sequence[Any]:
         """Texts, or sequences (T_i, d); of the kind that the encoder was made for, if there is one already."""
-        items = as_list(X, "X")
-        X = items if isinstance(X, Iterator) else X
-        texts = as_texts(items)
-        data = as_sequences(X, items) if texts is None else None
-        if reset and (texts or data):
-            vars(self).pop("n_features_in_", None)
-        if encoder is not None and (texts is not None) != isinstance(encoder, TokenVocabulary):
-            expected, got = (
-                ("texts", "numbers") if isinstance(encoder, TokenVocabulary) else ("sequences of numbers", "texts")
-            )
-            raise InputError(f"X: expected {expected} as in training, got {got}")
-        if texts is not None or data is not None:
-            return texts or data or []
+        X = list(X) if isinstance(X, Iterator) else X
+        items = read_items(X, encoder)
+        if items is not None:
+            if reset:
+                vars(self).pop("n_features_in_", None)
+            return items
         has_features = reset or hasattr(self, "n_features_in_")
         finite: Any = "allow-nan"  # scikit-learn's annotations know booleans only
         checked = {"ensure_all_finite": finite}
@@ -334,7 +325,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
         return SequenceScaler.learn(data)
 
     def _batches(self, x: JaggedSequences, targets: np.ndarray) -> BucketBatches:
-        return BucketBatches(x, torch.from_numpy(targets), batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
+        return BucketBatches(x, targets, batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
 
     def _training_options(self, batches: int) -> TrainingOptions:
         return TrainingOptions(
@@ -356,19 +347,17 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
 
         return loss
 
+    def _model(self) -> ClassifierModel:
+        return ClassifierModel(self.classes_, self.encoder_, self._scores)
+
     @torch.no_grad()
-    def _proba(self, x: JaggedSequences) -> np.ndarray:
-        """Probabilities of the classes, the shortest sequences first through the network."""
-        order = x.lengths.argsort(stable=True)
-        proba = torch.empty(len(x), len(self.classes_), dtype=torch.float64)
-        for chosen in order.split(_EVAL_BATCH_SIZE):
-            proba[chosen] = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).mean(1)
-        return proba.numpy()
+    def _scores(self, x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return self.network_(torch.from_numpy(x), lengths=torch.from_numpy(lengths)).numpy()
 
 
 def _validation_batches(encoder: Encoder, data: Sequence[Any], numbers: np.ndarray) -> BucketBatches:
     """Sequences that the weights are chosen by."""
-    return BucketBatches(encode(encoder, data), torch.from_numpy(numbers), batch_size=_EVAL_BATCH_SIZE, shuffle=False)
+    return BucketBatches(encode(encoder, data), numbers, batch_size=_EVAL_BATCH_SIZE, shuffle=False)
 
 
 def _model_notes(encoder: Encoder, members: int) -> list[str]:

@@ -108,17 +108,3 @@ def stratified_holdout(numbers: np.ndarray, fraction: float, random: np.random.R
         rows = random.permutation(np.flatnonzero(numbers == number))
         chosen += rows[: min(round(fraction * len(rows)), len(rows) - 1)].tolist()
     return np.array(sorted(chosen) if len(chosen) >= _MIN_HELD_OUT else [], dtype=np.int64)
-
-
-def classes_from_json(labels: list[Any]) -> np.ndarray:
-    """Return the classes of a saved classifier.
-
-    Raises:
-        ValueError: for labels of several types, and for a label that occurs twice.
-    """
-    if len({type(label) for label in labels}) > 1 or any(label != label for label in labels):  # noqa: PLR0124 - NaN
-        raise ValueError("the classes are not all of one type")
-    classes = np.array(labels)
-    if classes.ndim != 1 or len(np.unique(classes)) != len(labels) > 1:
-        raise ValueError("the classes are not all different")
-    return classes

@@ -10,6 +10,7 @@ from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime._core import rng
+from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import output_features
 from throughtime.tasks.classification.augmentation import augment
@@ -17,6 +18,8 @@ from throughtime.tasks.classification.augmentation import augment
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
+
+    from throughtime.runtime.graph import Graph
 
 _EMBEDDING = 128  # numbers that stand for a token
 
@@ -79,6 +82,14 @@ class SequenceNetwork(nn.Module):
             lengths: valid steps of each row.
         """
         return torch.stack([member(x, lengths) for member in self.members], 1)
+
+    def graphs(self) -> dict[str, Graph]:
+        """Return the network as a graph, from inputs (N, T, …) and lengths to scores."""
+        x = torch.zeros(3, 4, self.sizes.features) if self.sizes.features else torch.zeros(3, 4, dtype=torch.int64)
+        free = {"x": {0: "N", 1: "T"}, "lengths": {0: "N"}}
+        return {
+            "network": capture(self, {"x": x, "lengths": torch.tensor([4, 3, 2])}, free, ["scores"], key=self.sizes)
+        }
 
 
 class EnsembleMember(nn.Module):

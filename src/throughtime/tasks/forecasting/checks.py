@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_choice, check_int, check_seed
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.panel import format_date
+from throughtime.inference.forecasting.ended_series import ENDED_POLICIES
+from throughtime.inference.forecasting.requests import check_horizon, sorted_levels
 from throughtime.nn import LAYERS
-from throughtime.tasks.forecasting.ended_series import ENDED_POLICIES
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.network.losses import LOSSES
 from throughtime.tasks.forecasting.presets import Preset
-from throughtime.tasks.param_checks import check_choice, check_int, check_seed
 from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
-
-_MAX_NAMED = 5
-_MAX_HORIZON = 100_000  # steps
 
 
 def check_settings(forecaster: Forecaster) -> None:
@@ -54,22 +50,6 @@ def check_settings(forecaster: Forecaster) -> None:
     parse_budget(forecaster.budget)
 
 
-def sorted_levels(levels: Sequence[int | float]) -> list[int | float]:
-    """Return the levels of intervals in order, without duplicates.
-
-    Raises:
-        InputError: for a value that is not a percentage.
-    """
-    try:
-        unique = sorted(set(levels))
-    except TypeError:
-        raise InputError(f"levels: expected percentages such as [80, 95], got {levels!r}") from None
-    for level in unique:
-        if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 100:
-            raise InputError(f"levels: expected percentages between 0 and 100, got {level!r}")
-    return unique
-
-
 def check_counts(panel: Panel) -> None:
     """Refuse values that are not counts.
 
@@ -95,17 +75,6 @@ def check_no_target(y: Any) -> None:
         raise InputError(f"y: expected None, since the target is the column y of df, got {type(y).__name__}")
 
 
-def check_horizon(value: Any) -> None:
-    """Refuse a value that is not a number of steps, or too many to forecast in minutes.
-
-    Raises:
-        InputError: states the bounds.
-    """
-    check_int("horizon", value)
-    if value > _MAX_HORIZON:
-        raise InputError(f"horizon: expected at most {_MAX_HORIZON:,} steps, got {value:,}")
-
-
 def check_later_rows(former: Panel, newer: Panel, horizon: int) -> None:
     """Refuse rows that a forecaster cannot be scored on.
 
@@ -123,24 +92,3 @@ def check_later_rows(former: Panel, newer: Panel, horizon: int) -> None:
             )
     if newer.steps_after(former).max() < horizon:
         raise InputError(f"df: expected {horizon} rows or more of a series after the training rows, got fewer; {split}")
-
-
-def short_history_notes(newer: Panel, former: Panel, lookback: int) -> list[str]:
-    """Return a note on training series of which only a few later rows are passed; none where there are none.
-
-    Args:
-        newer: panel to forecast from.
-        former: panel of the training.
-        lookback: steps that a forecast reads.
-    """
-    starts = dict(zip(former.ids, former.starts, strict=True))
-    is_short = (newer.lengths < lookback) & (newer.steps_after(former) > 0)
-    short = [i for i in np.flatnonzero(is_short) if newer.starts[i] > starts.get(newer.ids[i], newer.starts[i])]
-    if not short:
-        return []
-    named = ", ".join(f"{newer.ids[i]} ({newer.lengths[i]})" for i in short[:_MAX_NAMED])
-    more = f" and {len(short) - _MAX_NAMED} more" if len(short) > _MAX_NAMED else ""
-    note = (
-        f"Fewer rows than the {lookback} that a forecast reads: {named}{more}. The rows of the training are not read "
-    )
-    return [note + "again: for a better forecast pass them too, together with the later ones."]

@@ -9,24 +9,34 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from throughtime._core.errors import InputError, warn
+from throughtime._core.dataclass_json import dataclass_from_json
+from throughtime._core.errors import InputError
 from throughtime.data.series.covariates import Covariates
-from throughtime.data.series.frames import FrameFormat, read_frame, read_future, read_later_frame
+from throughtime.data.series.frame_format import FrameFormat
+from throughtime.data.series.frames import read_frame, read_future, read_later_frame
 from throughtime.data.series.panel_builder import MISSING_OPTIONS
+from throughtime.inference.forecasting import saved_state
+from throughtime.inference.forecasting.ended_series import apply_ended_policy, ended_notes
+from throughtime.inference.forecasting.plan import Plan
+from throughtime.inference.forecasting.requests import (
+    check_horizon,
+    forecast_columns,
+    sample_columns,
+    sorted_levels,
+    warn_of_later_rows,
+)
 from throughtime.tasks.base import AbstractEstimator, LearnedState
-from throughtime.tasks.dataclass_json import dataclass_from_json
-from throughtime.tasks.forecasting import checks, network_training, saved_state
+from throughtime.tasks.forecasting import checks, network_training
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
-from throughtime.tasks.forecasting.ended_series import apply_ended_policy, ended_notes
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.duplicate_series import check_duplicate_series
 from throughtime.tasks.forecasting.forecast_model import ForecastModel
+from throughtime.tasks.forecasting.learned_state import learned_state
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
-from throughtime.tasks.forecasting.plan import Plan
+from throughtime.tasks.forecasting.network.window_forecast import forecast_graph
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.windows import WindowStore, linear_effects
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
@@ -223,15 +233,10 @@ class Forecaster(AbstractEstimator):
         """
         self._check_fitted()
         count = self.horizon if horizon is None else horizon
-        checks.check_horizon(count)
+        check_horizon(count)
         panel, kind = self._forecast_panel(df, future, count)
-        levels = checks.sorted_levels(self.levels if level is None else level)
-        forecasts = self.model_.forecast(panel, levels, count)
-        columns = {**_forecast_index(panel, count), "throughtime": forecasts.point.ravel()}
-        for percent in levels:
-            columns[f"throughtime-lo-{percent}"] = forecasts.low[percent].ravel()
-            columns[f"throughtime-hi-{percent}"] = forecasts.high[percent].ravel()
-        return kind.frame(columns)
+        levels = sorted_levels(self.levels if level is None else level)
+        return kind.frame(forecast_columns(self.model_.series_forecaster(), panel, levels, count))
 
     def predict_parquet(
         self,
@@ -286,16 +291,8 @@ class Forecaster(AbstractEstimator):
             A frame of the kind that was given: unique_id, ds, path (from 0 on), throughtime.
         """
         self._check_fitted()
-        check_int("paths", paths)
         panel, kind = self._forecast_panel(df, future, self.horizon)
-        samples = self.model_.sample(panel, paths, random_state)
-        keys = {
-            name: np.repeat(key.reshape(len(panel), 1, -1), paths, 1)
-            for name, key in _forecast_index(panel, self.horizon).items()
-        }
-        number = np.broadcast_to(np.arange(paths)[:, None], samples.shape)
-        columns = {**keys, "path": number, "throughtime": samples}
-        return kind.frame({name: column.ravel() for name, column in columns.items()})
+        return kind.frame(sample_columns(self.model_.series_forecaster(), panel, paths, random_state))
 
     def backtest(
         self,
@@ -491,8 +488,10 @@ class Forecaster(AbstractEstimator):
         }
 
     def _learned_state(self) -> LearnedState:
-        state = saved_state.learned_state(self.panel_, self.model_)
-        return replace(state, config=state.config | {"kind": asdict(self.kind_), "table_format": self.table_format_})
+        state = learned_state(self.panel_, self.model_)
+        graph = forecast_graph(self.model_.network, self.model_.calibration.expert)
+        config = {"kind": asdict(self.kind_), "table_format": self.table_format_, "graphs": {"network": graph}}
+        return replace(state, config=state.config | config)
 
     def _restore(self, saved: SavedModel) -> tuple[ForecastNetwork, dict[str, Any]]:
         if not any(name.startswith("pooled.") for name in saved.tensors):
@@ -502,10 +501,11 @@ class Forecaster(AbstractEstimator):
         table_format = saved.config["table_format"]
         if not isinstance(table_format, dict | None):
             raise TypeError(f"the table format is not an object but {type(table_format).__name__}")
-        panel = saved_state.restore_panel(saved)
+        panel = saved_state.restore_panel(saved.config, saved.tensors)
         plan = saved_state.restore_plan(saved.config, self.horizon)
         network = self._restore_network(saved, plan, **self._network_options(panel))
-        model = ForecastModel(plan, network, saved_state.restore_calibration(saved, network))
+        calibration = saved_state.restore_calibration(saved.config, saved.tensors, plan)
+        model = ForecastModel(plan, network, calibration)
         kind = dataclass_from_json(FrameFormat, saved.config["kind"])
         return network, {**_panel_attributes(model, panel), "kind_": kind, "table_format_": table_format}
 
@@ -521,9 +521,7 @@ class Forecaster(AbstractEstimator):
             panel = read_future(future, panel, self.kind_, supersedes=df is None)
         if df is not None:
             lookback = self.model_.plan.lookback
-            history = checks.short_history_notes(panel, self.panel_, lookback)
-            for sentence in [*ended_notes(panel, count, self.ended), *history]:
-                warn(sentence)
+            warn_of_later_rows(panel, self.panel_, count, lookback=lookback, ended=self.ended)
         panel.check_known_future(count)
         return apply_ended_policy(panel, count, self.ended), kind
 
@@ -548,8 +546,3 @@ def _panel_attributes(model: ForecastModel, panel: Panel) -> dict[str, Any]:
         "series_": list(panel.ids),
         "block_": model.plan.block,
     }
-
-
-def _forecast_index(panel: Panel, count: int) -> dict[str, np.ndarray]:
-    """Return unique_id and ds of the steps after the end of each series."""
-    return {"unique_id": np.repeat(np.array(panel.ids), count), "ds": panel.future_timestamps(count)}

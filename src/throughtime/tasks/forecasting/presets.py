@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from throughtime._core.errors import InputError
-from throughtime.tasks.param_checks import check_fraction, check_int
+from throughtime._core.param_checks import check_fraction, check_int
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import torch
 
 from throughtime._core import rng
 from throughtime.data.batches import Batch
-from throughtime.tasks.forecasting.evaluation.metrics import naive_error
-from throughtime.tasks.forecasting.network.likelihoods import TargetUnits
-from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design
-from throughtime.tasks.forecasting.plan import is_long_series
-from throughtime.tasks.forecasting.series_transforms import effect_by_step, observed_values, standardize, transform
+from throughtime.inference.forecasting.error_distributions import Units
+from throughtime.inference.forecasting.linear_effects import LinearEffects, design
+from throughtime.inference.forecasting.plan import is_long_series
+from throughtime.inference.forecasting.prepared_series import MIN_ERROR, PreparedSeries
+from throughtime.inference.forecasting.series_transforms import observed_values, transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 
-MIN_ERROR = 1e-5  # in units of a series: smaller naive errors and ranges count as those of a constant
 _MAX_SHORT_SHARE = 0.25  # draws of all short series, relative to those of the long ones
-_PHASE_ORIGINS = {"M": np.array("1970-01-05", "M8[us]"), "i": np.array(0)}  # by the kind of time stamps
 
 
 class WindowStore:
@@ -49,57 +47,25 @@ class WindowStore:
         positive: 1 for series with positive values only: (n,).
         unit: typical size of each series: (n,).
         naive_error: the denominator of MASE: (n,).
-        has_negative: series with negative values: (n,).
-        effect: linear effect at each position of the store.
-        structural_zeros: positions that are always zero.
         z: transformed values at each position.
         covariates: standardized covariates at each position: (total, C).
     """
 
     def __init__(self, panel: Panel, plan: Plan, effects: LinearEffects | None = None) -> None:
         self.plan = plan
-        self.lengths = torch.from_numpy(panel.lengths)
+        prepared = PreparedSeries(panel, plan, effects)
+        self.lengths = torch.from_numpy(prepared.lengths)
         self.is_long = torch.from_numpy(is_long_series(panel, plan.lookback + plan.horizon))
-        pad = plan.lookback + plan.horizon  # before and after every series, so windows may extend beyond it
-        self.starts = torch.from_numpy(panel.offsets[:-1] + pad * np.arange(1, 2 * len(panel), 2))
-        total = int(panel.offsets[-1]) + 2 * pad * len(panel)
-        self._channels = torch.zeros(3, total)  # transformed values, their mask, and values in units
-        z, (z_channel, mask, values) = np.zeros(total), self._channels.numpy()
-        self.positive = torch.zeros(len(panel), dtype=torch.float64)
-        self.unit = torch.ones(len(panel), dtype=torch.float64)
-        self.naive_error = torch.ones(len(panel), dtype=torch.float64)
-        self.effect = torch.zeros(total, dtype=torch.float64)
-        self.structural_zeros = torch.zeros(total, dtype=torch.bool)
-        self.has_negative = torch.zeros(len(panel), dtype=torch.bool)
-        for i, series in enumerate(panel):
-            first = int(self.starts[i])
-            zeros, observed = observed_values(panel, i, plan)
-            self.structural_zeros[first : first + len(zeros)] = torch.from_numpy(zeros)
-            span = slice(first, first + len(series))
-            if not observed.any():
-                continue
-            self.has_negative[i] = bool(series[observed].min() < 0)
-            transformed, unit, positive = transform(series, observed, plan.season)
-            self.positive[i], self.unit[i] = positive, unit
-            scaled = np.where(observed, series / unit, 0.0)
-            if effects is not None:
-                effect = effect_by_step(panel, i, plan, effects, np.where(observed, transformed, np.nan))
-                self.effect[first : first + len(effect)] = torch.from_numpy(effect)
-                effect = effect[: len(series)]
-                transformed = transformed - effect
-                scaled = scaled * np.exp(-effect) if positive else np.where(observed, scaled - effect, 0.0)
-            z[span], mask[span], values[span] = transformed, observed, scaled
-            z[first - pad : first] = transformed[0]
-            z[first + len(series) : first + len(series) + pad] = transformed[-1]
-            error = naive_error(series, plan.season) or naive_error(series, 1) or 0.01 * unit
-            self.naive_error[i] = max(error, MIN_ERROR * unit)
-        z_channel[:] = z
-        self.z = torch.from_numpy(z)
+        self.starts = torch.from_numpy(prepared.starts)
+        self._channels = torch.from_numpy(prepared.channels)
+        self.positive = torch.from_numpy(prepared.is_positive).double()
+        self.unit = torch.from_numpy(prepared.unit)
+        self.naive_error = torch.from_numpy(prepared.naive_error)
+        self.z = torch.from_numpy(prepared.z)
         self._observed_before = torch.cat([torch.zeros(1), self._channels[1]]).cumsum(0, dtype=torch.int64)
-        self._changes = torch.from_numpy(np.abs(np.diff(z, prepend=z[0])) > MIN_ERROR).cumsum(0)
-        origin = _PHASE_ORIGINS[panel.starts.dtype.kind]
-        self._phases = torch.from_numpy(panel.frequency.steps(origin, panel.starts))
-        self.covariates = self._covariates(panel, pad, total)
+        self._changes = torch.from_numpy(np.abs(np.diff(prepared.z, prepend=prepared.z[0])) > MIN_ERROR).cumsum(0)
+        self._phases = torch.from_numpy(prepared.phases)
+        self.covariates = torch.from_numpy(prepared.covariates)
 
     def inputs(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Float[Tensor, "N L D"]:
         """Return the inputs of forecasts from step `ends` of each series: (N, W, 2), or (N, W+F, 2+C) with covariates.
@@ -125,17 +91,6 @@ class WindowStore:
         at = at if origins is None else (at - self.plan.lookback + origins).unsqueeze(-1)
         at = at + torch.arange(self.plan.horizon)
         return self.z[at], self._channels[1, at] > 0
-
-    def effect_ahead(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Float[Tensor, "N F"]:
-        """Return the linear effects at the steps after `ends`, in transformed values."""
-        return self.effect[self._ahead(series, ends)]
-
-    def structural_zeros_ahead(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Bool[Tensor, "N F"]:
-        """Return which of the steps after `ends` are at positions of a season that are always zero."""
-        return self.structural_zeros[self._ahead(series, ends)]
-
-    def _ahead(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Int[Tensor, "N F"]:
-        return (self.starts[series] + ends).unsqueeze(1) + torch.arange(self.plan.horizon)
 
     def count_observed(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
         """Return the number of observed values in the windows with these ends."""
@@ -186,28 +141,10 @@ class WindowStore:
         """Return `steps` steps of channels from step `first` of each series."""
         return channels.unfold(1, steps, 1)[:, self.starts[series] + first]
 
-    def units(self, series: Int[Tensor, "N"], dimensions: int) -> TargetUnits:
-        """Return the units of some series, shaped (N, 1, …) for tensors of `dimensions` dimensions."""
+    def units(self, series: Int[Tensor, "N"], dimensions: int) -> Units:
+        """Return the units of some series, shaped (N, 1, …) for arrays of `dimensions` dimensions."""
         shape = (-1, *(1,) * (dimensions - 1))
-        return TargetUnits(self.unit[series].reshape(shape), self.positive[series].reshape(shape) > 0)
-
-    def _covariates(self, panel: Panel, pad: int, total: int) -> Float[Tensor, "total C"]:
-        """Return standardized covariates at the positions of `z`; (0, 0) without any."""
-        features = panel.exogenous.all_features
-        if not features:
-            return torch.zeros(0, 0)
-        covariates = np.zeros((total, len(features)), dtype=np.float32)
-        for i, series in enumerate(panel):
-            columns = panel.covariates_at(i, len(series) + self.plan.horizon)
-            for c, feature in enumerate(features):
-                if feature.role == "static" and not feature.categories:
-                    columns[:, c] = (columns[:, c] - feature.mean) / feature.scale
-                elif not feature.categories and not feature.flag:
-                    columns[:, c] = standardize(columns[:, c], len(series))
-            first = int(self.starts[i])
-            edges = ((pad, pad - self.plan.horizon), (0, 0))
-            covariates[first - pad : first + len(series) + pad] = np.pad(np.nan_to_num(columns), edges, mode="edge")
-        return torch.from_numpy(covariates)
+        return Units(self.unit[series].reshape(shape).numpy(), self.positive[series].reshape(shape).numpy() > 0)
 
 
 def linear_effects(panel: Panel, plan: Plan) -> LinearEffects:

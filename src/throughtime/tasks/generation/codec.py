@@ -1,7 +1,6 @@
-"""Encodings of the steps that are generated: symbols of a text, or the keys of a piano that sound together.
+"""What is learned from texts and from music: batches of their steps, scores, and fingerprints.
 
-Each knows how its material becomes batches, what the network reads and draws at a step, and how drawn steps become
-text or music again. The estimator treats them alike.
+The estimator treats both alike.
 """
 
 from __future__ import annotations
@@ -15,19 +14,17 @@ import torch
 from torch.nn import functional
 
 from throughtime._core.errors import InputError
-from throughtime.data.music.piano_roll import KEYS, as_piece, as_roll, as_rolls
-from throughtime.data.text.symbols import SymbolVocabulary, check_text
+from throughtime.data.music.piano_roll import as_rolls
+from throughtime.data.text.symbols import check_text
+from throughtime.inference.generation.steps import PianoRollSteps, StepCodec, TextSteps
 from throughtime.tasks.fingerprints import Fingerprints, Overlap
 from throughtime.tasks.generation.batches import ChunkBatches, ParallelStreams, PieceBatches
 from throughtime.tasks.generation.network import key_loss, symbol_loss
 from throughtime.tasks.generation.trainer import TrainingData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from throughtime.tasks.generation.network import GeneratorNetwork
     from throughtime.tasks.generation.recipes import Recipe
-    from throughtime.tasks.generation.sampling import Sampling
 
 _HELD_OUT = 0.1  # share of the material that validates, where none is given
 _MIN_PIECES_TO_HOLD_OUT = 10  # pieces, below which none is held out
@@ -59,13 +56,8 @@ class GenerationEvaluation:
         return noun if self.overlap is None else self.overlap.qualify(noun)
 
 
-class StepCodec(Protocol):
-    """Encoding of the steps of a text or of a piece."""
-
-    @property
-    def width(self) -> int:
-        """V of the network."""
-        ...
+class TrainingCodec(StepCodec, Protocol):
+    """Encoding of the steps of a text or of a piece, and what is learned from them."""
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[Any, Any, int]:
         """Return what is learned from, what validates (or None), and the steps of the former."""
@@ -87,33 +79,9 @@ class StepCodec(Protocol):
         """Find what was learned from in data."""
         ...
 
-    def prompt(self, prompt: Any) -> np.ndarray:
-        """Return what the network reads before it draws, (T, …)."""
-        ...
 
-    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> Any:
-        """Draw a step from logits (V,), as the network reads it."""
-        ...
-
-    def write(self, steps: Iterable[Any], prompt: Any) -> Iterator[Any]:
-        """Yield drawn steps as a user reads them, after a prompt."""
-        ...
-
-    def join(self, prompt: Any, written: Iterable[Any]) -> Any:
-        """Return a prompt and what follows it, in one."""
-        ...
-
-
-@dataclass(frozen=True)
-class TextCodec:
-    """Characters, bytes or words."""
-
-    vocabulary: SymbolVocabulary
-
-    @property
-    def width(self) -> int:
-        """V of the network."""
-        return len(self.vocabulary)
+class TextCodec(TextSteps):
+    """Characters, bytes or words, and what is learned from a text of them."""
 
     def split(self, data: str, validation: str | None, seed: int) -> tuple[np.ndarray, np.ndarray | None, int]:
         """Numbers of what is learned from and of what validates, by default the last tenth."""
@@ -165,23 +133,6 @@ class TextCodec:
         """Find the characters that were learned from."""
         return fingerprints.overlap_of_text(check_text(data))
 
-    def prompt(self, prompt: str | None) -> np.ndarray:
-        """Return the symbols of a prompt, or the one that precedes every text."""
-        numbers = self.vocabulary.encode(prompt) if prompt else np.zeros(0)
-        return numbers if len(numbers) else np.array([self.vocabulary.start])
-
-    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
-        """Draw the number of a symbol."""
-        return sampling.sample_symbol(logits, random)
-
-    def write(self, steps: Iterable[int], prompt: str | None) -> Iterator[str]:
-        """Pieces of text."""
-        return self.vocabulary.write(steps, after=prompt or "")
-
-    def join(self, prompt: str | None, written: Iterable[str]) -> str:
-        """Return a text."""
-        return (prompt or "") + "".join(written)
-
     def _encode_at_least_two(self, text: str) -> np.ndarray:
         numbers = self.vocabulary.encode(check_text(text))
         if len(numbers) < 2:
@@ -189,11 +140,8 @@ class TextCodec:
         return numbers
 
 
-@dataclass(frozen=True)
-class PianoRollCodec:
-    """The keys of a piano, each of which sounds or not."""
-
-    width: int = KEYS
+class PianoRollCodec(PianoRollSteps):
+    """The keys of a piano, and what is learned from pieces for it."""
 
     def split(self, data: Any, validation: Any, seed: int) -> tuple[list[np.ndarray], list[np.ndarray] | None, int]:
         """Return rolls of what is learned from and of what validates, by default a tenth of the pieces."""
@@ -241,25 +189,3 @@ class PianoRollCodec:
     def overlap(self, fingerprints: Fingerprints, data: Any) -> Overlap:
         """Find the pieces that were learned from."""
         return fingerprints.overlap(as_rolls(data), "pieces")
-
-    def prompt(self, prompt: Any) -> np.ndarray:
-        """Silence, then the steps of a piece."""
-        silence = np.zeros((1, KEYS), dtype=np.uint8)
-        rows = np.concatenate([silence, as_roll(prompt, "prompt")]) if _has_steps(prompt) else silence
-        return rows.astype(np.float32)
-
-    def draw(self, logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> np.ndarray:
-        """Ones where a key sounds."""
-        return sampling.sample_keys(logits, random)
-
-    def write(self, steps: Iterable[np.ndarray], prompt: Any) -> Iterator[list[int]]:
-        """Yield lists of notes."""
-        return (as_piece(step[None])[0] for step in steps)
-
-    def join(self, prompt: Any, written: Iterable[list[int]]) -> list[list[int]]:
-        """Return a piece."""
-        return [*(as_piece(as_roll(prompt, "prompt")) if _has_steps(prompt) else []), *written]
-
-
-def _has_steps(piece: Any) -> bool:
-    return piece is not None and len(piece) > 0

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_choice, check_fraction, check_int, check_positive
 from throughtime._core.rng import PrivateRandom
 from throughtime.data.text.symbols import UNITS, SymbolVocabulary, check_text
+from throughtime.inference.generation.generator import GeneratorModel
+from throughtime.inference.generation.steps import vocabulary_from_json
+from throughtime.io.network import describe, make_stream
 from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
 from throughtime.tasks.fingerprints import Fingerprints
-from throughtime.tasks.generation.codec import GenerationEvaluation, PianoRollCodec, StepCodec, TextCodec
+from throughtime.tasks.generation.codec import GenerationEvaluation, PianoRollCodec, TextCodec, TrainingCodec
 from throughtime.tasks.generation.network import GeneratorNetwork, GeneratorSizes
 from throughtime.tasks.generation.recipes import PIANO_ROLL, RECIPES, Recipe
-from throughtime.tasks.generation.sampling import Sampling, draw
 from throughtime.tasks.generation.trainer import train_generator
-from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_positive
 from throughtime.tasks.schedules import PRESETS, parse_budget
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SequenceGenerator(AbstractEstimator):
     network_params = ("unit", "cell", "hidden_size", "num_layers")
 
     unit_: str
-    codec_: StepCodec
+    codec_: TrainingCodec
     fingerprints_: Fingerprints
     network_: GeneratorNetwork
 
@@ -185,11 +185,8 @@ class SequenceGenerator(AbstractEstimator):
         Raises:
             InputError: for settings or a prompt that cannot be used.
         """
-        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
-            raise InputError(f"length: expected a whole number of 0 or more, got {length!r}")
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        steps = itertools.islice(self._draw(prompt, **options), length)
-        return self.codec_.join(prompt, self.codec_.write(steps, prompt))
+        return self._model().sample(length, prompt, **options)
 
     def stream(
         self,
@@ -210,8 +207,7 @@ class SequenceGenerator(AbstractEstimator):
             random_state: makes it reproducible.
         """
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "random_state": random_state}
-        steps = self._draw(prompt, **options)
-        return self.codec_.write(steps, prompt)
+        return self._model().stream(prompt, **options)
 
     def plot(self) -> Figure:
         """Plot the loss over the epochs of the training."""
@@ -251,11 +247,13 @@ class SequenceGenerator(AbstractEstimator):
     def _learned_state(self) -> LearnedState:
         symbols = list(self.codec_.vocabulary.symbols) if isinstance(self.codec_, TextCodec) else None
         config = {"sizes": asdict(self.network_.sizes), "unit": self.unit_, "symbols": symbols}
-        return LearnedState(config, self.fingerprints_.to_tensors())
+        layers = {"layers": describe(self.network_.layers)}  # a stream of which the runtime makes
+        return LearnedState(config | layers, self.fingerprints_.to_tensors())
 
     def _restore(self, saved: SavedModel) -> tuple[GeneratorNetwork, dict[str, Any]]:
         unit = saved.config["unit"]
-        codec = _codec_from_json(unit, saved.config["symbols"])
+        vocabulary = vocabulary_from_json(unit, saved.config["symbols"])
+        codec = PianoRollCodec() if vocabulary is None else TextCodec(vocabulary)
         recipe = self._recipe(unit)
         network = self._restore_network(saved, self._network_sizes(recipe, codec.width), **_dropouts(recipe))
         return network, {"unit_": unit, "codec_": codec, "fingerprints_": Fingerprints.from_tensors(saved.tensors)}
@@ -266,7 +264,7 @@ class SequenceGenerator(AbstractEstimator):
         tags.input_tags.string = True
         return tags
 
-    def _choose_codec(self, data: Any, validation: Any) -> tuple[str, StepCodec]:
+    def _choose_codec(self, data: Any, validation: Any) -> tuple[str, TrainingCodec]:
         """Return the unit, and what a step is made of."""
         if isinstance(data, bytes | os.PathLike):
             what = "bytes: decode them" if isinstance(data, bytes) else "a path: read the file"
@@ -279,24 +277,12 @@ class SequenceGenerator(AbstractEstimator):
             whole += check_text(validation)
         return unit, TextCodec(SymbolVocabulary.of(whole, unit))
 
-    def _draw(self, prompt: Any, *, random_state: int | None, **options: Any) -> Iterator[Any]:
+    def _model(self) -> GeneratorModel:
         self._check_fitted()
-        random = np.random.default_rng(random_state)
-        return draw(self.network_, self.codec_, self.codec_.prompt(prompt), Sampling(**options), random)
+        embedding = self.network_.embedding
+        weight = None if embedding is None else embedding.weight.detach().numpy()
+        return GeneratorModel(self.codec_, partial(make_stream, self.network_.layers), weight)
 
 
 def _dropouts(recipe: Recipe) -> dict[str, float]:
     return {"dropout": recipe.dropout, "input_dropout": min(recipe.input_dropout, recipe.dropout)}
-
-
-def _codec_from_json(unit: Any, symbols: Any) -> StepCodec:
-    """Return the codec of a saved generator.
-
-    Raises:
-        ValueError: for an unknown unit, or what is not a vocabulary.
-    """
-    if unit == PIANO_ROLL:
-        return PianoRollCodec()
-    if unit not in UNITS or not all(isinstance(symbol, str) for symbol in symbols) or len(set(symbols)) < 2:
-        raise ValueError(f"no vocabulary of {unit}")
-    return TextCodec(SymbolVocabulary(unit, tuple(symbols)))

@@ -15,7 +15,6 @@ from throughtime._core import rng
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from jaxtyping import Float
     from torch import Tensor
 
@@ -75,10 +74,6 @@ class GeneratorNetwork(nn.Module):
         read = x.float() if self.embedding is None else self.embedding(x)
         h, state = self.layers.layer(self.input_dropout(read), state, lengths=lengths)
         return self.layers.output(self.dropout(h)), state
-
-    def features(self, x: np.ndarray) -> Float[np.ndarray, "... I"]:
-        """Return what the recurrent layer reads for symbols (…), or vectors (…, V)."""
-        return x if self.embedding is None else self.embedding.weight.detach().numpy()[x]
 
 
 class LockedDropout(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PIANO_ROLL = "piano_roll"
+from throughtime.inference.generation.steps import PIANO_ROLL
 
 
 @dataclass(frozen=True)

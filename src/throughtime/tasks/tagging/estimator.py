@@ -10,15 +10,18 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
-from throughtime.data.jagged import BucketBatches, JaggedSequences
+from throughtime._core.dataclass_json import dataclass_from_json
+from throughtime._core.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.data.bucket_batches import BucketBatches
+from throughtime.data.jagged import JaggedSequences
+from throughtime.inference.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
+from throughtime.inference.tagging.tagger import TaggerModel, tags_from_json
 from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.evaluation import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
-from throughtime.tasks.param_checks import check_bool, check_choice, check_fraction, check_int
+from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
-from throughtime.tasks.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
 from throughtime.tasks.tagging.network import TaggerSizes, TaggingNetwork
 from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
 
@@ -194,19 +197,13 @@ class SequenceTagger(AbstractEstimator):
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most probable tag of each word."""
-        return [[self.tags_[i] for i in proba.argmax(1).tolist()] for proba in self.predict_proba(sentences)]
+        self._check_fitted()
+        return self._model().predict(sentences)
 
     def predict_proba(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Return the probability of each tag for each word, (T, C) for each sentence, in the order of `tags_`."""
         self._check_fitted()
-        x = self.encoder_.encode(check_sentences(sentences))
-        probabilities: list[np.ndarray] = [np.empty(0)] * len(x)
-        with torch.no_grad():
-            for chosen in x.lengths.argsort(stable=True).split(_EVAL_BATCH_SIZE):
-                proba = self.network_(x.padded(chosen), lengths=x.lengths[chosen]).double().softmax(-1).numpy()
-                for row, steps in zip(chosen.tolist(), proba, strict=True):
-                    probabilities[row] = steps[: int(x.lengths[row])]
-        return probabilities
+        return self._model().predict_proba(sentences)
 
     def score(self, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str | None]]) -> float:
         """F1 of entities where the tags mark some (B-, I-, O), else accuracy over words."""
@@ -270,14 +267,24 @@ class SequenceTagger(AbstractEstimator):
             seconds=parse_budget(self.budget),
         )
 
+    def _model(self) -> TaggerModel:
+        return TaggerModel(self.tags_, self.encoder_, self._scores)
+
+    @torch.no_grad()
+    def _scores(self, x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return self.network_(torch.from_numpy(x), lengths=torch.from_numpy(lengths)).numpy()
+
     def _learned_state(self) -> LearnedState:
-        config = {"sizes": asdict(self.network_.sizes), "encoder": asdict(self.encoder_), "tags": self.tags_}
+        config = {
+            "sizes": asdict(self.network_.sizes),
+            "encoder": asdict(self.encoder_),
+            "tags": self.tags_,
+            "graphs": network_graphs(self.network_),
+        }
         return LearnedState(config, self.fingerprints_.to_tensors())
 
     def _restore(self, saved: SavedModel) -> tuple[TaggingNetwork, dict[str, Any]]:
-        tags = [str(tag) for tag in saved.config["tags"]]
-        if len(set(tags)) != len(tags):
-            raise ValueError("the tags are not all different")
+        tags = tags_from_json(saved.config["tags"])
         encoder = dataclass_from_json(WordEncoder, saved.config["encoder"])
         network = self._restore_network(saved, self._network_sizes(encoder, tags), dropout=self.dropout)
         fingerprints = Fingerprints.from_tensors(saved.tensors)
@@ -306,7 +313,7 @@ def _loss(scores: Tensor, target: Tensor) -> Tensor:
 def _encode_tags(tags: Sequence[Sequence[Any]], vocabulary: Sequence[str]) -> JaggedSequences:
     """Return the index of each tag among the known ones."""
     indices = {tag: index for index, tag in enumerate(vocabulary)}
-    return JaggedSequences.of([torch.tensor([indices.get(tag, _IGNORE_INDEX) for tag in row]) for row in tags])
+    return JaggedSequences.of([np.array([indices.get(tag, _IGNORE_INDEX) for tag in row]) for row in tags])
 
 
 def _validation_batches(x: JaggedSequences, y: JaggedSequences) -> BucketBatches:

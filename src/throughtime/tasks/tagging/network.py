@@ -14,12 +14,15 @@ from torch import nn
 
 from throughtime import nn as recurrent
 from throughtime._core import rng
+from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 from throughtime.nn.pooling import last_hidden, output_features
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
+
+    from throughtime.runtime.graph import Graph
 
 _WORD_SIZE, _CHARACTER_SIZE = 128, 32  # numbers that stand for a word, and for a character
 
@@ -96,7 +99,19 @@ class TaggingNetwork(nn.Module):
 
     def _encode_characters(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
         """Return what the characters say about each word; a word that comes twice is spelled once."""
+        if torch.compiler.is_compiling():  # sizes may not depend on values
+            return self._spell(characters.flatten(0, 1)).unflatten(0, characters.shape[:2])
         rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
+        return self._spell(rows[:, : int((rows > 0).sum(1).max())])[places].unflatten(0, characters.shape[:2])
+
+    def _spell(self, rows: Int[Tensor, "M S"]) -> Float[Tensor, "M 128"]:
+        """Return the final state over the characters of each row."""
         ends = (rows > 0).sum(1)
-        _, state = self.char_encoder(self.dropout(self.characters(rows[:, : int(ends.max())])), lengths=ends)
-        return last_hidden(self.char_encoder, state)[places].unflatten(0, characters.shape[:2])
+        _, state = self.char_encoder(self.dropout(self.characters(rows)), lengths=ends)
+        return last_hidden(self.char_encoder, state)
+
+    def graphs(self) -> dict[str, Graph]:
+        """Return the network as a graph, from inputs (N, T, 17) and lengths to scores."""
+        x, lengths = torch.ones(3, 4, 17, dtype=torch.int32), torch.tensor([4, 3, 2])
+        free = {"x": {0: "N", 1: "T"}, "lengths": {0: "N"}}
+        return {"network": capture(self, {"x": x, "lengths": lengths}, free, ["scores"], key=self.sizes)}

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 
+from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError, requires
-from throughtime.data.containers import as_items, is_missing
-from throughtime.data.text.subwords import BEGIN, END, SubwordSettings, SubwordVocabulary
+from throughtime._core.param_checks import check_choice, check_fraction, check_int
+from throughtime.data.text.special_symbols import BEGIN, END
+from throughtime.data.text.subwords import SubwordSettings, SubwordVocabulary
+from throughtime.inference.translation.translator import TranslatorModel, check_sentences
 from throughtime.nn.attention import ATTENTIONS
 from throughtime.tasks.base import AbstractEstimator, LearnedState, held_out_notes
-from throughtime.tasks.dataclass_json import dataclass_from_json
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
-from throughtime.tasks.param_checks import check_choice, check_fraction, check_int, check_non_negative
+from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import PRESETS, parse_budget
-from throughtime.tasks.translation.beam import beam_search
-from throughtime.tasks.translation.network import TranslatorNetwork, TranslatorSizes
-from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, pad_rows, train_translator
+from throughtime.tasks.translation.network import NetworkSteps, TranslatorNetwork, TranslatorSizes
+from throughtime.tasks.translation.trainer import PairBatches, TeacherForcing, train_translator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _HELD_OUT = 0.05  # share of the pairs that validates, where none are given
 _MIN_PAIRS_TO_HOLD_OUT = 20  # pairs, below which none are held out
-_EVAL_BATCH_SIZE = 64  # sentences that are translated together
 _EPOCHS, _REFERENCE_PAIRS = 12, 29_000  # passes over so many pairs; more for fewer
 _VOCABULARY = SubwordSettings()
 
@@ -194,18 +194,7 @@ class SequenceTranslator(AbstractEstimator):
             InputError: for anything but sentences.
         """
         self._check_fitted()
-        check_int("beams", beams)
-        check_non_negative("length_penalty", length_penalty)
-        numbers = self.source_.encode(_check_sentences(sources, "sources"))
-        order = sorted((i for i in range(len(numbers)) if numbers[i]), key=lambda i: len(numbers[i]))
-        translations: list[list[int]] = [[] for _ in numbers]
-        for start in range(0, len(order), _EVAL_BATCH_SIZE):
-            rows = order[start : start + _EVAL_BATCH_SIZE]
-            batch = pad_rows([numbers[i] for i in rows], len(numbers[rows[-1]]))
-            options = {"beams": min(beams, len(self.target_) - 1), "length_penalty": length_penalty}
-            for i, translation in zip(rows, beam_search(self.network_, batch, **options), strict=True):
-                translations[i] = translation
-        return self.target_.decode(translations)
+        return self._model().predict(sources, beams=beams, length_penalty=length_penalty)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], *, beams: int = 5) -> float:
         """BLEU of the translations, 0 to 100, by sacrebleu; without regard to capitals if the vocabulary has none."""
@@ -215,7 +204,7 @@ class SequenceTranslator(AbstractEstimator):
     def overlap(self, sources: Sequence[str]) -> Overlap:
         """Which sources were part of the training data, also to choose the weights by."""
         self._check_fitted()
-        return self.fingerprints_.overlap(_check_sentences(sources, "sources"), "pairs")
+        return self.fingerprints_.overlap(check_sentences(sources, "sources"), "pairs")
 
     def bleu(self, translations: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of translations that were made before; see `score`."""
@@ -235,13 +224,13 @@ class SequenceTranslator(AbstractEstimator):
             raise InputError("attention: expected a translator with attention, this one has none to show")
         written = self.predict([source])[0] if target is None else target
         (numbers,), (target_numbers,) = (
-            self.source_.encode(_check_sentences([source], "source")),
+            self.source_.encode(check_sentences([source], "source")),
             self.target_.encode([written]),
         )
         if not numbers:
             raise InputError("source: expected a sentence, got an empty one")
         with torch.no_grad():
-            memory, state, lengths = self.network_.encode(pad_rows([numbers], len(numbers)))
+            memory, state, lengths = self.network_.encode(torch.tensor([numbers]).T)
             inputs = torch.tensor([[BEGIN, *target_numbers]]).T
             _, _, weights = self.network_.decode(inputs, memory, state, lengths)
         assert weights is not None
@@ -282,9 +271,20 @@ class SequenceTranslator(AbstractEstimator):
             attention=self.attention,
         )
 
+    def _model(self) -> TranslatorModel:
+        sizes = self.network_.sizes
+        return TranslatorModel(
+            self.source_, self.target_, NetworkSteps(self.network_), (sizes.source_size, sizes.target_size)
+        )
+
     def _learned_state(self) -> LearnedState:
-        vocabularies = {"source": self.source_.content, "target": self.target_.content}
-        return LearnedState({"sizes": asdict(self.network_.sizes), **vocabularies}, self.fingerprints_.to_tensors())
+        config = {
+            "sizes": asdict(self.network_.sizes),
+            "source": self.source_.content,
+            "target": self.target_.content,
+            "graphs": network_graphs(self.network_),
+        }
+        return LearnedState(config, self.fingerprints_.to_tensors())
 
     def _restore(self, saved: SavedModel) -> tuple[TranslatorNetwork, dict[str, Any]]:
         source, target = (SubwordVocabulary(saved.config[side]) for side in ("source", "target"))
@@ -318,18 +318,9 @@ class SequenceTranslator(AbstractEstimator):
         return train, held_out
 
 
-def _check_sentences(values: Any, name: str) -> list[str]:
-    sentences = as_items(values, name, "sentences")
-    for number, sentence in enumerate(sentences, 1):
-        if not isinstance(sentence, str):
-            what = "a missing value" if is_missing(sentence) else type(sentence).__name__
-            raise InputError(f"{name}, sentence {number}: expected text, got {what}")
-    return sentences
-
-
 def _check_pairs(sources: Any, targets: Any) -> tuple[list[str], list[str]]:
     """Sides of pairs, both of the same length and none empty."""
-    sides = _check_sentences(sources, "sources"), _check_sentences(targets, "targets")
+    sides = check_sentences(sources, "sources"), check_sentences(targets, "targets")
     if len(sides[0]) != len(sides[1]):
         raise InputError(
             f"targets: expected a translation for each of {len(sides[0])} sources, got {len(sides[1])}; "

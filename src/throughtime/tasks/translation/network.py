@@ -6,18 +6,23 @@ the real symbols of the target only, so that no work is spent on padding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from throughtime import nn as recurrent
-from throughtime.data.text.subwords import PAD
+from throughtime.data.text.special_symbols import PAD
+from throughtime.io.capture import capture
 from throughtime.nn._dropout import Dropout
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float, Int
     from torch import Tensor
+
+    from throughtime.runtime.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,40 @@ class TranslatorNetwork(nn.Module):
         memory, state = self.layers.encode(self.dropout(self.source(source)), lengths=lengths)
         return memory, state, lengths
 
+    def start(self, source: Int[Tensor, "T N"], lengths: Int[Tensor, "N"]) -> tuple[Tensor, Float[Tensor, "S L N H"]]:
+        """Return the encoder's outputs (T, N, M), and the decoder's first states as one tensor."""
+        memory, state = self.layers.encode(self.dropout(self.source(source)), lengths=lengths)
+        return memory, _stack(state)
+
+    def step(
+        self, words: Int[Tensor, "N"], memory: Tensor, state: Float[Tensor, "S L N H"], lengths: Int[Tensor, "N"]
+    ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "S L N H"]]:
+        """Return the logits of the symbols after these, and the states as one tensor."""
+        states = tuple(state)
+        h, new, _ = self.decode(words.unsqueeze(0), memory, states if len(states) > 1 else states[0], lengths)
+        return self.layers.decoder.output(h[0]), _stack(new)
+
+    def graphs(self) -> dict[str, Graph]:
+        """Return `start` and `step` as graphs."""
+        rows, lengths = {0: "N"}, torch.tensor([4, 3, 2])
+        source, words = torch.ones(4, 3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)
+        with torch.no_grad():
+            memory, state = self.start(source, lengths)
+        encoder = {"source": source, "lengths": lengths}
+        decoder = {"words": words, "memory": memory, "state": state, "lengths": lengths}
+        free = {
+            "words": rows,
+            "lengths": rows,
+            "source": {0: "T", 1: "N"},
+            "memory": {0: "T", 1: "N"},
+            "state": {2: "N"},
+        }
+        graphs = {
+            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"], key=("encoder", self.sizes)),
+            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"], key=("decoder", self.sizes)),
+        }
+        return {name: replace(graph, weights=_own_names(graph.weights)) for name, graph in graphs.items()}
+
     def decode(
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor
     ) -> tuple[Float[Tensor, "F N H"], Any, Tensor | None]:
@@ -112,3 +151,55 @@ class TranslatorNetwork(nn.Module):
 
     def _embed_prediction(self, logits: Float[Tensor, "N V"]) -> Float[Tensor, "N E"]:
         return self._embed(logits.argmax(-1))
+
+
+@dataclass(frozen=True)
+class NetworkSteps:
+    """A translating network for arrays."""
+
+    network: TranslatorNetwork
+
+    @torch.no_grad()
+    def start(self, source: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the encoder's outputs, and the decoder's first state."""
+        memory, state = self.network.start(torch.from_numpy(source), torch.from_numpy(lengths))
+        return memory.numpy(), state.numpy()
+
+    @torch.no_grad()
+    def step(
+        self, words: np.ndarray, memory: np.ndarray, state: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of the symbols after these, and the state."""
+        logits, new = self.network.step(*map(torch.from_numpy, (words, memory, state, lengths)))
+        return logits.numpy(), new.numpy()
+
+
+class _Encoder(nn.Module):
+    """The encoder of a network."""
+
+    def __init__(self, network: TranslatorNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.start(source, lengths)
+
+
+class _Decoder(nn.Module):
+    """A step of the decoder of a network."""
+
+    def __init__(self, network: TranslatorNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, words: Tensor, memory: Tensor, state: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.step(words, memory, state, lengths)
+
+
+def _stack(state: Any) -> Tensor:
+    return torch.stack(state) if isinstance(state, tuple) else state.unsqueeze(0)
+
+
+def _own_names(weights: dict[str, str]) -> dict[str, str]:
+    """Name weights of a part as the network does."""
+    return {value: name.removeprefix("network.") for value, name in weights.items()}

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from throughtime.data.batches import Batch, bucket_by_length
-from throughtime.data.text.subwords import BEGIN, END, PAD
+from throughtime.data.text.special_symbols import BEGIN, END, PAD
+from throughtime.inference.translation.translator import pad_rows
 from throughtime.tasks.trainer import TrainingOptions, train_network
 
 if TYPE_CHECKING:
@@ -58,14 +60,9 @@ def collate_pairs(sources: Sequence[list[int]], targets: Sequence[list[int]]) ->
     """Return a batch (2, S, N), and the real symbols of its targets in the order in which the network gives them."""
     inputs = [[BEGIN, *target] for target in targets]
     steps = max(map(len, [*sources, *inputs]))
-    x = torch.stack([pad_rows(sources, steps), pad_rows(inputs, steps)])
+    x = np.stack([pad_rows(sources, steps), pad_rows(inputs, steps)])
     y = pad_rows([[*target, END] for target in targets], steps)
-    return Batch(x, y[y != PAD])
-
-
-def pad_rows(rows: Sequence[list[int]], steps: int) -> Tensor:
-    """Rows of numbers as (steps, N)."""
-    return torch.tensor([row + [PAD] * (steps - len(row)) for row in rows]).T.contiguous()
+    return Batch(torch.from_numpy(x), torch.from_numpy(y[y != PAD]))
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from throughtime.inference.forecasting.calibration import Calibration
 from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors, drop_outlying_series
 from throughtime.tasks.forecasting.calibration.held_out import SIMULATED, held_out_windows, spread_evenly
 from throughtime.tasks.forecasting.calibration.mixture_weight import fit_prior, fit_weight
-from throughtime.tasks.forecasting.calibration.parameters import Calibration
 from throughtime.tasks.forecasting.calibration.pooled import pool_statistics
 from throughtime.tasks.forecasting.calibration.residuals import forecast_residuals, network_and_naive
 from throughtime.tasks.forecasting.calibration.short_history import fit_fading, fit_interval_factors
@@ -47,7 +47,7 @@ def calibrate(network: ForecastNetwork, store: WindowStore, held_out: int, *, lo
     residuals = forecast_residuals(calibration, network, store, series, ends)
     calibration = replace(calibration, pooled=fit_fading(calibration.pooled, network, store, series, ends))
     calibration = replace(calibration, pooled=fit_interval_factors(calibration, network, store, series, ends))
-    residuals = residuals / calibration.pooled.interval_factors(store.count_observed(series, ends)).numpy()
+    residuals = residuals / calibration.pooled.interval_factors(store.count_observed(series, ends).numpy())
     residuals = drop_outlying_series(residuals, series, horizons / max(len(series.unique()), 1))
     shape, quantiles, paths = calibrate_errors(residuals, prior_errors, horizons)
     return replace(calibration, shape=shape, quantiles=quantiles, paths=paths)

@@ -37,7 +37,7 @@ def fit_prior(network: ForecastNetwork, store: WindowStore, loss: str) -> tuple[
     expert = min(naive, key=lambda name: _error(naive[name], targets, loss))
     errors = _mixture_errors(z, naive[expert], targets, loss)
     gain = 1 - float(errors.min()) / max(float(errors[-1]), 1e-12)
-    residuals = np.abs(residuals_of(network.likelihood, store, series, ends, naive[expert], params))
+    residuals = np.abs(residuals_of(network.likelihood, store, series, ends, naive[expert].numpy(), params.numpy()))
     residuals = drop_outlying_series(residuals, series, len(series) / len(series.unique()))
     mean = mean_sizes(residuals)
     return expert, mean if mean.any() else np.ones_like(mean), _PRIOR_WEIGHT * min(gain / _CLEAR_GAIN, 1.0)

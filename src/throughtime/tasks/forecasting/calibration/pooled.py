@@ -8,85 +8,27 @@ all but their last values are withheld.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from throughtime.inference.forecasting.pooled import PooledStatistics
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-    from throughtime.tasks.forecasting.plan import Plan
     from throughtime.tasks.forecasting.windows import WindowStore
 
 _MAX_SERIES = 200  # for the mean season
 _SINGLE_SERIES_SHARE = 0.5  # of the season of a single long series that others are assumed to have
 
 
-@dataclass(frozen=True)
-class PooledStatistics:
-    """Statistics that series share, separately for series that are not positive and for those that are.
-
-    Attributes:
-        profile: deviations from the level by position in the longest season, in transformed values: (2, cycle).
-        scales: typical scale: (2,).
-        fading: weight of a value relative to the next one in the level of a short series: (1,).
-        counts: numbers of observed values, ascending: (K,).
-        widening: factor of the intervals of windows with these numbers of observed values: (K,).
-    """
-
-    profile: Float[np.ndarray, "2 cycle"]
-    scales: Float[np.ndarray, "2"]
-    fading: Float[np.ndarray, "1"]
-    counts: Float[np.ndarray, "K"]
-    widening: Float[np.ndarray, "K"]
-
-    def interval_factors(self, observed: Float[Tensor, "N"] | Int[Tensor, "N"]) -> Float[Tensor, "N 1"]:
-        """Return the factors of the intervals of windows with these numbers of observed values."""
-        if not len(self.counts):
-            return torch.ones(len(observed), 1, dtype=torch.float64)
-        factors = np.interp(observed.clamp(min=1).log().numpy(), np.log(self.counts), self.widening)
-        return torch.from_numpy(factors).unsqueeze(1)
-
-    def forecast(
-        self,
-        plan: Plan,
-        window: tuple[Float[Tensor, "N W"], ...],
-        phases: Int[Tensor, "N"],
-        positive: Float[Tensor, "N"],
-        fading: float | None = None,
-    ) -> Float[Tensor, "N F"]:
-        """Forecast short series from the values and masks of their windows."""
-        past, ahead = self._seasons(plan, phases, positive)
-        fading = float(self.fading[0]) if fading is None else fading
-        return series_level(window[0], window[1], past, fading) + ahead
-
-    def _seasons(
-        self, plan: Plan, phases: Int[Tensor, "N"], positive: Float[Tensor, "N"]
-    ) -> tuple[Float[Tensor, "N W"], Float[Tensor, "N F"]]:
-        """Return the profile at the steps of windows and at those of their forecasts."""
-        profile = torch.from_numpy(self.profile)[positive.long()]
-        steps = torch.arange(-plan.lookback, plan.horizon)
-        season = profile.gather(1, (phases.unsqueeze(1) + steps) % plan.cycle)
-        return season[:, : plan.lookback], season[:, plan.lookback :]
-
-
 def pool_statistics(store: WindowStore, scales: Float[Tensor, "N"], series: Int[Tensor, "N"]) -> PooledStatistics:
     """Return the mean season and the typical scale of the long series, from the scales of windows of some series."""
     typical = [_median(scales[store.positive[series] == kind], scales) for kind in (0, 1)]
     return PooledStatistics(_profiles(store), np.array(typical), np.ones(1), np.zeros(0), np.zeros(0))
-
-
-def series_level(
-    z: Float[Tensor, "N W"], mask: Float[Tensor, "N W"], season: Float[Tensor, "N W"], fading: float
-) -> Float[Tensor, "N 1"]:
-    """Return the mean of observed values minus the season, weighted by fading^age; the last if none is observed."""
-    ages = (mask.sum(1, keepdim=True) - mask.cumsum(1)).clamp(min=0)
-    weights = mask * fading**ages
-    level = ((z - season) * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1e-9)
-    return torch.where(mask.any(1, keepdim=True), level, (z - season)[:, -1:])
 
 
 def _median(values: Float[Tensor, "M"], fallback: Float[Tensor, "N"]) -> float:

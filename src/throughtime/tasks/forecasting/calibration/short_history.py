@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-    from throughtime.tasks.forecasting.calibration.parameters import Calibration
-    from throughtime.tasks.forecasting.calibration.pooled import PooledStatistics
+    from throughtime.inference.forecasting.calibration import Calibration
+    from throughtime.inference.forecasting.pooled import PooledStatistics
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
     from throughtime.tasks.forecasting.windows import WindowStore
 
@@ -38,13 +38,14 @@ def fit_fading(
     """Return the pooled statistics with the fading that forecasts best from the last values alone."""
     plan = store.plan
     sample = spread_evenly(series, ends, SIMULATED)
-    truth, observed = store.future_values(*sample)
+    truth, observed = (tensor.numpy() for tensor in store.future_values(*sample))
+    phases, is_positive = store.phases(*sample).numpy(), store.positive[sample[0]].numpy() > 0
     errors = np.zeros(len(_FADINGS))
     for visible_steps in (2**i for i in range(1, int(np.log2(plan.min_observed)) + 1)):
-        window = network.values(withhold(store.inputs(*sample), plan, visible_steps)).double().unbind(-1)
+        window = network.values(withhold(store.inputs(*sample), plan, visible_steps)).numpy()
         for i, fading in enumerate(_FADINGS):
-            forecast = pooled.forecast(plan, window, store.phases(*sample), store.positive[sample[0]], fading)
-            errors[i] += float(((truth - forecast).abs() * observed).sum())
+            forecast = pooled.forecast(plan, window, phases, is_positive, fading)
+            errors[i] += float((np.abs(truth - forecast) * observed).sum())
     return replace(pooled, fading=np.array([_FADINGS[int(errors.argmin())]]))
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.tasks.forecasting.ended_series import scored_series
+from throughtime._core.param_checks import check_int
+from throughtime.inference.forecasting.ended_series import scored_series
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 from throughtime.tasks.forecasting.evaluation.window_results import Backtest, WindowResult, summarize
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from throughtime.data.series.frames import FrameFormat
+    from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
     from throughtime.training import Progress

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION, autoregressive_forecast
+from throughtime.inference.forecasting.autoregression import AUTOREGRESSION, autoregressive_forecast
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 BASELINES = {
     "naive": "the last value",
@@ -72,5 +71,5 @@ def _forecast_series(
         "seasonal_naive": naive_forecast(values, season, horizon),
         "seasonal_mean": np.mean(seasons, axis=0) if seasons else naive,
         "drift": naive + slope * (steps + 1),
-        AUTOREGRESSION: autoregressive_forecast(torch.from_numpy(values)[None], season, horizon)[0].numpy(),
+        AUTOREGRESSION: autoregressive_forecast(values[None], season, horizon)[0],
     }

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.tasks.forecasting.evaluation.autoregression import AUTOREGRESSION
+from throughtime._core.param_checks import check_int
+from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES
 from throughtime.tasks.forecasting.evaluation.external_models import EXTERNAL_MODELS, check_external_models
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.evaluation.verdict import OURS
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:

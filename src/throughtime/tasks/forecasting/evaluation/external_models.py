@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
     Forecast = Callable[[list[np.ndarray], int, int], np.ndarray]
 

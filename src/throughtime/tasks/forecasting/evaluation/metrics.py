@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from throughtime.inference.forecasting.naive_error import naive_error
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
@@ -63,14 +65,6 @@ def interval_score(
     """
     outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     return mean(high - low + 2 / (1 - level / 100) * outside)
-
-
-def naive_error(history: Shaped[np.ndarray, "T"], season: int) -> float:
-    """Return the mean |y_t - y_{t-m}| of a history; m = 1 if it is no longer than a season; 0 without any value."""
-    lag = season if len(history) > season else 1
-    differences = np.abs(history[lag:] - history[:-lag])
-    differences = differences[np.isfinite(differences)]
-    return float(differences.mean()) if len(differences) else 0.0
 
 
 def mean(x: Shaped[np.ndarray, "... F"]) -> Means:

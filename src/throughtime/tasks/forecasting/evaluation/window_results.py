@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy.typing import ArrayLike
 
-    from throughtime.data.series.frames import FrameFormat
+    from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster
 

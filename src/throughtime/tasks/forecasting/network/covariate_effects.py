@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from throughtime.data.series.covariates import ROLES
+from throughtime.inference.forecasting.linear_effects import KNOWN_AHEAD_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime.data.series.covariates import Feature
-    from throughtime.tasks.forecasting.plan import Plan
-
-KNOWN_AHEAD_ROLES = ("future", "static")
-"""Roles of the covariates that are known for the steps to forecast."""
+    from throughtime.inference.forecasting.plan import Plan
 
 _MAX_ENCODED = 8  # numbers per step that the recurrent layer reads
 _WIDTH = 32

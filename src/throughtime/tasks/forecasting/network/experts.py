@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 _SEASONS_IN_MEAN = 7
 
@@ -61,11 +61,6 @@ def expert_forecasts(
         forecasts["long_season"] = current + steps(one)
         forecasts["long_season_mean"] = current + steps(one + two) / 2
     return forecasts
-
-
-def expert_names(plan: Plan) -> list[str]:
-    """Return the names of the experts of a plan, in order."""
-    return list(expert_forecasts(torch.zeros(1, plan.blocks, plan.block), torch.ones(1, plan.blocks), plan))
 
 
 def _running_means(

@@ -17,18 +17,14 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from throughtime.inference.forecasting.linear_effects import KNOWN_AHEAD_ROLES, LinearEffects, design_width
 from throughtime.nn import LAYERS
 from throughtime.tasks.fast_random import Int16Dropout, add_uniform_noise
-from throughtime.tasks.forecasting.network.covariate_effects import (
-    KNOWN_AHEAD_ROLES,
-    CovariateEffects,
-    CovariateEncoder,
-)
+from throughtime.tasks.forecasting.network.covariate_effects import CovariateEffects, CovariateEncoder
 from throughtime.tasks.forecasting.network.decoders import DECODERS
-from throughtime.tasks.forecasting.network.experts import expert_forecasts, expert_names
+from throughtime.tasks.forecasting.network.experts import expert_forecasts
 from throughtime.tasks.forecasting.network.feedforward import FeedForward
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS, Likelihood
-from throughtime.tasks.forecasting.network.linear_effects import LinearEffects, design_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime.data.series.covariates import Feature
-    from throughtime.tasks.forecasting.plan import Plan
+    from throughtime.inference.forecasting.plan import Plan
 
 _MIN_SCALE = 1e-6
 _MAX_CONSTANT_SCALE = 10 * _MIN_SCALE  # a window with a smaller scale is constant: its scaled errors mean nothing
@@ -74,6 +70,7 @@ class ForecastNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
+        self.features = tuple(features)
         self.long_season_steps = min(plan.horizon, plan.long_season)  # values read from each earlier long season
         inputs = 2 * plan.block + 2 * self.long_season_steps + 2
         self.covariate_encoder = CovariateEncoder(plan, features) if features else None
@@ -87,7 +84,7 @@ class ForecastNetwork(nn.Module):
             self.register_buffer("linear", torch.zeros(2, design_width(features), dtype=torch.float64))
         self.dropout = Int16Dropout(dropout)
         self.noise = noise
-        self.expert_names = expert_names(plan)
+        self.expert_names = plan.expert_names
         self.correction = DECODERS[decoder](units, plan.horizon, cell, hidden_size)
         self.mixture_logits = nn.Linear(units, len(self.expert_names))
         self.likelihood = likelihood
@@ -214,7 +211,9 @@ class ForecastNetwork(nn.Module):
         """Return the inputs of the recurrent steps, all blocks except the first, and the level and scale of each."""
         plan = self.plan
         blocks, masks = self._blocks(z), self._blocks(mask)
-        level = blocks.mean(-1)
+        # Of a constant block, as before the beginning of a series, the mean is exact: its rounding error would count in
+        # units of the smallest scale.
+        level = torch.where(blocks.amax(-1) > blocks.amin(-1), blocks.mean(-1), blocks[..., 0])
         both_observed = masks[:, 1:] * masks[:, :-1]
         steps = _running_mean((blocks[:, 1:] - blocks[:, :-1]).abs(), both_observed)
         spread = _running_mean((blocks - level.unsqueeze(-1)).abs(), masks)[:, 1:]

@@ -19,35 +19,26 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from throughtime.inference.forecasting import error_distributions
+from throughtime.inference.forecasting.error_distributions import ERROR_DISTRIBUTIONS, MAX_SCORE, MIN_MEAN
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from torch import Tensor
 
-_MAX_LOG_WIDTH = 0.7  # about a factor of two: beyond, an upper bound grows as the width itself does
-_MAX_SCORE = 7.0  # larger scores are equal in 64 bits
-_MIN_MEAN = 0.02  # of a count's typical size
+    from throughtime.inference.forecasting.error_distributions import ErrorDistribution, Units
+
+    Array = Float[np.ndarray, "..."]
+
 _LOG_RANGE = (-7.0, 7.0)
+_COUNTS = error_distributions.NegativeBinomial()
 
 
 class TargetUnits(NamedTuple):
-    """How values relate to transformed ones: logarithms of `positive` series, else multiples of a `unit`."""
+    """How targets relate to transformed values: logarithms of `positive` series, else multiples of a `unit`."""
 
     unit: Float[Tensor, "..."]
     positive: Bool[Tensor, "..."]
-
-    def to_values(self, z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return values in the units of the series."""
-        return torch.where(self.positive, z.double().clamp(max=60).exp(), z.double()) * self.unit
-
-    def above(self, z: Float[Tensor, "..."], width: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return values at a distance above z; wide distances in logarithms are damped: their exponentials explode."""
-        damped = _MAX_LOG_WIDTH + torch.log1p((width - _MAX_LOG_WIDTH).clamp(min=0))
-        damped = torch.where(width > _MAX_LOG_WIDTH, damped, width)
-        return self.to_values(z + torch.where(self.positive, damped, width))
-
-    def around(self, z: Float[Tensor, "..."], width: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return values above z where the width is positive, below where it is negative."""
-        return torch.where(width > 0, self.above(z, width.clamp(min=0)), self.to_values(z + width.clamp(max=0)))
 
 
 class Likelihood(ABC):
@@ -55,9 +46,11 @@ class Likelihood(ABC):
 
     Attributes:
         raw_init: initial values of the raw parameters that the network outputs; empty where it learns none.
+        errors: quantiles of the distribution.
     """
 
     raw_init: ClassVar[tuple[float, ...]]
+    errors: ClassVar[ErrorDistribution]
 
     @abstractmethod
     def params(self, raw: Float[Tensor, "... P"], scale: Float[Tensor, "..."]) -> Float[Tensor, "... Q"]:
@@ -73,47 +66,22 @@ class Likelihood(ABC):
     ) -> Float[Tensor, "..."]:
         """Return the negative log-likelihood of values in units, in nats, up to a constant."""
 
-    @abstractmethod
-    def distance(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Return the distance from z, in transformed values, of scores of 0 or more."""
-
-    @abstractmethod
-    def score_at(self, z: Tensor, params: Tensor, distance: Tensor, units: TargetUnits) -> Tensor:
-        """Invert `distance`."""
-
-    @abstractmethod
-    def scores(self, z: Tensor, params: Tensor, truth: Tensor, units: TargetUnits) -> Tensor:
+    def scores(
+        self,
+        z: Float[np.ndarray, "..."],
+        params: Float[np.ndarray, "... P"],
+        truth: Float[np.ndarray, "..."],
+        units: Units,
+    ) -> Float[np.ndarray, "..."]:
         """Return the scores of observed transformed values."""
-
-    @abstractmethod
-    def values(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Invert `scores`, in the units of the series; values rise with the score."""
+        return self.errors.score_at(z, params, truth - z, units)
 
 
-class LocationScale(Likelihood):
-    """A distribution whose score is the error in multiples of its first parameter."""
-
-    def distance(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Multiply by the first parameter."""
-        return params[..., 0] * scores
-
-    def score_at(self, z: Tensor, params: Tensor, distance: Tensor, units: TargetUnits) -> Tensor:
-        """Divide by the first parameter."""
-        return distance / params[..., 0]
-
-    def scores(self, z: Tensor, params: Tensor, truth: Tensor, units: TargetUnits) -> Tensor:
-        """Return the scores of the errors."""
-        return self.score_at(z, params, truth - z, units)
-
-    def values(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Add an error to the forecast."""
-        return units.around(z, self.distance(z, params, scores, units))
-
-
-class NoLikelihood(LocationScale):
+class NoLikelihood(Likelihood):
     """No likelihood: a score is an error in scales, and the network learns the forecast alone."""
 
     raw_init = ()
+    errors = ERROR_DISTRIBUTIONS[None]
 
     def params(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return the scale."""
@@ -124,10 +92,11 @@ class NoLikelihood(LocationScale):
         raise AssertionError("errors have no likelihood")
 
 
-class Normal(LocationScale):
+class Normal(Likelihood):
     """A normal distribution of the transformed values: of logarithms where a series is positive."""
 
     raw_init = (0.0,)
+    errors = ERROR_DISTRIBUTIONS["normal"]
 
     def params(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return the standard deviation."""
@@ -139,10 +108,11 @@ class Normal(LocationScale):
         return 0.5 * ((_transform(value, units) - z) / deviation) ** 2 + deviation.log()
 
 
-class StudentT(LocationScale):
+class StudentT(Likelihood):
     """Student's t-distribution with a spread and degrees of freedom for each step: heavier tails."""
 
     raw_init = (-0.3, math.log(3.0))
+    errors = ERROR_DISTRIBUTIONS["student_t"]
 
     def params(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return the spread and the degrees of freedom, which exceed 2."""
@@ -156,27 +126,12 @@ class StudentT(LocationScale):
         constant = torch.lgamma(freedom / 2) - torch.lgamma((freedom + 1) / 2) + 0.5 * freedom.log()
         return constant + (freedom + 1) / 2 * torch.log1p(error**2 / freedom) + spread.log()
 
-    def distance(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Match the quantiles of both distributions."""
-        from scipy.stats import norm, t
-
-        spread, freedom = params.double().unbind(-1)
-        tails = norm.sf(scores.abs().clamp(max=_MAX_SCORE).numpy())
-        return spread * scores.sign() * torch.from_numpy(t.isf(tails, freedom.numpy()))
-
-    def score_at(self, z: Tensor, params: Tensor, distance: Tensor, units: TargetUnits) -> Tensor:
-        """Match the quantiles of both distributions."""
-        from scipy.stats import norm, t
-
-        spread, freedom = params.double().unbind(-1)
-        tails = t.sf((distance / spread).abs().numpy(), freedom.numpy())
-        return distance.sign() * torch.from_numpy(norm.isf(np.maximum(tails, norm.sf(_MAX_SCORE))))
-
 
 class NegativeBinomial(Likelihood):
     """Counts whose variance exceeds their mean m by α m²; forecasts and bounds are integers and never negative."""
 
     raw_init = (-1.0,)
+    errors = _COUNTS
 
     def params(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return the overdispersion α."""
@@ -188,44 +143,26 @@ class NegativeBinomial(Likelihood):
         gammas = torch.lgamma(size) + torch.lgamma(count + 1) - torch.lgamma(count + size)
         return gammas + size * torch.log1p(mean / size) + count * torch.log1p(size / mean)
 
-    def distance(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Multiply by the standard deviation."""
-        return scores * self._deviation(z, params, units)
-
-    def score_at(self, z: Tensor, params: Tensor, distance: Tensor, units: TargetUnits) -> Tensor:
-        """Divide by the standard deviation."""
-        return distance / self._deviation(z, params, units)
-
-    def scores(self, z: Tensor, params: Tensor, truth: Tensor, units: TargetUnits) -> Tensor:
+    def scores(
+        self,
+        z: Float[np.ndarray, "..."],
+        params: Float[np.ndarray, "... P"],
+        truth: Float[np.ndarray, "..."],
+        units: Units,
+    ) -> Float[np.ndarray, "..."]:
         """Return the normal score of the middle of a count's step in the distribution function."""
         from scipy.stats import nbinom, norm
 
-        size, share = self._scipy_params(z, params, units)
-        count = units.to_values(truth).round().numpy()
+        size = 1 / params[..., 0]
+        share = size / (size + _COUNTS.mean(z, units))
+        count = np.round(units.to_values(truth))
         middle = nbinom.cdf(count, size, share) - nbinom.pmf(count, size, share) / 2
-        return torch.from_numpy(norm.ppf(np.clip(middle, norm.sf(_MAX_SCORE), norm.cdf(_MAX_SCORE))))
-
-    def values(self, z: Tensor, params: Tensor, scores: Tensor, units: TargetUnits) -> Tensor:
-        """Return the quantiles of normal probabilities."""
-        from scipy.stats import nbinom, norm
-
-        size, share = self._scipy_params(z, params, units)
-        below = norm.cdf(scores.clamp(-_MAX_SCORE, _MAX_SCORE).numpy())
-        return torch.from_numpy(nbinom.ppf(below, size, share))
+        return norm.ppf(np.clip(middle, norm.sf(MAX_SCORE), norm.cdf(MAX_SCORE)))
 
     def _mean(self, z: Tensor, units: TargetUnits) -> Tensor:
-        """Return a positive mean, equal to z far above zero."""
-        bent = softplus(z / _MIN_MEAN) * _MIN_MEAN
-        return torch.where(units.positive, z.clamp(max=30).exp(), bent.clamp(min=_MIN_MEAN / 100)) * units.unit
-
-    def _deviation(self, z: Tensor, params: Tensor, units: TargetUnits) -> Tensor:
-        """Return the standard deviation of transformed values."""
-        mean = self._mean(z, units)
-        return (mean + params[..., 0] * mean**2).sqrt() / torch.where(units.positive, mean, units.unit)
-
-    def _scipy_params(self, z: Tensor, params: Tensor, units: TargetUnits) -> tuple[np.ndarray, np.ndarray]:
-        size = 1 / params[..., 0].double()
-        return size.numpy(), (size / (size + self._mean(z.double(), units))).numpy()
+        """Return the mean as `error_distributions.NegativeBinomial.mean` does, with gradients."""
+        bent = softplus(z / MIN_MEAN) * MIN_MEAN
+        return torch.where(units.positive, z.clamp(max=30).exp(), bent.clamp(min=MIN_MEAN / 100)) * units.unit
 
 
 LIKELIHOODS: dict[str | None, Likelihood] = {

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.param_checks import check_int
 from throughtime._core.version import __version__
-from throughtime.data.series.frames import FrameFormat, read_frame
+from throughtime.data.series.frames import read_frame
+from throughtime.inference.forecasting.plan import Plan
 from throughtime.nn import LAYERS
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.skill import Skill
 from throughtime.tasks.forecasting.evaluation.verdict import OURS
 from throughtime.tasks.forecasting.network.decoders import DECODERS
 from throughtime.tasks.forecasting.network.losses import LOSSES
-from throughtime.tasks.forecasting.plan import Plan
 from throughtime.tasks.forecasting.presets import Preset
 from throughtime.tasks.forecasting.search.trials import Trial, check_optuna, open_study
-from throughtime.tasks.param_checks import check_int
 from throughtime.tasks.workers import check_workers, ordered_map
 from throughtime.training import NonFiniteLoss
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from throughtime import training
+    from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.frames import Data
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.estimator import Forecaster

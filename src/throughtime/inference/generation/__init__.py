@@ -1,0 +1,1 @@
+"""Generation around the network: a prompt in, drawn symbols or notes out."""

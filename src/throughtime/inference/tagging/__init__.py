@@ -1,0 +1,1 @@
+"""Tagging around the network: words in, probabilities of tags out."""

@@ -1,0 +1,1 @@
+"""Translation around the network: subwords in, the likeliest translation out."""

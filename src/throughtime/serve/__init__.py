@@ -1,0 +1,1 @@
+"""`throughtime serve`: a trained model over HTTP."""

@@ -1,0 +1,214 @@
+"""Requests for steps, advanced together: one call of the engine for all streams that wait.
+
+A batch is made of what waits when the engine is free, so that a lone stream never waits for others. Requests of one
+stream are answered in their order. A request advances its stream by all of its steps or by none: it works on a copy of
+the state, which becomes that of the stream when the last step is done and all numbers are finite.
+
+A small call of the engine runs in the event loop, where it takes less time than handing it to a thread; a larger one
+runs in the thread of the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from throughtime.serve.errors import draining, invalid, not_found, overloaded, timed_out
+
+if TYPE_CHECKING:
+    from throughtime.runtime import StreamingNetwork
+    from throughtime.serve.limits import Limits
+    from throughtime.serve.metrics import Metrics
+    from throughtime.serve.streams import Slot, StreamStore
+
+_IN_LOOP = 4_000_000  # multiplications of a call that runs in the event loop: about 0.3 ms
+_IN_THREAD = 40_000_000  # of a call, unless one step of all rows takes more: others wait no longer than for this
+
+
+class _Request:
+    """Steps that wait or run.
+
+    Attributes:
+        key: requests of the same key run one after the other: the id of a stream, or something of its own.
+        x: (T, I).
+        y: (T, O), filled up to `done`.
+        done: steps so far.
+        state: (L, S, H) after them; empty before the first call.
+        slot: of the stream, which gets the state in the end; None for a sequence of its own.
+        future: is set when all are done.
+    """
+
+    __slots__ = ("done", "future", "key", "slot", "state", "x", "y")
+
+    def __init__(self, key: object, x: np.ndarray, y: np.ndarray, future: asyncio.Future[np.ndarray]) -> None:
+        self.key, self.x, self.y, self.future, self.done = key, x, y, future, 0
+        self.state: np.ndarray = y[:0]
+        self.slot: Slot | None = None
+
+
+class Batcher:
+    """Advances streams and sequences.
+
+    Args:
+        network: that advances them.
+        store: of the streams.
+        limits: bounds.
+        metrics: counters.
+    """
+
+    def __init__(self, network: StreamingNetwork, store: StreamStore, limits: Limits, metrics: Metrics) -> None:
+        self._network, self._store, self._limits, self._metrics = network, store, limits, metrics
+        self._waiting: dict[object, deque[_Request]] = {}
+        self._count = 0
+        self._is_running = False
+        self._engine = ThreadPoolExecutor(1, "engine")
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def step(self, stream: str, x: np.ndarray) -> np.ndarray:
+        """Advance a stream by the steps x (T, I). Returns (T, O).
+
+        Raises:
+            RequestError: for a stream that does not exist, a full queue, a request that takes too long, and results
+                that are not finite; the stream keeps the state from before the request.
+        """
+        self._store.touch(stream)
+        return await self._wait(stream, x)
+
+    async def run(self, x: np.ndarray) -> np.ndarray:
+        """Run a whole sequence x (T, I) from the state zero. Returns (T, O).
+
+        Raises:
+            RequestError: as `step`.
+        """
+        return await self._wait(object(), x)
+
+    def forget(self, stream: str) -> None:
+        """Refuse what waits for a stream that is deleted."""
+        for request in self._waiting.get(stream, ()):
+            _fail(request, not_found(stream))
+
+    async def wait_until_idle(self) -> None:
+        """Return when nothing waits."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """End the thread of the engine."""
+        self._engine.shutdown()
+
+    async def _wait(self, key: object, x: np.ndarray) -> np.ndarray:
+        if self.is_draining:
+            raise draining()
+        if self._count >= self._limits.queue:
+            raise overloaded(self._limits.queue)
+        loop = asyncio.get_running_loop()
+        request = _Request(key, x, np.empty((len(x), self._network.output_size), x.dtype), loop.create_future())
+        self._waiting.setdefault(key, deque()).append(request)
+        self._count += 1
+        self._idle.clear()
+        self._schedule(loop)
+        timer = loop.call_later(self._limits.seconds, _fail, request, timed_out(self._limits.seconds))
+        try:
+            return await request.future
+        finally:
+            timer.cancel()
+            self._remove(request)
+
+    def _remove(self, request: _Request) -> None:
+        queue = self._waiting[request.key]
+        queue.remove(request)
+        if not queue:
+            del self._waiting[request.key]
+        self._count -= 1
+        if not self._count:
+            self._idle.set()
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_running:
+            self._is_running = True
+            loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        """Advance the first request of each key, and go on as long as there is one."""
+        active = self._next_requests()
+        if not active:
+            self._is_running = False
+            return
+        one = len(active) * self._network.multiplications
+        steps = min(max(1, _IN_THREAD // one), *(len(request.x) - request.done for request in active))
+        loop = asyncio.get_running_loop()
+        if one * steps <= _IN_LOOP:
+            self._finish(active, steps, self._advance(active, steps))
+            loop.call_soon(self._run)
+        else:
+            call = loop.run_in_executor(self._engine, self._advance, active, steps)
+            call.add_done_callback(partial(self._continue, active, steps))
+
+    def _continue(self, active: list[_Request], steps: int, call: asyncio.Future[np.ndarray]) -> None:
+        if call.cancelled():
+            return
+        error = call.exception()
+        if error is None:
+            self._finish(active, steps, call.result())
+        else:
+            for request in active:
+                _fail(request, error)
+        self._run()
+
+    def _next_requests(self) -> list[_Request]:
+        waiting = (next((r for r in queue if not r.future.done()), None) for queue in self._waiting.values())
+        active = list(itertools.islice((r for r in waiting if r is not None), self._limits.batch))
+        for request in active:
+            if not request.state.size:
+                self._start(request)
+        if len(self._waiting) > self._limits.batch:  # those that run go to the end, so that nobody waits for ever
+            for request in active:
+                self._waiting[request.key] = self._waiting.pop(request.key)
+        return active
+
+    def _start(self, request: _Request) -> None:
+        if isinstance(request.key, str):
+            request.slot, request.state = self._store.get(request.key)
+        else:
+            request.state = np.zeros(self._network.state_shape, self._network.dtype)
+
+    def _advance(self, active: list[_Request], steps: int) -> np.ndarray:
+        """Compute steps of requests, in the event loop or the thread of the engine. Returns states (L, S, N, H)."""
+        states = np.stack([request.state for request in active], 2)
+        for t in range(steps):
+            y = self._network.step_rows(np.array([request.x[request.done + t] for request in active]), states)
+            for request, outputs in zip(active, y, strict=True):
+                request.y[request.done + t] = outputs
+        return states
+
+    def _finish(self, active: list[_Request], steps: int, states: np.ndarray) -> None:
+        self._metrics.batch_size.observe(len(active))
+        self._metrics.steps.inc(steps * len(active))
+        for row, request in enumerate(active):
+            request.state = states[:, :, row]
+            request.done += steps
+            if request.done == len(request.x) and not request.future.done():
+                self._answer(request)
+
+    def _answer(self, request: _Request) -> None:
+        if not (np.isfinite(request.state).all() and np.isfinite(request.y).all()):
+            _fail(request, invalid("x: the results are not finite; the stream keeps the state from before the request"))
+            return
+        if request.slot is not None and isinstance(request.key, str):
+            self._store.set(request.key, request.slot, request.state)
+        request.future.set_result(request.y)
+
+
+def _fail(request: _Request, error: BaseException) -> None:
+    if not request.future.done():
+        request.future.set_exception(error)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from throughtime._core.errors import InputError
-from throughtime.io.exported_program import read_program, refuse_writes, rename_inputs
+from throughtime.io.exported_program import read_program, refuse_writes, rename_inputs, size_of
 from throughtime.io.time_loop import run_layer
 from throughtime.nn._recurrent import AbstractRecurrent
 
@@ -65,9 +65,7 @@ def capture(
 def _capture(
     module: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]], outputs: Sequence[str]
 ) -> Graph:
-    names = {name for axes in free.values() for name in axes.values()}
-    dimensions = {name: torch.export.Dim(name, min=1) for name in names}
-    shapes = {name: {axis: dimensions[size] for axis, size in free.get(name, {}).items()} or None for name in inputs}
+    shapes = {name: dict.fromkeys(free.get(name, {}), torch.export.Dim.AUTO) or None for name in inputs}
     if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values()):
         program = export_program(module, (*inputs.values(),), {}, (tuple(shapes.values()),))
     else:
@@ -76,7 +74,10 @@ def _capture(
     examples = program.graph.find_nodes(op="placeholder")[-len(inputs) :]
     for name, node in zip(inputs, examples, strict=True):
         for axis, size in free.get(name, {}).items():
-            sizes[str(node.meta["val"].shape[axis])] = size  # a symbol
+            symbol = size_of(node.meta["val"].shape[axis])
+            if isinstance(symbol, int):
+                raise InputError(f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}")
+            sizes[symbol] = size
     return rename_inputs(read_program(program, outputs, sizes), [*inputs])
 
 

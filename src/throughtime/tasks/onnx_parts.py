@@ -45,15 +45,14 @@ class _Classifier(nn.Module):
 
     def __init__(self, estimator: SequenceClassifier) -> None:
         super().__init__()
-        self.network, self.block, self.changes = estimator.network_, 1, None
+        self.network, self.block = estimator.network_, 1
         self.is_text = not hasattr(estimator.encoder_, "means")
         if not self.is_text:
             scaler: Any = estimator.encoder_
             self.block = scaler.block
             self.register_buffer("means", torch.tensor(scaler.means))
             self.register_buffer("deviations", torch.tensor(scaler.deviations))
-            if scaler.changes:
-                self.register_buffer("changes", torch.tensor(scaler.changes))
+            self.register_buffer("changes", torch.tensor(scaler.changes))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean of the members' probabilities."""
@@ -68,8 +67,10 @@ class _Classifier(nn.Module):
         z = torch.cat([z, torch.cat([torch.zeros_like(z[:, :1]), z[:, 1:] - z[:, :-1]], 1) / self.changes], -1)
         steps = torch.arange(z.shape[1])
         z = z.masked_fill((steps >= lengths.unsqueeze(1)).unsqueeze(-1), 0.0)
-        windows = pad(z, (0, 0, 0, self.block - 1)).unfold(1, self.block, self.block)
-        return windows.transpose(2, 3).flatten(2), (lengths + (self.block - 1)) // self.block
+        blocks = torch.arange((x.shape[1] + self.block - 1) // self.block) * self.block
+        places = blocks.unsqueeze(1) + torch.arange(self.block)
+        windows = pad(z, (0, 0, 0, self.block - 1))[:, places]  # (N, blocks, steps of a block, features)
+        return windows.flatten(2), (lengths + (self.block - 1)) // self.block
 
 
 def _classifier_parts(estimator: SequenceClassifier) -> tuple[dict[str, Part], dict[str, str]]:

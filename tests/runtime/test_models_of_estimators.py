@@ -297,6 +297,7 @@ def test_texts_are_split_as_by_the_library(kind: str, monkeypatch: pytest.Monkey
     chance, characters = random.Random(0), "aabcdé ΣσßİⒶ²०ि你😀'’.,!-_ \t\n▁□\N{COMBINING ACUTE ACCENT}\x1c\xa0$^"
     texts = ["".join(chance.choices(characters, k=chance.randrange(1, 30))) for _ in range(600)]
     vocabulary = TokenVocabulary.learn(texts[:200], kind)
+    texts += ["zqж", "azzb", "z'жz a"]  # whose characters are unknown
     expected = vocabulary.encode(texts)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     assert_close(vars(TokenVocabulary.from_json(vocabulary.to_json()).encode(texts)), vars(expected), "exact")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -183,24 +184,26 @@ def _capture_step(kernel: str, weights: Weights) -> Graph:
     for placeholder in traced.graph.find_nodes(op="placeholder"):
         reader.add_input(placeholder)
     reader.read_nodes()
-    return _renamed_inputs(reader.graph([f"state_{i}" for i in range(len(cell.states))]), names)
+    return rename_inputs(reader.graph([f"state_{i}" for i in range(len(cell.states))]), names)
 
 
-def _renamed_inputs(graph: Graph, names: Sequence[str]) -> Graph:
-    """Return a graph with other names of inputs; sizes of the batch become N."""
-    inputs = [
-        Input(name, i.dtype, ("N", *i.shape[1:]) if name == "x" or name.startswith("state_") else i.shape)
-        for name, i in zip(names, graph.inputs, strict=True)
-    ]
+def rename_inputs(graph: Graph, names: Sequence[str]) -> Graph:
+    """Return a graph with other names of its inputs, in their order."""
     new = {i.name: name for name, i in zip(names, graph.inputs, strict=True)}
+    if all(old == name for old, name in new.items()):
+        return graph
 
     def rename(argument: Any) -> Any:
         if isinstance(argument, Value):
             return Value(new.get(argument.name, argument.name))
         return [rename(item) for item in argument] if isinstance(argument, list) else argument
 
-    nodes = tuple(node._replace(arguments=tuple(map(rename, node.arguments))) for node in graph.nodes)
-    return Graph(tuple(inputs), graph.outputs, nodes)
+    return replace(
+        graph,
+        inputs=tuple(i._replace(name=new[i.name]) for i in graph.inputs),
+        nodes=tuple(node._replace(arguments=tuple(map(rename, node.arguments))) for node in graph.nodes),
+        outputs={name: new.get(value, value) for name, value in graph.outputs.items()},
+    )
 
 
 def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:

@@ -80,9 +80,18 @@ class GraphModule(NotebookReprMixin):
         values: dict[str, Any] = name_inputs([i.name for i in graph.inputs], inputs, named)
         values |= {value: self.get_buffer(f"_{value}") for value in graph.constants}
         for value, name in graph.weights.items():
-            path, _, leaf = name.rpartition(".")
-            values[value] = getattr(self.get_submodule(path), leaf)
+            values[value] = self.weight(name)
         return fill_structure(self._structure, _evaluate(graph, self._functions, values))
+
+    @property
+    def graph(self) -> Graph:
+        """What is computed."""
+        return self._graph
+
+    def weight(self, name: str) -> Tensor:
+        """Return a parameter or buffer by its name."""
+        path, _, leaf = name.rpartition(".")
+        return getattr(self.get_submodule(path), leaf)
 
     def extra_repr(self) -> str:
         """Name the inputs and outputs."""

@@ -1,0 +1,1 @@
+"""Networks as C99, for microcontrollers and programs without Python."""

@@ -1,0 +1,132 @@
+"""Removes what the statements of a step do for nothing: unread rows, copies of states, buffers that are not needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from throughtime.io.c_export.lowering import Buffer, Copy, Loop, Normalization, Product, Program, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from throughtime.io.c_export.lowering import Statement
+
+
+def optimize(program: Program) -> Program:
+    """Return a program with the same results."""
+    _narrow_products(program)
+    _store_states_directly(program)
+    _share_buffers(program)
+    return program
+
+
+def spans_of(statement: Statement) -> Iterator[Span]:
+    """Yield what a statement reads."""
+    if isinstance(statement, Loop):
+        yield from (o for line in statement.lines for o in line.operands if isinstance(o, Span))
+    else:
+        yield statement.x
+
+
+def targets_of(statement: Statement) -> list[Buffer]:
+    """Return the buffers that a statement writes."""
+    if isinstance(statement, Loop):
+        return [line.result for line in statement.lines]
+    return [statement.target]
+
+
+def _reads(statement: Statement) -> Iterator[tuple[Buffer, int, int]]:
+    """Yield the ranges that a statement reads."""
+    for span in spans_of(statement):
+        if isinstance(statement, Loop):
+            size = 1 if span.repeated else statement.size
+        elif isinstance(statement, Product):
+            size = statement.weight.shape[1]
+        elif isinstance(statement, Normalization):
+            size = statement.target.size
+        else:
+            size = statement.size
+        yield span.buffer, span.offset, span.offset + size
+
+
+def _narrow_products(program: Program) -> None:
+    """Compute no rows before the first one and after the last one that something reads."""
+    for product in [s for s in program.statements if isinstance(s, Product)]:
+        reads = [(s, start, end) for s in program.statements for b, start, end in _reads(s) if b is product.target]
+        first = min((start for _, start, _ in reads), default=0)
+        last = max((end for _, _, end in reads), default=0)
+        product.weight = product.weight[first:last]
+        product.bias = None if product.bias is None else product.bias[first:last]
+        product.target.size = last - first
+        for span in {id(s): s for st in program.statements for s in spans_of(st) if s.buffer is product.target}.values():
+            span.offset -= first
+    program.statements[:] = [s for s in program.statements if not isinstance(s, Product) or s.target.size]
+
+
+def _store_states_directly(program: Program) -> None:
+    """Let a loop write a new state in its place, where nothing reads the old one afterwards."""
+    states = list(program.states.values())
+    for copy in [s for s in program.statements if isinstance(s, Copy) and any(s.target is b for b in states)]:
+        source = copy.x.buffer
+        loop = next(
+            (s for s in program.statements if isinstance(s, Loop) and any(source is t for t in targets_of(s))), None
+        )
+        if loop is None or copy.x.offset or copy.size != source.size:
+            continue
+        here, there = program.statements.index(loop), program.statements.index(copy)
+        start, end = copy.offset, copy.offset + copy.size
+        read_later = any(
+            b is copy.target and first < end and last > start
+            for statement in program.statements[here + 1 : there]
+            for b, first, last in _reads(statement)
+        )
+        read_elsewhere = any(
+            span.buffer is copy.target and span.offset != start and (span.repeated or first < end and last > start)
+            for span, (_, first, last) in zip(spans_of(loop), _reads(loop), strict=True)
+        )
+        if read_later or read_elsewhere:
+            continue
+        program.statements.remove(copy)
+        for line in loop.lines:
+            if line.result is source:
+                line.result = copy.target
+                line.offset = start
+        for statement in program.statements[here + 1 :]:
+            for span in spans_of(statement):
+                if span.buffer is source:
+                    span.buffer, span.offset = copy.target, span.offset + start
+
+
+def _share_buffers(program: Program) -> None:
+    """Give buffers of one size, of which one is no longer read when the other is written, one name."""
+    fixed = {id(b) for b in (program.inputs, program.output, *program.states.values())}
+    last_read: dict[int, int] = {}
+    for i, statement in enumerate(program.statements):
+        for buffer, _, _ in _reads(statement):
+            last_read[id(buffer)] = i
+    free: dict[int, list[str]] = {}
+    count = 0
+    live: list[Buffer] = []
+    named: set[int] = set()
+    for i, statement in enumerate(program.statements):
+        for buffer in targets_of(statement):
+            if id(buffer) in fixed or id(buffer) in named or id(buffer) not in last_read:
+                continue
+            names = free.setdefault(buffer.size, [])
+            if names:
+                buffer.name = names.pop()
+            else:
+                buffer.name, count = f"a{count}", count + 1
+            named.add(id(buffer))
+            live.append(buffer)
+        for buffer in [b for b in live if last_read[id(b)] <= i]:
+            live.remove(buffer)
+            free[buffer.size].append(buffer.name)
+
+
+def stored(program: Program) -> list[Buffer]:
+    """Return the local arrays of a step, one for each name."""
+    fixed = {id(b) for b in (program.inputs, program.output, *program.states.values())}
+    read = {id(b) for s in program.statements for b, _, _ in _reads(s)}
+    buffers = [b for s in program.statements for b in targets_of(s) if id(b) not in fixed and id(b) in read]
+    return list({b.name: b for b in buffers}.values())

@@ -230,33 +230,34 @@ class _Lowering:
         return argument
 
     def _pointwise(self, operator: str, operands: list[Any]) -> Any:
-        shapes = [o.array.shape if isinstance(o, _Addresses) else np.shape(o) for o in operands]
-        shape = np.broadcast_shapes(*shapes)
+        shape = np.broadcast_shapes(*(o.array.shape if isinstance(o, _Addresses) else np.shape(o) for o in operands))
         size = int(np.prod(shape))
+        flat = [_flat(operand, shape) for operand in operands]
         loop = self._statements[-1] if self._statements else None
-        lines = loop.lines if isinstance(loop, Loop) and loop.size == size else []
-        spans = [self._operand(operand, shape, lines) for operand in operands]
-        if not lines or any(isinstance(s, Span) and any(s.buffer is line.result for line in lines) for s in spans):
+        if not isinstance(loop, Loop) or loop.size != size or not all(self._fits(o, loop) for o in flat):
+            flat = [_Addresses(self._contiguous(o.array)) if isinstance(o, _Addresses) else o for o in flat]
             loop = Loop(size)
             self._statements.append(loop)
-            spans = [self._operand(operand, shape, []) for operand in operands]
-        assert isinstance(loop, Loop)
+        read = [self._operand(o, loop) if isinstance(o, _Addresses) else o for o in flat]
         result = self._buffer(f"v{len(self._buffers)}", size)
-        loop.lines.append(Assignment(result.name, operator, spans, result))
+        loop.lines.append(Assignment(result.name, operator, read, result))
         return _Addresses(result.addresses.reshape(shape))
 
-    def _operand(self, operand: Any, shape: tuple[int, ...], lines: list[Assignment]) -> Any:
-        """Return an operand of a loop: the variable of a line above, a span, an array, or a number."""
-        if isinstance(operand, np.ndarray):
-            array = np.broadcast_to(operand, shape).ravel()
-            return float(array[0]) if (array == array[0]).all() else np.ascontiguousarray(array, np.float32)
-        if not isinstance(operand, _Addresses):
-            return operand
-        addresses = np.broadcast_to(operand.array, shape).ravel()
-        for line in lines:
-            if line.result.size == len(addresses) and (addresses == line.result.addresses).all():
+    def _fits(self, operand: Any, loop: Loop) -> bool:
+        """Return whether a loop, the last statement so far, can read an operand."""
+        if not isinstance(operand, _Addresses) or isinstance(self._operand(operand, loop), str):
+            return True
+        within = any(np.isin(operand.array, line.result.addresses).any() for line in loop.lines)
+        return not within and self._is_contiguous(operand.array)
+
+    def _operand(self, operand: Any, loop: Loop) -> Any:
+        """Return the variable of a line of a loop, or the span of a buffer."""
+        for line in loop.lines:
+            if (operand.array == line.result.addresses).all():
                 return line.name
-        return self._span(addresses)
+        buffer = self._buffer_of(int(operand.array[0]))
+        first, last = operand.array[0] - buffer.base, operand.array[-1] - buffer.base
+        return Span(buffer, int(first), repeated=bool(first == last and len(operand.array) > 1))
 
     def linear(self, x: Any, weight: np.ndarray, bias: np.ndarray | None = None) -> Any:
         """Return the product with a matrix of weights."""
@@ -296,15 +297,24 @@ class _Lowering:
         return buffer
 
     def _span(self, addresses: np.ndarray) -> Span:
+        """Return where the numbers of a vector lie."""
+        addresses = self._contiguous(addresses)
+        buffer = self._buffer_of(int(addresses[0]))
+        return Span(buffer, int(addresses[0]) - buffer.base)
+
+    def _contiguous(self, addresses: np.ndarray) -> np.ndarray:
         """Return where numbers lie one behind the other; they are copied together where they do not."""
-        first, steps = int(addresses[0]), np.unique(np.diff(addresses))
-        if len(addresses) == 1 or steps.tolist() in ([1], [0]):
-            buffer = self._buffer_of(first)
-            if int(addresses[-1]) < buffer.base + buffer.size:
-                return Span(buffer, first - buffer.base, repeated=steps.tolist() == [0])
+        if self._is_contiguous(addresses):
+            return addresses
         target = self._buffer(f"v{len(self._buffers)}", len(addresses))
         self._store(_Addresses(addresses), target)
-        return Span(target, 0)
+        return target.addresses
+
+    def _is_contiguous(self, addresses: np.ndarray) -> bool:
+        """Return whether numbers lie one behind the other in one buffer, or are one and the same."""
+        steps = np.diff(addresses)
+        buffer = self._buffer_of(int(addresses[0]))
+        return bool((steps == 1).all() and addresses[-1] < buffer.base + buffer.size or (steps == 0).all())
 
     def _buffer_of(self, address: int) -> Buffer:
         return next(b for b in self._buffers if b.base <= address < b.base + b.size)
@@ -341,6 +351,16 @@ _FUNCTIONS: dict[str, Any] = {
     "aten.mm.default": _Lowering.mm,
     "aten.layer_norm.default": _Lowering.layer_norm,
 }
+
+
+def _flat(operand: Any, shape: tuple[int, ...]) -> Any:
+    """Return an operand of a loop as addresses, an array, or a number."""
+    if isinstance(operand, _Addresses):
+        return _Addresses(np.broadcast_to(operand.array, shape).ravel())
+    if isinstance(operand, np.ndarray):
+        array = np.broadcast_to(operand, shape).ravel()
+        return float(array[0]) if (array == array[0]).all() else np.ascontiguousarray(array, np.float32)
+    return operand
 
 
 def _wrap(value: Any) -> Any:

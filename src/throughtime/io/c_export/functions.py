@@ -45,17 +45,25 @@ _PRODUCT = """
 /* y = bias + weight x for blocks of {rows} rows; the {rows} weights of a column lie one behind the other. */
 static inline void product_{rows}(int blocks, int columns, const float *weight, const float *bias, const float *x, float *y)
 {{
-    enum {{ count = (int)({rows} * sizeof(float) / sizeof(lanes_{rows})) }};
-    int block, j, k;
-    for (block = 0; block < blocks; ++block) {{
+    enum {{ count = (int)({rows} * sizeof(float) / sizeof(lanes_{rows})), together = count <= 2 ? 4 : 1 }};
+    int block, group, j, k;
+    for (block = 0; block < blocks; block += group) {{
         const lanes_{rows} *w = (const lanes_{rows} *)(weight + block * {rows} * columns);
         const lanes_{rows} *b = (const lanes_{rows} *)(bias + block * {rows});
         lanes_{rows} *out = (lanes_{rows} *)(y + block * {rows});
-        lanes_{rows} sum[count];
-        for (j = 0; j < count; ++j) sum[j] = b[j];
-        for (k = 0; k < columns; ++k, w += count)
-            for (j = 0; j < count; ++j) sum[j] += w[j] * x[k];
-        for (j = 0; j < count; ++j) out[j] = sum[j];
+        lanes_{rows} sum[together * count];
+        group = blocks - block < together ? 1 : together;
+        if (group == 1) {{
+            for (j = 0; j < count; ++j) sum[j] = b[j];
+            for (k = 0; k < columns; ++k, w += count)
+                for (j = 0; j < count; ++j) sum[j] += w[j] * x[k];
+            for (j = 0; j < count; ++j) out[j] = sum[j];
+        }} else {{ /* sums that do not wait for one another */
+            for (j = 0; j < together * count; ++j) sum[j] = b[j];
+            for (k = 0; k < columns; ++k, w += count)
+                for (j = 0; j < together * count; ++j) sum[j] += w[j % count + j / count * count * columns] * x[k];
+            for (j = 0; j < together * count; ++j) out[j] = sum[j];
+        }}
     }}
 }}
 """
@@ -118,32 +126,40 @@ static int is_finite(const float *x, size_t count)
     "exponential": """
 static inline float exponential(float x)
 {
-    const float bounded = x > 88.0f ? 88.0f : x > -87.3f ? x : -87.3f;
-    const float shifted = bounded * 1.44269504f + (bounded < 0.0f ? -0.5f : 0.5f);
-    const int32_t n = (int32_t)shifted;
-    const float r = bounded - (float)n * 0.693359375f + (float)n * 2.12194440e-4f;
-    const float r2 = r * r;
-    const float even = 0.49999993451660991486f + r2 * (0.041668387369485337414f + r2 * 0.0013814612913096629024f);
-    const float odd = 0.16666520689734752558f + r2 * 0.0083687098332030176747f;
-    union { float value; int32_t bits; } power;
-    power.bits = (n + 127) * 8388608;
-    return x == x ? power.value + power.value * (r + r2 * (even + r * odd)) : x;
+    union { float value; uint32_t bits; } shifted, power; /* the low bits of a number near 1.5 2^23 are an integer */
+    float n, r, r2, even, odd, y;
+    shifted.value = x * 1.44269504f + 12582912.0f;
+    power.bits = (shifted.bits + 127u) << 23;
+#ifdef __FAST_MATH__ /* which takes (a + b) - b for a */
+    n = (float)(int32_t)(shifted.bits - 0x4b400000u);
+#else
+    n = shifted.value - 12582912.0f;
+#endif
+    r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    r2 = r * r;
+    even = 0.49999993451660991486f + r2 * (0.041668387369485337414f + r2 * 0.0013814612913096629024f);
+    odd = 0.16666520689734752558f + r2 * 0.0083687098332030176747f;
+    y = power.value + power.value * (r + r2 * (even + r * odd));
+    y = x < -87.3f ? 0.0f : y;
+    return x > 88.0f ? 1.6516363e38f : y;
 }
 """,
     "sigmoid": """
-static inline float sigmoid(float x) { return x < -88.7f ? 0.0f : 1.0f / (1.0f + exponential(-x)); }
+static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 """,
     "hyperbolic_tangent": """
 static inline float hyperbolic_tangent(float x)
 {
-    const float b = x < -9.01f ? -9.01f : x > 9.01f ? 9.01f : x;
+    const float above = x < -9.01f ? -9.01f : x;
+    const float b = above > 9.01f ? 9.01f : above;
     const float u = b * b, u2 = u * u;
     const float p = (0.99999993106255f + u * 0.12929379483085612f) +
                     u2 * ((0.002931271231451987f + u * 9.355020344219168e-06f) +
                           u2 * (-1.3011218063330193e-08f + u * 1.8765019068687434e-11f));
     const float q = (1.0f + u * 0.4626269032011175f) + u2 * (0.023807300071227097f + u * 0.0002294970710014138f);
-    const float y = b * p / q;
-    return y < -1.0f ? -1.0f : y > 1.0f ? 1.0f : y;
+    const float quotient = b * p / q;
+    const float y = quotient < -1.0f ? -1.0f : quotient;
+    return y > 1.0f ? 1.0f : y;
 }
 """,
     "square_root": """

@@ -74,17 +74,8 @@ def _store_states_directly(program: Program) -> None:
         if loop is None or copy.x.offset or copy.size != source.size:
             continue
         here, there = program.statements.index(loop), program.statements.index(copy)
-        start, end = copy.offset, copy.offset + copy.size
-        read_later = any(
-            b is copy.target and first < end and last > start
-            for statement in program.statements[here + 1 : there]
-            for b, first, last in _reads(statement)
-        )
-        read_elsewhere = any(
-            span.buffer is copy.target and span.offset != start and (span.repeated or first < end and last > start)
-            for span, (_, first, last) in zip(spans_of(loop), _reads(loop), strict=True)
-        )
-        if read_later or read_elsewhere:
+        start = copy.offset
+        if not _may_store(copy, program.statements[here + 1 : there], loop, program.statements):
             continue
         program.statements.remove(copy)
         for line in loop.lines:
@@ -95,6 +86,25 @@ def _store_states_directly(program: Program) -> None:
             for span in spans_of(statement):
                 if span.buffer is source:
                     span.buffer, span.offset = copy.target, span.offset + start
+
+
+def _may_store(copy: Copy, later: list[Statement], loop: Loop, statements: list[Statement]) -> bool:
+    """Return whether a loop may write the target of a copy, which later statements must not read.
+
+    A target that the loop and a product read is not written: Clang 14 would keep a number that the product has loaded
+    for the loop, and so not compute the loop with vectors.
+    """
+
+    def reads(statement: Statement) -> bool:
+        start, end = copy.offset, copy.offset + copy.size
+        return any(b is copy.target and first < end and last > start for b, first, last in _reads(statement))
+
+    if any(map(reads, later)):
+        return False
+    if not reads(loop):
+        return True
+    aligned = all(s.offset == copy.offset and not s.repeated for s in spans_of(loop) if s.buffer is copy.target)
+    return aligned and not any(reads(s) for s in statements if isinstance(s, Product))
 
 
 def _share_buffers(program: Program) -> None:

@@ -112,6 +112,13 @@ _SOURCE = """\
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
+/* Before a loop over units: Clang keeps a number from the product before for it, and then uses no vectors. */
+#if defined(__GNUC__)
+#define RELOAD() __asm__ volatile("" : : : "memory")
+#else
+#define RELOAD() (void)0
+#endif
+
 typedef char state_has_the_stated_size[sizeof({name}_state) == {upper}_STATE_BYTES ? 1 : -1];
 
 {constants}{functions}

@@ -75,7 +75,7 @@ def _store_states_directly(program: Program) -> None:
             continue
         here, there = program.statements.index(loop), program.statements.index(copy)
         start = copy.offset
-        if not _may_store(copy, program.statements[here + 1 : there], loop, program.statements):
+        if not _may_store(copy, program.statements[here + 1 : there], loop):
             continue
         program.statements.remove(copy)
         for line in loop.lines:
@@ -88,12 +88,8 @@ def _store_states_directly(program: Program) -> None:
                     span.buffer, span.offset = copy.target, span.offset + start
 
 
-def _may_store(copy: Copy, later: list[Statement], loop: Loop, statements: list[Statement]) -> bool:
-    """Return whether a loop may write the target of a copy, which later statements must not read.
-
-    A target that the loop and a product read is not written: Clang 14 would keep a number that the product has loaded
-    for the loop, and so not compute the loop with vectors.
-    """
+def _may_store(copy: Copy, later: list[Statement], loop: Loop) -> bool:
+    """Return whether a loop may write the target of a copy: later statements do not read it, nor other lanes of it."""
 
     def reads(statement: Statement) -> bool:
         start, end = copy.offset, copy.offset + copy.size
@@ -101,10 +97,8 @@ def _may_store(copy: Copy, later: list[Statement], loop: Loop, statements: list[
 
     if any(map(reads, later)):
         return False
-    if not reads(loop):
-        return True
     aligned = all(s.offset == copy.offset and not s.repeated for s in spans_of(loop) if s.buffer is copy.target)
-    return aligned and not any(reads(s) for s in statements if isinstance(s, Product))
+    return aligned or not reads(loop)
 
 
 def _share_buffers(program: Program) -> None:

@@ -106,7 +106,7 @@ class _Writer:
             if is_stored:
                 lines.append(f"{self._place(line.result)}[{_sum('i', line.offset)}] = {line.name};")
         inner = "".join(f"        {line}\n" for line in lines)
-        return f"    for (i = 0; i < {loop.size}; ++i) {{\n{inner}    }}\n"
+        return f"    RELOAD();\n    for (i = 0; i < {loop.size}; ++i) {{\n{inner}    }}\n"
 
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Span):

@@ -132,7 +132,7 @@ def scan_directions(
     f, g = get_activation(config.activation), get_activation(config.gate_activation)
     return [
         run_direction(
-            *(cell, x, tuple(s[d] for s in state) or _zeros(cell, x, w), w),
+            *(cell, x, tuple(s[d] for s in state) or initial_state(cell, x, w), w),
             valid=valid,
             reverse=d == 1 or (config.reverse and len(directions) == 1),
             activations=(f, g),
@@ -151,8 +151,51 @@ def join_directions(traces: Sequence[Trace], lengths: BatchLengths | None = None
         return tuple(joined), finals
     if lengths.is_packed:
         return tuple(lengths.pack(states) for states in joined), finals
-    valid = lengths.valid(len(joined[0]), joined[0].device).unsqueeze(-1)
+    valid = lengths.valid(joined[0].shape[0], joined[0].device).unsqueeze(-1)
     return tuple(torch.where(valid, states, states.new_zeros(())) for states in joined), finals
+
+
+class DirectionStep(NamedTuple):
+    """One step of a layer in one direction, with its weights and all that happens to the states."""
+
+    cell: Cell
+    weights: Weights
+    transforms: StateTransforms
+    functions: tuple[Activation, Activation, Activation]
+    diagonal: tuple[Tensor, ...]
+
+    def input_halves(self, x: Float[Tensor, "T N I"]) -> Float[Tensor, "T N G*H"]:
+        """Return the input half of the pre-activations of all gates, for all steps."""
+        gain = None if self.transforms.norm is None else self.transforms.norm[0]
+        return gate_preactivations(self.cell, x, self.weights.weight_ih, self.weights.bias_ih, gain)
+
+    def __call__(
+        self, input_half: Float[Tensor, "N G*H"], state: States, probe: Float[Tensor, "N G*H"] | None = None
+    ) -> tuple[States, tuple[Tensor, ...]]:
+        """Return the new states and the gates; `probe` is added to the hidden half of the pre-activations."""
+        gates, weights = len(self.cell.gates), self.weights
+        gain = None if self.transforms.norm is None else self.transforms.norm[1]
+
+        def hidden(h: Tensor) -> tuple[Tensor, ...]:
+            h = h if self.transforms.dropout_mask is None else h * self.transforms.dropout_mask
+            halves = gate_preactivations(self.cell, h, weights.weight_hh, weights.bias_hh, gain)
+            return (halves if probe is None else halves + probe).chunk(gates, -1)
+
+        step = CELLS[self.cell.name].step
+        before = self.transforms.pre_step(state)
+        new, values = step(input_half.chunk(gates, -1), hidden, before, self.diagonal, *self.functions)
+        if weights.weight_hr is not None:
+            new = (linear(new[0], weights.weight_hr), *new[1:])
+        return self.transforms.post_step(new, state), values
+
+
+def make_step(
+    cell: Cell, weights: Weights, activations: tuple[Activation, Activation], transforms: StateTransforms
+) -> DirectionStep:
+    """Return the step of a layer in one direction."""
+    diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
+    functions = *activations, transforms.squash(activations[0])
+    return DirectionStep(cell, weights, transforms, functions, diagonal)
 
 
 def run_direction(
@@ -168,26 +211,13 @@ def run_direction(
     probes: Probes | None = None,
 ) -> Trace:
     """Unfold one layer in one direction. The state is held where a step is not valid."""
-    step = CELLS[cell.name].step
-    gates = len(cell.gates)
-    diagonal = () if weights.diagonal is None else tuple(weights.diagonal)
-    gain_ih, gain_hh = (None, None) if transforms.norm is None else transforms.norm[:2]
     if valid is not None:  # nothing after the end of a sequence reaches a gradient, not even NaN
         x = x.masked_fill(~valid.unsqueeze(-1), 0.0)
-    input_halves = gate_preactivations(cell, x, weights.weight_ih, weights.bias_ih, gain_ih)
-    functions = *activations, transforms.squash(activations[0])
-
-    def hidden(h: Tensor) -> tuple[Tensor, ...]:
-        h = h if transforms.dropout_mask is None else h * transforms.dropout_mask
-        halves = gate_preactivations(cell, h, weights.weight_hh, weights.bias_hh, gain_hh)
-        return (halves if probes is None else halves + probes.hidden[t]).chunk(gates, -1)
-
+    step = make_step(cell, weights, activations, transforms)
+    input_halves = step.input_halves(x)
     initial, states, gate_values = state, [], []
     for t in reversed(range(len(x))) if reverse else range(len(x)):
-        new, values = step(input_halves[t].chunk(gates, -1), hidden, transforms.pre_step(state), diagonal, *functions)
-        if weights.weight_hr is not None:
-            new = (linear(new[0], weights.weight_hr), *new[1:])
-        new = transforms.post_step(new, state)
+        new, values = step(input_halves[t], state, None if probes is None else probes.hidden[t])
         if probes is not None:
             new = (new[0] + probes.h[t], *new[1:])
         if valid is not None:
@@ -209,7 +239,7 @@ def _columns(rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]
     return zip(*rows, strict=True)
 
 
-def _zeros(cell: Cell, x: Float[Tensor, "T N I"], weights: Weights) -> States:
+def initial_state(cell: Cell, x: Float[Tensor, "T N I"], weights: Weights) -> States:
     """Return the initial state of a direction where none was given."""
     hidden = weights.weight_hh.shape[0] // len(cell.gates)
     sizes = cell.state_sizes(hidden, 0 if weights.weight_hr is None else weights.weight_hr.shape[0])

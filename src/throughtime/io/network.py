@@ -15,10 +15,13 @@ from throughtime import nn
 from throughtime._core.errors import InputError
 from throughtime.io import saved_model
 from throughtime.io.network_description import check_description
+from throughtime.io.own_module import save_module
 from throughtime.runtime import StreamingNetwork
 
 if TYPE_CHECKING:
     import os
+
+    from throughtime.io.own_module import ExampleInputs
 
 TASK = "network"
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
@@ -36,18 +39,32 @@ _OPTIONS = (
 )
 
 
-def save(model: torch.nn.Module, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a layer, or a layout around one, into a new model directory.
+def save(
+    model: torch.nn.Module,
+    directory: str | os.PathLike[str],
+    *,
+    example_inputs: ExampleInputs | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a network into a new model directory.
+
+    A layer, or a layout around one, is written as a description and weights. Any other module is written as the graph
+    of operators that its `forward` applies in evaluation, which takes example inputs: their batch and length may have
+    any size later, see `throughtime.io.own_module`.
 
     Args:
-        model: an `RNN`, `GRU` or `LSTM`, or a `OneToOne`, `ManyToMany` or `ManyToOne`.
+        model: an `RNN`, `GRU` or `LSTM`; a `OneToOne`, `ManyToMany` or `ManyToOne`; or a module of one's own.
         directory: is created.
+        example_inputs: a tuple, or a dict by name, of tensors that `forward` takes; for a module of one's own.
         overwrite: replace a model directory of that name.
 
     Raises:
-        InputError: for another model, for activations without a name, for weights that such a model does not have (as
+        InputError: for a module that no file can hold, with the reason; for weights that such a model does not have (as
             pruned ones), or where the directory cannot be written.
     """
+    if example_inputs is not None and not _is_described(model):
+        save_module(model, directory, example_inputs, overwrite=overwrite)
+        return
     description = describe(model)
     # Weights that two layers share are written twice.
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -82,6 +99,15 @@ def _check_weights(description: dict[str, Any], weights: dict[str, torch.Tensor]
             )
 
 
+def _is_described(model: torch.nn.Module) -> bool:
+    """Return whether a description says all that a model computes."""
+    try:
+        describe(model)
+    except InputError:
+        return False
+    return True
+
+
 def describe(model: torch.nn.Module) -> dict[str, Any]:
     """Return what a network is made of, as JSON can hold it.
 
@@ -92,8 +118,11 @@ def describe(model: torch.nn.Module) -> dict[str, Any]:
     layer: Any = model.layer if layout else model
     kind = _name_of(layer, _LAYERS)
     if kind is None:
-        names = ", ".join([*_LAYERS, *_LAYOUTS])
-        raise InputError(f"save: expected one of {names}, got {type(model).__name__}")
+        names, own = ", ".join([*_LAYERS, *_LAYOUTS]), type(model).__name__
+        raise InputError(
+            f"save: expected one of {names}, got {own}; a module of your own needs tensors that its forward takes: "
+            f'tt.save(model, "{own.lower()}", example_inputs=(x,))'
+        )
     functions = {name: getattr(layer, own) for name, own in layer.activation_arguments.items()}
     special = layer.options.non_default() | layer.variant_options()
     if callable(special.get("clip_state_grad")):

@@ -11,7 +11,8 @@ stream, which advances step by step in microseconds and keeps its state from cal
 from __future__ import annotations
 
 from throughtime.runtime.graph import Graph
+from throughtime.runtime.graph_network import GraphNetwork
 from throughtime.runtime.loading import load
 from throughtime.runtime.streaming import StreamingNetwork
 
-__all__ = ["Graph", "StreamingNetwork", "load"]
+__all__ = ["Graph", "GraphNetwork", "StreamingNetwork", "load"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from throughtime import _kernels
 from throughtime._core.errors import InputError
+from throughtime.io.network_description import check_description
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -72,6 +73,16 @@ class StreamingNetwork:
             weight = self._weight(weights, "output.weight", (self.output_size, self._hidden), "weight")
             bias = self._weight(weights, "output.bias", (self.output_size,), "bias")
             self._engine.set_output(weight, bias, self.output_size, description["output_activation"])
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], weights: dict[str, np.ndarray]) -> StreamingNetwork:
+        """Read the configuration of a model directory.
+
+        Raises:
+            ValueError: for a description that is not that of the weights.
+        """
+        check_description(config["network"], {name: array.shape for name, array in weights.items()})
+        return cls(config["network"], weights)
 
     @property
     def state(self) -> np.ndarray:

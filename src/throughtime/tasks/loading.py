@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LOADERS = {
     "network": "throughtime.io.network:restore",
+    "module": "throughtime.io.own_module:restore",
     "forecast": "throughtime.tasks.forecasting:Forecaster.from_saved_model",
     "classify": "throughtime.tasks.classification:SequenceClassifier.from_saved_model",
     "tag": "throughtime.tasks.tagging:SequenceTagger.from_saved_model",

@@ -1,1 +1,4 @@
-"""Networks as C99, for microcontrollers and programs without Python."""
+"""Networks as C99."""
+
+from throughtime.io.c_export.exporter import CExport as CExport
+from throughtime.io.c_export.exporter import export_c as export_c

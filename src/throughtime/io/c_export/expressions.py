@@ -1,6 +1,6 @@
 """The pointwise operators of a graph as expressions of C: one line each.
 
-To add an operator, add a line; a function that it calls stands in `functions.py`.
+To add an operator, add a line; the functions that it calls are those of `functions.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from throughtime._core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Expression = "Callable[..., str]"
 POINTWISE: dict[str, Callable[..., str]] = {}
 """Functions from the operands, as C or as numbers of Python, to an expression, by the name of the operator."""
 
@@ -68,7 +67,10 @@ _add("reciprocal", _template("1.0f / {0}"))
 _add("maximum", _template("larger({0}, {1})"))
 _add("minimum", _template("smaller({0}, {1})"))
 _add("pow.Tensor_Scalar", _power)
-_add("addcmul", lambda x, a, b, value=1: f"{number(x)} + {'' if value == 1 else number(value) + ' * '}{number(a)} * {number(b)}")
+_add(
+    "addcmul",
+    lambda x, a, b, value=1: f"{number(x)} + {'' if value == 1 else number(value) + ' * '}{number(a)} * {number(b)}",
+)
 _add("lerp.Tensor lerp.Scalar", _template("{0} + {2} * ({1} - {0})"))
 _add("exp", _template("exponential({0})"))
 _add("tanh", _template("hyperbolic_tangent({0})"))
@@ -76,10 +78,13 @@ _add("sigmoid", _template("sigmoid({0})"))
 _add("silu", _template("{0} * sigmoid({0})"))
 _add("relu", _template("larger({0}, 0.0f)"))
 _add("leaky_relu", lambda x, slope=0.01: f"larger({number(x)}, 0.0f) + {number(slope)} * smaller({number(x)}, 0.0f)")
-_add("elu", lambda x, alpha=1, scale=1, rate=1: (
-    f"{number(scale)} * (larger({number(x)}, 0.0f) + "
-    f"{number(alpha)} * (exponential(smaller({number(rate)} * {number(x)}, 0.0f)) - 1.0f))"
-))
+_add(
+    "elu",
+    lambda x, alpha=1, scale=1, rate=1: (
+        f"{number(scale)} * (larger({number(x)}, 0.0f) + "
+        f"{number(alpha)} * (exponential(smaller({number(rate)} * {number(x)}, 0.0f)) - 1.0f))"
+    ),
+)
 _add("hardtanh", lambda x, low=-1, high=1: _clamp(x, low, high))
 _add("clamp clamp_min", _clamp)
 _add("clamp_max", lambda x, high: _clamp(x, None, high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ void {name}_init({name}_state *state);
 /* Advance by one step, from x[{inputs}] to y[{outputs}]. {in_place} */
 int {name}_step({name}_state *state, const float *x, float *y);
 
-/* Advance by some steps, from x[steps][{inputs}] to y[steps][{outputs}]. An input that is not finite: no step is run. */
+/* Advance by some steps, from x[steps][{inputs}] to y[steps][{outputs}].
+ * No step is run where an input is not finite. */
 int {name}_run({name}_state *state, size_t steps, const float *x, float *y);
 
 /*
- * Advance each of n streams by one step, from x[n][{inputs}] to y[n][{outputs}]. A stream whose input is not finite keeps its state
- * and its y, and the others advance. Returns the number of such streams.
+ * Advance each of n streams by one step, from x[n][{inputs}] to y[n][{outputs}]. A stream whose input is not
+ * finite keeps its state and its y, and the others advance. Returns the number of such streams.
  */
 size_t {name}_step_many({name}_state *states, size_t n, const float *x, float *y);
 
@@ -157,11 +159,11 @@ size_t {name}_step_many({name}_state *states, size_t n, const float *x, float *y
 """
 
 
-def header(facts: Facts, code: Code) -> str:
+def write_header(facts: Facts, code: Code) -> str:
     """Return the text of the header."""
     is_square = facts.inputs == facts.outputs
     return _HEADER.format(
-        **facts._asdict() | {"error": f" * error     {facts.error}\n" if facts.error else ""},
+        **facts._asdict() | {"error": _error_lines(facts.error)},
         upper=facts.name.upper(),
         constant_bytes=code.constant_bytes,
         scratch_bytes=code.scratch_bytes,
@@ -171,7 +173,12 @@ def header(facts: Facts, code: Code) -> str:
     )
 
 
-def source(facts: Facts, code: Code) -> str:
+def _error_lines(error: str) -> str:
+    lines = textwrap.wrap(error, 100)
+    return "".join(f" * {'' if i else 'error':9} {line}\n" for i, line in enumerate(lines))
+
+
+def write_source(facts: Facts, code: Code) -> str:
     """Return the text of the source file."""
     zeros = (f"    for (i = 0; i < {size}; ++i) state->{name}[i] = 0.0f;\n" for name, size in facts.states.items())
     return _SOURCE.format(

@@ -42,8 +42,9 @@ typedef float lanes_16, lanes_8, lanes_4;
 """
 
 _PRODUCT = """
-/* y = bias + weight x for blocks of {rows} rows; the {rows} weights of a column lie one behind the other. */
-static inline void product_{rows}(int blocks, int columns, const float *weight, const float *bias, const float *x, float *y)
+/* y = bias + weight x for blocks of {rows} rows; the {rows} weights of a column are contiguous. */
+static inline void product_{rows}(int blocks, int columns, const float *weight, const float *bias, const float *x,
+                              float *y)
 {{
     enum {{ count = (int)({rows} * sizeof(float) / sizeof(lanes_{rows})), together = count <= 2 ? 4 : 1 }};
     int block, group, j, k;
@@ -69,7 +70,7 @@ static inline void product_{rows}(int blocks, int columns, const float *weight, 
 """
 
 _PRODUCT_INT8 = """
-/* y = bias + scale (weight x) for blocks of {rows} rows; the {rows} weights of a column lie one behind the other. */
+/* y = bias + scale (weight x) for blocks of {rows} rows; the {rows} weights of a column are contiguous. */
 static inline void product_{rows}(int blocks, int columns, const int8_t *weight, const float *scale, const float *bias,
                               const float *x, float *y)
 {{
@@ -80,7 +81,10 @@ static inline void product_{rows}(int blocks, int columns, const int8_t *weight,
         for (j = 0; j < {rows}; ++j) sum[j] = 0.0f;
         for (k = 0; k < columns; ++k, w += {rows})
             for (j = 0; j < {rows}; ++j) sum[j] += (float)w[j] * x[k];
-        for (j = 0; j < {rows}; ++j) y[block * {rows} + j] = bias[block * {rows} + j] + scale[block * {rows} + j] * sum[j];
+        for (j = 0; j < {rows}; ++j) {{
+            const int row = block * {rows} + j;
+            y[row] = bias[row] + scale[row] * sum[j];
+        }}
     }}
 }}
 """

@@ -9,30 +9,34 @@ Pointwise operators that follow one another become one loop.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from throughtime._core.errors import InputError
 from throughtime.io.c_export.expressions import POINTWISE
-from throughtime.runtime.graph import SCAN, Graph, Node, Value
+from throughtime.runtime.nodes import LOOP, SCAN, Node, Value
 from throughtime.runtime.operators import OPERATORS
-from throughtime.runtime.scan import FIELDS
+from throughtime.runtime.scan import restore_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MOVES = frozenset(
-    "alias cat chunk clone concat contiguous detach dropout expand flatten.using_ints flip movedim.int narrow permute "
-    "reshape select.int slice.Tensor split.Tensor split_with_sizes squeeze squeeze.dim squeeze.dims stack t "
-    "transpose.int unbind.int unflatten.int unsqueeze view _unsafe_view".split()
-)
+    from throughtime.runtime.graph import Graph
+
+_MOVES = {
+    *("alias", "clone", "contiguous", "detach", "expand", "flatten.using_ints", "flip", "movedim.int", "narrow"),
+    *("permute", "reshape", "select.int", "slice.Tensor", "squeeze", "squeeze.dim", "squeeze.dims", "t"),
+    *("transpose.int", "unflatten.int", "unsqueeze", "view", "_unsafe_view"),
+    *("cat", "concat", "stack", "chunk", "split.Tensor", "split_with_sizes", "unbind.int"),
+}
 _SAME = frozenset({"aten.to.dtype", "aten._to_copy.default", "aten.dropout.default"})
 
 
 @dataclass
 class Buffer:
-    """Numbers that lie one behind the other.
+    """Contiguous numbers.
 
     Attributes:
         name: in C.
@@ -155,10 +159,11 @@ class _Lowering:
         self._buffers: list[Buffer] = []
         self._statements: list[Statement] = []
         self._next = 0
-        inputs = self._buffer("x", int(np.prod(graph.inputs[0].shape)))
+        shape = [size for size in graph.inputs[0].shape if isinstance(size, int)]
+        inputs = self._buffer("x", int(np.prod(shape)))
         by_state = {name: self._buffer(name, size) for name, size in states.items()}
         old = np.concatenate([buffer.addresses for buffer in by_state.values()])
-        arrays = inputs.addresses.reshape(graph.inputs[0].shape), old
+        arrays = inputs.addresses.reshape(shape), old
         values: dict[str, Any] = {i.name: _Addresses(array) for i, array in zip(graph.inputs, arrays, strict=True)}
         values |= {value: weights[name] for value, name in graph.weights.items()} | graph.constants
         self._run(graph.nodes, values)
@@ -178,6 +183,8 @@ class _Lowering:
     def _value(self, operator: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         if operator == SCAN:
             return self._scan(*arguments)
+        if operator == LOOP:
+            return self._loop(*arguments)
         if not any(map(_is_variable, [*arguments, *keywords.values()])):
             return OPERATORS[operator](*arguments, **keywords)
         if operator in _SAME:
@@ -198,9 +205,8 @@ class _Lowering:
     ) -> list[Any]:
         """Run one step of a recurrent layer by the graph of its cell."""
         assert not tables
-        remaining = iter(weights)
-        fields = [next(remaining) if is_present else None for is_present in present]
-        weight_ih, weight_hh, bias_ih, bias_hh, diagonal, _ = fields[:FIELDS]
+        fields: list[Any] = restore_none(weights, present)
+        weight_ih, weight_hh, bias_ih, bias_hh, diagonal, _ = fields
         hidden = weight_hh.shape[1]
         cell = self._cells[f"{kernel} {hidden}"]
         values: dict[str, Any] = {
@@ -214,6 +220,18 @@ class _Lowering:
         self._run(cell.nodes, values)
         new = [_Addresses(values[name].array.reshape(1, 1, -1)) for name in cell.outputs.values()]
         return [new[0], *new]
+
+    def _loop(self, name: str, state: list[Any], sequences: list[Any], others: Sequence[Any] = ()) -> list[Any]:
+        """Run one step of a loop by its graph."""
+        cell = self._cells[name]
+        if any(len(s.array if isinstance(s, _Addresses) else s) != 1 for s in sequences):
+            raise InputError("export to C: expected a network that reads one step at a time")
+        inputs = [*state, *(self._value("aten.select.int", [s, 0, 0], {}) for s in sequences), *others]
+        values = dict(zip([i.name for i in cell.inputs], inputs, strict=True)) | cell.constants
+        self._run(cell.nodes, values)
+        results = [values[value] for value in cell.outputs.values()]
+        stacked = (self._value("aten.unsqueeze.default", [result, 0], {}) for result in results[len(state) :])
+        return [*results[: len(state)], *stacked]
 
     def _move(self, operator: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         """Move addresses; a constant among them is stored first."""
@@ -303,7 +321,7 @@ class _Lowering:
         return Span(buffer, int(addresses[0]) - buffer.base)
 
     def _contiguous(self, addresses: np.ndarray) -> np.ndarray:
-        """Return where numbers lie one behind the other; they are copied together where they do not."""
+        """Return the addresses of numbers, copied together where they are not contiguous."""
         if self._is_contiguous(addresses):
             return addresses
         target = self._buffer(f"v{len(self._buffers)}", len(addresses))
@@ -311,10 +329,10 @@ class _Lowering:
         return target.addresses
 
     def _is_contiguous(self, addresses: np.ndarray) -> bool:
-        """Return whether numbers lie one behind the other in one buffer, or are one and the same."""
+        """Return whether numbers are contiguous in one buffer, or one and the same."""
         steps = np.diff(addresses)
         buffer = self._buffer_of(int(addresses[0]))
-        return bool((steps == 1).all() and addresses[-1] < buffer.base + buffer.size or (steps == 0).all())
+        return bool(((steps == 1).all() and addresses[-1] < buffer.base + buffer.size) or (steps == 0).all())
 
     def _buffer_of(self, address: int) -> Buffer:
         return next(b for b in self._buffers if b.base <= address < b.base + b.size)
@@ -332,7 +350,7 @@ class _Lowering:
         addresses = value.array.ravel()
         ends = [b.base for b in self._buffers]
         breaks = [0, *(np.flatnonzero((np.diff(addresses) != 1) | np.isin(addresses[1:], ends)) + 1), len(addresses)]
-        for start, end in zip(breaks[:-1], breaks[1:], strict=True):
+        for start, end in pairwise(breaks):
             buffer = self._buffer_of(int(addresses[start]))
             span = Span(buffer, int(addresses[start]) - buffer.base)
             self._statements.append(Copy(target, int(start), span, int(end - start)))

@@ -44,8 +44,8 @@ class _Step(torch.nn.Module):
         self.network, self._shapes = network, shapes
 
     def forward(self, x: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        parts = states.split([math.prod(shape) for shape in self._shapes])
-        old = tuple(part.view(shape) for part, shape in zip(parts, self._shapes, strict=True))
+        flat = states.split([math.prod(shape) for shape in self._shapes])
+        old = tuple(values.view(shape) for values, shape in zip(flat, self._shapes, strict=True))
         y, new = self.network(x, old if len(old) > 1 else old[0])
         return (y, *new) if isinstance(new, tuple) else (y, new)
 
@@ -84,10 +84,12 @@ def check_network(model: torch.nn.Module, layer: Any) -> None:
         InputError: says what was expected.
     """
     if type(layer) not in nn.LAYERS.values():
-        names = ", ".join([*(kind.__name__ for kind in (*nn.LAYERS.values(), *LAYOUTS))])
+        names = ", ".join([kind.__name__ for kind in (*nn.LAYERS.values(), *LAYOUTS)])
         raise InputError(f"export to C: expected one of {names}, got {type(model).__name__}")
     if layer.bidirectional:
-        raise InputError("export to C: expected a network of one direction; a bidirectional one needs all steps at once")
+        raise InputError(
+            "export to C: expected a network of one direction; a bidirectional one needs all steps at once"
+        )
     if isinstance(model, nn.ManyToOne) and model.pooling.kind != "final":
         raise InputError(
             f"export to C: expected pooling 'final', got {model.pooling.kind!r}, which needs all steps at once"

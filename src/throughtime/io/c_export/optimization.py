@@ -58,7 +58,9 @@ def _narrow_products(program: Program) -> None:
         product.weight = product.weight[first:last]
         product.bias = None if product.bias is None else product.bias[first:last]
         product.target.size = last - first
-        for span in {id(s): s for st in program.statements for s in spans_of(st) if s.buffer is product.target}.values():
+        for span in {
+            id(s): s for st in program.statements for s in spans_of(st) if s.buffer is product.target
+        }.values():
             span.offset -= first
     program.statements[:] = [s for s in program.statements if not isinstance(s, Product) or s.target.size]
 

@@ -9,7 +9,7 @@ import numpy as np
 from throughtime.io.c_export.functions import ROWS
 
 WEIGHTS = ("float32", "int8")
-"""How weights can be stored. Biases, and weights that are no matrix, are always float32."""
+"""How weights can be stored. Biases, and other weights than matrices, are always float32."""
 
 
 class Block(NamedTuple):
@@ -17,12 +17,12 @@ class Block(NamedTuple):
 
     Attributes:
         rows: of a block; 1 for rows that are computed one by one.
-        count: number of blocks.
+        blocks: their number.
         first: the first row.
     """
 
     rows: int
-    count: int
+    blocks: int
     first: int
 
 
@@ -38,7 +38,7 @@ def split_rows(rows: int) -> list[Block]:
 
 
 def pack(weight: np.ndarray) -> np.ndarray:
-    """Return a matrix (R, K) block by block: within a block, the weights of a column lie one behind the other."""
+    """Return a matrix (R, K) block by block: within a block, the weights of a column are contiguous."""
     parts = []
     for size, count, first in split_rows(len(weight)):
         rows = weight[first : first + size * count].reshape(count, size, -1)

@@ -66,14 +66,15 @@ class _Writer:
                 return self._loop(statement)
             case Normalization():
                 x = self._pointer(statement.x)
-                return f"    normalize({statement.target.size}, {number(statement.epsilon)}, {x}, {statement.target.name});\n"
+                size, y = statement.target.size, statement.target.name
+                return f"    normalize({size}, {number(statement.epsilon)}, {x}, {y});\n"
             case Copy():
-                to = f"{self._place(statement.target)}[{_sum('i', statement.offset)}]"
+                to = f"{self._pointer_to(statement.target)}[{_sum('i', statement.offset)}]"
                 return f"    for (i = 0; i < {statement.size}; ++i) {to} = {self._element(statement.x)};\n"
 
     def _product(self, product: Product) -> str:
         rows, columns = product.weight.shape
-        x, y = self._pointer(product.x), self._place(product.target)
+        x, y = self._pointer(product.x), self._pointer_to(product.target)
         bias = np.zeros(rows, np.float32) if product.bias is None else product.bias
         if self.int8:
             whole, scales = quantize(product.weight)
@@ -87,7 +88,9 @@ class _Writer:
             w = _sum(weight, first * columns)
             if size > 1:
                 scaled = f"{_sum(scale, first)}, " if scale else ""
-                lines.append(f"product_{size}({count}, {columns}, {w}, {scaled}{_sum(b, first)}, {x}, {_sum(y, first)});")
+                lines.append(
+                    f"product_{size}({count}, {columns}, {w}, {scaled}{_sum(b, first)}, {x}, {_sum(y, first)});"
+                )
                 continue
             for row in range(first, rows):
                 scaled = f"{scale}[{row}] * " if scale else ""
@@ -104,9 +107,12 @@ class _Writer:
             if is_stored or line.name in used:
                 lines.append(f"const float {line.name} = {expression};")
             if is_stored:
-                lines.append(f"{self._place(line.result)}[{_sum('i', line.offset)}] = {line.name};")
+                lines.append(f"{self._pointer_to(line.result)}[{_sum('i', line.offset)}] = {line.name};")
         inner = "".join(f"        {line}\n" for line in lines)
-        return f"    RELOAD();\n    for (i = 0; i < {loop.size}; ++i) {{\n{inner}    }}\n"
+        states = self.program.states.values()
+        reads_state = any(span.buffer is state for span in spans_of(loop) for state in states)
+        reload = "    RELOAD();\n" if reads_state else ""
+        return f"{reload}    for (i = 0; i < {loop.size}; ++i) {{\n{inner}    }}\n"
 
     def _operand(self, operand: Any) -> Any:
         if isinstance(operand, Span):
@@ -116,12 +122,12 @@ class _Writer:
         return operand
 
     def _element(self, span: Span) -> str:
-        return f"{self._place(span.buffer)}[{span.offset if span.repeated else _sum('i', span.offset)}]"
+        return f"{self._pointer_to(span.buffer)}[{span.offset if span.repeated else _sum('i', span.offset)}]"
 
     def _pointer(self, span: Span) -> str:
-        return _sum(self._place(span.buffer), span.offset)
+        return _sum(self._pointer_to(span.buffer), span.offset)
 
-    def _place(self, buffer: Buffer) -> str:
+    def _pointer_to(self, buffer: Buffer) -> str:
         is_state = any(buffer is state for state in self.program.states.values())
         return f"state->{buffer.name}" if is_state else buffer.name
 

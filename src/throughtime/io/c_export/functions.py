@@ -20,7 +20,7 @@ ROWS = (16, 8, 4)
 """Rows of a matrix that are computed at once; those that remain are computed one by one."""
 
 _LANES = """
-/* Numbers that one instruction computes at once; plain C where the compiler has no vectors. */
+/* Numbers that one instruction computes at once, where there are such instructions. */
 #if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
 #define VECTOR(count) __attribute__((vector_size(4 * (count)), aligned(4), may_alias))
 #if defined(__AVX512F__)
@@ -36,8 +36,6 @@ typedef float lanes_8 VECTOR(8);
 typedef float lanes_8 VECTOR(4);
 #endif
 typedef float lanes_4 VECTOR(4);
-#else
-typedef float lanes_16, lanes_8, lanes_4;
 #endif
 """
 
@@ -46,6 +44,7 @@ _PRODUCT = """
 static inline void product_{rows}(int blocks, int columns, const float *weight, const float *bias, const float *x,
                               float *y)
 {{
+#ifdef VECTOR
     enum {{ count = (int)({rows} * sizeof(float) / sizeof(lanes_{rows})), together = count <= 2 ? 4 : 1 }};
     int block, group, j, k;
     for (block = 0; block < blocks; block += group) {{
@@ -66,6 +65,14 @@ static inline void product_{rows}(int blocks, int columns, const float *weight, 
             for (j = 0; j < together * count; ++j) out[j] = sum[j];
         }}
     }}
+#else
+    int k;
+    for (; blocks > 0; --blocks, bias += {rows}, y += {rows}) {{
+{zeros}        for (k = 0; k < columns; ++k, weight += {rows}) {{
+            const float v = x[k];
+{sums}        }}
+{stores}    }}
+#endif
 }}
 """
 
@@ -74,6 +81,7 @@ _PRODUCT_INT8 = """
 static inline void product_{rows}(int blocks, int columns, const int8_t *weight, const float *scale, const float *bias,
                               const float *x, float *y)
 {{
+#ifdef __SSE2__
     int block, j, k;
     for (block = 0; block < blocks; ++block) {{
         const int8_t *w = weight + block * {rows} * columns;
@@ -86,6 +94,14 @@ static inline void product_{rows}(int blocks, int columns, const int8_t *weight,
             y[row] = bias[row] + scale[row] * sum[j];
         }}
     }}
+#else
+    int k;
+    for (; blocks > 0; --blocks, bias += {rows}, scale += {rows}, y += {rows}) {{
+{zeros}        for (k = 0; k < columns; ++k, weight += {rows}) {{
+            const float v = x[k];
+{sums}        }}
+{stores}    }}
+#endif
 }}
 """
 
@@ -211,8 +227,20 @@ def functions_for(code: str, *, int8: bool) -> str:
 def _available(*, int8: bool) -> dict[str, str]:
     product = _PRODUCT_INT8 if int8 else _PRODUCT
     weight, kind = ("(float)weight[k + j]", "int8_t") if int8 else ("weight[k + j]", "float")
-    products = {f"product_{rows}": product.format(rows=rows) for rows in ROWS}
+    products = {f"product_{rows}": product.format(rows=rows, **_unrolled(rows, int8=int8)) for rows in ROWS}
     return _FUNCTIONS | products | {"dot": _DOT.format(type=kind, weight=weight)}
+
+
+def _unrolled(rows: int, *, int8: bool) -> dict[str, str]:
+    """Return the lines of a product for each row: sums that compilers then keep in registers."""
+    first, weight, total = (
+        ("0.0f", "(float)weight[{}]", "bias[{0}] + scale[{0}] * s{0}") if int8 else ("bias[{}]", "weight[{}]", "s{}")
+    )
+    return {
+        "zeros": "".join(f"        float s{row} = {first.format(row)};\n" for row in range(rows)),
+        "sums": "".join(f"            s{row} += {weight.format(row)} * v;\n" for row in range(rows)),
+        "stores": "".join(f"        y[{row}] = {total.format(row)};\n" for row in range(rows)),
+    }
 
 
 def _calls(code: str, name: str) -> bool:

@@ -65,12 +65,21 @@ class Span:
 
 @dataclass
 class Product:
-    """y = bias + weight x."""
+    """y = bias + weight x.
+
+    Attributes:
+        target: y.
+        weight: (R, K).
+        bias: of each row.
+        x: K numbers.
+        initial: what the bias is in place of an array: another product.
+    """
 
     target: Buffer
     weight: np.ndarray
     bias: np.ndarray | None
     x: Span
+    initial: Buffer | None = None
 
 
 @dataclass

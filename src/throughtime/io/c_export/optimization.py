@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from throughtime.io.c_export.lowering import Buffer, Copy, Loop, Normalization, Product, Program, Span
@@ -9,12 +10,15 @@ from throughtime.io.c_export.lowering import Buffer, Copy, Loop, Normalization, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from throughtime.io.c_export.lowering import Statement
+    import numpy as np
+
+    from throughtime.io.c_export.lowering import Assignment, Statement
 
 
 def optimize(program: Program) -> Program:
     """Return a program with the same results."""
     _narrow_products(program)
+    _chain_products(program)
     _store_states_directly(program)
     _share_buffers(program)
     return program
@@ -47,6 +51,8 @@ def _reads(statement: Statement) -> Iterator[tuple[Buffer, int, int]]:
         else:
             size = statement.size
         yield span.buffer, span.offset, span.offset + size
+    if isinstance(statement, Product) and statement.initial is not None:
+        yield statement.initial, 0, statement.initial.size
 
 
 def _narrow_products(program: Program) -> None:
@@ -63,6 +69,46 @@ def _narrow_products(program: Program) -> None:
         }.values():
             span.offset -= first
     program.statements[:] = [s for s in program.statements if not isinstance(s, Product) or s.target.size]
+
+
+def _chain_products(program: Program) -> None:
+    """Let a product begin with another one, where nothing but the sums of both is read: most gates."""
+    loops = [s for s in program.statements if isinstance(s, Loop)]
+    products = [s for s in program.statements if isinstance(s, Product)]
+    for first, second in combinations(products, 2):
+        pair = (first.target, second.target)
+        sums = [(loop, line) for loop in loops for line in loop.lines if _is_sum(line, pair)]
+        reads = [b for s in program.statements for b, _, _ in _reads(s) if any(b is t for t in pair)]
+        inner = all(not _is_read(program, line.result) for _, line in sums)
+        if not sums or len(reads) != 2 * len(sums) or not inner or first.target.size != second.target.size:
+            continue
+        first.bias = _add(first.bias, second.bias)
+        second.bias, second.initial = None, first.target
+        for loop, line in sums:
+            loop.lines.remove(line)
+            (offset,) = {o.offset for o in line.operands if isinstance(o, Span)}
+            for other in loop.lines:
+                other.operands = [
+                    Span(second.target, offset) if isinstance(o, str) and o == line.name else o for o in other.operands
+                ]
+
+
+def _is_sum(line: Assignment, pair: tuple[Buffer, Buffer]) -> bool:
+    """Return whether a line adds the same rows of two buffers."""
+    if line.operator != "aten.add.Tensor" or len(line.operands) != len(pair):
+        return False
+    a, b = line.operands
+    if not isinstance(a, Span) or not isinstance(b, Span) or a.offset != b.offset or a.repeated or b.repeated:
+        return False
+    return {id(a.buffer), id(b.buffer)} == {id(buffer) for buffer in pair}
+
+
+def _is_read(program: Program, buffer: Buffer) -> bool:
+    return any(b is buffer for s in program.statements for b, _, _ in _reads(s))
+
+
+def _add(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    return b if a is None else a if b is None else a + b
 
 
 def _store_states_directly(program: Program) -> None:
@@ -115,6 +161,9 @@ def _share_buffers(program: Program) -> None:
     live: list[Buffer] = []
     named: set[int] = set()
     for i, statement in enumerate(program.statements):
+        if isinstance(statement, Product) and statement.initial is not None:  # is read before it is written
+            free[statement.initial.size].append(statement.initial.name)
+            live = [b for b in live if b is not statement.initial]
         for buffer in targets_of(statement):
             if id(buffer) in fixed or id(buffer) in named or id(buffer) not in last_read:
                 continue
@@ -126,8 +175,8 @@ def _share_buffers(program: Program) -> None:
             named.add(id(buffer))
             live.append(buffer)
         for buffer in [b for b in live if last_read[id(b)] <= i]:
-            live.remove(buffer)
             free[buffer.size].append(buffer.name)
+        live = [b for b in live if last_read[id(b)] > i]
 
 
 def stored(program: Program) -> list[Buffer]:

@@ -75,14 +75,16 @@ class _Writer:
     def _product(self, product: Product) -> str:
         rows, columns = product.weight.shape
         x, y = self._pointer(product.x), self._pointer_to(product.target)
-        bias = np.zeros(rows, np.float32) if product.bias is None else product.bias
         if self.int8:
             whole, scales = quantize(product.weight)
             weight = self._array("w", pack(whole), "int8_t")
             scale = self._array("s", scales, "float")
         else:
             weight, scale = self._array("w", pack(product.weight), "float"), ""
-        b = self._array("b", bias, "float")
+        if product.initial is not None:
+            b = product.initial.name
+        else:
+            b = self._array("b", np.zeros(rows, np.float32) if product.bias is None else product.bias, "float")
         lines = []
         for size, count, first in split_rows(rows):
             w = _sum(weight, first * columns)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from throughtime.io.keras import from_keras as from_keras
     from throughtime.io.keras import to_keras as to_keras
     from throughtime.io.network import save as save
-    from throughtime.io.onnx_export import export as export
+    from throughtime.io.export_formats import export as export
     from throughtime.io.onnx_import import from_onnx as from_onnx
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster
@@ -58,7 +58,7 @@ _MODULES = {
     "SequenceTranslator": "throughtime.tasks.translation",
     "load": "throughtime.tasks.loading",
     "save": "throughtime.io.network",
-    "export": "throughtime.io.onnx_export",
+    "export": "throughtime.io.export_formats",
     "from_onnx": "throughtime.io.onnx_import",
     "from_keras": "throughtime.io.keras",
     "to_keras": "throughtime.io.keras",

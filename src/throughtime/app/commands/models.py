@@ -221,13 +221,14 @@ def generate(
 
 @command(
     "throughtime export layer --to onnx",
-    "throughtime export layer --to onnx --out layer.onnx --overwrite",
+    "throughtime export layer --to c --weights int8 --out firmware/layer.c",
 )
 def export(
     model: Model,
     *,
-    to: Annotated[str, typer.Option(help="Format: onnx.", show_default=False)],
+    to: Annotated[str, typer.Option(help="Format: onnx or c.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="What to write.", show_default="named after MODEL")] = None,
+    weights: Annotated[str, typer.Option(help="How C stores them: float32 or int8.")] = "float32",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -235,5 +236,5 @@ def export(
     from throughtime.app.jobs.export import ExportRequest, format_module
     from throughtime.app.run_directory import model_directory
 
-    module = format_module(to)
-    module.run(ExportRequest(model_directory(model), model.resolve().name, out, overwrite, json))
+    module = format_module(to, weights)
+    module.run(ExportRequest(model_directory(model), model.resolve().name, out, overwrite, json, weights))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = {
+    "c": "throughtime.app.jobs.export_c",
     "onnx": "throughtime.app.jobs.export_onnx",
 }
 """The module of each format."""
@@ -30,6 +31,7 @@ class ExportRequest:
         out: file or directory to write; None for one that is named after the model.
         overwrite: whether files of that name are replaced.
         as_json: print the result as one JSON object.
+        weights: how weights are stored, 'float32' or 'int8'.
     """
 
     model: Path
@@ -37,14 +39,19 @@ class ExportRequest:
     out: Path | None
     overwrite: bool
     as_json: bool
+    weights: str = "float32"
 
 
-def format_module(name: str) -> Any:
+def format_module(name: str, weights: str = "float32") -> Any:
     """Return the module of a format.
 
     Raises:
-        InputError: for an unknown format.
+        InputError: for an unknown format, or weights that it does not store.
     """
     if name not in FORMATS:
         raise InputError(f"--to: expected {' or '.join(FORMATS)}, got {name!r}")
+    if weights not in ("float32", "int8"):
+        raise InputError(f"--weights: expected float32 or int8, got {weights!r}")
+    if weights != "float32" and name != "c":
+        raise InputError(f"--weights {weights} applies to --to c only, got --to {name}")
     return importlib.import_module(FORMATS[name])

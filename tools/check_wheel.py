@@ -10,9 +10,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import venv
+from importlib import metadata
 from pathlib import Path
 
 TABLE = "month,sales\n" + "".join(
@@ -92,7 +92,8 @@ def check_full(dist: Path, folder: Path) -> str:
     venv.create(environment, with_pip=False)
     pip(environment, "install", "-q", "--no-deps", "--no-index", "--find-links", dist, "throughtime")
     (site_packages,) = environment.rglob("site-packages")
-    (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    libraries = metadata.distribution("torch").locate_file("")
+    (site_packages / "libraries.pth").write_text(str(libraries), encoding="utf-8")
     output = run(executable(environment, "python"), "-c", FULL, folder=folder)
     (folder / "sales.csv").write_text(TABLE, encoding="utf-8")
     command = executable(environment, "throughtime")

@@ -77,7 +77,8 @@ def _least(call: Callable[[], Any], runs: int) -> float:
 
 
 def _import_seconds(runs: int) -> dict[str, float]:
-    outputs = [subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, check=True) for _ in range(runs)]
+    command = [sys.executable, "-c", _IMPORT]
+    outputs = [subprocess.run(command, capture_output=True, check=True) for _ in range(runs)]  # noqa: S603 - our own
     alone, total = zip(*(map(float, output.stdout.split()) for output in outputs), strict=True)
     return {"beside_numpy": round(min(alone), 4), "process": round(min(total), 4)}
 

@@ -7,6 +7,7 @@ from tests.mutations import Mutation
 KNOWN = "tasks/test_covariates.py"
 ODD = "tasks/test_odd_sequences.py"
 BASE = "tasks/test_base.py"
+WITHOUT_TORCH = "tasks/test_forecasters_without_torch.py"
 
 MUTATIONS = [
     Mutation(
@@ -290,5 +291,29 @@ MUTATIONS = [
         "        return self._fit(\n",
         "        self.codec_ = codec\n        return self._fit(\n",
         f"{BASE}::test_a_failed_fit_changes_nothing",
+    ),
+    Mutation(
+        "inference/forecasting/forecaster.py",
+        'sorted_levels(self.settings["levels"] if level is None else level)',
+        'sorted_levels(self.settings["levels"])',
+        f"{WITHOUT_TORCH}::test_forecasts_are_those_of_the_estimator[longer]",
+    ),
+    Mutation(
+        "inference/forecasting/distributions.py",
+        "counts[rows] = count\n",
+        "counts[rows] = count - 1\n",
+        f"{WITHOUT_TORCH}::test_quantiles_are_those_of_scipy",
+    ),
+    Mutation(
+        "io/recording.py",
+        "            argument -= slope * _BATCH_SIZES[0]\n",
+        "",
+        f"{WITHOUT_TORCH}::test_a_graph_is_its_network_for_every_cell[gru]",
+    ),
+    Mutation(
+        "tasks/forecasting/network/forecast_network.py",
+        "torch.where(blocks.amax(-1) > blocks.amin(-1), blocks.mean(-1), blocks[..., 0])",
+        "blocks.mean(-1)",
+        "tasks/test_forecasting_rule.py::test_constant_blocks_are_read_without_rounding",
     ),
 ]

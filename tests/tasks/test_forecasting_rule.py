@@ -132,3 +132,11 @@ def test_the_inverse_hyperbolic_sine_is_torchs() -> None:
     torch.testing.assert_close(asinh(x), x.asinh(), rtol=1e-6, atol=1e-30)
     ours, theirs = (torch.autograd.grad(f(x).sum(), x)[0] for f in (asinh, torch.asinh))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-12)
+
+
+def test_constant_blocks_are_read_without_rounding() -> None:
+    """The mean of a block, rounded, would differ from its values by many of the smallest scale."""
+    network = ForecastNetwork(Plan(horizon=6, season=12, long_season=0, block=12, blocks=3))
+    z = torch.linspace(0.1, 3.0, 50)[:, None].expand(50, 36)
+    inputs, _, _ = network._inputs(z, torch.ones_like(z))
+    assert (inputs[..., :12] == 0).all()

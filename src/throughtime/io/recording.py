@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 _BATCH_SIZES = (5, 7)
 _SIZE = "batch_size"
-_RESHAPED_IN_PLACE = {"aten.squeeze_.dim": "aten.squeeze.dim", "aten.unsqueeze_.default": "aten.unsqueeze.default"}
+_SYNONYMS = {
+    "aten.squeeze_.dim": "aten.squeeze.dim",
+    "aten.unsqueeze_.default": "aten.unsqueeze.default",
+    "aten.lift_fresh.default": "aten.lift_fresh_copy.default",
+}
+"""Operators by those that return the same."""
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
 
 
@@ -82,14 +87,12 @@ class _Recorder(TorchDispatchMode):
         arguments = tuple(self._encode(argument) for argument in args)
         keywords = {name: self._encode(argument) for name, argument in (kwargs or {}).items() if name not in _IGNORED}
         # A custom operator imports the compiler of torch before it runs, in seconds.
-        result = (run_scan if str(func) == SCAN else func)(*args, **(kwargs or {}))
+        result: Any = (run_scan if str(func) == SCAN else func)(*args, **(kwargs or {}))
         is_sequence, name = not isinstance(result, torch.Tensor), f"value_{len(self.calls)}"
         names = (
             [self._add(f"{name}_{i}", t) for i, t in enumerate(result)] if is_sequence else [self._add(name, result)]
         )
-        self.calls.append(
-            _Call(name, _RESHAPED_IN_PLACE.get(str(func), str(func)), arguments, keywords, names, is_sequence)
-        )
+        self.calls.append(_Call(name, _SYNONYMS.get(str(func), str(func)), arguments, keywords, names, is_sequence))
         return result
 
     def name_of(self, tensor: Tensor) -> str:
@@ -205,14 +208,17 @@ def _nodes_of(call: _Call, other: _Call) -> Iterator[Node]:
             return [merge(*pair) for pair in zip(argument, match, strict=True)]
         if argument == match:
             return argument
-        slope, rest = divmod(match - argument, _BATCH_SIZES[1] - _BATCH_SIZES[0])
-        if rest or not isinstance(argument, int):
+        slope, rest = 0, 1
+        if isinstance(argument, int) and isinstance(match, int):
+            slope, rest = divmod(match - argument, _BATCH_SIZES[1] - _BATCH_SIZES[0])
+            argument -= slope * _BATCH_SIZES[0]
+        if rest:
             raise InputError(
                 f"{call.operator}: expected arguments that are multiples of the batch size, got {argument}"
             )
         name = f"{call.name}_size_{len(sizes)}"
         sizes.append(Node(f"{name}_multiple", "operator.mul", (Value(_SIZE), slope), {}))
-        sizes.append(Node(name, "operator.add", (Value(f"{name}_multiple"), argument - slope * _BATCH_SIZES[0]), {}))
+        sizes.append(Node(name, "operator.add", (Value(f"{name}_multiple"), argument), {}))
         return Value(name)
 
     arguments = tuple(merge(*pair) for pair in zip(call.arguments, other.arguments, strict=True))
@@ -234,8 +240,10 @@ def _cells(recorder: _Recorder) -> Iterator[tuple[str, Graph]]:
         fields = [recorder.tensors[next(remaining).name] if is_present else None for is_present in present]
         for first in range(0, len(fields), FIELDS):
             _, weight_hh, _, _, diagonal, _ = fields[first : first + FIELDS]
+            assert weight_hh is not None
+            cell, activation, _ = kernel.split()
             rows = 0 if diagonal is None else diagonal.shape[0]
-            step = record_step(*kernel.split()[:2], weight_hh.shape[1], rows, weight_hh.dtype)
+            step = record_step(cell, activation, weight_hh.shape[1], rows, weight_hh.dtype)
             yield f"{kernel} {weight_hh.shape[1]}", step
 
 

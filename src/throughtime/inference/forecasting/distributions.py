@@ -28,7 +28,7 @@ _lgamma = np.frompyfunc(math.lgamma, 1, 1)
 _normal_quantile = np.frompyfunc(NormalDist().inv_cdf, 1, 1)
 
 
-def normal_tail(x: Array) -> Array:
+def normal_tail(x: Array | float) -> Array:
     """Return the probability above x of the standard normal distribution."""
     return 0.5 * np.asarray(_erfc(x / math.sqrt(2)), dtype=np.float64)
 
@@ -89,7 +89,8 @@ def _sum_small_counts(below: Array, size: Array, mean: Array) -> tuple[Array, In
     total = mass.copy()
     for count in range(1, _MAX_SUMMED):
         is_above = total < q
-        rows, q, n, ratio, mass, total = (a[is_above] for a in (rows, q, n, ratio, mass, total))
+        rows = rows[is_above]
+        q, n, ratio, mass, total = (a[is_above] for a in (q, n, ratio, mass, total))
         if not len(rows):
             break
         counts[rows] = count
@@ -150,7 +151,8 @@ def _continued_fraction(a: Array, b: Array, x: Array) -> Array:
         result[rows] = value
         is_open = np.abs(change - 1) > _EPSILON
         if not is_open.all():
-            a, b, x, c, d, value, rows = (array[is_open] for array in (a, b, x, c, d, value, rows))
+            rows = rows[is_open]
+            a, b, x, c, d, value = (array[is_open] for array in (a, b, x, c, d, value))
         if not len(rows):
             break
     return result

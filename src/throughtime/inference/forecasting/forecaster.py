@@ -1,4 +1,4 @@
-"""A trained forecaster around its network, whoever runs that: columns in, forecasts as columns out."""
+"""A trained forecaster around its network: columns in, forecasts as columns out, without torch."""
 
 from __future__ import annotations
 

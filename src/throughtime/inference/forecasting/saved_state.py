@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MAX_LOOKBACK = 10_000_000  # steps
 
 
-def restore_plan(config: dict[str, Any], horizon: int) -> Plan:
+def restore_plan(config: Mapping[str, Any], horizon: int) -> Plan:
     """Return the sizes of the network.
 
     Raises:
@@ -43,7 +43,7 @@ def restore_plan(config: dict[str, Any], horizon: int) -> Plan:
     return plan
 
 
-def restore_calibration(config: dict[str, Any], arrays: Arrays, plan: Plan) -> Calibration:
+def restore_calibration(config: Mapping[str, Any], arrays: Arrays, plan: Plan) -> Calibration:
     """Return the calibration of a network of some sizes.
 
     Raises:
@@ -66,7 +66,7 @@ def restore_calibration(config: dict[str, Any], arrays: Arrays, plan: Plan) -> C
     return calibration
 
 
-def restore_panel(config: dict[str, Any], arrays: Arrays) -> Panel:
+def restore_panel(config: Mapping[str, Any], arrays: Arrays) -> Panel:
     """Return the series that a forecaster forecasts from.
 
     Raises:
@@ -126,7 +126,7 @@ def _restore_pooled(arrays: Arrays, plan: Plan) -> PooledStatistics:
     return pooled
 
 
-def _restore_exogenous(config: dict[str, Any], arrays: Arrays, series: int, frequency: Frequency) -> Exogenous:
+def _restore_exogenous(config: Mapping[str, Any], arrays: Arrays, series: int, frequency: Frequency) -> Exogenous:
     features = [dataclass_from_json(Feature, values) for values in config["features"]]
     calendar = dataclass_from_json(CalendarFeatures, config["calendar"]).restrict_to(frequency)
     if not (features or calendar):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Array = Float[np.ndarray, "..."]
 
 _LOG_RANGE = (-7.0, 7.0)
+_COUNTS = error_distributions.NegativeBinomial()
 
 
 class TargetUnits(NamedTuple):
@@ -130,7 +131,7 @@ class NegativeBinomial(Likelihood):
     """Counts whose variance exceeds their mean m by α m²; forecasts and bounds are integers and never negative."""
 
     raw_init = (-1.0,)
-    errors = error_distributions.NegativeBinomial()
+    errors = _COUNTS
 
     def params(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return the overdispersion α."""
@@ -153,7 +154,7 @@ class NegativeBinomial(Likelihood):
         from scipy.stats import nbinom, norm
 
         size = 1 / params[..., 0]
-        share = size / (size + self.errors.mean(z, units))
+        share = size / (size + _COUNTS.mean(z, units))
         count = np.round(units.to_values(truth))
         middle = nbinom.cdf(count, size, share) - nbinom.pmf(count, size, share) / 2
         return norm.ppf(np.clip(middle, norm.sf(MAX_SCORE), norm.cdf(MAX_SCORE)))

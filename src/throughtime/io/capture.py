@@ -76,7 +76,9 @@ def _capture(
         for axis, size in free.get(name, {}).items():
             symbol = size_of(node.meta["val"].shape[axis])
             if isinstance(symbol, int):
-                raise InputError(f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}")
+                raise InputError(
+                    f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}"
+                )
             sizes[symbol] = size
     return rename_inputs(read_program(program, outputs, sizes), [*inputs])
 

@@ -230,7 +230,7 @@ def test_other_networks_are_loops_around_their_step(model: Any, tmp_path: Path) 
         assert_close(in_runtime(tmp_path / "model.onnx", arguments), ours(model, arguments), "forward")
 
 
-def test_a_module_of_ones_own_is_exported_by_an_example(tmp_path: Path) -> None:
+def test_a_module_of_custom_modules_is_exported_by_an_example(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.LayerNorm(4), torch.nn.GELU(), torch.nn.Linear(4, 2))
     tt.export(model, tmp_path / "model.onnx", example_inputs=torch.zeros(1, 5, dtype=torch.int64))
     ids = torch.randint(0, 9, (3, 8))
@@ -266,7 +266,7 @@ def test_nothing_is_written_where_the_runtime_computes_something_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tt.save(nn.RNN(3, 5), tmp_path / "model")
-    monkeypatch.setattr("throughtime.io.onnx_parts.Part.largest_difference", lambda *_: 0.5)
+    monkeypatch.setattr("throughtime.io.onnx_networks.OnnxNetwork.largest_difference", lambda *_: 0.5)
     _, message = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path, code=1)
     assert "the largest difference of sequence is 0.5, and 0.0001 is allowed" in message
     assert not (tmp_path / "model-onnx").exists()

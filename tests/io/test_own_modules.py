@@ -1,4 +1,4 @@
-"""Modules of one's own: saved as graphs, loaded as modules that learn, run without torch, and refused with a reason."""
+"""Custom modules: saved as graphs, loaded as modules that learn, run without torch, and refused with a reason."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MUTATIONS = [
     ),
     Mutation(
         "runtime/graph.py",
-        "if value.name not in known:",
+        "if value.name not in defined:",
         "if False:",
         f"{GRAPHS}::test_damaged_graphs_are_refused_with_one_error",
     ),
@@ -53,7 +53,7 @@ MUTATIONS = [
     ),
     Mutation(
         "app/jobs/export_onnx.py",
-        "if not differences[name] <= part.tolerance:",
+        "if not differences[name] <= network.tolerance:",
         "if False:",
         f"{ONNX}::test_nothing_is_written_where_the_runtime_computes_something_else",
     ),

@@ -90,6 +90,7 @@ BINARY = [
     "floor_divide",
     "copysign",
 ]
+OF_INTEGERS = ["add", "sub", "mul", "div", "floor_divide", "remainder", "gt"]
 OF_TENSORS = ["maximum", "minimum", "logical_and", "logical_or"]
 CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *((name, (X,), {}) for name in UNARY),

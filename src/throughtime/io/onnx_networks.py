@@ -1,7 +1,7 @@
 """ONNX models of networks: whole sequences, and single steps of streams, compared with onnxruntime.
 
-A network is a module, with the names of its free sizes. `sequence` has a free batch and length; `step` has states in and
-out, for networks of one direction.
+A network is a module, with the names of its free sizes. `sequence` has a free batch and length; `step` has states in
+and out, for networks of one direction.
 """
 
 from __future__ import annotations

@@ -122,7 +122,8 @@ def _input_with_default(t: Translator, i: Input, defaults: Defaults) -> str:
     """Return the name of an input, or of what replaces it where it is left out."""
     if i.name in defaults.states:
         shape = (i.shape[0], 1, i.shape[2])
-        t.constant(np.zeros([int(size) for size in shape]), DTYPES[i.dtype], i.name)
+        zeros = np.zeros([int(size) for size in shape])
+        t.constant(zeros, DTYPES[i.dtype], i.name)  # an initializer of that name is the default
         batch = t.add("Shape", defaults.of, start=defaults.batch, end=defaults.batch + 1)
         sizes = t.add("Concat", t.constant([shape[0]]), batch, t.constant([shape[2]]), axis=0)
         return t.add("Expand", i.name, sizes)

@@ -51,7 +51,7 @@ def capture(
         key: what modules with equal graphs have in common, such as their class and sizes; None for a graph of its own.
 
     Raises:
-        InputError: for a module that is no such graph, with the reason.
+        InputError: for a module that no graph describes, with the reason.
     """
     if key is None:
         return _capture(module, inputs, free, outputs)
@@ -76,7 +76,9 @@ def _capture(
         for axis, size in free.get(name, {}).items():
             symbol = size_of(node.meta["val"].shape[axis])
             if isinstance(symbol, int):
-                raise InputError(f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}")
+                raise InputError(
+                    f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}"
+                )
             sizes[symbol] = size
     return rename_inputs(read_program(program, outputs, sizes), [*inputs])
 
@@ -126,9 +128,9 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _for_export(module: nn.Module) -> Iterator[None]:
-    """Put a module and its parts into evaluation, and recurrent layers without a kernel into loops."""
-    modes = [(part, part.training) for part in module.modules()]
-    layers = [part for part in module.modules() if isinstance(part, AbstractRecurrent)]
+    """Put a module and its children into evaluation, and recurrent layers without a kernel into loops."""
+    modes = [(child, child.training) for child in module.modules()]
+    layers = [child for child in module.modules() if isinstance(child, AbstractRecurrent)]
     runners = [layer.runner for layer in layers]
     module.eval()
     for layer in layers:
@@ -140,7 +142,7 @@ def _for_export(module: nn.Module) -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-        for part, training in modes:
-            part.training = training
+        for child, training in modes:
+            child.training = training
         for layer, runner in zip(layers, runners, strict=True):
             layer.runner = runner

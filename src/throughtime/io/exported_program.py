@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
-_GENERAL = dict.fromkeys(("aten.view.default", "aten._unsafe_view.default"), "aten.reshape.default")
+_GENERAL = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
 """Operators that do the same for any strides."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
@@ -37,7 +37,7 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
 
     Args:
         program: of `torch.export`.
-        outputs: names of its outputs, in their order; none for what is no tensor.
+        outputs: names of its outputs, in their order; none for what is not a tensor.
         size_names: names of the symbols of free sizes.
 
     Raises:
@@ -53,7 +53,7 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
         elif kind in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
             reader.constants[node.name] = _array(program.constants[spec.target])
         else:
-            raise InputError(f"`forward` uses {spec.target}, which is no tensor; only tensors can be saved")
+            raise InputError(f"`forward` uses {spec.target}, which is not a tensor; only tensors can be saved")
     reader.read_nodes()
     return reader.graph(outputs)
 

@@ -1,4 +1,4 @@
-"""A graph of operators as a module of torch: what `throughtime.load` returns for a module of one's own."""
+"""A graph of operators as a module of torch: what `throughtime.load` returns for a custom module."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class GraphModule(NotebookReprMixin):
         for name, tensor in tensors.items():
             *path, leaf = name.split(".")
             owner: nn.Module = self
-            for part in path:
-                if not hasattr(owner, part):
-                    owner.add_module(part, nn.Module())
-                owner = getattr(owner, part)
+            for step in path:
+                if not hasattr(owner, step):
+                    owner.add_module(step, nn.Module())
+                owner = getattr(owner, step)
             if name in buffers or not tensor.is_floating_point():
                 owner.register_buffer(leaf, tensor)
             else:

@@ -21,7 +21,7 @@ from throughtime._core.errors import InputError, requires
 from throughtime._core.version import __version__
 from throughtime.io.atomic_files import atomic_write
 from throughtime.io.graph_module import GraphModule
-from throughtime.io.onnx_parts import module_part, network_parts
+from throughtime.io.onnx_networks import network_of_module, networks_of
 from throughtime.io.own_module import capture_module, name_inputs
 from throughtime.nn._recurrent import AbstractRecurrent
 
@@ -56,13 +56,13 @@ def export(
 
     For a layer, or a layout around one, the model has the inputs `x`, in the form of the layer's, and optionally `h_0`
     (for an LSTM `c_0` too) and `lengths`, 64-bit integers; its outputs are `y`, `h_n` (and `c_n`). Steps and batch are
-    free. An RNN, GRU or LSTM is one operator; whatever else a layer does is a loop around its step. A module of one's
-    own has the inputs of its `forward`.
+    free. An RNN, GRU or LSTM is one operator; whatever else a layer does is a loop around its step. A custom module
+    has the inputs of its `forward`.
 
     Args:
-        model: a layer, a layout, or a module of one's own, in float32 or float64 (which few runtimes have).
+        model: a layer, a layout, or a custom module, in float32 or float64 (which few runtimes have).
         file: to write, by custom `.onnx`.
-        example_inputs: as for `throughtime.save`; for a module of one's own.
+        example_inputs: as for `throughtime.save`; for a custom module.
         overwrite: replace a file of that name.
 
     Raises:
@@ -82,10 +82,10 @@ def sequence_model(onnx: Any, model: torch.nn.Module, example_inputs: ExampleInp
         graph, structure = capture_module(model, name_inputs(model, example_inputs))
         model = GraphModule(graph, {name: value.detach() for name, value in model.state_dict().items()}, structure)
     if isinstance(model, GraphModule):
-        return module_part(model).model(onnx, {"task": "module"})
+        return network_of_module(model).model(onnx, {"task": "module"})
     layer: Any = getattr(model, "layer", model)
     if isinstance(layer, AbstractRecurrent) and not _has_operator(layer, model):
-        return network_parts(model)["sequence"].model(onnx, {"task": "network", "cell": layer.cell.name})
+        return networks_of(model)["sequence"].model(onnx, {"task": "network", "cell": layer.cell.name})
     return _make_model(onnx, model)
 
 

@@ -16,11 +16,11 @@ from throughtime.app.output import print_result
 from throughtime.app.run_directory import check_output_file
 from throughtime.io.graph_module import GraphModule
 from throughtime.io.onnx_export import import_onnx, write_onnx
-from throughtime.io.onnx_parts import module_part, network_parts
+from throughtime.io.onnx_networks import network_of_module, networks_of
 
 if TYPE_CHECKING:
     from throughtime.app.jobs.export import ExportRequest
-    from throughtime.io.onnx_parts import Part
+    from throughtime.io.onnx_networks import OnnxNetwork
 
 _ENDING = ".onnx"
 
@@ -35,17 +35,17 @@ def run(request: ExportRequest) -> None:
     onnx, console = import_onnx(), ConsoleOutput()
     out = Path(f"{request.name}-onnx") if request.out is None else request.out
     files = _check_place(out, overwrite=request.overwrite)
-    parts, metadata = _parts(throughtime.load(request.model), request.model)
+    networks, metadata = _networks(throughtime.load(request.model), request.model)
     models, differences = {}, {}
-    for name, part in parts.items():
+    for name, network in networks.items():
         if files is not None and name != files:
             continue
-        models[name] = part.model(onnx, metadata)
-        differences[name] = part.largest_difference(models[name].SerializeToString())
-        if not differences[name] <= part.tolerance:
+        models[name] = network.model(onnx, metadata)
+        differences[name] = network.largest_difference(models[name].SerializeToString())
+        if not differences[name] <= network.tolerance:
             console.say(
                 f"onnxruntime computes something else: the largest difference of {name} is {differences[name]:.2g}, "
-                f"and {part.tolerance:g} is allowed; nothing was written"
+                f"and {network.tolerance:g} is allowed; nothing was written"
             )
             raise typer.Exit(1)
     paths = {name: out if files else out / f"{name}{_ENDING}" for name in models}
@@ -66,14 +66,14 @@ def run(request: ExportRequest) -> None:
         for name, path in paths.items():
             console.show(
                 f"Written: {path} ({path.stat().st_size:,} bytes; largest difference to onnxruntime "
-                f"{differences[name]:.1e}, {parts[name].tolerance:g} allowed)"
+                f"{differences[name]:.1e}, {networks[name].tolerance:g} allowed)"
             )
 
     print_result(result, show, as_json=request.as_json)
 
 
 def _check_place(out: Path, *, overwrite: bool) -> str | None:
-    """Return the one part to write for a file, None for a directory of all.
+    """Return the one network to write for a file, None for a directory of all.
 
     Raises:
         InputError: where something of that name exists.
@@ -88,15 +88,15 @@ def _check_place(out: Path, *, overwrite: bool) -> str | None:
     return None
 
 
-def _parts(model: Any, directory: Path) -> tuple[dict[str, Part], dict[str, str]]:
-    """Return the parts of a model, and what their files say about it."""
+def _networks(model: Any, directory: Path) -> tuple[dict[str, OnnxNetwork], dict[str, str]]:
+    """Return the networks of a model, and what their files say about it."""
     if isinstance(model, GraphModule):
-        return {"sequence": module_part(model)}, {"task": "module"}
+        return {"sequence": network_of_module(model)}, {"task": "module"}
     if isinstance(model, torch.nn.Module):
-        return network_parts(model), {"task": "network"}
-    from throughtime.tasks.onnx_parts import estimator_parts
+        return networks_of(model), {"task": "network"}
+    from throughtime.tasks.onnx_networks import estimator_networks
 
     try:
-        return estimator_parts(model)
+        return estimator_networks(model)
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error

@@ -1,7 +1,7 @@
 """ONNX models of networks: whole sequences, and single steps of streams, compared with onnxruntime.
 
-A part is a module, with the names of its free sizes. `sequence` has a free batch and length; `step` has states in and
-out, for networks of one direction.
+A network is a module, with the names of its free sizes. `sequence` has a free batch and length; `step` has states in
+and out, for networks of one direction.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ERRORS_ALONE = 3
 
 
 @dataclass(frozen=True)
-class Part:
+class OnnxNetwork:
     """A module that becomes one ONNX model.
 
     Attributes:
@@ -107,11 +107,12 @@ def _session(model: bytes) -> Any:
     with requires("onnx", "the comparison with onnxruntime"):
         import onnxruntime
         from onnx.reference import ReferenceEvaluator
+        from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedByRuntime
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ALONE
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+    except NotImplementedByRuntime:
         return ReferenceEvaluator(model)
 
 
@@ -123,8 +124,8 @@ def _difference(expected: np.ndarray, actual: np.ndarray) -> float:
     return float(np.abs(expected - actual).max() / max(1.0, np.abs(expected).max()))
 
 
-def network_parts(model: Any) -> dict[str, Part]:
-    """Return the parts of a layer or of a layout around one.
+def networks_of(model: Any) -> dict[str, OnnxNetwork]:
+    """Return the networks of a layer or of a layout around one.
 
     Raises:
         InputError: for another module.
@@ -134,24 +135,24 @@ def network_parts(model: Any) -> dict[str, Part]:
         model, AbstractRecurrent | OneToOne | ManyToMany | ManyToOne
     ):
         raise InputError(f"export: expected a layer or a layout, got {type(model).__name__}")
-    parts = {}
+    networks = {}
     if not isinstance(model, OneToOne):
-        parts["sequence"] = _sequence_part(model, layer)
+        networks["sequence"] = _sequence_network(model, layer)
     pools = isinstance(model, ManyToOne) and model.pooling.kind != "final"
     if not layer.bidirectional and not pools:
-        parts["step"] = step_part(_Step(model), layer, _example(layer, 2))
-    return parts
+        networks["step"] = step_network(_Step(model), layer, _example(layer, 2))
+    return networks
 
 
-def module_part(module: GraphModule) -> Part:
-    """Return the part of a module of one's own."""
+def network_of_module(module: GraphModule) -> OnnxNetwork:
+    """Return the network of a custom module."""
     graph = module.graph
     sizes = list(dict.fromkeys(size for i in graph.inputs for size in i.shape if isinstance(size, str)))
     names = dict(zip(sizes, [_BATCH, _STEPS, *sizes[2:]], strict=False))
     free = {i.name: {d: names[s] for d, s in enumerate(i.shape) if isinstance(s, str)} for i in graph.inputs}
     inputs = {name: torch.from_numpy(array) for name, array in sample_inputs(graph).items()}
     below = min((len(module.weight(name)) for name in _embeddings(graph)), default=2)
-    return Part(module, inputs, free, [*graph.outputs], below=dict.fromkeys(inputs, below))
+    return OnnxNetwork(module, inputs, free, [*graph.outputs], below=dict.fromkeys(inputs, below))
 
 
 def _embeddings(graph: Graph) -> list[str]:
@@ -160,7 +161,7 @@ def _embeddings(graph: Graph) -> list[str]:
     return [graph.weights[node.arguments[0].name] for node in nodes if node.arguments[0].name in graph.weights]
 
 
-def _sequence_part(model: nn.Module, layer: AbstractRecurrent) -> Part:
+def _sequence_network(model: nn.Module, layer: AbstractRecurrent) -> OnnxNetwork:
     batch, steps = (0, 1) if layer.batch_first else (1, 0)
     x = _example(layer, *((2, 3) if layer.batch_first else (3, 2)))
     names = state_names(layer)
@@ -168,11 +169,11 @@ def _sequence_part(model: nn.Module, layer: AbstractRecurrent) -> Part:
     free = {"x": {batch: _BATCH, steps: _STEPS}, **{name: {1: _BATCH} for name in names}, "lengths": {0: _BATCH}}
     module = _Sequence(model)
     outputs = ["y", *(f"{name}_n" for name in layer.cell.states)]
-    return Part(module, inputs, free, outputs, Defaults(tuple(names), "lengths", "x", batch, steps))
+    return OnnxNetwork(module, inputs, free, outputs, Defaults(tuple(names), "lengths", "x", batch, steps))
 
 
-def step_part(module: nn.Module, layer: AbstractRecurrent, x: Tensor, below: int = 0) -> Part:
-    """Return the part of a single step.
+def step_network(module: nn.Module, layer: AbstractRecurrent, x: Tensor, below: int = 0) -> OnnxNetwork:
+    """Return the network of a single step.
 
     Args:
         module: takes x, whose first dimension is the batch, and states; returns an output and the next states.
@@ -184,7 +185,7 @@ def step_part(module: nn.Module, layer: AbstractRecurrent, x: Tensor, below: int
     free = {"x": {0: _BATCH}, **{name: {1: _BATCH} for name in names}}
     outputs = ["y", *(f"{name}_n" for name in layer.cell.states)]
     defaults = Defaults(tuple(names), "", "x", 0, 0)
-    return Part(module, {"x": x, **_states(layer, names)}, free, outputs, defaults, {"x": below})
+    return OnnxNetwork(module, {"x": x, **_states(layer, names)}, free, outputs, defaults, {"x": below})
 
 
 def _example(layer: AbstractRecurrent, *sizes: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from throughtime._core.errors import InputError
 from throughtime.io.onnx_graph import Defaults
-from throughtime.io.onnx_parts import Part, flat, packed_state, state_names, step_part
+from throughtime.io.onnx_networks import OnnxNetwork, flat, packed_state, state_names, step_network
 from throughtime.tasks.classification import SequenceClassifier
 from throughtime.tasks.generation import SequenceGenerator
 from throughtime.tasks.tagging import SequenceTagger
@@ -24,24 +24,28 @@ _FREE = {"x": {0: "batch", 1: "steps"}, "lengths": {0: "batch"}}
 _LENGTHS = Defaults((), "lengths", "x", 0, 1)
 
 
-def estimator_parts(estimator: Any) -> tuple[dict[str, Part], dict[str, str]]:
-    """Return the parts of a fitted estimator, and what their files say about it.
+def estimator_networks(estimator: Any) -> tuple[dict[str, OnnxNetwork], dict[str, str]]:
+    """Return the networks of a fitted estimator, and what their files say about it.
 
     Raises:
         InputError: for an estimator that ONNX does not hold.
     """
     if isinstance(estimator, SequenceClassifier):
-        return _classifier_parts(estimator)
+        return _classifier_networks(estimator)
     if isinstance(estimator, SequenceTagger):
-        return _tagger_parts(estimator)
+        return _tagger_networks(estimator)
     if isinstance(estimator, SequenceGenerator):
-        return _generator_parts(estimator)
+        return _generator_networks(estimator)
     name = type(estimator).__name__
     raise InputError(f"export: a {name} is more than a network of fixed operators, and is not written as ONNX")
 
 
 class _Classifier(nn.Module):
     """From raw numbers (N, T, I), or numbers of tokens (N, T), to probabilities (N, C)."""
+
+    means: Tensor
+    deviations: Tensor
+    changes: Tensor
 
     def __init__(self, estimator: SequenceClassifier) -> None:
         super().__init__()
@@ -73,16 +77,16 @@ class _Classifier(nn.Module):
         return windows.flatten(2), (lengths + (self.block - 1)) // self.block
 
 
-def _classifier_parts(estimator: SequenceClassifier) -> tuple[dict[str, Part], dict[str, str]]:
+def _classifier_networks(estimator: SequenceClassifier) -> tuple[dict[str, OnnxNetwork], dict[str, str]]:
     module = _Classifier(estimator)
     encoder: Any = estimator.encoder_
     below = estimator.network_.sizes.vocabulary
     x = torch.zeros(2, 3 * module.block, dtype=torch.int64) if module.is_text else None
     x = torch.zeros(2, 3 * module.block, len(encoder.means)) if x is None else x
     inputs = {"x": x, "lengths": torch.tensor([3 * module.block, 2])}
-    part = Part(module, inputs, _FREE, ["probabilities"], _LENGTHS, {"x": below})
+    network = OnnxNetwork(module, inputs, _FREE, ["probabilities"], _LENGTHS, {"x": below})
     metadata = {"task": "classify", "labels": json.dumps([str(label) for label in estimator.classes_])}
-    return {"sequence": part}, metadata | ({"vocabulary": _as_text(encoder)} if module.is_text else {})
+    return {"sequence": network}, metadata | ({"vocabulary": _as_text(encoder)} if module.is_text else {})
 
 
 class _Tagger(nn.Module):
@@ -97,13 +101,13 @@ class _Tagger(nn.Module):
         return self.network(x, lengths=lengths).softmax(-1)
 
 
-def _tagger_parts(estimator: SequenceTagger) -> tuple[dict[str, Part], dict[str, str]]:
+def _tagger_networks(estimator: SequenceTagger) -> tuple[dict[str, OnnxNetwork], dict[str, str]]:
     sizes = estimator.network_.sizes
     inputs = {"x": torch.ones(2, 3, _WORD_AND_CHARACTERS, dtype=torch.int64), "lengths": torch.tensor([3, 2])}
     below = {"x": min(sizes.words, sizes.characters)}
-    part = Part(_Tagger(estimator.network_), inputs, _FREE, ["probabilities"], _LENGTHS, below)
+    network = OnnxNetwork(_Tagger(estimator.network_), inputs, _FREE, ["probabilities"], _LENGTHS, below)
     metadata = {"task": "tag", "labels": json.dumps([*estimator.tags_]), "vocabulary": _as_text(estimator.encoder_)}
-    return {"sequence": part}, metadata
+    return {"sequence": network}, metadata
 
 
 _WORD_AND_CHARACTERS = 17
@@ -123,7 +127,7 @@ class _Generator(nn.Module):
         return flat(y.squeeze(0) if self.single else y, new)
 
 
-def _generator_parts(estimator: SequenceGenerator) -> tuple[dict[str, Part], dict[str, str]]:
+def _generator_networks(estimator: SequenceGenerator) -> tuple[dict[str, OnnxNetwork], dict[str, str]]:
     network = estimator.network_
     layer: Any = network.layers.layer
     sizes = network.sizes
@@ -132,13 +136,13 @@ def _generator_parts(estimator: SequenceGenerator) -> tuple[dict[str, Part], dic
     def example(*shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.int64) if is_symbol else torch.zeros(*shape, sizes.width)
 
-    step = step_part(_Generator(network, single=True), layer, example(2), sizes.width)
+    step = step_network(_Generator(network, single=True), layer, example(2), sizes.width)
     names = state_names(layer)
     free = {"x": {0: "steps", 1: "batch"}, **{name: {1: "batch"} for name in names}}
     inputs = {"x": example(3, 2), **{name: step.inputs[name] for name in names}}
     module = _Generator(network, single=False)
     defaults = Defaults(tuple(names), "", "x", 1, 0)
-    sequence = Part(module, inputs, free, step.outputs, defaults, {"x": sizes.width})
+    sequence = OnnxNetwork(module, inputs, free, step.outputs, defaults, {"x": sizes.width})
     return {"sequence": sequence, "step": step}, {"task": "generate", "unit": str(estimator.unit_)}
 
 

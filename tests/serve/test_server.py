@@ -33,7 +33,7 @@ from throughtime.serve.application import build_application
 from throughtime.serve.errors import RequestError
 from throughtime.serve.limits import Limits
 from throughtime.serve.server import read_token, serve
-from throughtime.serve.service import Service
+from throughtime.serve.service import StreamService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -51,8 +51,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def new_service(model: Path, **limits: Any) -> Service:
-    return Service.of(runtime.load(model), b"\1" * 32, Limits(**limits))
+def new_service(model: Path, **limits: Any) -> StreamService:
+    return StreamService(runtime.load(model), b"\1" * 32, Limits(**limits))
 
 
 def run(application: Gate, scenario: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
@@ -94,7 +94,7 @@ def test_a_stream_is_that_of_the_runtime(model: Path) -> None:
 
     service = new_service(model)
     run(build_application(service, None), scenario)
-    assert len(service.store) == len(service.batcher) == 0
+    assert len(service.store) == len(service.admission) == 0
 
 
 @pytest.mark.parametrize("interleavings", [15, pytest.param(1000, marks=pytest.mark.slow)])
@@ -107,7 +107,7 @@ def test_streams_do_not_notice_each_other(interleavings: int, model: Path) -> No
         alone.reset()
         expected.append(alone.run(sequence))
 
-    async def feed(service: Service, client: httpx.AsyncClient, stream: str, number: int) -> None:
+    async def feed(service: StreamService, client: httpx.AsyncClient, stream: str, number: int) -> None:
         done = 0
         while done < steps:
             await asyncio.sleep(0)
@@ -164,7 +164,7 @@ def test_a_snapshot_continues_a_stream(model: Path) -> None:
 
 
 def test_a_foreign_snapshot_is_refused(model: Path) -> None:
-    other = Service.of(runtime.load(model), b"\2" * 32, Limits())
+    other = StreamService(runtime.load(model), b"\2" * 32, Limits())
     service = new_service(model)
     stream = service.store.create()
     good = service.store.snapshot(stream)
@@ -235,8 +235,8 @@ def test_limits_are_kept(model: Path) -> None:
         with pytest.raises(RequestError, match=r"not answered within 0\.05 seconds") as late:
             await service.batcher.step(stream, x)
         assert late.value.status == 504
-        assert len(service.batcher) == 0
-        service.drain()
+        assert len(service.admission) == 0
+        service.admission.is_draining = True
         with pytest.raises(RequestError, match="shutting down") as ended:
             await service.batcher.step(stream, x)
         assert ended.value.status == 503
@@ -284,7 +284,7 @@ def test_the_token_opens_everything_but_health(model: Path) -> None:
 
 def test_the_server_says_that_it_ends(model: Path) -> None:
     service = new_service(model)
-    service.drain()
+    service.admission.is_draining = True
 
     async def scenario(client: httpx.AsyncClient) -> None:
         assert (await client.get("/healthz")).status_code == 200
@@ -328,7 +328,7 @@ def test_metrics_count_what_happened(model: Path) -> None:
 
 def test_ten_thousand_idle_streams_are_small() -> None:
     layer = nn.ManyToMany(nn.LSTM(1, 64), 1)
-    service = Service.of(make_stream(layer), b"\1" * 32, Limits())
+    service = StreamService(make_stream(layer), b"\1" * 32, Limits())
     before = resident_bytes()
     for _ in range(10_000):
         service.store.create()

@@ -21,12 +21,17 @@ import numpy as np
 from throughtime.serve.errors import invalid, not_found, timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from throughtime.runtime import StreamingNetwork
     from throughtime.serve.service import Service
     from throughtime.serve.streams import Slot, StreamStore
 
-_IN_LOOP = 4_000_000  # multiplications of a call that runs in the event loop: about 0.3 ms
-_IN_THREAD = 40_000_000  # of a call, unless one step of all rows takes more: others wait no longer than for this
+# Costs are in multiplications of weights, about 0.1 ns each.
+_IN_LOOP = 4_000_000  # of a call that runs in the event loop
+_IN_THREAD = 40_000_000  # of any call with more than one step: others wait no longer than for this
+_STEP_COST = 40_000  # for calling the engine
+_ROW_COST = 10_000  # for the arrays of a request
 
 
 class _Request:
@@ -122,26 +127,20 @@ class Batcher:
         if not active:
             self._is_running = False
             return
-        one = len(active) * self._network.multiplications
-        steps = min(max(1, _IN_THREAD // one), *(len(request.x) - request.done for request in active))
+        cost = len(active) * (self._network.multiplications + _ROW_COST) + _STEP_COST
+        steps = min(max(1, _IN_THREAD // cost), *(len(request.x) - request.done for request in active))
         loop = asyncio.get_running_loop()
-        if one * steps <= _IN_LOOP:
-            self._finish(active, steps, self._advance(active, steps))
+        if cost * steps <= _IN_LOOP:
+            self._finish(active, steps, partial(self._advance, active, steps))
             loop.call_soon(self._run)
         else:
             call = loop.run_in_executor(self._engine, self._advance, active, steps)
             call.add_done_callback(partial(self._continue, active, steps))
 
     def _continue(self, active: list[_Request], steps: int, call: asyncio.Future[np.ndarray]) -> None:
-        if call.cancelled():
-            return
-        error = call.exception()
-        if error is None:
-            self._finish(active, steps, call.result())
-        else:
-            for request in active:
-                _fail(request, error)
-        self._run()
+        if not call.cancelled():
+            self._finish(active, steps, call.result)
+            self._run()
 
     def _next_requests(self) -> list[_Request]:
         waiting = (next((r for r in queue if not r.future.done()), None) for queue in self._waiting.values())
@@ -169,7 +168,14 @@ class Batcher:
                 request.y[request.done + t] = outputs
         return states
 
-    def _finish(self, active: list[_Request], steps: int, states: np.ndarray) -> None:
+    def _finish(self, active: list[_Request], steps: int, compute: Callable[[], np.ndarray]) -> None:
+        """Answer the requests that are done; a failure of the engine fails all that it was to advance."""
+        try:
+            states = compute()
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            for request in active:
+                _fail(request, error)
+            return
         self._metrics.batch_size.observe(len(active))
         self._metrics.steps.inc(steps * len(active))
         for row, request in enumerate(active):

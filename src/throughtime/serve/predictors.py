@@ -99,7 +99,7 @@ def _forecaster(model: ForecasterModel, limits: Limits) -> Predictor:
             None, description="Rows by column: unique_id, ds, y and covariates; those of the training if missing."
         )
         future: Columns | None = Field(None, description="unique_id, ds and covariates that are known in advance.")
-        level: list[Annotated[float, Field(gt=0, lt=100)]] | None = Field(None, max_length=20)
+        level: list[Annotated[int | float, Field(gt=0, lt=100)]] | None = Field(None, max_length=20)
         horizon: int | None = Field(None, ge=1, le=limits.steps)
 
     class Forecast(Answer):

@@ -20,6 +20,7 @@ LAYERS = (
     ("throughtime.inference", "throughtime.inference.*"),
     ("throughtime.training", "throughtime.training.*"),
     ("throughtime.tasks", "throughtime.tasks.*"),
+    ("throughtime.serve", "throughtime.serve.*"),
     # The root names everything, and the application imports public names from it as any user does.
     ("throughtime", "throughtime.__main__", "throughtime.app", "throughtime.app.*"),
 )

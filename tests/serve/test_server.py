@@ -7,10 +7,13 @@ import json
 import math
 import os
 import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +26,7 @@ import torch
 import typer
 from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 import throughtime as tt
 from throughtime import InputError, nn, runtime
@@ -33,7 +37,7 @@ from throughtime.serve.application import build_application
 from throughtime.serve.errors import RequestError
 from throughtime.serve.limits import Limits
 from throughtime.serve.server import read_token, serve
-from throughtime.serve.service import Service
+from throughtime.serve.service import StreamService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -51,8 +55,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def new_service(model: Path, **limits: Any) -> Service:
-    return Service.of(runtime.load(model), b"\1" * 32, Limits(**limits))
+def new_service(model: Path, **limits: Any) -> StreamService:
+    return StreamService(runtime.load(model), b"\1" * 32, Limits(**limits))
 
 
 def run(application: Gate, scenario: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
@@ -94,7 +98,7 @@ def test_a_stream_is_that_of_the_runtime(model: Path) -> None:
 
     service = new_service(model)
     run(build_application(service, None), scenario)
-    assert len(service.store) == len(service.batcher) == 0
+    assert len(service.store) == len(service.admission) == 0
 
 
 @pytest.mark.parametrize("interleavings", [15, pytest.param(1000, marks=pytest.mark.slow)])
@@ -107,7 +111,7 @@ def test_streams_do_not_notice_each_other(interleavings: int, model: Path) -> No
         alone.reset()
         expected.append(alone.run(sequence))
 
-    async def feed(service: Service, client: httpx.AsyncClient, stream: str, number: int) -> None:
+    async def feed(service: StreamService, client: httpx.AsyncClient, stream: str, number: int) -> None:
         done = 0
         while done < steps:
             await asyncio.sleep(0)
@@ -164,7 +168,7 @@ def test_a_snapshot_continues_a_stream(model: Path) -> None:
 
 
 def test_a_foreign_snapshot_is_refused(model: Path) -> None:
-    other = Service.of(runtime.load(model), b"\2" * 32, Limits())
+    other = StreamService(runtime.load(model), b"\2" * 32, Limits())
     service = new_service(model)
     stream = service.store.create()
     good = service.store.snapshot(stream)
@@ -235,8 +239,8 @@ def test_limits_are_kept(model: Path) -> None:
         with pytest.raises(RequestError, match=r"not answered within 0\.05 seconds") as late:
             await service.batcher.step(stream, x)
         assert late.value.status == 504
-        assert len(service.batcher) == 0
-        service.drain()
+        assert len(service.admission) == 0
+        service.admission.is_draining = True
         with pytest.raises(RequestError, match="shutting down") as ended:
             await service.batcher.step(stream, x)
         assert ended.value.status == 503
@@ -284,7 +288,7 @@ def test_the_token_opens_everything_but_health(model: Path) -> None:
 
 def test_the_server_says_that_it_ends(model: Path) -> None:
     service = new_service(model)
-    service.drain()
+    service.admission.is_draining = True
 
     async def scenario(client: httpx.AsyncClient) -> None:
         assert (await client.get("/healthz")).status_code == 200
@@ -292,6 +296,150 @@ def test_the_server_says_that_it_ends(model: Path) -> None:
         assert code_of(await client.post("/v1/streams")) == (503, "draining")
 
     run(build_application(service, None), scenario)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 30.0])
+def test_a_request_advances_its_stream_by_all_steps_or_by_none(seconds: float, model: Path) -> None:
+    async def scenario() -> None:
+        service = new_service(model, seconds=seconds, steps=10**6)
+        stream, x = service.store.create(), np.ones((1, INPUTS), np.float32)
+        await service.batcher.step(stream, x)
+        before = service.store.snapshot(stream)
+        long = asyncio.create_task(service.batcher.step(stream, np.ones((10**6, INPUTS), np.float32)))
+        await asyncio.sleep(0.01)
+        assert service.store.snapshot(stream) == before
+        if seconds < 1:
+            with pytest.raises(RequestError, match="not answered"):
+                await long
+            assert service.store.snapshot(stream) == before
+        long.cancel()
+        after = await service.batcher.step(stream, x)
+        expected = runtime.load(model).run(np.ones((2, INPUTS), np.float32))
+        assert np.array_equal(after[0], expected[1])
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_wins_over_a_step_that_is_computed_meanwhile(model: Path) -> None:
+    async def scenario() -> None:
+        service = new_service(model)
+        stream, x = service.store.create(), np.ones((20_000, INPUTS), np.float32)
+        zero = service.store.snapshot(stream)
+        step = asyncio.create_task(service.batcher.step(stream, x))
+        await asyncio.sleep(0.002)
+        assert not step.done()
+        service.store.restore(stream, zero)
+        await step
+        assert service.store.snapshot(stream) == zero
+
+    asyncio.run(scenario())
+
+
+def test_results_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    layer = nn.RNN(1, 2, nonlinearity="relu")
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.fill_(1e30)
+    tt.save(layer, tmp_path / "model")
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        stream = await new_stream(client)
+        before = (await client.get(f"/v1/streams/{stream}/snapshot")).json()
+        for _ in range(2):
+            response = await client.post(f"/v1/streams/{stream}/step", json={"x": [[1.0]] * 3})
+            assert code_of(response) == (422, "invalid")
+            assert "results are not finite" in response.text
+        assert (await client.get(f"/v1/streams/{stream}/snapshot")).json() == before
+
+    run(build_application(new_service(tmp_path / "model"), None), scenario)
+
+
+def test_a_large_network_computes_in_the_thread_of_the_engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, step_rows = set(), runtime.StreamingNetwork.step_rows
+
+    def note(*arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return step_rows(*arguments)
+
+    monkeypatch.setattr(runtime.StreamingNetwork, "step_rows", note)
+
+    async def scenario() -> None:
+        service = new_service(model)
+        for steps, thread in ((1, "MainThread"), (10_000, "engine_0")):
+            threads.clear()
+            await service.batcher.step(service.store.create(), np.ones((steps, INPUTS), np.float32))
+            assert threads == {thread}
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_of_the_engine_is_reported_and_the_next_request_is_answered(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    async def scenario() -> None:
+        service = new_service(model)
+        stream = service.store.create()
+        for steps in (1, 10_000):
+            with monkeypatch.context() as patch:
+                patch.setattr(runtime.StreamingNetwork, "step_rows", fail)
+                with pytest.raises(MemoryError):
+                    await service.batcher.step(stream, np.ones((steps, INPUTS), np.float32))
+            assert len(await service.batcher.step(stream, np.ones((1, INPUTS), np.float32))) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_does_not_arrive_is_given_up(model: Path) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(10)
+
+    async def scenario() -> None:
+        sent: list[Any] = []
+        app = build_application(new_service(model, seconds=0.05), None)
+        scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": [], "query_string": b""}
+        body = parts()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": await anext(body), "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(scope, receive, send)
+        assert sent[0]["status"] == 408
+        assert json.loads(sent[1]["body"])["error"]["code"] == "slow_body"
+
+    asyncio.run(scenario())
+
+
+def test_a_page_of_another_site_cannot_open_a_websocket(model: Path) -> None:
+    service = new_service(model)
+    with TestClient(build_application(service, None)) as client:  # pyright: ignore[reportArgumentType]
+        path = f"/v1/streams/{service.store.create()}/steps"
+        with (
+            pytest.raises(WebSocketDisconnect),
+            client.websocket_connect(path, headers={"Origin": "http://elsewhere.test"}),
+        ):
+            pass
+        with client.websocket_connect(path, headers={"Origin": "http://testserver"}) as socket:
+            socket.send_bytes(b"{}")
+            assert socket.receive_json()["error"]["message"] == "message: expected text, got bytes"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_commands_of_the_page_work(model: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
+    match = re.search(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert match
+    with process(model, signal.SIGTERM) as client:
+        script = "set -e\n" + match[1].replace("http://127.0.0.1:8000", str(client.base_url).rstrip("/"))
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r'\{"y":\[.*\]\}\{"status":"ok"\}', done.stdout)
 
 
 def test_a_websocket_steps_a_stream(model: Path) -> None:
@@ -328,7 +476,7 @@ def test_metrics_count_what_happened(model: Path) -> None:
 
 def test_ten_thousand_idle_streams_are_small() -> None:
     layer = nn.ManyToMany(nn.LSTM(1, 64), 1)
-    service = Service.of(make_stream(layer), b"\1" * 32, Limits())
+    service = StreamService(make_stream(layer), b"\1" * 32, Limits())
     before = resident_bytes()
     for _ in range(10_000):
         service.store.create()

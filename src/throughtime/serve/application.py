@@ -37,10 +37,10 @@ def build_application(service: Service, token: str | None) -> Gate:
 
     routes = [Route(row.path, _route(row, service), methods=[row.method]) for row in table]
     routes.append(Route("/openapi.json", openapi))
-    socket = WebSocketRoute("/v1/streams/{stream}/steps", steps_route(service, table[0]))
+    sockets = [WebSocketRoute(f"{row.path}s", steps_route(service, row)) for row in table if row.path.endswith("/step")]
     unknown = _refuse_route(service)
     handlers: dict[Any, Any] = {404: unknown, 405: unknown, Exception: _refuse_fault(service)}
-    app = Starlette(routes=[*routes, socket], exception_handlers=handlers, lifespan=_lifespan(service))
+    app = Starlette(routes=[*routes, *sockets], exception_handlers=handlers, lifespan=_lifespan(service))
     app.router.redirect_slashes = False
     return Gate(app, service.metrics, service.limits.body_bytes, token)
 
@@ -51,7 +51,7 @@ def _lifespan(service: Service) -> Any:
         idle_seconds = service.limits.idle_seconds
         sweeper = None if idle_seconds is None else asyncio.create_task(service.sweep(idle_seconds))
         yield
-        service.batcher.close()
+        service.engine.shutdown(wait=False, cancel_futures=True)
         if sweeper is not None:
             sweeper.cancel()
             with suppress(asyncio.CancelledError):

@@ -13,22 +13,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from throughtime.serve.errors import draining, invalid, not_found, overloaded, timed_out
+from throughtime.serve.errors import invalid, not_found, timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from throughtime.runtime import StreamingNetwork
-    from throughtime.serve.limits import Limits
-    from throughtime.serve.metrics import Metrics
+    from throughtime.serve.service import Service
     from throughtime.serve.streams import Slot, StreamStore
 
-_IN_LOOP = 4_000_000  # multiplications of a call that runs in the event loop: about 0.3 ms
-_IN_THREAD = 40_000_000  # of a call, unless one step of all rows takes more: others wait no longer than for this
+# Costs are in multiplications of weights, about 0.1 ns each.
+_IN_LOOP = 4_000_000  # of a call that runs in the event loop
+_IN_THREAD = 40_000_000  # of any call with more than one step: others wait no longer than for this
+_STEP_COST = 40_000  # for calling the engine
+_ROW_COST = 10_000  # for the arrays of a request
 
 
 class _Request:
@@ -58,22 +61,15 @@ class Batcher:
     Args:
         network: that advances them.
         store: of the streams.
-        limits: bounds.
-        metrics: counters.
+        service: with the bounds, the counters and the thread of the engine.
     """
 
-    def __init__(self, network: StreamingNetwork, store: StreamStore, limits: Limits, metrics: Metrics) -> None:
-        self._network, self._store, self._limits, self._metrics = network, store, limits, metrics
+    def __init__(self, network: StreamingNetwork, store: StreamStore, service: Service) -> None:
+        self._network, self._store = network, store
+        self._limits, self._metrics = service.limits, service.metrics
+        self._admission, self._engine = service.admission, service.engine
         self._waiting: dict[object, deque[_Request]] = {}
-        self._count = 0
         self._is_running = False
-        self._engine = ThreadPoolExecutor(1, "engine")
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.is_draining = False
-
-    def __len__(self) -> int:
-        return self._count
 
     async def step(self, stream: str, x: np.ndarray) -> np.ndarray:
         """Advance a stream by the steps x (T, I). Returns (T, O).
@@ -98,24 +94,14 @@ class Batcher:
         for request in self._waiting.get(stream, ()):
             _fail(request, not_found(stream))
 
-    async def wait_until_idle(self) -> None:
-        """Return when nothing waits."""
-        await self._idle.wait()
-
-    def close(self) -> None:
-        """End the thread of the engine."""
-        self._engine.shutdown()
-
     async def _wait(self, key: object, x: np.ndarray) -> np.ndarray:
-        if self.is_draining:
-            raise draining()
-        if self._count >= self._limits.queue:
-            raise overloaded(self._limits.queue)
+        with self._admission:
+            return await self._result(key, x)
+
+    async def _result(self, key: object, x: np.ndarray) -> np.ndarray:
         loop = asyncio.get_running_loop()
         request = _Request(key, x, np.empty((len(x), self._network.output_size), x.dtype), loop.create_future())
         self._waiting.setdefault(key, deque()).append(request)
-        self._count += 1
-        self._idle.clear()
         self._schedule(loop)
         timer = loop.call_later(self._limits.seconds, _fail, request, timed_out(self._limits.seconds))
         try:
@@ -129,9 +115,6 @@ class Batcher:
         queue.remove(request)
         if not queue:
             del self._waiting[request.key]
-        self._count -= 1
-        if not self._count:
-            self._idle.set()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_running:
@@ -144,26 +127,20 @@ class Batcher:
         if not active:
             self._is_running = False
             return
-        one = len(active) * self._network.multiplications
-        steps = min(max(1, _IN_THREAD // one), *(len(request.x) - request.done for request in active))
+        cost = len(active) * (self._network.multiplications + _ROW_COST) + _STEP_COST
+        steps = min(max(1, _IN_THREAD // cost), *(len(request.x) - request.done for request in active))
         loop = asyncio.get_running_loop()
-        if one * steps <= _IN_LOOP:
-            self._finish(active, steps, self._advance(active, steps))
+        if cost * steps <= _IN_LOOP:
+            self._finish(active, steps, partial(self._advance, active, steps))
             loop.call_soon(self._run)
         else:
             call = loop.run_in_executor(self._engine, self._advance, active, steps)
             call.add_done_callback(partial(self._continue, active, steps))
 
     def _continue(self, active: list[_Request], steps: int, call: asyncio.Future[np.ndarray]) -> None:
-        if call.cancelled():
-            return
-        error = call.exception()
-        if error is None:
-            self._finish(active, steps, call.result())
-        else:
-            for request in active:
-                _fail(request, error)
-        self._run()
+        if not call.cancelled():
+            self._finish(active, steps, call.result)
+            self._run()
 
     def _next_requests(self) -> list[_Request]:
         waiting = (next((r for r in queue if not r.future.done()), None) for queue in self._waiting.values())
@@ -191,7 +168,14 @@ class Batcher:
                 request.y[request.done + t] = outputs
         return states
 
-    def _finish(self, active: list[_Request], steps: int, states: np.ndarray) -> None:
+    def _finish(self, active: list[_Request], steps: int, compute: Callable[[], np.ndarray]) -> None:
+        """Answer the requests that are done; a failure of the engine fails all that it was to advance."""
+        try:
+            states = compute()
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            for request in active:
+                _fail(request, error)
+            return
         self._metrics.batch_size.observe(len(active))
         self._metrics.steps.inc(steps * len(active))
         for row, request in enumerate(active):

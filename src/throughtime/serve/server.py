@@ -18,7 +18,7 @@ from throughtime._core.errors import InputError
 from throughtime._core.escaping import escape_line
 from throughtime.io import directory as directories
 from throughtime.serve.application import build_application
-from throughtime.serve.service import Service
+from throughtime.serve.service import PredictorService, Service, StreamService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,10 +50,7 @@ def serve(model: Path, *, host: str, port: int, token_file: Path | None, limits:
         raise InputError(
             f"--host: {host} can be reached from other machines; give a token by --token-file or {TOKEN_VARIABLE}"
         )
-    network = runtime.load(model)
-    if not isinstance(network, runtime.StreamingNetwork):
-        raise InputError(f"{model}: expected a network of one direction, written by throughtime.save")
-    service = Service.of(network, _digest(model), limits)
+    service = load_service(model, limits)
     config = uvicorn.Config(
         build_application(service, token),
         log_level="warning",
@@ -67,6 +64,20 @@ def serve(model: Path, *, host: str, port: int, token_file: Path | None, limits:
         sys.stdout.write(f"Serving {escape_line(str(model))} on http://{shown}:{actual}\n")
         sys.stdout.flush()
         _Server(config, service).run([listening])
+
+
+def load_service(directory: Path, limits: Limits) -> Service:
+    """Return the service of a model.
+
+    Raises:
+        InputError: for a model that cannot be served.
+    """
+    model = runtime.load(directory)
+    if isinstance(model, runtime.StreamingNetwork):
+        return StreamService(model, _digest(directory), limits)
+    from throughtime.serve.predictors import predictor
+
+    return PredictorService(predictor(model, limits), limits)
 
 
 def read_token(file: Path | None) -> str | None:
@@ -129,13 +140,14 @@ class _Server(uvicorn.Server):
         self._ending: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._service.batcher.is_draining:  # a second signal ends at once
+        admission = self._service.admission
+        if admission.is_draining:  # a second signal ends at once
             super().handle_exit(sig, frame)
             return
-        self._service.drain()
+        admission.is_draining = True
         loop = asyncio.get_running_loop()
         self._ending = loop.create_task(self._end_when_idle())
 
     async def _end_when_idle(self) -> None:
-        await self._service.batcher.wait_until_idle()
+        await self._service.admission.wait_until_idle()
         self.should_exit = True

@@ -1,52 +1,91 @@
-"""A model and its streams, as the routes use them."""
+"""What is served, as the routes use it."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+from throughtime.serve.admission import Admission
 from throughtime.serve.batcher import Batcher
+from throughtime.serve.errors import timed_out
 from throughtime.serve.metrics import Metrics
 from throughtime.serve.streams import StreamStore
 
 if TYPE_CHECKING:
     from throughtime.runtime import StreamingNetwork
     from throughtime.serve.limits import Limits
+    from throughtime.serve.predictors import Predictor
 
 _SWEEP_SECONDS = 5.0
 
 
-@dataclass
 class Service:
-    """A model and its streams.
+    """A server without its routes.
+
+    Args:
+        limits: bounds.
 
     Attributes:
-        network: the model.
-        store: of the streams.
-        batcher: advances them.
+        admission: of requests.
+        engine: the thread that computes.
         metrics: counters.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.metrics = limits, Metrics()
+        self.admission, self.engine = Admission(limits.queue), ThreadPoolExecutor(1, "engine")
+        self.metrics.watch("queue", self.admission.__len__)
+
+    async def sweep(self, idle_seconds: float) -> None:
+        """Delete what nobody used for some time, as long as the server runs; here nothing."""
+
+
+class PredictorService(Service):
+    """Serves whole predictions of an estimator.
+
+    Args:
+        predictor: makes them.
         limits: bounds.
     """
 
-    network: StreamingNetwork
-    store: StreamStore
-    batcher: Batcher
-    metrics: Metrics
-    limits: Limits
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+        super().__init__(limits)
+        self.predictor = predictor
 
-    @classmethod
-    def of(cls, network: StreamingNetwork, digest: bytes, limits: Limits) -> Service:
-        """Return a service without streams."""
-        metrics, store = Metrics(), StreamStore(network, digest, limits.streams)
-        batcher = Batcher(network, store, limits, metrics)
-        metrics.watch("streams", store.__len__)
-        metrics.watch("queue", batcher.__len__)
-        return cls(network, store, batcher, metrics, limits)
+    async def predict(self, content: Any) -> dict[str, Any]:
+        """Return a prediction.
 
-    def drain(self) -> None:
-        """Refuse what is new from now on."""
-        self.batcher.is_draining = True
+        Raises:
+            RequestError: for a full queue, content that cannot be used, and a prediction that takes too long.
+        """
+        with self.admission:
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(self.engine, self.predictor.predict, content)
+            except TimeoutError:
+                raise timed_out(self.limits.seconds) from None
+
+
+class StreamService(Service):
+    """Serves a network: whole sequences, and streams.
+
+    Args:
+        network: that is served.
+        digest: sha256 of the model, which snapshots carry.
+        limits: bounds.
+
+    Attributes:
+        store: of the streams.
+        batcher: advances them.
+    """
+
+    def __init__(self, network: StreamingNetwork, digest: bytes, limits: Limits) -> None:
+        super().__init__(limits)
+        self.network, self.store = network, StreamStore(network, digest, limits.streams)
+        self.batcher = Batcher(network, self.store, self)
+        self.metrics.watch("streams", self.store.__len__)
 
     def delete(self, stream: str) -> None:
         """Delete a stream, and refuse what waits for it."""

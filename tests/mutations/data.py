@@ -108,6 +108,12 @@ MUTATIONS = [
     ),
     Mutation(
         "data/text/labelled_texts.py",
+        'notes = [f"Encoding:',
+        'notes = [] and [f"Encoding:',
+        f"{READERS}::test_an_encoding_of_texts_is_recognised_and_named",
+    ),
+    Mutation(
+        "data/text/labelled_texts.py",
         "2 * counts[label] > rows",
         "2 * counts[label] > 9 * rows",
         f"{READERS}::test_tables_of_texts_that_leave_something_open_are_refused",
@@ -147,7 +153,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/encodings.py",
-        "_check_western(path, content, text)",
+        "_check_western(path, content, text, advice)",
         "pass",
         "app/test_table_layouts.py::test_an_encoding_that_is_not_recognised_is_asked_for",
     ),

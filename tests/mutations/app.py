@@ -259,7 +259,7 @@ MUTATIONS = [
     ),
     Mutation(
         "app/tables/dates.py",
-        'date_format.order in {"dmy", "mdy", "ydm"}',
+        'date_format.order in {"dmy", "mdy", "ydm", "yz"}',
         "False",
         "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
     ),

@@ -29,6 +29,12 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_intervals_of_few_held_out_errors_reach_further_than_these_do",
     ),
     Mutation(
+        "tasks/forecasting/calibration/blending.py",
+        "_without_jumps((z - forecasts[:, :-1, :reach]).abs(), mask)",
+        "(z - forecasts[:, :-1, :reach]).abs()",
+        "tasks/test_calibration.py::test_intervals_after_a_jump_are_of_the_noise",
+    ),
+    Mutation(
         "tasks/forecasting/calibration/conformal.py",
         "(distances[:-1] > limit).any(1)",
         "(distances[:-1] > 1e9).any(1)",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting.windows import WindowStore
 
 _BLOCK_DECAY = 0.9  # weight of the errors of a block relative to those of the next one
+_MAX_JUMP = 4.0  # times the median error of the blocks: a block with a larger error counts as this
+_MIN_BLOCKS = 3  # with fewer, no error is far larger than those of most blocks
 _PRIOR_BLOCKS = 2  # blocks at which the errors of a series and its scale have equal weights
 
 
@@ -100,7 +102,7 @@ def _scale_of_series(
     reach = min(network.plan.horizon, network.plan.block)
     channels = (channel.unflatten(1, (network.plan.blocks, -1)) for channel in network.values(x).unbind(-1))
     z, mask = (channel[:, 2:, :reach] for channel in channels)
-    errors = (z - forecasts[:, :-1, :reach]).abs()
+    errors = _without_jumps((z - forecasts[:, :-1, :reach]).abs(), mask)
     weights = mask * _BLOCK_DECAY ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
     blocks = weights.sum((1, 2)) / reach
     own = (errors * weights).sum((1, 2)) / reach / blocks.clamp(min=1e-9)
@@ -110,6 +112,17 @@ def _scale_of_series(
     observed = network.values(x)[..., 1].sum(1, keepdim=True)
     share = network.plan.min_observed / (observed + network.plan.min_observed) * (1 - observed / network.plan.lookback)
     return scale ** (1 - share) * pooled_scale**share
+
+
+def _without_jumps(errors: Float[Tensor, "N K s"], mask: Float[Tensor, "N K s"]) -> Float[Tensor, "N K s"]:
+    """Return errors with an upper bound for blocks whose errors are far larger than those of most blocks."""
+    if errors.shape[1] < _MIN_BLOCKS:
+        return errors
+    counts = mask.sum(-1)
+    means = (errors * mask).sum(-1) / counts.clamp(min=1)
+    typical = means.where(counts > 0, torch.nan).nanquantile(0.5, 1, keepdim=True)
+    factors = (_MAX_JUMP * typical / means.clamp(min=1e-12)).clamp(max=1.0)
+    return errors * torch.where(typical > 0, factors, 1.0).unsqueeze(-1)
 
 
 def naive_forecasts(network: ForecastNetwork, x: Float[Tensor, "N L D"]) -> dict[str, Float[Tensor, "N F"]]:

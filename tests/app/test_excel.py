@@ -70,10 +70,28 @@ def test_typed_numbers_are_never_ambiguous_among_text(tmp_path: Path) -> None:
     table = read(tmp_path, workbook(Sales=[*ROWS, [later, "#DIV/0!"]]))
     assert table.frame["y"].to_list() == [*VALUES, None]
     assert read(tmp_path, workbook(Sales=[*ROWS, [later, "27.5"]])).frame["y"].to_list() == [*VALUES, 27.5]
-    with pytest.raises(InputError, match=r"'27,5' in row 8 contradict each other"):
-        read(tmp_path, workbook(Sales=[*ROWS, [later, "27,5"]]))
+    assert read(tmp_path, workbook(Sales=[*ROWS, [later, "27,5"]])).frame["y"].to_list() == [*VALUES, 27.5]
     with pytest.raises(InputError, match="row 8, column y: 'many' is not a number"):
         read(tmp_path, workbook(Sales=[*ROWS, [later, "many"]]))
+
+
+@pytest.mark.parametrize("typed", [1.5, 913, -0.125, 1e-7, 123456789.25])
+def test_typed_numbers_do_not_decide_the_marks_of_text(typed: float, tmp_path: Path) -> None:
+    def book(*texts: str) -> bytes:
+        return workbook(Sales=[["day", "y"], *zip(DAYS, [typed, *texts], strict=False)])
+
+    with pytest.raises(InputError, match=r"row 3, column y: '1,087' can be 1\.087 or 1087"):
+        read(tmp_path, book("1,087", "2,500"))
+    assert read(tmp_path, book("1,087", "913")).frame["y"].to_list() == [typed, 1087, 913]
+    assert read(tmp_path, book("1,087", "2,5")).frame["y"].to_list() == [typed, 1.087, 2.5]
+    assert read(tmp_path, book("1,087"), thousands="comma").frame["y"].to_list() == [typed, 1087]
+
+
+def test_names_of_series_keep_the_digits_of_typed_cells(tmp_path: Path) -> None:
+    rows = [[day, name, 1.0] for name in (2, "1.5") for day in DAYS]
+    path = tmp_path / "data.xlsx"
+    path.write_bytes(workbook(Sales=[["day", "store", "y"], *rows]))
+    assert read_table(path, Columns(series="store")).frame["unique_id"].unique().sort().to_list() == ["1.5", "2"]
 
 
 def test_one_of_several_sheets_is_named(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ def written(start: str, periods: int, freq: str, form: str) -> list[str]:
         (["2024K3", "2024K4"], "2024-07-01"),
         (["52/2019", "01/2020"], "2019-12-23"),
         (["2020-53", "2021-01"], "2020-12-28"),
+        (["2000/01", "2001/02", "2002/03"], "2000-01-01"),
+        (["1998-99", "1999-00"], "1998-01-01"),
+        (["2019/2020", "2020/2021"], "2019-01-01"),
         (["'2024-01-31'", "'2024-02-01'"], "2024-01-31"),
         (["2024-01-01 00:00 CET", "2024-01-01 01:00 CET"], "2024-01-01"),
     ],
@@ -169,6 +172,18 @@ def test_the_name_of_a_column_settles_its_dates() -> None:
     weeks = [f"2024{week:02}" for week in range(1, 9)]
     assert read_dates(weeks, column=DateColumn("KW"))[1].calendar == "week"
     assert read_dates(["45292", "45293"], column=DateColumn("Date"))[0][1] == np.datetime64("2024-01-02")
+
+
+def test_years_that_end_in_the_next_one_are_years() -> None:
+    years = [f"{year}/{(year + 1) % 100:02}" for year in range(2000, 2012)]
+    dates, date_format = read_dates(years)
+    assert (dates == np.arange("2000", "2012", dtype="M8[Y]")).all()
+    assert read_dates(["2020/21"], date_format)[0][0] == np.datetime64("2020")
+    with pytest.raises(InputError, match="'2020/12' is not a date in the order year/next year"):
+        read_dates(["2020/12"], date_format)
+    months = read_dates(["2019/12", "2020/01"])[1]
+    assert read_dates(["2011/12"], months)[0][0] == np.datetime64("2011-12")
+    assert read_dates(["2010/11", "2011/12"], DateFormat.of("yyyy/mm"))[0][0] == np.datetime64("2010-11")
 
 
 def test_later_dates_are_read_as_the_first_ones_were() -> None:

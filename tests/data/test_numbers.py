@@ -55,6 +55,9 @@ def values(*cells: str, prior: NumberFormat | None = None) -> list[float | None]
         (("\ufeff7", " 8\t", "\u200e9"), [7, 8, 9]),
         (("", "n.a.", "#N/A", "#DIV/0!", "—", "…", "NaN", "5"), [None] * 7 + [5]),
         ((":", "–", "ND", "5"), [None] * 3 + [5]),
+        (("１２", "－３．５", "￥７"), [12, -3.5, 7]),
+        (("١٢٫٥", "٣٤", "۵"), [12.5, 34, 5]),
+        (("१२,३४,५६७", "५"), [1234567, 5]),
     ],
 )
 def test_cells_are_read_as_they_were_meant(cells: tuple[str, ...], expected: list[float | None]) -> None:

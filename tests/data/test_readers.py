@@ -322,6 +322,21 @@ def test_texts_and_labels_are_found(kind: str, tmp_path: Path) -> None:
     assert dataset.notes[0].startswith("The file has no header") == kind.startswith("no header")
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_an_encoding_of_texts_is_recognised_and_named(encoding: str, tmp_path: Path) -> None:
+    opinions = [(text.replace("a", "ä"), label) for text, label in OPINIONS]
+    (tmp_path / "a.tsv").write_bytes("\n".join(["text\tlabel", *map("\t".join, opinions)]).encode(encoding))
+    dataset = read_labelled_texts(tmp_path / "a.tsv")
+    assert list(zip(dataset.texts, dataset.labels or [], strict=True)) == opinions
+    assert dataset.notes[0].startswith("Encoding: Windows-1252")
+
+
+def test_texts_in_an_encoding_that_is_not_recognised_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes("text\tlabel\nхорошо\tpos\n".encode("cp1251"))
+    with pytest.raises(InputError, match=r"line 2: byte 0xf5 is not valid UTF-8, .*; save the file as UTF-8$"):
+        read_labelled_texts(tmp_path / "a.tsv")
+
+
 def test_a_first_text_is_no_header(tmp_path: Path) -> None:
     path = written(tmp_path / "a.txt", "good film\nbad film\n")
     assert read_labelled_texts(path, need_labels=False).texts == ["good film", "bad film"]

@@ -133,6 +133,18 @@ MUTATIONS = [
     ),
     Mutation(
         "app/tables/excel.py",
+        "to_text = _without_marks if _has_marked_numbers(cells) else _with_decimal_point",
+        "to_text = _with_decimal_point",
+        "app/test_excel.py::test_typed_numbers_do_not_decide_the_marks_of_text",
+    ),
+    Mutation(
+        "app/tables/excel.py",
+        "return marked and not any",
+        "return not any",
+        "app/test_excel.py::test_names_of_series_keep_the_digits_of_typed_cells",
+    ),
+    Mutation(
+        "app/tables/excel.py",
         "check_size(path, sum(names.values()), unpacked=True)",
         "pass",
         "app/test_excel.py::test_a_file_that_is_no_sheet_is_refused",
@@ -247,7 +259,7 @@ MUTATIONS = [
     ),
     Mutation(
         "app/tables/dates.py",
-        'date_format.order in {"dmy", "mdy", "ydm"}',
+        'date_format.order in {"dmy", "mdy", "ydm", "yz"}',
         "False",
         "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
     ),

@@ -87,4 +87,10 @@ MUTATIONS = [
         "all_states.append(states[::-1])",
         f"{MASKS}::test_all_states_are_those_of_step_by_step[False-LSTM]",
     ),
+    Mutation(
+        "nn/_memory.py",
+        "(layer.num_layers if trains else 2)",
+        "1",
+        "kernels/test_out_of_memory.py::test_a_stack_that_does_not_fit_is_refused_before_its_first_layer_runs",
+    ),
 ]

@@ -8,6 +8,7 @@ KNOWN = "tasks/test_covariates.py"
 ODD = "tasks/test_odd_sequences.py"
 BASE = "tasks/test_base.py"
 WITHOUT_TORCH = "tasks/test_forecasters_without_torch.py"
+ODD_SERIES = "tasks/test_odd_series.py"
 
 MUTATIONS = [
     Mutation(
@@ -27,6 +28,42 @@ MUTATIONS = [
         "shares * (1 + _LEVEL_FACTOR / (horizons + _PRIOR_HORIZONS))",
         "shares",
         "tasks/test_calibration.py::test_intervals_of_few_held_out_errors_reach_further_than_these_do",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration/blending.py",
+        "_without_jumps((z - forecasts[:, :-1, :reach]).abs(), mask)",
+        "(z - forecasts[:, :-1, :reach]).abs()",
+        "tasks/test_calibration.py::test_intervals_after_a_jump_are_of_the_noise",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration/conformal.py",
+        "(distances[:-1] > limit).any(1)",
+        "(distances[:-1] > 1e9).any(1)",
+        f"{ODD_SERIES}::test_errors_of_a_series_far_from_the_others_do_not_count",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration/conformal.py",
+        "spread = _weighted_spread(np.median(distances, axis=0), len(present), horizons)",
+        "spread = np.median(distances, axis=0)",
+        f"{ODD_SERIES}::test_errors_that_differ_by_chance_all_count",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration/mixture_weight.py",
+        ".clamp(max=1.0)",
+        ".clamp(min=1.0, max=1.0)",
+        f"{ODD_SERIES}::test_an_odd_series_leaves_the_others_as_they_were[ten times as much, lately-5]",
+    ),
+    Mutation(
+        "tasks/forecasting/calibration/held_out.py",
+        "& ~store.is_constant_at_end()[series]",
+        "",
+        f"{ODD_SERIES}::test_an_odd_series_leaves_the_others_as_they_were[closed long ago-3]",
+    ),
+    Mutation(
+        "tasks/forecasting/windows.py",
+        "(unchanged >= self.plan.min_observed) & ",
+        "",
+        f"{ODD_SERIES}::test_a_series_is_closed_where_chance_does_not_explain_its_last_steps",
     ),
     Mutation(
         "tasks/forecasting/calibration/mixture_weight.py",

@@ -125,6 +125,13 @@ def test_a_series_that_was_constant_before_has_intervals_of_its_own_noise(before
     assert 1 < width["width"].to_numpy().mean() < 8
 
 
+@pytest.mark.parametrize(("at", "before"), [(45, 100.0), (80, 5.0), (80, 100.0)])
+def test_intervals_after_a_jump_are_of_the_noise(at: int, before: float) -> None:
+    y = np.where(np.arange(120) < at, before, 50) + np.random.default_rng(0).normal(0, 1, 120)
+    df = pd.DataFrame({"unique_id": "shop", "ds": pd.date_range("2024-01-01", periods=120), "y": y})
+    assert 1.5 < intervals(df)["width"].to_numpy().mean() < 10
+
+
 @pytest.mark.parametrize("steps", [2, 3, 5, 8])
 def test_intervals_of_a_few_values_are_as_wide_as_these_differ(steps: int) -> None:
     y = 50 + np.random.default_rng(5).normal(0, 1, steps)

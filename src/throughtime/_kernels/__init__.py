@@ -75,6 +75,12 @@ def find_trainer(double: bool) -> Trainer | None:
     return _trainers.get(double)
 
 
+def free_memory() -> int:
+    """Return the number of bytes that the process can still allocate."""
+    assert _engine is not None  # a kernel comes from it
+    return _engine.free_memory()
+
+
 def run_multiply_adds(threads: int) -> float:
     """Multiply and add in registers alone, for measuring the processor. Returns how many operations (float32)."""
     return sum(peak.run(threads) for peak in (_engine.peak_flops() if _engine else ()) if peak.isa == isa)

@@ -1,4 +1,4 @@
-"""Detect the encoding of tables and decode them."""
+"""Detect the encoding of tables, of numbers and of texts, and decode them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,26 @@ _UNLIKELY_PATTERNS = (
 def decode_table(
     path: Path, content: bytes, kind: str, encoding: str | None = None, fallback: str | None = None
 ) -> tuple[str, str]:
-    """Decode a table; return its text, and a label of the encoding, '' for UTF-8.
+    """Decode a table of numbers as `decode_bytes` does.
+
+    Raises:
+        InputError: as `decode_bytes`, and for a web page, XML or JSON.
+    """
+    text, label = decode_bytes(path, content, kind, encoding, fallback)
+    _check_markup(path, text, kind)
+    return text, label
+
+
+def decode_bytes(
+    path: Path,
+    content: bytes,
+    kind: str,
+    encoding: str | None = None,
+    fallback: str | None = None,
+    *,
+    advice: str = "name it with --encoding, such as --encoding cp1250, or save the file as UTF-8",
+) -> tuple[str, str]:
+    """Decode a file; return its text, and a label of the encoding, '' for UTF-8.
 
     A byte order mark names the encoding; zero bytes between letters indicate UTF-16; valid UTF-8 is UTF-8; and text
     that looks like a language of Western Europe is Windows-1252, which contains Latin-1.
@@ -51,6 +70,7 @@ def decode_table(
         kind: kind of file, for messages.
         encoding: encoding named by the user; detected if None.
         fallback: encoding of an earlier file, for content that is not UTF-8.
+        advice: what to do where the encoding cannot be recognised.
 
     Raises:
         InputError: if the content is not text, or the encoding cannot be detected or does not fit.
@@ -67,15 +87,14 @@ def decode_table(
             raise InputError(
                 f"{path}, line {line}: the text is damaged: it is not valid {_ENCODING_NAMES[name]}"
             ) from None
-        raise InputError(_undecodable_message(path, content, error.start, encoding)) from None
+        raise InputError(_undecodable_message(path, content, error.start, encoding, advice)) from None
     if name == "cp1252" and encoding is None:
-        _check_western(path, content, text)
+        _check_western(path, content, text, advice)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise InputError(
             f"{path}, line {line}: expected text, got a zero byte; the file is damaged or not a {kind} file"
         )
-    _check_markup(path, text, kind)
     label = encoding or _ENCODING_NAMES.get(name, "")
     return text, label
 
@@ -109,24 +128,21 @@ def _check_codec(encoding: str) -> str:
     raise InputError(f"--encoding: expected an encoding such as utf-8, cp1252, cp1250 or shift_jis, got {encoding!r}")
 
 
-def _check_western(path: Path, content: bytes, text: str) -> None:
+def _check_western(path: Path, content: bytes, text: str, advice: str) -> None:
     """Raise if text that is valid in Windows-1252, as nearly all bytes are, is not a language of Western Europe."""
     for pattern in _UNLIKELY_PATTERNS:
         match = pattern.search(text)
         if match:
             position = next((i for i, character in enumerate(match[0]) if character > "\x7f"), 0)
-            raise InputError(_undecodable_message(path, content, match.start() + position, None))
+            raise InputError(_undecodable_message(path, content, match.start() + position, None, advice))
 
 
-def _undecodable_message(path: Path, content: bytes, start: int, encoding: str | None) -> str:
+def _undecodable_message(path: Path, content: bytes, start: int, encoding: str | None, advice: str) -> str:
     line = content[:start].count(b"\n") + 1
     byte = f"byte 0x{content[start]:02x}"
     if encoding is not None:
         return f"{path}, line {line}: {byte} is not valid {encoding}; name another encoding with --encoding"
-    return (
-        f"{path}, line {line}: {byte} is not valid UTF-8, and the encoding cannot be recognised; name it with "
-        "--encoding, such as --encoding cp1250, or save the file as UTF-8"
-    )
+    return f"{path}, line {line}: {byte} is not valid UTF-8, and the encoding cannot be recognised; {advice}"
 
 
 def _check_markup(path: Path, text: str, kind: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from throughtime._core._scan import scan
 from throughtime._core.reference import States
 from throughtime._core.rng import dropout
+from throughtime.nn._memory import check_stack_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,8 @@ def run_stack(
         rows = slice(number * layer.directions, (number + 1) * layer.directions)
         initial = tuple([s[rows] for s in state]) if layer.num_layers > 1 else state
         config = layer.layer_config(number, x, batch)
+        if number == 0 < layer.num_layers - 1:
+            check_stack_memory(layer, x, weights, config)
         call = LayerCall(
             number, layer.cell, x, initial, weights, config, lengths, layer.weight_specs[number], all_states is not None
         )

@@ -60,7 +60,9 @@ def note_date_format(rows: FileRows, columns: tuple[str, ...], stamps: pl.Series
     The day and the month of the cell could be exchanged, if there is such a cell.
     """
     is_open = (
-        date_format.order in {"dmy", "mdy", "ydm"} or date_format.century or date_format.calendar not in {"", "steps"}
+        date_format.order in {"dmy", "mdy", "ydm", "yz"}
+        or date_format.century
+        or date_format.calendar not in {"", "steps"}
     )
     if len(columns) != 1 or not is_open or not stamps.dtype.is_temporal():
         return []

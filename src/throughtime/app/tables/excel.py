@@ -7,6 +7,7 @@ import re
 import warnings
 import zipfile
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from throughtime._core.errors import InputError
 from throughtime.app.tables.grid import Grid
 from throughtime.app.tables.header import Row, find_header
 from throughtime.data.files import check_size
-from throughtime.data.series.numbers import NA_VALUES
+from throughtime.data.series.numbers import NA_VALUES, numeric_fraction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,15 +168,27 @@ def _typed_column(cells: list[Any]) -> pl.Series:
         days = all(cell is None or cell.time() == time() for cell in dates)
         series = pl.Series(dates, dtype=pl.Datetime("us"))
         return series.cast(pl.Date) if days else series
-    texts = [None if cell is None else _to_text(cell) for cell in cells]
-    return pl.Series(
-        [_mark_decimal(text) if isinstance(cell, float) else text for text, cell in zip(texts, cells, strict=True)]
-    )
+    to_text = _without_marks if _has_marked_numbers(cells) else _with_decimal_point
+    texts = [to_text(cell) if type(cell) in {int, float} else _to_text(cell) for cell in cells]
+    return pl.Series([None if cell is None else text for text, cell in zip(texts, cells, strict=True)])
 
 
-def _mark_decimal(text: str | None) -> str | None:
+def _has_marked_numbers(cells: list[Any]) -> bool:
+    """Return whether the text cells are numbers with marks that may separate thousands: typed ones do not decide."""
+    texts = [cell for cell in cells if isinstance(cell, str) and cell.lower() not in NA_VALUES]
+    marked = any(re.search(r",\d|\.\d{3}(?!\d)", text) for text in texts)
+    return marked and not any("%" in text for text in texts) and numeric_fraction(pl.Series(texts)) == 1
+
+
+def _with_decimal_point(cell: float) -> str:
     """Return a number as text whose point cannot be read as a thousands separator: 20.125 as 20.1250."""
-    return None if text is None else re.sub(r"(\.\d{3})$", r"\g<1>0", text)
+    return re.sub(r"(\.\d{3})$", r"\g<1>0", _to_text(cell))
+
+
+def _without_marks(cell: float) -> str:
+    """Return a number exactly, without a decimal mark: 1.5 as 15e-1."""
+    sign, digits, exponent = Decimal(repr(cell)).as_tuple()
+    return f"{'-' * sign}{''.join(map(str, digits))}e{exponent}"
 
 
 def _to_datetime(cell: Any) -> datetime:

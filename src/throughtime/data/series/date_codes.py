@@ -43,7 +43,7 @@ _DATE_COLUMN = re.compile(r"date|datum|data\b|fecha|day|tag\b|jour|time|zeit|mon
 def combine_fields(
     fields: dict[str, Int[np.ndarray, "T"]],
 ) -> tuple[Shaped[np.ndarray, "T"], Bool[np.ndarray, "T"]]:
-    """Combine the fields y, q, h, m, w, u, j, d, H, M and S to dates, and return which of these exist."""
+    """Combine the fields y, q, h, m, w, u, j, d, z, H, M and S to dates, and return which of these exist."""
     year = fields["y"]
     first = (year - 1970).astype("M8[Y]")
     valid = np.ones(len(year), dtype=bool)
@@ -52,6 +52,8 @@ def combine_fields(
     for name, (low, high) in ranges.items():
         if name in fields:
             valid &= (fields[name] >= low) & (fields[name] <= high)
+    if "z" in fields:
+        valid &= (fields["z"] == year + 1) | (fields["z"] == (year + 1) % 100)
     months = (
         3 * (fields["q"] - 1) if "q" in fields else 6 * (fields["h"] - 1) if "h" in fields else fields.get("m", 1) - 1
     )

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 DAY_ORDERS = {"dmy": "day-first", "mdy": "month-first", "ymd": "year-first", "ydm": "year-day-month"}
 """Orders of day, month and year, and the options that name them."""
-PERIOD_ORDERS = ("ym", "my", "yw", "wy")
-"""Orders of a year and a month or week."""
+PERIOD_ORDERS = ("ym", "my", "yw", "wy", "yz")
+"""Orders of a year and a month, a week or the next year."""
 OFFSETS = ("", "zero", "utc", "local")
 
 
@@ -65,7 +65,7 @@ class DateFormat:
         if pattern.isalnum() and digits in codes and digits == pattern:
             return cls(calendar=codes[digits])
         if letters in ("dmy", "mdy", "ymd", "ydm", "ym", "my"):
-            return cls(order=letters if letters in DAY_ORDERS else "", century=100 * int(century[1]) if century else 0)
+            return cls(order=letters, century=100 * int(century[1]) if century else 0)
         raise InputError(
             f"--date-format: expected a format such as day-first, month-first, dd/mm/yyyy, %d/%m/%Y, yyyymm or excel, "
             f"got {text!r}"

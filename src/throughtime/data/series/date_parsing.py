@@ -78,13 +78,13 @@ _CHARACTERS = str.maketrans(
 )
 ORDERS = {
     "nnY": ("dmy", "mdy"), "Ynn": ("ymd", "ydm"), "nnn": ("dmy", "mdy", "ymd"), "nbY": ("dmy",),
-    "nbn": ("dmy", "ymd"), "bnY": ("mdy",), "bnn": ("mdy",), "Ybn": ("ymd",), "Yn": ("ym", "yw"),
+    "nbn": ("dmy", "ymd"), "bnY": ("mdy",), "bnn": ("mdy",), "Ybn": ("ymd",), "Yn": ("ym", "yw", "yz"), "YY": ("yz",),
     "nY": ("my", "wy"), "Yb": ("ym",), "bY": ("my",), "bn": ("my",), "Ymn": ("ym",), "YN": ("yj",), "Yqn": ("yq",),
     "qnY": ("qy",), "nqY": ("qy",), "qnn": ("qy",), "nqn": ("qy",), "Ynq": ("yq",), "Ywn": ("yw",), "wnY": ("wy",),
     "wnn": ("wy",), "Ywnn": ("ywu",), "Yhn": ("yh",), "hnY": ("hy",), "nhY": ("hy",),
 }  # fmt: skip
 """Possible meanings of each sequence of fields: y(ear), h(alf of a year), q(uarter), m(onth), w(eek), d(ay), j (day
-of the year) and u (day of the week)."""
+of the year), u (day of the week) and z (the year after y, as in 2019/20)."""
 
 
 class DateParts(NamedTuple):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _NUMBER_PATTERN = re.compile(r"[-+]?\d{1,19}(\.\d{0,18})?(e[-+]?\d\d?)?", re.IGNORECASE)
 _MAX_NUMBER = 42 * 10**17  # above the year 2100 in nanoseconds of Unix time
-_FIELD_NAMES = {"d": "day", "m": "month", "y": "year", "w": "week"}
+_FIELD_NAMES = {"d": "day", "m": "month", "y": "year", "w": "week", "z": "next year"}
 _ISO_PATTERN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 _UNPADDED_MONTH = re.compile(r"(\d{4})\.(\d)")
 _ANY_CENTURY = 1970  # of years whose century is ambiguous
@@ -231,7 +231,7 @@ def _combine_parts(cells: _Cells, prior: DateFormat) -> tuple[Dates, DateFormat]
     fields, text = cells.parts[0].fields, cells.texts[0]
     order = _choose_order(readings, cells, prior)
     stamps, century = readings[order]
-    if fields in ("Yn", "nY") and _look_like_quarters(cells, stamps):
+    if order in ("ym", "my", "yw", "wy") and _look_like_quarters(cells, stamps):
         raise InputError(
             f"{cells.locate(0)}: {text!r} may be a month or a quarter; write 2024-01 or 2024Q1, or "
             "2024 and 1 in columns called year and month"
@@ -255,6 +255,8 @@ def _choose_order(readings: dict[str, tuple[Dates, int]], cells: _Cells, prior: 
         if prior.order not in readings:
             _raise_no_reading(cells, prior)
         return prior.order
+    if "yz" in readings and len(cells.texts) > 1:  # 2019/20 and 2020/21: as months they would be 13 months apart
+        return "yz"
     if fields in ("Yn", "nY") and date_codes.WEEK_COLUMN.search(cells.column.name):
         return [*readings][-1]
     is_conventional = fields in ("Ynn", "nbn", "Yn", "nY") or shape.startswith("n.n.")

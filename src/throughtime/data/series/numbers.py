@@ -39,6 +39,14 @@ _EMPTY_MONEY_PATTERN = rf"^(?:{_CURRENCY_PATTERN}\s*-{{1,2}}|-{{1,2}}\s*{_CURREN
 _PLAIN_PATTERN = r"^[-+]?(?:\d[\d.,]*|[.,]\d+)$"
 
 
+_ASCII = {
+    **{chr(zero + digit): str(digit) for zero in (0x660, 0x6F0, 0x966, 0xFF10) for digit in range(10)},
+    **dict(zip("．，－＋（）％￥٫٬٪", ".,-+()%¥.,%", strict=True)),
+}
+"""Digits and signs of Arabic, Persian, Devanagari and full-width text, and those of ASCII."""
+_OTHER_DIGITS = r"[\u{660}-\u{669}\u{6f0}-\u{6f9}\u{966}-\u{96f}\u{ff10}-\u{ff19}￥]"
+
+
 @dataclass(frozen=True)
 class NumberFormat:
     """The format of the numbers of a column.
@@ -130,6 +138,8 @@ class NumberCells:
     def of(cls, cells: pl.Series) -> Self:
         """Split the cells of a text column."""
         frame = cells.rename("cell").to_frame()
+        if cells.str.contains(_OTHER_DIGITS).any():
+            frame = frame.with_columns(pl.col("cell").str.replace_many([*_ASCII], [*_ASCII.values()]))
         text = pl.col("cell").str.replace_all(_INVISIBLE_PATTERN, "").str.strip_chars()
         frame = frame.select(text=text).with_columns(
             missing=pl.col("text").is_null() | pl.col("text").str.to_lowercase().is_in(NA_VALUES),

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError, requires
 from throughtime.data.containers import is_missing
-from throughtime.data.files import decode_text, read_bytes, split_lines
+from throughtime.data.encodings import decode_bytes
+from throughtime.data.files import read_bytes, split_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,14 +105,16 @@ def _read_columns(path: Path, usual_names: tuple[str, ...]) -> tuple[dict[str, l
     if content[:4] == b"PAR1":
         columns = _read_parquet(path, content)
         return columns, list(range(1, len(next(iter(columns.values()), [])) + 1)), []
-    text = decode_text(path, content, _KIND)
-    beginning, notes = text.lstrip()[:2].replace(" ", ""), []
+    text, encoding = decode_bytes(path, content, _KIND, advice="save the file as UTF-8")
+    notes = [f"Encoding: {encoding} (save the file as UTF-8 if that is wrong)."] if encoding else []
+    beginning = text.lstrip()[:2].replace(" ", "")
     if beginning.startswith("{"):
         records = _read_json_lines(path, text)
     elif beginning in ("[{", "[\n", "[\r"):
         records = _read_json_array(path, text)
     else:
-        records, notes = _read_table(path, text, usual_names)
+        records, table_notes = _read_table(path, text, usual_names)
+        notes += table_notes
     names = list(dict.fromkeys(name for _, record in records for name in record))
     columns = {name: [record.get(name) for _, record in records] for name in names}
     return columns, [line for line, _ in records], notes

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _MAX_SHORT_SHARE = 0.25  # draws of all short series, relative to those of the long ones
+_MIN_REPEATED = 0.1  # share of steps without a change that is assumed at least
+_MAX_CHANCE = 1e-3  # probability of so many steps without a change
 
 
 class WindowStore:
@@ -101,6 +103,21 @@ class WindowStore:
         """Return whether values change in the windows with these ends."""
         at = self.starts[series] + ends
         return self._changes[at - 1] > self._changes[at - self.plan.lookback]
+
+    def is_constant_at_end(self) -> Bool[Tensor, "n"]:
+        """Return which series changed before and have not changed for longer than chance explains, two blocks or more.
+
+        A shop that is closed for good is such a series, a part that is sold once a month is none.
+        """
+        last = self.starts + self.lengths - 1
+        positions = torch.nonzero(self._changes.diff(prepend=self._changes[:1])).flatten()
+        last_change = torch.cat([torch.tensor([-1]), positions])[torch.searchsorted(positions, last, right=True)]
+        unchanged = last - last_change
+        changes = self._changes[last] - self._changes[self.starts]
+        earlier_steps = (self.lengths - 1 - unchanged).clamp(min=1)
+        repeated = (1 - changes / earlier_steps).clamp(min=_MIN_REPEATED)
+        too_long = (unchanged >= self.plan.min_observed) & (repeated.double() ** unchanged < _MAX_CHANCE)
+        return too_long & (changes > 0)
 
     def phases(self, series: Int[Tensor, "N"], ends: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
         """Return the position of the step after `ends` in the longest season, equal for equal dates."""

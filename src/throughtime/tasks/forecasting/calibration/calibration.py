@@ -38,7 +38,7 @@ def calibrate(network: ForecastNetwork, store: WindowStore, held_out: int, *, lo
     horizons = len(series.unique()) * held_out / network.plan.horizon  # without overlap
     z, naive, _ = network_and_naive(network, store, series, ends)
     targets = store.targets(series, ends, last_only=True)
-    weight = fit_weight(z, naive[expert], targets, prior_weight, horizons, loss)
+    weight = fit_weight(z, naive[expert], targets, series, prior_weight, horizons, loss)
     sample = spread_evenly(series, ends, SIMULATED)
     _, scales = network.forecast(store.inputs(*sample), last_only=True)
     pooled, no_paths = pool_statistics(store, scales[:, -1].double(), sample[0]), np.zeros((0, len(prior_errors)))

@@ -16,9 +16,16 @@ _MIN_HORIZONS = 30  # with fewer, Student's quantiles are lower bounds of the em
 _PRIOR_HORIZONS = 4  # weight of the prior errors, in held-out horizons
 _LEVEL_FACTOR = 0.3  # levels are raised by 1 + 0.3 / horizons: quantiles of few errors miss the largest ones
 _MAX_JUMP = 10.0  # times the median error: larger errors count as this in the typical error
-_OUTLIER_FACTOR = 4.0  # times the median of the mean errors: beyond, a series with many held-out horizons is an outlier
-_OUTLIER_FACTOR_SINGLE = 16.0  # added to the factor of a series with a single held-out horizon
-_MAX_TYPICAL = 10.0  # mean error in scales, upper bound of what counts as typical of a panel
+_COMPARED_SHARES = (0.5, 0.8, 0.95)  # quantiles of the errors of a series that are compared with those of the others
+_USUAL_QUANTILES = (0.85, 1.6, 2.45)  # of normal errors with mean 1: one more series, which decides between two
+_MIN_SIZE = 1e-3  # error in scales: smaller ones are equal
+_OUTLIER_SPREADS = 3.0  # beyond so many spreads from the median a series is an outlier
+_OUTLIER_FACTOR = 4.0  # upper bound of the limit, as a factor of the errors, for a series with many held-out horizons
+_OUTLIER_FACTOR_SINGLE = 16.0  # added to it for a series with a single held-out horizon
+_SERIES_PER_SPREAD = 20  # series whose presence adds one spread to the limit: one of many series changes little
+_SPREAD_OF_ONE_HORIZON = 0.7  # of the logarithm of the mean error of one horizon of a random walk
+_PRIOR_SERIES = 4  # at which the spread between series and that by chance have equal weights
+_MAD_TO_SIGMA = 1.4826
 
 
 def calibrate_errors(
@@ -57,9 +64,10 @@ def mean_sizes(residuals: Float[np.ndarray, "n F"]) -> Float[np.ndarray, "F"]:
 def drop_outlying_series(
     residuals: Float[np.ndarray, "n F"], series: Int[Tensor, "n"], horizons: float
 ) -> Float[np.ndarray, "n F"]:
-    """Return residuals with NaN for series whose errors are far beyond those of all others.
+    """Return residuals with NaN for series whose errors are far larger or smaller than those of the others.
 
-    The errors of a defective series do not predict those of the others.
+    The errors of a series that broke, ended or hardly varies do not predict those of the others. Compared are
+    quantiles of the errors of each series, in logarithms, as multiples of the spread between series.
 
     Args:
         residuals: scores of held-out forecasts.
@@ -67,16 +75,23 @@ def drop_outlying_series(
         horizons: number of held-out horizons of a series.
     """
     sizes, codes = np.abs(residuals), series.numpy()
-    finite = np.isfinite(sizes)
-    count = np.bincount(codes, finite.sum(1))
-    means = np.bincount(codes, np.where(finite, sizes, 0.0).sum(1)) / np.maximum(count, 1)
-    observed_means = means[count > 0]
-    if not len(observed_means):
+    present = [code for code in np.unique(codes) if np.isfinite(sizes[codes == code]).any()]
+    if len(present) < 2:
         return residuals
-    factor = _OUTLIER_FACTOR + _OUTLIER_FACTOR_SINGLE / max(horizons, 1.0)
-    limit = np.median(np.minimum(observed_means, _MAX_TYPICAL)) * factor
-    is_typical = means <= max(limit, observed_means.min())
-    return np.where(is_typical[codes][:, None], residuals, np.nan)
+    quantiles = np.array([np.nanquantile(sizes[codes == code], _COMPARED_SHARES) for code in present])
+    compared = np.log(np.maximum(np.vstack([quantiles, _USUAL_QUANTILES]), _MIN_SIZE))
+    distances = np.abs(compared - np.median(compared, axis=0))
+    spread = _weighted_spread(np.median(distances, axis=0), len(present), horizons)
+    limit = (_OUTLIER_SPREADS + len(present) / _SERIES_PER_SPREAD) * spread
+    limit = np.minimum(limit, np.log(_OUTLIER_FACTOR + _OUTLIER_FACTOR_SINGLE / max(horizons, 1.0)))
+    is_outlier = (distances[:-1] > limit).any(1)
+    return np.where(np.isin(codes, np.array(present)[is_outlier])[:, None], np.nan, residuals)
+
+
+def _weighted_spread(mad: Float[np.ndarray, "q"], count: int, horizons: float) -> Float[np.ndarray, "q"]:
+    """Return the spread of the logarithms of errors between series, averaged with what chance alone explains."""
+    chance = _SPREAD_OF_ONE_HORIZON**2 / max(horizons, 1.0)
+    return np.sqrt((count * (_MAD_TO_SIGMA * mad) ** 2 + _PRIOR_SERIES * chance) / (count + _PRIOR_SERIES))
 
 
 def _student_quantiles(shares: Float[np.ndarray, "Q"], freedom: float) -> Float[np.ndarray, "Q"]:

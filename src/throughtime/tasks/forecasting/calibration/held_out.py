@@ -56,9 +56,10 @@ def _full(
 ) -> tuple[Int[Tensor, "M"], Int[Tensor, "M"]]:
     """Return windows with enough observed values for the network, and at least a quarter of those of the fullest one.
 
-    Constant windows are dropped where others vary: the scale of their errors has no meaning.
+    Constant windows are dropped where others vary, as the scale of their errors has no meaning, and so are all windows
+    of series that are constant at their end: how they behaved before does not predict the other series.
     """
-    varies = store.varies(series, ends)
+    varies = store.varies(series, ends) & ~store.is_constant_at_end()[series]
     varies = varies | ~varies.any()
     series, ends = series[varies], ends[varies]
     observed = store.count_observed(series, ends)

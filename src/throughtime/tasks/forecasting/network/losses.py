@@ -27,6 +27,12 @@ class ForecastLoss:
         """Compare the output of the network with `WindowStore.targets`."""
         return self._errors(z, target).sum() / target[..., 1].sum().clamp(min=1)
 
+    def sums(
+        self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 5"]
+    ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
+        """Return the sum of the errors of each window and the number of observed values that they are made of."""
+        return self._errors(z, target).sum((1, 2)), target[..., 1].sum((1, 2))
+
     def by_step(self, z: Float[Tensor, "N K F"], target: Float[Tensor, "N K F 5"]) -> Float[Tensor, "F"]:
         """Return the loss of each step ahead."""
         return self._errors(z, target).sum((0, 1)) / target[..., 1].sum((0, 1)).clamp(min=1)

@@ -14,7 +14,7 @@ from throughtime.io.recording import record
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
     from torch import Tensor
 
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _GRAPHS: dict[tuple[Any, ...], dict[str, Any]] = {}
 _MAX_GRAPHS = 32
 _BLOCK_DECAY = 0.9  # weight of the errors of a block relative to those of the next one
+_MAX_JUMP = 4.0  # times the median error of the blocks: a block with a larger error counts as this
+_MIN_BLOCKS = 3  # with fewer, no error is far larger than those of most blocks
 _PRIOR_BLOCKS = 2  # blocks at which the errors of a series and its scale have equal weights
 
 
@@ -74,7 +76,7 @@ class WindowForecast(nn.Module):
         reach = min(plan.horizon, plan.block)
         channels = (channel.unflatten(1, (plan.blocks, -1)) for channel in values.unbind(-1))
         z, mask = (channel[:, 2:, :reach] for channel in channels)
-        errors = (z - forecasts[:, :-1, :reach]).abs()
+        errors = _without_jumps((z - forecasts[:, :-1, :reach]).abs(), mask)
         weights = mask * _BLOCK_DECAY ** torch.arange(errors.shape[1] - 1, -1, -1).unsqueeze(-1)
         blocks = weights.sum((1, 2)) / reach
         own = (errors * weights).sum((1, 2)) / reach / blocks.clamp(min=1e-9)
@@ -90,6 +92,27 @@ class WindowForecast(nn.Module):
         """Call it with arrays: the `NetworkCall` of an estimator."""
         outputs = self(torch.from_numpy(x), torch.from_numpy(pooled_scale), torch.from_numpy(weight))
         return WindowForecasts(*(output.numpy() for output in outputs))
+
+
+def _without_jumps(errors: Float[Tensor, "N K s"], mask: Float[Tensor, "N K s"]) -> Float[Tensor, "N K s"]:
+    """Return errors with an upper bound for blocks whose errors are far larger than those of most blocks."""
+    if errors.shape[1] < _MIN_BLOCKS:
+        return errors
+    counts = mask.sum(-1)
+    means = (errors * mask).sum(-1) / counts.clamp(min=1)
+    typical = _median(means, counts > 0)
+    factors = (_MAX_JUMP * typical / means.clamp(min=1e-12)).clamp(max=1.0)
+    return errors * torch.where(typical > 0, factors, 1.0).unsqueeze(-1)
+
+
+def _median(x: Float[Tensor, "N K"], chosen: Bool[Tensor, "N K"]) -> Float[Tensor, "N 1"]:
+    """Return the median of the chosen values of each row, 0 for none, from operators that the runtime has."""
+    values = torch.where(chosen, x, torch.inf)
+    ascending = values.gather(1, values.argsort(1))
+    count = chosen.sum(1, keepdim=True)
+    lower, upper = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=x.shape[1] - 1))
+    middle = (ascending.gather(1, lower) + ascending.gather(1, upper)) / 2
+    return torch.where(count > 0, middle, 0.0)
 
 
 def forecast_graph(network: ForecastNetwork, expert: str) -> dict[str, Any]:

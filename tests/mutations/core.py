@@ -95,7 +95,7 @@ MUTATIONS = [
     ),
     Mutation("_core/segments.py", "untouched, last", "untouched, first", f"{PIECES}[kernel-False-True-GRU]"),
     Mutation("_core/segments.py", "reset.T.cumsum(1)", "0 * reset.T", f"{PIECES}[reference-False-False-LSTM]"),
-    Mutation("_core/reference.py", "h * transforms.dropout_mask", "h", f"{OPTIONS}::{ONE_MASK}"),
+    Mutation("_core/reference.py", "h * self.transforms.dropout_mask", "h", f"{OPTIONS}::{ONE_MASK}"),
     Mutation(
         "_core/state_transforms.py",
         "dx.clamp(-clip, clip)",

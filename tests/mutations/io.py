@@ -47,7 +47,7 @@ MUTATIONS = [
     ),
     Mutation(
         "io/own_module.py",
-        "if any(getattr(part, hooks) for hooks in _HOOKS):",
+        "if any(getattr(child, hooks) for hooks in _HOOKS):",
         "if False:",
         f"{OWN}::test_what_no_graph_holds_is_refused_with_the_reason[hooks]",
     ),
@@ -144,13 +144,13 @@ MUTATIONS = [
         "app/test_run_directory.py::test_the_directory_of_a_run_is_read_wherever_its_model_is[runtime]",
     ),
     Mutation(
-        "runtime.py",
+        "runtime/streaming.py",
         "raise self._non_finite(x, non_finite)",
         "pass",
         f"{STREAMS}::test_the_first_of_many_values_is_named_and_nothing_is_written",
     ),
     Mutation(
-        "runtime.py",
+        "runtime/streaming.py",
         "divmod(position, self._inputs)",
         "divmod(position, self._hidden)",
         f"{STREAMS}::test_a_run_names_the_step",

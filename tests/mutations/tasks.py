@@ -30,7 +30,7 @@ MUTATIONS = [
         "tasks/test_calibration.py::test_intervals_of_few_held_out_errors_reach_further_than_these_do",
     ),
     Mutation(
-        "tasks/forecasting/calibration/blending.py",
+        "tasks/forecasting/network/window_forecast.py",
         "_without_jumps((z - forecasts[:, :-1, :reach]).abs(), mask)",
         "(z - forecasts[:, :-1, :reach]).abs()",
         "tasks/test_calibration.py::test_intervals_after_a_jump_are_of_the_noise",

@@ -133,6 +133,7 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("log_softmax", (X, 0), {}),
     ("linalg_vector_norm", (X, 2, [-1]), {}),
     ("argsort", (X, -1, True), {}),
+    ("sort", (X, 0, True), {}),
     ("reshape", (X, [-1, 2]), {}),
     ("flatten", (X, 0, -1), {}),
     ("unflatten", (X, 0, [2, -1]), {}),

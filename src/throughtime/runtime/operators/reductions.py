@@ -110,6 +110,13 @@ def _argsort(x: Array, axis: int = -1, descending: bool = False, *, dim: int | N
     return np.flip(x.shape[axis] - 1 - reversed_order, axis)
 
 
+@register("sort", "sort.stable")
+def _sort(x: Array, axis: int = -1, descending: bool = False, *, dim: int | None = None, **_: Any) -> list[Array]:
+    axis = axis if dim is None else dim
+    order = _argsort(x, axis, descending)
+    return [np.take_along_axis(x, order, axis), order]
+
+
 @register("any", "any.dim", "any.dims")
 def _any(x: Array, axes: Any = None, keepdim: bool = False) -> Array:
     return np.any(x, _axes(axes), keepdims=keepdim)

@@ -107,8 +107,7 @@ def _without_jumps(errors: Float[Tensor, "N K s"], mask: Float[Tensor, "N K s"])
 
 def _median(x: Float[Tensor, "N K"], chosen: Bool[Tensor, "N K"]) -> Float[Tensor, "N 1"]:
     """Return the median of the chosen values of each row, 0 for none, from operators that the runtime has."""
-    values = torch.where(chosen, x, torch.inf)
-    ascending = values.gather(1, values.argsort(1))
+    ascending = torch.where(chosen, x, torch.inf).sort(1).values
     count = chosen.sum(1, keepdim=True)
     lower, upper = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=x.shape[1] - 1))
     middle = (ascending.gather(1, lower) + ascending.gather(1, upper)) / 2

@@ -13,7 +13,6 @@ from throughtime.io.c_export.functions import ERRORS, functions_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = needs_compiler
 

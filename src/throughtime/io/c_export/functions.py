@@ -1,8 +1,8 @@
 """The functions that the generated code calls, as text of C: none of them needs a library.
 
-`ERRORS` states the greatest error of each, with and without contraction to fused multiply-adds; under -ffast-math, which
-adds in another order, exponential and sigmoid are within 64 ULP. tests/io/c_export/test_functions.py measures them. NaN
-maps to NaN, and what lies outside of the range to the limit of the function. The polynomials are those of
+`ERRORS` states the greatest error of each, with and without contraction to fused multiply-adds; under -ffast-math,
+which adds in another order, exponential and sigmoid are within 64 ULP. tests/io/c_export/test_functions.py measures
+them. NaN maps to NaN, and what lies outside of the range to the limit of the function. The polynomials are those of
 csrc/engine/math.hpp.
 """
 

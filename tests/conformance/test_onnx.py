@@ -212,17 +212,64 @@ def test_files_that_hold_no_layer_are_refused(tmp_path: Path) -> None:
         tt.from_onnx(file)
 
 
-def test_the_command_line_exports_a_saved_model(tmp_path: Path) -> None:
-    model = nn.ManyToOne(nn.GRU(3, 5), 2)
+OTHERS: list[Any] = [
+    nn.LSTM(3, 5, coupled_gates=True, bidirectional=True),
+    nn.GRU(3, 5, proj_size=2, batch_first=True),
+    nn.ManyToOne(nn.LSTM(3, 5, layer_norm=True), 2, pooling="attention"),
+]
+"""Networks that no operator of ONNX computes, but a loop around their step."""
+
+
+@pytest.mark.parametrize("model", OTHERS, ids=lambda model: type(model).__name__)
+def test_other_networks_are_loops_around_their_step(model: Any, tmp_path: Path) -> None:
+    tt.export(model, tmp_path / "model.onnx")
+    layer = getattr(model, "layer", model)
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"), full_check=True)
+    for steps, batch, lengths in [(7, 4, True), (1, 1, False)]:
+        arguments = inputs_of(layer, steps, batch, states=False, lengths=lengths)
+        assert_close(in_runtime(tmp_path / "model.onnx", arguments), ours(model, arguments), "forward")
+
+
+def test_a_module_of_custom_modules_is_exported_by_an_example(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.LayerNorm(4), torch.nn.GELU(), torch.nn.Linear(4, 2))
+    tt.export(model, tmp_path / "model.onnx", example_inputs=torch.zeros(1, 5, dtype=torch.int64))
+    ids = torch.randint(0, 9, (3, 8))
+    (actual,) = in_runtime(tmp_path / "model.onnx", {"input": ids.numpy()})
+    assert_close(torch.from_numpy(actual), model(ids).detach(), "forward")
+
+
+def test_the_command_line_writes_sequences_and_steps(tmp_path: Path) -> None:
+    model = nn.ManyToMany(nn.GRU(3, 5), 2)
     tt.save(model, tmp_path / "model")
     out, _ = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path)
-    assert out.startswith("Written: model.onnx (")
+    assert "Written: model-onnx/sequence.onnx (" in out
+    assert "largest difference to onnxruntime" in out
     arguments = inputs_of(model.layer, 7, 4, states=False)
-    assert_close(in_runtime(tmp_path / "model.onnx", arguments), ours(model, arguments), "forward")
+    expected = ours(model, arguments)
+    assert_close(in_runtime(tmp_path / "model-onnx" / "sequence.onnx", arguments), expected, "forward")
+    state = np.zeros((1, 4, 5), np.float32)
+    for t, x in enumerate(arguments["x"]):
+        y, state = in_runtime(tmp_path / "model-onnx" / "step.onnx", {"x": x, "h_0": state})
+        assert_close(torch.from_numpy(y), expected[0][t], "forward")
+    file = onnx.load(tmp_path / "model-onnx" / "step.onnx")
+    assert {entry.key: entry.value for entry in file.metadata_props} == {
+        "throughtime": tt.__version__,
+        "task": "network",
+    }
     _, message = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path, code=2)
-    assert "model.onnx exists" in message
+    assert "model-onnx exists" in message
     _, message = run_in_process("export", "model", "--to", "tflite", cwd=tmp_path, code=2)
     assert "--to: expected onnx, got 'tflite'" in message
+
+
+def test_nothing_is_written_where_the_runtime_computes_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tt.save(nn.RNN(3, 5), tmp_path / "model")
+    monkeypatch.setattr("throughtime.io.onnx_networks.OnnxNetwork.largest_difference", lambda *_: 0.5)
+    _, message = run_in_process("export", "model", "--to", "onnx", cwd=tmp_path, code=1)
+    assert "the largest difference of sequence is 0.5, and 0.0001 is allowed" in message
+    assert not (tmp_path / "model-onnx").exists()
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ LAYERS = (
     ("throughtime._kernels", "throughtime._kernels.*"),
     ("throughtime._core", "throughtime._core.*"),
     ("throughtime.nn", "throughtime.nn.*"),
-    ("throughtime.io", "throughtime.io.*", "throughtime.runtime"),
+    ("throughtime.io", "throughtime.io.*", "throughtime.runtime", "throughtime.runtime.*"),
     ("throughtime.data", "throughtime.data.*"),
     ("throughtime.training", "throughtime.training.*"),
     ("throughtime.tasks", "throughtime.tasks.*"),

@@ -301,8 +301,8 @@ MUTATIONS = [
     ),
     Mutation(
         "app/jobs/export_onnx.py",
-        "size = file.stat().st_size",
-        "size = file.write_bytes(file.read_bytes())",
+        "write_onnx(model, paths[name])",
+        "paths[name].write_bytes(model.SerializeToString())",
         "app/test_output.py::test_commands_write_files_in_no_other_way",
     ),
     Mutation(

@@ -9,9 +9,54 @@ THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_rea
 FUZZED = "io/test_fuzzed_directories.py"
 STREAMS = "io/test_streams_of_bad_values.py"
 ONNX = "conformance/test_onnx.py"
+GRAPHS = "runtime/test_graphs.py"
+OWN = "io/test_own_modules.py"
+OPERATORS = "runtime/test_operators.py"
 RUNTIME = "test_the_runtime_computes_what_the_layer_does"
 
 MUTATIONS = [
+    Mutation(
+        "runtime/operators/element_types.py",
+        "return a if _category(a) > _category(b) else b",
+        "return np.promote_types(a, b)",
+        f"{OPERATORS}::test_numpy_computes_what_torch_computes[add-x-integers-torch.float32]",
+    ),
+    Mutation(
+        "runtime/operators/limits.py",
+        "if math.prod(sizes) > current_budget().max_elements:",
+        "if False:",
+        f"{OPERATORS}::test_a_few_numbers_do_not_ask_for_gigabytes",
+    ),
+    Mutation(
+        "runtime/graph.py",
+        "if value.name not in defined:",
+        "if False:",
+        f"{GRAPHS}::test_damaged_graphs_are_refused_with_one_error",
+    ),
+    Mutation(
+        "runtime/scan.py",
+        "new = np.zeros if tables else np.empty",
+        "new = np.ones",
+        f"{GRAPHS}::test_a_graph_computes_what_the_network_does_for_any_batch_and_length[stack-torch.float32]",
+    ),
+    Mutation(
+        "io/own_module.py",
+        'tensors = {name: saved.tensors[name] for name in description["weights"]}',
+        "tensors = dict(sorted(saved.tensors.items()))",
+        f"{OWN}::test_a_module_comes_back_as_it_was",
+    ),
+    Mutation(
+        "io/own_module.py",
+        "if any(getattr(part, hooks) for hooks in _HOOKS):",
+        "if False:",
+        f"{OWN}::test_what_no_graph_holds_is_refused_with_the_reason[hooks]",
+    ),
+    Mutation(
+        "app/jobs/export_onnx.py",
+        "if not differences[name] <= network.tolerance:",
+        "if False:",
+        f"{ONNX}::test_nothing_is_written_where_the_runtime_computes_something_else",
+    ),
     Mutation(
         "io/keras.py",
         "zip(expected, groups.items(), strict=True)",

@@ -36,7 +36,7 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("bptt", STRATEGIES, ids=str)
 @pytest.mark.parametrize("layer", [nn.LSTM, torch.nn.LSTM, nn.GRU, torch.nn.RNN])
-def test_rows_first_inside_a_module_of_ones_own_is_seen(layer: Callable[..., torch.nn.Module], bptt: Any) -> None:
+def test_rows_first_inside_a_module_of_custom_modules_is_seen(layer: Callable[..., torch.nn.Module], bptt: Any) -> None:
     x, y = data()
     first, other = Net(layer, batch_first=False), Net(layer, batch_first=True)
     stop = [training.Epochs(2)]

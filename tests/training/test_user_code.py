@@ -61,7 +61,7 @@ class Doubled(nn.GRU):
         return 2 * y, state
 
 
-def test_a_loss_of_ones_own_is_what_is_minimised() -> None:
+def test_a_loss_of_custom_modules_is_what_is_minimised() -> None:
     one, x_y = model_of(), data()
     other = copy.deepcopy(one)
     history = training.fit(one, x_y, loss=Root(), optimizer="sgd", stop=FIVE)
@@ -71,7 +71,7 @@ def test_a_loss_of_ones_own_is_what_is_minimised() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Residual(nn.GRU(2, 6), 1), lambda: nn.ManyToMany(Doubled(2, 6), 1)])
-def test_a_forward_of_ones_own_is_what_is_trained(make: Callable[[], nn.ManyToMany]) -> None:
+def test_a_forward_of_custom_modules_is_what_is_trained(make: Callable[[], nn.ManyToMany]) -> None:
     model, x_y = make(), data()
     before = training.evaluate(model, x_y)
     history = training.fit(model, x_y, stop=ONE)
@@ -269,7 +269,7 @@ def test_ignored_targets_of_torchs_own_layout_are_ignored() -> None:
         assert training.fit(model, (x, y), **options).records[0].loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_lengths_of_a_module_of_ones_own_are_its_own_business() -> None:
+def test_lengths_of_a_module_of_custom_modules_are_its_own_business() -> None:
     class Last(torch.nn.Module):  # the batch first, and no attribute that says so
         def __init__(self) -> None:
             super().__init__()
@@ -458,7 +458,7 @@ def test_any_callable_is_a_loss_and_any_rate_is_written() -> None:
     assert '"learning_rate": 0.009999' in history.to_lines()
 
 
-def test_an_output_layer_of_ones_own_is_trained() -> None:
+def test_an_output_layer_of_custom_modules_is_trained() -> None:
     model = model_of()
     model.output = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))  # type: ignore[assignment]
     assert training.fit(model, data(), stop=ONE).path == "general: a layer of the model has a forward of its own"

@@ -6,6 +6,7 @@ kernel runs by its name, any other as a loop around the reference step of its ce
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import warnings
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from throughtime._core.errors import InputError
-from throughtime.io.exported_program import read_program, refuse_writes
+from throughtime.io.exported_program import read_program, refuse_writes, rename_inputs, size_of
 from throughtime.io.time_loop import run_layer
 from throughtime.nn._recurrent import AbstractRecurrent
 
@@ -43,14 +44,14 @@ def capture(
     A capture takes about a second, so graphs are kept by their `key`.
 
     Args:
-        module: takes the inputs by name, and returns a tensor, or a tuple of them.
+        module: takes the inputs by name, or all by position (`*inputs`), and returns a tensor, or a tuple of them.
         inputs: examples, with two or more in every dimension that is free.
         free: for each input, the names of its free dimensions; equal sizes have equal names.
         outputs: names of the outputs, in their order.
         key: what modules with equal graphs have in common, such as their class and sizes; None for a graph of its own.
 
     Raises:
-        InputError: for a module that is no such graph, with the reason.
+        InputError: for a module that no graph describes, with the reason.
     """
     if key is None:
         return _capture(module, inputs, free, outputs)
@@ -64,15 +65,22 @@ def capture(
 def _capture(
     module: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]], outputs: Sequence[str]
 ) -> Graph:
-    names = {name for axes in free.values() for name in axes.values()}
-    dimensions = {name: torch.export.Dim(name, min=1) for name in names}
-    shapes = {name: {axis: dimensions[size] for axis, size in free.get(name, {}).items()} or None for name in inputs}
-    program = export_program(module, (), dict(inputs), shapes)
+    shapes = {name: dict.fromkeys(free.get(name, {}), torch.export.Dim.AUTO) or None for name in inputs}
+    if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values()):
+        program = export_program(module, (*inputs.values(),), {}, (tuple(shapes.values()),))
+    else:
+        program = export_program(module, (), dict(inputs), shapes)
     sizes = {}
-    for node in program.graph.find_nodes(op="placeholder"):
-        for axis, name in free.get(node.name, {}).items():
-            sizes[str(node.meta["val"].shape[axis])] = name  # a symbol
-    return read_program(program, outputs, sizes)
+    examples = program.graph.find_nodes(op="placeholder")[-len(inputs) :]
+    for name, node in zip(inputs, examples, strict=True):
+        for axis, size in free.get(name, {}).items():
+            symbol = size_of(node.meta["val"].shape[axis])
+            if isinstance(symbol, int):
+                raise InputError(
+                    f"{type(module).__name__}: {size} cannot be free, since `forward` fixes it to {symbol}"
+                )
+            sizes[symbol] = size
+    return rename_inputs(read_program(program, outputs, sizes), [*inputs])
 
 
 def export_program(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], dynamic_shapes: Any) -> Any:
@@ -120,9 +128,9 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _for_export(module: nn.Module) -> Iterator[None]:
-    """Put a module and its parts into evaluation, and recurrent layers without a kernel into loops."""
-    modes = [(part, part.training) for part in module.modules()]
-    layers = [part for part in module.modules() if isinstance(part, AbstractRecurrent)]
+    """Put a module and its children into evaluation, and recurrent layers without a kernel into loops."""
+    modes = [(child, child.training) for child in module.modules()]
+    layers = [child for child in module.modules() if isinstance(child, AbstractRecurrent)]
     runners = [layer.runner for layer in layers]
     module.eval()
     for layer in layers:
@@ -134,7 +142,7 @@ def _for_export(module: nn.Module) -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-        for part, training in modes:
-            part.training = training
+        for child, training in modes:
+            child.training = training
         for layer, runner in zip(layers, runners, strict=True):
             layer.runner = runner

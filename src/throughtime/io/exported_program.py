@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
 _IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
-_GENERAL = dict.fromkeys(("aten.view.default", "aten._unsafe_view.default"), "aten.reshape.default")
+_GENERAL = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
 """Operators that do the same for any strides."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
@@ -36,7 +37,7 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
 
     Args:
         program: of `torch.export`.
-        outputs: names of its outputs, in their order; none for what is no tensor.
+        outputs: names of its outputs, in their order; none for what is not a tensor.
         size_names: names of the symbols of free sizes.
 
     Raises:
@@ -52,7 +53,7 @@ def read_program(program: Any, outputs: Sequence[str], size_names: Mapping[str, 
         elif kind in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
             reader.constants[node.name] = _array(program.constants[spec.target])
         else:
-            raise InputError(f"`forward` uses {spec.target}, which is no tensor; only tensors can be saved")
+            raise InputError(f"`forward` uses {spec.target}, which is not a tensor; only tensors can be saved")
     reader.read_nodes()
     return reader.graph(outputs)
 
@@ -183,24 +184,26 @@ def _capture_step(kernel: str, weights: Weights) -> Graph:
     for placeholder in traced.graph.find_nodes(op="placeholder"):
         reader.add_input(placeholder)
     reader.read_nodes()
-    return _renamed_inputs(reader.graph([f"state_{i}" for i in range(len(cell.states))]), names)
+    return rename_inputs(reader.graph([f"state_{i}" for i in range(len(cell.states))]), names)
 
 
-def _renamed_inputs(graph: Graph, names: Sequence[str]) -> Graph:
-    """Return a graph with other names of inputs; sizes of the batch become N."""
-    inputs = [
-        Input(name, i.dtype, ("N", *i.shape[1:]) if name == "x" or name.startswith("state_") else i.shape)
-        for name, i in zip(names, graph.inputs, strict=True)
-    ]
+def rename_inputs(graph: Graph, names: Sequence[str]) -> Graph:
+    """Return a graph with other names of its inputs, in their order."""
     new = {i.name: name for name, i in zip(names, graph.inputs, strict=True)}
+    if all(old == name for old, name in new.items()):
+        return graph
 
     def rename(argument: Any) -> Any:
         if isinstance(argument, Value):
             return Value(new.get(argument.name, argument.name))
         return [rename(item) for item in argument] if isinstance(argument, list) else argument
 
-    nodes = tuple(node._replace(arguments=tuple(map(rename, node.arguments))) for node in graph.nodes)
-    return Graph(tuple(inputs), graph.outputs, nodes)
+    return replace(
+        graph,
+        inputs=tuple(i._replace(name=new[i.name]) for i in graph.inputs),
+        nodes=tuple(node._replace(arguments=tuple(map(rename, node.arguments))) for node in graph.nodes),
+        outputs={name: new.get(value, value) for name, value in graph.outputs.items()},
+    )
 
 
 def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:

@@ -1,4 +1,4 @@
-"""A graph of operators as a module of torch: what `throughtime.load` returns for a module of one's own."""
+"""A graph of operators as a module of torch: what `throughtime.load` returns for a custom module."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class GraphModule(NotebookReprMixin):
         for name, tensor in tensors.items():
             *path, leaf = name.split(".")
             owner: nn.Module = self
-            for part in path:
-                if not hasattr(owner, part):
-                    owner.add_module(part, nn.Module())
-                owner = getattr(owner, part)
+            for step in path:
+                if not hasattr(owner, step):
+                    owner.add_module(step, nn.Module())
+                owner = getattr(owner, step)
             if name in buffers or not tensor.is_floating_point():
                 owner.register_buffer(leaf, tensor)
             else:
@@ -80,9 +80,18 @@ class GraphModule(NotebookReprMixin):
         values: dict[str, Any] = name_inputs([i.name for i in graph.inputs], inputs, named)
         values |= {value: self.get_buffer(f"_{value}") for value in graph.constants}
         for value, name in graph.weights.items():
-            path, _, leaf = name.rpartition(".")
-            values[value] = getattr(self.get_submodule(path), leaf)
+            values[value] = self.weight(name)
         return fill_structure(self._structure, _evaluate(graph, self._functions, values))
+
+    @property
+    def graph(self) -> Graph:
+        """What is computed."""
+        return self._graph
+
+    def weight(self, name: str) -> Tensor:
+        """Return a parameter or buffer by its name."""
+        path, _, leaf = name.rpartition(".")
+        return getattr(self.get_submodule(path), leaf)
 
     def extra_repr(self) -> str:
         """Name the inputs and outputs."""

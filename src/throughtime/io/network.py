@@ -53,9 +53,9 @@ def save(
     any size later, see `throughtime.io.own_module`.
 
     Args:
-        model: an `RNN`, `GRU` or `LSTM`; a `OneToOne`, `ManyToMany` or `ManyToOne`; or a module of one's own.
+        model: an `RNN`, `GRU` or `LSTM`; a `OneToOne`, `ManyToMany` or `ManyToOne`; or a custom module.
         directory: is created.
-        example_inputs: a tuple, or a dict by name, of tensors that `forward` takes; for a module of one's own.
+        example_inputs: a tuple, or a dict by name, of tensors that `forward` takes; for a custom module.
         overwrite: replace a model directory of that name.
 
     Raises:

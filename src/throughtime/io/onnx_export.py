@@ -20,9 +20,13 @@ from throughtime import nn
 from throughtime._core.errors import InputError, requires
 from throughtime._core.version import __version__
 from throughtime.io.atomic_files import atomic_write
+from throughtime.io.graph_module import GraphModule
+from throughtime.io.onnx_networks import network_of_module, networks_of
+from throughtime.io.own_module import capture_module, name_inputs
+from throughtime.nn._recurrent import AbstractRecurrent
 
 if TYPE_CHECKING:
-    from throughtime.nn._recurrent import AbstractRecurrent
+    from throughtime.io.own_module import ExampleInputs
 
 ONNX_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in nn.LAYERS.values() if layer.cell.onnx_gates}
 """The layer of each recurrent operator."""
@@ -41,16 +45,24 @@ def import_onnx() -> Any:
     return onnx
 
 
-def export(model: torch.nn.Module, file: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a layer, or a layout around one, as an ONNX model.
+def export(
+    model: torch.nn.Module,
+    file: str | os.PathLike[str],
+    *,
+    example_inputs: ExampleInputs | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a network as an ONNX model of whole sequences.
 
-    The model has the inputs `x`, in the form of the layer's, and optionally `h_0` (for an LSTM `c_0` too) and
-    `lengths`, 64-bit integers; its outputs are `y`, `h_n` (and `c_n`). Steps and batch are free.
+    For a layer, or a layout around one, the model has the inputs `x`, in the form of the layer's, and optionally `h_0`
+    (for an LSTM `c_0` too) and `lengths`, 64-bit integers; its outputs are `y`, `h_n` (and `c_n`). Steps and batch are
+    free. An RNN, GRU or LSTM is one operator; whatever else a layer does is a loop around its step. A custom module
+    has the inputs of its `forward`.
 
     Args:
-        model: an `RNN`, `GRU` or `LSTM`, or a `OneToOne`, `ManyToMany` or `ManyToOne`, in float32 or float64 (which few
-            runtimes have).
+        model: a layer, a layout, or a custom module, in float32 or float64 (which few runtimes have).
         file: to write, by custom `.onnx`.
+        example_inputs: as for `throughtime.save`; for a custom module.
         overwrite: replace a file of that name.
 
     Raises:
@@ -61,7 +73,41 @@ def export(model: torch.nn.Module, file: str | os.PathLike[str], *, overwrite: b
     path = Path(file)
     if os.path.lexists(path) and not (overwrite and path.is_file()):
         raise InputError(f"{path} exists already; choose another name" + ("" if overwrite else ", or overwrite it"))
-    onnx_model = _make_model(onnx, model)
+    write_onnx(sequence_model(onnx, model, example_inputs), path)
+
+
+def sequence_model(onnx: Any, model: torch.nn.Module, example_inputs: ExampleInputs | None = None) -> Any:
+    """Return the ONNX model of whole sequences."""
+    if example_inputs is not None:
+        graph, structure = capture_module(model, name_inputs(model, example_inputs))
+        model = GraphModule(graph, {name: value.detach() for name, value in model.state_dict().items()}, structure)
+    if isinstance(model, GraphModule):
+        return network_of_module(model).model(onnx, {"task": "module"})
+    layer: Any = getattr(model, "layer", model)
+    if isinstance(layer, AbstractRecurrent) and not _has_operator(layer, model):
+        return networks_of(model)["sequence"].model(onnx, {"task": "network", "cell": layer.cell.name})
+    return _make_model(onnx, model)
+
+
+def _has_operator(layer: Any, model: Any) -> bool:
+    """Return whether the layers of a network are operators of ONNX as they are."""
+    layout = model if isinstance(model, _LAYOUTS) else None
+    try:
+        _check(layer, layout)
+    except InputError:
+        return not isinstance(model, (AbstractRecurrent, nn.ManyToMany, nn.ManyToOne)) or _dtype_of(layer) not in (
+            "float32",
+            "float64",
+        )
+    return True
+
+
+def write_onnx(onnx_model: Any, path: Path) -> None:
+    """Write a model, all of it or nothing.
+
+    Raises:
+        InputError: for one that is too large, or a place that cannot be written.
+    """
     if onnx_model.ByteSize() > _MAX_BYTES:
         raise InputError(f"{path}: an ONNX file holds less than 2 GiB, and the weights are more")
     try:

@@ -1,4 +1,4 @@
-"""Modules of one's own in model directories: a graph of operators and weights, nothing that could run.
+"""Custom modules in model directories: a graph of operators and weights, nothing that could run.
 
 The example inputs decide what stays free: every dimension but the last one of floating-point numbers, where `forward`
 does not fix it. (All dimensions of whole numbers, and of a vector.) So the batch and the length of sequences may have
@@ -48,7 +48,7 @@ def save_module(
     """Write a module into a new model directory, as a graph of operators.
 
     Raises:
-        InputError: for a module that is no such graph, with the reason, or where the directory cannot be written.
+        InputError: for a module that no graph describes, with the reason, or where the directory cannot be written.
     """
     inputs = name_inputs(model, example_inputs)
     graph, structure = capture_module(model, inputs)
@@ -84,7 +84,7 @@ def name_inputs(model: nn.Module, examples: ExampleInputs) -> dict[str, Tensor]:
     """Return example inputs by their names in `forward`.
 
     Raises:
-        InputError: for what `forward` does not take, or is no tensor.
+        InputError: for what `forward` does not take, or is not a tensor.
     """
     if isinstance(examples, torch.Tensor):
         examples = (examples,)
@@ -94,12 +94,12 @@ def name_inputs(model: nn.Module, examples: ExampleInputs) -> dict[str, Tensor]:
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
     if isinstance(examples, Mapping):
-        named, given = dict(examples), ", ".join(examples)
+        named, received = dict(examples), ", ".join(examples)
     else:
-        named, given = dict(zip(names, examples, strict=False)), f"{len(examples)} values"
+        named, received = dict(zip(names, examples, strict=False)), f"{len(examples)} values"
     if not named or len(named) < len(examples) or not set(named) <= set(names):
         expected = f"a tuple or a dict of the tensors that forward({', '.join(names)}) takes"
-        raise InputError(f"example_inputs: expected {expected}, got {given}")
+        raise InputError(f"example_inputs: expected {expected}, got {received}")
     for name, value in named.items():
         if not isinstance(value, torch.Tensor):
             raise InputError(f"example_inputs: {name}: expected a tensor, got {type(value).__name__}; leave it out")
@@ -116,7 +116,7 @@ def capture_module(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Grap
         inputs: examples by name.
 
     Raises:
-        InputError: for a module that is no graph, with the reason.
+        InputError: for a module that no graph describes, with the reason.
     """
     _refuse_hooks(model)
     grown = {name: _grown(value) for name, value in inputs.items()}
@@ -139,8 +139,8 @@ def capture_module(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Grap
 
 
 def _refuse_hooks(model: nn.Module) -> None:
-    for name, part in model.named_modules():
-        if any(getattr(part, hooks) for hooks in _HOOKS):
+    for name, child in model.named_modules():
+        if any(getattr(child, hooks) for hooks in _HOOKS):
             where = name or type(model).__name__
             raise InputError(f"save: {where} has hooks, which no file can hold; remove them, or call them in `forward`")
 
@@ -229,10 +229,10 @@ def _are_close(a: Tensor, b: Tensor) -> bool:
 
 @contextmanager
 def _evaluation(model: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in model.modules()]
+    modes = [(child, child.training) for child in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        for child, training in modes:
+            child.training = training

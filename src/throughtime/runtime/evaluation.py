@@ -117,8 +117,8 @@ def check_inputs(expected: Sequence[Input], inputs: Mapping[str, Any]) -> dict[s
             for size, free in zip(array.shape, shape, strict=True)
         )
         if not fits:
-            wanted = ", ".join(f"{s} = {sizes[s]}" if s in sizes else str(s) for s in shape)
-            raise InputError(f"{name}: expected the shape ({wanted}), got {array.shape}")
+            required = ", ".join(f"{s} = {sizes[s]}" if s in sizes else str(s) for s in shape)
+            raise InputError(f"{name}: expected the shape ({required}), got {array.shape}")
         with np.errstate(over="ignore"):
             arrays[name] = array.astype(DTYPES[dtype], copy=False)
     return arrays

@@ -60,25 +60,25 @@ class Graph:
     def __post_init__(self) -> None:
         if len(self.nodes) > _MAX_NODES:
             raise InputError(f"nodes: expected {_MAX_NODES:,} at most, got {len(self.nodes):,}")
-        known: set[str] = set()
+        defined: set[str] = set()
         for name in (*(i.name for i in self.inputs), *self.weights, *self.constants):
-            self._add(known, name)
+            self._add(defined, name)
         for node in self.nodes:
             if node.operator not in OPERATORS and node.operator not in (SCAN, LOOP):
                 raise InputError(f"node {node.name}: unknown operator {node.operator!r}")
             for value in node.values():
-                if value.name not in known:
+                if value.name not in defined:
                     raise InputError(f"node {node.name}: unknown value {value.name!r}")
-            self._add(known, node.name)
-        missing = [name for name in self.outputs.values() if name not in known]
+            self._add(defined, node.name)
+        missing = [name for name in self.outputs.values() if name not in defined]
         if missing or not self.outputs:
             raise InputError(f"outputs: expected values of the graph, got {missing or 'none'}")
 
     @staticmethod
-    def _add(known: set[str], name: str) -> None:
-        if name in known:
+    def _add(defined: set[str], name: str) -> None:
+        if name in defined:
             raise InputError(f"the value {name!r} occurs twice")
-        known.add(name)
+        defined.add(name)
 
     def bind(self, weights: Mapping[str, np.ndarray]) -> BoundGraph:
         """Return the graph with the weights of a model, ready to be called.

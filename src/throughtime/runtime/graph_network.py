@@ -1,4 +1,4 @@
-"""A saved module of one's own, called with arrays."""
+"""A saved custom module, called with arrays."""
 
 from __future__ import annotations
 

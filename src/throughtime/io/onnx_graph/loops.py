@@ -53,7 +53,7 @@ def _scan(
     names = [_ACTIVATIONS[activation if name == "tanh" else name] for name in functions] * directions
     outputs = t.add(
         operator,
-        *(x.name, *arrays[:3], steps, *initial, *arrays[3:]),
+        *[x.name, *arrays[:3], steps, *initial, *arrays[3:]],
         outputs=1 + len(cell.states),
         hidden_size=hidden,
         direction="bidirectional" if directions == 2 else "reverse" if reverse else "forward",
@@ -142,7 +142,7 @@ def _direction(
 
 
 def compute_node(node: Node, arguments: Any, keywords: Any) -> Any:
-    """Return the result of a node that is no loop."""
+    """Return the result of a node other than a loop."""
     return OPERATORS[node.operator](*arguments, **keywords)
 
 

@@ -66,7 +66,7 @@ def to_onnx(
     defaults = defaults or Defaults()
     t, samples = Translator(onnx), sample_inputs(graph)
     bound = graph.bind(weights)
-    values: dict[str, Ref] = {}
+    values: dict[str, Any] = {}
     for value, name in graph.weights.items():
         array = np.asarray(weights[name])
         values[value] = Ref(t.constant(array, array.dtype, f"weight:{name}"), array, array)
@@ -122,7 +122,8 @@ def _input_with_default(t: Translator, i: Input, defaults: Defaults) -> str:
     """Return the name of an input, or of what replaces it where it is left out."""
     if i.name in defaults.states:
         shape = (i.shape[0], 1, i.shape[2])
-        t.constant(np.zeros(shape), DTYPES[i.dtype], i.name)  # an initializer of that name is the default
+        zeros = np.zeros([int(size) for size in shape])
+        t.constant(zeros, DTYPES[i.dtype], i.name)  # an initializer of that name is the default
         batch = t.add("Shape", defaults.of, start=defaults.batch, end=defaults.batch + 1)
         sizes = t.add("Concat", t.constant([shape[0]]), batch, t.constant([shape[2]]), axis=0)
         return t.add("Expand", i.name, sizes)

@@ -144,7 +144,7 @@ class Translator:
         """Return the sizes of a value."""
         return self.add("Shape", value.name)
 
-    def translate(self, graph: Graph, values: dict[str, Ref], compute: Callable[[Node, Any, Any], Any]) -> list[Ref]:
+    def translate(self, graph: Graph, values: dict[str, Any], compute: Callable[[Node, Any, Any], Any]) -> list[Ref]:
         """Add the nodes of a graph, and return its outputs.
 
         Args:

@@ -22,7 +22,7 @@ def promote(*operands: Any) -> list[np.ndarray]:
 
     Raises:
         ValueError: for results that are too large.
-        KeyError: for an operand that is no number.
+        KeyError: for an operand that is not a number.
     """
     arrays = [x for x in operands if isinstance(x, np.ndarray)]
     if len(arrays) == len(operands) and all(x.dtype == arrays[0].dtype for x in arrays):

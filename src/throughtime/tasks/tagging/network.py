@@ -97,12 +97,13 @@ class TaggingNetwork(nn.Module):
     def _encode_characters(self, characters: Int[Tensor, "N T 16"]) -> Float[Tensor, "N T 128"]:
         """Return what the characters say about each word; a word that comes twice is spelled once."""
         if torch.compiler.is_compiling():  # sizes may not depend on values
-            return self._spell(characters.flatten(0, 1)).unflatten(0, characters.shape[:2])
+            rows = characters.flatten(0, 1)
+            return self._spell(rows, (rows > 0).sum(1)).unflatten(0, characters.shape[:2])
         rows, places = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
-        return self._spell(rows[:, : int((rows > 0).sum(1).max())])[places].unflatten(0, characters.shape[:2])
-
-    def _spell(self, rows: Int[Tensor, "M S"]) -> Float[Tensor, "M 128"]:
-        """Return the final state over the characters of each row."""
         ends = (rows > 0).sum(1)
+        return self._spell(rows[:, : int(ends.max())], ends)[places].unflatten(0, characters.shape[:2])
+
+    def _spell(self, rows: Int[Tensor, "M S"], ends: Int[Tensor, "M"]) -> Float[Tensor, "M 128"]:
+        """Return the final state over the characters of each row."""
         _, state = self.char_encoder(self.dropout(self.characters(rows)), lengths=ends)
         return last_hidden(self.char_encoder, state)

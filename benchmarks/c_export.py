@@ -2,7 +2,7 @@
 
 Both are compiled by one compiler with -O3 -march=native, and run in turn in one process: 101 pairs of 2,000 steps, one
 input and one output. Printed are nanoseconds a step of both, and the median of the ratios of pairs; above 1 the
-generated code is faster. With `--rtneural DIR`, a checkout of RTNeural with its Eigen, that library is compared in its place.
+generated code is faster. With `--rtneural DIR`, a checkout of RTNeural with its Eigen, that library takes its place.
 """
 
 from __future__ import annotations

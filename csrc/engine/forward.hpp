@@ -2,8 +2,8 @@
 //
 // The sums of a step have two halves. W_x x does not depend on an earlier step, so it is one product for a chunk of
 // many steps, whose rows fill the tiles also where the batch is small. W_h h must wait for the step before, so it is
-// what a call takes its time for: its weights are packed once and read again at every step. With few inputs the first
-// half is no product of its own but `fuses_inputs`: the tiles of W_h h begin with it, and nothing goes through memory.
+// what a call takes its time for: its weights are packed once and read again at every step. With few inputs
+// (`fuses_inputs`) the tiles of W_h h begin with the first half, and nothing goes through memory.
 //
 // A member of a team computes its own blocks of units, with all gates of each, so that the pointwise mathematics needs
 // only what this member has just computed. It reads h of all units: hence one barrier a step, and two arrays of h.

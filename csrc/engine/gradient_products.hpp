@@ -106,10 +106,7 @@ class GradientProducts {
         buffers_.barrier.wait(team_);
     }
 
-    // Adds a chunk of `rows` to the gradients of the weights, and computes those of its inputs. No step waits for
-    // these, so they are left until a chunk of steps is full: each element of dW is then read and written once a chunk,
-    // not once a step. A member owns the rows of dW that belong to its blocks of units, so there are no atomic
-    // additions.
+    // Adds a chunk of `rows` to the gradients of the weights, and computes those of its inputs.
     void accumulate_gradients(ptrdiff_t rows) {
         const ptrdiff_t capacity = Buffers::chunk_rows(s_, slice_.count);
         const Grid<const T> hidden{buffers_.hidden, Buffers::vector_block(capacity), W};
@@ -235,8 +232,7 @@ class GradientProducts {
     bool first_chunk_ = true;
 };
 
-// Sums over slices, in their order, of the weight gradients of one direction: the range of thread `me` of `all`. A
-// fixed order makes the sums the same in every run.
+// Sums over slices, in their order, of the weight gradients of one direction: the range of thread `me` of `all`.
 template <class S>
 void reduce_slices(const S& s, const WeightGradients& to, const BackwardBuffers<S>* buffers, int slices, int me,
                    int all) {

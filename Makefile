@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check nightly fmt lint types words bench experiments docs sanitize clang neon wheel clean
+.PHONY: help demo test test-all check nightly fmt lint types words bench experiments docs links sanitize clang neon wheel clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -57,6 +57,9 @@ experiments: $(VENV)/.installed  ## Run the classic experiments again and write 
 docs: $(VENV)/.installed  ## Build the documentation in docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+links: $(VENV)/.installed  ## Check the links of the documentation to other sites
+	@$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/links
 
 # A program without Python that runs the kernels over many problems.
 define driver

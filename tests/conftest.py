@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -29,6 +31,15 @@ def _same_start() -> None:
 def unchecked_shapes() -> Iterator[None]:
     """Let wrong shapes reach the package, for tests of its own errors, or leave Python's global generator alone."""
     with shapes.unchecked():
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief_trainings() -> Iterator[None]:
+    """Let forecasters make a few updates alone, in tests of what surrounds their training."""
+    from throughtime.tasks.forecasting.presets import PRESETS
+
+    with patch.dict(PRESETS, {name: replace(preset, max_updates=30) for name, preset in PRESETS.items()}):
         yield
 
 

@@ -47,13 +47,13 @@ class Outcome(NamedTuple):
 
 
 def copy_package(directory: Path) -> Path:
-    """Copy the package, with its compiled kernels, into a directory."""
+    """Copy the package, with its compiled kernels and what Python compiled of it, into a directory."""
     names = "throughtime", "throughtime._kernels._engine"
     package, engine = (spec.origin for name in names if (spec := importlib.util.find_spec(name)) is not None)
     assert package is not None
     assert engine is not None
     copy = directory / "throughtime"
-    shutil.copytree(Path(package).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copytree(Path(package).parent, copy, ignore=shutil.ignore_patterns("*.so"))
     shutil.copy(engine, copy / "_kernels")
     return copy
 

@@ -1,18 +1,22 @@
 """Checks of the shapes in annotations: jaxtyping's, by beartype, in every function and class of the package with some.
 
-An import hook decorates them. Annotations are strings, and the names in them are imported for the type checker alone,
-so they are evaluated at the first call. Nothing is checked while torch traces: there a size may be a symbol.
+An import hook decorates them, and keeps the compiled modules, as Python does. Annotations are strings, and the names in
+them are imported for the type checker alone, so they are evaluated at the first call. Nothing is checked while torch
+traces: there a size may be a symbol.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import marshal
 import re
 import sys
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
-from types import FunctionType
+from importlib.util import cache_from_source, source_hash
+from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import jaxtyping
@@ -24,7 +28,7 @@ from torch._C import _len_torch_dispatch_stack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
-    from types import CodeType, ModuleType
+    from types import ModuleType
 
 _enabled = True
 _test = 0
@@ -32,6 +36,7 @@ _FIRST, _EVERY = 16, 64  # calls of a function that are checked in a test: the f
 _DTYPES = "|".join(name for name, item in vars(jaxtyping).items() if isinstance(item, type(jaxtyping.Float)))
 _SHAPE = re.compile(rf"\b(?:{_DTYPES})\[[\w.]+, '([^']*)'\]")  # as `ast.unparse` writes it
 _DECORATOR = "_check_shapes_"
+_OWN_SOURCE = Path(__file__).read_bytes()
 
 
 def install(package: str) -> None:
@@ -75,14 +80,28 @@ class _Finder:
 
 class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
-        tree = ast.parse(self.get_data(self.path))
-        if not _has_shape(tree):
+        source = self.get_data(self.path)
+        if not _SHAPE.search(source.decode().replace('"', "'")):
             return super().get_code(fullname)
-        return compile(_Decorate().visit(tree), self.path, "exec", dont_inherit=True)
+        cache = Path(cache_from_source(self.path, optimization="shapes"))
+        key = source_hash(source + _OWN_SOURCE)
+        cached = cache.read_bytes() if cache.exists() else b""
+        if cached.startswith(key):
+            return _with_path(marshal.loads(cached[len(key) :]), self.path)
+        code = compile(_Decorate().visit(ast.parse(source)), self.path, "exec", dont_inherit=True)
+        if not sys.dont_write_bytecode:
+            self.set_data(str(cache), key + marshal.dumps(code))  # at once, and silent where nothing can be written
+        return code
 
     def exec_module(self, module: ModuleType) -> None:
         setattr(module, _DECORATOR, check_shapes)
         super().exec_module(module)
+
+
+def _with_path(code: CodeType, path: str) -> CodeType:
+    """Name the file in code that may come from a copy of it."""
+    constants = (_with_path(item, path) if isinstance(item, CodeType) else item for item in code.co_consts)
+    return code.replace(co_filename=path, co_consts=tuple(constants))
 
 
 class _Decorate(ast.NodeTransformer):

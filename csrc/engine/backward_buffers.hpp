@@ -77,6 +77,8 @@ struct BackwardBuffers {
     // One vector more than needed, so that blocks use different cache sets.
     static ptrdiff_t panel_block(const S& s, ptrdiff_t rows) { return (rows * s.columns + 1) * S::W; }
     static ptrdiff_t vector_block(ptrdiff_t rows) { return (rows + 1) * S::W; }
+    // A panel of about 512 KiB stays in the second-level cache from the steps that write it to the products that read
+    // it.
     static ptrdiff_t chunk_rows(const S& s, ptrdiff_t count) {
         const ptrdiff_t fitting = (ptrdiff_t(512) << 10) / ptrdiff_t(sizeof(T)) / (s.columns * s.units);
         const ptrdiff_t preferred = min_of(max_of(fitting, ptrdiff_t(256)), ptrdiff_t(512));

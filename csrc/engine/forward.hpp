@@ -1,4 +1,12 @@
 // The loop over time, forward.
+//
+// The sums of a step have two halves. W_x x does not depend on an earlier step, so it is one product for a chunk of
+// many steps, whose rows fill the tiles also where the batch is small. W_h h must wait for the step before, so it is
+// what a call takes its time for: its weights are packed once and read again at every step. With few inputs
+// (`fuses_inputs`) the tiles of W_h h begin with the first half, and nothing goes through memory.
+//
+// A member of a team computes its own blocks of units, with all gates of each, so that the pointwise mathematics needs
+// only what this member has just computed. It reads h of all units: hence one barrier a step, and two arrays of h.
 #pragma once
 
 #include "engine/forward_buffers.hpp"
@@ -46,6 +54,7 @@ class ForwardPass {
             const ptrdiff_t t = backwards ? p.steps - 1 - step : step;
             const ptrdiff_t before = active;
             active = slice_.active(t, before);
+            // Rows are sorted by length, so those that run are always the first ones.
             if (active != before) store_final_states(active, before);  // empty backwards, where rows only join
             if (active != before || step == 0) set_group_size(active);
             if (reads_in_place_) {
@@ -164,7 +173,9 @@ class ForwardPass {
         group_blocks_ = max_of(fitting, ptrdiff_t(tile_blocks<G>(group_rows_)));
     }
 
-    // One step: products and pointwise mathematics, group by group.
+    // One step: products and pointwise mathematics, group by group. A group is what the pointwise mathematics finds in
+    // the first-level cache when the product has written it; blocks are the outer loop, so that the weights of a group
+    // are read from memory once for all rows.
     void advance(ptrdiff_t t, ptrdiff_t active, ptrdiff_t chunk_row) const {
         if (active == 1 && !prefetch_weights_) return advance_single_row(t, chunk_row);
         for (ptrdiff_t b = blocks_.first; b < blocks_.last && active > 0; b += group_blocks_) {

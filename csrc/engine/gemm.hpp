@@ -108,6 +108,7 @@ template <class E, int R, int B, int G, int Z, bool prefetch_next>
         THROUGHTIME_UNROLL for (int g = 0; g < G; ++g) store(p.out.at(block + b, row + r) + g * lanes<E>, sum[r][b][g]);
 }
 
+// From a height that is known now to one that was known to the compiler: a chain of comparisons, which ends at R = 1.
 template <class E, int R, int B, int G, int Z, bool prefetch_next>
 THROUGHTIME_INLINE void tile_of_height(const Gemm<E>& p, ptrdiff_t block, ptrdiff_t row, ptrdiff_t height,
                                        const E* ahead) {
@@ -138,7 +139,8 @@ template <class T, int B>
     THROUGHTIME_UNROLL for (int b = 0; b < B; ++b) store(p.out.at(block + b, 0), sum[0][b]);
 }
 
-// Rows [0, count) of B blocks, in tiles of nearly equal height.
+// Rows [0, count) of B blocks, in tiles of nearly equal height: 9 rows are 5 + 4 and not 8 + 1, because a low tile
+// waits for the latency of its multiply-adds.
 template <class E, int B, int G, int Z, bool split_sums>
 void gemm_blocks(const Gemm<E>& p, ptrdiff_t block, ptrdiff_t count) {
     constexpr int rows = min_of(max_tile_rows, max_accumulators / (B * G));

@@ -5,6 +5,7 @@
 
 namespace throughtime::THROUGHTIME_ISA {
 
+// Shuffles need their indices as constants: I is the sequence 0, 1, …, lanes - 1, which ShuffleSequence counts out.
 template <class T, int... I>
 struct ShuffleOf {
     // Swaps blocks of `stride` lanes between a pair of rows: one stage of a transposition.
@@ -21,6 +22,7 @@ struct ShuffleSequence : ShuffleSequence<T, N - 1, N - 1, I...> {};
 template <class T, int... I>
 struct ShuffleSequence<T, 0, I...> : ShuffleOf<T, I...> {};
 
+// Transposes a square of lanes x lanes in registers, in log2(lanes) stages of exchanges between pairs of rows.
 template <class T, int stride = lanes<T> / 2>
 THROUGHTIME_INLINE void transpose(Vec<T> (&v)[lanes<T>]) {
     if constexpr (stride > 0) {

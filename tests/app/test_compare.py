@@ -12,6 +12,8 @@ from tests.app.process import monthly, run_in_process, seasonal, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 FAST = ("--horizon", 6, "--preset", "fast", "--windows", 2, "--budget", "0.3s")
 
 

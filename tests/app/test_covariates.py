@@ -12,6 +12,8 @@ from tests.app.process import run_in_process, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 FAST = ("--horizon", 3, "--preset", "fast", "--budget", "1s")
 
 

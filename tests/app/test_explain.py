@@ -11,6 +11,8 @@ from tests.app.process import monthly, run_in_process, seasonal, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,6 +13,8 @@ from tests.app.process import run_in_process
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 SERIES, STEPS = 30, 50
 
 

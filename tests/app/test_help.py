@@ -13,6 +13,7 @@ from tests.app.process import run_in_process
 
 from throughtime.app.command_group import EXAMPLES
 from throughtime.app.commands import app
+from throughtime.nn import LAYERS
 
 ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {"throughtime": ROOT, **ROOT.commands}
@@ -64,3 +65,10 @@ def test_the_examples_are_the_last_lines_of_the_help(tmp_path: Any) -> None:
     out, _ = run_in_process("backtest", "--help", cwd=tmp_path)
     lines = [line.strip() for line in out.splitlines() if line.strip()]
     assert lines[-3:] == [EXAMPLES, *examples(COMMANDS["backtest"])]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_option_of_cells_names_every_layer(layer: str) -> None:
+    options = [option for command in COMMANDS.values() for option in command.params if option.name == "cell"]
+    assert len(options) > 1
+    assert all(re.search(rf"\b{layer}\b", option.help) for option in options)

@@ -15,6 +15,8 @@ import throughtime as tt
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 LATER = 20
 
 

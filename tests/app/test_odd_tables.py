@@ -15,6 +15,8 @@ from tests.app.process import COMMAND, monthly, run_in_process, seasonal, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 FAST = ("--horizon", 4, "--preset", "fast", "--budget", "1s")
 
 

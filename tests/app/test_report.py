@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 SHOWN = "[...document.querySelectorAll('svg[role=img]')].filter(picture => picture.getClientRects().length).length"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

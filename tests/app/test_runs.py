@@ -16,6 +16,8 @@ from tests.app.process import COMMAND, monthly, run_in_process, seasonal, throug
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 FAST = ("--horizon", 6, "--preset", "fast", "--budget", "1s")
 
 

@@ -13,6 +13,8 @@ from tests.app.process import monthly, run_in_process, seasonal, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 FAST = ("--horizon", 6, "--preset", "fast", "--budget", "0.3s", "--search", "hidden_size,dropout")
 
 

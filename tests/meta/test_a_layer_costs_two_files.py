@@ -42,9 +42,8 @@ def check(package: Path, tests: list[str], *, without: str = "nothing") -> None:
 
 
 def test_a_new_layer_is_an_option_of_estimators_before_it_is_compiled(package: Path) -> None:
-    check(
-        package, ["oracle/test_options.py", "tasks/test_every_layer.py"], without="generator"
-    )  # which draws by kernels
+    tests = ["oracle/test_options.py", "tasks/test_every_layer.py", "app/test_help.py"]
+    check(package, tests, without="generator")  # which draws by kernels
 
 
 @pytest.mark.slow

@@ -66,6 +66,7 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         assert (ROOT / link).exists(), f"{page} links to {link}"
 
 
+@pytest.mark.usefixtures("brief_trainings")
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
 def test_the_snippets_of_a_page_run_in_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

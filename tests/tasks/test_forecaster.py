@@ -16,6 +16,9 @@ import throughtime as tt
 from throughtime import InputError, training
 from throughtime.data.datasets import random_walk, seasonal
 
+BRIEF = {"preset": tt.Preset(update_factor=30, max_updates=30), "budget": None}
+"""Reproducible, where it does not matter how well it is trained."""
+
 
 def quick_forecaster(horizon: int = 6, **settings: object) -> tt.Forecaster:
     return tt.Forecaster(horizon, **{"preset": "fast", "hidden_size": 8, "budget": 2, **settings})
@@ -67,7 +70,7 @@ def test_the_same_seed_gives_the_same_forecast() -> None:
     import torch
 
     df = seasonal(2, 80)
-    first, second, other = (quick_forecaster(budget=None, random_state=s).fit(df) for s in (1, 1, 2))
+    first, second, other = (quick_forecaster(**BRIEF, random_state=s).fit(df) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(first.predict(), second.predict(), check_exact=True)
     pairs = zip(first.network_.parameters(), other.network_.parameters(), strict=True)
     assert not all(torch.equal(ours, theirs) for ours, theirs in pairs)
@@ -226,7 +229,7 @@ def test_a_backtest_does_not_see_what_it_forecasts(refit: bool) -> None:
     future = df["ds"] > df["ds"].unique()[-13]
     changed = df.copy()
     changed.loc[future, "y"] *= np.random.default_rng(0).uniform(10, 1000, future.sum())
-    honest, other = (quick_forecaster(budget=None).cross_validation(d, n_windows=2, refit=refit) for d in (df, changed))
+    honest, other = (quick_forecaster(**BRIEF).cross_validation(d, n_windows=2, refit=refit) for d in (df, changed))
     first = honest["cutoff"] == honest["cutoff"].min()
     columns = [c for c in honest.columns if c != "y"]
     pd.testing.assert_frame_equal(honest.loc[first, columns], other.loc[first, columns], check_exact=True)
@@ -275,8 +278,8 @@ def test_a_constant_series_is_forecast_as_constant(value: float) -> None:
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_the_unit_of_a_series_does_not_matter(scale: float) -> None:
     df = seasonal(2, 72)
-    plain = quick_forecaster(budget=None).fit(df).predict()["throughtime"]
-    scaled = quick_forecaster(budget=None).fit(df.assign(y=df["y"] * scale)).predict()["throughtime"]
+    plain = quick_forecaster(**BRIEF).fit(df).predict()["throughtime"]
+    scaled = quick_forecaster(**BRIEF).fit(df.assign(y=df["y"] * scale)).predict()["throughtime"]
     np.testing.assert_allclose(scaled / scale, plain, rtol=1e-3)
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+BRIEF = {"preset": tt.Preset(update_factor=30, max_updates=30), "budget": None}
+"""Reproducible, where it does not matter how well it is trained."""
+
+
 def rows(count: int, start: str, freq: str) -> pd.DataFrame:
     return pd.DataFrame({"ds": pd.date_range(start, periods=count, freq=freq), "y": 50 + 10 * np.sin(np.arange(count))})
 
@@ -41,7 +45,7 @@ def test_a_backtest_knows_no_word_and_no_number_that_comes_later(late: Any, role
     first_hidden = 117 if role == "past" else 114  # of what is known in advance, a horizon is
     if role == "past":
         other.loc[first_hidden:, "word"] = late
-    forecaster = quick_forecaster(3, budget=None, covariates=tt.Covariates(**{role: ["word"]}))
+    forecaster = quick_forecaster(3, **BRIEF, covariates=tt.Covariates(**{role: ["word"]}))
     windows: dict[str, Any] = {"n_windows": 1} if role == "past" else {"n_windows": 2, "step_size": 3}
     result = [forecaster.backtest(frame, **windows).forecasts for frame in (df, other)]
     np.testing.assert_array_equal(result[0]["throughtime"], result[1]["throughtime"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime._core.errors import InputError
+from throughtime.app.layer_names import layer_names
 
 if TYPE_CHECKING:
     from throughtime.app.tables.columns import Columns
@@ -69,6 +70,7 @@ Workers = Annotated[
     str | None,
     typer.Option(help="ray: parallel trainings on this machine; or the address of a Ray cluster.", show_default="none"),
 ]
+CELL_HELP = f"Cell: {', '.join(layer_names())}."
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output of an earlier run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -185,7 +187,7 @@ class SeriesOptions:
 class NetworkOptions:
     """What network is trained, and how long."""
 
-    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "gru"
+    cell: Annotated[str, typer.Option(help=CELL_HELP)] = "gru"
     decoder: Annotated[
         str, typer.Option(help="direct: all steps at once; autoregressive: each step from the one before.")
     ] = "direct"

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from throughtime._core.errors import InputError, requires
+from throughtime.nn import LAYERS
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +36,7 @@ _WEIGHTS_FILE = "model.weights.h5"  # in a .keras file
 
 
 def from_keras(layer: Layer, source: str | os.PathLike[str] | Arrays, name: str = "") -> Layer:
-    """Give a layer the weights of Keras's SimpleRNN, GRU or LSTM, also within Bidirectional.
+    """Give a layer the weights of Keras's layer of the same cell, also within Bidirectional.
 
     Args:
         layer: a layer of the same sizes; with `num_layers` L it takes the weights of L layers of Keras, by their names
@@ -75,7 +76,7 @@ def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
     """Make the arrays that Keras's layer of the same kind holds, in the order of its `set_weights`.
 
     Args:
-        layer: an RNN, GRU or LSTM.
+        layer: of a cell that Keras has.
 
     Returns:
         `kernel`, `recurrent_kernel` and, with biases, `bias`; under `forward_layer/` and `backward_layer/` where the
@@ -109,7 +110,8 @@ def to_keras(layer: AbstractRecurrent) -> dict[str, np.ndarray]:
 
 def _check(layer: AbstractRecurrent) -> None:
     if not layer.cell.keras_gates:
-        raise InputError(f"cell {layer.cell.name!r}: expected one that Keras has: SimpleRNN, GRU or LSTM")
+        names = ", ".join(name for name, kind in LAYERS.items() if kind.cell.keras_gates)
+        raise InputError(f"cell {layer.cell.name!r}: expected one that Keras has: {names}")
     odd = [name for name in ("layer_norm", "zoneout") if name in layer.options.non_default()]
     for name in ["proj_size"] * bool(layer.proj_size) + odd:
         raise InputError(f"{name}: expected a layer without it, since Keras's layers have none")

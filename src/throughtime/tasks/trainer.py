@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from throughtime import training
-from throughtime.tasks.averaging import EmaModel
+from throughtime.tasks.averaging import AveragedWeights, ValidatedAverage, rising_decay
 from throughtime.tasks.schedules import one_cycle
 from throughtime.tasks.threads import one_thread
 
@@ -110,7 +110,7 @@ def train_network(
     Raises:
         training.Interrupted: on Ctrl-C; the network holds the best weights so far.
     """
-    average = None if options.ema_decay is None else EmaModel(network, options.ema_decay)
+    average = None if options.ema_decay is None else AveragedWeights(network, rising_decay(options.ema_decay))
 
     def optimizer(_: Iterable[nn.Parameter]) -> Optimizer:
         settings = {"lr": options.learning_rate, "weight_decay": options.weight_decay, "betas": options.betas}
@@ -131,7 +131,7 @@ def train_network(
     try:
         with one_thread(when=options.single_thread):
             return training.fit(
-                network if average is None else average,
+                network if average is None else ValidatedAverage(network, average),
                 batches,
                 loss=loss,
                 bptt=bptt,
@@ -145,5 +145,5 @@ def train_network(
             )
     finally:
         if average is not None:
-            average.load_average()
+            average.load()
         network.eval()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from throughtime._core.reference import CELLS
 from throughtime.io.onnx_export import export
 
 if TYPE_CHECKING:
@@ -53,18 +54,22 @@ def _onnx_runtime(layer: Any, x: Tensor) -> Call:
 def _jax(layer: Any, x: Tensor, dy: Tensor | None) -> Call:
     """Return a compiled scan; the products of the inputs are computed before it, for all steps at once."""
     jax, jnp = import_module("jax"), import_module("jax.numpy")
-    step = _STEPS[type(layer).__name__]
+    step: Any = CELLS[layer.cell.name].step  # arithmetic alone, so it takes arrays of JAX as well
     weights = tuple(jnp.asarray(p.detach().numpy()) for p in layer.parameters())
     features = jnp.asarray(x.numpy())
-    states = len(layer.cell.states)
+    gates, states = len(layer.cell.gates), len(layer.cell.states)
 
     def run(weights: tuple[Any, ...]) -> Any:
         w_ih, w_hh, b_ih, b_hh = weights
         inputs = features @ w_ih.T + b_ih
         zeros = jnp.zeros((features.shape[1], w_hh.shape[1]), features.dtype)
 
-        def advance(state: tuple[Any, ...], gates: Any) -> tuple[tuple[Any, ...], Any]:
-            new_state = step(jax, gates, state, w_hh, b_hh)
+        def hidden(h: Any) -> Any:
+            return jnp.split(h @ w_hh.T + b_hh, gates, -1)
+
+        def advance(state: tuple[Any, ...], sums: Any) -> tuple[tuple[Any, ...], Any]:
+            halves = jnp.split(sums, gates, -1)
+            new_state, _ = step(halves, hidden, state, (), jnp.tanh, jax.nn.sigmoid, jnp.tanh)
             return new_state, new_state[0]
 
         return jax.lax.scan(advance, (zeros,) * states, inputs)[1]
@@ -75,25 +80,3 @@ def _jax(layer: Any, x: Tensor, dy: Tensor | None) -> Call:
     output_gradients = jnp.asarray(dy.numpy())
     gradients = jax.jit(jax.grad(lambda weights: (run(weights) * output_gradients).sum()))
     return lambda: jax.block_until_ready(gradients(weights))
-
-
-def _rnn(jax: Any, gates: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-    return (jax.numpy.tanh(gates + state[0] @ w_hh.T + b_hh),)
-
-
-def _gru(jax: Any, gates: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-    (h,) = state
-    reset, update, new = jax.numpy.split(gates, 3, -1)
-    h_reset, h_update, h_new = jax.numpy.split(h @ w_hh.T + b_hh, 3, -1)
-    keep = jax.nn.sigmoid(update + h_update)
-    return ((1 - keep) * jax.numpy.tanh(new + jax.nn.sigmoid(reset + h_reset) * h_new) + keep * h,)
-
-
-def _lstm(jax: Any, gates: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-    h, c = state
-    i, f, g, o = jax.numpy.split(gates + h @ w_hh.T + b_hh, 4, -1)
-    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
-    return jax.nn.sigmoid(o) * jax.numpy.tanh(c), c
-
-
-_STEPS = {"RNN": _rnn, "GRU": _gru, "LSTM": _lstm}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.app.command_group import command
+from throughtime.app.layer_names import layer_names
 from throughtime.app.options import (
     Against,
     Budget,
@@ -112,7 +113,9 @@ def compare(
     data: Data,
     *,
     horizon: Horizon,
-    cell: Annotated[str, typer.Option(help="Cells, comma-separated.")] = "rnn,gru,lstm",
+    cell: Annotated[
+        str, typer.Option(help=f"Cells, comma-separated: {', '.join(layer_names())}.", show_default="all")
+    ] = ",".join(layer_names()),
     decoder: Annotated[str, typer.Option(help="Decoders, comma-separated: direct, autoregressive.")] = "direct",
     preset: Annotated[str, typer.Option(help="Presets, comma-separated: fast, balanced, best.")] = "balanced",
     seeds: Annotated[

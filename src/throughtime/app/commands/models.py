@@ -9,6 +9,7 @@ import typer
 
 from throughtime.app.command_group import command
 from throughtime.app.options import (
+    CELL_HELP,
     Budget,
     Ended,
     FutureData,
@@ -50,7 +51,7 @@ def train(
         int | None, typer.Option(callback=positive_int, help="Steps to forecast.", show_default=False)
     ] = None,
     table: TableOptions,
-    cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm.", show_default="by task")] = None,
+    cell: Annotated[str | None, typer.Option(help=CELL_HELP, show_default="by task")] = None,
     preset: Annotated[str, typer.Option(help="Training effort: fast, balanced or best.")] = "balanced",
     budget: Budget = None,
     more: Annotated[

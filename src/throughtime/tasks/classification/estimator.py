@@ -79,7 +79,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
     (N, T, d); or an array (N, T), read as N sequences of T single numbers. NaN is a missing value.
 
     Args:
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
         bidirectional: whether sequences are read from both ends.

@@ -33,7 +33,7 @@ class ClassifierSizes:
         vocabulary: V, different tokens of texts; 0 for sequences of numbers.
         features: numbers that a recurrent step reads; 0 for texts.
         block: steps of the sequence that a recurrent step reads; they and their changes where there are several.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
         bidirectional: whether sequences are read from both ends.

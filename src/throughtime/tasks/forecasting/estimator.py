@@ -65,7 +65,7 @@ class Forecaster(AbstractEstimator):
 
     Args:
         horizon: F, steps to forecast, in steps of the series' frequency.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         decoder: 'direct' forecasts all steps at once, 'autoregressive' one after the other, each fed back into the
             next.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from throughtime import training
 from throughtime._core.rng import PrivateRandom
+from throughtime.tasks.averaging import AveragedWeights
 from throughtime.tasks.forecasting.network.likelihoods import LikelihoodLoss
 from throughtime.tasks.forecasting.network.losses import ForecastLoss
 from throughtime.tasks.forecasting.windows import WindowSampler
@@ -65,13 +64,11 @@ def train_network(
     Raises:
         training.Interrupted: on Ctrl-C.
     """
-    averaged = copy.deepcopy(network)
-    weights = tuple(averaged.parameters()), tuple(network.parameters())
-    update_average = get_ema_multi_avg_fn(_EMA_DECAY)
+    average = AveragedWeights(network, lambda _: _EMA_DECAY)
 
     def build_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
         optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
-        optimizer.register_step_post_hook(lambda *_: update_average(*weights, None))
+        average.follow(optimizer)
         return optimizer
 
     epochs = min(_EPOCHS, config.updates)
@@ -91,7 +88,7 @@ def train_network(
                 seed=seed,
             )
     finally:
-        network.load_state_dict(averaged.state_dict())
+        average.load()
         network.eval()
 
 

@@ -39,7 +39,7 @@ class SequenceGenerator(AbstractEstimator):
 
     Args:
         unit: 'characters', 'bytes', 'words' or 'piano_roll'; None decides by the data: characters for a string.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H; None chooses what suits the unit, as it does for all below.
         num_layers: L.
         dropout: probability with which a feature that the output reads is left out in training.

@@ -25,7 +25,7 @@ class GeneratorSizes:
 
     Attributes:
         width: V, symbols or keys.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
         embedding_size: of a symbol; 0 for vectors.

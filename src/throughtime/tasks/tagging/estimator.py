@@ -76,7 +76,7 @@ class SequenceTagger(AbstractEstimator):
     from both ends, and a linear layer gives each tag a score at every word.
 
     Args:
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
         bidirectional: whether sentences are read from both ends.

@@ -35,7 +35,7 @@ class TaggerSizes:
         tags: number of tags, C.
         words: V, known ones.
         characters: known ones.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
         num_layers: L.
         bidirectional: whether sentences are read from both ends.

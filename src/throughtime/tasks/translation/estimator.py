@@ -57,7 +57,7 @@ class SequenceTranslator(AbstractEstimator):
     """Translate sequences into others of another length, by an encoder and a decoder with attention.
 
     Args:
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H of the decoder; the encoder has half as many units in each direction, embeddings half as many
             features.
         num_layers: L of both.

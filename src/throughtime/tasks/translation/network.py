@@ -32,7 +32,7 @@ class TranslatorSizes:
     Attributes:
         source_size: V of the source.
         target_size: V of the target.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H of the decoder; the encoder has half as many in each direction.
         num_layers: L of both.
         attention: None, 'dot', 'general' or 'additive'.

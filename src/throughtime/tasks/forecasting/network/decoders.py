@@ -58,7 +58,7 @@ class AutoregressiveDecoder(nn.Module):
     Args:
         units: U, of the state at an origin.
         horizon: F.
-        cell: 'rnn', 'gru' or 'lstm'.
+        cell: a name in `throughtime.nn.LAYERS`, such as 'gru' or 'lstm'.
         hidden_size: H.
     """
 

@@ -45,7 +45,7 @@ class ForecastNetwork(nn.Module):
 
     Args:
         plan: sizes.
-        cell: 'rnn', 'gru' or 'lstm'; or 'feed_forward', which has no memory.
+        cell: a name in `nn.LAYERS`, such as 'gru', or 'feed_forward', which has no memory.
         hidden_size: H.
         decoder: 'direct' or 'autoregressive', which needs a cell with memory.
         features: covariates.

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from throughtime.data import datasets as datasets
     from throughtime.data.series.covariates import Covariates as Covariates
     from throughtime.data.series.parquet import ParquetSeries as ParquetSeries
+    from throughtime.io.export_formats import export as export
     from throughtime.io.keras import from_keras as from_keras
     from throughtime.io.keras import to_keras as to_keras
     from throughtime.io.network import save as save
-    from throughtime.io.export_formats import export as export
     from throughtime.io.onnx_import import from_onnx as from_onnx
     from throughtime.tasks.classification import SequenceClassifier as SequenceClassifier
     from throughtime.tasks.forecasting import Forecaster as Forecaster

@@ -11,8 +11,8 @@ import torch
 
 import throughtime as tt
 from throughtime.data.series.frames import read_frame
-from throughtime.tasks.forecasting.calibration.conformal import drop_outlying_series
 from throughtime.inference.forecasting.plan import Plan
+from throughtime.tasks.forecasting.calibration.conformal import drop_outlying_series
 from throughtime.tasks.forecasting.windows import WindowStore
 
 STEPS = 200

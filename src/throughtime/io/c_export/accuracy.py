@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -63,8 +63,8 @@ def measure(model: torch.nn.Module, data: np.ndarray | None = None) -> WeightErr
     x = random_inputs(model, RANDOM_STEPS) if data is None else data
     exact, rounded = (run(deepcopy(m).double(), x.astype(np.float64)) for m in (model, quantized(model)))
     difference = rounded - exact
-    squares = (float(np.sqrt(np.mean(values**2))) for values in (difference, exact))
-    return WeightError(float(np.abs(difference).max()), *squares, len(x), data is None)
+    error, size = (float(np.sqrt(np.mean(values**2))) for values in (difference, exact))
+    return WeightError(float(np.abs(difference).max()), error, size, len(x), data is None)
 
 
 def random_inputs(model: torch.nn.Module, steps: int) -> np.ndarray:
@@ -86,7 +86,7 @@ def read_data(data: object, model: torch.nn.Module) -> np.ndarray:
     return array
 
 
-def run(model: torch.nn.Module, x: np.ndarray) -> np.ndarray:
+def run(model: Any, x: np.ndarray) -> np.ndarray:
     """Return the outputs (T, O) of a network that reads inputs (T, I) step by step."""
     layer = recurrent_layer(model)
     is_training = model.training

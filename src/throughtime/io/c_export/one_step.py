@@ -46,7 +46,7 @@ class _Step(torch.nn.Module):
     def forward(self, x: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         flat = states.split([math.prod(shape) for shape in self._shapes])
         old = tuple(values.view(shape) for values, shape in zip(flat, self._shapes, strict=True))
-        y, new = self.network(x, old if len(old) > 1 else old[0])
+        y, new = self.network(x, old[0] if len(old) == 1 else old)
         return (y, *new) if isinstance(new, tuple) else (y, new)
 
 

@@ -38,7 +38,7 @@ def _scan(
     directions: int,
     *_: Any,
 ) -> list[str]:
-    cell_name, activation, _ = kernel.split()
+    cell_name, activation = kernel.split()[:2]
     fields = restore_none(weights, weight_present)
     lengths = restore_none(tables, table_present)[0]
     sides = [fields[d * FIELDS : (d + 1) * FIELDS] for d in range(directions)]

@@ -111,7 +111,7 @@ class TranslatorNetwork(nn.Module):
     ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "S L N H"]]:
         """Return the logits of the symbols after these, and the states as one tensor."""
         states = tuple(state)
-        h, new, _ = self.decode(words.unsqueeze(0), memory, states if len(states) > 1 else states[0], lengths)
+        h, new, _ = self.decode(words.unsqueeze(0), memory, states[0] if len(states) == 1 else states, lengths)
         return self.layers.decoder.output(h[0]), _stack(new)
 
     def graphs(self) -> dict[str, Graph]:

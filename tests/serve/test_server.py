@@ -1,4 +1,4 @@
-"""`throughtime serve`: a stream is that of the runtime whoever else is served, and no request breaks the server."""
+"""`throughtime serve`: a stream is that of the runtime next to any others, and no request breaks the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ import numpy as np
 import pytest
 import torch
 import typer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
+from hypothesis import given as inputs_of
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -553,7 +554,7 @@ def test_the_interface_is_as_it_is_described(model: Path) -> None:
     for operation in schema.get_all_operations():
 
         @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True, database=None)
-        @given(case=operation.ok().as_strategy())
+        @inputs_of(case=operation.ok().as_strategy())
         def check(case: Any) -> None:
             # A snapshot of the right form may be of another model, and is refused then.
             case.call_and_validate(excluded_checks=[positive_data_acceptance])
@@ -596,10 +597,10 @@ def test_what_cannot_be_served_is_refused(model: Path, tmp_path: Path, monkeypat
     with pytest.raises(InputError, match=r"--token-file: .*none cannot be read"):
         read_token(tmp_path / "none")
     with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as other,
         pytest.raises(InputError, match=r"--host, --port: cannot listen on 127\.0\.0\.1"),
     ):
-        serve(model, **settings | {"port": taken.getsockname()[1]})
+        serve(model, **settings | {"port": other.getsockname()[1]})
 
 
 def test_both_commands_have_the_same_options() -> None:

@@ -396,7 +396,7 @@ def test_a_failure_of_the_engine_is_reported_and_the_next_request_is_answered(
 def test_a_body_that_does_not_arrive_is_given_up(model: Path) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(10)
+        await asyncio.sleep(1)
 
     async def scenario() -> None:
         sent: list[Any] = []
@@ -594,6 +594,8 @@ def test_what_cannot_be_served_is_refused(model: Path, tmp_path: Path, monkeypat
     (tmp_path / "short").write_text("abc")
     with pytest.raises(InputError, match="expected a token of 16 or more"):
         serve(model, **settings | {"token_file": tmp_path / "short"})
+    with pytest.raises(InputError, match="--port: expected a number from 0 to 65535, got 99999"):
+        serve(model, **settings | {"port": 99999})
     with pytest.raises(InputError, match=r"--token-file: .*none cannot be read"):
         read_token(tmp_path / "none")
     with (
@@ -601,6 +603,12 @@ def test_what_cannot_be_served_is_refused(model: Path, tmp_path: Path, monkeypat
         pytest.raises(InputError, match=r"--host, --port: cannot listen on 127\.0\.0\.1"),
     ):
         serve(model, **settings | {"port": other.getsockname()[1]})
+
+
+@pytest.mark.parametrize("limits", [{"streams": 0}, {"seconds": math.nan}, {"idle_seconds": -1.0}])
+def test_bounds_that_are_not_positive_are_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"--{next(iter(limits)).replace('_', '-')}: expected a finite number above 0"):
+        Limits(**limits)
 
 
 def test_both_commands_have_the_same_options() -> None:

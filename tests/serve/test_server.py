@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 import torch
 import typer
-from hypothesis import HealthCheck, settings
-from hypothesis import given as inputs_of
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -553,8 +552,14 @@ def test_the_interface_is_as_it_is_described(model: Path) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     for operation in schema.get_all_operations():
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True, database=None)
-        @inputs_of(case=operation.ok().as_strategy())
+        @hypothesis.settings(
+            max_examples=60,
+            deadline=None,
+            suppress_health_check=[*hypothesis.HealthCheck],
+            derandomize=True,
+            database=None,
+        )
+        @hypothesis.given(case=operation.ok().as_strategy())
         def check(case: Any) -> None:
             # A snapshot of the right form may be of another model, and is refused then.
             case.call_and_validate(excluded_checks=[positive_data_acceptance])

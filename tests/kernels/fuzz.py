@@ -97,6 +97,15 @@ class Fuzz:
             (stream.set_output, (np.zeros((outputs, hidden), kind), np.zeros(outputs, kind), outputs, "tanh")),
             (stream.step, (np.zeros(inputs, kind), np.zeros(width, kind))),
             (stream.run, (np.zeros((steps, inputs), kind), np.zeros((steps, width), kind), steps)),
+            (
+                stream.step_rows,
+                (
+                    np.zeros((steps, inputs), kind),
+                    np.zeros((kernel.states, steps, hidden), kind),
+                    np.zeros((steps, width), kind),
+                    steps,
+                ),
+            ),
             (stream.get_state, (0, np.zeros((kernel.states, hidden), kind))),
             (stream.set_state, (0, np.zeros((kernel.states, hidden), kind))),
         ]

@@ -81,14 +81,14 @@ MODELS: dict[str, tuple[Callable[[Path], Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
+    saved: dict[str, Path] = {}
 
     def get(name: str) -> Path:
-        if name not in made:
+        if name not in saved:
             torch.manual_seed(0)
-            made[name] = tmp_path_factory.mktemp(name) / "model"
-            MODELS[name][0](made[name])
-        return made[name]
+            saved[name] = tmp_path_factory.mktemp(name) / "model"
+            MODELS[name][0](saved[name])
+        return saved[name]
 
     return get
 

@@ -1,4 +1,4 @@
-"""`throughtime serve`: a stream is that of the runtime whoever else is served, and no request breaks the server."""
+"""`throughtime serve`: a stream is that of the runtime next to any others, and no request breaks the server."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 import torch
 import typer
-from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -395,7 +395,7 @@ def test_a_failure_of_the_engine_is_reported_and_the_next_request_is_answered(
 def test_a_body_that_does_not_arrive_is_given_up(model: Path) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(10)
+        await asyncio.sleep(1)
 
     async def scenario() -> None:
         sent: list[Any] = []
@@ -552,8 +552,14 @@ def test_the_interface_is_as_it_is_described(model: Path) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     for operation in schema.get_all_operations():
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True, database=None)
-        @given(case=operation.ok().as_strategy())
+        @hypothesis.settings(
+            max_examples=60,
+            deadline=None,
+            suppress_health_check=[*hypothesis.HealthCheck],
+            derandomize=True,
+            database=None,
+        )
+        @hypothesis.given(case=operation.ok().as_strategy())
         def check(case: Any) -> None:
             # A snapshot of the right form may be of another model, and is refused then.
             case.call_and_validate(excluded_checks=[positive_data_acceptance])
@@ -593,13 +599,21 @@ def test_what_cannot_be_served_is_refused(model: Path, tmp_path: Path, monkeypat
     (tmp_path / "short").write_text("abc")
     with pytest.raises(InputError, match="expected a token of 16 or more"):
         serve(model, **settings | {"token_file": tmp_path / "short"})
+    with pytest.raises(InputError, match="--port: expected a number from 0 to 65535, got 99999"):
+        serve(model, **settings | {"port": 99999})
     with pytest.raises(InputError, match=r"--token-file: .*none cannot be read"):
         read_token(tmp_path / "none")
     with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as other,
         pytest.raises(InputError, match=r"--host, --port: cannot listen on 127\.0\.0\.1"),
     ):
-        serve(model, **settings | {"port": taken.getsockname()[1]})
+        serve(model, **settings | {"port": other.getsockname()[1]})
+
+
+@pytest.mark.parametrize("limits", [{"streams": 0}, {"seconds": math.nan}, {"idle_seconds": -1.0}])
+def test_bounds_that_are_not_positive_are_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"--{next(iter(limits)).replace('_', '-')}: expected a finite number above 0"):
+        Limits(**limits)
 
 
 def test_both_commands_have_the_same_options() -> None:

@@ -29,8 +29,8 @@ _LIMITS = {"streams": int, "steps": int, "body_bytes": int, "queue": int, "secon
 def main() -> int:
     """Serve, and return the exit code: 2 for what cannot be served."""
     settings = vars(parser().parse_args())
-    limits = Limits(**{name: settings.pop(name) for name in _LIMITS})
     try:
+        limits = Limits(**{name: settings.pop(name) for name in _LIMITS})
         serve(settings.pop("model"), limits=limits, **settings)
     except InputError as error:
         sys.stderr.write(f"throughtime: {error}\n")

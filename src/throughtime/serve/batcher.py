@@ -122,7 +122,7 @@ class Batcher:
             loop.call_soon(self._run)
 
     def _run(self) -> None:
-        """Advance the first request of each key, and go on as long as there is one."""
+        """Advance the first request of each key, and continue as long as there is one."""
         active = self._next_requests()
         if not active:
             self._is_running = False

@@ -68,5 +68,5 @@ def parse(schema: type[Content], text: str | bytes) -> Content:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid" or not first["loc"]:
             raise not_json() from None
-        where = ".".join(str(part) for part in first["loc"] if part not in ("step", "steps"))
+        where = ".".join(str(key) for key in first["loc"] if key not in ("step", "steps"))
         raise invalid(f"{where}: {first['msg']}"[:300]) from None

@@ -30,7 +30,7 @@ class Gate:
     Args:
         app: that answers what passes.
         metrics: counters.
-        body_bytes: of a request at most, as far as its headers tell.
+        body_bytes: of a request at most, by its headers.
         token: that requests must bear; None for none.
     """
 

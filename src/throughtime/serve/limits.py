@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+
+from throughtime._core.errors import InputError
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a server accepts.
+
+    Raises:
+        InputError: for a bound that is not positive.
 
     Attributes:
         streams: that exist at once.
@@ -26,3 +32,9 @@ class Limits:
     seconds: float = 30.0
     idle_seconds: float | None = None
     batch: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that are not positive."""
+        for name, value in asdict(self).items():
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"--{name.replace('_', '-')}: expected a finite number above 0, got {value}")

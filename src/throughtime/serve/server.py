@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "THROUGHTIME_TOKEN"  # noqa: S105  the name of the variable
 _MIN_TOKEN = 16  # characters
+_MAX_PORT = 65535
 _BACKLOG = 2048  # connections that wait to be accepted
 
 
@@ -116,6 +117,8 @@ def _digest(model: Path) -> bytes:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket. It names its protocol: only then asyncio sends small answers at once (TCP_NODELAY)."""
+    if not 0 <= port <= _MAX_PORT:  # the resolver would take it modulo 65536
+        raise InputError(f"--port: expected a number from 0 to {_MAX_PORT}, got {port}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE

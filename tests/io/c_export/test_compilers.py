@@ -113,7 +113,7 @@ def test_one_model_has_one_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "1st", "_net", "a-b", "a__b", 'a";system("x', "*/x", "é", "x" * 41, "a.b", "a\nb", "*"]
+    "name", ["a b", "1st", "_net", "a-b", "a__b", 'a";system("x', "é", "x" * 41, "a.b", "a\nb", "*"]
 )
 def test_a_name_that_cannot_begin_identifiers_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(tt.InputError, match="expected a file name of letters"):

@@ -30,7 +30,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with networks that need all functions, with both kinds of weights."""
     folder = tmp_path_factory.mktemp("sources")
     for weights in ("float32", "int8"):
-        tt.export(network("gru", layers=2, hidden=13), folder / f"gru_{weights}.c", weights=weights)
+        tt.export(network("gru", layers=2, hidden=45), folder / f"gru_{weights}.c", weights=weights)
         tt.export(nn.LSTM(2, 5, layer_norm=True, peephole=True), folder / f"norm_{weights}.c", weights=weights)
     return folder
 

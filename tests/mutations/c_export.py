@@ -24,12 +24,6 @@ MUTATIONS = [
         "io/c_export/test_agreement.py::test_an_input_that_is_not_finite_changes_nothing",
     ),
     Mutation(
-        "io/c_export/files.py",
-        '#pragma GCC optimize("no-tree-loop-distribute-patterns")',
-        "",
-        "io/c_export/test_compilers.py::test_no_compiler_warns[-O3 -ffreestanding -march=native-gcc]",
-    ),
-    Mutation(
         "io/c_export/functions.py",
         "0.0083687098332030176747f",
         "0.0083f",

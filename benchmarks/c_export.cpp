@@ -1,7 +1,7 @@
 // A network of `throughtime export --to c` against the same network in the style of RTNeural: templates of the sizes,
 // weights in arrays of the object, loops and std::inner_product, std::exp and std::tanh.
 //
-// Compiled by benchmarks/c_export.py, which defines HIDDEN, IS_GRU and, where the real library is installed, RTNEURAL.
+// Compiled by benchmarks/c_export.py, which defines HIDDEN, IS_GRU and, with the real library, RTNEURAL.
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -50,6 +50,7 @@ def _run_direction(
 ) -> Trace:
     f, g = get_activation(call.config.activation), get_activation(call.config.gate_activation)
     step = make_step(call.cell, weights, (f, g), transforms)
+    step = step._replace(diagonal=tuple(row.clone() for row in step.diagonal))  # what a loop reads shares no memory
     x = call.x if valid is None else call.x.masked_fill(~valid.unsqueeze(-1), 0.0)
     sequences = (step.input_halves(x), *(() if valid is None else (valid,)))
     if reverse:

@@ -39,6 +39,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm coupled": ("LSTM", {"coupled_gates": True}),
     "lstm coupled peephole": ("LSTM", {"coupled_gates": True, "peephole": True}),
     "lstm projected": ("LSTM", {"proj_size": 4}),
+    "lstm peephole projected": ("LSTM", {"peephole": True, "proj_size": 4, "zoneout": 0.1}),
     "lstm zoneout": ("LSTM", {"zoneout": 0.2}),
 }
 """Layers, and options, of every kind."""

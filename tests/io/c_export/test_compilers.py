@@ -30,7 +30,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with networks that need all functions, with both kinds of weights."""
     folder = tmp_path_factory.mktemp("sources")
     for weights in ("float32", "int8"):
-        tt.export(network("gru", layers=2, hidden=13), folder / f"gru_{weights}.c", weights=weights)
+        tt.export(network("gru", layers=2, hidden=45), folder / f"gru_{weights}.c", weights=weights)
         tt.export(nn.LSTM(2, 5, layer_norm=True, peephole=True), folder / f"norm_{weights}.c", weights=weights)
     return folder
 
@@ -113,7 +113,7 @@ def test_one_model_has_one_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "1st", "_net", "a-b", "a__b", 'a";system("x', "*/x", "é", "x" * 41, "a.b", "a\nb", "*"]
+    "name", ["a b", "1st", "_net", "a-b", "a__b", 'a";system("x', "é", "x" * 41, "a.b", "a\nb", "*"]
 )
 def test_a_name_that_cannot_begin_identifiers_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(tt.InputError, match="expected a file name of letters"):

@@ -63,8 +63,8 @@ def measure(model: torch.nn.Module, data: np.ndarray | None = None) -> WeightErr
     x = random_inputs(model, RANDOM_STEPS) if data is None else data
     exact, rounded = (run(deepcopy(m).double(), x.astype(np.float64)) for m in (model, quantized(model)))
     difference = rounded - exact
-    error, size = (float(np.sqrt(np.mean(values**2))) for values in (difference, exact))
-    return WeightError(float(np.abs(difference).max()), error, size, len(x), data is None)
+    mean_square, output = (float(np.sqrt(np.mean(values**2))) for values in (difference, exact))
+    return WeightError(float(np.abs(difference).max()), mean_square, output, len(x), data is None)
 
 
 def random_inputs(model: torch.nn.Module, steps: int) -> np.ndarray:
@@ -86,14 +86,15 @@ def read_data(data: object, model: torch.nn.Module) -> np.ndarray:
     return array
 
 
-def run(model: Any, x: np.ndarray) -> np.ndarray:
+def run(model: torch.nn.Module, x: np.ndarray) -> np.ndarray:
     """Return the outputs (T, O) of a network that reads inputs (T, I) step by step."""
-    layer = recurrent_layer(model)
+    layer: Any = recurrent_layer(model)
+    network: Any = model
     is_training = model.training
     model.eval()
     inputs = torch.from_numpy(x).to(layer.all_weights[0][0].device).unsqueeze(0 if layer.batch_first else 1)
     with torch.no_grad():
         h = layer(inputs)[0].squeeze(0 if layer.batch_first else 1)
-        y = h if model is layer else model.output(h)
+        y = h if network is layer else network.output(h)
     model.train(is_training)
     return y.cpu().numpy()

@@ -109,11 +109,6 @@ _SOURCE = """\
 
 #include <stdint.h>
 
-/* GCC makes calls of memset and memcpy of loops otherwise, which a program without a library does not have. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-tree-loop-distribute-patterns")
-#endif
-
 /* Before a loop over units: Clang keeps a number from the product before for it, and then uses no vectors. */
 #if defined(__GNUC__)
 #define RELOAD() __asm__ volatile("" : : : "memory")

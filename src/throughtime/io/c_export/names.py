@@ -6,7 +6,7 @@ import re
 
 from throughtime._core.errors import InputError
 
-_LONGEST = 40  # with what is appended still within the 63 characters that a C99 compiler distinguishes
+_LONGEST = 40  # with what is appended still within the 63 characters that are significant in C99
 
 
 def check_name(name: str) -> str:

@@ -36,7 +36,7 @@ class OneStep(NamedTuple):
     network: str
 
 
-class _Step(torch.nn.Module):
+class _FlatStateStep(torch.nn.Module):
     """Maps an input, and the numbers of all states, to an output and the new states."""
 
     def __init__(self, network: torch.nn.Module, shapes: list[tuple[int, int, int]]) -> None:
@@ -46,7 +46,8 @@ class _Step(torch.nn.Module):
     def forward(self, x: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         flat = states.split([math.prod(shape) for shape in self._shapes])
         old = tuple(values.view(shape) for values, shape in zip(flat, self._shapes, strict=True))
-        y, new = self.network(x, old[0] if len(old) == 1 else old)
+        state: Any = old if old[1:] else next(iter(old))
+        y, new = self.network(x, state)
         return (y, *new) if isinstance(new, tuple) else (y, new)
 
 
@@ -67,7 +68,7 @@ def capture_step(model: torch.nn.Module) -> OneStep:
     sizes = {name: math.prod(shape) for name, shape in zip(names, shapes, strict=True)}
     x = like.new_zeros((1, layer.input_size) if isinstance(model, nn.OneToOne) else (1, 1, layer.input_size))
     inputs = {"x": x, "states": like.new_zeros(sum(sizes.values()))}
-    graph = capture(_Step(model, shapes), inputs, {}, ("y", *names))
+    graph = capture(_FlatStateStep(model, shapes), inputs, {}, ("y", *names))
     weights = {f"network.{name}": value.detach().cpu().numpy() for name, value in model.state_dict().items()}
     return OneStep(graph, weights, sizes, describe(model, layer))
 

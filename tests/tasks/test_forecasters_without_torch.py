@@ -16,6 +16,7 @@ import throughtime as tt
 from throughtime import InputError, runtime
 from throughtime.inference.forecasting import distributions
 from throughtime.inference.forecasting.plan import Plan
+from throughtime.io import directory
 from throughtime.nn import LAYERS
 from throughtime.runtime.graph import Graph
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD, ForecastNetwork
@@ -232,6 +233,18 @@ def test_what_cannot_be_forecast_is_refused_in_a_sentence(
     with pytest.raises(InputError, match=message) as refusal:
         model.predict(columns, **options)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_directory_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
+    tt.Forecaster(4, preset=TINY, hidden_size=4).fit(Case().frame(40)).save(tmp_path / "model")
+    files = directory.read(tmp_path / "model")
+    for change in ({"likelihood": "student_t"}, {"horizon": 5}, {"levels": ["a"]}, {"ended": "never"}):
+        settings = files.config["settings"] | change
+        config = {key: value for key, value in files.config.items() if key not in ("files", "schema")}
+        contents = directory.ModelFiles(config | {"settings": settings}, files.weights, files.history)
+        directory.write(tmp_path / "changed", contents, overwrite=True)
+        with pytest.raises(InputError, match="changed: "):
+            runtime.load(tmp_path / "changed")
 
 
 def test_quantiles_are_those_of_scipy() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.dataclass_json import dataclass_from_json
+from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_choice, check_seed
 from throughtime.data.series.columns import ArrayTable
 from throughtime.data.series.frame_format import FrameFormat
@@ -72,11 +73,17 @@ class ForecasterModel:
 
         def call_network(x: np.ndarray, pooled_scale: np.ndarray, weight: np.ndarray) -> WindowForecasts:
             outputs = graph(x=x, pooled_scale=pooled_scale, weight=weight)
-            return WindowForecasts(outputs["z"], outputs["params"], outputs["observed"])
+            forecasts = WindowForecasts(outputs["z"], outputs["params"], outputs["observed"])
+            shapes = forecasts.z.shape, forecasts.observed.shape, forecasts.params.shape[:1]
+            if shapes != ((len(x), plan.horizon), (len(x),), (len(x),)):
+                raise InputError(
+                    f"the network does not fit: expected forecasts of {plan.horizon} steps, got {shapes[0]}"
+                )
+            return forecasts
 
         errors = ERROR_DISTRIBUTIONS[settings["likelihood"]]
         forecaster = SeriesForecaster(plan, calibration, errors, effects, call_network)
-        forecaster.forecast(panel.select([0]), [])
+        forecaster.forecast(panel.select([0]), [80])
         return cls(forecaster, panel, dataclass_from_json(FrameFormat, config["kind"]), settings)
 
     def predict(

@@ -291,4 +291,16 @@ MUTATIONS = [
         "        self.codec_ = codec\n        return self._fit(\n",
         f"{BASE}::test_a_failed_fit_changes_nothing",
     ),
+    Mutation(
+        "tasks/averaging.py",
+        "self._decay(self._updates)",
+        "self._decay(1)",
+        "tasks/test_averaging.py::test_a_decay_is_the_share_of_the_average_that_stays",
+    ),
+    Mutation(
+        "tasks/averaging.py",
+        "min(limit, updates / (updates + 9))",
+        "min(limit, updates / (updates + 8))",
+        "tasks/test_averaging.py::test_a_decay_rises_to_its_limit",
+    ),
 ]

@@ -21,7 +21,7 @@ import throughtime
 from throughtime._core.distributions import require_one_version
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = Path(throughtime.__path__[0])
+PACKAGE = Path(throughtime.__file__).parent
 GRAPH = ImportGraph.of(PACKAGE)
 
 RUNS_ALONE = """

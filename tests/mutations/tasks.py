@@ -353,4 +353,16 @@ MUTATIONS = [
         "blocks.mean(-1)",
         "tasks/test_forecasting_rule.py::test_constant_blocks_are_read_without_rounding",
     ),
+    Mutation(
+        "tasks/averaging.py",
+        "self._decay(self._updates)",
+        "self._decay(1)",
+        "tasks/test_averaging.py::test_a_decay_is_the_share_of_the_average_that_stays",
+    ),
+    Mutation(
+        "tasks/averaging.py",
+        "min(limit, updates / (updates + 9))",
+        "min(limit, updates / (updates + 8))",
+        "tasks/test_averaging.py::test_a_decay_rises_to_its_limit",
+    ),
 ]

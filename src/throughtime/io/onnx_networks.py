@@ -140,7 +140,7 @@ def networks_of(model: Any) -> dict[str, OnnxNetwork]:
         networks["sequence"] = _sequence_network(model, layer)
     pools = isinstance(model, ManyToOne) and model.pooling.kind != "final"
     if not layer.bidirectional and not pools:
-        networks["step"] = step_network(_Step(model), layer, _example(layer, 2))
+        networks["step"] = step_network(_StepNetwork(model), layer, _example(layer, 2))
     return networks
 
 
@@ -224,7 +224,7 @@ class _Sequence(nn.Module):
         return flat(*self.model(x, packed_state(state), lengths=lengths))
 
 
-class _Step(_Sequence):
+class _StepNetwork(_Sequence):
     """One step of a stream: x and the states."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:

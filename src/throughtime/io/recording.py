@@ -158,7 +158,7 @@ def record_step(cell_name: str, activation: str, hidden: int, diagonals: int, dt
     Its inputs are the input halves of all gates, `x` (N, G*H), the states `state_0` …, `weight_hh` (G*H, H), `bias_hh`
     and `diagonal` (…, H); its outputs are the new states.
     """
-    step = _Step(cell_name, activation)
+    step = _CellStep(cell_name, activation)
     rows, states = step.gates * hidden, [f"state_{i}" for i in range(step.states)]
 
     def examples(batch: int) -> dict[str, Tensor]:
@@ -169,7 +169,7 @@ def record_step(cell_name: str, activation: str, hidden: int, diagonals: int, dt
     return record(step, examples, dict.fromkeys(["x", *states], 0), states)
 
 
-class _Step(nn.Module):
+class _CellStep(nn.Module):
     """One step of a cell."""
 
     def __init__(self, cell_name: str, activation: str) -> None:

@@ -211,14 +211,14 @@ def unfold(architecture: Architecture, steps: int, decoder_steps: int | None = N
     return diagram
 
 
-class _Column(NamedTuple):
+class _StepColumn(NamedTuple):
     x: float
     input: int | None
     states: list[int]
     output: int | None = None
 
 
-def _column(diagram: Diagram, stack: Stack, x: float, label: Label | None, step: str) -> _Column:
+def _column(diagram: Diagram, stack: Stack, x: float, label: Label | None, step: str) -> _StepColumn:
     """Add an input and the states above it."""
     below = None if label is None else diagram.add(_middle(stack, x), 0, label, "input")
     states = []
@@ -234,7 +234,7 @@ def _column(diagram: Diagram, stack: Stack, x: float, label: Label | None, step:
             layer = row // stack.directions
             for lower in states[(layer - 1) * stack.directions : layer * stack.directions]:
                 diagram.edges.append(Edge(lower, states[row], "weights"))
-    return _Column(x, below, states)
+    return _StepColumn(x, below, states)
 
 
 def _middle(stack: Stack, x: float) -> float:
@@ -255,7 +255,7 @@ def _layer_mark(stack: Stack, row: int) -> str:
     return number + arrow
 
 
-def _step(diagram: Diagram, architecture: Architecture, stack: Stack, t: int, x: float) -> _Column:
+def _step(diagram: Diagram, architecture: Architecture, stack: Stack, t: int, x: float) -> _StepColumn:
     """Add one copy of the network: the state h_{t+1} has seen x_0 … x_t."""
     label = Label("x", str(t)) if architecture.shape != "one to many" or t == 0 else None
     column = _column(diagram, stack, x, label, str(t + 1))
@@ -270,7 +270,7 @@ def _output(
     architecture: Architecture,
     stack: Stack,
     x: float,
-    column: _Column,
+    column: _StepColumn,
     step: str,
     *,
     named: bool = False,
@@ -284,7 +284,7 @@ def _output(
     return output
 
 
-def _link(diagram: Diagram, stack: Stack, columns: Sequence[_Column], distance: float, initial: bool = True) -> None:
+def _link(diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn], distance: float, initial: bool = True) -> None:
     """Add the arrows from step to step, and the initial states."""
     for row in range(stack.rows):
         backwards = row % stack.directions == 1
@@ -297,14 +297,14 @@ def _link(diagram: Diagram, stack: Stack, columns: Sequence[_Column], distance: 
         diagram.edges += [Edge(a, b, "recurrent") for a, b in pairwise(states)]
 
 
-def _feed_back(diagram: Diagram, columns: Sequence[_Column]) -> None:
+def _feed_back(diagram: Diagram, columns: Sequence[_StepColumn]) -> None:
     """Add the arrows from each output to the next step, which reads it."""
     for column, following in pairwise(columns):
         assert column.output is not None
         diagram.edges.append(Edge(column.output, following.states[0], "feedback"))
 
 
-def _pool(diagram: Diagram, architecture: Architecture, columns: Sequence[_Column]) -> None:
+def _pool(diagram: Diagram, architecture: Architecture, columns: Sequence[_StepColumn]) -> None:
     """Add the one output, from the final states or from all steps."""
     stack, last = architecture.stack, columns[-1]
     top = range(stack.rows - stack.directions, stack.rows)
@@ -315,7 +315,7 @@ def _pool(diagram: Diagram, architecture: Architecture, columns: Sequence[_Colum
         diagram.edges += [Edge(column.states[row], output, "weights") for column in sources]
 
 
-def _decode(diagram: Diagram, architecture: Architecture, encoder: Sequence[_Column], x: float, steps: int) -> None:
+def _decode(diagram: Diagram, architecture: Architecture, encoder: Sequence[_StepColumn], x: float, steps: int) -> None:
     """Add the decoder, whose first state is the encoder's last, and which reads its own outputs."""
     stack = architecture.decoder
     assert stack is not None

@@ -237,5 +237,6 @@ def export(
     from throughtime.app.jobs.export import ExportRequest, format_module
     from throughtime.app.run_directory import model_directory
 
+    directory = model_directory(model)
     module = format_module(to, weights)
-    module.run(ExportRequest(model_directory(model), model.resolve().name, out, overwrite, json, weights))
+    module.run(ExportRequest(directory, model.resolve().name, out, overwrite, json, weights))

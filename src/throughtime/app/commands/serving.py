@@ -14,7 +14,7 @@ from throughtime.app.options import Model, positive_int
 
 @command(
     "throughtime serve network --port 8000",
-    "THROUGHTIME_TOKEN=… throughtime serve network --host 0.0.0.0 --streams 50000",
+    "throughtime serve network --host 0.0.0.0 --streams 50000",
 )
 def serve(
     model: Model,

@@ -14,7 +14,9 @@ from throughtime.app.jobs import setting_errors
 
 ROOT = Path(throughtime.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs"
-OTHERS = re.compile(r"pip install|index-url|torchrun|for \(|benchmarks[./]|examples\.|var\(--|style=")  # whose options are not ours
+OTHERS = re.compile(
+    r"pip install|index-url|torchrun|for \(|benchmarks[./]|examples\.|var\(--|style="
+)  # whose options are not ours
 
 
 def options() -> set[str]:

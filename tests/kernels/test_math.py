@@ -45,7 +45,11 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
     target = tmp_path_factory.mktemp("math") / "math.so"
     command = [compiler, "-std=c++20", "-O3", "-ffp-contract=off", "-Wno-psabi", "-fPIC", "-shared"]
-    command += [f"-DTHROUGHTIME_ISA={isa}", f"-I{ROOT / 'csrc'}", *(flags[1].replace("${clang}", "").split() if flags else ())]
+    command += [
+        f"-DTHROUGHTIME_ISA={isa}",
+        f"-I{ROOT / 'csrc'}",
+        *(flags[1].replace("${clang}", "").split() if flags else ()),
+    ]
     subprocess.run([*command, str(Path(__file__).with_name("math.cpp")), "-o", str(target)], check=True)
     return ctypes.CDLL(str(target))
 

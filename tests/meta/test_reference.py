@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8
 DOCUMENTED = re.findall(
     r"^\.\. (?:py:data|auto(?:class|exception|function|data|module)):: ([\w.]+)$", PAGE, re.MULTILINE
 )
-INTERNAL = ("throughtime.app",)  # its interface is the command line
+INTERNAL = ("throughtime.app", "throughtime.io", "throughtime.runtime.operators")  # other interfaces lead to them
 
 
 def resolve(name: str) -> Any:

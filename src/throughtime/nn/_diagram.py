@@ -284,7 +284,9 @@ def _output(
     return output
 
 
-def _link(diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn], distance: float, initial: bool = True) -> None:
+def _link(
+    diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn], distance: float, initial: bool = True
+) -> None:
     """Add the arrows from step to step, and the initial states."""
     for row in range(stack.rows):
         backwards = row % stack.directions == 1

@@ -154,7 +154,7 @@ def _tagger(model: TaggerModel, limits: Limits) -> Predictor:
 
 
 def _generator(model: GeneratorModel, limits: Limits) -> Predictor:
-    class SampleRequest(Content):
+    class GenerationContent(Content):
         length: int = Field(200, ge=0, le=limits.steps, description="Steps to draw after the prompt.")
         prompt: str | list[list[int]] | None = Field(None, description="A text, or steps of MIDI notes.")
         temperature: float = Field(1.0, ge=0, le=100)
@@ -165,11 +165,11 @@ def _generator(model: GeneratorModel, limits: Limits) -> Predictor:
     class Sample(Answer):
         sample: str | list[list[int]] = Field(description="In the form of the training: a text, or steps of notes.")
 
-    def call(content: SampleRequest) -> dict[str, Any]:
+    def call(content: GenerationContent) -> dict[str, Any]:
         sample = model.sample(**dict(content))
         return {"sample": sample.decode("latin-1") if isinstance(sample, bytes) else sample}
 
-    return Predictor(SampleRequest, Sample, call)
+    return Predictor(GenerationContent, Sample, call)
 
 
 def _translator(model: TranslatorModel, limits: Limits) -> Predictor:

@@ -61,7 +61,7 @@ class Column(Protocol):
         ...
 
 
-class Table(Protocol):
+class ColumnTable(Protocol):
     """Columns of equal lengths."""
 
     @property

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, Shaped
 
-    from throughtime.data.series.columns import Column, Table
+    from throughtime.data.series.columns import Column, ColumnTable
     from throughtime.data.series.panel import Panel
 
 
 def read_table(
-    table: Table,
+    table: ColumnTable,
     notes: Sequence[str] = (),
     *,
     freq: str | None = None,
@@ -61,7 +61,7 @@ def read_table(
 
 
 def read_later_table(
-    table: Table,
+    table: ColumnTable,
     trained: Panel,
     trained_format: FrameFormat,
     notes: Sequence[str] = (),
@@ -110,7 +110,9 @@ def _warn_of_empty_columns(panel: Panel) -> None:
             warn(f"Column {feature.name}: empty for {join_names(empty)}, read as an average series.")
 
 
-def read_future_table(table: Table, past: Panel, like: FrameFormat | None = None, *, supersedes: bool = False) -> Panel:
+def read_future_table(
+    table: ColumnTable, past: Panel, like: FrameFormat | None = None, *, supersedes: bool = False
+) -> Panel:
     """Add the covariates of a table, of rows to forecast, to a panel, as `frames.read_future` does.
 
     Raises:
@@ -164,7 +166,9 @@ def _read_values(y: Column) -> Float[np.ndarray, "T"]:
     raise InputError(f"column y: expected numbers, got {y.type_name}")
 
 
-def _fit_covariates(table: Table, covariates: Covariates, is_past: Bool[np.ndarray, "T"], zone: str) -> EncodedRows:
+def _fit_covariates(
+    table: ColumnTable, covariates: Covariates, is_past: Bool[np.ndarray, "T"], zone: str
+) -> EncodedRows:
     """Fit the encodings of covariates to the rows of the past, and encode all rows."""
     _check_covariates(table, covariates.names)
     features = [Feature.of(name, covariates.role(name), _past_cells(table, name, is_past)) for name in covariates.names]
@@ -172,7 +176,7 @@ def _fit_covariates(table: Table, covariates: Covariates, is_past: Bool[np.ndarr
     return EncodedRows(features, _stack(columns, table), replace(covariates.dates, zone=zone))
 
 
-def _past_cells(table: Table, name: str, is_past: Bool[np.ndarray, "T"]) -> list[Any]:
+def _past_cells(table: ColumnTable, name: str, is_past: Bool[np.ndarray, "T"]) -> list[Any]:
     """Return the cells of past rows, or all cells if those are empty.
 
     No effect can be learned for a word that occurs in rows to forecast only: it is not a known word.
@@ -182,7 +186,7 @@ def _past_cells(table: Table, name: str, is_past: Bool[np.ndarray, "T"]) -> list
     return past if any(cell is not None for cell in past) else cells
 
 
-def _check_covariates(table: Table, names: Sequence[str]) -> None:
+def _check_covariates(table: ColumnTable, names: Sequence[str]) -> None:
     """Raise if a covariate is not a column of the table."""
     for name in names:
         if name not in table.columns or name in ("unique_id", "ds", "y"):
@@ -192,11 +196,11 @@ def _check_covariates(table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _stack(columns: list[Float[np.ndarray, "T"]], table: Table) -> Float[np.ndarray, "T C"]:
+def _stack(columns: list[Float[np.ndarray, "T"]], table: ColumnTable) -> Float[np.ndarray, "T C"]:
     return np.stack(columns, 1) if columns else np.zeros((len(table), 0))
 
 
-def _encode(feature: Feature, table: Table) -> Float[np.ndarray, "T"]:
+def _encode(feature: Feature, table: ColumnTable) -> Float[np.ndarray, "T"]:
     """Encode a column as in training, with warnings about unusual values."""
     cells = _cells(table, feature.name)
     codes = feature.encode(cells)
@@ -205,7 +209,7 @@ def _encode(feature: Feature, table: Table) -> Float[np.ndarray, "T"]:
     return codes
 
 
-def _cells(table: Table, name: str) -> list[Any]:
+def _cells(table: ColumnTable, name: str) -> list[Any]:
     """Return the cells of a column, None for empty ones of any type."""
     column = table[name]
     missing = column.is_missing()
@@ -214,7 +218,7 @@ def _cells(table: Table, name: str) -> list[Any]:
     return [None if empty else cell for cell, empty in zip(column.cells(), missing, strict=True)]
 
 
-def _infer_format(table: Table, like: FrameFormat | None = None) -> FrameFormat:
+def _infer_format(table: ColumnTable, like: FrameFormat | None = None) -> FrameFormat:
     """Return the format of a table; its dates are read as those of an earlier table.
 
     Raises:
@@ -245,7 +249,7 @@ def _are_instants(ds: Column) -> bool:
     return len(np.unique(utc)) > len(np.unique(local)) or gap_ratio(utc) <= gap_ratio(local)
 
 
-def _read_ids(table: Table, training_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
+def _read_ids(table: ColumnTable, training_ids: Sequence[Any] = ()) -> Shaped[np.ndarray, "T"]:
     """Return the series of each row; a table without names holds the only series of training.
 
     Raises:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from throughtime.runtime.graph import Graph
     from throughtime.runtime.nodes import Node
 
-OPERATORS_OF_CELLS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "peephole_lstm": "LSTM"}
-"""The recurrent operator of each cell that has one."""
+_OPERATORS = {1: "RNN", 3: "GRU", 4: "LSTM"}  # by the number of gates
 _ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
@@ -42,9 +41,10 @@ def _scan(
     fields = restore_none(weights, weight_present)
     lengths = restore_none(tables, table_present)[0]
     sides = [fields[d * FIELDS : (d + 1) * FIELDS] for d in range(directions)]
-    if cell_name not in OPERATORS_OF_CELLS:
+    cell = CELLS[cell_name].cell
+    if not cell.onnx_gates:
         return _scan_steps(t, kernel, x, state, sides, lengths, reverse=reverse)
-    cell, operator = CELLS[cell_name].cell, OPERATORS_OF_CELLS[cell_name]
+    operator = _OPERATORS[len(cell.gates)]
     arrays = _arrays(t, cell, sides)
     hidden = np.shape(sides[0][1].sample)[1]
     steps = "" if lengths is None else t.cast(lengths, np.int32)

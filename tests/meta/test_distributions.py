@@ -24,9 +24,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(throughtime.__file__).parent
 GRAPH = ImportGraph.of(PACKAGE)
 
+OPTIONAL = {"holidays", "narwhals", "tokenizers"}  # imported by calls that need them, which name them where they miss
+
 RUNS_ALONE = """
 import importlib, sys
 sys.path[:0] = [{source!r}]
+sys.path += {libraries!r}
 sys.modules.update(dict.fromkeys(({blocked})))
 import throughtime
 assert throughtime.__path__ == [{source!r} + "/throughtime"], throughtime.__path__
@@ -70,7 +73,8 @@ def test_the_runtime_imports_no_library_but_its_requirements() -> None:
 
 def test_the_server_imports_no_library_but_those_of_its_extra() -> None:
     lines = [*RUNTIME["project"]["dependencies"], *RUNTIME["project"]["optional-dependencies"]["serve"]]
-    assert distributions_of(find_libraries(GRAPH, select_modules(GRAPH))) <= find_distributions(lines)
+    libraries = distributions_of(find_libraries(GRAPH, select_modules(GRAPH)))
+    assert libraries - OPTIONAL <= find_distributions(lines)
 
 
 def test_the_container_starts_a_module_that_is_in_it() -> None:
@@ -85,9 +89,10 @@ def test_all_that_the_runtime_distribution_ships_can_be_imported_without_other_l
     modules = select_modules(ImportGraph.of(source / "throughtime"), ["throughtime.runtime"])
     assert "throughtime.runtime" in modules
     blocked = "'torch', 'polars', 'narwhals', 'pandas', 'sklearn', 'scipy', 'typer', 'rich'"
-    program = RUNS_ALONE.format(source=str(source), blocked=blocked, modules=modules)
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    program = RUNS_ALONE.format(source=str(source), libraries=libraries, blocked=blocked, modules=modules)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False, cwd=tree
+        [sys.executable, "-S", "-W", "error", "-c", program], capture_output=True, text=True, check=False, cwd=tree
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (

@@ -58,7 +58,7 @@ class _Call(NamedTuple):
     is_sequence: bool
 
 
-class _Recorder(TorchDispatchMode):
+class _OperatorRecorder(TorchDispatchMode):
     """Records the operators that run.
 
     Args:
@@ -191,9 +191,9 @@ class _CellStep(nn.Module):
         return self._step(gates, half, tuple(states.values()), tuple(diagonal), f, torch.sigmoid, f)[0]
 
 
-def _run(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[_Recorder, list[str]]:
+def _run(module: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[_OperatorRecorder, list[str]]:
     """Run a module, and return what was recorded and the names of its results."""
-    recorder = _Recorder({**dict(module.named_buffers()), **dict(module.named_parameters()), **inputs})
+    recorder = _OperatorRecorder({**dict(module.named_buffers()), **dict(module.named_parameters()), **inputs})
     with torch.no_grad(), recorder:
         results = module(**inputs)
     return recorder, [recorder.name_of(result) for result in results]
@@ -230,7 +230,7 @@ def _nodes_of(call: _Call, other: _Call) -> Iterator[Node]:
             yield Node(result, "operator.getitem", (Value(call.name), i), {})
 
 
-def _cells(recorder: _Recorder) -> Iterator[tuple[str, Graph]]:
+def _cells(recorder: _OperatorRecorder) -> Iterator[tuple[str, Graph]]:
     """Yield the step of the cell of each scan."""
     for call in recorder.calls:
         if call.operator != SCAN:

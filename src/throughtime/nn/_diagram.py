@@ -33,7 +33,7 @@ class Label(NamedTuple):
     above: str = ""
 
 
-class Node(NamedTuple):
+class DiagramNode(NamedTuple):
     """A value at a step.
 
     Attributes:
@@ -72,12 +72,12 @@ class Edge(NamedTuple):
 class Diagram:
     """Nodes, and edges between them."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[DiagramNode] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
 
     def add(self, x: float, y: float, label: Label, kind: str) -> int:
         """Add a node. Returns its index."""
-        self.nodes.append(Node(x, y, label, kind))
+        self.nodes.append(DiagramNode(x, y, label, kind))
         return len(self.nodes) - 1
 
 

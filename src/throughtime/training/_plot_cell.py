@@ -100,10 +100,10 @@ def diagram_of(name: str) -> CellDiagram:
 
     count = 2 * gates + len(cell.states) + len(cell.diagonals)
     traced = make_fx(run)(*(torch.ones(2, 3) for _ in range(count)))
-    return _Reader(cell).read(traced.graph)
+    return _StepReader(cell).read(traced.graph)
 
 
-class _Reader:
+class _StepReader:
     """Makes a diagram of a traced step."""
 
     def __init__(self, cell: Cell) -> None:

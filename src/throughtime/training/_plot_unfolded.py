@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import requires
-from throughtime.nn._diagram import Architecture, Diagram, Edge, Label, Node, fold, unfold
+from throughtime.nn._diagram import Architecture, Diagram, DiagramNode, Edge, Label, fold, unfold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def _draw(ax: Axes, diagram: Diagram, height: float) -> None:
         _draw_node(ax, node)
 
 
-def _draw_node(ax: Axes, node: Node) -> None:
+def _draw_node(ax: Axes, node: DiagramNode) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch
 
     fill, line = _COLORS[node.kind]
@@ -98,7 +98,7 @@ def _draw_node(ax: Axes, node: Node) -> None:
     ax.text(node.x, node.y, _math(node.label), ha="center", va="center", fontsize=11, zorder=3)
 
 
-def _draw_edge(ax: Axes, edge: Edge, nodes: list[Node]) -> None:
+def _draw_edge(ax: Axes, edge: Edge, nodes: list[DiagramNode]) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     start, end = nodes[edge.start], nodes[edge.end]
@@ -124,7 +124,7 @@ def _draw_edge(ax: Axes, edge: Edge, nodes: list[Node]) -> None:
         _name_weights(ax, edge, start, end)
 
 
-def _name_weights(ax: Axes, edge: Edge, start: Node, end: Node) -> None:
+def _name_weights(ax: Axes, edge: Edge, start: DiagramNode, end: DiagramNode) -> None:
     assert edge.label is not None
     text = f"{_math(edge.label)}  {'×'.join(map(str, edge.sizes))}"
     share = 0.5 if end.x == start.x else 0.32  # of the way: where two arrows leave a node, loops are at their ends

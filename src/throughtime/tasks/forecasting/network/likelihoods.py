@@ -108,7 +108,7 @@ class Normal(Likelihood):
         return 0.5 * ((_transform(value, units) - z) / deviation) ** 2 + deviation.log()
 
 
-class StudentT(Likelihood):
+class StudentTLikelihood(Likelihood):
     """Student's t-distribution with a spread and degrees of freedom for each step: heavier tails."""
 
     raw_init = (-0.3, math.log(3.0))
@@ -127,7 +127,7 @@ class StudentT(Likelihood):
         return constant + (freedom + 1) / 2 * torch.log1p(error**2 / freedom) + spread.log()
 
 
-class NegativeBinomial(Likelihood):
+class NegativeBinomialLikelihood(Likelihood):
     """Counts whose variance exceeds their mean m by α m²; forecasts and bounds are integers and never negative."""
 
     raw_init = (-1.0,)
@@ -168,8 +168,8 @@ class NegativeBinomial(Likelihood):
 LIKELIHOODS: dict[str | None, Likelihood] = {
     None: NoLikelihood(),
     "normal": Normal(),
-    "student_t": StudentT(),
-    "negative_binomial": NegativeBinomial(),
+    "student_t": StudentTLikelihood(),
+    "negative_binomial": NegativeBinomialLikelihood(),
 }
 """Likelihoods by the name that a forecaster takes."""
 

@@ -592,6 +592,7 @@ def test_streams_of_a_killed_server_resume_and_sigterm_ends_in_peace(model: Path
 
 
 def test_what_cannot_be_served_is_refused(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("throughtime.serve.server._Server.run", lambda *_: pytest.fail("it was not refused"))
     monkeypatch.delenv("THROUGHTIME_TOKEN", raising=False)
     settings: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "token_file": None, "limits": Limits()}
     with pytest.raises(InputError, match=r"--host: 0.0.0.0 can be reached from other machines; give a token"):

@@ -97,7 +97,8 @@ def positions(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 def changed(config: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     """Return a configuration with another value in one place, or without it."""
-    changed, places = copy.deepcopy(config), [*positions(config)]
+    section = chance.choice([*config])  # each as often, however long it is
+    changed, places = copy.deepcopy(config), [*positions({section: config[section]})]
     *above, last = chance.choice(places)
     inner: Any = changed
     for key in above:

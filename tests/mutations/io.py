@@ -31,7 +31,7 @@ MUTATIONS = [
         "runtime/graph.py",
         "if value.name not in defined:",
         "if False:",
-        f"{GRAPHS}::test_damaged_graphs_are_refused_with_one_error",
+        f"{GRAPHS}::test_a_value_that_no_node_computes_is_named",
     ),
     Mutation(
         "runtime/scan.py",

@@ -145,3 +145,10 @@ def test_the_runtime_is_imported_without_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.stdout == "Graph\n", result.stderr
+
+
+def test_a_value_that_no_node_computes_is_named() -> None:
+    node = {"name": "y", "operator": "aten.relu.default", "arguments": [{"value": "x"}]}
+    graph = {"inputs": [], "weights": {}, "constants": {}, "nodes": [node], "outputs": [{"name": "y", "value": "y"}]}
+    with pytest.raises(InputError, match="node y: unknown value 'x'"):
+        Graph.from_json(graph | {"cells": {}})

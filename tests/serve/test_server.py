@@ -56,7 +56,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_service(model: Path, **limits: Any) -> StreamService:
-    return StreamService(runtime.load(model), b"\1" * 32, Limits(**limits))
+    return StreamService(runtime.load(model), b"\1" * 32, Limits(**{"seconds": 5.0, **limits}))
 
 
 def run(application: Gate, scenario: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:

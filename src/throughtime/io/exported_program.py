@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._ops import HigherOrderOperator, OpOverload
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.functional import linear
 
-from throughtime._core.activations import get_activation
 from throughtime._core.errors import InputError
-from throughtime._core.reference import CELLS
-from throughtime._core.shapes import Weights, split_directions
+from throughtime._core.shapes import split_directions
+from throughtime.io.recording import IGNORED_KEYWORDS, dtype_name, record_step
 from throughtime.runtime.graph import Graph
-from throughtime.runtime.nodes import DTYPES, LOOP, SCAN, Input, Node, Value
+from throughtime.runtime.nodes import DTYPES, LOOP, SCAN, Input, Node, Value, map_leaves, needed_nodes
 from throughtime.runtime.operators import OPERATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from torch import Tensor
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
-_IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
 _GENERAL = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
 """Operators that do the same for any strides."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
@@ -108,7 +104,7 @@ class _Reader:
         (output,) = self._module.graph.find_nodes(op="output")
         values = [value for value in output.args[0] if value is not None]
         names = {name: _reference(value) for name, value in zip(outputs, values, strict=True)}
-        nodes = _needed(self._nodes, names.values())
+        nodes = needed_nodes(self._nodes, names.values())
         used = {value.name for node in nodes for value in node.values()} | {*names.values()}
         weights = {value: weight for value, weight in self.weights.items() if value in used}
         constants = {value: array for value, array in self.constants.items() if value in used}
@@ -140,7 +136,7 @@ class _Reader:
         position = _OF_TRAINING.get(operator)
         if position is not None and node.args[position]:
             raise InputError(f"the operator {operator} runs as in training; pass training=self.training")
-        keywords = {name: _encode(argument) for name, argument in node.kwargs.items() if name not in _IGNORED}
+        keywords = {name: _encode(argument) for name, argument in node.kwargs.items() if name not in IGNORED_KEYWORDS}
         arguments = tuple(_encode(argument) for argument in node.args)
         if operator == SCAN:
             self._add_cells(node)
@@ -155,36 +151,10 @@ class _Reader:
         for weights in split_directions(examples):
             name = f"{kernel} {weights.weight_hh.shape[1]}"
             if name not in self._cells:
-                self._cells[name] = _capture_step(kernel, weights)
-
-
-def _capture_step(kernel: str, weights: Weights) -> Graph:
-    """Return one step of a cell as a graph, from its reference step.
-
-    Its inputs are the input halves of all gates, `x` (N, G*H), the states `state_0` …, `weight_hh` (G*H, H), `bias_hh`
-    and `diagonal` (…, H); its outputs are the new states.
-    """
-    cell_name, activation, _ = kernel.split()
-    cell, step = CELLS[cell_name]
-    gates, f, dtype = len(cell.gates), get_activation(activation), weights.weight_hh.dtype
-    rows, hidden = weights.weight_hh.shape
-
-    def run(x: Tensor, weight_hh: Tensor, bias_hh: Tensor, diagonal: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        def half(h: Tensor) -> tuple[Tensor, ...]:
-            return linear(h, weight_hh, bias_hh).chunk(gates, -1)
-
-        return step(x.chunk(gates, -1), half, state, tuple(diagonal), f, torch.sigmoid, f)[0]
-
-    batch = 3
-    names = ["x", "weight_hh", "bias_hh", "diagonal", *(f"state_{i}" for i in range(len(cell.states)))]
-    shapes = [(batch, rows), (rows, hidden), (rows,), (len(cell.diagonals), hidden)]
-    shapes += [(batch, hidden)] * len(cell.states)
-    traced = make_fx(run)(*(torch.zeros(shape, dtype=dtype) for shape in shapes))
-    reader = _Reader(traced, {})
-    for placeholder in traced.graph.find_nodes(op="placeholder"):
-        reader.add_input(placeholder)
-    reader.read_nodes()
-    return rename_inputs(reader.graph([f"state_{i}" for i in range(len(cell.states))]), names)
+                rows = 0 if weights.diagonal is None else weights.diagonal.shape[0]
+                cell, activation, _ = kernel.split()
+                hidden, dtype = weights.weight_hh.shape[1], weights.weight_hh.dtype
+                self._cells[name] = record_step(cell, activation, hidden, rows, dtype)
 
 
 def rename_inputs(graph: Graph, names: Sequence[str]) -> Graph:
@@ -193,27 +163,15 @@ def rename_inputs(graph: Graph, names: Sequence[str]) -> Graph:
     if all(old == name for old, name in new.items()):
         return graph
 
-    def rename(argument: Any) -> Any:
-        if isinstance(argument, Value):
-            return Value(new.get(argument.name, argument.name))
-        return [rename(item) for item in argument] if isinstance(argument, list) else argument
+    def rename(leaf: Any) -> Any:
+        return Value(new.get(leaf.name, leaf.name)) if isinstance(leaf, Value) else leaf
 
     return replace(
         graph,
         inputs=tuple(i._replace(name=new[i.name]) for i in graph.inputs),
-        nodes=tuple(node._replace(arguments=tuple(map(rename, node.arguments))) for node in graph.nodes),
+        nodes=tuple(node._replace(arguments=tuple(map_leaves(rename, node.arguments))) for node in graph.nodes),
         outputs={name: new.get(value, value) for name, value in graph.outputs.items()},
     )
-
-
-def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
-    """Return the nodes that outputs depend on."""
-    needed, kept = {*outputs}, []
-    for node in reversed(nodes):
-        if node.name in needed:
-            kept.append(node)
-            needed.update(value.name for value in node.values())
-    return kept[::-1]
 
 
 def _reference(value: Any) -> str:
@@ -248,18 +206,6 @@ def size_of(size: Any) -> int | str:
     """Return a size, or the symbol of one that is free."""
     text = str(size)  # a size that was fixed later is still a SymInt
     return int(text) if text.isdigit() else text
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return the name of an element type.
-
-    Raises:
-        InputError: for one that a graph does not hold.
-    """
-    name = str(dtype).removeprefix("torch.")
-    if name not in DTYPES:
-        raise InputError(f"expected tensors of {', '.join(DTYPES)}, got {name}")
-    return name
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch._higher_order_ops.scan import scan as scan_operator
 from throughtime._core import operators  # noqa: F401  registers the scan
 from throughtime.nn._notebook import NotebookReprMixin
 from throughtime.runtime.graph_network import fill_structure, name_inputs
-from throughtime.runtime.nodes import LOOP, Value
+from throughtime.runtime.nodes import LOOP, Value, map_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,8 +101,14 @@ class GraphModule(NotebookReprMixin):
 
 def _evaluate(graph: Graph, functions: Sequence[Callable[..., Any]], values: dict[str, Any]) -> list[Any]:
     """Return the outputs of a graph for its inputs, weights and constants."""
+
+    def resolve(leaf: Any) -> Any:
+        if isinstance(leaf, np.dtype):
+            return getattr(torch, str(leaf))
+        return values[leaf.name] if isinstance(leaf, Value) else leaf
+
     for node, function in zip(graph.nodes, functions, strict=True):
-        values[node.name] = function(*_resolve(node.arguments, values), **_resolve(node.keywords, values))
+        values[node.name] = function(*map_leaves(resolve, node.arguments), **map_leaves(resolve, node.keywords))
     return [values[value] for value in graph.outputs.values()]
 
 
@@ -142,15 +148,3 @@ def _loop(
         states, row = advance(states, now)
         rows.append(row)
     return [*states, *(torch.stack(values) for values in zip(*rows, strict=True))]
-
-
-def _resolve(argument: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(argument, Value):
-        return values[argument.name]
-    if isinstance(argument, tuple | list):
-        return [_resolve(item, values) for item in argument]
-    if isinstance(argument, dict):
-        return {name: _resolve(item, values) for name, item in argument.items()}
-    if isinstance(argument, np.dtype):
-        return getattr(torch, str(argument))
-    return argument

@@ -20,10 +20,10 @@ from throughtime._core.operators import run_scan
 from throughtime._core.reference import CELLS
 from throughtime._core.shapes import FIELDS
 from throughtime.runtime.graph import Graph
-from throughtime.runtime.nodes import DTYPES, SCAN, Input, Node, Value
+from throughtime.runtime.nodes import DTYPES, SCAN, Input, Node, Value, needed_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -35,7 +35,8 @@ _SYNONYMS = {
     "aten.lift_fresh.default": "aten.lift_fresh_copy.default",
 }
 """Operators by those that return the same."""
-_IGNORED = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
+IGNORED_KEYWORDS = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy")
+"""Arguments of operators of torch that say where and how, not what."""
 
 
 class _Call(NamedTuple):
@@ -85,7 +86,9 @@ class _OperatorRecorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and note it."""
         arguments = tuple(self._encode(argument) for argument in args)
-        keywords = {name: self._encode(argument) for name, argument in (kwargs or {}).items() if name not in _IGNORED}
+        keywords = {
+            name: self._encode(argument) for name, argument in (kwargs or {}).items() if name not in IGNORED_KEYWORDS
+        }
         # A custom operator imports the compiler of torch before it runs, in seconds.
         result: Any = (run_scan if str(func) == SCAN else func)(*args, **(kwargs or {}))
         is_sequence, name = not isinstance(result, torch.Tensor), f"value_{len(self.calls)}"
@@ -110,7 +113,7 @@ class _OperatorRecorder(TorchDispatchMode):
             return Value(self.name_of(argument))
         if isinstance(argument, list | tuple):
             return [self._encode(item) for item in argument]
-        return DTYPES[_dtype_name(argument)] if isinstance(argument, torch.dtype) else argument
+        return DTYPES[dtype_name(argument)] if isinstance(argument, torch.dtype) else argument
 
 
 def record(
@@ -135,8 +138,8 @@ def record(
     for call, match in zip(recorder.calls, other.calls, strict=True):
         nodes += _nodes_of(call, match)
     outputs_by_name = dict(zip(outputs, results, strict=True))
-    nodes = _needed(nodes, outputs_by_name.values())
-    used = {name for node in nodes for name in _names((node.arguments, list(node.keywords.values())))}
+    nodes = needed_nodes(nodes, outputs_by_name.values())
+    used = {value.name for node in nodes for value in node.values()}
     saved = module.state_dict().keys()
     constants = [*recorder.constants, *(name for name, _ in module.named_buffers() if name not in saved)]
     try:
@@ -247,29 +250,18 @@ def _cells(recorder: _OperatorRecorder) -> Iterator[tuple[str, Graph]]:
             yield f"{kernel} {weight_hh.shape[1]}", step
 
 
-def _needed(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
-    """Return the nodes that outputs depend on."""
-    needed, kept = {*outputs}, []
-    for node in reversed(nodes):
-        if node.name in needed:
-            kept.append(node)
-            needed.update(_names((node.arguments, list(node.keywords.values()))))
-    return kept[::-1]
-
-
-def _names(argument: Any) -> Iterator[str]:
-    """Yield the names of the values in arguments."""
-    if isinstance(argument, Value):
-        yield argument.name
-    elif isinstance(argument, list | tuple):
-        for item in argument:
-            yield from _names(item)
-
-
 def _describe(name: str, tensor: Tensor, axis: int | None) -> Input:
     shape = tuple("N" if i == axis else size for i, size in enumerate(tensor.shape))
-    return Input(name, _dtype_name(tensor.dtype), shape)
+    return Input(name, dtype_name(tensor.dtype), shape)
 
 
-def _dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of an element type.
+
+    Raises:
+        InputError: for one that a graph does not hold.
+    """
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise InputError(f"expected tensors of {', '.join(DTYPES)}, got {name}")
+    return name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name) for name in ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -60,15 +60,28 @@ class Input(NamedTuple):
     shape: tuple[int | str, ...]
 
 
-def resolve(argument: Any, values: dict[str, Any]) -> Any:
+def resolve(argument: Any, values: Mapping[str, Any]) -> Any:
     """Return an argument, or several, with values in place of references."""
-    if isinstance(argument, Value):
-        return values[argument.name]
-    if isinstance(argument, tuple | list):
-        return [resolve(item, values) for item in argument]
+    return map_leaves(lambda leaf: values[leaf.name] if isinstance(leaf, Value) else leaf, argument)
+
+
+def map_leaves(function: Callable[[Any], Any], argument: Any) -> Any:
+    """Return an argument, or several, with what a function returns for each reference and each constant."""
+    if isinstance(argument, tuple | list) and not isinstance(argument, Value):
+        return [map_leaves(function, item) for item in argument]
     if isinstance(argument, dict):
-        return {name: resolve(item, values) for name, item in argument.items()}
-    return argument
+        return {name: map_leaves(function, item) for name, item in argument.items()}
+    return function(argument)
+
+
+def needed_nodes(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
+    """Return the nodes that outputs depend on, in their order."""
+    needed, kept = {*outputs}, []
+    for node in reversed(nodes):
+        if node.name in needed:
+            kept.append(node)
+            needed.update(value.name for value in node.values())
+    return kept[::-1]
 
 
 def _values(argument: Any) -> Iterator[Value]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from throughtime._core.errors import InputError
 from throughtime.io.c_export.expressions import POINTWISE
-from throughtime.runtime.nodes import LOOP, SCAN, Node, Value
+from throughtime.runtime.nodes import LOOP, SCAN, Node, resolve
 from throughtime.runtime.operators import OPERATORS
 from throughtime.runtime.scan import restore_none
 
@@ -186,7 +186,7 @@ class _Lowering:
 
     def _run(self, nodes: Sequence[Node], values: dict[str, Any]) -> None:
         for node in nodes:
-            arguments, keywords = _resolve(node.arguments, values), _resolve(node.keywords, values)
+            arguments, keywords = resolve(node.arguments, values), resolve(node.keywords, values)
             values[node.name] = self._value(node.operator, arguments, keywords)
 
     def _value(self, operator: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
@@ -398,14 +398,3 @@ def _is_variable(argument: Any) -> bool:
     if isinstance(argument, list):
         return any(map(_is_variable, argument))
     return isinstance(argument, _Addresses)
-
-
-def _resolve(argument: Any, values: Mapping[str, Any]) -> Any:
-    """Replace references by values."""
-    if isinstance(argument, Value):
-        return values[argument.name]
-    if isinstance(argument, tuple | list):
-        return [_resolve(item, values) for item in argument]
-    if isinstance(argument, dict):
-        return {name: _resolve(item, values) for name, item in argument.items()}
-    return argument

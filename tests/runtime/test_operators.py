@@ -10,6 +10,7 @@ import torch
 from tests.tolerances import assert_close
 
 from throughtime.runtime.operators import OPERATORS, Budget
+from throughtime.runtime.operators.registry import register
 
 FLOATS = (torch.float32, torch.float64)
 X, Y, POSITIVE, UNIT = "x", "y", "positive", "unit"
@@ -249,3 +250,8 @@ def as_list(value: Any) -> list[Any]:
 def test_a_few_numbers_do_not_ask_for_gigabytes(name: str, arguments: tuple[Any, ...]) -> None:
     with Budget(10, 10).applied(), pytest.raises(ValueError, match="too large"):
         OPERATORS[name](*arguments)
+
+
+def test_an_operator_has_one_function() -> None:
+    with pytest.raises(ValueError, match=r"aten\.relu\.default: expected one function"):
+        register("relu")(abs)

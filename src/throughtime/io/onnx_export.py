@@ -83,23 +83,19 @@ def sequence_model(onnx: Any, model: torch.nn.Module, example_inputs: ExampleInp
         model = GraphModule(graph, {name: value.detach() for name, value in model.state_dict().items()}, structure)
     if isinstance(model, GraphModule):
         return network_of_module(model).model(onnx, {"task": "module"})
-    layer: Any = getattr(model, "layer", model)
-    if isinstance(layer, AbstractRecurrent) and not _has_operator(layer, model):
-        return networks_of(model)["sequence"].model(onnx, {"task": "network", "cell": layer.cell.name})
-    return _make_model(onnx, model)
-
-
-def _has_operator(layer: Any, model: Any) -> bool:
-    """Return whether the layers of a network are operators of ONNX as they are."""
     layout = model if isinstance(model, _LAYOUTS) else None
-    try:
-        _check(layer, layout)
-    except InputError:
-        return not isinstance(model, (AbstractRecurrent, nn.ManyToMany, nn.ManyToOne)) or _dtype_of(layer) not in (
-            "float32",
-            "float64",
-        )
-    return True
+    layer: Any = model if layout is None else layout.layer
+    if not isinstance(layer, AbstractRecurrent):
+        names = ", ".join([*ONNX_LAYERS, *(kind.__name__ for kind in _LAYOUTS)])
+        raise InputError(f"export: expected one of {names}, got {type(model).__name__}")
+    if _dtype_of(layer) not in ("float32", "float64"):
+        raise InputError(f"export: expected weights of float32 or float64, got {_dtype_of(layer)}; call .float() first")
+    missing = _what_no_operator_has(layer, layout)
+    if not missing:
+        return _make_model(onnx, layer, layout)
+    if isinstance(layout, nn.OneToOne):
+        raise InputError(f"export: ONNX has no operator with {missing}")
+    return networks_of(model)["sequence"].model(onnx, {"task": "network", "cell": layer.cell.name})
 
 
 def write_onnx(onnx_model: Any, path: Path) -> None:
@@ -140,10 +136,7 @@ class _GraphBuilder:
         return name
 
 
-def _make_model(onnx: Any, model: torch.nn.Module) -> Any:
-    layout = model if isinstance(model, _LAYOUTS) else None
-    layer: Any = layout.layer if layout is not None else model
-    _check(layer, layout)
+def _make_model(onnx: Any, layer: Any, layout: Any) -> Any:
     graph = _GraphBuilder(onnx)
     single, many_to_one = isinstance(layout, nn.OneToOne), isinstance(layout, nn.ManyToOne)
     states = [f"{name}_n" for name in layer.cell.states]
@@ -179,29 +172,21 @@ def _dtype_of(layer: AbstractRecurrent) -> str:
     return str(layer.all_weights[0][0].dtype).removeprefix("torch.")
 
 
-def _check(layer: Any, layout: Any) -> None:
-    """Refuse, by name, what no operator computes."""
-    if type(layer) not in ONNX_LAYERS.values():
-        names = ", ".join([*ONNX_LAYERS, *(kind.__name__ for kind in _LAYOUTS)])
-        raise InputError(f"export: expected one of {names}, got {type(layout or layer).__name__}")
-    if not layer.cell.onnx_gates:
-        raise InputError(f"export: ONNX has no operator for cell {layer.cell.name!r}; its weights alone can be saved")
-    for name in ("layer_norm", "zoneout"):
-        if getattr(layer.options, name):
-            raise InputError(f"export: ONNX has no operator with {name}")
-    if isinstance(layout, nn.ManyToOne) and layout.pooling.kind != "final":
-        raise InputError(f"export: expected pooling 'final', got {layout.pooling.kind!r}, which is not written yet")
-    if layer.proj_size:
-        raise InputError("export: ONNX has no operator with proj_size")
-    functions = {"activation": layer.activation, "gate_activation": layer.gate_activation}
-    for name, value in functions.items():
-        if value not in ACTIVATIONS:
-            raise InputError(f"{name}: expected one of {', '.join(ACTIVATIONS)}, got {value!r}, which ONNX cannot say")
+def _what_no_operator_has(layer: Any, layout: Any) -> str:
+    """Return what of a network the recurrent operators of ONNX do not have; empty for nothing."""
+    pooling = layout.pooling.kind if isinstance(layout, nn.ManyToOne) else "final"
     output = "identity" if layout is None else layout.output.activation
-    if output != "identity" and output not in ACTIVATIONS:
-        raise InputError(f"output_activation: expected a name, got {output!r}, which ONNX cannot say")
-    if _dtype_of(layer) not in ("float32", "float64"):
-        raise InputError(f"export: expected weights of float32 or float64, got {_dtype_of(layer)}; call .float() first")
+    present = {
+        f"cell {layer.cell.name!r}": type(layer) not in ONNX_LAYERS.values() or not layer.cell.onnx_gates,
+        "layer_norm": layer.options.layer_norm,
+        "zoneout": layer.options.zoneout,
+        f"pooling {pooling!r}": pooling != "final",
+        "proj_size": layer.proj_size,
+        f"activation {layer.activation!r}": layer.activation not in ACTIVATIONS,
+        f"gate_activation {layer.gate_activation!r}": layer.gate_activation not in ACTIVATIONS,
+        f"output_activation {output!r}": output != "identity" and output not in ACTIVATIONS,
+    }
+    return next((name for name, is_present in present.items() if is_present), "")
 
 
 def _stack(

@@ -13,6 +13,7 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime.runtime.nodes import SCAN, Value, resolve
 from throughtime.runtime.operators.element_types import result_type
+from throughtime.runtime.operators.registry import decorator_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,15 +50,8 @@ class Ref(NamedTuple):
         return np.ndim(self.sample)
 
 
-def translates(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate the translation of operators of `aten`; a name without a dot is that of the default overload."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            TRANSLATIONS[f"aten.{name}" if "." in name else f"aten.{name}.default"] = function
-        return function
-
-    return decorate
+translates = decorator_of(TRANSLATIONS)
+"""Decorate the translation of operators."""
 
 
 class Translator:

@@ -7,16 +7,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPERATORS: dict[str, Callable[..., Any]] = {}
+Table = dict[str, "Callable[..., Any]"]
+
+OPERATORS: Table = {}
 """Functions of numpy by the name of the operator in torch, such as `aten.addcmul.default`."""
 
 
-def register(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate the function of operators of `aten`; a name without a dot is that of the default overload."""
+def decorator_of(table: Table) -> Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]:
+    """Return a decorator that puts the function of operators of `aten` into a table.
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            OPERATORS[f"aten.{name}" if "." in name else f"aten.{name}.default"] = function
-        return function
+    Its arguments are their names; one without a dot is that of the default overload.
+    """
 
-    return decorate
+    def register(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            for name in names:
+                operator = f"aten.{name}" if "." in name else f"aten.{name}.default"
+                if operator in table:
+                    raise ValueError(f"{operator}: expected one function for an operator, got a second one")
+                table[operator] = function
+            return function
+
+        return decorate
+
+    return register
+
+
+register = decorator_of(OPERATORS)
+"""Decorate the numpy function of operators."""

@@ -133,18 +133,3 @@ def _tril(x: Array, diagonal: int = 0) -> Array:
 @register("triu")
 def _triu(x: Array, diagonal: int = 0) -> Array:
     return np.triu(x, diagonal)
-
-
-@register(
-    "clone",
-    "contiguous",
-    "alias",
-    "detach",
-    "lift_fresh_copy",
-    "dropout",
-    "native_dropout",
-    "feature_dropout",
-    "alpha_dropout",
-)
-def _identity(x: Array, *_: Any, **__: Any) -> Array:
-    return x

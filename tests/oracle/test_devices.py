@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.layers import NAMES, OF_TORCH
+from tests.tolerances import assert_close
 
 import throughtime as tt
 from throughtime import nn, training
@@ -14,7 +15,6 @@ pytestmark = [
     pytest.mark.skipif(not DEVICES, reason="needs another device than the CPU: CUDA, MPS or XPU"),
     pytest.mark.parametrize("device", DEVICES or ["none"]),
 ]
-TOLERANCE = 1e-3  # of products in TF32 and of other sums than on the CPU
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,8 +26,8 @@ def test_a_device_computes_what_the_cpu_computes(device: str, name: str, argumen
     layer.to(device)
     y, _ = layer(x.to(device), **arguments)
     gradients = torch.autograd.grad(y.sum(), list(layer.parameters()))
-    for actual, value in zip((y, *gradients), (expected, *expected_gradients), strict=True):
-        torch.testing.assert_close(actual.cpu(), value, atol=TOLERANCE, rtol=TOLERANCE)
+    actual = [tensor.cpu() for tensor in (y, *gradients)]
+    assert_close(actual, [expected, *expected_gradients], "device")
 
 
 @pytest.mark.parametrize("name", OF_TORCH)

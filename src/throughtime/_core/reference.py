@@ -241,6 +241,4 @@ def _columns(rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]
 
 def initial_state(cell: Cell, x: Float[Tensor, "T N I"], weights: Weights) -> States:
     """Return the initial state of a direction where none was given."""
-    hidden = weights.weight_hh.shape[0] // len(cell.gates)
-    sizes = cell.state_sizes(hidden, 0 if weights.weight_hr is None else weights.weight_hr.shape[0])
-    return tuple(x.new_zeros(x.shape[1], units) for units in sizes)
+    return tuple(x.new_zeros(x.shape[1], units) for units in weights.state_sizes(cell))

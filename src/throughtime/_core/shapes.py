@@ -36,6 +36,11 @@ class Weights(NamedTuple):
     diagonal: Float[Tensor, "diagonals H"] | None = None
     weight_hr: Float[Tensor, "R H"] | None = None
 
+    def state_sizes(self, cell: Cell) -> tuple[int, ...]:
+        """Return the units of each state of a cell with these weights."""
+        hidden = self.weight_hh.shape[0] // len(cell.gates)
+        return cell.state_sizes(hidden, 0 if self.weight_hr is None else self.weight_hr.shape[0])
+
 
 FIELDS = len(Weights._fields)
 

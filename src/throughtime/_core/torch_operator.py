@@ -80,7 +80,8 @@ def scan(
     """
     if not state:
         batch = x.shape[1] if lengths is None else len(lengths.lengths)
-        state = _zeros(cell, x, batch, split_directions(weights))
+        directions = split_directions(weights)
+        state = tuple(x.new_zeros(len(directions), batch, units) for units in directions[0].state_sizes(cell))
     if lengths is None:
         return _call(operator, x, None, state, weights)
     if lengths.is_packed:
@@ -137,10 +138,3 @@ def _in_torch_order(weights: Weights) -> list[Tensor]:
         bias_hh = torch.zeros_like(weights.bias_ih)
     fields = weights.weight_ih, weights.weight_hh, weights.bias_ih, bias_hh, weights.weight_hr
     return [field for field in fields if field is not None]
-
-
-def _zeros(cell: Cell, x: Tensor, batch: int, directions: list[Weights]) -> States:
-    first = directions[0]
-    units, projected = first.weight_hh.shape[0] // len(cell.gates), first.weight_hr
-    sizes = cell.state_sizes(units, 0 if projected is None else projected.shape[0])
-    return tuple(x.new_zeros(len(directions), batch, size) for size in sizes)

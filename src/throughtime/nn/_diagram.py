@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROW = 1.0  # distance of two rows
 _STEP = 1.9  # distance of two columns
 _OFFSET = 0.55  # of the states that run backwards, so that arrows pass by the others
+_INITIAL = 1.2  # distance of the initial states
 _MAX_LAYERS = 4  # that are drawn
 
 
@@ -183,7 +184,7 @@ def fold(architecture: Architecture) -> Diagram:
             recurrent = Label("W", "h", _layer_mark(stack, row))
             diagram.edges.append(Edge(state, state, "loop", recurrent, (stack.gates * stack.hidden, stack.units)))
         if is_last and architecture.outputs:
-            output = _output(diagram, architecture, stack, x, column, "", named=True)
+            output = _output(diagram, architecture, stack, x, column, "")
             if architecture.shape in ("one to many", "encoder and decoder"):
                 assert column.input is not None
                 diagram.edges.append(Edge(output, column.input, "fed back"))
@@ -201,7 +202,8 @@ def unfold(architecture: Architecture, steps: int, decoder_steps: int | None = N
     """
     diagram = Diagram()
     columns = [_step(diagram, architecture, architecture.stack, t, _STEP * t) for t in range(steps)]
-    _link(diagram, architecture.stack, columns, -1.2)
+    _add_initial_states(diagram, architecture.stack, columns)
+    _link(diagram, architecture.stack, columns)
     if architecture.shape == "one to many":
         _feed_back(diagram, columns)
     if architecture.decoder is not None:
@@ -266,37 +268,37 @@ def _step(diagram: Diagram, architecture: Architecture, stack: Stack, t: int, x:
 
 
 def _output(
-    diagram: Diagram,
-    architecture: Architecture,
-    stack: Stack,
-    x: float,
-    column: _StepColumn,
-    step: str,
-    *,
-    named: bool = False,
+    diagram: Diagram, architecture: Architecture, stack: Stack, x: float, column: _StepColumn, step: str
 ) -> int:
-    """Add the output of a column, which reads the states of the last layer."""
+    """Add the output of a column, which reads the states of the last layer; folded, its weights are named."""
     output = diagram.add(_middle(stack, x), ROW * (1 + stack.rows), Label("y", step), "output")
     sizes = (architecture.outputs, stack.units * stack.directions)
     for number, state in enumerate(column.states[-stack.directions :]):
-        label = Label("W", "y") if named and number == stack.directions - 1 else None
+        label = Label("W", "y") if not step and number == stack.directions - 1 else None
         diagram.edges.append(Edge(state, output, "weights", label, sizes))
     return output
 
 
-def _link(
-    diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn], distance: float, initial: bool = True
-) -> None:
-    """Add the arrows from step to step, and the initial states."""
+def _in_order(stack: Stack, row: int, columns: Sequence[_StepColumn]) -> Sequence[_StepColumn]:
+    """Return the columns in the order in which a row of states is computed."""
+    return columns[::-1] if row % stack.directions == 1 else columns
+
+
+def _link(diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn]) -> None:
+    """Add the arrows from step to step."""
     for row in range(stack.rows):
-        backwards = row % stack.directions == 1
-        order = columns[::-1] if backwards else columns
-        states = [column.states[row] for column in order]
-        if initial:
-            x = _state_x(stack, row, order[0].x) + (-distance if backwards else distance)
-            label = Label("h", "0" if not backwards else str(len(columns) + 1), _layer_mark(stack, row))
-            states = [diagram.add(x, ROW * (1 + row), label, "initial"), *states]
+        states = [column.states[row] for column in _in_order(stack, row, columns)]
         diagram.edges += [Edge(a, b, "recurrent") for a, b in pairwise(states)]
+
+
+def _add_initial_states(diagram: Diagram, stack: Stack, columns: Sequence[_StepColumn]) -> None:
+    """Add the states before the first step, on the right for those that run backwards."""
+    for row in range(stack.rows):
+        first = _in_order(stack, row, columns)[0]
+        step, side = (len(columns) + 1, 1) if row % stack.directions == 1 else (0, -1)
+        x = _state_x(stack, row, first.x) + side * _INITIAL
+        initial = diagram.add(x, ROW * (1 + row), Label("h", str(step), _layer_mark(stack, row)), "initial")
+        diagram.edges.append(Edge(initial, first.states[row], "recurrent"))
 
 
 def _feed_back(diagram: Diagram, columns: Sequence[_StepColumn]) -> None:
@@ -326,7 +328,7 @@ def _decode(diagram: Diagram, architecture: Architecture, encoder: Sequence[_Ste
         column = _column(diagram, stack, x + _STEP * t, Label("y", str(t)) if t == 0 else None, str(t + 1))
         column = column._replace(output=_output(diagram, architecture, stack, column.x, column, str(t + 1)))
         columns.append(column)
-    _link(diagram, stack, columns, 0, initial=False)
+    _link(diagram, stack, columns)
     _feed_back(diagram, columns)
     for layer in range(stack.rows):
         rows = range(layer * architecture.stack.directions, (layer + 1) * architecture.stack.directions)

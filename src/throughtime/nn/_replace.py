@@ -47,7 +47,8 @@ def replace(model: nn.Module) -> nn.Module:
 
 def with_own_layers(model: nn.Module) -> nn.Module:
     """Return a model whose recurrent layers are ours: itself, or a copy where it has some of torch.nn."""
-    if any(type(module) in _replacements() for module in model.modules()):
+    replaceable = _replacements()
+    if any(type(module) in replaceable for module in model.modules()):
         return replace(copy.deepcopy(model))
     return model
 

@@ -92,7 +92,7 @@ class NoLikelihood(Likelihood):
         raise AssertionError("errors have no likelihood")
 
 
-class Normal(Likelihood):
+class NormalLikelihood(Likelihood):
     """A normal distribution of the transformed values: of logarithms where a series is positive."""
 
     raw_init = (0.0,)
@@ -167,7 +167,7 @@ class NegativeBinomialLikelihood(Likelihood):
 
 LIKELIHOODS: dict[str | None, Likelihood] = {
     None: NoLikelihood(),
-    "normal": Normal(),
+    "normal": NormalLikelihood(),
     "student_t": StudentTLikelihood(),
     "negative_binomial": NegativeBinomialLikelihood(),
 }

@@ -53,7 +53,7 @@ def test_a_phrase_is_reported_across_the_end_of_a_line_and_by_its_line() -> None
     assert [hit.line for hit in words.find("a.py", "x = 1\n# the value is\n# no number\n")] == [2]
     assert [hit.line for hit in words.find("a.hpp", "int x;\n// the value is\n// no number\n")] == [2]
     assert [hit.line for hit in words.find("a.md", "```console\nmend\n```\n\nthe value is\nno number\n")] == [5]
-    assert [hit.line for hit in words.find("a.py", '"""Return.\n\nFirst.\nIt is no number.\n"""\n')] == [4]
+    assert [hit.line for hit in words.find("a.py", '"""Return.\n\nFirst.\nThe value is\nno number.\n"""\n')] == [4]
     assert [hit.line for hit in words.find("a.md", "text\n\n```python\nx = 1\ntold = 2\n```\n")] == [5]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.serve.test_server import code_of, mutated
+from tests.serve.client import code_of, mutated
 
 import throughtime as tt
 from throughtime import InputError, nn, runtime

@@ -21,7 +21,7 @@ from throughtime import InputError, nn, training
 from throughtime.data.series.ts_files import read_ts
 from throughtime.io import saved_model
 from throughtime.tasks.classification.augmentation import augment
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from torch.nn.functional import linear
 
 from throughtime._core.activations import get_activation
 from throughtime._core.compiled_cell import check_compiled
-from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS, gate_preactivations
+from throughtime._core.weights import split_directions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from throughtime._core.activations import Activation
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.scan_config import ScanConfig
-    from throughtime._core.shapes import BatchLengths, Weights
     from throughtime._core.state_transforms import StateTransforms
+    from throughtime._core.weights import Weights
 
 States = tuple[Tensor, ...]
 

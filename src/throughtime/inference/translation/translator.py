@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.inference.translation.beam import TranslationSteps
-    from throughtime.runtime.evaluation import BoundGraph
+    from throughtime.runtime.graph_evaluation import BoundGraph
     from throughtime.runtime.model_directory import ModelDirectory
 
 _BATCH_SIZE = 64  # sentences that are translated together

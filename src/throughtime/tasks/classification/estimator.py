@@ -37,7 +37,7 @@ from throughtime.tasks.classification.labels import (
     stratified_holdout,
 )
 from throughtime.tasks.classification.network import ClassifierSizes, SequenceNetwork
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget

@@ -26,7 +26,7 @@ from throughtime.inference.forecasting.requests import (
     warn_of_later_rows,
 )
 from throughtime.tasks.base import AbstractEstimator, LearnedState
-from throughtime.tasks.forecasting import checks, network_training
+from throughtime.tasks.forecasting import checks, trainer
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
 from throughtime.tasks.forecasting.evaluation import backtest
 from throughtime.tasks.forecasting.evaluation.duplicate_series import check_duplicate_series
@@ -203,9 +203,9 @@ class Forecaster(AbstractEstimator):
         self._set_model(model, panel, self.history_, kind_=kind)
         updates = -(-self._updates(panel, model.plan) // 4)
         gently = Preset.of(self.preset).learning_rate / 3
-        config = network_training.TrainingConfig(updates, gently, seconds=parse_budget(self.budget))
+        config = trainer.TrainingConfig(updates, gently, seconds=parse_budget(self.budget))
         options = {"loss": self.loss, "callbacks": callbacks, "seed": self.seed()}
-        self.history_ = network_training.train_network(model.network, store, config, held_out=None, **options)
+        self.history_ = trainer.train_network(model.network, store, config, held_out=None, **options)
         return self
 
     def predict(
@@ -452,25 +452,23 @@ class Forecaster(AbstractEstimator):
         whole_store = WindowStore(panel, plan, network.linear_effects)
         past_store = WindowStore(past, plan, network.linear_effects) if held_out else whole_store
         learning_rate = Preset.of(self.preset).learning_rate
-        config = network_training.TrainingConfig(self._updates(panel, plan), learning_rate, seconds=seconds / 2)
+        config = trainer.TrainingConfig(self._updates(panel, plan), learning_rate, seconds=seconds / 2)
         options = {"loss": self.loss, "callbacks": callbacks, "seed": seed}
-        network_training.init_from_experts(network, past_store, loss=self.loss, seed=seed)
+        trainer.init_from_experts(network, past_store, loss=self.loss, seed=seed)
         validation = whole_store.held_out(held_out, 64)
 
         def finish(history: training.History) -> None:
             model = ForecastModel(plan, network, calibrate(network, whole_store, held_out, loss=self.loss))
             self._set_model(model, panel, history, **learned)
 
-        self._fit(
-            lambda: network_training.train_network(network, past_store, config, held_out=validation, **options), finish
-        )
+        self._fit(lambda: trainer.train_network(network, past_store, config, held_out=validation, **options), finish)
         seconds_left = seconds - (time.monotonic() - started)
         if held_out and seconds_left > 0:
             if has_linear_effects:
                 network.set_linear_effects(linear_effects(panel, plan))
                 whole_store = WindowStore(panel, plan, network.linear_effects)
             config = replace(config, seconds=seconds_left)
-            network_training.train_network(network, whole_store, config, held_out=None, **options)
+            trainer.train_network(network, whole_store, config, held_out=None, **options)
         return self
 
     def _set_model(self, model: ForecastModel, panel: Panel, history: training.History, **learned: Any) -> None:

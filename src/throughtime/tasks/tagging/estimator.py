@@ -17,7 +17,7 @@ from throughtime.data.jagged import JaggedSequences
 from throughtime.inference.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
 from throughtime.inference.tagging.tagger import TaggerModel, tags_from_json
 from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.saving import network_graphs
 from throughtime.tasks.schedules import parse_budget

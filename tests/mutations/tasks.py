@@ -38,8 +38,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/estimator.py",
-        '"table_format_": table_format}',
-        '"table_format_": None}',
+        '{"table_format_": saved.config["table_format"]}',
+        '{"table_format_": None}',
         "app/test_later_rows.py::test_a_later_file_is_read_as_the_table_of_the_training_was",
     ),
     Mutation(
@@ -175,7 +175,7 @@ MUTATIONS = [
         f"{ODD}::test_sentences_are_the_same_whatever_holds_them",
     ),
     Mutation(
-        "tasks/forecasting/estimator.py",
+        "tasks/forecasting/base.py",
         "return -self.evaluate(df)",
         "return self.evaluate(df)",
         "tasks/test_scikit_learn.py::test_the_score_is_minus_the_smape_of_later_rows",

@@ -9,7 +9,7 @@ import torch
 from torch._ops import HigherOrderOperator, OpOverload
 
 from throughtime._core.errors import InputError
-from throughtime._core.shapes import split_directions
+from throughtime._core.weights import split_directions
 from throughtime.io.recording import IGNORED_KEYWORDS, dtype_name, record_step
 from throughtime.runtime.graph import Graph
 from throughtime.runtime.nodes import DTYPES, LOOP, SCAN, Input, Node, Value, map_leaves, needed_nodes

@@ -9,8 +9,33 @@ ODD = "tasks/test_odd_sequences.py"
 BASE = "tasks/test_base.py"
 WITHOUT_TORCH = "tasks/test_forecasters_without_torch.py"
 ODD_SERIES = "tasks/test_odd_series.py"
+RAW_SERIES = "tasks/test_raw_series.py"
 
 MUTATIONS = [
+    Mutation(
+        "tasks/forecasting/raw_series/transforms.py",
+        "known = (observed | (steps < first + season))",
+        "known = observed",
+        f"{RAW_SERIES}::test_forecasts_from_raw_series_are_those_of_the_forecaster[odd series]",
+    ),
+    Mutation(
+        "tasks/forecasting/raw_series/module.py",
+        "torch.maximum(torch.arange(-plan.lookback, plan.horizon) + steps, series.first)",
+        "(torch.arange(-plan.lookback, plan.horizon) + steps).clamp(min=0).expand(len(table), -1)",
+        f"{RAW_SERIES}::test_the_steps_before_a_series_begins_change_nothing",
+    ),
+    Mutation(
+        "tasks/forecasting/raw_series/module.py",
+        "if effects is not None and effects.spread.any():",
+        "if effects is None:",
+        f"{RAW_SERIES}::test_what_is_estimated_at_each_prediction_is_refused_with_the_reason",
+    ),
+    Mutation(
+        "io/onnx_networks.py",
+        "if self.example is not None:",
+        "if self.example is None:",
+        f"{RAW_SERIES}::test_onnxruntime_forecasts_as_the_runtime_does[covariates]",
+    ),
     Mutation(
         "tasks/forecasting/estimator.py",
         '{"table_format_": saved.config["table_format"]}',

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
-_GENERAL = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
-"""Operators that do the same for any strides."""
+_GENERAL = {
+    "aten.view.default": "aten.reshape.default",
+    "aten._unsafe_view.default": "aten.reshape.default",
+    **{
+        f"aten.__{name}__.{overload}": f"aten.bitwise_{name}.{overload}"
+        for name in ("and", "or", "xor")
+        for overload in ("Tensor", "Scalar")
+    },
+}
+"""Operators that do the same, for any strides and however they are called."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
 

@@ -30,8 +30,8 @@ def test_the_page_of_speed_is_that_of_its_measurement() -> None:
 
 
 def test_the_picture_of_speed_is_that_of_its_measurement() -> None:
-    drawn, expected = (DOCS / "_static/speed.svg").read_text(encoding="utf-8"), speed.picture(MEASURED["rows"])
-    assert drawn.partition("</style>")[2] == expected.partition("</style>")[2] != "", "run python -m benchmarks.speed"
+    actual, expected = (DOCS / "_static/speed.svg").read_text(encoding="utf-8"), speed.picture(MEASURED["rows"])
+    assert actual.partition("</style>")[2] == expected.partition("</style>")[2] != "", "run python -m benchmarks.speed"
 
 
 def test_the_speed_on_the_first_page_is_that_of_its_measurement() -> None:
@@ -60,5 +60,5 @@ def test_the_page_of_experiments_is_that_of_its_results(tmp_path: Path) -> None:
     assert (DOCS / "experiments.md").read_text(encoding="utf-8") == expected, (
         "run python -m examples.experiments --draw"
     )
-    for drawn in tmp_path.iterdir():
-        assert (DOCS / "_static" / drawn.name).exists()
+    for picture in tmp_path.iterdir():
+        assert (DOCS / "_static" / picture.name).exists()

@@ -254,7 +254,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/structural_zeros.py",
-        "season * zero_rate**counts < _SIGNIFICANCE",
+        "season * zero_rate**counts < SIGNIFICANCE",
         "season * share**counts < 2",
         "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence",
     ),

@@ -152,21 +152,7 @@ def _scan_backward(
 
 
 @_scan_backward.register_fake
-def _(
-    x: Tensor,
-    state: list[Tensor],
-    weights: list[Tensor],
-    ragged: list[Tensor],
-    outputs: list[Tensor],
-    doutputs: list[Tensor],
-    kernel: str,
-    weight_present: list[bool],
-    table_present: list[bool],
-    reverse: bool,
-    directions: int,
-    limit: float,
-    of_norm: bool,
-) -> list[Tensor]:
+def _(x: Tensor, state: list[Tensor], weights: list[Tensor], *options: Any) -> list[Tensor]:
     return [torch.empty_like(x), *(torch.empty_like(t) for t in (*state, *weights))]
 
 

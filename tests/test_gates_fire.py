@@ -45,6 +45,7 @@ def change(copy: Path, tmp_path: Path) -> Iterator[Callable[[Mutation], None]]:
         yield change
 
 
+@pytest.mark.slow
 def test_the_tests_named_pass_on_the_copy_as_it_is(copy: Path) -> None:
     outcome = run(copy, sorted({mutation.test for mutation in MUTATIONS}))
     assert outcome.code == pytest.ExitCode.OK, outcome.output

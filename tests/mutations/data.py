@@ -11,6 +11,12 @@ FREQUENCIES = "data/test_frequency.py"
 
 MUTATIONS = [
     Mutation(
+        "_core/floats.py",
+        "except OverflowError:",
+        "except ZeroDivisionError:",
+        "tasks/test_odd_frames.py::test_whole_numbers_beyond_floating_point_are_infinite",
+    ),
+    Mutation(
         "data/series/date_disambiguation.py",
         "if not yearly or",
         "if True or",

@@ -214,3 +214,16 @@ def test_a_backtest_needs_nothing_that_was_learned_and_older_pickles_work() -> N
     del forecaster.fitted_params_
     assert len(pickle.loads(pickle.dumps(forecaster)).predict()) == 4
     assert forecaster.evaluate(rows(70, "2024-01-01", "D"), step_size=6).windows == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"), [("y", "the value at .* is infinite"), ("p", "column p: row 12 is infinite")]
+)
+def test_whole_numbers_beyond_floating_point_are_infinite(column: str, reason: str) -> None:
+    dates = pd.date_range("2026-01-01", periods=12)
+    frame = pd.DataFrame({"ds": dates, "y": range(12), "p": [None, *range(11)]}).astype({"y": object, "p": object})
+    frame.loc[11, column] = -(10**400)
+    with pytest.raises(tt.InputError, match=reason):
+        tt.Forecaster(2, preset="fast", covariates=tt.Covariates(past=["p"])).fit(frame)
+    with pytest.raises(tt.InputError, match="too large"):
+        tt.SequenceClassifier(preset="fast").fit([[[1, 10**400]], [[1, 2]]] * 4, [0, 1] * 4)

@@ -121,7 +121,7 @@ def _channels(columns: list[Any], labels: list[str], name: str) -> list[Any]:
             )
         try:
             rows.append(np.stack([np.asarray(channel, dtype=np.float64) for channel in row], 1))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"{name}: expected one column, or channels of numbers, got something else in row {number}: {error}; "
                 f"choose among {', '.join(labels[:8])}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.floats import to_floats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,5 +214,5 @@ def _infer_kind(cells: np.ndarray) -> tuple[np.ndarray, str]:
     if all(isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool) for cell in filled):
         whole = len(filled) == len(cells) > 0 and all(isinstance(cell, int | np.integer) for cell in filled)
         fits = whole and all(-(2**63) <= cell < 2**63 for cell in filled)
-        return (cells.astype(np.int64), "integer") if fits else (cells.astype(np.float64), "number")
+        return (cells.astype(np.int64), "integer") if fits else (to_floats(cells), "number")
     return cells, "object"

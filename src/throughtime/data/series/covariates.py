@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from throughtime._core.errors import InputError
+from throughtime._core.floats import to_float, to_floats
 from throughtime.data.series.calendar_features import CYCLES, CalendarFeatures, list_holidays
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Feature:
         if not filled:
             raise InputError(f"column {name}: expected numbers or words, got only empty cells")
         if all(isinstance(cell, int | float | Decimal | np.number | np.bool_) for cell in filled):
-            return cls(name, role)._fit_numbers(np.array(filled, dtype=np.float64))  # noqa: SLF001 - an instance of this class
+            _check_finite(name, to_floats(None if _is_empty(cell) else cell for cell in cells))
+            return cls(name, role)._fit_numbers(to_floats(filled))  # noqa: SLF001 - an instance of this class
         if not all(isinstance(cell, str) for cell in filled):
             other = next(cell for cell in filled if not isinstance(cell, str))
             raise InputError(f"column {name}: expected numbers or words, got {type(other).__name__}")
@@ -179,12 +181,11 @@ class Feature:
             codes = {word: i + 1.0 for i, word in enumerate(self.categories)}
             return np.array([np.nan if _is_empty(cell) else self._code(cell, codes) for cell in cells])
         try:
-            numbers = np.array([np.nan if _is_empty(cell) else float(cell) for cell in cells])
+            numbers = np.array([np.nan if _is_empty(cell) else to_float(cell) for cell in cells])
         except (TypeError, ValueError):
             invalid = next(cell for cell in cells if not _is_number(cell))
             raise InputError(f"column {self.name}: expected numbers as in training, got {invalid!r}") from None
-        if np.isinf(numbers).any():
-            raise InputError(f"column {self.name}: row {int(np.isinf(numbers).argmax()) + 1} is infinite; fix it")
+        _check_finite(self.name, numbers)
         return numbers
 
     def _code(self, cell: Any, codes: dict[str, float]) -> float:
@@ -254,9 +255,15 @@ class Feature:
         return repr(self.categories[int(code) - 1]) if code else "a word not seen in training"
 
 
+def _check_finite(name: str, numbers: np.ndarray) -> None:
+    """Refuse a column with an infinite number."""
+    if np.isinf(numbers).any():
+        raise InputError(f"column {name}: row {int(np.isinf(numbers).argmax()) + 1} is infinite; fix it")
+
+
 def _is_number(cell: Any) -> bool:
     try:
-        return _is_empty(cell) or math.isfinite(float(cell))
+        return _is_empty(cell) or math.isfinite(to_float(cell))
     except (TypeError, ValueError):
         return False
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError, warn
+from throughtime._core.floats import to_floats
 from throughtime.data.series.calendar_features import is_time_zone
 from throughtime.data.series.covariates import Covariates, Feature
 from throughtime.data.series.date_codes import STEPS
@@ -162,7 +163,7 @@ def _read_values(y: Column) -> Float[np.ndarray, "T"]:
     if y.kind == "object":
         cells = [math.nan if empty else cell for cell, empty in zip(y.cells(), missing, strict=True)]
         if all(isinstance(cell, Real | Decimal) and not isinstance(cell, bool) for cell in cells):
-            return np.array([float(cell) for cell in cells])
+            return to_floats(cells)
     raise InputError(f"column y: expected numbers, got {y.type_name}")
 
 

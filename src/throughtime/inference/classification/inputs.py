@@ -141,7 +141,7 @@ def _as_numbers(values: Any, location: str) -> np.ndarray:
         )
         if not strange:
             array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"X: expected numbers, got something else in {location}: {error}") from error
     if strange:
         raise InputError(f"X: expected numbers, got {array.flat[0]!r} in {location}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -94,6 +95,21 @@ class ConsoleOutput:
             cells = [Text(f"{100 * value:.1f} %") for value in values]
             table.add_row(Text(str(evaluation.classes[i])), *cells, Text(str(counts[i])))
         self.table(table)
+
+
+@dataclass
+class ProgressRelay:
+    """A callback for a training in another thread, which passes its progress on once there is something to show it.
+
+    Attributes:
+        callback: shows the progress.
+    """
+
+    callback: Callable[[training.Progress], None] = lambda _: None
+
+    def __call__(self, progress: training.Progress) -> None:
+        """Pass the progress on."""
+        self.callback(progress)
 
 
 def _as_text(cell: Any) -> Any:

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from throughtime._core.escaping import escape_controls, escape_line
 from throughtime.app.scores import MEASURES, best_scores, format_score, method_label
-from throughtime.training._progress_bar import format_duration, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +58,8 @@ class ConsoleOutput:
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[training.Progress], None]]:
         """Yield a callback for a training, and print how long it took."""
+        from throughtime.training._progress_bar import format_duration, progress_bar
+
         started = time.monotonic()
         with progress_bar(title, console=self._stderr) as callback:
             yield callback
@@ -67,6 +68,8 @@ class ConsoleOutput:
     @contextmanager
     def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Yield a callback for the number of finished series, and print how long all took."""
+        from throughtime.training._progress_bar import format_duration
+
         started = time.monotonic()
         with self._stderr.status(title) as status:
             yield lambda done: status.update(f"{title}: {done:,} of {total:,} series")

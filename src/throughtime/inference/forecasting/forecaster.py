@@ -117,7 +117,8 @@ class ForecasterModel:
             InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
         table, future_table = self._open(columns, future)
-        return self.predict_table(table, future=future_table, level=level, horizon=horizon)
+        model = replace(self, format=replace(self.format, backend="arrays"))
+        return model.predict_table(table, future=future_table, level=level, horizon=horizon)
 
     def predict_table(
         self,
@@ -127,7 +128,7 @@ class ForecasterModel:
         level: Sequence[int | float] | None = None,
         horizon: int | None = None,
     ) -> Any:
-        """Forecast as `predict` does what follows the rows of a table of any library; the result is one of it too.
+        """Forecast as `predict` does, from a table of any library, or from that of the training; the result is one too.
 
         Raises:
             InputError: as `predict`.
@@ -162,7 +163,9 @@ class ForecasterModel:
         """
         check_seed(random_state)
         panel, table_format = self._panel_to_forecast(*self._open(columns, future), self.forecaster.plan.horizon)
-        return table_format.frame(sample_columns(self.forecaster, panel, paths, random_state))
+        return replace(table_format, backend="arrays").frame(
+            sample_columns(self.forecaster, panel, paths, random_state)
+        )
 
     def _open(self, columns: Columns | None, future: Columns | None) -> tuple[ColumnTable | None, ColumnTable | None]:
         """Return arrays as tables."""
@@ -180,7 +183,7 @@ class ForecasterModel:
     def _panel_to_forecast(
         self, table: ColumnTable | None, future: ColumnTable | None, count: int
     ) -> tuple[Panel, FrameFormat]:
-        panel, table_format, ended = self.panel, replace(self.format, backend="arrays"), self.settings["ended"]
+        panel, table_format, ended = self.panel, self.format, self.settings["ended"]
         if table is not None:
             options = {"freq": self.settings["freq"], "missing": self.settings["missing"]}
             panel, table_format = read_later_table(table, self.panel, self.format, **options)

@@ -408,4 +408,10 @@ MUTATIONS = [
         "pass",
         "tasks/test_background.py::test_a_forecast_imports_no_compiler_of_torch_and_one_may_still_be_used",
     ),
+    Mutation(
+        "tasks/background.py",
+        "            abandoned.set()",
+        "            pass",
+        "tasks/test_background.py::test_a_training_that_nobody_waits_for_ends",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Trainings at once: the same bits as one after the other, and none that goes on without anybody waiting for it."""
+"""Trainings at once: the same bits as one after the other, and none that runs without anybody waiting for it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _UNTRACED = "__dynamo_disable"  # where the wrapper keeps the version
 def defer_dynamo(*wrappers: Callable[..., Any]) -> None:
     """Let functions that `torch._disable_dynamo` has wrapped run without `torch._dynamo` as long as nothing imports it.
 
-    Functions that it has not wrapped, as in versions of torch to come, stay as they are.
+    Functions that it has not wrapped, as in later versions of torch, stay as they are.
     """
     for wrapper in wrappers:
         function = getattr(wrapper, "__wrapped__", None)

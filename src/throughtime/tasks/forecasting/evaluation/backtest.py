@@ -119,7 +119,7 @@ def _train_and_forecast(
     return [WindowResult.of(trained, baseline, panel, panel.drop_last(cut), cut, against) for cut in cuts]
 
 
-def _with_own_seed(forecaster: Forecaster) -> Forecaster:
+def _with_own_seed(forecaster: AbstractForecaster) -> AbstractForecaster:
     """Return a forecaster of the same settings, whose seed is drawn now, from a random state that others share."""
     return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.seed()})
 

@@ -8,7 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from tests.app.process import monthly, run_in_process, seasonal, write
+from tests.tolerances import assert_close
 
 import throughtime as tt
 
@@ -112,8 +114,21 @@ def test_a_wrong_name_is_told_before_torch_is_loaded(
     )
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
-    asks_the_task = any(option in arguments for option in ("--label", "--text"))  # which is a module with torch
-    assert done.stdout == f"{asks_the_task}\n"
+    assert done.stdout == "False\n"
+
+
+def test_a_forecast_of_fresh_rows_needs_no_torch(run: tuple[Path, dict[str, Any]]) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"  # its import fails
+        "from throughtime.app.cli import main\n"
+        "main()\n"
+    )
+    arguments = [sys.executable, "-c", program, "predict", "run", "early.csv", "--json"]
+    done = subprocess.run(arguments, cwd=run[0], capture_output=True, text=True, check=True)
+    forecast = [row["throughtime"] for row in json.loads(done.stdout)["forecast"]]
+    expected = tt.load(run[0] / "run" / "model").predict()["throughtime"].to_list()
+    assert_close(torch.tensor(forecast), torch.tensor(expected), "forward")
 
 
 def test_a_classifier_is_not_explained(tmp_path: Path) -> None:

@@ -390,4 +390,28 @@ MUTATIONS = [
         "min(limit, updates / (updates + 8))",
         "tasks/test_averaging.py::test_a_decay_rises_to_its_limit",
     ),
+    Mutation(
+        "tasks/forecasting/evaluation/backtest.py",
+        '"random_state": forecaster.seed()',
+        '"random_state": forecaster.random_state',
+        "tasks/test_background.py::test_networks_trained_at_once_have_the_bits_of_one_after_the_other[random state]",
+    ),
+    Mutation(
+        "tasks/background.py",
+        "if not when or torch.get_num_threads() == 1:",
+        "if torch.get_num_threads() == 1:",
+        "tasks/test_background.py::test_a_budget_is_of_time_in_which_nothing_else_is_trained",
+    ),
+    Mutation(
+        "_core/deferred_dynamo.py",
+        "setattr(function, _UNTRACED, _deferred(wrapper, function))",
+        "pass",
+        "tasks/test_background.py::test_a_forecast_imports_no_compiler_of_torch_and_one_may_still_be_used",
+    ),
+    Mutation(
+        "tasks/background.py",
+        "            abandoned.set()",
+        "            pass",
+        "tasks/test_background.py::test_a_training_that_nobody_waits_for_ends",
+    ),
 ]

@@ -19,6 +19,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from throughtime._core.deferred_dynamo import defer_dynamo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -154,6 +156,9 @@ class _PrivateOperators(TorchDispatchMode):
         if len(args) > position:
             return overload(*args[:position], generator, *args[position + 1 :], **kwargs)
         return overload(*args, **{**kwargs, "generator": generator})
+
+
+defer_dynamo(_PrivateOperators.__torch_dispatch__)
 
 
 def _is_in_checkpoint() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,7 +15,6 @@ from rich.text import Text
 
 from throughtime._core.escaping import escape_controls, escape_line
 from throughtime.app.scores import MEASURES, best_scores, format_score, method_label
-from throughtime.training._progress_bar import format_duration, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +58,8 @@ class ConsoleOutput:
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[training.Progress], None]]:
         """Yield a callback for a training, and print how long it took."""
+        from throughtime.training._progress_bar import format_duration, progress_bar
+
         started = time.monotonic()
         with progress_bar(title, console=self._stderr) as callback:
             yield callback
@@ -66,6 +68,8 @@ class ConsoleOutput:
     @contextmanager
     def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Yield a callback for the number of finished series, and print how long all took."""
+        from throughtime.training._progress_bar import format_duration
+
         started = time.monotonic()
         with self._stderr.status(title) as status:
             yield lambda done: status.update(f"{title}: {done:,} of {total:,} series")
@@ -94,6 +98,21 @@ class ConsoleOutput:
             cells = [Text(f"{100 * value:.1f} %") for value in values]
             table.add_row(Text(str(evaluation.classes[i])), *cells, Text(str(counts[i])))
         self.table(table)
+
+
+@dataclass
+class ProgressRelay:
+    """A callback for a training in another thread, which passes its progress on once there is something to show it.
+
+    Attributes:
+        callback: shows the progress.
+    """
+
+    callback: Callable[[training.Progress], None] = lambda _: None
+
+    def __call__(self, progress: training.Progress) -> None:
+        """Pass the progress on."""
+        self.callback(progress)
 
 
 def _as_text(cell: Any) -> Any:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.func import jacrev, vmap
 
 from throughtime.data.batches import Batch
 from throughtime.nn._replace import with_own_layers
@@ -209,11 +208,12 @@ def _spectral_radius(layer: LayerTrace) -> dict[int, float]:
         for name, first in zip(layer.cell.states, state_0, strict=True)
     ]
 
-    def step(states: Tensor, inputs: Tensor) -> Tensor:
-        after = advance(inputs.unsqueeze(0), tuple(s.unsqueeze(0) for s in states.split(units)))
-        return torch.cat(after, -1).squeeze(0)
-
-    jacobians = vmap(jacrev(step))(torch.cat(before, -1), order(x)[chosen, 0])
+    with torch.enable_grad():
+        states = torch.cat(before, -1).requires_grad_()
+        after = torch.cat(advance(order(x)[chosen, 0], states.split(units, -1)), -1)
+        # `torch.func.jacrev` would import the compiler of torch. The gradient of a sum over rows has their gradients.
+        rows = [torch.autograd.grad(unit, states, retain_graph=True)[0] for unit in after.sum(0)]
+    jacobians = torch.stack(rows, 1)
     radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
     steps = order(torch.arange(len(x)))[chosen].tolist()
     return dict(sorted(zip(steps, radii.tolist(), strict=True)))

@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.optim import Optimizer
 
+from throughtime._core.deferred_dynamo import defer_dynamo
 from throughtime._core.rng import PrivateRandom
 from throughtime.training._batches import as_batches
 from throughtime.training._bptt import FullBPTT
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torch import nn
-    from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
     from throughtime.training._batches import Data
@@ -44,6 +45,7 @@ _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,
 }
+defer_dynamo(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
 
 def fit(

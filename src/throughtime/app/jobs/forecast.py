@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from throughtime import runtime
+from throughtime.app.console import ConsoleOutput, ProgressRelay
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import command_line, frame_file, text_file
@@ -12,18 +14,19 @@ from throughtime.app.report.forecast import forecaster_page
 from throughtime.app.report.forecast_run import ForecastRun
 from throughtime.app.tables.series_names import add_series_columns
 from throughtime.data.series.frames import read_frame
+from throughtime.tasks.background import in_background
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from throughtime import Forecaster
-    from throughtime.app.console import ConsoleOutput
     from throughtime.app.run_directory import RunDirectory
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
+    from throughtime.training import Progress
 
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
@@ -58,9 +61,21 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
         check_external_models(against)
     settings = setting_names(forecaster)
 
+    backtest: Backtest
+
+    def fit() -> None:
+        nonlocal backtest
+        progress = ProgressRelay()
+
+        def run_backtest(check: Callable[[Progress], None]) -> Backtest:
+            return forecaster.backtest(table.frame, against=against, callbacks=[check, progress])
+
+        with in_background(run_backtest, when=forecaster.budget is None) as wait:
+            fit_estimator(forecaster, [table.frame], table.path, console, settings)
+            with located_errors(table.path, settings), console.progress("Backtest") as progress.callback:
+                backtest = wait()
+
     def evaluate() -> Outcome:
-        with located_errors(table.path, settings), console.progress("Backtest") as callback:
-            backtest = forecaster.backtest(against=against, callbacks=[callback])
         page = ForecastRun(forecaster, backtest, table, forecaster.get_params(), command_line())
 
         def show(console: ConsoleOutput) -> None:
@@ -73,7 +88,7 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
         save_forecaster(forecaster, table, directory, console)
 
     return Training(
-        fit=lambda: fit_estimator(forecaster, [table.frame], table.path, console, settings),
+        fit=fit,
         is_fitted=forecaster.__sklearn_is_fitted__,
         evaluate=evaluate,
         save=save,
@@ -89,7 +104,8 @@ def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, conso
     forecaster.save(directory / "model")
     path = directory / table.forecast
     if table.source is None:
-        frame_file(add_series_columns(forecaster.predict(), table.format))(path)
+        # By the runtime, as `predict` forecasts: torch rounds differently in the last digits of 32 bits.
+        frame_file(add_series_columns(runtime.load(directory / "model").predict_table(), table.format))(path)
         return
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from throughtime.data.series.column_table import ColumnTable
     from throughtime.data.series.panel import Panel
     from throughtime.runtime.model_directory import ModelDirectory
 
@@ -46,12 +47,14 @@ class ForecasterModel:
         panel: series of the training.
         format: of the dates of the training.
         settings: of the estimator.
+        table_format: how the command line read the table of the training, as JSON; None for frames.
     """
 
     forecaster: SeriesForecaster
     panel: Panel
     format: FrameFormat
     settings: dict[str, Any]
+    table_format: dict[str, Any] | None = None
 
     @classmethod
     def from_directory(cls, model: ModelDirectory) -> ForecasterModel:
@@ -65,6 +68,9 @@ class ForecasterModel:
         sorted_levels(settings["levels"])
         check_choice("ended", settings["ended"], ENDED_POLICIES)
         check_choice("missing", settings["missing"], MISSING_OPTIONS)
+        table_format = config.get("table_format")
+        if not isinstance(table_format, dict | None):
+            raise TypeError(f"the table format is not an object but {type(table_format).__name__}")
         panel = saved_state.restore_panel(config, model.arrays)
         plan = saved_state.restore_plan(config, settings["horizon"])
         calibration = saved_state.restore_calibration(config, model.arrays, plan)
@@ -84,7 +90,7 @@ class ForecasterModel:
         errors = ERROR_DISTRIBUTIONS[settings["likelihood"]]
         forecaster = SeriesForecaster(plan, calibration, errors, effects, call_network)
         forecaster.forecast(panel.select([0]), [80])
-        return cls(forecaster, panel, dataclass_from_json(FrameFormat, config["kind"]), settings)
+        return cls(forecaster, panel, dataclass_from_json(FrameFormat, config["kind"]), settings, table_format)
 
     def predict(
         self,
@@ -110,9 +116,26 @@ class ForecasterModel:
         Raises:
             InputError: for data that cannot be used, and where covariates of the steps to forecast are missing.
         """
+        table, future_table = self._open(columns, future)
+        model = replace(self, format=replace(self.format, backend="arrays"))
+        return model.predict_table(table, future=future_table, level=level, horizon=horizon)
+
+    def predict_table(
+        self,
+        table: ColumnTable | None = None,
+        *,
+        future: ColumnTable | None = None,
+        level: Sequence[int | float] | None = None,
+        horizon: int | None = None,
+    ) -> Any:
+        """Forecast as `predict` does, from a table of any library, or from that of the training; the result is one too.
+
+        Raises:
+            InputError: as `predict`.
+        """
         count = self.forecaster.plan.horizon if horizon is None else horizon
         check_horizon(count)
-        panel, table_format = self._panel_to_forecast(columns, future, count)
+        panel, table_format = self._panel_to_forecast(table, future, count)
         levels = sorted_levels(self.settings["levels"] if level is None else level)
         return table_format.frame(forecast_columns(self.forecaster, panel, levels, count))
 
@@ -139,25 +162,34 @@ class ForecasterModel:
             InputError: as `predict`.
         """
         check_seed(random_state)
-        panel, table_format = self._panel_to_forecast(columns, future, self.forecaster.plan.horizon)
-        return table_format.frame(sample_columns(self.forecaster, panel, paths, random_state))
+        panel, table_format = self._panel_to_forecast(*self._open(columns, future), self.forecaster.plan.horizon)
+        return replace(table_format, backend="arrays").frame(
+            sample_columns(self.forecaster, panel, paths, random_state)
+        )
+
+    def _open(self, columns: Columns | None, future: Columns | None) -> tuple[ColumnTable | None, ColumnTable | None]:
+        """Return arrays as tables."""
+        zone, features = self.format.timezone if self.format.in_utc else "", self.panel.exogenous.features
+        table = future_table = None
+        if columns is not None:
+            table, required = ArrayTable(columns, zone), ["ds", "y", *(feature.name for feature in features)]
+            check_columns(table.columns, required, f"columns unique_id, {', '.join(required)}")
+        if future is not None:
+            future_table = ArrayTable(future, zone, title="future")
+            required = ["ds", *future_columns(self.panel)]
+            check_columns(future_table.columns, required, f"columns unique_id, {', '.join(required)}", title="future")
+        return table, future_table
 
     def _panel_to_forecast(
-        self, columns: Columns | None, future: Columns | None, count: int
+        self, table: ColumnTable | None, future: ColumnTable | None, count: int
     ) -> tuple[Panel, FrameFormat]:
-        panel, table_format = self.panel, replace(self.format, backend="arrays")
-        ended, zone = self.settings["ended"], self.format.timezone if self.format.in_utc else ""
-        if columns is not None:
-            table = ArrayTable(columns, zone)
-            required = ["ds", "y", *(feature.name for feature in panel.exogenous.features)]
-            check_columns(table.columns, required, f"columns unique_id, {', '.join(required)}")
+        panel, table_format, ended = self.panel, self.format, self.settings["ended"]
+        if table is not None:
             options = {"freq": self.settings["freq"], "missing": self.settings["missing"]}
             panel, table_format = read_later_table(table, self.panel, self.format, **options)
         if future is not None:
-            table, required = ArrayTable(future, zone, title="future"), ["ds", *future_columns(panel)]
-            check_columns(table.columns, required, f"columns unique_id, {', '.join(required)}", title="future")
-            panel = read_future_table(table, panel, self.format, supersedes=columns is None)
-        if columns is not None:
+            panel = read_future_table(future, panel, self.format, supersedes=table is None)
+        if table is not None:
             warn_of_later_rows(panel, self.panel, count, lookback=self.forecaster.plan.lookback, ended=ended)
         panel.check_known_future(count)
         return apply_ended_policy(panel, count, ended), table_format

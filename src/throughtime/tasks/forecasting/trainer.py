@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from throughtime import training
+from throughtime._core.deferred_dynamo import EagerAdamW
 from throughtime._core.rng import PrivateRandom
 from throughtime.tasks.averaging import AveragedWeights
 from throughtime.tasks.forecasting.network.likelihoods import LikelihoodLoss
@@ -67,7 +68,7 @@ def train_network(
     average = AveragedWeights(network, lambda _: _EMA_DECAY)
 
     def build_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
+        optimizer = EagerAdamW(parameters, lr=config.learning_rate, weight_decay=1e-2, fused=True)
         average.follow(optimizer)
         return optimizer
 

@@ -10,6 +10,7 @@ import numpy as np
 from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_int
 from throughtime.inference.forecasting.ended_series import scored_series
+from throughtime.tasks.background import in_background
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 from throughtime.tasks.forecasting.evaluation.window_results import Backtest, WindowResult, summarize
 from throughtime.tasks.forecasting.network.forecast_network import FEED_FORWARD
@@ -104,11 +105,23 @@ def _train_and_forecast(
     ended = ~np.isin(np.arange(len(panel)), scored)
     steps = np.maximum(cuts[0] - panel.steps_to_common_end(ended), 0)
     panel = panel.refit_features(steps, forecaster.horizon)
-    settings, past = forecaster.get_params(), panel.drop_last(steps)
-    trained = type(forecaster)(**settings).fit_panel(past, callbacks)
-    baseline = type(forecaster)(**{**settings, **_MEMORYLESS}).fit_panel(past, ()) if memoryless else None
+    past = panel.drop_last(steps)
+    trained = _with_own_seed(forecaster)
+    baseline = _with_own_seed(forecaster).set_params(**_MEMORYLESS) if memoryless else None
+    if baseline is None:
+        trained.fit_panel(past, callbacks)
+    else:
+        # A budget is of time in which nothing else is trained.
+        with in_background(lambda check: baseline.fit_panel(past, [check]), when=forecaster.budget is None) as wait:
+            trained.fit_panel(past, callbacks)
+            wait()
     panel = panel.select(scored)
     return [WindowResult.of(trained, baseline, panel, panel.drop_last(cut), cut, against) for cut in cuts]
+
+
+def _with_own_seed(forecaster: AbstractForecaster) -> AbstractForecaster:
+    """Return a forecaster of the same settings, whose seed is drawn now, from a random state that others share."""
+    return type(forecaster)(**{**forecaster.get_params(), "random_state": forecaster.seed()})
 
 
 def check_backtest_length(panel: Panel, horizon: int) -> None:

@@ -16,6 +16,8 @@ from throughtime.io.onnx_networks import OnnxNetwork, flat, packed_state, state_
 from throughtime.tasks.classification import SequenceClassifier
 from throughtime.tasks.generation import SequenceGenerator
 from throughtime.tasks.tagging import SequenceTagger
+from throughtime.tasks.translation import SequenceTranslator
+from throughtime.tasks.translation.onnx_networks import translator_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +38,8 @@ def estimator_networks(estimator: Any) -> tuple[dict[str, OnnxNetwork], dict[str
         return _tagger_networks(estimator)
     if isinstance(estimator, SequenceGenerator):
         return _generator_networks(estimator)
+    if isinstance(estimator, SequenceTranslator):
+        return translator_networks(estimator)
     name = type(estimator).__name__
     raise InputError(f"export: a {name} is more than a network of fixed operators, and is not written as ONNX")
 

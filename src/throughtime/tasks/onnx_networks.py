@@ -36,10 +36,10 @@ def estimator_networks(estimator: Any) -> tuple[dict[str, OnnxNetwork], dict[str
         return _classifier_networks(estimator)
     if isinstance(estimator, SequenceTagger):
         return _tagger_networks(estimator)
-    if isinstance(estimator, SequenceGenerator):
-        return _generator_networks(estimator)
     if isinstance(estimator, SequenceTranslator):
         return translator_networks(estimator)
+    if isinstance(estimator, SequenceGenerator):
+        return _generator_networks(estimator)
     name = type(estimator).__name__
     raise InputError(f"export: a {name} is more than a network of fixed operators, and is not written as ONNX")
 

@@ -9,6 +9,7 @@ THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_rea
 FUZZED = "io/test_fuzzed_directories.py"
 STREAMS = "io/test_streams_of_bad_values.py"
 ONNX = "conformance/test_onnx.py"
+TRANSLATOR = "conformance/test_onnx_translator.py"
 GRAPHS = "runtime/test_graphs.py"
 OWN = "io/test_own_modules.py"
 OPERATORS = "runtime/test_operators.py"
@@ -62,6 +63,18 @@ MUTATIONS = [
         "if not differences[name] <= network.tolerance:",
         "if False:",
         f"{ONNX}::test_nothing_is_written_where_the_runtime_computes_something_else",
+    ),
+    Mutation(
+        "app/jobs/export_onnx.py",
+        "if files is not None and files not in networks:",
+        "if False:",
+        f"{TRANSLATOR}::test_the_files_of_a_translator_hold_its_vocabularies_and_are_never_one",
+    ),
+    Mutation(
+        "tasks/translation/onnx_networks.py",
+        'Defaults((), "lengths", "source" if name == "encoder" else "memory", 1, 0)',
+        'Defaults((), "lengths", "source" if name == "encoder" else "memory", 0, 1)',
+        f"{TRANSLATOR}::test_one_step_of_the_files_is_one_step_of_the_network[lstm]",
     ),
     Mutation(
         "io/keras.py",

@@ -18,6 +18,8 @@ from throughtime.tasks.forecasting import Forecaster
 from throughtime.tasks.forecasting.raw_series.onnx_network import forecaster_networks
 from throughtime.tasks.generation import SequenceGenerator
 from throughtime.tasks.tagging import SequenceTagger
+from throughtime.tasks.translation import SequenceTranslator
+from throughtime.tasks.translation.onnx_networks import translator_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +38,8 @@ def estimator_networks(estimator: Any) -> tuple[dict[str, OnnxNetwork], dict[str
         return _classifier_networks(estimator)
     if isinstance(estimator, SequenceTagger):
         return _tagger_networks(estimator)
+    if isinstance(estimator, SequenceTranslator):
+        return translator_networks(estimator)
     if isinstance(estimator, SequenceGenerator):
         return _generator_networks(estimator)
     if isinstance(estimator, Forecaster):

@@ -36,6 +36,10 @@ def run(request: ExportRequest) -> None:
     out = Path(f"{request.name}-onnx") if request.out is None else request.out
     files = _check_place(out, overwrite=request.overwrite)
     networks, metadata = _networks(throughtime.load(request.model), request.model)
+    if files is not None and files not in networks:
+        raise InputError(
+            f"--out: {request.model} becomes {' and '.join(networks)}; name a directory for both, not {out}"
+        )
     models, differences = {}, {}
     for name, network in networks.items():
         if files is not None and name != files:

@@ -116,24 +116,28 @@ class TranslatorNetwork(nn.Module):
 
     def graphs(self) -> dict[str, Graph]:
         """Return `start` and `step` as graphs."""
-        rows, lengths = {0: "N"}, torch.tensor([4, 3, 2])
-        source, words = torch.ones(4, 3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)
-        with torch.no_grad():
-            memory, state = self.start(source, lengths)
-        encoder = {"source": source, "lengths": lengths}
-        decoder = {"words": words, "memory": memory, "state": state, "lengths": lengths}
         free = {
-            "words": rows,
-            "lengths": rows,
+            "words": {0: "N"},
+            "lengths": {0: "N"},
             "source": {0: "T", 1: "N"},
             "memory": {0: "T", 1: "N"},
             "state": {2: "N"},
         }
+        outputs = {"encoder": ["memory", "state"], "decoder": ["logits", "state"]}
         graphs = {
-            "encoder": capture(_Encoder(self), encoder, free, ["memory", "state"], key=("encoder", self.sizes)),
-            "decoder": capture(_Decoder(self), decoder, free, ["logits", "state"], key=("decoder", self.sizes)),
+            name: capture(module, inputs, free, outputs[name], key=(name, self.sizes))
+            for name, (module, inputs) in self.parts().items()
         }
         return {name: replace(graph, weights=_own_names(graph.weights)) for name, graph in graphs.items()}
+
+    def parts(self) -> dict[str, tuple[nn.Module, dict[str, Tensor]]]:
+        """Return `start` and `step` as modules, each with examples of its inputs in their order."""
+        source, words, lengths = torch.ones(4, 3, dtype=torch.int64), torch.ones(3, dtype=torch.int64), [4, 3, 2]
+        sources = {"source": source, "lengths": torch.tensor(lengths)}
+        with torch.no_grad():
+            memory, state = self.start(**sources)
+        step = {"words": words, "memory": memory, "state": state, "lengths": sources["lengths"]}
+        return {"encoder": (_Encoder(self), sources), "decoder": (_Decoder(self), step)}
 
     def decode(
         self, inputs: Int[Tensor, "F N"], memory: Tensor, state: Any, lengths: Tensor

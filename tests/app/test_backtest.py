@@ -35,7 +35,7 @@ def test_json_holds_scores_steps_series_and_the_skill(directory: Path) -> None:
     assert output["windows"] == 2
     assert {"throughtime", "naive", "seasonal_naive", "autoregression", "feed_forward"} <= set(output["scores"])
     assert {len(errors) for errors in output["by_step"].values()} == {6}
-    worst = [series["throughtime"] for series in output["by_series"]]
+    worst = [series["throughtime"]["mase"] for series in output["by_series"]]
     assert {series["unique_id"] for series in output["by_series"]} == {"north", "south"}
     assert worst == sorted(worst, reverse=True)
     assert output["skill"]["low"] <= output["skill"]["value"] <= output["skill"]["high"]

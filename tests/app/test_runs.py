@@ -39,7 +39,8 @@ def test_json_is_one_object_and_all_of_stdout(run: tuple[Path, subprocess.Comple
     assert (result["series"], result["horizon"]) == (1, 6)
     assert {"windows", "throughtime", "naive", "seasonal_naive"} == set(result["backtest"])
     assert all(
-        set(result["backtest"][m]) == {"smape", "mase", "rmse"} for m in ("throughtime", "naive", "seasonal_naive")
+        set(result["backtest"][m]) == {"mae", "bias", "wape", "rmse", "smape", "mase"}
+        for m in ("throughtime", "naive", "seasonal_naive")
     )
     assert all((directory / result[name]).exists() for name in ("model", "forecast", "report"))
 
@@ -55,7 +56,7 @@ def test_what_was_guessed_and_mended_is_said(run: tuple[Path, subprocess.Complet
 def test_a_run_writes_nothing_outside_its_directory(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     directory, _ = run
     assert sorted(os.listdir(directory)) == ["data.csv", "run"]
-    assert sorted(os.listdir(directory / "run")) == ["forecast.csv", "model", "report.html", "run.json"]
+    assert sorted(os.listdir(directory / "run")) == ["forecast.csv", "model", "report.html", "run.json", "scores.csv"]
 
 
 def test_the_forecast_follows_the_data_and_lies_within_its_intervals(run: tuple[Path, Any]) -> None:
@@ -96,7 +97,7 @@ def test_default_names_are_fresh_and_overwrite_replaces_a_former_run(tmp_path: P
     out, err = run_in_process("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
     assert (fresh / "report.html").is_file()
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "throughtime-data", "throughtime-data-2"]
-    assert "network (GRU)" in out
+    assert "this forecast" in out
     assert "seasonal naive" in out
     assert "\x1b" not in out + err
 

@@ -24,7 +24,7 @@ RUN = "run.json"
 
 _MAX_RECORD_BYTES = 16 * 2**20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-_RESULT_FILES = ("model", "forecast", "report", "predictions", "translations", "sample")
+_RESULT_FILES = ("model", "forecast", "scores", "report", "predictions", "translations", "sample")
 
 
 class _NameTaken(Exception):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
-from throughtime.app.output import command_line, frame_file, text_file
+from throughtime.app.output import command_line, csv_file, finite, frame_file, text_file
 from throughtime.app.report.forecast import forecaster_page
 from throughtime.app.report.forecast_run import ForecastRun
+from throughtime.app.scores import describe_measures, recorded_series, series_records
 from throughtime.app.tables.series_names import add_series_columns
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from throughtime import Forecaster
     from throughtime.app.console import ConsoleOutput
+    from throughtime.app.output import FileWriter
     from throughtime.app.run_directory import RunDirectory
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
@@ -64,10 +66,13 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
         page = ForecastRun(forecaster, backtest, table, forecaster.get_params(), command_line())
 
         def show(console: ConsoleOutput) -> None:
-            console.scores(backtest, forecaster.cell)
-            console.show(backtest.verdict, style="bold")
+            console.scores(backtest)
+            console.series_scores(backtest)
+            console.show(describe_measures(backtest, ", ".join(table.format.targets)))
+            console.show(page.verdict, style="bold")
 
-        return Outcome({"report.html": text_file(forecaster_page(page))}, _result(table, forecaster, backtest), show)
+        files = {"report.html": text_file(forecaster_page(page)), "scores.csv": scores_file(backtest)}
+        return Outcome(files, _result(page), show)
 
     def save(directory: Path) -> None:
         save_forecaster(forecaster, table, directory, console)
@@ -116,7 +121,7 @@ def setting_names(forecaster: Forecaster) -> set[str]:
 
 def result_files(table: Table) -> dict[str, str]:
     """Return the files that the result of a forecast names."""
-    return {"model": "model", "forecast": table.forecast, "report": "report.html"}
+    return {"model": "model", "forecast": table.forecast, "scores": "scores.csv", "report": "report.html"}
 
 
 def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:
@@ -128,10 +133,21 @@ def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:
     }
 
 
-def _result(table: Table, forecaster: Forecaster, backtest: Backtest) -> dict[str, Any]:
+def scores_file(backtest: Backtest) -> FileWriter:
+    """Return the writer of the scores of each series, the worst first."""
+    records = [finite(record) for record in series_records(backtest)]
+    return csv_file([*records[0]], [[*record.values()] for record in records])
+
+
+def _result(run: ForecastRun) -> dict[str, Any]:
+    table, forecaster, backtest = run.table, run.forecaster, run.backtest
+    scores = {name: backtest.scores[name] for name in _JSON_METHODS}
+    shares = {"network_shares": backtest.weights, "coverage": {str(k): v for k, v in backtest.coverage.items()}}
     return {
         "series": len(forecaster.series_) if table.source is None else len(table.source),
         "horizon": forecaster.horizon,
-        "backtest": {"windows": backtest.windows, **{name: backtest.scores[name] for name in _JSON_METHODS}},
-        "verdict": backtest.verdict,
+        "network_share": forecaster.model_.calibration.weight,
+        "backtest": {"windows": backtest.windows, "headline": backtest.headline, **scores, **shares},
+        "by_series": recorded_series(backtest),
+        "verdict": run.verdict,
     }

@@ -93,7 +93,11 @@ def evaluate(request: ModelRequest) -> None:
     console.say(*table.notes)
     with located_errors(request.data, ()):
         evaluation = forecaster.evaluate(table.frame)
-    deliver_scores(request, backtest_to_json(evaluation), partial(show_backtest, console, evaluation, forecaster.cell))
+    deliver_scores(
+        request,
+        backtest_to_json(evaluation),
+        partial(show_backtest, console, evaluation, ", ".join(table.format.targets)),
+    )
 
 
 def _predict_folder(forecaster: Forecaster, table: Table, request: ModelRequest, console: ConsoleOutput) -> None:

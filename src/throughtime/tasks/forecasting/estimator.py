@@ -25,6 +25,7 @@ from throughtime.inference.forecasting.requests import (
     sorted_levels,
     warn_of_later_rows,
 )
+from throughtime.inference.forecasting.totals import total_columns
 from throughtime.tasks.base import AbstractEstimator, LearnedState
 from throughtime.tasks.forecasting import checks, network_training
 from throughtime.tasks.forecasting.calibration.calibration import calibrate
@@ -41,7 +42,7 @@ from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
@@ -293,6 +294,39 @@ class Forecaster(AbstractEstimator):
         self._check_fitted()
         panel, kind = self._forecast_panel(df, future, self.horizon)
         return kind.frame(sample_columns(self.model_.series_forecaster(), panel, paths, random_state))
+
+    def totals(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        groups: Mapping[str, Mapping[Any, Any]] | None = None,
+        level: Sequence[Level] | None = None,
+        paths: int = 1_000,
+        random_state: int = 0,
+    ) -> Any:
+        """Forecast totals: of each series over the horizon, and of groups and all series on each date and over it.
+
+        Args:
+            df: as for `predict`.
+            future: as for `predict`.
+            groups: by name of a grouping, the group of each series; series without one are left out of it.
+            level: of the intervals, in percent; those of `levels` if None.
+            paths: sample paths that the intervals come from.
+            random_state: makes them reproducible.
+
+        Returns:
+            A frame of the kind that was given: total ('series', the name of a grouping, or 'all'), name, start, end,
+            throughtime, throughtime-lo-80, …
+        """
+        self._check_fitted()
+        panel, kind = self._forecast_panel(df, future, self.horizon)
+        members = {name: [str(group.get(i, "")) for i in panel.ids] for name, group in (groups or {}).items()}
+        options = {"levels": sorted_levels(self.levels if level is None else level), "paths": paths}
+        groupings = {**members, "all": ["all"] * len(panel)}
+        return kind.frame(
+            total_columns(self.model_.series_forecaster(), panel, groupings, **options, seed=random_state)
+        )
 
     def backtest(
         self,

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from throughtime._core.errors import InputError
+from throughtime.app.console import ConsoleOutput
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
-from throughtime.app.output import command_line, csv_file, finite, frame_file, text_file
+from throughtime.app.jobs.totals import forecast_totals
+from throughtime.app.output import command_line, csv_file, finite, frame_file, hide_password, text_file
 from throughtime.app.report.forecast import forecaster_page
 from throughtime.app.report.forecast_run import ForecastRun
 from throughtime.app.scores import describe_measures, recorded_series, series_records
+from throughtime.app.tables.results import write_table
 from throughtime.app.tables.series_names import add_series_columns
+from throughtime.app.tables.table_words import to_table_words, write_text
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
@@ -21,11 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime import Forecaster
-    from throughtime.app.console import ConsoleOutput
     from throughtime.app.output import FileWriter
     from throughtime.app.run_directory import RunDirectory
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
+
+TABLE, TOTALS = "table.csv", "totals.csv"
+"""Files of the forecast in the words of the data, and of its totals."""
 
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
@@ -36,6 +43,8 @@ def run(
     directory: RunDirectory,
     *,
     against: Sequence[str] = (),
+    to: str | None = None,
+    overwrite: bool = False,
     as_json: bool = False,
 ) -> int:
     """Run the command with a forecaster that is not fitted, and return the exit code: 0, or 130 after Ctrl-C.
@@ -43,9 +52,15 @@ def run(
     Raises:
         InputError: for data and settings that cannot be used.
     """
-    return run_training(
+    if to is not None and table.source is not None:
+        raise InputError(f"--to does not apply to {table.path}, a folder, whose forecast is a Parquet file")
+    code = run_training(
         lambda console: prepare(table, forecaster, console, against=against), directory, as_json=as_json
     )
+    if to is not None:
+        write_table(to_table_words(forecaster.predict(), table.format), to, table.format, overwrite=overwrite)
+        ConsoleOutput().say(f"Forecast: {hide_password(to)}")
+    return code
 
 
 def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, against: Sequence[str] = ()) -> Training:
@@ -94,7 +109,11 @@ def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, conso
     forecaster.save(directory / "model")
     path = directory / table.forecast
     if table.source is None:
-        frame_file(add_series_columns(forecaster.predict(), table.format))(path)
+        forecast = forecaster.predict()
+        frame_file(add_series_columns(forecast, table.format))(path)
+        totals = forecast_totals(forecaster, forecast, table.format, table.groups)
+        for name, frame in {TABLE: to_table_words(forecast, table.format), TOTALS: totals}.items():
+            text_file(write_text(frame, table.format))(directory / name)
         return
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)
@@ -121,7 +140,8 @@ def setting_names(forecaster: Forecaster) -> set[str]:
 
 def result_files(table: Table) -> dict[str, str]:
     """Return the files that the result of a forecast names."""
-    return {"model": "model", "forecast": table.forecast, "scores": "scores.csv", "report": "report.html"}
+    words = {} if table.source is not None else {"table": TABLE, "totals": TOTALS}
+    return {"model": "model", "forecast": table.forecast, **words, "scores": "scores.csv", "report": "report.html"}
 
 
 def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:

@@ -62,21 +62,26 @@ _MAX_LENGTH = 40  # characters of a cell
 _MAX_CELLS = 400
 
 
-def infer_pattern(cells: Sequence[str], stamps: Sequence[dt.datetime]) -> Pattern | None:
+def infer_pattern(cells: Sequence[str], stamps: Sequence[dt.datetime], stored: Pattern | None = None) -> Pattern | None:
     """Return the first pattern that writes the dates of some cells as these are; None if there is none.
 
     Args:
         cells: of the column.
         stamps: their dates.
+        stored: pattern to try before all others.
     """
     every = max(1, len(cells) // _MAX_CELLS)
     written = dict(zip([*cells[::every], *cells[-1:]], [*stamps[::every], *stamps[-1:]], strict=True))
     example = max(written, key=lambda cell: _distinct_fields(written[cell]), default="")
     if not 0 < len(example) <= _MAX_LENGTH:
         return None
-    patterns = islice(_patterns(example, written[example], ()), _MAX_TRIED)
+    candidates = islice(_patterns(example, written[example], ()), _MAX_TRIED)
     return next(
-        (p for p in patterns if all(write_date(p, stamp) == cell for cell, stamp in written.items())),
+        (
+            p
+            for p in (*filter(None, [stored]), *candidates)
+            if all(write_date(p, stamp) == cell for cell, stamp in written.items())
+        ),
         None,
     )
 

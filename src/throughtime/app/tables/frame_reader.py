@@ -91,7 +91,9 @@ class FrameReader:
             requested = rows.options.dates
             date_format = requested if requested is not None else self.stored and self.stored.dates
             ds, self.dates = read_times(rows, self.times, date_format)
-            self.time_patterns = infer_time_patterns(rows.frame.select(self.times), ds)
+            self.time_patterns = infer_time_patterns(
+                rows.frame.select(self.times), ds, {} if self.stored is None else self.stored.time_patterns
+            )
             if not date_format:
                 self.notes += note_date_format(rows, self.times, ds, self.dates)
         frame = pl.DataFrame(

@@ -14,6 +14,7 @@ from throughtime.data.series.date_codes import CODES, UNIX, encode
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from throughtime.app.tables.table_format import TableFormat
 
@@ -25,12 +26,15 @@ _ORDER = "(row)"
 _ISO = {pl.Date: "%Y-%m-%d", pl.Datetime: "%Y-%m-%d %H:%M:%S"}
 
 
-def infer_time_patterns(cells: pl.DataFrame, stamps: pl.Series) -> dict[str, tuple[str, ...]]:
+def infer_time_patterns(
+    cells: pl.DataFrame, stamps: pl.Series, stored: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
     """Return how the columns of the time are written, by name; without columns of dates and those of no pattern.
 
     Args:
         cells: columns of dates or of their parts.
         stamps: the date of each row; whole numbers have no patterns.
+        stored: patterns of the training table, which come first: few cells may fit several patterns.
     """
     if not stamps.dtype.is_temporal():
         return {}
@@ -39,7 +43,7 @@ def infer_time_patterns(cells: pl.DataFrame, stamps: pl.Series) -> dict[str, tup
     for column in cells:
         if column.dtype.is_temporal():
             continue
-        pattern = infer_pattern(column.cast(pl.String).str.strip_chars().to_list(), dates)
+        pattern = infer_pattern(column.cast(pl.String).str.strip_chars().to_list(), dates, stored.get(column.name))
         if pattern is not None:
             patterns[column.name] = pattern
     return patterns
@@ -63,7 +67,7 @@ def to_table_words(frame: pl.DataFrame, table_format: TableFormat) -> pl.DataFra
         frame: unique_id, ds, throughtime and bounds.
         table_format: format of the table.
     """
-    targets = table_format.targets or ("y",)
+    targets = list(table_format.targets) or ["y"]
     values = [name for name in frame.columns if name.startswith(OURS)]
     names, owners = _split_series(frame["unique_id"], table_format)
     times = write_times(frame["ds"], table_format)
@@ -71,7 +75,7 @@ def to_table_words(frame: pl.DataFrame, table_format: TableFormat) -> pl.DataFra
     blocks = []
     for target in targets:
         is_owner = pl.Series([owner == target for owner in owners], dtype=pl.Boolean)
-        block = round_values(frame.filter(is_owner).select(values), table_format.decimals.get(target))
+        block = round_values(frame.filter(is_owner).select(values), table_format.decimals.get(target), *values)
         blocks.append(keys.filter(is_owner).hstack(block.rename(lambda name, t=target: name.replace(OURS, t, 1))))
     result = blocks[0]
     if len(blocks) > 1:
@@ -102,19 +106,26 @@ def format_time(stamp: dt.date | int, table_format: TableFormat) -> str:
     return " ".join(map(str, row))
 
 
-def round_values(frame: pl.DataFrame, decimals: int | None) -> pl.DataFrame:
-    """Return numbers with the decimals of the table: whole numbers where it has those.
+def round_values(frame: pl.DataFrame, decimals: int | None, *names: str) -> pl.DataFrame:
+    """Return some columns with the decimals of the table: whole numbers where it has those.
 
     Forecasts that are below two units of the last decimal, such as those of rare sales, get two decimals more: rounded
     to whole numbers they would all be 0 or 1.
+
+    Args:
+        frame: with the columns.
+        decimals: of the table; None to round nothing.
+        names: of the columns, the forecast first.
     """
-    if decimals is None or not frame.width:
+    known = frame[names[0]].drop_nulls().drop_nans().abs()
+    if decimals is None or not len(known):
         return frame
-    typical = np.nanmean(np.abs(frame[frame.columns[0]].to_numpy())) if frame.height else 0.0
-    if typical * 10**decimals < _MIN_UNITS and typical > 0:
+    if 0 < known.mean() * 10**decimals < _MIN_UNITS:
         decimals += 2
-    rounded = frame.with_columns(pl.all().round(decimals) + 0.0)  # + 0.0: no minus before a zero
-    return rounded.with_columns(pl.all().fill_nan(None).cast(pl.Int64)) if decimals == 0 else rounded
+    values = pl.col(names)
+    if decimals == 0:
+        return frame.with_columns(values.round(0).fill_nan(None).cast(pl.Int64))
+    return frame.with_columns(values.round(decimals) + 0.0)  # no minus before a zero
 
 
 def write_text(frame: pl.DataFrame, table_format: TableFormat) -> str:
@@ -126,9 +137,14 @@ def write_text(frame: pl.DataFrame, table_format: TableFormat) -> str:
     return frame.with_columns(dates).write_csv(separator=separator, decimal_comma=comma)
 
 
+def series_targets(ids: pl.Series, table_format: TableFormat) -> dict[Any, str]:
+    """Return the target that each series is of."""
+    return dict(zip(ids, _split_series(ids, table_format)[1], strict=True))
+
+
 def _split_series(ids: pl.Series, table_format: TableFormat) -> tuple[dict[str, list[Any]], list[str]]:
     """Return the cells of the columns that name each series, and its target."""
-    targets, series = table_format.targets or ("y",), table_format.series
+    targets, series = list(table_format.targets) or ["y"], list(table_format.series)
     if not series:
         return {}, ids.cast(pl.String).to_list() if len(targets) > 1 else [targets[0]] * len(ids)
     parts: dict[Any, tuple[list[Any], str]] = {}
@@ -138,7 +154,7 @@ def _split_series(ids: pl.Series, table_format: TableFormat) -> tuple[dict[str, 
             target = max((t for t in targets if str(name).endswith("/" + join_name([t]))), key=len, default=targets[0])
             rest = str(name).removesuffix("/" + join_name([target]))
         parts[name] = ([rest] if len(series) == 1 else split_name(str(rest))[: len(series)], target)
-    columns = {column: [parts[name][0][i] for name in ids] for i, column in enumerate(series)}
+    columns: dict[str, list[Any]] = {column: [parts[name][0][i] for name in ids] for i, column in enumerate(series)}
     return columns, [parts[name][1] for name in ids]
 
 

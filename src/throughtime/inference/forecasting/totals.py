@@ -1,8 +1,8 @@
 """Totals of forecasts over the horizon and over groups of series, with intervals from sample paths.
 
-The point forecast of a total is the sum of the forecasts of its parts. Its interval comes from sample paths: the steps of
-a path depend on each other as in held-out forecasts, and the paths of different series as far as their changes from one
-horizon to the next moved together in the history.
+The point forecast of a total is the sum of the forecasts of its parts. Its interval comes from sample paths: the steps
+of a path depend on each other as in held-out forecasts, and the paths of different series as far as their changes from
+one horizon to the next moved together in the history.
 """
 
 from __future__ import annotations

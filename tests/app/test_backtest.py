@@ -46,7 +46,7 @@ def test_json_holds_scores_steps_series_and_the_skill(directory: Path) -> None:
 
 def test_tables_show_steps_and_the_worst_series(directory: Path) -> None:
     out, _ = run_in_process("backtest", "data.csv", *FAST, "--series", "shop", cwd=directory)
-    for words in ("autoregression", "Error by step", "MASE by series", "with 95 % probability"):
+    for words in ("autoregression", "Error by step", "the worst first by MASE", "with 95 % probability"):
         assert words in out
 
 

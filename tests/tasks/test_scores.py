@@ -1,4 +1,4 @@
-"""Scores are those of their definitions, over all series and of each, and the headline speaks of one that suits."""
+"""Scores are those of their definitions, over all series and of each, and the headline names one that suits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_scores_by_series_join_its_windows_and_name_the_worst_first() -> None:
     ("series", "undefined", "name"),
     [(1, (), "mae"), (2, (), "mase"), (2, ("mase",), "wape"), (2, ("mase", "wape"), "mae")],
 )
-def test_the_headline_speaks_of_a_score_that_is_defined(series: int, undefined: tuple[str, ...], name: str) -> None:
+def test_the_headline_names_a_score_that_is_defined(series: int, undefined: tuple[str, ...], name: str) -> None:
     scores = dict.fromkeys(("mae", "bias", "wape", "rmse", "smape", "mase"), 1.0) | dict.fromkeys(undefined, NAN)
     assert choose_headline(scores, series) == name
 

@@ -146,7 +146,7 @@ class DuckDB(Database):
             raise InputError(f"--database: {self.path}: there is no such file")
         options = {"read_only": True, "config": {"enable_external_access": "false", "lock_configuration": "true"}}
         with _driver("duckdb").connect(str(self.path), **options) as connection:
-            return connection.execute(sql).pl()
+            return pl.DataFrame(connection.sql(sql).to_arrow_table())
 
     def _write(self, frame: pl.DataFrame, table: str) -> None:
         with _driver("duckdb").connect(str(self.path)) as connection:

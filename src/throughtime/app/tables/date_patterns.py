@@ -88,7 +88,7 @@ def infer_pattern(cells: Sequence[str], stamps: Sequence[dt.datetime], stored: P
 
 def write_date(pattern: Pattern, stamp: dt.datetime) -> str:
     """Return a date as the pattern writes it."""
-    return "".join(FIELDS[part](stamp) if part in FIELDS else part for part in pattern)
+    return "".join(FIELDS[name](stamp) if name in FIELDS else name for name in pattern)
 
 
 def _distinct_fields(stamp: dt.datetime) -> int:

@@ -31,13 +31,12 @@ class FileRows:
     Attributes:
         path: the file.
         frame: text for CSV, typed columns for Parquet and Excel.
-        lines: line of each row; for Parquet the number of the row, from 1.
+        lines: line of each row; for Parquet the number of the row, from 1; with the name of the file in a folder.
         unit: 'line' or 'row'.
         notes: on how the file was read.
         options: how the user asked to read it.
         origin: column of each value, if the file has one row for each series.
         separator: of the cells of a text file; '' for other files.
-        files: file of each row, if the table is a folder of several.
     """
 
     path: Path
@@ -48,13 +47,11 @@ class FileRows:
     options: ReadOptions = field(default_factory=ReadOptions)
     origin: pl.Series | None = None
     separator: str = ""
-    files: pl.Series | None = None
 
     def at(self, row: int, column: str) -> str:
         """Return the location of a cell for a message."""
         column = column if self.origin is None else self.origin[row]
-        path = self.path if self.files is None else self.files[row]
-        return f"{path}, {self.unit} {self.lines[row]}, column {column}"
+        return f"{self.path}, {self.unit} {self.lines[row]}, column {column}"
 
 
 def read_rows(path: Path, options: ReadOptions | None = None) -> FileRows:

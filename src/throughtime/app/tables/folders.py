@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from throughtime.app.tables.files import FileRows
     from throughtime.app.tables.read_options import ReadOptions
 
-_TABLE_NAME = re.compile(r"^[^.~].*\.(csv|tsv|tab|txt|xlsx|xlsm|parquet|pq)(\.gz)?$", re.IGNORECASE)
+_TABLE_NAME = re.compile(r"^[^.~].*\.(csv|tsv|tab|txt|xlsx|xlsm)(\.gz)?$", re.IGNORECASE)
 
 
 def read_source(path: Path, options: ReadOptions) -> FileRows:
@@ -33,8 +33,8 @@ def read_source(path: Path, options: ReadOptions) -> FileRows:
 
 
 def is_parquet_folder(path: Path) -> bool:
-    """Return whether all tables of a folder are Parquet files, which are read in parts."""
-    return path.is_dir() and all(table.suffix == ".parquet" for table in find_tables(path))
+    """Return whether a folder or a folder in it has Parquet files, which are read in parts."""
+    return path.is_dir() and any(True for _ in path.rglob("*.parquet"))
 
 
 def _read_tables(folder: Path, options: ReadOptions) -> FileRows:
@@ -43,32 +43,31 @@ def _read_tables(folder: Path, options: ReadOptions) -> FileRows:
     Raises:
         InputError: for a table that cannot be read, and for one with other columns than the first.
     """
-    parts = [drop_footer(read_rows(path, options)) for path in find_tables(folder)]
-    first = parts[0]
-    for part in parts[1:]:
-        if {*part.frame.columns} != {*first.frame.columns}:
+    tables = [drop_footer(read_rows(path, options)) for path in find_tables(folder)]
+    first = tables[0]
+    for table in tables[1:]:
+        if {*table.frame.columns} != {*first.frame.columns}:
             raise InputError(
-                f"{part.path}: expected the columns of {first.path.name}, {', '.join(first.frame.columns)}, got "
-                f"{', '.join(part.frame.columns)}; the tables of a folder have the same columns"
+                f"{table.path}: expected the columns of {first.path.name}, {', '.join(first.frame.columns)}, got "
+                f"{', '.join(table.frame.columns)}; the tables of a folder have the same columns"
             )
     try:
-        frame = pl.concat([part.frame.select(first.frame.columns) for part in parts], how="vertical_relaxed")
+        frame = pl.concat([table.frame.select(first.frame.columns) for table in tables], how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{folder}: the tables have columns of different types: {error}") from error
-    paths = pl.concat([pl.repeat(str(part.path), part.frame.height, eager=True) for part in parts])
-    notes = [f"Folder: {len(parts)} tables, {first.path.name} to {parts[-1].path.name}."] if len(parts) > 1 else []
-    notes += list(dict.fromkeys(note for part in parts for note in part.notes))
-    lines = pl.concat([part.lines for part in parts])
-    return replace(first, path=folder, frame=frame, lines=lines, notes=notes, files=paths)
+    notes = [f"Folder: {len(tables)} tables, {first.path.name} to {tables[-1].path.name}."] if len(tables) > 1 else []
+    notes += list(dict.fromkeys(note for table in tables for note in table.notes))
+    lines = pl.Series([f"{line} of {table.path.name}" for table in tables for line in table.lines])
+    return replace(first, path=folder, frame=frame, lines=lines, notes=notes)
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """Return the tables of a folder and the folders in it: text and Excel files, or Parquet files among them.
+    """Return the text and Excel files of a folder, in the order of their names.
 
     Raises:
         InputError: where there are none.
     """
-    paths = sorted(path for path in folder.rglob("*") if _TABLE_NAME.search(path.name) and path.is_file())
+    paths = sorted(path for path in folder.iterdir() if _TABLE_NAME.search(path.name) and path.is_file())
     if not paths:
         raise InputError(
             f"{folder}: expected tables in the folder, such as .csv, .xlsx or .parquet files; there are none"

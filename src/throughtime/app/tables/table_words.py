@@ -51,9 +51,9 @@ def infer_time_patterns(
 
 def count_decimals(values: pl.Series) -> int | None:
     """Return the decimals of the values of a column; None where they have no fixed precision."""
-    known = values.drop_nulls().drop_nans().to_numpy()
+    observed = values.drop_nulls().drop_nans().to_numpy()
     for decimals in range(_MAX_DECIMALS + 1):
-        if (np.abs(known - np.round(known, decimals)) <= 1e-12 * np.maximum(np.abs(known), 1)).all():
+        if (np.abs(observed - np.round(observed, decimals)) <= 1e-12 * np.maximum(np.abs(observed), 1)).all():
             return decimals
     return None
 
@@ -117,10 +117,10 @@ def round_values(frame: pl.DataFrame, decimals: int | None, *names: str) -> pl.D
         decimals: of the table; None to round nothing.
         names: of the columns, the forecast first.
     """
-    known = frame[names[0]].drop_nulls().drop_nans().abs()
-    if decimals is None or not len(known):
+    observed = frame[names[0]].drop_nulls().drop_nans().abs()
+    if decimals is None or not len(observed):
         return frame
-    if 0 < known.mean() * 10**decimals < _MIN_UNITS:
+    if 0 < observed.mean() * 10**decimals < _MIN_UNITS:
         decimals += 2
     values = pl.col(names)
     if decimals == 0:

@@ -26,11 +26,11 @@ def horizon_changes(
     """Return the changes of each series by date in units of their spread, and 1 where they are known, else 0."""
     lag = -(-horizon // season) * season
     chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), _MAX_SERIES)).astype(int))
-    behind = panel.steps_to_common_end(np.ones(len(panel), dtype=bool))
-    length = min(int((panel.lengths + behind)[chosen].max()), _MAX_STEPS + lag + horizon)
+    missing = panel.steps_to_common_end(np.ones(len(panel), dtype=bool))
+    length = min(int((panel.lengths + missing)[chosen].max()), _MAX_STEPS + lag + horizon)
     values = np.full((len(chosen), length), np.nan)
     for row, i in enumerate(chosen):
-        aligned = np.concatenate([panel[i], np.full(behind[i], np.nan)])[-length:]
+        aligned = np.concatenate([panel[i], np.full(missing[i], np.nan)])[-length:]
         values[row, length - len(aligned) :] = aligned
     step = horizon if length >= lag + horizon + _MIN_CHANGES else 1
     lag = min(lag, max(length - step - _MIN_CHANGES, 1)) if step == 1 else lag

@@ -1,4 +1,4 @@
-"""Scores of forecasts, over all series and of each of them, and the score that a headline speaks of.
+"""Scores of forecasts, over all series and of each of them, and the score of a headline.
 
 The scores of a series in a window are averaged over windows and series, except WAPE: it divides the sum of all absolute
 errors by the sum of all absolute values.
@@ -85,10 +85,10 @@ def _ordered(means: Scores, errors: float, sizes: float) -> Scores:
 
 
 def choose_headline(ours: Scores, series: int) -> str:
-    """Return the score that a headline speaks of: defined for the data, and in their units for a single series.
+    """Return the score of a headline: defined for the data, and in their units for a single series.
 
     Several series may have different units: MASE weighs them alike. Where it is not defined, because no series changes
-    before the windows, WAPE stands in, and MAE where all values are zero. sMAPE is not among them: of a zero it is
+    before the windows, it is WAPE, and MAE where all values are zero. sMAPE is not among them: of a zero it is
     200 % for every forecast but zero.
 
     Args:

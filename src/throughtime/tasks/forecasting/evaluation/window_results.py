@@ -48,7 +48,7 @@ class Backtest:
         windows: held-out windows.
         scores: by method, MAE, bias (above zero if the forecasts are too high) and RMSE in units of the series, WAPE
             and sMAPE in percent, and MASE; averaged over series and windows.
-        headline: name of the score that the verdict and the skill speak of.
+        headline: name of the score of the verdict and the skill.
         by_step: by method, the mean absolute error of each step in units of MASE.
         by_series: each series with its scores by method; series with the largest headline score of the forecaster
             first.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(i) for i in range(60)]
 MONTHS = [dt.date(2020 + i // 12, i % 12 + 1, 1) for i in range(30)]
 WEEKS = [dt.date(2020, 11, 2) + dt.timedelta(7 * i) for i in range(30)]
-HOURS = [dt.datetime(2024, 1, 1) + dt.timedelta(hours=i) for i in range(60)]
+HOURS = [dt.datetime.fromisoformat("2024-01-01") + dt.timedelta(hours=i) for i in range(60)]
 
 
 def week(day: dt.date, form: str) -> str:
@@ -83,13 +83,13 @@ def test_dates_without_a_pattern_are_written_as_iso(tmp_path: Path) -> None:
 
 
 def test_the_year_of_a_week_is_that_of_its_thursday() -> None:
-    stamps = [dt.datetime(2024, 12, 23), dt.datetime(2024, 12, 30)]
+    stamps = [dt.datetime.fromisoformat("2024-12-23"), dt.datetime.fromisoformat("2024-12-30")]
     assert infer_pattern(["2024-52", "2025-01"], stamps) == ("%G", "-", "%V")
     assert infer_pattern(["2024-52", "2024-01"], stamps) is None
 
 
 def test_of_two_patterns_that_fit_the_stored_one_is_taken() -> None:
-    cells, stamps = ["05/05/2024"], [dt.datetime(2024, 5, 5)]
+    cells, stamps = ["05/05/2024"], [dt.datetime.fromisoformat("2024-05-05")]
     assert infer_pattern(cells, stamps) == ("%m", "/", "%d", "/", "%Y")
     stored = ("%d", "/", "%m", "/", "%Y")
     assert infer_pattern(cells, stamps, stored) == stored

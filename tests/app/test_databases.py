@@ -45,8 +45,8 @@ FORBIDDEN = (
 def _server_programs() -> Path | None:
     """Return the folder of the programs of a PostgreSQL server, None where it is not installed."""
     path = shutil.which("initdb")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return Path(path).parent if path else found[-1].parent if found else None
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return Path(path).parent if path else installed[-1].parent if installed else None
 
 
 @pytest.fixture(scope="module")

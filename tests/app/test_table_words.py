@@ -13,7 +13,7 @@ from throughtime.app.tables.columns import Columns
 from throughtime.app.tables.date_patterns import infer_pattern
 from throughtime.app.tables.table import read_table
 from throughtime.app.tables.table_format import TableFormat
-from throughtime.app.tables.table_words import count_decimals, round_values, to_table_words, write_text
+from throughtime.app.tables.table_words import count_decimals, format_table, round_values, to_table_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def forecast_of(path: Path, lines: list[str], **columns: str) -> tuple[pl.DataFr
 def test_a_table_that_is_written_in_its_own_words_is_the_table(name: str, tmp_path: Path) -> None:
     lines = TABLES[name]
     frame, table_format = forecast_of(tmp_path / "data.csv", lines, **OPTIONS.get(name, {}))
-    assert write_text(to_table_words(frame, table_format), table_format).splitlines() == lines
+    assert format_table(to_table_words(frame, table_format), table_format).splitlines() == lines
 
 
 def test_bounds_are_named_after_the_target_and_rounded_like_it(tmp_path: Path) -> None:

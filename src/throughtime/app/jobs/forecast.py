@@ -16,7 +16,7 @@ from throughtime.app.report.forecast_run import ForecastRun
 from throughtime.app.scores import describe_measures, recorded_series, series_records
 from throughtime.app.tables.results import write_table
 from throughtime.app.tables.series_names import add_series_columns
-from throughtime.app.tables.table_words import to_table_words, write_text
+from throughtime.app.tables.table_words import format_table, to_table_words
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
@@ -113,7 +113,7 @@ def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, conso
         frame_file(add_series_columns(forecast, table.format))(path)
         totals = forecast_totals(forecaster, forecast, table.format, table.groups)
         for name, frame in {TABLE: to_table_words(forecast, table.format), TOTALS: totals}.items():
-            text_file(write_text(frame, table.format))(directory / name)
+            text_file(format_table(frame, table.format))(directory / name)
         return
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError
-from throughtime.app.output import write_output
+from throughtime.app.output import text_file, write_output
 from throughtime.app.tables.databases import find_database, is_database
-from throughtime.app.tables.table_words import write_text
+from throughtime.app.tables.table_words import format_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,7 +64,7 @@ def write_table(frame: pl.DataFrame, to: str, table_format: TableFormat, *, over
     elif kind == ".xlsx":
         write_output(path, lambda file: _write_excel(frame, file))
     else:
-        write_output(path, lambda file: file.write_text(write_text(frame, table_format), encoding="utf-8"))
+        write_output(path, text_file(format_table(frame, table_format)))
 
 
 def _write_excel(frame: pl.DataFrame, path: Path) -> None:

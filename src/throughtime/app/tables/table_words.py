@@ -128,7 +128,7 @@ def round_values(frame: pl.DataFrame, decimals: int | None, *names: str) -> pl.D
     return frame.with_columns(values.round(decimals) + 0.0)  # no minus before a zero
 
 
-def write_text(frame: pl.DataFrame, table_format: TableFormat) -> str:
+def format_table(frame: pl.DataFrame, table_format: TableFormat) -> str:
     """Return a table as CSV with the separator and the decimal mark of the table."""
     separator = table_format.separator if len(table_format.separator) == 1 else ","
     marks = {number_format.decimal for number_format in table_format.numbers.values()}

@@ -106,7 +106,7 @@ def test_a_missing_file_is_refused_with_a_close_name(tmp_path: Path) -> None:
 
 def test_a_directory_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    refused("forecast", "data", "--horizon", 6, cwd=tmp_path, sentence="data: expected a folder of Parquet files")
+    refused("forecast", "data", "--horizon", 6, cwd=tmp_path, sentence="data: expected tables in the folder")
 
 
 def test_binary_data_are_no_table(tmp_path: Path) -> None:

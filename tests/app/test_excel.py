@@ -137,5 +137,6 @@ def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:
         read(tmp_path, b"day,y\n2024-01-01,5\n", sheet="Sales")
     with pytest.raises(InputError, match=r"--encoding does not apply to .* is not a text file"):
         read(tmp_path, workbook(Sales=ROWS), encoding="cp1252")
+    (tmp_path / "part.parquet").write_bytes(b"")
     with pytest.raises(InputError, match="is a folder of Parquet files, whose cells have types"):
         read_table(tmp_path, Columns(), ReadOptions.of(decimal="comma"))

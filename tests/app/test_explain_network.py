@@ -1,4 +1,4 @@
-"""`throughtime explain` of layers, layouts and modules of one's own: as in Python, from what was saved."""
+"""`throughtime explain` of layers, layouts and custom modules: as in Python, from what was saved."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_folder_can_be_backtested_by_its_sample(directory: Path) -> None:
         ),
         (["predict", "run", "shops", "--out", "run/forecast.parquet"], "--out: run/forecast.parquet exists"),
         (["forecast", "run", "--horizon", "7", "--target", "x"], "has no column x"),
-        (["forecast", "run/model", "--horizon", "7"], "no name in it ends in .parquet"),
+        (["forecast", "run/model", "--horizon", "7"], "expected tables in the folder"),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments: list[str], message: str, directory: Path) -> None:

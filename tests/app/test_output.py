@@ -22,6 +22,9 @@ WRITERS = {
     "output.format_frame",  # returns text
     "jobs.explain._picture_file",
     "jobs.generate.sample_file",
+    "tables.table_words.format_table",  # returns text
+    "tables.results.write_table",
+    "tables.results._write_excel",
     "jobs.tune._TuningSteps._evaluate",  # moves the trials into the directory of the run
 }
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("brief_trainings")
 
+PATHS = ("model", "forecast", "table", "totals", "scores", "report")
+FILES = ["forecast.csv", "model", "report.html", "run.json", "scores.csv", "table.csv", "totals.csv"]
 FAST = ("--horizon", 6, "--preset", "fast", "--budget", "1s")
 
 
@@ -35,13 +37,16 @@ def test_json_is_one_object_and_all_of_stdout(run: tuple[Path, subprocess.Comple
     directory, done = run
     result = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
-    assert {"model", "forecast", "report", "series", "horizon", "backtest", "verdict", "seconds"} == set(result)
+    assert {*PATHS, "series", "horizon", "network_share", "backtest", "by_series", "verdict", "seconds"} == set(result)
     assert (result["series"], result["horizon"]) == (1, 6)
-    assert {"windows", "throughtime", "naive", "seasonal_naive"} == set(result["backtest"])
-    assert all(
-        set(result["backtest"][m]) == {"smape", "mase", "rmse"} for m in ("throughtime", "naive", "seasonal_naive")
+    assert {"windows", "headline", "throughtime", "naive", "seasonal_naive", "network_shares", "coverage"} == set(
+        result["backtest"]
     )
-    assert all((directory / result[name]).exists() for name in ("model", "forecast", "report"))
+    assert all(
+        set(result["backtest"][m]) == {"mae", "bias", "wape", "rmse", "smape", "mase"}
+        for m in ("throughtime", "naive", "seasonal_naive")
+    )
+    assert all((directory / result[name]).exists() for name in PATHS)
 
 
 def test_what_was_guessed_and_mended_is_said(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -55,7 +60,7 @@ def test_what_was_guessed_and_mended_is_said(run: tuple[Path, subprocess.Complet
 def test_a_run_writes_nothing_outside_its_directory(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     directory, _ = run
     assert sorted(os.listdir(directory)) == ["data.csv", "run"]
-    assert sorted(os.listdir(directory / "run")) == ["forecast.csv", "model", "report.html", "run.json"]
+    assert sorted(os.listdir(directory / "run")) == FILES
 
 
 def test_the_forecast_follows_the_data_and_lies_within_its_intervals(run: tuple[Path, Any]) -> None:
@@ -96,7 +101,7 @@ def test_default_names_are_fresh_and_overwrite_replaces_a_former_run(tmp_path: P
     out, err = run_in_process("forecast", "data.csv", *FAST, "--out", fresh, "--overwrite", cwd=tmp_path)
     assert (fresh / "report.html").is_file()
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "throughtime-data", "throughtime-data-2"]
-    assert "network (GRU)" in out
+    assert "this forecast" in out
     assert "seasonal naive" in out
     assert "\x1b" not in out + err
 
@@ -133,7 +138,7 @@ def test_ctrl_c_saves_the_best_model_so_far(tmp_path: Path) -> None:
         code = process.wait(timeout=60)
     assert code == 130, "".join(message)
     assert "the best model so far and its forecast are in run" in message[-1]
-    assert sorted(os.listdir(tmp_path / "run")) == ["forecast.csv", "model", "run.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == [*("forecast.csv", "model", "run.json", "table.csv", "totals.csv")]
     predicted, _ = run_in_process("predict", "run", "data.csv", cwd=tmp_path)
     assert predicted == (tmp_path / "run" / "forecast.csv").read_text(encoding="utf-8")
 

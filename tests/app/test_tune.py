@@ -33,6 +33,9 @@ def test_a_run_holds_the_model_its_forecast_and_the_trials(data: Path) -> None:
         "model",
         "report.html",
         "run.json",
+        "scores.csv",
+        "table.csv",
+        "totals.csv",
         "trials.csv",
         "trials.db",
     ]

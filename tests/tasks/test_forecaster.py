@@ -205,7 +205,7 @@ def test_a_backtest_is_as_long_as_its_windows_and_scores_all_methods(fitted: tt.
     assert len(result.forecasts) == 3 * 4 * 6
     assert {"unique_id", "ds", "cutoff", "y", "throughtime", "naive", "seasonal_naive"} <= set(result.forecasts.columns)
     for name in ("throughtime", "naive", "seasonal_naive"):
-        assert set(result.scores[name]) == {"smape", "mase", "rmse"}
+        assert set(result.scores[name]) == {"mae", "bias", "wape", "rmse", "smape", "mase"}
         assert len(result.by_step[name]) == 6
     assert set(result.coverage) == {80, 95}
     assert "3 held-out windows" in result.verdict

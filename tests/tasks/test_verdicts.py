@@ -80,7 +80,7 @@ def test_without_a_season_no_sentence_names_seasonal_naive() -> None:
     scores = {"throughtime": 1.0, "naive": 2.0, "seasonal_naive": 2.0, "seasonal_mean": 2.5, "drift": 2.5}
     skills = {"naive": Skill("naive", 0.5, 0.4, 0.6)}
     verdict = backtest_verdict({name: {"mase": value} for name, value in scores.items()}, 3, skills, season=1)
-    assert verdict == "50% better than the last value on 3 held-out windows."
+    assert verdict == "50% better than the last value on 3 held-out windows (MASE 1 against 2)."
 
 
 def test_what_is_not_defined_is_not_given_in_numbers() -> None:

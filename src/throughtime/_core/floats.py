@@ -17,7 +17,7 @@ def to_float(number: Any) -> float:
     """Return a number in 64 bits; whole numbers beyond their range are infinite, as in text.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for what is not a number.
         ValueError: for text that is none.
     """
     try:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime._core.escaping import escape_controls, escape_line
-from throughtime.app.scores import MEASURES, best_scores, format_score, method_label
+from throughtime.app.scores import best_scores, format_score, measures, method_label, series_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecasting import Backtest
 
 _MAX_CLASSES = 30  # rows of a table
+_MAX_SERIES = 10  # rows of a table
 
 
 class ConsoleOutput:
@@ -75,16 +76,33 @@ class ConsoleOutput:
             yield lambda done: status.update(f"{title}: {done:,} of {total:,} series")
         self.say(f"{title}: {total:,} series in {format_duration(time.monotonic() - started)}")
 
-    def scores(self, backtest: Backtest, cell: str) -> None:
+    def scores(self, backtest: Backtest) -> None:
         """Print the scores of a backtest, the best of each column in bold."""
         table = Table(box=box.SIMPLE_HEAD, title=f"Backtest, held-out windows: {backtest.windows}")
         table.add_column("forecast")
-        for name in MEASURES.values():
-            table.add_column(name, justify="right")
+        titles = measures(backtest)
+        for title in titles.values():
+            table.add_column(title, justify="right")
         lowest = best_scores(backtest)
         for method, score in backtest.scores.items():
-            cells = [Text(format_score(score[m]), style="bold" if score[m] == lowest[m] else "") for m in MEASURES]
-            table.add_row(method_label(method, cell), *cells)
+            cells = [Text(format_score(score[m]), style="bold" if score[m] == lowest[m] else "") for m in titles]
+            table.add_row(method_label(method), *cells)
+        self.table(table)
+
+    def series_scores(self, backtest: Backtest) -> None:
+        """Print the scores of the series with the largest errors, if there are several series."""
+        records, titles = series_records(backtest), measures(backtest)
+        if len(records) < 2:
+            return
+        shown = records[:_MAX_SERIES]
+        count = f"the {len(shown)} worst of {len(records):,}" if len(shown) < len(records) else "the worst first"
+        table = Table(box=box.SIMPLE_HEAD, title=f"Series, {count} by {titles[backtest.headline].removesuffix(' %')}")
+        table.add_column("series")
+        for title in (*titles.values(), f"MAE of {method_label(backtest.skill.against)}"):
+            table.add_column(title, justify="right")
+        for record in shown:
+            cells = (format_score(record[name]) for name in (*titles, "baseline_mae"))
+            table.add_row(str(record["unique_id"]), *cells)
         self.table(table)
 
     def classes(self, evaluation: Evaluation, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from throughtime._core.errors import InputError
 from throughtime.app.layer_names import layer_names
+from throughtime.app.output import STDIN
 
 if TYPE_CHECKING:
     from throughtime.app.tables.column_selection import Columns
@@ -37,9 +39,12 @@ def split_list(text: str | None) -> list[str]:
     return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
+DATABASE_VARIABLE = "THROUGHTIME_DATABASE"
+"""Environment variable in place of `--database`, so that no password is on a command line."""
+
 Data = Annotated[
-    Path,
-    typer.Argument(help="CSV, Excel or Parquet file, or a folder of Parquet files.", show_default=False),
+    Path | None,
+    typer.Argument(help="CSV, Excel or Parquet file, folder of such files, or - for stdin.", show_default="--sql"),
 ]
 Model = Annotated[Path, typer.Argument(help="Directory of a run, or its model/.", show_default=False)]
 Horizon = Annotated[int, typer.Option(callback=positive_int, help="Steps to forecast.", show_default=False)]
@@ -53,6 +58,17 @@ Ended = Annotated[
     str | None,
     typer.Option(
         help="Series that ended early: forecast from their own end, from the common one, or skip.", show_default="own"
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(help="Columns that group the series, for their totals, comma-separated.", show_default="none"),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        help="Forecast in the words of DATA: a .csv, .parquet or .xlsx file, or the URI of a database with #TABLE.",
+        show_default="none",
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Training time, such as 90s or 5m.", show_default="none")]
@@ -117,6 +133,41 @@ class TableOptions:
         typer.Option(help="long, columns (one series a column) or rows (one series a row).", show_default="detected"),
     ] = None
 
+    sql: Annotated[
+        str | None, typer.Option(help="Query that gives the table, in place of DATA.", show_default="none")
+    ] = None
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar=DATABASE_VARIABLE,
+            help="Database of --sql: sqlite:///FILE, duckdb:///FILE or postgresql://USER@HOST/NAME.",
+            show_default="none",
+        ),
+    ] = None
+
+    def source(self, data: Path | None) -> Path:
+        """Return the file to read, - for the standard input, or the name of the database of a query.
+
+        Raises:
+            InputError: for no source and for two, and for a file that does not exist.
+        """
+        from throughtime.app.tables.databases import find_database
+        from throughtime.data.files import check_exists
+
+        if self.sql is None:
+            if self.database is not None and self.database != os.environ.get(DATABASE_VARIABLE):
+                raise InputError("--database: expected --sql with the query to run")
+            if data is None:
+                raise InputError("DATA: expected a file, a folder, - for the standard input, or --sql with --database")
+            if str(data) != STDIN:
+                check_exists(data)
+            return data
+        if data is not None:
+            raise InputError(f"--sql: expected no other DATA than the query, got {data}")
+        if self.database is None:
+            raise InputError(f"--sql: name its database with --database or {DATABASE_VARIABLE}")
+        return find_database(self.database).path
+
     def columns(self, covariates: Covariates | None) -> Columns:
         """Return the columns to read."""
         from throughtime.app.tables.column_selection import Columns
@@ -131,11 +182,21 @@ class TableOptions:
         """
         from throughtime.app.tables.read_options import ReadOptions
 
-        return ReadOptions.of(self.encoding, self.sheet, self.decimal, self.thousands, self.date_format, self.layout)
+        return ReadOptions.of(
+            self.encoding,
+            self.sheet,
+            self.decimal,
+            self.thousands,
+            self.date_format,
+            self.layout,
+            self.sql,
+            self.database,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options by name."""
-        return asdict(self)
+        options = asdict(self)
+        return options if self.sql is not None else options | {"database": None}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 STDOUT = "-"
 """The name of a file that stands for the standard output."""
 
+STDIN = "-"
+"""The name of a file that stands for the standard input."""
+
+_PASSWORD = re.compile(r"(://[^/?#\s:@]*):[^\s]*@")
+_PASSWORD_FIELD = re.compile(r"\b(\w*password\w*=)[^&\s]*", re.IGNORECASE)
 _DATETIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -115,6 +121,15 @@ def print_result(value: dict[str, Any], show: Callable[[], object], *, as_json: 
         show()
 
 
+def hide_password(text: str) -> str:
+    """Return a text with *** in place of the passwords of its URIs.
+
+    >>> hide_password("--database=postgresql://ann:s3cret@host/shop")
+    '--database=postgresql://ann:***@host/shop'
+    """
+    return _PASSWORD_FIELD.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+
+
 def command_line() -> str:
-    """Return the command line as it was typed."""
-    return shlex.join(["throughtime", *sys.argv[1:]])
+    """Return the command line as it was typed, without passwords."""
+    return shlex.join(["throughtime", *map(hide_password, sys.argv[1:])])

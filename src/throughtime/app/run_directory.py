@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError
-from throughtime.app.output import STDOUT, json_file
+from throughtime.app.output import STDIN, STDOUT, json_file
 from throughtime.io import atomic_directories, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
@@ -24,7 +24,7 @@ RUN = "run.json"
 
 _MAX_RECORD_BYTES = 16 * 2**20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-_RESULT_FILES = ("model", "forecast", "report", "predictions", "translations", "sample")
+_RESULT_FILES = ("model", "forecast", "table", "totals", "scores", "report", "predictions", "translations", "sample")
 
 
 class _NameTaken(Exception):
@@ -53,7 +53,7 @@ class RunDirectory:
             InputError: for a directory that exists, unless it is an earlier run's and may be overwritten.
         """
         if out is None:
-            name = Path(f"throughtime-{data.name.split('.', 1)[0]}")
+            name = Path(f"throughtime-{'stdin' if str(data) == STDIN else data.name.split('.', 1)[0]}")
             return cls(_free_name(name), default=name)
         directory = cls(out, overwrite)
         directory.check()

@@ -20,6 +20,7 @@ from throughtime.app.options import (
     Data,
     Ended,
     FutureData,
+    Group,
     Horizon,
     Json,
     NetworkOptions,
@@ -27,6 +28,7 @@ from throughtime.app.options import (
     RunOptions,
     SeriesOptions,
     TableOptions,
+    To,
     WindowOptions,
     Workers,
     positive_int,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     "throughtime forecast shops.parquet --horizon 7 --future price --holidays DE",
 )
 def forecast(
-    data: Data,
+    data: Data = None,
     *,
     horizon: Horizon,
     table: TableOptions,
@@ -54,6 +56,8 @@ def forecast(
     budget: Budget = None,
     against: Against = None,
     ended: Ended = None,
+    group: Group = None,
+    to: To = None,
     sample: Annotated[
         int, typer.Option(callback=positive_int, help="Series to train on if DATA is a folder.")
     ] = 10_000,
@@ -61,17 +65,22 @@ def forecast(
 ) -> None:
     """Train a network on a table and write a forecast, a backtest and a report."""
     from throughtime.app.run_directory import RunDirectory
+    from throughtime.app.tables.results import check_target
 
+    data = table.source(data)
+    check_target(to, overwrite=run.overwrite)
     directory = RunDirectory.choose(run.out, data, overwrite=run.overwrite)
     covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates, future_data, sample=sample, seed=series.seed)
+    groups = split_list(group)
+    rows = _read(data, table, covariates, future_data, sample=sample, seed=series.seed, groups=groups)
 
     from throughtime import Forecaster
     from throughtime.app.jobs.forecast import run as run_forecast
 
     settings = series.settings(covariates) | network.settings() | {"budget": budget, "ended": ended or "own"}
     forecaster = Forecaster(horizon, **settings)
-    raise typer.Exit(run_forecast(rows, forecaster, directory, against=split_list(against), as_json=run.json))
+    options = {"against": split_list(against), "to": to, "overwrite": run.overwrite}
+    raise typer.Exit(run_forecast(rows, forecaster, directory, as_json=run.json, **options))
 
 
 @command(
@@ -79,7 +88,7 @@ def forecast(
     "throughtime backtest sales.csv --horizon 12 --against auto_ets,lightgbm",
 )
 def backtest(
-    data: Data,
+    data: Data = None,
     *,
     horizon: Horizon,
     held_out: WindowOptions,
@@ -96,7 +105,7 @@ def backtest(
 
     check_output_file(out, overwrite=overwrite, allow_stdout=False)
     covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates)
+    rows = _read(table.source(data), table, covariates)
 
     from throughtime import Forecaster
     from throughtime.app.jobs.backtest import run
@@ -110,7 +119,7 @@ def backtest(
     "throughtime compare sales.csv --horizon 12 --seeds 3 --out board.csv",
 )
 def compare(
-    data: Data,
+    data: Data = None,
     *,
     horizon: Horizon,
     cell: Annotated[
@@ -135,7 +144,7 @@ def compare(
 
     check_output_file(out, overwrite=overwrite, allow_stdout=False)
     covariates = covariate_options.covariates()
-    rows = _read(data, table, covariates)
+    rows = _read(table.source(data), table, covariates)
 
     from throughtime import Forecaster
     from throughtime.app.jobs.compare import build_forecasters, run
@@ -150,7 +159,7 @@ def compare(
     "throughtime tune sales.csv --horizon 12 --search cell,dropout --workers ray",
 )
 def tune(
-    data: Data,
+    data: Data = None,
     *,
     horizon: Horizon,
     trials: Annotated[int, typer.Option(callback=positive_int, help="Settings to try.")] = 20,
@@ -189,6 +198,7 @@ def tune(
     """Search for better settings and write a forecast and a report with the best ones."""
     from throughtime.app.run_directory import RunDirectory
 
+    data = table.source(data)
     directory = RunDirectory.choose(run.out, data, overwrite=run.overwrite)
     covariates = covariate_options.covariates()
     rows = _read(data, table, covariates, future_data)
@@ -203,11 +213,15 @@ def tune(
 
 
 def _read(
-    data: Path, options: TableOptions, covariates: Covariates | None, future_data: Path | None = None, **sampling: Any
+    data: Path,
+    options: TableOptions,
+    covariates: Covariates | None,
+    future_data: Path | None = None,
+    **reading_options: Any,
 ) -> Table:
     """Return the series of a table, followed by the rows that are known in advance."""
     from throughtime.app.tables.table import append_future, read_table
 
     reading = options.read_options()
-    table = read_table(data, options.columns(covariates), reading, **sampling)
+    table = read_table(data, options.columns(covariates), reading, **reading_options)
     return table if future_data is None else append_future(table, future_data, reading)

@@ -13,6 +13,7 @@ from throughtime.app.options import (
     Budget,
     Ended,
     FutureData,
+    Group,
     Json,
     Label,
     Model,
@@ -21,6 +22,7 @@ from throughtime.app.options import (
     TableOptions,
     TagColumn,
     Text,
+    To,
     positive_int,
 )
 
@@ -34,14 +36,14 @@ def train(
         str, typer.Argument(help="Task: forecast, classify, tag, generate or translate.", show_default=False)
     ],
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="forecast: a table. classify: texts and labels as TSV, CSV, Parquet or JSON lines, or a UCR/UEA .ts "
             "file. tag: a CoNLL or CoNLL-U file. generate: a text, a JSON file of pieces, or a directory of MIDI "
             "files. translate: lines of a sentence, a tab and its translation.",
-            show_default=False,
+            show_default="--sql",
         ),
-    ],
+    ] = None,
     *,
     test: Annotated[Path | None, typer.Option(help="File to test on.", show_default="a part of DATA")] = None,
     text: Text = None,
@@ -64,9 +66,8 @@ def train(
     from throughtime.app.jobs import tasks
     from throughtime.app.jobs.requests import TrainRequest
     from throughtime.app.run_directory import RunDirectory
-    from throughtime.data.files import check_exists
 
-    check_exists(data)
+    data = table.source(data)
     directory = RunDirectory.choose(run.out, data, overwrite=run.overwrite)
     settings = {"cell": cell, "preset": preset, "budget": budget, "random_state": seed}
     settings = tasks.parse_settings(settings, more or [])
@@ -86,17 +87,22 @@ def train(
 def predict(
     model: Model,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="File as for throughtime train. Labels and tags may be missing. A forecast follows the last rows: "
             "include the history, not the new rows alone. Lines to translate hold one sentence.",
-            show_default=False,
+            show_default="--sql",
         ),
-    ],
+    ] = None,
     *,
     table: TableOptions,
     future_data: FutureData = None,
     ended: Ended = None,
+    group: Group = None,
+    to: To = None,
+    totals: Annotated[
+        str | None, typer.Option(help="File or database for totals, as for --to.", show_default="none")
+    ] = None,
     text: Text = None,
     out: Annotated[
         Path, typer.Option(help="File to write, a Parquet file for a folder of tables; - for the screen.")
@@ -108,13 +114,16 @@ def predict(
     from throughtime.app.jobs import tasks
     from throughtime.app.jobs.requests import ModelRequest
     from throughtime.app.run_directory import check_output_file, model_directory
-    from throughtime.data.files import check_exists
+    from throughtime.app.tables.results import check_target
 
     directory = model_directory(model)
-    check_exists(data)
+    data = table.source(data)
     check_output_file(out, overwrite=overwrite)
+    check_target(to, overwrite=overwrite)
+    check_target(totals, option="--totals", overwrite=overwrite)
     task, module = tasks.load_task_module(directory)
     options = table.as_dict() | {"future_data": future_data, "text": text, "ended": ended}
+    options |= {"group": group, "to": to, "totals": totals, "overwrite": overwrite if to or totals else None}
     module.predict(ModelRequest(directory, data, tasks.select_options(task, options), out, as_json=json))
 
 
@@ -148,6 +157,7 @@ def explain(
 
     from throughtime.app.jobs.explain import run
 
+    data = None if data is None and table.sql is None else table.source(data)
     run(directory, data, table.as_dict(), season, out, as_json=json)
 
 
@@ -158,13 +168,13 @@ def explain(
 def evaluate(
     model: Model,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="File as for throughtime train, with labels or tags. Of a table the rows after those of the training "
             "are scored; the new rows alone are enough.",
-            show_default=False,
+            show_default="--sql",
         ),
-    ],
+    ] = None,
     *,
     table: TableOptions,
     text: Text = None,
@@ -176,10 +186,9 @@ def evaluate(
     from throughtime.app.jobs import tasks
     from throughtime.app.jobs.requests import ModelRequest
     from throughtime.app.run_directory import model_directory
-    from throughtime.data.files import check_exists
 
     directory = model_directory(model)
-    check_exists(data)
+    data = table.source(data)
     task, module = tasks.load_task_module(directory)
     options = table.as_dict() | {"text": text, "label": label, "column": column}
     module.evaluate(ModelRequest(directory, data, tasks.select_options(task, options), as_json=json))

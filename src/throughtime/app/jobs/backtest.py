@@ -12,7 +12,7 @@ from throughtime.app.jobs.forecast import setting_names
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.options import split_list
 from throughtime.app.output import frame_file, print_result, write_output
-from throughtime.app.scores import describe_intervals, describe_mase_unit, format_score, method_label
+from throughtime.app.scores import describe_intervals, describe_measures, format_score, method_label
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
 
-_MAX_ROWS = 10  # of the tables by step and by series
+_MAX_ROWS = 10  # of the table by step
 
 
 def run(table: Table, forecaster: Forecaster, options: WindowOptions, out: Path | None, *, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def run(table: Table, forecaster: Forecaster, options: WindowOptions, out: Path 
         write_output(out, frame_file(backtest.forecasts))
 
     def show() -> None:
-        show_backtest(console, backtest, forecaster.cell)
+        show_backtest(console, backtest, ", ".join(table.format.targets))
         if out is not None:
             console.show(f"\nForecasts  {out}")
 
@@ -50,19 +50,18 @@ def run(table: Table, forecaster: Forecaster, options: WindowOptions, out: Path 
     print_result({**backtest_to_json(backtest), "forecasts": forecasts}, show, as_json=as_json)
 
 
-def show_backtest(console: ConsoleOutput, backtest: Backtest, cell: str) -> None:
-    """Print all scores as tables, and the verdict."""
-    console.scores(backtest, cell)
-    console.table(_step_table(backtest, cell))
-    if len(backtest.by_series) > 1:
-        console.table(_series_table(backtest))
+def show_backtest(console: ConsoleOutput, backtest: Backtest, unit: str) -> None:
+    """Print all scores as tables, and the verdict; `unit` names the values of the series."""
+    console.scores(backtest)
+    console.table(_step_table(backtest))
+    console.series_scores(backtest)
     console.show(describe_intervals(backtest))
-    console.show(f"MASE divides by {describe_mase_unit(backtest)}.")
-    reference = method_label(backtest.skill.against, "")
+    console.show(describe_measures(backtest, unit))
+    reference = method_label(backtest.skill.against)
     console.show(f"{backtest.verdict} Skill against {reference}: {backtest.skill}.", style="bold")
 
 
-def _step_table(backtest: Backtest, cell: str) -> RichTable:
+def _step_table(backtest: Backtest) -> RichTable:
     """Return errors by step of the horizon, for some evenly spaced steps."""
     count = len(backtest.by_step["throughtime"])
     rows = min(count, _MAX_ROWS)
@@ -71,22 +70,9 @@ def _step_table(backtest: Backtest, cell: str) -> RichTable:
     table.add_column("step")
     methods = ("throughtime", backtest.skill.against)
     for method in methods:
-        table.add_column(method_label(method, cell), justify="right")
+        table.add_column(method_label(method), justify="right")
     for step in steps:
         table.add_row(str(step + 1), *(format_score(backtest.by_step[method][step]) for method in methods))
-    return table
-
-
-def _series_table(backtest: Backtest) -> RichTable:
-    """Return the series with the largest errors."""
-    rows = min(_MAX_ROWS, len(backtest.by_series))
-    table = RichTable(box=box.SIMPLE_HEAD, title=f"MASE by series, the worst {rows} first")
-    table.add_column("series")
-    for method in ("network", method_label(backtest.skill.against, "")):
-        table.add_column(method, justify="right")
-    for name, errors in backtest.by_series[:rows]:
-        scores = (errors["throughtime"], errors[backtest.skill.against])
-        table.add_row(str(name), *map(format_score, scores))
     return table
 
 
@@ -96,13 +82,15 @@ def backtest_to_json(backtest: Backtest) -> dict[str, Any]:
         "windows": backtest.windows,
         "mase_lag": backtest.mase_lag,
         "season": backtest.season,
+        "headline": backtest.headline,
         "scores": backtest.scores,
         "by_step": backtest.by_step,
-        "by_series": [{"unique_id": name, **errors} for name, errors in backtest.by_series],
+        "by_series": [{"unique_id": name, **scores} for name, scores in backtest.by_series],
         "skill": vars(backtest.skill),
         "coverage": {str(level): share for level, share in backtest.coverage.items()},
         "msis": {str(level): score for level, score in backtest.msis.items()},
         "pinball": {f"{quantile:g}": loss for quantile, loss in backtest.pinball.items()},
         "crps": backtest.crps,
+        "network_shares": backtest.weights,
         "verdict": backtest.verdict,
     }

@@ -16,7 +16,7 @@ from throughtime.app.jobs.forecast import setting_names
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.options import split_list
 from throughtime.app.output import csv_file, finite, print_result, write_output
-from throughtime.app.scores import MEASURES, format_score, method_label
+from throughtime.app.scores import format_score, measures, method_label
 from throughtime.tasks.forecasting.evaluation.external_models import check_external_models
 
 if TYPE_CHECKING:
@@ -109,17 +109,18 @@ def _leaderboard(comparison: Comparison) -> RichTable:
     over = f", {comparison.seeds} seeds" if comparison.seeds > 1 else ""
     table = RichTable(box=box.SIMPLE_HEAD, title=f"Held-out windows: {comparison.windows}{over}")
     table.add_column("forecast", no_wrap=True)
-    for name in MEASURES.values():
-        table.add_column(name, justify="right")
+    titles = measures(comparison.backtests[next(iter(comparison.backtests))][0])
+    for title in titles.values():
+        table.add_column(title, justify="right")
     if comparison.spread:
         table.add_column("± seeds", justify="right")
-    table.add_column(f"{method_label(comparison.best, '')} saves (95 %)", justify="right", no_wrap=True)
+    table.add_column(f"{method_label(comparison.best)} saves (95 %)", justify="right", no_wrap=True)
     for name, score in comparison.scores.items():
         spread = []
         if comparison.spread:
             spread = [f"{comparison.spread[name]:.1g}" if name in comparison.spread else ""]
-        scores = (format_score(score[measure]) for measure in MEASURES)
-        table.add_row(method_label(name, ""), *scores, *spread, _format_skill(comparison.skills.get(name)))
+        scores = (format_score(score[measure]) for measure in titles)
+        table.add_row(method_label(name), *scores, *spread, _format_skill(comparison.skills.get(name)))
     return table
 
 

@@ -1,4 +1,4 @@
-"""`throughtime explain` of a network: a layer, a layout, or a module of one's own."""
+"""`throughtime explain` of a network: a layer, a layout, or a custom module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NetworkExplanation(NamedTuple):
         diagnosis: of its layers.
         kind: name of its class.
         weights: numbers that can be trained.
-        inputs: sizes by name, for a module of one's own.
+        inputs: sizes by name, for a custom module.
     """
 
     heading: str

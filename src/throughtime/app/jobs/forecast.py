@@ -6,13 +6,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from throughtime import runtime
+from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput, ProgressRelay
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
-from throughtime.app.output import command_line, frame_file, text_file
+from throughtime.app.jobs.totals import forecast_totals
+from throughtime.app.output import command_line, csv_file, finite, frame_file, hide_password, text_file
 from throughtime.app.report.forecast import forecaster_page
 from throughtime.app.report.forecast_run import ForecastRun
+from throughtime.app.scores import describe_measures, recorded_series, series_records
+from throughtime.app.tables.results import write_table
 from throughtime.app.tables.series_names import add_series_columns
+from throughtime.app.tables.table_words import format_table, to_table_words
 from throughtime.data.series.frames import read_frame
 from throughtime.tasks.background import in_background
 from throughtime.tasks.forecasting.evaluation.backtest import check_backtest_length
@@ -23,10 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from throughtime import Forecaster
+    from throughtime.app.output import FileWriter
     from throughtime.app.run_directory import RunDirectory
     from throughtime.app.tables.table import Table
     from throughtime.tasks.forecasting import Backtest
     from throughtime.training import Progress
+
+TABLE, TOTALS = "table.csv", "totals.csv"
+"""Files of the forecast in the words of the data, and of its totals."""
 
 _JSON_METHODS = ("throughtime", "naive", "seasonal_naive")
 
@@ -37,6 +46,8 @@ def run(
     directory: RunDirectory,
     *,
     against: Sequence[str] = (),
+    to: str | None = None,
+    overwrite: bool = False,
     as_json: bool = False,
 ) -> int:
     """Run the command with a forecaster that is not fitted, and return the exit code: 0, or 130 after Ctrl-C.
@@ -44,9 +55,15 @@ def run(
     Raises:
         InputError: for data and settings that cannot be used.
     """
-    return run_training(
+    if to is not None and table.source is not None:
+        raise InputError(f"--to does not apply to {table.path}, a folder, whose forecast is a Parquet file")
+    code = run_training(
         lambda console: prepare(table, forecaster, console, against=against), directory, as_json=as_json
     )
+    if to is not None:
+        write_table(to_table_words(forecaster.predict(), table.format), to, table.format, overwrite=overwrite)
+        ConsoleOutput().say(f"Forecast: {hide_password(to)}")
+    return code
 
 
 def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, against: Sequence[str] = ()) -> Training:
@@ -79,10 +96,13 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
         page = ForecastRun(forecaster, backtest, table, forecaster.get_params(), command_line())
 
         def show(console: ConsoleOutput) -> None:
-            console.scores(backtest, forecaster.cell)
-            console.show(backtest.verdict, style="bold")
+            console.scores(backtest)
+            console.series_scores(backtest)
+            console.show(describe_measures(backtest, ", ".join(table.format.targets)))
+            console.show(page.verdict, style="bold")
 
-        return Outcome({"report.html": text_file(forecaster_page(page))}, _result(table, forecaster, backtest), show)
+        files = {"report.html": text_file(forecaster_page(page)), "scores.csv": scores_file(backtest)}
+        return Outcome(files, _result(page), show)
 
     def save(directory: Path) -> None:
         save_forecaster(forecaster, table, directory, console)
@@ -105,7 +125,11 @@ def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, conso
     path = directory / table.forecast
     if table.source is None:
         # By the runtime, as `predict` forecasts: torch rounds differently in the last digits of 32 bits.
-        frame_file(add_series_columns(runtime.load(directory / "model").predict_table(), table.format))(path)
+        forecast = runtime.load(directory / "model").predict_table()
+        frame_file(add_series_columns(forecast, table.format))(path)
+        totals = forecast_totals(forecaster, forecast, table.format, table.groups)
+        for name, frame in {TABLE: to_table_words(forecast, table.format), TOTALS: totals}.items():
+            text_file(format_table(frame, table.format))(directory / name)
         return
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)
@@ -132,7 +156,8 @@ def setting_names(forecaster: Forecaster) -> set[str]:
 
 def result_files(table: Table) -> dict[str, str]:
     """Return the files that the result of a forecast names."""
-    return {"model": "model", "forecast": table.forecast, "report": "report.html"}
+    words = {} if table.source is not None else {"table": TABLE, "totals": TOTALS}
+    return {"model": "model", "forecast": table.forecast, **words, "scores": "scores.csv", "report": "report.html"}
 
 
 def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:
@@ -144,10 +169,21 @@ def run_record(table: Table, forecaster: Forecaster) -> dict[str, Any]:
     }
 
 
-def _result(table: Table, forecaster: Forecaster, backtest: Backtest) -> dict[str, Any]:
+def scores_file(backtest: Backtest) -> FileWriter:
+    """Return the writer of the scores of each series, the worst first."""
+    records = [finite(record) for record in series_records(backtest)]
+    return csv_file([*records[0]], [[*record.values()] for record in records])
+
+
+def _result(run: ForecastRun) -> dict[str, Any]:
+    table, forecaster, backtest = run.table, run.forecaster, run.backtest
+    scores = {name: backtest.scores[name] for name in _JSON_METHODS}
+    shares = {"network_shares": backtest.weights, "coverage": {str(k): v for k, v in backtest.coverage.items()}}
     return {
         "series": len(forecaster.series_) if table.source is None else len(table.source),
         "horizon": forecaster.horizon,
-        "backtest": {"windows": backtest.windows, **{name: backtest.scores[name] for name in _JSON_METHODS}},
-        "verdict": backtest.verdict,
+        "network_share": forecaster.model_.calibration.weight,
+        "backtest": {"windows": backtest.windows, "headline": backtest.headline, **scores, **shares},
+        "by_series": recorded_series(backtest),
+        "verdict": run.verdict,
     }

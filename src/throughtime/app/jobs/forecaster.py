@@ -18,13 +18,17 @@ from throughtime._core.param_checks import check_choice
 from throughtime.app.console import ConsoleOutput
 from throughtime.app.jobs.delivery import deliver_predictions, deliver_scores
 from throughtime.app.jobs.setting_errors import located_errors
-from throughtime.app.output import format_frame, print_json, to_records
+from throughtime.app.jobs.totals import forecast_totals
+from throughtime.app.options import split_list
+from throughtime.app.output import STDOUT, format_frame, hide_password, print_json, to_records
 from throughtime.app.run_directory import read_run_record
 from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.read_options import READ_OPTION_NAMES, ReadOptions, select_read_options
+from throughtime.app.tables.results import write_table
 from throughtime.app.tables.series_names import add_series_columns
 from throughtime.app.tables.table import append_future, read_table
 from throughtime.app.tables.table_format import TableFormat
+from throughtime.app.tables.table_words import to_table_words
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import FrameTable
 from throughtime.data.series.parquet import ParquetSeries
@@ -42,7 +46,19 @@ if TYPE_CHECKING:
     from throughtime.app.jobs.runner import Training
     from throughtime.app.tables.table import Table
 
-OPTIONS = ("horizon", "time", "target", "series", *READ_OPTION_NAMES, "future_data", "ended")
+OPTIONS = (
+    "horizon",
+    "time",
+    "target",
+    "series",
+    *READ_OPTION_NAMES,
+    "future_data",
+    "ended",
+    "group",
+    "to",
+    "totals",
+    "overwrite",
+)
 _MAX_NAMED = 5
 _COLUMNS = ("time", "target", "series")
 
@@ -77,6 +93,7 @@ def predict(request: ModelRequest) -> None:
     Raises:
         InputError: for data and options that cannot be used.
     """
+    _check_places(request)
     model, console = _load(request), ConsoleOutput()
     names = Covariates(**(model.settings["covariates"] or {})).names
     table = _read_table(names, model.table_format, request, sample=1)  # only the columns of a folder are needed
@@ -89,8 +106,10 @@ def predict(request: ModelRequest) -> None:
     with located_errors(request.data, ()):
         frame = model.predict_table(FrameTable(nw.from_native(table.frame, eager_only=True)))
     console.say(*_note_new_series(model.panel.ids, frame["unique_id"]))
-    frame = add_series_columns(frame, table.format)
     size = {"series": frame["unique_id"].n_unique(), "horizon": model.forecaster.plan.horizon}
+    if _write_words(frame, table, request, size, console):
+        return
+    frame = add_series_columns(frame, table.format)
     deliver_predictions(request, "forecast", format_frame(frame), to_records(frame), size, console)
 
 
@@ -114,6 +133,32 @@ def _load(request: ModelRequest) -> ForecasterModel:
     return replace(model, settings={**model.settings, "ended": request.options["ended"]})
 
 
+def _check_places(request: ModelRequest) -> None:
+    """Check that there is a place for all that is asked for, and one only."""
+    if "group" in request.options and "totals" not in request.options:
+        raise InputError("--group: expected --totals with the file for the totals of the groups")
+    if "to" in request.options and request.out is not None and str(request.out) != STDOUT:
+        raise InputError(f"--to: expected one place for the forecast, got --out {request.out} too")
+
+
+def _write_words(
+    frame: pl.DataFrame, table: Table, request: ModelRequest, size: dict[str, int], console: ConsoleOutput
+) -> bool:
+    """Write a forecast and its totals in the words of the table; return whether that answers the request."""
+    to, totals, overwrite = (request.options.get(name) for name in ("to", "totals", "overwrite"))
+    if totals is not None:
+        rows = forecast_totals(throughtime.load(request.model), frame, table.format, table.groups, table.frame)
+        write_table(rows, totals, table.format, overwrite=bool(overwrite))
+        console.say(f"Totals: {hide_password(totals)}")
+    if to is None:
+        return False
+    write_table(to_table_words(frame, table.format), to, table.format, overwrite=bool(overwrite))
+    console.say(f"Forecast: {hide_password(to)}")
+    if request.as_json:
+        print_json({"model": str(request.model), **size, "forecast": hide_password(to)})
+    return True
+
+
 def evaluate(request: ModelRequest) -> None:
     """Print the scores of a forecaster on rows after those of its training.
 
@@ -127,7 +172,11 @@ def evaluate(request: ModelRequest) -> None:
     console.say(*table.notes)
     with located_errors(request.data, ()):
         evaluation = forecaster.evaluate(table.frame)
-    deliver_scores(request, backtest_to_json(evaluation), partial(show_backtest, console, evaluation, forecaster.cell))
+    deliver_scores(
+        request,
+        backtest_to_json(evaluation),
+        partial(show_backtest, console, evaluation, ", ".join(table.format.targets)),
+    )
 
 
 def _predict_folder(table: Table, request: ModelRequest, console: ConsoleOutput) -> None:
@@ -136,6 +185,9 @@ def _predict_folder(table: Table, request: ModelRequest, console: ConsoleOutput)
         raise InputError(
             f"--out: expected a Parquet file for forecasts of a folder, such as all.parquet, got {request.out}"
         )
+    for name in ("to", "totals"):
+        if name in request.options:
+            raise InputError(f"--{name} does not apply to a folder of Parquet files, whose forecast is one: use --out")
     if "future_data" in request.options:
         raise InputError("--future-data does not apply to a folder: add rows with an empty target to its files")
     console.say(*table.notes[:-1])
@@ -177,11 +229,12 @@ def _read_table(
 ) -> Table:
     options = ReadOptions.of(**select_read_options(request.options))
     columns = {name: request.options.get(name) for name in _COLUMNS}
+    groups = split_list(request.options.get("group"))
     if stored is not None:
         table_format = TableFormat.from_json(stored)
         requested = Columns(**columns, covariates=covariates)
-        return read_table(request.data, requested, options, stored=table_format, sample=sample)
+        return read_table(request.data, requested, options, stored=table_format, groups=groups, sample=sample)
     former = read_run_record(request.model).get("columns")  # of models that store no table format
     former = former if isinstance(former, dict) else {}
     columns = {name: own or former.get(name) for name, own in columns.items()}
-    return read_table(request.data, Columns(**columns, covariates=covariates), options, sample=sample)
+    return read_table(request.data, Columns(**columns, covariates=covariates), options, groups=groups, sample=sample)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from throughtime.app.output import hide_password
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -36,7 +38,7 @@ class TrainRequest:
         return {
             "data": str(self.data),
             "test": None if self.test is None else str(self.test),
-            "options": self.options,
+            "options": {k: hide_password(v) if isinstance(v, str) else v for k, v in self.options.items()},
             "settings": self.settings,
         }
 

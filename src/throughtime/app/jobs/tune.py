@@ -12,7 +12,14 @@ from rich import box
 from rich.table import Table as RichTable
 
 from throughtime import tune
-from throughtime.app.jobs.forecast import check_data, result_files, run_record, save_forecaster, setting_names
+from throughtime.app.jobs.forecast import (
+    check_data,
+    result_files,
+    run_record,
+    save_forecaster,
+    scores_file,
+    setting_names,
+)
 from throughtime.app.jobs.runner import INTERRUPTED, Outcome, Training, run_training
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import command_line, csv_file, finite, text_file
@@ -123,7 +130,7 @@ class _TuningSteps:
         page = forecaster_page(ForecastRun(tuning.forecaster, backtest, self.table, settings, command_line()))
         records = [_record(trial) for trial in tuning.trials]
         trials = csv_file([*records[0]], [[*record.values()] for record in records])
-        files = {"trials.csv": trials, "report.html": text_file(page)}
+        files = {"trials.csv": trials, "report.html": text_file(page), "scores.csv": scores_file(backtest)}
         if self.search.storage is None:
             files["trials.db"] = lambda path: os.replace(self.storage, path)
 

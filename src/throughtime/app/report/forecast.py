@@ -9,7 +9,15 @@ from throughtime.app.report.gradients import measure_gradient_reach
 from throughtime.app.report.network_diagram import DiagramSizes, draw_network
 from throughtime.app.report.template import NARROW, WIDE, Picture, draw_both, render
 from throughtime.app.report.ticks import format_number
-from throughtime.app.scores import MEASURES, best_scores, describe_intervals, describe_mase_unit, method_label
+from throughtime.app.scores import (
+    best_scores,
+    describe_intervals,
+    describe_mase_unit,
+    describe_measures,
+    measures,
+    method_label,
+    series_records,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
     from throughtime.app.report.forecast_run import ForecastRun, SeriesView
     from throughtime.app.report.gradients import GradientDecay
 
-_MAX_ROWS = 100  # of the table of forecasts
+_MAX_ROWS = 100  # of the tables of forecasts and of series
 
 
 def forecaster_page(run: ForecastRun) -> str:
@@ -30,7 +38,7 @@ def forecaster_page(run: ForecastRun) -> str:
 def _contents(run: ForecastRun) -> dict[str, Any]:
     forecaster, backtest = run.forecaster, run.backtest
     sizes, reach = DiagramSizes.of(forecaster), measure_gradient_reach(forecaster)
-    methods = {name: method_label(name, sizes.cell) for name in backtest.scores}
+    methods = {name: method_label(name) for name in backtest.scores}
     single = len(run.views) == 1
     # A single series has the width of the page; several are placed next to each other.
     size = {"wide": (WIDE, 300), "narrow": (NARROW, 230)} if single else {"wide": (374, 220), "narrow": (NARROW, 200)}
@@ -45,7 +53,11 @@ def _contents(run: ForecastRun) -> dict[str, Any]:
         "method_legend": [(kind, methods[name]) for name, kind in plots.METHODS.items() if name in methods],
         "forecast_legend": [("actual", "history"), ("network", "forecast"), *_interval_legend(forecaster.levels)],
         "kinds": plots.METHODS,
-        "measures": MEASURES,
+        "verdict": run.verdict,
+        "measures": measures(backtest),
+        "units": describe_measures(backtest, ", ".join(run.table.format.targets)),
+        "series_scores": series_records(backtest)[:_MAX_ROWS],
+        "reference": method_label(backtest.skill.against),
         "best": best_scores(backtest),
         "intervals": describe_intervals(backtest),
         "mase_unit": describe_mase_unit(backtest),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime.data.series.panel import format_date
-from throughtime.tasks.forecasting.evaluation import metrics
+from throughtime.tasks.forecasting.evaluation.verdict import OURS, delivered_share_sentence
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,6 +86,12 @@ class ForecastRun:
     settings: dict[str, Any]
     command: str
 
+    @property
+    def verdict(self) -> str:
+        """The verdict of the backtest, and the network's share of the forecast that is delivered."""
+        calibration = self.forecaster.model_.calibration
+        return self.backtest.verdict + delivered_share_sentence(calibration.weight, calibration.expert)
+
     @cached_property
     def views(self) -> list[SeriesView]:
         """All series if they are few, else some from the best forecast to the worst."""
@@ -101,14 +107,10 @@ class ForecastRun:
         ]
 
     def _rank_series(self) -> list[int]:
-        """Return the series from the smallest error of the backtest to the largest."""
-        frame: pl.DataFrame = self.backtest.forecasts
+        """Return the series from the smallest headline score of the backtest to the largest."""
         index = {name: i for i, name in enumerate(self.forecaster.series_)}
-        errors = {}
-        for (name,), rows in frame.group_by("unique_id", maintain_order=True):
-            y, forecast = rows["y"].to_numpy(), rows["throughtime"].to_numpy()
-            errors[index[name]] = float(metrics.smape(y, forecast))
-        return sorted((i for i in errors if np.isfinite(errors[i])), key=errors.__getitem__)
+        scores = {index[name]: score[OURS][self.backtest.headline] for name, score in self.backtest.by_series}
+        return sorted((i for i in scores if np.isfinite(scores[i])), key=scores.__getitem__)
 
     def _view(self, i: int, role: str) -> SeriesView:
         panel, horizon = self.forecaster.panel_, self.forecaster.horizon

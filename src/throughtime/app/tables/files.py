@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 
 from throughtime._core.errors import InputError
+from throughtime.app.output import STDIN
+from throughtime.app.tables.databases import find_database
 from throughtime.app.tables.delimited import MAX_COLUMNS, read_delimited
 from throughtime.app.tables.excel import is_workbook, read_sheet
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.data.encodings import decode_table
-from throughtime.data.files import read_bytes
+from throughtime.data.files import MAX_BYTES, check_size, read_bytes
 from throughtime.data.series.parquet import find_parquet_files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FOLDER_ROWS = 20_000
 _EXPECTED_CONTENT = "a table with a header, a column of dates and one of numbers"
@@ -31,7 +31,7 @@ class FileRows:
     Attributes:
         path: the file.
         frame: text for CSV, typed columns for Parquet and Excel.
-        lines: line of each row; for Parquet the number of the row, from 1.
+        lines: line of each row; for Parquet the number of the row, from 1; with the name of the file in a folder.
         unit: 'line' or 'row'.
         notes: on how the file was read.
         options: how the user asked to read it.
@@ -55,13 +55,37 @@ class FileRows:
 
 
 def read_rows(path: Path, options: ReadOptions | None = None) -> FileRows:
-    """Read a CSV file (of any separator and encoding, also gzipped), an Excel file or a Parquet file.
+    """Read a CSV file (of any separator and encoding, also gzipped), an Excel file, a Parquet file or a query.
+
+    Args:
+        path: of the file, - for the standard input, or of the database of a query.
+        options: how it is read.
 
     Raises:
-        InputError: for a file that does not exist or holds no table.
+        InputError: for a file that does not exist or holds no table, and for a query that a database refuses.
     """
     options = options or ReadOptions()
-    content = read_bytes(path, _EXPECTED_CONTENT, _FILE_KINDS)
+    if options.sql is not None:
+        frame = find_database(options.database or "").read(options.sql)
+        return FileRows(path, frame, _row_numbers(frame), "row", options=options)
+    if str(path) == STDIN:
+        return _parse(Path("standard input"), _read_stdin(), options)
+    return _parse(path, read_bytes(path, _EXPECTED_CONTENT, _FILE_KINDS), options)
+
+
+def _read_stdin() -> bytes:
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    path = Path("standard input")
+    check_size(path, len(content))
+    if content[:2] == b"\x1f\x8b":
+        raise InputError("standard input is packed with gzip: unpack it first, such as with zcat")
+    if not content.strip():
+        raise InputError(f"standard input is empty: expected {_EXPECTED_CONTENT}")
+    return content
+
+
+def _parse(path: Path, content: bytes, options: ReadOptions) -> FileRows:
+    """Return the rows of a file with a content."""
     if options.encoding is not None and content[:4] in {b"PAR1", b"PK\x03\x04"}:
         raise InputError(f"--encoding does not apply to {path}, which is not a text file; leave it out")
     if content[:4] == b"PAR1":

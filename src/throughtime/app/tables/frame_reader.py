@@ -14,6 +14,7 @@ from throughtime.app.tables.date_columns import note_date_format, read_times
 from throughtime.app.tables.number_columns import is_numeric, read_numbers
 from throughtime.app.tables.series_names import join_name
 from throughtime.app.tables.table_format import TableFormat
+from throughtime.app.tables.table_words import count_decimals, infer_time_patterns
 from throughtime.data.series.dates import DateFormat
 from throughtime.data.series.frames import FrameColumn
 from throughtime.data.series.series_ids import read_series_ids
@@ -33,14 +34,27 @@ class FrameReader:
         self.times = split_columns(rows, columns.time or "")
         self.numbers: dict[str, NumberFormat] = {}
         self.dates = DateFormat() if stored is None else stored.dates
+        self.time_patterns: dict[str, tuple[str, ...]] = {}
+        self.decimals: dict[str, int] = {}
         self.notes: list[str] = []
 
     def format(self) -> TableFormat:
         """Return the format of what was read."""
         options, wide = self.rows.options, self.rows.origin is not None
         names = (self.columns.time, tuple(self.targets), tuple(self.series))
+        whole = tuple(name for name in self.times if self.rows.frame[name].dtype.is_integer())
         return TableFormat(
-            *names, self.numbers, self.dates, "rows" if wide else "long", options.encoding, options.sheet
+            *names,
+            self.numbers,
+            self.dates,
+            "rows" if wide else "long",
+            options.encoding,
+            options.sheet,
+            self.times,
+            self.time_patterns,
+            whole,
+            self.decimals,
+            self.rows.separator,
         )
 
     def frame(self, *, values: bool = True) -> pl.DataFrame:
@@ -62,7 +76,11 @@ class FrameReader:
             elif ids is not None:
                 name = ids
             frame = base.with_columns(unique_id=name)
-            frames.append(frame.insert_column(2, self._read_numbers(target).alias("y")) if values else frame)
+            if values:
+                frame = frame.insert_column(2, self._read_numbers(target).alias("y"))
+                decimals = count_decimals(frame["y"])
+                self.decimals |= {} if decimals is None else {target: decimals}
+            frames.append(frame)
         return pl.concat(frames)
 
     def _read_dated(self, ids: pl.Series | None) -> pl.DataFrame:
@@ -73,6 +91,9 @@ class FrameReader:
             requested = rows.options.dates
             date_format = requested if requested is not None else self.stored and self.stored.dates
             ds, self.dates = read_times(rows, self.times, date_format)
+            self.time_patterns = infer_time_patterns(
+                rows.frame.select(self.times), ds, {} if self.stored is None else self.stored.time_patterns
+            )
             if not date_format:
                 self.notes += note_date_format(rows, self.times, ds, self.dates)
         frame = pl.DataFrame(

@@ -11,7 +11,7 @@ from throughtime.data.series.dates import DateFormat
 LAYOUTS = ("long", "columns", "rows")
 """One row for each date and series; one column for each series; one row for each series, with dates in the header."""
 
-READ_OPTION_NAMES = ("encoding", "sheet", "decimal", "thousands", "date_format", "layout")
+READ_OPTION_NAMES = ("encoding", "sheet", "decimal", "thousands", "date_format", "layout", "sql", "database")
 """Names of the options."""
 
 _DECIMAL_MARKS = {"point": ".", ".": ".", "comma": ",", ",": ","}
@@ -30,6 +30,8 @@ class ReadOptions:
         dates: date format.
         layout: one of `LAYOUTS`.
         fallback_encoding: of text that is not valid UTF-8: that of the training data.
+        sql: query that gives the rows, in place of a file.
+        database: URI of its database.
     """
 
     encoding: str | None = None
@@ -39,6 +41,8 @@ class ReadOptions:
     dates: DateFormat | None = None
     layout: str | None = None
     fallback_encoding: str | None = None
+    sql: str | None = None
+    database: str | None = None
 
     @classmethod
     def of(
@@ -49,6 +53,8 @@ class ReadOptions:
         thousands: str | None = None,
         date_format: str | None = None,
         layout: str | None = None,
+        sql: str | None = None,
+        database: str | None = None,
     ) -> Self:
         """Parse the values of the command line.
 
@@ -64,7 +70,7 @@ class ReadOptions:
         if mark is not None and mark == separator:
             raise InputError(f"--thousands: expected another mark than --decimal, got {thousands!r} for both")
         dates = None if date_format is None else DateFormat.of(date_format)
-        return cls(encoding, sheet, mark, separator, dates, layout)
+        return cls(encoding, sheet, mark, separator, dates, layout, sql=sql, database=database)
 
 
 def _parse_mark(option: str, word: str | None, marks: dict[str, str]) -> str | None:

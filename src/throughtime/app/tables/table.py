@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from throughtime._core.errors import InputError
 from throughtime.app.tables.column_selection import Columns, choose_columns, note_unused_columns
 from throughtime.app.tables.composite_dates import split_columns
-from throughtime.app.tables.files import read_first_rows, read_rows
-from throughtime.app.tables.footer import drop_footer
+from throughtime.app.tables.files import read_first_rows
+from throughtime.app.tables.folders import is_parquet_folder, read_source
 from throughtime.app.tables.frame_reader import FrameReader
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.app.tables.table_format import TableFormat
@@ -19,7 +19,10 @@ from throughtime.app.tables.wide import melt_wide_table
 from throughtime.data.series.parquet import ParquetSeries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from throughtime.app.tables.files import FileRows
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Table:
         notes: on what was guessed.
         format: format of the file, for later ones.
         source: all series, if the frame is a sample of them.
+        groups: by name of a column, the group of each series.
     """
 
     path: Path
@@ -41,6 +45,7 @@ class Table:
     notes: list[str]
     format: TableFormat = field(default_factory=TableFormat)
     source: ParquetSeries | None = None
+    groups: dict[str, dict[Any, str]] = field(default_factory=dict)
 
     @property
     def forecast(self) -> str:
@@ -54,6 +59,7 @@ def read_table(
     options: ReadOptions | None = None,
     *,
     stored: TableFormat | None = None,
+    groups: Sequence[str] = (),
     sample: int = ParquetSeries.sample,
     seed: int = 0,
 ) -> Table:
@@ -64,6 +70,7 @@ def read_table(
         columns: that the user named; the others are guessed.
         options: how the file is read.
         stored: format of the training table; the file is read the same way.
+        groups: columns whose cells name the groups of the series.
         sample: series to read of a folder.
         seed: of the sample.
 
@@ -71,16 +78,18 @@ def read_table(
         InputError: for a file that cannot be used, with its line and column.
     """
     options = options or ReadOptions()
-    if path.is_dir():
+    if options.sql is None and is_parquet_folder(path):
         if options != ReadOptions():
             raise InputError(
                 f"{path} is a folder of Parquet files, whose cells have types; leave out the options on how text "
                 "is read"
             )
+        if groups:
+            raise InputError(f"--group does not apply to {path}, a folder; leave it out")
         return _read_folder(path, columns if stored is None else stored.columns(columns), sample, seed)
     if stored is not None:
         options, columns = stored.options(path, options), stored.columns(columns)
-    rows, columns = melt_wide_table(drop_footer(read_rows(path, options)), columns)
+    rows, columns = melt_wide_table(read_source(path, options), columns)
     if options.layout == "columns":
         columns = replace(columns, target=columns.target or "all")
     columns, notes = choose_columns(rows, columns)
@@ -94,7 +103,35 @@ def read_table(
         raise InputError(f"{path}: expected 2 rows or more, got 1; a forecast needs a history")
     if stored is None:
         notes += note_unused_columns(rows, columns)
-    return Table(path, frame, columns, [*rows.notes, *notes, *reader.notes], reader.format())
+    return Table(
+        rows.path,
+        frame,
+        columns,
+        [*rows.notes, *notes, *reader.notes],
+        reader.format(),
+        groups=_read_groups(rows, frame, groups),
+    )
+
+
+def _read_groups(rows: FileRows, frame: pl.DataFrame, names: Sequence[str]) -> dict[str, dict[Any, str]]:
+    """Return the group of each series by the name of the column; series with empty cells belong to none."""
+    groups = {}
+    for name in names:
+        if name not in rows.frame.columns:
+            raise InputError(
+                f"--group: {rows.path} has no column {name!r}; expected one of {', '.join(rows.frame.columns)}"
+            )
+        cells = rows.frame[name].cast(pl.String).str.strip_chars()
+        repeated = pl.concat([cells] * max(frame.height // rows.frame.height, 1))
+        pairs = frame.select("unique_id").with_columns(label=repeated).with_row_index("row")
+        pairs = pairs.filter(pl.col("label").is_not_null()).unique(["unique_id", "label"], keep="first").sort("row")
+        for row, series in pairs.filter(pl.col("unique_id").is_duplicated()).select("row", "unique_id").rows()[1:2]:
+            raise InputError(
+                f"{rows.at(row % rows.frame.height, name)}: a second group of series {series}; expected one group for "
+                "all rows of a series"
+            )
+        groups[name] = dict(pairs.select("unique_id", "label").rows())
+    return groups
 
 
 def _read_folder(path: Path, requested: Columns, sample: int, seed: int) -> Table:
@@ -121,7 +158,8 @@ def append_future(table: Table, path: Path, options: ReadOptions | None = None) 
         InputError: for a file that cannot be used, with its line and column.
     """
     table_format = table.format
-    rows = drop_footer(read_rows(path, table_format.options(path, options or ReadOptions())))
+    options = replace(options or ReadOptions(), sql=None, database=None)
+    rows = read_source(path, table_format.options(path, options))
     if table_format.time is None:
         raise InputError(f"{path}: expected dates in {table.path}, to find the rows that follow it")
     for name in (*split_columns(rows, table_format.time), *table_format.series):

@@ -29,6 +29,11 @@ class TableFormat:
         layout: 'rows' for a table with one row for each series, else 'long'.
         encoding: encoding that the user set.
         sheet: sheet of an Excel file that the user set.
+        time_columns: columns of the dates, or of their parts.
+        time_patterns: how those that are texts or numbers are written, by column, as `date_patterns.Pattern`.
+        whole_times: those of them that hold whole numbers.
+        decimals: decimals of the values, by target; a target without fixed precision is left out.
+        separator: of the cells of a text file; '' for other files.
     """
 
     time: str | None = None
@@ -39,6 +44,11 @@ class TableFormat:
     layout: str = "long"
     encoding: str | None = None
     sheet: str | None = None
+    time_columns: tuple[str, ...] = ()
+    time_patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    whole_times: tuple[str, ...] = ()
+    decimals: dict[str, int] = field(default_factory=dict)
+    separator: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -54,9 +64,13 @@ class TableFormat:
         try:
             numbers = {str(name): NumberFormat.from_json(marks) for name, marks in fields.get("numbers", {}).items()}
             dates = DateFormat(**fields.get("dates", {}))
-            table_format = cls(**{**fields, "numbers": numbers, "dates": dates})
-            texts = [table_format.time, table_format.encoding, table_format.sheet]
-            names = [*table_format.targets, *table_format.series]
+            patterns = {name: tuple(pattern) for name, pattern in fields.get("time_patterns", {}).items()}
+            lists = {name: tuple(fields.get(name, ())) for name in ("targets", "series", "time_columns", "whole_times")}
+            table_format = cls(**{**fields, **lists, "numbers": numbers, "dates": dates, "time_patterns": patterns})
+            texts = [table_format.time, table_format.encoding, table_format.sheet, table_format.separator]
+            names = [name for listed in (*lists.values(), *patterns.values()) for name in listed]
+            if not all(type(count) is int and 0 <= count < 20 for count in table_format.decimals.values()):
+                raise ValueError(f"decimals {table_format.decimals}")  # noqa: TRY301
             if not all(isinstance(value, str | None) for value in texts) or not all(
                 isinstance(value, str) for value in names
             ):
@@ -65,7 +79,7 @@ class TableFormat:
                 raise ValueError(f"layout {table_format.layout!r}")  # noqa: TRY301
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the model's table format is damaged: {error}") from error
-        return replace(table_format, targets=tuple(table_format.targets), series=tuple(table_format.series))
+        return table_format
 
     def options(self, path: Path, options: ReadOptions) -> ReadOptions:
         """Return the options of a later file: those that are set, else those of the training if they apply."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("pandas", "polars", "pyarrow", "arrays")
 _DATES = ("date", "datetime", "integer")
+_DATE_COLUMNS = ("ds", "cutoff", "start", "end")
 _FIXED_OFFSET = r"(UTC)?[+-]\d\d:\d\d(:\d\d)?"  # as time zone of a pandas column
 
 
@@ -60,7 +61,7 @@ class FrameFormat:
         import narwhals as nw
 
         frame = nw.from_dict(columns, backend=cast("EagerAllowed", self.backend))
-        for name in ("ds", "cutoff"):
+        for name in _DATE_COLUMNS:
             if name not in columns:
                 continue
             if self.dates == "date" and self.backend != "pandas":
@@ -74,6 +75,6 @@ class FrameFormat:
 
     def _encode_dates(self, name: str, column: Shaped[np.ndarray, "T"]) -> Shaped[np.ndarray, "T"]:
         """Return a column; its dates are encoded as whole numbers if the frame had those."""
-        if name not in ("ds", "cutoff") or self.dates != "integer" or column.dtype.kind != "M":
+        if name not in _DATE_COLUMNS or self.dates != "integer" or column.dtype.kind != "M":
             return column
         return encode(column, self.date_format.calendar)

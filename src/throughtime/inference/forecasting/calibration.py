@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from throughtime.inference.forecasting.distributions import normal_tail
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -52,6 +54,24 @@ class Calibration:
         else:
             shares = np.repeat(random.random((count, 1)), len(self.shape), 1)
         return signs * np.sign(shares) * self.shape * self._errors(np.abs(shares))
+
+    def draw_jointly(
+        self, series: int, paths: int, seed: int, correlation: float
+    ) -> Float[np.ndarray, "{series} {paths} F"]:
+        """Draw signed error paths of several series that err together, in scales of the network.
+
+        Each path is distributed as those of `draw`. Path by path, normal scores with this correlation choose a place
+        among the held-out paths and their mirror images, which are in the order of their sums.
+        """
+        shares = self.paths if len(self.paths) else np.repeat(np.linspace(0, 1, 400)[:, None], len(self.shape), 1)
+        errors = np.sign(shares) * self.shape * self._errors(np.abs(shares))
+        errors = np.concatenate([errors, -errors])
+        errors = errors[np.argsort(errors.sum(1), kind="stable")]
+        random = np.random.default_rng(seed)
+        common, own = random.standard_normal(paths), random.standard_normal((series, paths))
+        scores = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
+        places = (normal_tail(-scores) * len(errors)).astype(int)
+        return errors[np.minimum(places, len(errors) - 1)]
 
     def _errors(self, shares: Any) -> Any:
         return np.interp(shares, np.linspace(0, 1, len(self.quantiles)), self.quantiles)

@@ -91,7 +91,15 @@ class SeriesForecaster:
 
     def sample(self, panel: Panel, paths: int, seed: int) -> Float[np.ndarray, "n {paths} F"]:
         """Draw sample paths of each series over the horizon."""
-        errors = self.calibration.draw(len(panel) * paths, seed).reshape(len(panel), paths, -1)
+        return self._add_errors(panel, self.calibration.draw(len(panel) * paths, seed).reshape(len(panel), paths, -1))
+
+    def sample_jointly(
+        self, panel: Panel, paths: int, seed: int, correlation: float
+    ) -> Float[np.ndarray, "n {paths} F"]:
+        """Draw sample paths of series that err together, for their sums: path k of all series is one future."""
+        return self._add_errors(panel, self.calibration.draw_jointly(len(panel), paths, seed, correlation))
+
+    def _add_errors(self, panel: Panel, errors: Float[np.ndarray, "n P F"]) -> Float[np.ndarray, "n P F"]:
         chunk = self._forecast_horizon(panel)
         return chunk.values(errors * chunk.interval_factors[:, None])
 

@@ -18,6 +18,7 @@ from throughtime.inference.forecasting.requests import (
     sample_columns,
     sorted_levels,
 )
+from throughtime.inference.forecasting.totals import total_columns
 from throughtime.tasks.forecasting import checks
 from throughtime.tasks.forecasting.base import AbstractForecaster
 from throughtime.tasks.forecasting.fitting import FitOptions, TwoStageFit, UpdateFit
@@ -31,7 +32,7 @@ from throughtime.tasks.schedules import parse_budget
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
     from narwhals.typing import IntoDataFrame
@@ -269,6 +270,39 @@ class Forecaster(AbstractForecaster):
         self._check_fitted()
         panel, kind = self._forecast_panel(df, future, self.horizon)
         return kind.frame(sample_columns(self.model_.series_forecaster(), panel, paths, random_state))
+
+    def totals(
+        self,
+        df: IntoDataFrame | None = None,
+        *,
+        future: IntoDataFrame | None = None,
+        groups: Mapping[str, Mapping[Any, Any]] | None = None,
+        level: Sequence[Level] | None = None,
+        paths: int = 1_000,
+        random_state: int = 0,
+    ) -> Any:
+        """Forecast totals: of each series over the horizon, and of groups and all series on each date and over it.
+
+        Args:
+            df: as for `predict`.
+            future: as for `predict`.
+            groups: by name of a grouping, the group of each series; series without one are left out of it.
+            level: of the intervals, in percent; those of `levels` if None.
+            paths: sample paths that the intervals come from.
+            random_state: makes them reproducible.
+
+        Returns:
+            A frame of the kind that was given: total ('series', the name of a grouping, or 'all'), name, start, end,
+            throughtime, throughtime-lo-80, …
+        """
+        self._check_fitted()
+        panel, kind = self._forecast_panel(df, future, self.horizon)
+        members = {name: [str(group.get(i, "")) for i in panel.ids] for name, group in (groups or {}).items()}
+        options = {"levels": sorted_levels(self.levels if level is None else level), "paths": paths}
+        groupings = {**members, "all": ["all"] * len(panel)}
+        return kind.frame(
+            total_columns(self.model_.series_forecaster(), panel, groupings, **options, seed=random_state)
+        )
 
     def explain(self, df: IntoDataFrame | None = None) -> training.Diagnosis:
         """Measure how far back gradients reach, on the training data or on `df`, in steps of `block_` values.

@@ -1,4 +1,4 @@
-"""Significance of the difference between two forecasts: skill with its bootstrap interval, errors by series."""
+"""Significance of what a backtest says: skill with its bootstrap interval, and coverage that misses its level."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Skill:
 
     def __str__(self) -> str:
         if np.isnan(self.value):
-            return "not defined (MASE cannot measure an error of the other forecast)"
+            return "not defined (the other forecast has no error)"
         value, low, high = (_format_percent(share) for share in (self.value, self.low, self.high))
         if not np.isfinite(self.low):
             return f"{value} (one series in one window gives no interval)"
@@ -79,21 +79,6 @@ class Skill:
 def _format_percent(share: float) -> str:
     """Format a share in whole percent, without the sign of a zero."""
     return f"{share:.0%}".replace("-0%", "0%") if abs(share) < 0.01 else f"{share:.0%}"
-
-
-def mean_errors_by_series(
-    ids: np.ndarray, errors: dict[str, Float[np.ndarray, "n"]], ours: str
-) -> list[tuple[object, dict[str, float]]]:
-    """Return the mean error of each series over its windows, by method; series where `ours` is worst first."""
-    names, codes = np.unique(ids, return_inverse=True)
-    means = {}
-    for method, values in errors.items():
-        finite = np.isfinite(values)
-        sums = np.bincount(codes[finite], values[finite], len(names))
-        counts = np.bincount(codes[finite], minlength=len(names))
-        means[method] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    order = np.argsort(-np.nan_to_num(means[ours], nan=-np.inf), kind="stable")
-    return [(names[i].item(), {method: float(mean[i]) for method, mean in means.items()}) for i in order]
 
 
 def missed_coverage(inside: dict[int | float, Float[np.ndarray, "n F"]], groups: Int[np.ndarray, "n G"]) -> str:

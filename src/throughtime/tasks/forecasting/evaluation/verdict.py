@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 OURS = "throughtime"
 """Name of the row of the forecaster."""
 
+SCORE_TITLES = {
+    "mae": "MAE",
+    "bias": "bias",
+    "wape": "WAPE %",
+    "rmse": "RMSE",
+    "smape": "sMAPE %",
+    "mase": "MASE",
+}
+"""Names of the scores for a person, with their units unless these are those of the series."""
+
 _MIN_DIFFERENCE = 0.02  # smaller relative differences count as none
 
 
@@ -28,6 +38,7 @@ def backtest_verdict(
     *,
     season: int = 2,
     subject: str = "The network",
+    headline: str = "mase",
 ) -> str:
     """Compare the forecast with the best naive forecast and with the last value.
 
@@ -37,9 +48,9 @@ def backtest_verdict(
         skills: against the best naive forecast and against the last value.
         season: steps of the season that seasonal naive repeats; 1 without a season.
         subject: what was scored.
+        headline: name of the score to compare.
     """
-    metric = "mase" if np.isfinite(scores[OURS]["mase"]) else "rmse"
-    errors = {name: score[metric] for name, score in scores.items()}
+    errors = {name: score[headline] for name, score in scores.items()}
     best = min(BASELINES, key=lambda name: errors[name])
     held_out = f"on {windows} held-out window{'s' if windows > 1 else ''}"
     if not np.isfinite(errors[best]):
@@ -47,17 +58,27 @@ def backtest_verdict(
     if not errors[best] > 0:
         return f"{BASELINES[best].capitalize()} is exact {held_out}: nothing is left for a network to learn."
     gain = 1 - errors[OURS] / errors[best]
+    usual = "seasonal_naive" if season > 1 else "naive"  # equal without a season
+    other = usual if gain >= _MIN_DIFFERENCE else best
+    held_out += f" ({_format_score(headline, errors[OURS])} against {_format_number(errors[other])})"
     if gain < -_MIN_DIFFERENCE:
         text = f"{subject} does not win: {BASELINES[best]} is {1 - errors[best] / errors[OURS]:.0%} better {held_out}"
         text += "; the difference is not statistically significant." if skills[best].high > 0 else "."
     elif gain < _MIN_DIFFERENCE:
         text = f"{subject} is as good as {BASELINES[best]}, not better, {held_out}."
     else:
-        usual = "seasonal_naive" if season > 1 else "naive"  # equal without a season
         text = f"{1 - errors[OURS] / errors[usual]:.0%} better than {BASELINES[usual]} {held_out}"
         if best != usual:
             text += f"; {gain:.0%} better than {BASELINES[best]}, the best of the naive forecasts"
     return f"{text.removesuffix('.')}.{_last_value_sentence(best, skills)}{_better_models_sentence(errors)}"
+
+
+def _format_score(name: str, value: float) -> str:
+    return f"{SCORE_TITLES[name]} {_format_number(value)}"
+
+
+def _format_number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def verdict_subject(weights: Sequence[float]) -> str:
@@ -81,6 +102,22 @@ def network_share_sentence(weights: Sequence[float], experts: Sequence[str]) -> 
         return ""
     shares = " to ".join(f"{weight:.0%}".replace("%", " %") for weight in dict.fromkeys((low, high)))
     return f" In these windows the network's share of the forecast is {shares}, the rest is {others}."
+
+
+def delivered_share_sentence(weight: float, expert: str) -> str:
+    """Return a sentence on the network's share of the forecast that is delivered.
+
+    Args:
+        weight: of the network.
+        expert: name of the naive forecast with the remaining weight.
+    """
+    other = f"the {expert.replace('_', ' ')} forecast"
+    if weight == 0:
+        return f" The network has no share in the delivered forecast (0 %): all of it is {other}."
+    if weight == 1:
+        return " The delivered forecast is the network's alone (100 %)."
+    share = "less than 1 %" if weight < 0.005 else "more than 99 %" if weight > 0.995 else f"{100 * weight:.0f} %"
+    return f" The network's share of the delivered forecast is {share}, the rest is {other}."
 
 
 def constant_series_sentence(ids: np.ndarray, scale: np.ndarray) -> str:

@@ -10,7 +10,13 @@ import numpy as np
 from throughtime.tasks.forecasting.evaluation import metrics
 from throughtime.tasks.forecasting.evaluation.baselines import BASELINES, baseline_forecasts, baseline_season
 from throughtime.tasks.forecasting.evaluation.external_models import external_forecasts
-from throughtime.tasks.forecasting.evaluation.skill import Skill, mean_errors_by_series, missed_coverage
+from throughtime.tasks.forecasting.evaluation.scores import (
+    RowScores,
+    Scores,
+    choose_headline,
+    scores_by_series,
+)
+from throughtime.tasks.forecasting.evaluation.skill import Skill, missed_coverage
 from throughtime.tasks.forecasting.evaluation.verdict import (
     OURS,
     backtest_verdict,
@@ -40,18 +46,24 @@ class Backtest:
     Attributes:
         forecasts: a frame of unique_id, ds, cutoff, y, throughtime, its intervals, naive, seasonal_naive, …
         windows: held-out windows.
-        scores: by method, sMAPE in percent, MASE and RMSE, averaged over series and windows.
+        scores: by method, MAE, bias (above zero if the forecasts are too high) and RMSE in units of the series, WAPE
+            and sMAPE in percent, and MASE; averaged over series and windows.
+        headline: name of the score of the verdict and the skill.
         by_step: by method, the mean absolute error of each step in units of MASE.
-        by_series: each series with its MASE by method, series where the network is worst first.
+        by_series: each series with its scores by method; series with the largest headline score of the forecaster
+            first.
         errors: by method, MASE of each series in each window, in the order of `forecasts`: (n,).
         groups: the series and the window of each error, as codes: (n, 2).
-        skill: relative improvement on the best naive forecast, with its confidence interval.
+        skill: relative improvement of the headline score on the best naive forecast, with its confidence interval.
         coverage: by level in percent, the share of the actual values inside the intervals.
         msis: by level, the mean scaled interval score.
         pinball: by probability, the loss of that quantile, in units of MASE.
         crps: by method, the continuous ranked probability score in units of MASE: for the forecaster twice the mean of
             `pinball`, for a forecast without quantiles its MASE.
         verdict: summary in sentences.
+        has_zeros: whether actual values are zero, of which sMAPE is 200 % for every forecast but zero.
+        weights: of the network in the forecast of each window; the rest is a naive forecast.
+        experts: names of those naive forecasts.
         season: steps of the season that seasonal naive repeats; 1 where it repeats the last value.
         mase_lag: steps between the values whose mean difference in the history MASE divides by; 1 for series that are
             no longer than that.
@@ -59,9 +71,10 @@ class Backtest:
 
     forecasts: Any
     windows: int
-    scores: dict[str, dict[str, float]]
+    scores: dict[str, Scores]
+    headline: str
     by_step: dict[str, list[float]]
-    by_series: list[tuple[Any, dict[str, float]]]
+    by_series: list[tuple[Any, dict[str, Scores]]]
     errors: dict[str, np.ndarray]
     groups: np.ndarray
     skill: Skill
@@ -70,6 +83,9 @@ class Backtest:
     pinball: dict[float, float]
     crps: dict[str, float]
     verdict: str
+    has_zeros: bool
+    weights: list[float]
+    experts: list[str]
     season: int = 1
     mase_lag: int = 1
 
@@ -150,19 +166,15 @@ def summarize(windows: list[WindowResult], kind: FrameFormat) -> Backtest:
         level: tuple(np.concatenate([w.bounds[level][side] for w in windows]) for side in (0, 1))
         for level in windows[0].bounds
     }
-    errors = {name: metrics.mean(np.abs(y - f)) / scale[:, 0] for name, f in methods.items()}
-    scores = {
-        name: {
-            "smape": _mean(metrics.smape(y, f)),
-            "mase": _mean(errors[name]),
-            "rmse": _mean(metrics.rmse(y, f)),
-        }
-        for name, f in methods.items()
-    }
+    rows = {name: RowScores.of(y, f, scale) for name, f in methods.items()}
+    errors = {name: row.means["mase"] for name, row in rows.items()}
+    scores = {name: row.overall() for name, row in rows.items()}
     by_step = {name: [_mean(step) for step in (np.abs(y - f) / scale).T] for name, f in methods.items()}
-    best = min(BASELINES, key=lambda name: _mean(errors[name]))
     ids, groups = _ids_and_groups(windows)
-    skills = {name: Skill.of(errors[OURS], errors[name], name, groups) for name in {best, "naive"}}
+    headline = choose_headline(scores[OURS], len(np.unique(ids)))
+    best = min(BASELINES, key=lambda name: np.nan_to_num(scores[name][headline], nan=np.inf))
+    compared = {name: row.errors if headline == "wape" else row.means[headline] for name, row in rows.items()}
+    skills = {name: Skill.of(compared[OURS], compared[name], name, groups) for name in {best, "naive"}}
     observed = np.isfinite(y)
     inside = {level: np.where(observed, (y >= lo) & (y <= hi), np.nan) for level, (lo, hi) in bounds.items()}
     coverage = {level: _mean(((y >= lo) & (y <= hi))[observed]) for level, (lo, hi) in bounds.items()}
@@ -171,24 +183,29 @@ def summarize(windows: list[WindowResult], kind: FrameFormat) -> Backtest:
         share: _mean(np.concatenate([w.pinball[share] for w in windows]) / scale[:, 0]) for share in windows[0].pinball
     }
     crps = {name: score["mase"] for name, score in scores.items()} | {OURS: 2 * float(np.mean(list(pinball.values())))}
-    season, weights = windows[0].season, [w.weight for w in windows]
+    season, weights, experts = windows[0].season, [w.weight for w in windows], [w.expert for w in windows]
+    subject = verdict_subject(weights)
     return Backtest(
         forecasts=kind.frame(_columns(windows, ids, y, methods, bounds)),
         windows=len(windows),
         scores=scores,
+        headline=headline,
         by_step=by_step,
         errors=errors,
         groups=groups,
-        by_series=mean_errors_by_series(ids, errors, OURS),
+        by_series=scores_by_series(ids, rows, OURS, headline),
         skill=skills[best],
         coverage=coverage,
         msis=msis,
         pinball=pinball,
         crps=crps,
-        verdict=backtest_verdict(scores, len(windows), skills, season=season, subject=verdict_subject(weights))
-        + network_share_sentence(weights, [w.expert for w in windows])
-        + constant_series_sentence(ids[observed.any(1)], scale[observed.any(1), 0])
+        verdict=backtest_verdict(scores, len(windows), skills, season=season, subject=subject, headline=headline)
+        + network_share_sentence(weights, experts)
+        + (constant_series_sentence(ids[observed.any(1)], scale[observed.any(1), 0]) if headline == "mase" else "")
         + missed_coverage(inside, groups),
+        has_zeros=bool((y == 0).any()),
+        weights=weights,
+        experts=experts,
         season=season,
         mase_lag=windows[0].mase_lag,
     )

@@ -1,0 +1,200 @@
+"""A sequential test for drift with a stated rate of false alarms.
+
+Each forecast gives every series two figures: the mean of its errors, and the logarithm of their mean size, both over
+the steps up to the next forecast, in units of the interval. A figure is compared with the earlier ones of its series:
+its probability under Student's t-distribution with their mean and variance, as a standard normal score. Where nothing
+changed, the scores are independent and normal, however few the earlier figures are. Errors of one forecast are
+correlated between steps, so they are one figure; errors of series are correlated, so scores are never added up.
+
+The test is a Shiryaev–Roberts e-detector: R ← (R + w) · e for every series and every kind of change, where e is the
+likelihood ratio of the score between a shifted and a standard normal distribution, and the weights w of one forecast
+sum to 1. While nothing changes, the expectation of ΣR grows by 1 at most with every forecast, whatever the dependence
+between series. So the probability that ΣR reaches A within N forecasts is N / A at most (Doob's inequality), and an
+alarm at A = N / α has the false-alarm rate α. No correction for the number of series is needed on top of it: the
+weights are that.
+
+Sources: Shin, Ramdas, Rinaldo 2023, E-detectors: A Nonparametric Framework for Sequential Change Detection; Smyth 2004,
+Linear Models and Empirical Bayes Methods, for the variances of many series from few figures each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Figures = Float[np.ndarray, "n 2"]
+    """Mean error and size of errors of each series; NaN where unknown."""
+
+MEAN, SIZE = 0, 1
+"""The two figures of a series."""
+
+_SHIFTS = ((1.0, 2.0, 4.0, -1.0, -2.0, -4.0), (1.0, 2.0, 3.0))
+"""Changes of the scores that the test looks for, by figure: errors of either sign, and larger errors."""
+_KIND_WEIGHTS = (0.7, 0.3)  # of changes in the mean error, and of changes in the size of errors
+_COMMON_WEIGHT = 0.5  # of changes of all series together
+_MAX_SCORE = 6.0
+_PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
+_MIN_FREEDOM, _MAX_FREEDOM = 4.0, 60.0  # degrees of freedom of the variance that series share
+
+
+@dataclass
+class FigureHistory:
+    """What is known of one figure of some streams: the parameters of a normal-inverse-gamma distribution, (n,) each.
+
+    Attributes:
+        mean: of the figures.
+        count: number of figures behind the mean.
+        squares: sum of squares around it.
+        freedom: number of figures behind the sum of squares.
+    """
+
+    mean: np.ndarray
+    count: np.ndarray
+    squares: np.ndarray
+    freedom: np.ndarray
+
+    def scores(self, figures: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """Return new figures as normal scores, NaN where unknown."""
+        from scipy.special import ndtri, stdtr
+
+        spread = np.sqrt(self.squares / self.freedom * (1 + 1 / self.count))
+        distance = (figures - self.mean) / np.maximum(spread, 1e-12)
+        tails = stdtr(self.freedom, -np.abs(distance))
+        return np.sign(distance) * np.minimum(-ndtri(np.maximum(tails, 1e-300)), _MAX_SCORE)
+
+    def add(self, figures: Float[np.ndarray, "n"]) -> None:
+        """Take figures into account; NaN changes nothing."""
+        known = np.isfinite(figures)
+        gap = np.where(known, figures - self.mean, 0.0)
+        self.squares = self.squares + gap**2 * self.count / (self.count + 1)
+        self.mean = self.mean + gap / (self.count + 1)
+        self.count, self.freedom = self.count + known, self.freedom + known
+
+    def append(self, size: int) -> None:
+        """Add streams without figures of their own: with the median of what is known of the others."""
+        for name in ("mean", "count", "squares", "freedom"):
+            values = getattr(self, name)
+            setattr(self, name, np.concatenate([values, np.full(size, np.median(values))]))
+
+
+def history_of(figures: Float[np.ndarray, "R n"], blocks: float, centre: float) -> FigureHistory:
+    """Return what held-out forecasts say of one figure of each series.
+
+    Variances of series are averaged with the variance that all series share, the more the less they differ.
+
+    Args:
+        figures: of each origin and series, NaN where unknown; origins may overlap.
+        blocks: number of origins without overlap.
+        centre: the expected figure.
+    """
+    known = np.isfinite(figures)
+    share = known.mean(0) if len(figures) else np.zeros(figures.shape[1])
+    count = np.maximum(share * blocks, 0.0)
+    total = np.maximum(known.sum(0), 1)
+    own_mean = np.where(count > 0, np.where(known, figures, 0.0).sum(0) / total, centre)
+    variance = np.where(known, (figures - own_mean) ** 2, 0.0).sum(0) / total
+    freedom = np.maximum(count - 1, 0.0)
+    unbiased = variance * np.where(freedom > 0, count / np.maximum(freedom, 1e-9), 0.0)
+    shared, prior = _shared_variance(unbiased, freedom)
+    mean = (count * own_mean + _PRIOR_COUNT * centre) / (count + _PRIOR_COUNT)
+    squares = prior * shared + freedom * unbiased
+    squares = squares + count * _PRIOR_COUNT / (count + _PRIOR_COUNT) * (own_mean - centre) ** 2
+    return FigureHistory(mean, count + _PRIOR_COUNT, squares, prior + freedom + (count > 0))
+
+
+def _shared_variance(variances: Float[np.ndarray, "n"], freedom: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """Return the variance that series share, and how many figures it counts as.
+
+    Source: Smyth 2004, section 6.2, with the spread of the logarithms of the variances as the estimate.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import polygamma
+
+    valid = (freedom > 0) & (variances > 0)
+    if not valid.any():
+        return 1.0, _MIN_FREEDOM
+    weights = freedom[valid]
+    shared = float((weights * variances[valid]).sum() / weights.sum())
+    if valid.sum() < 2:
+        return shared, _MIN_FREEDOM
+    chance = float(polygamma(1, np.maximum(weights / 2, 0.25)).mean())
+    excess = float(np.log(variances[valid]).var(ddof=1)) - chance
+    if excess <= float(polygamma(1, _MAX_FREEDOM / 2)):
+        return shared, _MAX_FREEDOM
+    if excess >= float(polygamma(1, _MIN_FREEDOM / 2)):
+        return shared, _MIN_FREEDOM
+    return shared, 2 * float(brentq(lambda x: polygamma(1, x) - excess, _MIN_FREEDOM / 2, _MAX_FREEDOM / 2))
+
+
+@dataclass
+class DriftTest:
+    """The state of the test of all series, and of all series together in the first place.
+
+    Attributes:
+        histories: of each figure, of all series together and of each series: (1 + n,).
+        evidence: R of each stream and each change: (1 + n, K).
+    """
+
+    histories: tuple[FigureHistory, FigureHistory]
+    evidence: Float[np.ndarray, "streams K"]
+
+    @classmethod
+    def of(cls, figures: Float[np.ndarray, "R n 2"], blocks: float) -> DriftTest:
+        """Start a test from the figures of held-out forecasts.
+
+        Args:
+            figures: of each origin and series, NaN where unknown.
+            blocks: number of origins without overlap.
+        """
+        streams = np.concatenate([_common(figures), figures], axis=1)
+        centres = (0.0, _centre(figures[..., SIZE]))
+        histories = [history_of(streams[..., kind], blocks, centre) for kind, centre in enumerate(centres)]
+        for history in histories:  # as if all series moved as one, until their mean is known to vary less
+            history.squares[0] += history.freedom[1:].min() * float(np.median(history.squares[1:] / history.freedom[1:]))
+            history.freedom[0] += history.freedom[1:].min()
+        kinds = sum(map(len, _SHIFTS))
+        return cls((histories[0], histories[1]), np.zeros((1 + figures.shape[1], kinds)))
+
+    @property
+    def total(self) -> float:
+        """ΣR, to be compared with the threshold."""
+        return float(self.evidence.sum())
+
+    def add(self, figures: Figures) -> None:
+        """Take the figures of one forecast into account.
+
+        Args:
+            figures: of each series; more series than before are new ones.
+        """
+        new = len(figures) + 1 - len(self.evidence)
+        if new:
+            for history in self.histories:
+                history.append(new)
+            self.evidence = np.concatenate([self.evidence, np.zeros((new, self.evidence.shape[1]))])
+        streams = np.concatenate([_common(figures[None])[0], figures])
+        known = np.isfinite(streams).all(1)
+        weights = np.where(known, (1 - _COMMON_WEIGHT) / max(int(known[1:].sum()), 1), 0.0)
+        weights[0] = _COMMON_WEIGHT * known[0]
+        ratios = []
+        for history, column, shifts, weight in zip(self.histories, streams.T, _SHIFTS, _KIND_WEIGHTS, strict=True):
+            scores = history.scores(np.where(known, column, np.nan))[:, None]
+            ratios.append((np.exp(np.array(shifts) * scores - np.array(shifts) ** 2 / 2), weight / len(shifts)))
+            history.add(np.where(known, column, np.nan))
+        injected = weights[:, None] * np.concatenate([np.full(r.shape[1], share) for r, share in ratios])
+        likelihood = np.concatenate([ratio for ratio, _ in ratios], axis=1)
+        self.evidence = np.where(known[:, None], (self.evidence + injected) * likelihood, self.evidence)
+
+
+def _common(figures: Float[np.ndarray, "R n 2"]) -> Float[np.ndarray, "R 1 2"]:
+    """Return the mean figures of all series, NaN where no series has any."""
+    known = np.isfinite(figures)
+    return (np.where(known, figures, 0.0).sum(1) / np.where(known.any(1), known.sum(1), np.nan))[:, None]
+
+
+def _centre(sizes: Any) -> float:
+    return float(np.median(sizes[np.isfinite(sizes)])) if np.isfinite(sizes).any() else -0.8

@@ -1,5 +1,5 @@
-// The products that cells share. They are compiled once for each instruction set, in shared.cpp, instead of in each
-// cell's file; products for other numbers of gates are compiled with their cell.
+// The products that cells share. They are compiled once for each instruction set, in instantiations.cpp, instead of in
+// each cell's file; products for other numbers of gates are compiled with their cell.
 #pragma once
 
 #include "engine/gemm.hpp"

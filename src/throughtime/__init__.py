@@ -11,7 +11,7 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from throughtime._core.distributions import require_one_version, requires_full_distribution
+from throughtime._core.distribution_packages import require_one_version, requires_full_distribution
 from throughtime._core.errors import requires
 from throughtime._core.version import __version__
 

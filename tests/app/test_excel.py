@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from throughtime import InputError
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.app.tables.table import Table, read_table
 

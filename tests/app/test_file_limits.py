@@ -11,7 +11,7 @@ import pytest
 from tests.app.process import monthly, seasonal
 
 from throughtime import InputError
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.table import Table, read_table
 
 if TYPE_CHECKING:

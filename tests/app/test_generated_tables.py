@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from throughtime import InputError
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.app.tables.table import Table, read_table
 

@@ -11,7 +11,7 @@ import pytest
 from throughtime import Forecaster
 from throughtime.app.report.forecast import forecaster_page
 from throughtime.app.report.forecast_run import ForecastRun
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.table import Table
 from throughtime.data import datasets
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from throughtime import InputError
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.app.tables.series_names import add_series_columns, join_name, split_name
 from throughtime.app.tables.table import Table, read_table

@@ -11,9 +11,10 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from throughtime import nn
 from throughtime._core._scan import scan
+from throughtime._core.lengths import BatchLengths
 from throughtime._core.reference import CELLS
 from throughtime._core.scan_config import ScanConfig
-from throughtime._core.shapes import BatchLengths, Weights
+from throughtime._core.weights import Weights
 from throughtime._kernels import find
 
 if TYPE_CHECKING:

@@ -60,8 +60,9 @@ def test_its_kernel_obeys_the_laws_and_is_its_reference(package: Path, tmp_path:
         shutil.copy(module, package / "_kernels")
     tests = [
         *("laws/test_scan.py", "laws/test_masks_and_resets.py", "io/test_network.py", "gradients/test_gradcheck.py"),
-        *("oracle/test_kernels_agree_with_the_reference.py", "oracle/test_operators.py", "oracle/test_tracing.py"),
-        *("oracle/test_options.py", "oracle/test_state_options.py", "tasks/test_every_layer.py"),
+        *("oracle/test_kernels_agree_with_the_reference.py", "oracle/test_custom_operators.py"),
+        *("oracle/test_options.py", "oracle/test_state_options.py", "oracle/test_tracing.py"),
+        "tasks/test_every_layer.py",
     ]
     check(package, tests)
 

@@ -6,7 +6,7 @@ from tests.mutations import Mutation
 
 MUTATIONS = [
     Mutation(
-        "app/tables/numbers.py",
+        "app/tables/number_columns.py",
         'is_point_in_csv = (error.mark, rows.separator) == (".", ",")',
         'is_point_in_csv = rows.separator == ","',
         "app/test_table_layouts.py::test_open_points_between_commas_are_decimals_and_both_readings_are_reported",
@@ -24,7 +24,7 @@ MUTATIONS = [
         "app/test_options.py::test_every_option_that_a_message_names_exists",
     ),
     Mutation(
-        "app/tables/numbers.py",
+        "app/tables/number_columns.py",
         "values.is_infinite()",
         "values.is_nan()",
         "app/test_tables.py::test_a_fault_in_parquet_is_named_by_its_row",
@@ -96,7 +96,7 @@ MUTATIONS = [
         "app/test_table_layouts.py::test_what_is_not_data_is_left_out_and_reported",
     ),
     Mutation(
-        "app/tables/time_columns.py",
+        "app/tables/composite_dates.py",
         "or cells.dtype.is_nested()",
         "or False",
         "app/test_tables.py::test_columns_of_parquet_that_hold_neither_numbers_nor_names_do_not_count",
@@ -150,7 +150,7 @@ MUTATIONS = [
         "app/test_excel.py::test_a_file_that_is_no_sheet_is_refused",
     ),
     Mutation(
-        "app/tables/columns.py",
+        "app/tables/column_selection.py",
         "if len(numeric) > 1 and len(named) != 1:",
         "if False:",
         "app/test_table_layouts.py::test_a_wide_table_has_a_series_in_each_column",
@@ -180,28 +180,28 @@ MUTATIONS = [
         "app/test_table_layouts.py::test_names_of_several_parts_come_apart_again",
     ),
     Mutation(
-        "app/tables/numbers.py",
+        "app/tables/number_columns.py",
         'options.thousands == "" and number_format.thousands',
         "False",
         "app/test_table_layouts.py::test_numbers_of_two_readings_are_refused_with_the_options_that_decide",
     ),
     Mutation(
-        "app/tables/time_columns.py",
+        "app/tables/composite_dates.py",
         "density(stamps) >= _MIN_DENSITY",
         "density(stamps) >= 2",
-        "app/test_time_columns.py::test_parts_of_dates_are_taken_together",
+        "app/test_composite_dates.py::test_parts_of_dates_are_taken_together",
     ),
     Mutation(
-        "app/tables/time_columns.py",
+        "app/tables/composite_dates.py",
         "not unique or name.strip().lower() in _SERIES_NAMES",
         "not unique",
-        "app/test_time_columns.py::test_what_is_a_date_alone_stays_alone",
+        "app/test_composite_dates.py::test_what_is_a_date_alone_stays_alone",
     ),
     Mutation(
-        "app/tables/dates.py",
+        "app/tables/date_columns.py",
         "read_dates(cells.to_list(), stored, column)",
         "read_dates(cells.to_list(), None, column)",
-        "app/test_time_columns.py::test_a_cell_that_contradicts_is_named_by_its_line",
+        "app/test_composite_dates.py::test_a_cell_that_contradicts_is_named_by_its_line",
     ),
     Mutation(
         "app/run_directory.py",
@@ -258,19 +258,19 @@ MUTATIONS = [
         "app/test_table_layouts.py::test_columns_that_are_not_read_are_named",
     ),
     Mutation(
-        "app/tables/dates.py",
+        "app/tables/date_columns.py",
         'date_format.order in {"dmy", "mdy", "ydm", "yz"}',
         "False",
         "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
     ),
     Mutation(
-        "app/tables/columns.py",
+        "app/tables/column_selection.py",
         "[*time_named, *free] if _holds_dates",
         "[*time_named, *free] if not time_named and _holds_dates",
         "app/test_table_layouts.py::test_a_note_shows_how_a_date_is_read_that_may_be_read_otherwise",
     ),
     Mutation(
-        "app/tables/columns.py",
+        "app/tables/column_selection.py",
         "if len(numeric) == _MONTHS and",
         "if False and",
         "app/test_table_layouts.py::test_months_in_columns_of_a_year_are_not_twelve_targets",
@@ -288,7 +288,7 @@ MUTATIONS = [
         "app/test_table_layouts.py::test_months_and_years_with_a_point_are_dates",
     ),
     Mutation(
-        "app/tables/columns.py",
+        "app/tables/column_selection.py",
         "if name not in text and _holds_integers(",
         "if False and _holds_integers(",
         "app/test_table_layouts.py::test_a_column_of_whole_numbers_may_name_series",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations import Mutation
 
-REPLACEMENT = "io/test_atomic.py"
+REPLACEMENT = "io/test_atomic_directories.py"
 THREADS = "test_threads_that_save_to_one_directory_leave_one_whole_model_and_readers_see_whole_ones"
 FUZZED = "io/test_fuzzed_directories.py"
 STREAMS = "io/test_streams_of_bad_values.py"
@@ -78,31 +78,31 @@ MUTATIONS = [
         f"{REPLACEMENT}::test_files_that_a_user_put_into_a_model_directory_are_named_and_stay[notes.txt]",
     ),
     Mutation(
-        "io/atomic.py",
+        "io/atomic_directories.py",
         "Path(os.path.realpath(path))",
         "Path(os.path.abspath(path))",
         f"{REPLACEMENT}::test_a_link_to_a_model_is_followed_and_stays",
     ),
     Mutation(
-        "io/atomic.py",
+        "io/atomic_directories.py",
         "            return False\n        except OSError:  # a file system",
         "            return True\n        except OSError:  # a file system",
         f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
     ),
     Mutation(
-        "io/atomic.py",
+        "io/atomic_directories.py",
         "_remove_abandoned(parent, target.name)",
         "pass",
         f"{REPLACEMENT}::test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays",
     ),
     Mutation(
-        "io/atomic.py",
+        "io/atomic_directories.py",
         "            _exchange(staged, target)",
         "            remove(target)\n            os.rename(staged, target)",
         f"{REPLACEMENT}::{THREADS}[in one step]",
     ),
     Mutation(
-        "io/atomic.py",
+        "io/atomic_directories.py",
         "staged.chmod(stat.S_IMODE(target.stat().st_mode))",
         "pass",
         f"{REPLACEMENT}::test_permissions_of_a_directory_outlive_its_replacement",

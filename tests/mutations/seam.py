@@ -9,21 +9,21 @@ SIZES = "test_batch_sizes_that_are_not_those_of_the_data_are_refused"
 ORDERS = "test_orders_of_a_packed_sequence_hold_each_row_once"
 
 MUTATIONS = [
-    Mutation("_core/shapes.py", "if not rows >= numbers[0] >= numbers[-1] >= 1 or", "if", f"{SEAM}::{SIZES}[zero]"),
+    Mutation("_core/lengths.py", "if not rows >= numbers[0] >= numbers[-1] >= 1 or", "if", f"{SEAM}::{SIZES}[zero]"),
     Mutation(
-        "_core/shapes.py", "or numbers != sorted(numbers, reverse=True)", "", f"{SEAM}::{SIZES}[they rise in between]"
+        "_core/lengths.py", "or numbers != sorted(numbers, reverse=True)", "", f"{SEAM}::{SIZES}[they rise in between]"
     ),
-    Mutation("_core/shapes.py", "if sum(numbers) != rows:", "if sum(numbers) > rows:", f"{SEAM}::{SIZES}[fewer]"),
-    Mutation("_core/shapes.py", "if not is_index or sorted(", "if is_index and sorted(", f"{SEAM}::{ORDERS}"),
-    Mutation("_core/shapes.py", "orders[0][position] != row", "orders[0][position] == row", f"{SEAM}::{ORDERS}"),
+    Mutation("_core/lengths.py", "if sum(numbers) != rows:", "if sum(numbers) > rows:", f"{SEAM}::{SIZES}[fewer]"),
+    Mutation("_core/lengths.py", "if not is_index or sorted(", "if is_index and sorted(", f"{SEAM}::{ORDERS}"),
+    Mutation("_core/lengths.py", "orders[0][position] != row", "orders[0][position] == row", f"{SEAM}::{ORDERS}"),
     Mutation(
-        "_core/shapes.py",
+        "_core/weights.py",
         "value.shape != shape:\n                letters",
         "value.dim() != len(shape):\n                letters",
         f"{SEAM}::test_a_weight_of_another_shape_is_named",
     ),
     Mutation(
-        "_core/shapes.py",
+        "_core/weights.py",
         "if value.dtype is not x.dtype or",
         "if",
         f"{SEAM}::test_a_weight_of_another_element_type_is_named",

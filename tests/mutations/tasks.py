@@ -9,12 +9,37 @@ ODD = "tasks/test_odd_sequences.py"
 BASE = "tasks/test_base.py"
 WITHOUT_TORCH = "tasks/test_forecasters_without_torch.py"
 ODD_SERIES = "tasks/test_odd_series.py"
+RAW_SERIES = "tasks/test_raw_series.py"
 
 MUTATIONS = [
     Mutation(
+        "tasks/forecasting/raw_series/transforms.py",
+        "known = (observed | (steps < first + season))",
+        "known = observed",
+        f"{RAW_SERIES}::test_forecasts_from_raw_series_are_those_of_the_forecaster[odd series]",
+    ),
+    Mutation(
+        "tasks/forecasting/raw_series/module.py",
+        "torch.maximum(torch.arange(-plan.lookback, plan.horizon) + steps, series.first)",
+        "(torch.arange(-plan.lookback, plan.horizon) + steps).clamp(min=0).expand(len(table), -1)",
+        f"{RAW_SERIES}::test_the_steps_before_a_series_begins_change_nothing",
+    ),
+    Mutation(
+        "tasks/forecasting/raw_series/module.py",
+        "if effects is not None and effects.spread.any():",
+        "if effects is None:",
+        f"{RAW_SERIES}::test_what_is_estimated_at_each_prediction_is_refused_with_the_reason",
+    ),
+    Mutation(
+        "io/onnx_networks.py",
+        "if self.example is not None:",
+        "if self.example is None:",
+        f"{RAW_SERIES}::test_onnxruntime_forecasts_as_the_runtime_does[covariates]",
+    ),
+    Mutation(
         "tasks/forecasting/estimator.py",
-        '"table_format_": table_format}',
-        '"table_format_": None}',
+        '{"table_format_": saved.config["table_format"]}',
+        '{"table_format_": None}',
         "app/test_later_rows.py::test_a_later_file_is_read_as_the_table_of_the_training_was",
     ),
     Mutation(
@@ -150,7 +175,7 @@ MUTATIONS = [
         f"{ODD}::test_sentences_are_the_same_whatever_holds_them",
     ),
     Mutation(
-        "tasks/forecasting/estimator.py",
+        "tasks/forecasting/base.py",
         "return -self.evaluate(df)",
         "return self.evaluate(df)",
         "tasks/test_scikit_learn.py::test_the_score_is_minus_the_smape_of_later_rows",
@@ -229,7 +254,7 @@ MUTATIONS = [
     ),
     Mutation(
         "data/series/structural_zeros.py",
-        "season * zero_rate**counts < _SIGNIFICANCE",
+        "season * zero_rate**counts < SIGNIFICANCE",
         "season * share**counts < 2",
         "tasks/test_calibration.py::test_zeros_close_a_position_only_where_they_are_no_coincidence",
     ),

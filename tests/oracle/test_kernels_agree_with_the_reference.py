@@ -11,9 +11,10 @@ import throughtime.nn  # noqa: F401  (registers the cells)
 from throughtime._core._scan import scan
 from throughtime._core.activations import ACTIVATIONS, Activation
 from throughtime._core.kernel_selection import select_kernel
+from throughtime._core.lengths import BatchLengths
 from throughtime._core.reference import CELLS
 from throughtime._core.scan_config import ScanConfig
-from throughtime._core.shapes import BatchLengths, Weights
+from throughtime._core.weights import Weights
 
 CASES = [
     (name, activation)

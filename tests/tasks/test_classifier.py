@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,14 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.changed_models import save_changed
 from tests.tolerances import assert_close
 
 import throughtime as tt
 from throughtime import InputError, nn, training
 from throughtime.data.series.ts_files import read_ts
-from throughtime.io import saved_model
 from throughtime.tasks.classification.augmentation import augment
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -342,18 +341,9 @@ FAULTS = {
 def test_a_directory_that_describes_no_classifier_is_refused(
     fault: str, reader: tt.SequenceClassifier, tmp_path: Path
 ) -> None:
-    reader.save(tmp_path / "model")
-    section, key, value = FAULTS[fault]
-    contents = saved_model.read(tmp_path / "model")
-    config = json.loads(json.dumps(contents.config))
-    if key is None:
-        config[section] = value
-    else:
-        config[section][key] = value
-    del config["files"], config["schema"]
-    saved_model.write(tmp_path / "changed", saved_model.SavedModel(config, contents.tensors, contents.history))
+    changed = save_changed(reader, *FAULTS[fault], tmp_path)
     with pytest.raises(InputError, match="does not describe a usable model"):
-        tt.load(tmp_path / "changed")
+        tt.load(changed)
 
 
 # -- bad input

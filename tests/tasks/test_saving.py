@@ -19,7 +19,7 @@ import throughtime as tt
 from throughtime import InputError
 from throughtime.data.datasets import seasonal
 from throughtime.io import saved_model
-from throughtime.io.atomic import backup_path
+from throughtime.io.atomic_directories import backup_path
 
 if TYPE_CHECKING:
     from pathlib import Path

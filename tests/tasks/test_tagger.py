@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,13 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from tests.changed_models import save_changed
 from tests.tolerances import assert_close
 
 import throughtime as tt
 from throughtime import InputError, training
 from throughtime.data.text.conll import read_conll
 from throughtime.inference.tagging.inputs import MAX_CHARACTERS, WordEncoder
-from throughtime.io import saved_model
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.estimator import score_tags
 
@@ -231,18 +230,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_directory_that_describes_no_tagger_is_refused(fault: str, fitted: tt.SequenceTagger, tmp_path: Path) -> None:
-    fitted.save(tmp_path / "model")
-    section, key, value = FAULTS[fault]
-    contents = saved_model.read(tmp_path / "model")
-    config = json.loads(json.dumps(contents.config))
-    if key is None:
-        config[section] = value
-    else:
-        config[section][key] = value
-    del config["files"], config["schema"]
-    saved_model.write(tmp_path / "changed", saved_model.SavedModel(config, contents.tensors, contents.history))
+    changed = save_changed(fitted, *FAULTS[fault], tmp_path)
     with pytest.raises(InputError, match="does not describe a usable model"):
-        tt.load(tmp_path / "changed")
+        tt.load(changed)
 
 
 # -- bad input

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.compiler import is_compiling
 
-from throughtime._core import operators, reference, torch_operator
+from throughtime._core import custom_operators, reference, torch_operator
 from throughtime._core.autograd import ScanContext, record_scan
 from throughtime._core.kernel_selection import (
     BITS,
@@ -27,15 +27,16 @@ from throughtime._core.kernel_selection import (
     to_float32,
 )
 from throughtime._core.scan_config import ScanConfig
-from throughtime._core.shapes import FIELDS, check_scan
+from throughtime._core.weights import FIELDS, check_scan
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.reference import States
-    from throughtime._core.shapes import BatchLengths, WeightSpec
+    from throughtime._core.weights import WeightSpec
     from throughtime._kernels._engine import Kernel
 
 
@@ -151,7 +152,7 @@ def _scan_operator(
     cell: Cell, x: Tensor, state: States, weights: tuple[Any, ...], config: ScanConfig, lengths: BatchLengths | None
 ) -> tuple[Tensor, States]:
     """Call the kernel as an operator of torch's dispatcher, which a tracer can record."""
-    name = operators.kernel_name(cell.name, cast("str", config.activation), BITS[x.dtype])
+    name = custom_operators.kernel_name(cell.name, cast("str", config.activation), BITS[x.dtype])
     tables = () if lengths is None else lengths.tables
     options = {"reverse": config.reverse, "directions": len(weights) // FIELDS, "clip": config.clip}
-    return operators.scan_flat(name, x, state, weights, tables, **options)
+    return custom_operators.scan_flat(name, x, state, weights, tables, **options)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.reference import States
     from throughtime._core.scan_config import ScanConfig
-    from throughtime._core.shapes import BatchLengths
     from throughtime._kernels._engine import Kernel
 
 

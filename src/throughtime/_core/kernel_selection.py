@@ -14,7 +14,7 @@ from torch.compiler import is_compiling
 
 from throughtime import _kernels
 from throughtime._core import torch_operator
-from throughtime._core.shapes import FIELDS
+from throughtime._core.weights import FIELDS
 
 if TYPE_CHECKING:
     from torch import Tensor

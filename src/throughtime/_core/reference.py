@@ -7,6 +7,7 @@ by autograd, and so keeps every intermediate value of every step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -15,21 +16,25 @@ from torch.nn.functional import linear
 
 from throughtime._core.activations import get_activation
 from throughtime._core.compiled_cell import check_compiled
-from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS, gate_preactivations
+from throughtime._core.weights import split_directions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jaxtyping import Bool, Float
 
     from throughtime._core.activations import Activation
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.scan_config import ScanConfig
-    from throughtime._core.shapes import BatchLengths, Weights
     from throughtime._core.state_transforms import StateTransforms
+    from throughtime._core.weights import Weights
 
 States = tuple[Tensor, ...]
+Gates = tuple[Tensor, ...]  # a value for each gate, in the cell's order: (N, H) each
+HiddenHalves = Callable[[Tensor], Gates]  # from h, (N, R), the hidden halves of the gates' pre-activations
+StepResult = tuple[States, Gates]
 
 
 class Step(Protocol):
@@ -43,14 +48,14 @@ class Step(Protocol):
 
     def __call__(
         self,
-        x: tuple[Tensor, ...],
-        hidden: Callable[[Tensor], tuple[Tensor, ...]],
+        x: Gates,
+        hidden: HiddenHalves,
         state: States,
-        diagonal: tuple[Tensor, ...],
+        diagonal: Gates,
         f: Activation,
         g: Activation,
         squash: Activation,
-    ) -> tuple[States, tuple[Tensor, ...]]: ...
+    ) -> StepResult: ...
 
 
 class RegisteredCell(NamedTuple):

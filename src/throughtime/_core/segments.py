@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime._core.shapes import BatchLengths
+from throughtime._core.lengths import BatchLengths
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime._core.shapes import FIELDS, split_directions
+from throughtime._core.weights import FIELDS, split_directions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.reference import States
     from throughtime._core.scan_config import ScanConfig
-    from throughtime._core.shapes import BatchLengths, Weights
+    from throughtime._core.weights import Weights
 
 Operator = Callable[..., Any]
 

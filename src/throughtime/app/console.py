@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from throughtime import training
-    from throughtime.tasks.evaluation import Evaluation
+    from throughtime.tasks.classification_metrics import Evaluation
     from throughtime.tasks.forecasting import Backtest
 
 _MAX_CLASSES = 30  # rows of a table

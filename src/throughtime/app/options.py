@@ -12,7 +12,7 @@ from throughtime._core.errors import InputError
 from throughtime.app.layer_names import layer_names
 
 if TYPE_CHECKING:
-    from throughtime.app.tables.columns import Columns
+    from throughtime.app.tables.column_selection import Columns
     from throughtime.app.tables.read_options import ReadOptions
     from throughtime.data.series.covariates import Covariates
 
@@ -119,7 +119,7 @@ class TableOptions:
 
     def columns(self, covariates: Covariates | None) -> Columns:
         """Return the columns to read."""
-        from throughtime.app.tables.columns import Columns
+        from throughtime.app.tables.column_selection import Columns
 
         return Columns(self.time, self.target, self.series, () if covariates is None else covariates.names)
 
@@ -163,7 +163,7 @@ class CovariateOptions:
         Raises:
             InputError: for a column that is named twice, and for an unknown country.
         """
-        from throughtime.app.tables.columns import parse_covariates
+        from throughtime.app.tables.column_selection import parse_covariates
 
         return parse_covariates(self.future, self.past, self.static, self.holidays, calendar=self.calendar)
 

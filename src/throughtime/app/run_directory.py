@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime._core.errors import InputError
 from throughtime.app.output import STDOUT, json_file
-from throughtime.io import atomic, bounded_json
+from throughtime.io import atomic_directories, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RunDirectory:
         Raises:
             InputError: for a directory that exists and may not be replaced.
         """
-        target = atomic.resolve(self.path)
+        target = atomic_directories.resolve(self.path)
         if not os.path.lexists(target):
             return
         if not self.overwrite:
@@ -86,10 +86,10 @@ class RunDirectory:
         Raises:
             InputError: if it cannot be written.
         """
-        target = atomic.resolve(self.path)
+        target = atomic_directories.resolve(self.path)
         with ExitStack() as stack:
             try:
-                work = stack.enter_context(atomic.staging(target))
+                work = stack.enter_context(atomic_directories.staging(target))
             except OSError as error:
                 raise self._failure(error) from error
             try:
@@ -115,7 +115,7 @@ class RunDirectory:
             if self.default is not None and os.path.lexists(path):
                 continue
             try:
-                with atomic.locked_file(file):
+                with atomic_directories.locked_file(file):
                     self.path = path
                     yield file
                     return
@@ -132,7 +132,7 @@ class RunDirectory:
     def _publish(self, work: Path) -> None:
         while True:
             try:
-                atomic.publish(work, atomic.resolve(self.path), self._check_at_the_end)
+                atomic_directories.publish(work, atomic_directories.resolve(self.path), self._check_at_the_end)
             except _NameTaken:
                 assert self.default is not None
                 self.path = _free_name(self.default)
@@ -156,7 +156,7 @@ def _flush_and_list_files(work: Path) -> None:
     for name in files:
         with (work / name).open("rb") as file:
             os.fsync(file.fileno())
-    atomic.flush_directory(work)
+    atomic_directories.flush_directory(work)
 
 
 def _list_files(directory: Path) -> list[str]:
@@ -202,7 +202,7 @@ def model_directory(path: Path) -> Path:
     Raises:
         InputError: if there is no directory.
     """
-    if not any(name.is_dir() for name in atomic.candidate_paths(path)):
+    if not any(name.is_dir() for name in atomic_directories.candidate_paths(path)):
         what = "is not a directory" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}: expected the directory of a run, or its model/")
     return path / "model" if (path / RUN).is_file() else path

@@ -1,8 +1,8 @@
 """Files that are written whole or not at all.
 
-The content goes to a temporary file in a staging directory next to the target (see `atomic`), is flushed to disk
-and then renamed. A failure, an interrupt, a kill or a power cut leaves the old file, or none. The temporary file
-of a killed writer is removed by the next one.
+The content goes to a temporary file in a staging directory next to the target (see `atomic_directories`), is flushed
+to disk and then renamed. A failure, an interrupt, a kill or a power cut leaves the old file, or none. The temporary
+file of a killed writer is removed by the next one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from throughtime.io import atomic
+from throughtime.io import atomic_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
-    with atomic.staging(target) as directory:
+    with atomic_directories.staging(target) as directory:
         temporary = directory / target.name
         yield temporary
         with temporary.open("r+b") as file:
@@ -47,4 +47,4 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    atomic.flush_directory(target.parent)
+    atomic_directories.flush_directory(target.parent)

@@ -1,10 +1,11 @@
 """Model directories: `model.safetensors`, `config.json`, `history.jsonl`, and nothing that could run.
 
-Writing replaces a whole directory in one step (`atomic.py`); only a directory that was written here is replaced:
-its `config.json` holds a checksum of itself in our spelling, and there is no other file next to its own. Reading trusts
-nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files and of itself.
+Writing replaces a whole directory in one step (`atomic_directories.py`); only a directory that was written here is
+replaced: its `config.json` holds a checksum of itself in our spelling, and there is no other file next to its own.
+Reading trusts nobody (`open_directory.py`, `bounded_json.py`): `config.json` holds size and sha256 of the other files
+and of itself.
 
-Here they are bytes; `checkpoint.py` makes tensors of them, `throughtime.runtime` arrays.
+Here they are bytes; `saved_model.py` makes tensors of them, `throughtime.runtime` arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.io import atomic, bounded_json
+from throughtime.io import atomic_directories, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def write(directory: str | os.PathLike[str], contents: ModelFiles, *, overwrite:
         if len(content) > _MAX_BYTES[name]:
             raise InputError(f"{directory}: {name} would have {len(content):,} bytes, at most {_MAX_BYTES[name]:,} fit")
     _check_header(Path(directory) / WEIGHTS, contents.weights)
-    target = atomic.resolve(directory)
+    target = atomic_directories.resolve(directory)
 
     def check() -> None:
         reason = _reason_to_keep(target) if overwrite else "choose another name"
@@ -74,13 +75,13 @@ def write(directory: str | os.PathLike[str], contents: ModelFiles, *, overwrite:
             raise InputError(f"{directory} exists already; {reason}")
 
     try:
-        atomic.recover(target)
+        atomic_directories.recover(target)
         check()
-        with atomic.staging(target) as staged:
+        with atomic_directories.staging(target) as staged:
             for name, content in files.items():
                 _write_durably(staged / name, content)
-            atomic.flush_directory(staged)
-            atomic.publish(staged, target, check)
+            atomic_directories.flush_directory(staged)
+            atomic_directories.publish(staged, target, check)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from error
 

@@ -9,7 +9,7 @@ import torch
 from torch._ops import HigherOrderOperator, OpOverload
 
 from throughtime._core.errors import InputError
-from throughtime._core.shapes import split_directions
+from throughtime._core.weights import split_directions
 from throughtime.io.recording import IGNORED_KEYWORDS, dtype_name, record_step
 from throughtime.runtime.graph import Graph
 from throughtime.runtime.nodes import DTYPES, LOOP, SCAN, Input, Node, Value, map_leaves, needed_nodes
@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHECKS = ("aten._assert", "aten.sym_constrain", "aten._check")  # nodes whose results nothing reads
-_GENERAL = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
-"""Operators that do the same for any strides."""
+_GENERAL = {
+    "aten.view.default": "aten.reshape.default",
+    "aten._unsafe_view.default": "aten.reshape.default",
+    **{
+        f"aten.__{name}__.{overload}": f"aten.bitwise_{name}.{overload}"
+        for name in ("and", "or", "xor")
+        for overload in ("Tensor", "Scalar")
+    },
+}
+"""Operators that do the same, for any strides and however they are called."""
 _OF_TRAINING = {"aten.dropout.default": 2, "aten.feature_dropout.default": 2, "aten.batch_norm.default": 5}
 """The argument that says whether an operator computes what it does in training."""
 

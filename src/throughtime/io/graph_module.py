@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch._higher_order_ops.scan import scan as scan_operator
 
-from throughtime._core import operators  # noqa: F401  registers the scan
+from throughtime._core import custom_operators  # noqa: F401  registers the scan
 from throughtime.nn._notebook import NotebookReprMixin
 from throughtime.runtime.graph_network import fill_structure, name_inputs
 from throughtime.runtime.nodes import LOOP, Value, map_leaves

@@ -7,7 +7,7 @@ and out, for networks of one direction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,29 @@ _BATCH, _STEPS = "batch", "steps"
 _ERRORS_ALONE = 3
 
 
+class Example(NamedTuple):
+    """What a network must compute.
+
+    Attributes:
+        inputs: in their order; rows of the first dimension do not depend on each other.
+        outputs: in their order.
+    """
+
+    inputs: Sequence[np.ndarray]
+    outputs: Sequence[np.ndarray]
+
+    def largest_difference(self, outputs: Sequence[np.ndarray]) -> float:
+        """Return the largest difference, relative to the largest output of its row; NaN equals NaN."""
+        worst = 0.0
+        sizes = np.max([np.nan_to_num(np.abs(output)).reshape(len(output), -1).max(1) for output in self.outputs], 0)
+        for expected, actual in zip(self.outputs, outputs, strict=True):
+            if expected.shape != actual.shape or (np.isnan(expected) != np.isnan(actual)).any():
+                return float("inf")
+            differences = np.nan_to_num(np.abs(expected - actual)).reshape(len(expected), -1).max(1)
+            worst = max(worst, float((differences / np.maximum(sizes, np.finfo(np.float64).tiny)).max(initial=0.0)))
+        return worst
+
+
 @dataclass(frozen=True)
 class OnnxNetwork:
     """A module that becomes one ONNX model.
@@ -46,6 +69,7 @@ class OnnxNetwork:
         outputs: names of what the module returns.
         defaults: of inputs that may be left out.
         below: for whole numbers, the first that is not allowed.
+        example: results of other code, which the model must have too; None for none.
     """
 
     module: nn.Module
@@ -54,6 +78,7 @@ class OnnxNetwork:
     outputs: list[str]
     defaults: Defaults = field(default_factory=Defaults)
     below: dict[str, int] = field(default_factory=dict)
+    example: Example | None = None
 
     def model(self, onnx: Any, metadata: Mapping[str, str]) -> Any:
         """Return the ONNX model.
@@ -68,13 +93,18 @@ class OnnxNetwork:
     def largest_difference(self, model: bytes) -> float:
         """Return the largest difference between onnxruntime and the module for random inputs of several sizes.
 
-        It is relative to the largest output where that is above 1.
+        It is relative to the largest output where that is above 1. With an example, the inputs are the ends of its
+        first rows, and its own outputs are compared too.
         """
         session = _session(model)
         generator = torch.Generator().manual_seed(0)
         worst = 0.0
+        if self.example is not None:
+            actual = session.run(None, dict(zip(self.inputs, self.example.inputs, strict=True)))
+            worst = self.example.largest_difference([np.asarray(output) for output in actual])
         for batch, steps in _SIZES:
-            inputs = self._random_inputs({_BATCH: batch, _STEPS: steps}, generator)
+            sizes = {_BATCH: batch, _STEPS: steps}
+            inputs = self._random_inputs(sizes, generator) if self.example is None else self._parts_of_example(sizes)
             with torch.no_grad():
                 expected = self.module.eval()(*inputs.values())
             expected = [value for value in tree_leaves(expected) if value is not None]
@@ -86,8 +116,20 @@ class OnnxNetwork:
     @property
     def tolerance(self) -> float:
         """What `largest_difference` may be."""
-        kinds = [value.dtype for value in self.module.state_dict().values() if value.is_floating_point()]
-        return TOLERANCE.get(kinds[0] if kinds else torch.float32, TOLERANCE[torch.float32])
+        kinds = {value.dtype for value in self.module.state_dict().values() if value.is_floating_point()}
+        return max((TOLERANCE.get(kind, 0.0) for kind in kinds), default=0.0) or TOLERANCE[torch.float32]
+
+    def _parts_of_example(self, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+        """Return the first rows of the example, and their last steps."""
+        assert self.example is not None
+        inputs = {}
+        for name, array in zip(self.inputs, self.example.inputs, strict=True):
+            axes = self.free.get(name, {})
+            kept = [slice(None)] * array.ndim
+            for axis, size in axes.items():
+                kept[axis] = slice(sizes[size]) if size == _BATCH else slice(-sizes[size], None)
+            inputs[name] = torch.from_numpy(np.ascontiguousarray(array[tuple(kept)]))
+        return inputs
 
     def _random_inputs(self, sizes: Mapping[str, int], generator: torch.Generator) -> dict[str, Tensor]:
         inputs = {}

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from throughtime._core.errors import InputError
-from throughtime.io.atomic import candidate_paths
+from throughtime.io.atomic_directories import candidate_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from torch.nn.functional import linear
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from throughtime._core.activations import get_activation
+from throughtime._core.custom_operators import run_scan
 from throughtime._core.errors import InputError
-from throughtime._core.operators import run_scan
 from throughtime._core.reference import CELLS
-from throughtime._core.shapes import FIELDS
+from throughtime._core.weights import FIELDS
 from throughtime.runtime.graph import Graph
 from throughtime.runtime.nodes import DTYPES, SCAN, Input, Node, Value, needed_nodes
 

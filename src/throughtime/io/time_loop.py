@@ -10,8 +10,8 @@ from torch._higher_order_ops.scan import scan as scan_operator
 from throughtime._core.activations import get_activation
 from throughtime._core.kernel_selection import find_kernel
 from throughtime._core.reference import Trace, initial_state, join_directions, make_step
-from throughtime._core.shapes import Weights, split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS, StateTransforms
+from throughtime._core.weights import Weights, split_directions
 from throughtime.nn._stack import scan_layer
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime._core._scan import try_kernel
 from throughtime._core.activations import activation_name
 from throughtime._core.kernel_selection import describe_path
-from throughtime._core.shapes import BatchLengths, Weights, WeightSpec, check_permutations, split_directions
+from throughtime._core.lengths import BatchLengths, check_permutations
 from throughtime._core.state_transforms import LayerNormWeights, StateTransforms, kernel_clip
+from throughtime._core.weights import Weights, WeightSpec, split_directions
 from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import check_arguments, check_input, read_state, refuse_tracing
 from throughtime.nn._sequence_options import SequenceOptions, run_masked, unwrap_single

@@ -9,7 +9,7 @@ from torch import nn
 from torch._C import _get_tracing_state
 
 from throughtime._core._scan import scan
-from throughtime._core.shapes import Weights, WeightSpec
+from throughtime._core.weights import Weights, WeightSpec
 from throughtime.nn._activation import ActivationMixin
 from throughtime.nn._checks import refuse_tracing
 from throughtime.nn._sequence_options import unwrap_single

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from throughtime._core.lengths import BatchLengths
 from throughtime._core.segments import Segments
-from throughtime._core.shapes import BatchLengths
 from throughtime.nn._stack import run_stack
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._core.cell import Cell
+    from throughtime._core.lengths import BatchLengths
     from throughtime._core.scan_config import ScanConfig
-    from throughtime._core.shapes import BatchLengths, WeightSpec
+    from throughtime._core.weights import WeightSpec
     from throughtime.nn._recurrent import AbstractRecurrent
 
 

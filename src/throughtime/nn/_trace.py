@@ -10,8 +10,8 @@ import torch
 
 from throughtime._core import reference
 from throughtime._core.activations import get_activation
-from throughtime._core.shapes import split_directions
 from throughtime._core.state_transforms import NO_TRANSFORMS
+from throughtime._core.weights import split_directions
 from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._replace import with_own_layers
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from throughtime._core.cell import Cell
     from throughtime._core.reference import States
-    from throughtime._core.shapes import Weights
+    from throughtime._core.weights import Weights
     from throughtime.nn._stack import LayerCall
 
 

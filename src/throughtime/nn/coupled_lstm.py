@@ -9,12 +9,8 @@ from throughtime._core.cell import Cell
 from throughtime._core.reference import register_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
 
 COUPLED = Cell(
     name="coupled_lstm",
@@ -28,14 +24,8 @@ COUPLED_PEEPHOLE = replace(COUPLED, name="coupled_peephole_lstm", diagonals=("i"
 @register_step(COUPLED_PEEPHOLE)
 @register_step(COUPLED)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     h, c = state
     p_i, p_o = diagonal or (0.0, 0.0)
     i, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))

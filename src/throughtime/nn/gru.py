@@ -14,12 +14,8 @@ from throughtime.nn._recurrent_cell import AbstractRecurrentCell
 from throughtime.nn._registry import register_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
     from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
@@ -39,14 +35,8 @@ RESET_BEFORE = replace(CELL, name="gru_before", compiled=False)
 @register_step(PROJECTED)
 @register_step(CELL)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     h, m = state[0], state[-1]  # the same, unless h is a projection of m
     (r_x, z_x, n_x), (r_h, z_h, n_h) = x, hidden(h)
     r = g(r_x + r_h)
@@ -58,14 +48,8 @@ def step(
 
 @register_step(RESET_BEFORE)
 def step_reset_before(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     (h,) = state
     (r_x, z_x, n_x), (r_h, z_h, _) = x, hidden(h)
     r = g(r_x + r_h)

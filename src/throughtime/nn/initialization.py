@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from throughtime._core.cell import Cell
-    from throughtime._core.shapes import Weights
+    from throughtime._core.weights import Weights
 
 
 class Initialization(Protocol):

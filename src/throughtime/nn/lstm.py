@@ -16,12 +16,8 @@ from throughtime.nn.initialization import ForgetBias
 from throughtime.nn.peephole_lstm import PEEPHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
     from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
@@ -37,14 +33,8 @@ CELL = Cell(
 
 @register_step(CELL)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     h, c = state
     sums = [x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True)]
     input_gate, forget_gate, new, output_gate = g(sums[0]), g(sums[1]), f(sums[2]), g(sums[3])

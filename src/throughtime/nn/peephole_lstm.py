@@ -8,12 +8,8 @@ from throughtime._core.cell import Cell
 from throughtime._core.reference import register_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
 
 PEEPHOLE = Cell(
     name="peephole_lstm",
@@ -27,14 +23,8 @@ PEEPHOLE = Cell(
 
 @register_step(PEEPHOLE)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     h, c = state
     p_i, p_f, p_o = diagonal
     i, forget, new, o = (x_half + h_half for x_half, h_half in zip(x, hidden(h), strict=True))

@@ -13,12 +13,8 @@ from throughtime.nn._recurrent_cell import AbstractRecurrentCell
 from throughtime.nn._registry import register_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
     from throughtime._core.state_transforms import GradientClip
     from throughtime.nn.initialization import Initialization
 
@@ -35,14 +31,8 @@ CELL = Cell(
 
 @register_step(CELL)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     (h_x,), (h_h,) = x, hidden(state[0])
     h = f(h_x + h_h)
     return (h,), (h,)

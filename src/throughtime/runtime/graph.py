@@ -4,7 +4,7 @@ A graph is data: named inputs, nodes in the order of their evaluation, and named
 named as in torch (`aten.addcmul.default`), to values, which are inputs, weights, constants, and the results of earlier
 nodes. A recurrent layer is one node, `throughtime.scan.default`, whatever the number of steps (`higher_order.scan` for
 one that no kernel runs); the step of its cell is a graph of its own. `throughtime.io.capture` makes graphs from
-modules, `throughtime.runtime.evaluation` computes them with numpy. The form in JSON, with all there is:
+modules, `throughtime.runtime.graph_evaluation` computes them with numpy. The form in JSON, with all there is:
 
     {"inputs": [{"name": "x", "dtype": "float32", "shape": ["N", "T", 3]}],
      "weights": {"w": "output.weight"},
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from throughtime._core.errors import InputError
-from throughtime.runtime.evaluation import BoundGraph
+from throughtime.runtime.graph_evaluation import BoundGraph
 from throughtime.runtime.nodes import DTYPES, LOOP, SCAN, Input, Node, Value
 from throughtime.runtime.operators import OPERATORS
 

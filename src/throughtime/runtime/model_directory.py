@@ -12,7 +12,7 @@ from throughtime.io.network_description import check_description
 from throughtime.runtime.graph import Graph
 
 if TYPE_CHECKING:
-    from throughtime.runtime.evaluation import BoundGraph
+    from throughtime.runtime.graph_evaluation import BoundGraph
 
 
 @dataclass(frozen=True)

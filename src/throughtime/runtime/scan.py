@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from throughtime._kernels._engine import Kernel
-    from throughtime.runtime.evaluation import BoundGraph
+    from throughtime.runtime.graph_evaluation import BoundGraph
 
     Arrays = Sequence[np.ndarray]
 

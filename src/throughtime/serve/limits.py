@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from throughtime._core.errors import InputError
 
 
+def _option(default: Any, text: str) -> Any:
+    """Return a field that is an option of the command lines too."""
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a server accepts.
+    """What a server accepts; those with a help are options of the command lines.
 
     Raises:
         InputError: for a bound that is not positive.
@@ -25,12 +31,12 @@ class Limits:
         batch: streams that advance by one call of the engine.
     """
 
-    streams: int = 10_000
-    steps: int = 10_000
-    body_bytes: int = 2**20
-    queue: int = 1_000
-    seconds: float = 30.0
-    idle_seconds: float | None = None
+    streams: int = _option(10_000, "Streams that may exist at once.")
+    steps: int = _option(10_000, "Steps of a request at most.")
+    body_bytes: int = _option(2**20, "Bytes of a request at most.")
+    queue: int = _option(1_000, "Requests that may wait at once.")
+    seconds: float = _option(30.0, "Seconds until a request is answered.")
+    idle_seconds: float | None = _option(None, "Delete streams that are not used for so long.")
     batch: int = 256
 
     def __post_init__(self) -> None:
@@ -38,3 +44,7 @@ class Limits:
         for name, value in asdict(self).items():
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"--{name.replace('_', '-')}: expected a finite number above 0, got {value}")
+
+
+OPTIONS = {bound.name: bound for bound in fields(Limits) if bound.metadata}
+"""Bounds that are options of the command lines, by name: each with its default and its help."""

@@ -1,4 +1,4 @@
-"""The networks of estimators as modules from raw values, or numbers of symbols, to probabilities: for ONNX."""
+"""The networks of estimators as modules from raw values, or numbers of symbols, to what they predict: for ONNX."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from throughtime._core.errors import InputError
 from throughtime.io.onnx_graph import Defaults
 from throughtime.io.onnx_networks import OnnxNetwork, flat, packed_state, state_names, step_network
 from throughtime.tasks.classification import SequenceClassifier
+from throughtime.tasks.forecasting import Forecaster
+from throughtime.tasks.forecasting.raw_series.onnx_network import forecaster_networks
 from throughtime.tasks.generation import SequenceGenerator
 from throughtime.tasks.tagging import SequenceTagger
 
@@ -36,6 +38,8 @@ def estimator_networks(estimator: Any) -> tuple[dict[str, OnnxNetwork], dict[str
         return _tagger_networks(estimator)
     if isinstance(estimator, SequenceGenerator):
         return _generator_networks(estimator)
+    if isinstance(estimator, Forecaster):
+        return forecaster_networks(estimator)
     name = type(estimator).__name__
     raise InputError(f"export: a {name} is more than a network of fixed operators, and is not written as ONNX")
 

@@ -11,7 +11,7 @@ import torch
 
 from throughtime import training
 from throughtime.tasks.averaging import AveragedWeights, ValidatedAverage, rising_decay
-from throughtime.tasks.schedules import one_cycle
+from throughtime.tasks.schedules import one_cycle, parse_budget
 from throughtime.tasks.threads import one_thread
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_GRADIENT_NORM = 1.0
 _MIN_PATIENCE = 4  # epochs
+_LEARNING_RATE = 2e-3
+_WARMUP_FRACTION = 0.15
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,17 @@ class TrainingBudget:
     def epochs(self, batches: int) -> int:
         """Return the passes over so many batches."""
         return min(max(-(-self.updates // batches), self.min_epochs), self.max_epochs)
+
+    def options(self, batches: int, budget: float | str | None) -> TrainingOptions:
+        """Return the options of the training of a classifier or a tagger.
+
+        Args:
+            batches: of an epoch.
+            budget: of time, as `parse_budget` reads it.
+        """
+        return TrainingOptions(
+            self.epochs(batches), batches, _LEARNING_RATE, _WARMUP_FRACTION, seconds=parse_budget(budget)
+        )
 
 
 @dataclass(frozen=True)

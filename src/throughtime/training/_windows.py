@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from throughtime._core.shapes import BatchLengths
+from throughtime._core.lengths import BatchLengths
 from throughtime.nn.layouts import ManyToOne
 from throughtime.training._losses import IGNORE_INDEX
 from throughtime.training._mixed_precision import unwrap

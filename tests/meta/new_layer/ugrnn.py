@@ -10,12 +10,8 @@ from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._registry import register_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
     from throughtime._core.activations import Activation
-    from throughtime._core.reference import States
+    from throughtime._core.reference import Gates, HiddenHalves, States, StepResult
 
 CELL = Cell(
     name="ugrnn",
@@ -27,14 +23,8 @@ CELL = Cell(
 
 @register_step(CELL)
 def step(
-    x: tuple[Tensor, ...],
-    hidden: Callable[[Tensor], tuple[Tensor, ...]],
-    state: States,
-    diagonal: tuple[Tensor, ...],
-    f: Activation,
-    g: Activation,
-    squash: Activation,
-) -> tuple[States, tuple[Tensor, ...]]:
+    x: Gates, hidden: HiddenHalves, state: States, diagonal: Gates, f: Activation, g: Activation, squash: Activation
+) -> StepResult:
     (h,) = state
     (z_x, n_x), (z_h, n_h) = x, hidden(h)
     z, n = g(z_x + z_h), f(n_x + n_h)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Typer evaluates the annotations
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from throughtime._core.errors import requires
 from throughtime.app.command_group import command
 from throughtime.app.options import Model, positive_int
+from throughtime.serve.limits import OPTIONS, Limits
+
+_DEFAULTS = Limits()
+
+
+def _bound(name: str, **settings: Any) -> Any:
+    """Return the option of a bound of the server."""
+    return typer.Option(help=OPTIONS[name].metadata["help"], **settings)
 
 
 @command(
@@ -25,22 +33,20 @@ def serve(
         Path | None,
         typer.Option(help="File with the token that requests must bear.", show_default="THROUGHTIME_TOKEN"),
     ] = None,
-    streams: Annotated[int, typer.Option(callback=positive_int, help="Streams that may exist at once.")] = 10_000,
-    steps: Annotated[int, typer.Option(callback=positive_int, help="Steps of a request at most.")] = 10_000,
-    body_bytes: Annotated[int, typer.Option(callback=positive_int, help="Bytes of a request at most.")] = 2**20,
-    queue: Annotated[int, typer.Option(callback=positive_int, help="Requests that may wait at once.")] = 1_000,
-    seconds: Annotated[float, typer.Option(min=0.001, help="Seconds until a request is answered.")] = 30.0,
+    streams: Annotated[int, _bound("streams", callback=positive_int)] = _DEFAULTS.streams,
+    steps: Annotated[int, _bound("steps", callback=positive_int)] = _DEFAULTS.steps,
+    body_bytes: Annotated[int, _bound("body_bytes", callback=positive_int)] = _DEFAULTS.body_bytes,
+    queue: Annotated[int, _bound("queue", callback=positive_int)] = _DEFAULTS.queue,
+    seconds: Annotated[float, _bound("seconds", min=0.001)] = _DEFAULTS.seconds,
     idle_seconds: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Delete streams that are not used for so long.", show_default="never"),
-    ] = None,
+        float | None, _bound("idle_seconds", min=0.001, show_default="never")
+    ] = _DEFAULTS.idle_seconds,
 ) -> None:
     """Serve a trained network over HTTP: whole sequences, and streams that keep their state."""
     from throughtime.app.run_directory import model_directory
 
     directory = model_directory(model)
     with requires("serve", "throughtime serve"):
-        from throughtime.serve.limits import Limits
         from throughtime.serve.server import serve as run
 
     limits = Limits(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from throughtime.app.jobs.requests import ModelRequest, TrainRequest
     from throughtime.app.jobs.runner import Training
-    from throughtime.tasks.evaluation import Evaluation
+    from throughtime.tasks.classification_metrics import Evaluation
 
 OPTIONS = ("text", "label")
 _SETTINGS = list(SequenceClassifier().get_params())

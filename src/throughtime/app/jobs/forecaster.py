@@ -16,7 +16,7 @@ from throughtime.app.jobs.runner import build_estimator
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import format_frame, print_json, to_records
 from throughtime.app.run_directory import read_run_record
-from throughtime.app.tables.columns import Columns
+from throughtime.app.tables.column_selection import Columns
 from throughtime.app.tables.read_options import READ_OPTION_NAMES, ReadOptions, select_read_options
 from throughtime.app.tables.series_names import add_series_columns
 from throughtime.app.tables.table import append_future, read_table

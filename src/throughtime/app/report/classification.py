@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from throughtime import SequenceClassifier, SequenceTagger
-    from throughtime.tasks.evaluation import Evaluation
+    from throughtime.tasks.classification_metrics import Evaluation
     from throughtime.tasks.tagging import TagEvaluation
 
     ScoreRow = tuple[str, list[str], int]

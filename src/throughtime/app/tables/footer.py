@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from throughtime.app.tables.header import is_value
-from throughtime.app.tables.numbers import to_numbers
+from throughtime.app.tables.number_columns import to_numbers
 
 if TYPE_CHECKING:
     from throughtime.app.tables.files import FileRows

@@ -8,18 +8,18 @@ import narwhals as nw
 import polars as pl
 
 from throughtime._core.errors import InputError
-from throughtime.app.tables.columns import suggest_series_columns
-from throughtime.app.tables.dates import note_date_format, read_times
-from throughtime.app.tables.numbers import is_numeric, read_numbers
+from throughtime.app.tables.column_selection import suggest_series_columns
+from throughtime.app.tables.composite_dates import split_columns
+from throughtime.app.tables.date_columns import note_date_format, read_times
+from throughtime.app.tables.number_columns import is_numeric, read_numbers
 from throughtime.app.tables.series_names import join_name
 from throughtime.app.tables.table_format import TableFormat
-from throughtime.app.tables.time_columns import split_columns
 from throughtime.data.series.dates import DateFormat
 from throughtime.data.series.frames import FrameColumn
 from throughtime.data.series.series_ids import read_series_ids
 
 if TYPE_CHECKING:
-    from throughtime.app.tables.columns import Columns
+    from throughtime.app.tables.column_selection import Columns
     from throughtime.app.tables.files import FileRows
     from throughtime.data.series.numbers import NumberFormat
 

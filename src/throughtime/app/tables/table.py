@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._core.errors import InputError
-from throughtime.app.tables.columns import Columns, choose_columns, note_unused_columns
+from throughtime.app.tables.column_selection import Columns, choose_columns, note_unused_columns
+from throughtime.app.tables.composite_dates import split_columns
 from throughtime.app.tables.files import read_first_rows, read_rows
 from throughtime.app.tables.footer import drop_footer
 from throughtime.app.tables.frame_reader import FrameReader
 from throughtime.app.tables.read_options import ReadOptions
 from throughtime.app.tables.table_format import TableFormat
-from throughtime.app.tables.time_columns import split_columns
 from throughtime.app.tables.wide import melt_wide_table
 from throughtime.data.series.parquet import ParquetSeries
 

@@ -13,7 +13,7 @@ from throughtime.data.series.numbers import NumberFormat
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from throughtime.app.tables.columns import Columns
+    from throughtime.app.tables.column_selection import Columns
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import polars as pl
 from throughtime._core.errors import InputError
 from throughtime.app.tables.footer import is_total
 from throughtime.app.tables.header import is_value, parse_date_name
-from throughtime.app.tables.numbers import is_numeric
+from throughtime.app.tables.number_columns import is_numeric
 from throughtime.data.series.numbers import NA_VALUES
 
 if TYPE_CHECKING:
-    from throughtime.app.tables.columns import Columns
+    from throughtime.app.tables.column_selection import Columns
     from throughtime.app.tables.files import FileRows
 
 DATE, VALUE = "date", "value"

@@ -1,4 +1,4 @@
-"""Split the text of one date, in any supported language, into its numbers; `dates` decides which number is the day.
+"""Split the text of one date, in any supported language, into its numbers; `dates.py` decides which number is the day.
 
 A text is an optional weekday, a date, an optional time of day and an optional offset from UTC. The numbers of the date
 keep their order. `shape` describes how they are written, so that a column with two shapes can be refused.

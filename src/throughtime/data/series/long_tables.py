@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, Shaped
 
-    from throughtime.data.series.columns import Column, ColumnTable
+    from throughtime.data.series.column_table import Column, ColumnTable
     from throughtime.data.series.panel import Panel
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Int, Shaped
 
-    from throughtime.data.series.columns import Column
+    from throughtime.data.series.column_table import Column
 
 _HINT = "; name the series of every row"
 _MAX_EXACT_FLOAT = 2**53  # larger whole numbers are rounded in a column of floats

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float
 
-_MIN_COUNT = 4  # observations that a position must have
-_SIGNIFICANCE = 1e-4  # probability below which zeros at a position are not explained by chance
+MIN_COUNT = 4
+"""Observations that a position must have."""
+
+SIGNIFICANCE = 1e-4
+"""Probability below which zeros at a position are not explained by chance."""
 
 
 def find_structural_zeros(
@@ -33,10 +36,10 @@ def find_structural_zeros(
         counts, zeros = (
             np.bincount(positions[mask], minlength=season) for mask in (is_observed, is_observed & is_zero)
         )
-        always_zero = (counts >= _MIN_COUNT) & (zeros == counts)
+        always_zero = (counts >= MIN_COUNT) & (zeros == counts)
         other_counts, other_zeros = counts[~always_zero].sum(), zeros[~always_zero].sum()
         if not other_counts > other_zeros:
             continue
         zero_rate = (other_zeros + 1) / (other_counts + 2)
-        structural |= (always_zero & (season * zero_rate**counts < _SIGNIFICANCE))[steps % season]
+        structural |= (always_zero & (season * zero_rate**counts < SIGNIFICANCE))[steps % season]
     return structural

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 AUTOREGRESSION = "autoregression"
 
 _MIN_LAGS, _MAX_LAGS = 9, 60
-_RIDGE = 1e-3  # of the mean square of the values: collinear lags do not cancel each other
+RIDGE = 1e-3
+"""Penalty, of the mean square of the values: collinear lags do not cancel each other."""
 
 
 def autoregressive_forecast(
@@ -26,14 +27,14 @@ def autoregressive_forecast(
     The longest lag is a season plus one step. Forecasts are clamped to the range of the window plus its width on either
     side, since an unstable recursion grows without bounds. Windows too short for their lags repeat their last value.
     """
-    lags = min(max(_MIN_LAGS, season + 1), _MAX_LAGS, values.shape[1] // 3)
+    lags = lag_count(values.shape[1], season)
     if lags < 1:
         return np.repeat(values[:, -1:], horizon, 1)
     mean = values.mean(1, keepdims=True)
     centred = values - mean
     low, high = centred.min(1), centred.max(1)
     width = high - low
-    penalty = _RIDGE * (values.shape[1] - lags) * np.maximum(np.square(centred).mean(1), 1e-12)
+    penalty = RIDGE * (values.shape[1] - lags) * np.maximum(np.square(centred).mean(1), 1e-12)
     products = _lag_products(centred, lags)
     squares = products[:, :-1, :-1] + penalty[:, None, None] * np.eye(lags)
     weights = np.linalg.solve(squares, products[:, :-1, -1:])[..., 0]
@@ -43,6 +44,11 @@ def autoregressive_forecast(
         step = (steps[:, i : i + lags] * weights).sum(1)
         steps[:, lags + i] = np.clip(step, low - width, high + width)
     return steps[:, lags:] + mean
+
+
+def lag_count(steps: int, season: int) -> int:
+    """Return the number of lags for windows of some steps; 0 for windows that are too short."""
+    return min(max(_MIN_LAGS, season + 1), _MAX_LAGS, steps // 3)
 
 
 def _lag_products(x: Float[np.ndarray, "N W"], lags: int) -> Float[np.ndarray, "N {lags}+1 {lags}+1"]:

@@ -31,7 +31,8 @@ MAX_SCORE = 7.0
 MIN_MEAN = 0.02
 """Mean of a count whose logarithm is not modelled, in units of its typical size, below which means are bent."""
 
-_MAX_LOG_WIDTH = 0.7  # about a factor of two: beyond, an upper bound grows as the width itself does
+MAX_LOG_WIDTH = 0.7
+"""Width in logarithms, about a factor of two, beyond which an upper bound grows as the width itself does."""
 
 
 class Units(NamedTuple):
@@ -46,8 +47,8 @@ class Units(NamedTuple):
 
     def above(self, z: Array, width: Array) -> Array:
         """Return values at a distance above z; wide distances in logarithms are damped: their exponentials explode."""
-        damped = _MAX_LOG_WIDTH + np.log1p(np.maximum(width - _MAX_LOG_WIDTH, 0))
-        damped = np.where(width > _MAX_LOG_WIDTH, damped, width)
+        damped = MAX_LOG_WIDTH + np.log1p(np.maximum(width - MAX_LOG_WIDTH, 0))
+        damped = np.where(width > MAX_LOG_WIDTH, damped, width)
         return self.to_values(z + np.where(self.is_positive, damped, width))
 
     def around(self, z: Array, width: Array) -> Array:

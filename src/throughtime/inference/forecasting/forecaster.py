@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_choice, check_seed
-from throughtime.data.series.columns import ArrayTable
+from throughtime.data.series.column_table import ArrayTable
 from throughtime.data.series.frame_format import FrameFormat
 from throughtime.data.series.long_tables import check_columns, future_columns, read_future_table, read_later_table
 from throughtime.data.series.panel_builder import MISSING_OPTIONS

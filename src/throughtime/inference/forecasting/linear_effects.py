@@ -134,7 +134,7 @@ class _Moments:
 
 def design_width(features: Sequence[Feature]) -> int:
     """Return the number of columns of a design matrix: D."""
-    return sum(len(feature.categories) - 1 if feature.categories else 1 for feature in features if _is_linear(feature))
+    return sum(len(feature.categories) - 1 if feature.categories else 1 for feature in features if is_linear(feature))
 
 
 def design(covariates: Float[np.ndarray, "T C"], features: Sequence[Feature]) -> Float[np.ndarray, "T D"]:
@@ -144,7 +144,7 @@ def design(covariates: Float[np.ndarray, "T C"], features: Sequence[Feature]) ->
     """
     columns = [np.zeros((len(covariates), 0))]
     for c, feature in enumerate(features):
-        if not _is_linear(feature):
+        if not is_linear(feature):
             continue
         values = covariates[:, c]
         if feature.categories:
@@ -157,7 +157,7 @@ def design(covariates: Float[np.ndarray, "T C"], features: Sequence[Feature]) ->
     return np.concatenate(columns, 1)
 
 
-def _is_linear(feature: Feature) -> bool:
+def is_linear(feature: Feature) -> bool:
     """Return whether a feature has a linear effect: the sines and cosines of the calendar are left to the network."""
     return feature.role == "future" and not ("_sin_" in feature.name or "_cos_" in feature.name)
 

@@ -70,11 +70,10 @@ class GeneratorModel:
 
         Args:
             length: steps to draw after the prompt: characters, bytes, words, or steps of music.
-            prompt: what it begins with, which is part of the result: a text, or steps such as [[60]]; None for
-                nothing.
-            temperature: below 1 more cautious, above 1 more surprising, 0 always takes the likeliest.
-            top_k: only the k likeliest symbols; on a piano, at most k notes at a time.
-            top_p: only the likeliest symbols that together reach this probability.
+            prompt: what it begins with, as text or as steps such as [[60]], and what the result begins with.
+            temperature: of the distribution, which 0 turns into its mode.
+            top_k: symbols, or notes of a step, that are drawn from.
+            top_p: probability that the symbols which are drawn from reach together.
             random_state: makes it reproducible.
 
         Returns:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from throughtime.inference.translation.beam import TranslationSteps
-    from throughtime.runtime.evaluation import BoundGraph
+    from throughtime.runtime.graph_evaluation import BoundGraph
     from throughtime.runtime.model_directory import ModelDirectory
 
 _BATCH_SIZE = 64  # sentences that are translated together
@@ -63,10 +63,9 @@ class TranslatorModel:
         """Translate sentences.
 
         Args:
-            sources: sentences; an empty one gives an empty one.
-            beams: beginnings of each translation that are kept; 1 always takes the likeliest next subword.
-            length_penalty: translations of n subwords are compared by log-likelihood / n ** length_penalty: 0 favours
-                short ones.
+            sources: sentences, of which empty ones stay empty.
+            beams: beginnings of each translation that are kept.
+            length_penalty: the power of the length that log-likelihoods are divided by.
 
         Raises:
             InputError: for anything but sentences.

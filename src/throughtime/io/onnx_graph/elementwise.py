@@ -92,6 +92,11 @@ def _not(t: Translator, x: Ref) -> str:
     return t.add("Not", t.cast(x, np.bool_))
 
 
+@translates("isfinite")
+def _is_finite(t: Translator, x: Ref) -> str:
+    return t.add("Not", t.add("Or", t.add("IsNaN", x.name), t.add("IsInf", x.name)))
+
+
 @translates("add.Tensor", "add.Scalar")
 def _add(t: Translator, a: Any, b: Any, alpha: float = 1) -> str:
     (x, y), dtype = t.promote(a, b)

@@ -8,7 +8,7 @@ import numpy as np
 
 from throughtime._core.version import __version__
 from throughtime.io.onnx_graph.translator import Ref, Translator
-from throughtime.runtime.evaluation import check_inputs
+from throughtime.runtime.graph_evaluation import check_inputs
 from throughtime.runtime.nodes import DTYPES
 from throughtime.runtime.operators import Budget
 

@@ -94,6 +94,25 @@ def _all(t: Translator, x: Ref, axes: Any = None, keepdim: bool = False) -> str:
     return _of_truth(t, "ReduceMin", x, axes, keepdim=keepdim)
 
 
+@translates("sort", "sort.stable")
+def _sort(
+    t: Translator,
+    x: Ref,
+    axis: int = -1,
+    descending: bool = False,
+    *,
+    dim: int | None = None,
+    stable: bool | None = None,  # noqa: ARG001 - TopK takes equal values in their order
+) -> list[str]:
+    axis = axis if dim is None else dim
+    return t.add("TopK", x.name, t.size(x, axis), outputs=2, axis=axis, largest=int(descending), sorted=1)
+
+
+@translates("argsort", "argsort.stable")
+def _argsort(t: Translator, x: Ref, axis: int = -1, descending: bool = False, **keywords: Any) -> str:
+    return _sort(t, x, axis, descending, **keywords)[1]
+
+
 @translates("cumsum")
 def _cumsum(t: Translator, x: Ref, axis: int, *, dtype: Any = None) -> str:
     kind = dtype or (np.dtype(np.int64) if x.dtype.kind in "biu" else x.dtype)

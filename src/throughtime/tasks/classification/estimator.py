@@ -37,11 +37,10 @@ from throughtime.tasks.classification.labels import (
     stratified_holdout,
 )
 from throughtime.tasks.classification.network import ClassifierSizes, SequenceNetwork
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.saving import network_graphs
-from throughtime.tasks.schedules import parse_budget
-from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
+from throughtime.tasks.trainer import TrainingBudget, train_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,8 +58,6 @@ PRESETS = {
 }
 """Work of each preset."""
 
-_LEARNING_RATE = 2e-3
-_WARMUP_FRACTION = 0.15
 _BATCH_SIZE = 50  # sequences
 _SMALL_DATA = 200  # training sequences, below which several networks are averaged, since one varies by chance
 _ENSEMBLE_SIZE = 5
@@ -195,7 +192,7 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
             lambda: train_network(
                 network,
                 batches,
-                self._training_options(len(batches)),
+                PRESETS[self.preset].options(len(batches), self.budget),
                 loss=self._loss(classes, targets[train_rows]),
                 validation=_validation_batches(encoder, held_out, held_targets) if len(held_out) else None,
                 callbacks=callbacks,
@@ -326,15 +323,6 @@ class SequenceClassifier(ClassifierMixin, AbstractEstimator):
 
     def _batches(self, x: JaggedSequences, targets: np.ndarray) -> BucketBatches:
         return BucketBatches(x, targets, batch_size=min(_BATCH_SIZE, max(8, len(x) // 10)))
-
-    def _training_options(self, batches: int) -> TrainingOptions:
-        return TrainingOptions(
-            epochs=PRESETS[self.preset].epochs(batches),
-            updates_per_epoch=batches,
-            learning_rate=_LEARNING_RATE,
-            warmup_fraction=_WARMUP_FRACTION,
-            seconds=parse_budget(self.budget),
-        )
 
     def _loss(self, classes: np.ndarray, targets: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
         weight = None

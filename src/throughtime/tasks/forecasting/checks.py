@@ -50,6 +50,28 @@ def check_settings(forecaster: Forecaster) -> None:
     parse_budget(forecaster.budget)
 
 
+def check_values(panel: Panel, likelihood: str | None) -> None:
+    """Refuse series that cannot be learned from with a likelihood.
+
+    Raises:
+        InputError: where all series are shorter than 2 steps, and for counts that are not whole numbers.
+    """
+    if panel.lengths.max() < 2:
+        raise InputError(f"data: expected series of 2 values or more, got {int(panel.lengths.max())}")
+    if likelihood == "negative_binomial":
+        check_counts(panel)
+
+
+def check_id_types(panel: Panel) -> None:
+    """Refuse series that are named by both texts and numbers.
+
+    Raises:
+        InputError: where they are.
+    """
+    if len({isinstance(name, str) for name in panel.ids}) > 1:
+        raise InputError("df: expected names of new series of the type of those in training: texts or whole numbers")
+
+
 def check_counts(panel: Panel) -> None:
     """Refuse values that are not counts.
 

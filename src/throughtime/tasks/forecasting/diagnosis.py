@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from throughtime.tasks.forecasting.network_training import training_loss
+from throughtime.tasks.forecasting.trainer import training_loss
 from throughtime.tasks.forecasting.windows import WindowStore
 from throughtime.training._doctor import doctor
 

@@ -17,13 +17,12 @@ from throughtime.data.jagged import JaggedSequences
 from throughtime.inference.tagging.inputs import WordEncoder, check_sentences, check_tags, unique_tags
 from throughtime.inference.tagging.tagger import TaggerModel, tags_from_json
 from throughtime.tasks.base import AbstractEstimator, LearnedState, draw_seed, held_out_notes
-from throughtime.tasks.evaluation import Evaluation
+from throughtime.tasks.classification_metrics import Evaluation
 from throughtime.tasks.fingerprints import Fingerprints, Overlap, duplicate_notes
 from throughtime.tasks.saving import network_graphs
-from throughtime.tasks.schedules import parse_budget
 from throughtime.tasks.tagging import entities
 from throughtime.tasks.tagging.network import TaggerSizes, TaggingNetwork
-from throughtime.tasks.trainer import TrainingBudget, TrainingOptions, train_network
+from throughtime.tasks.trainer import TrainingBudget, train_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +40,6 @@ PRESETS = {
 }
 """Work of each preset."""
 
-_LEARNING_RATE = 2e-3
-_WARMUP_FRACTION = 0.15
 _BATCH_SIZE = 32  # sentences, where there are enough
 _MIN_HELD_OUT = 20  # sentences; fewer say too little about which weights are best
 _LARGE_DATA = 1000  # sentences, beyond which a word that comes only once is taken as unknown
@@ -186,7 +183,7 @@ class SequenceTagger(AbstractEstimator):
             lambda: train_network(
                 network,
                 batches,
-                self._training_options(len(batches)),
+                PRESETS[self.preset].options(len(batches), self.budget),
                 loss=_loss,
                 validation=None if held_x is None else _validation_batches(held_x, _encode_tags(held_tags, known_tags)),
                 callbacks=callbacks,
@@ -256,15 +253,6 @@ class SequenceTagger(AbstractEstimator):
             hidden_size=int(self.hidden_size),
             num_layers=int(self.num_layers),
             bidirectional=bool(self.bidirectional),
-        )
-
-    def _training_options(self, batches: int) -> TrainingOptions:
-        return TrainingOptions(
-            epochs=PRESETS[self.preset].epochs(batches),
-            updates_per_epoch=batches,
-            learning_rate=_LEARNING_RATE,
-            warmup_fraction=_WARMUP_FRACTION,
-            seconds=parse_budget(self.budget),
         )
 
     def _model(self) -> TaggerModel:

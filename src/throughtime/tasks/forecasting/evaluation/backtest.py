@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.estimator import Forecaster
+    from throughtime.tasks.forecasting.base import AbstractForecaster
     from throughtime.training import Progress
 
 _MAX_WINDOWS = 5  # by default
@@ -28,7 +28,7 @@ _MEMORYLESS = {"cell": FEED_FORWARD, "decoder": "direct"}
 
 
 def run(
-    forecaster: Forecaster,
+    forecaster: AbstractForecaster,
     panel: Panel,
     kind: FrameFormat,
     n_windows: int | None,
@@ -70,7 +70,7 @@ def run(
 
 
 def evaluate(
-    forecaster: Forecaster, panel: Panel, kind: FrameFormat, n_windows: int | None, step_size: int | None
+    forecaster: AbstractForecaster, panel: Panel, kind: FrameFormat, n_windows: int | None, step_size: int | None
 ) -> Backtest:
     """Score a fitted forecaster over windows of the rows after those of its training."""
     horizon = forecaster.horizon
@@ -91,7 +91,7 @@ def evaluate(
 
 
 def _train_and_forecast(
-    forecaster: Forecaster,
+    forecaster: AbstractForecaster,
     panel: Panel,
     memoryless: bool,
     against: Sequence[str],

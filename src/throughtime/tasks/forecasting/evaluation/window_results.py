@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
-    from throughtime.tasks.forecasting.estimator import Forecaster
+    from throughtime.tasks.forecasting.base import AbstractForecaster
 
 _LEVELS = tuple(range(10, 100, 10))  # intervals whose bounds are the quantiles 0.05, 0.1, …, 0.95, except the median
 
@@ -94,8 +94,8 @@ class WindowResult:
     @classmethod
     def of(
         cls,
-        trained: Forecaster,
-        memoryless: Forecaster | None,
+        trained: AbstractForecaster,
+        memoryless: AbstractForecaster | None,
         panel: Panel,
         past: Panel,
         cut: int,

@@ -11,10 +11,11 @@ from torch import nn
 from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.inference.forecasting.window_forecasts import WindowForecasts
 from throughtime.io.recording import record
+from throughtime.tasks.forecasting.network.masked_median import masked_median
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
     from torch import Tensor
 
     from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
@@ -100,18 +101,9 @@ def _without_jumps(errors: Float[Tensor, "N K s"], mask: Float[Tensor, "N K s"])
         return errors
     counts = mask.sum(-1)
     means = (errors * mask).sum(-1) / counts.clamp(min=1)
-    typical = _median(means, counts > 0)
+    typical = masked_median(means, counts > 0)
     factors = (_MAX_JUMP * typical / means.clamp(min=1e-12)).clamp(max=1.0)
     return errors * torch.where(typical > 0, factors, 1.0).unsqueeze(-1)
-
-
-def _median(x: Float[Tensor, "N K"], chosen: Bool[Tensor, "N K"]) -> Float[Tensor, "N 1"]:
-    """Return the median of the chosen values of each row, 0 for none, from operators that the runtime has."""
-    ascending = torch.where(chosen, x, torch.inf).sort(1).values
-    count = chosen.sum(1, keepdim=True)
-    lower, upper = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=x.shape[1] - 1))
-    middle = (ascending.gather(1, lower) + ascending.gather(1, upper)) / 2
-    return torch.where(count > 0, middle, 0.0)
 
 
 def forecast_graph(network: ForecastNetwork, expert: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._core.errors import InputError
-from throughtime.app.tables.time_columns import join_date_columns
+from throughtime.app.tables.composite_dates import join_date_columns
 from throughtime.data.series.dates import DateColumn, DateFormat, read_dates, read_whole_numbers
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from throughtime import _kernels, nn
-from throughtime._core import operators
+from throughtime._core import custom_operators
 from throughtime._core.reference import CELLS
-from throughtime._core.shapes import Weights
+from throughtime._core.weights import Weights
 
 COMPILED = [member.cell for member in CELLS.values() if member.cell.compiled]
 assert nn.LSTM.__name__ == "LSTM"  # its import has registered the cells
@@ -35,7 +35,7 @@ def test_torch_finds_no_fault_in_the_operators(
     ragged = [] if lengths is None else [torch.tensor(lengths), torch.tensor(lengths).argsort(descending=True)]
     table_present = [True, True, False] if ragged else [False, False, False]
     arguments = (
-        operators.kernel_name(kernel.cell, kernel.activation, kernel.bits),
+        custom_operators.kernel_name(kernel.cell, kernel.activation, kernel.bits),
         weight_present,
         table_present,
         False,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from throughtime import InputError
-from throughtime.io import atomic, directory
+from throughtime.io import atomic_directories, directory
 from throughtime.io.directory import ModelFiles
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def number_in(target: Path) -> int:
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that exchanges directories, and one that cannot."""
     if request.param == "in two steps":
-        monkeypatch.setattr(atomic, "_exchange_in_one_step", lambda *_: errno.ENOSYS)
+        monkeypatch.setattr(atomic_directories, "_exchange_in_one_step", lambda *_: errno.ENOSYS)
 
 
 @pytest.mark.usefixtures("system")
@@ -160,7 +160,7 @@ def test_a_failure_while_writing_leaves_the_old_model_and_nothing_else(
 
 def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
     target = tmp_path / "model"
-    with atomic.staging(target) as living:
+    with atomic_directories.staging(target) as living:
         dead = living.with_name(living.name[:-8] + "01234567")
         dead.mkdir()
         (dead / "model.safetensors").write_bytes(b"half")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from throughtime._core.errors import InputError
+from throughtime.app.tables.composite_dates import TIME_NAMES, find_time_columns, has_time_name, split_columns
 from throughtime.app.tables.grid import NO_NAME
-from throughtime.app.tables.numbers import is_numeric
-from throughtime.app.tables.time_columns import TIME_NAMES, find_time_columns, has_time_name, split_columns
+from throughtime.app.tables.number_columns import is_numeric
 from throughtime.data.series.date_parsing import is_month_name
 from throughtime.data.series.dates import is_date
 

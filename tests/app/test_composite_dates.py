@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from throughtime import InputError
-from throughtime.app.tables.dates import read_times
+from throughtime.app.tables.composite_dates import find_time_columns, split_columns
+from throughtime.app.tables.date_columns import read_times
 from throughtime.app.tables.files import read_rows
-from throughtime.app.tables.time_columns import find_time_columns, split_columns
 from throughtime.data.series.dates import DateFormat
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tools.installed_size import find_distributions
 from tools.runtime_distribution import find_libraries, select_modules, write_tree
 
 import throughtime
-from throughtime._core.distributions import require_one_version
+from throughtime._core.distribution_packages import require_one_version
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(throughtime.__file__).parent

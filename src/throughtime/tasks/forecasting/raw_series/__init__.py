@@ -1,0 +1,1 @@
+"""A forecaster as one module of operators, from raw series to forecasts in their units, for other runtimes."""

@@ -18,6 +18,8 @@ from throughtime.tasks.workers import check_workers, ordered_map
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jaxtyping import Int
+
     from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
     from throughtime.tasks.forecasting.base import AbstractForecaster
@@ -79,15 +81,24 @@ def evaluate(
     # A series without training rows needs a past too.
     new_steps -= np.where(new_steps == panel.lengths, _min_history(horizon), 0)
     rows = int(new_steps.max())
-    if rows < horizon:
+    if rows < 1:
         raise InputError(
-            f"evaluate: expected {horizon} rows or more of a series after those that the forecaster was trained on, "
-            f"got {max(0, rows)}"
+            "evaluate: expected rows after those that the forecaster was trained on, got none"
         )
+    if rows < horizon:
+        return summarize([_partial_window(forecaster, panel, new_steps)], kind)
     cuts = _cuts(horizon, n_windows, step, rows=rows)
     panels = [(cut, panel.select(np.flatnonzero(new_steps >= cut).tolist())) for cut in cuts]
     results = [WindowResult.of(forecaster, None, window, window.drop_last(cut), cut) for cut, window in panels]
     return summarize(results, kind)
+
+
+def _partial_window(forecaster: Forecaster, panel: Panel, new_steps: Int[np.ndarray, "n"]) -> WindowResult:
+    """Forecast the rows after the training, which are fewer than a horizon."""
+    scored = np.flatnonzero(new_steps > 0)
+    window, steps = panel.select(scored.tolist()), new_steps[scored]
+    past = window.drop_last(steps)
+    return WindowResult.of(forecaster, None, window.append_missing(forecaster.horizon - steps), past, forecaster.horizon)
 
 
 def _train_and_forecast(

@@ -37,7 +37,8 @@ _SHIFTS = ((1.0, 2.0, 4.0, -1.0, -2.0, -4.0), (1.0, 2.0, 3.0))
 """Changes of the scores that the test looks for, by figure: errors of either sign, and larger errors."""
 _KIND_WEIGHTS = (0.7, 0.3)  # of changes in the mean error, and of changes in the size of errors
 _COMMON_WEIGHT = 0.5  # of changes of all series together
-_MAX_SCORE = 6.0
+_MAX_SCORE = 5.0
+_ALLOWANCE = 1.1  # of the spread: errors of successive forecasts are a little correlated, and their tails heavy
 _PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
 _MIN_FREEDOM, _MAX_FREEDOM = 4.0, 60.0  # degrees of freedom of the variance that series share
 
@@ -62,7 +63,7 @@ class FigureHistory:
         """Return new figures as normal scores, NaN where unknown."""
         from scipy.special import ndtri, stdtr
 
-        spread = np.sqrt(self.squares / self.freedom * (1 + 1 / self.count))
+        spread = _ALLOWANCE * np.sqrt(self.squares / self.freedom * (1 + 1 / self.count))
         distance = (figures - self.mean) / np.maximum(spread, 1e-12)
         tails = stdtr(self.freedom, -np.abs(distance))
         return np.sign(distance) * np.minimum(-ndtri(np.maximum(tails, 1e-300)), _MAX_SCORE)

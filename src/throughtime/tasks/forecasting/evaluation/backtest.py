@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -82,11 +83,10 @@ def evaluate(
     new_steps -= np.where(new_steps == panel.lengths, _min_history(horizon), 0)
     rows = int(new_steps.max())
     if rows < 1:
-        raise InputError(
-            "evaluate: expected rows after those that the forecaster was trained on, got none"
-        )
+        raise InputError("evaluate: expected rows after those that the forecaster was trained on, got none")
     if rows < horizon:
-        return summarize([_partial_window(forecaster, panel, new_steps)], kind)
+        result = summarize([_partial_window(forecaster, panel, new_steps)], kind)
+        return replace(result, verdict=f"{result.verdict} It is scored on the first {rows} of {horizon} steps alone.")
     cuts = _cuts(horizon, n_windows, step, rows=rows)
     panels = [(cut, panel.select(np.flatnonzero(new_steps >= cut).tolist())) for cut in cuts]
     results = [WindowResult.of(forecaster, None, window, window.drop_last(cut), cut) for cut, window in panels]
@@ -98,7 +98,9 @@ def _partial_window(forecaster: Forecaster, panel: Panel, new_steps: Int[np.ndar
     scored = np.flatnonzero(new_steps > 0)
     window, steps = panel.select(scored.tolist()), new_steps[scored]
     past = window.drop_last(steps)
-    return WindowResult.of(forecaster, None, window.append_missing(forecaster.horizon - steps), past, forecaster.horizon)
+    return WindowResult.of(
+        forecaster, None, window.append_missing(forecaster.horizon - steps), past, forecaster.horizon
+    )
 
 
 def _train_and_forecast(

@@ -156,7 +156,9 @@ class DriftTest:
         centres = (0.0, _centre(figures[..., SIZE]))
         histories = [history_of(streams[..., kind], blocks, centre) for kind, centre in enumerate(centres)]
         for history in histories:  # as if all series moved as one, until their mean is known to vary less
-            history.squares[0] += history.freedom[1:].min() * float(np.median(history.squares[1:] / history.freedom[1:]))
+            history.squares[0] += history.freedom[1:].min() * float(
+                np.median(history.squares[1:] / history.freedom[1:])
+            )
             history.freedom[0] += history.freedom[1:].min()
         kinds = sum(map(len, _SHIFTS))
         return cls((histories[0], histories[1]), np.zeros((1 + figures.shape[1], kinds)))

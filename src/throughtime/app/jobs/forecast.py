@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from throughtime.app.jobs.forecast_logging import predict_and_log
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import command_line, frame_file, text_file
@@ -86,11 +87,13 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
 def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, console: ConsoleOutput) -> None:
     """Write a forecaster, and its forecast of all series, also of those of a folder that were not in the sample."""
     forecaster.table_format_ = table.format.to_json()
-    forecaster.save(directory / "model")
     path = directory / table.forecast
     if table.source is None:
-        frame_file(add_series_columns(forecaster.predict(), table.format))(path)
+        frame = predict_and_log(forecaster)
+        forecaster.save(directory / "model")
+        frame_file(add_series_columns(frame, table.format))(path)
         return
+    forecaster.save(directory / "model")
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)
 

@@ -12,6 +12,7 @@ from throughtime.app.console import ConsoleOutput
 from throughtime.app.jobs import forecast
 from throughtime.app.jobs.backtest import backtest_to_json, show_backtest
 from throughtime.app.jobs.delivery import deliver_predictions, deliver_scores
+from throughtime.app.jobs.forecast_logging import predict_and_log
 from throughtime.app.jobs.runner import build_estimator
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.output import format_frame, print_json, to_records
@@ -75,7 +76,7 @@ def predict(request: ModelRequest) -> None:
     table = table if future is None else append_future(table, future, reading)
     console.say(*table.notes)
     with located_errors(request.data, ()):
-        frame = forecaster.predict(table.frame)
+        frame = predict_and_log(forecaster, request.model, table.frame)
     console.say(*_note_new_series(forecaster, frame["unique_id"]))
     frame = add_series_columns(frame, table.format)
     size = {"series": frame["unique_id"].n_unique(), "horizon": forecaster.horizon}

@@ -114,15 +114,19 @@ def _read_line(number: int, line: bytes) -> LoggedForecast | int:
     try:
         value = bounded_json.parse(line)
         if "update" in value:
-            if type(value["update"]["last"]) is not int:
-                raise ValueError("the date of an update is not a whole number")
-            return value["update"]["last"]
+            return _whole_number(value["update"]["last"])
         return LoggedForecast.from_json(value["forecast"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"forecasts.jsonl, line {number}: damaged: {error}; delete the file from the model directory, and the log "
             "begins anew with the next forecast"
         ) from error
+
+
+def _whole_number(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return value
 
 
 def _rounded(values: Float[np.ndarray, "n F"]) -> Sequence[Sequence[float | None]]:

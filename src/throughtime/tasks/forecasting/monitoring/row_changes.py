@@ -31,6 +31,7 @@ class RowChanges:
         overlap: number of values on dates of the training.
         revised: number of these that differ.
         revised_series: their series.
+        covariates: whether other columns have changed or reach further.
         largest: series, date, former and new value of the largest revision; empty without any.
     """
 
@@ -42,10 +43,11 @@ class RowChanges:
     overlap: int
     revised: int
     revised_series: list[Any]
+    covariates: bool
     largest: tuple[Any, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.revised)
+        return bool(self.rows or self.revised or self.covariates)
 
     @classmethod
     def of(cls, former: Panel, newer: Panel, merged: Panel) -> RowChanges:
@@ -90,6 +92,7 @@ class RowChanges:
             overlap=overlap,
             revised=len(revisions),
             revised_series=list(dict.fromkeys(revision[1] for revision in revisions)),
+            covariates=not np.array_equal(former.exogenous.values, merged.exogenous.values, equal_nan=True),
             largest=worst,
         )
 
@@ -122,8 +125,11 @@ class RowChanges:
             notes.append(f"Series without a new value: {join_names(self.silent)}.")
         if self.revised:
             name, stamp, before, after = self.largest
+            revised = join_names(self.revised_series)
             notes.append(
-                f"Revised: {self.revised:,} of {self.overlap:,} values that were known, in {join_names(self.revised_series)}; "
+                f"Revised: {self.revised:,} of {self.overlap:,} values that were known, in {revised}; "
                 f"most in {name} on {format_date(stamp)}, {before:g} to {after:g}."
             )
+        if self.covariates and not (self.rows or self.revised):
+            notes.append("New: values of columns that help to forecast.")
         return notes

@@ -9,7 +9,7 @@ import typer
 
 from throughtime._core.errors import InputError
 from throughtime.app.command_group import command
-from throughtime.app.options import Budget, Json, Model, Overwrite, TableOptions
+from throughtime.app.options import Budget, Json, Model, Overwrite, TableOptions  # noqa: TC001 - Typer evaluates them
 
 Later = Annotated[
     Path,

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.inference.forecasting.held_out_errors import HeldOutErrors
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jaxtyping import Float, Int
 
     from throughtime.data.series.panel import Panel
+    from throughtime.inference.forecasting.held_out_errors import HeldOutErrors
     from throughtime.tasks.forecasting.monitoring.forecast_log import LoggedForecast
 
 MAX_ERROR = 5.0

@@ -40,11 +40,11 @@ def logged_forecast(frame: IntoDataFrame, trained: Panel, kind: FrameFormat, fre
     absent = [name for name in ("unique_id", "ds", *_COLUMNS) if name not in table.columns]
     if absent:
         raise InputError(f"forecast: expected a frame of predict with level=[{UNIT_LEVEL}], {absent[0]} is missing")
-    arrays = []
-    for name in _COLUMNS:
-        column = table.select("unique_id", "ds", nw.col(name).alias("y"))
-        panel, _ = read_later_frame(column.to_native(), bare, kind, freq=freq)
-        count = int(panel.lengths.max())
-        arrays.append(np.stack([np.pad(values, (0, count - len(values)), constant_values=np.nan) for values in panel]))
-    starts = panel.starts.astype(np.int64)
-    return LoggedForecast(list(panel.ids), starts, *arrays, series=len(panel))
+    columns = [table.select("unique_id", "ds", nw.col(name).alias("y")).to_native() for name in _COLUMNS]
+    panels = [read_later_frame(column, bare, kind, freq=freq)[0] for column in columns]
+    first, count = panels[0], int(panels[0].lengths.max())
+    arrays = [
+        np.stack([np.pad(values, (0, count - len(values)), constant_values=np.nan) for values in panel])
+        for panel in panels
+    ]
+    return LoggedForecast(list(first.ids), first.starts.astype(np.int64), *arrays, series=len(first))

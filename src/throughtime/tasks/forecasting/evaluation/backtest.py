@@ -93,7 +93,7 @@ def evaluate(
     return summarize(results, kind)
 
 
-def _partial_window(forecaster: Forecaster, panel: Panel, new_steps: Int[np.ndarray, "n"]) -> WindowResult:
+def _partial_window(forecaster: AbstractForecaster, panel: Panel, new_steps: Int[np.ndarray, "n"]) -> WindowResult:
     """Forecast the rows after the training, which are fewer than a horizon."""
     scored = np.flatnonzero(new_steps > 0)
     window, steps = panel.select(scored.tolist()), new_steps[scored]

@@ -47,12 +47,12 @@ class DueForecast:
     @property
     def steps(self) -> int:
         """Number of the last step with a value, 0 without any."""
-        known = np.flatnonzero(np.isfinite(self.y).any(0))
+        known = np.flatnonzero(np.isfinite(self.y).any(axis=0))
         return int(known[-1]) + 1 if len(known) else 0
 
     def ids_with_values(self, ids: Sequence[Any]) -> list[Any]:
         """Return the names of the series with a value, of the names of all series."""
-        return [ids[i] for i in self.rows[np.isfinite(self.y).any(1)]]
+        return [ids[i] for i in self.rows[np.isfinite(self.y).any(axis=1)]]
 
     def errors(self) -> Float[np.ndarray, "n F"]:
         """Return errors in half widths of the interval, NaN where unknown.
@@ -124,7 +124,7 @@ class DueForecasts:
         return int(np.median(steps[:-1])) if len(steps) > 1 else max(steps, default=1)
 
 
-def error_figures(errors: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "... 2"]:
+def error_figures(errors: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Return the mean error, and the logarithm of the mean size of errors, over the last axis; NaN where unknown."""
     known = np.isfinite(errors)
     count = np.where(known.any(-1), known.sum(-1), np.nan)

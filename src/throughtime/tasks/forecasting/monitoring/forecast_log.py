@@ -67,7 +67,7 @@ class LoggedForecast:
         """
         ids, series = list(value["ids"]), value["series"]
         starts = np.array(value["starts"])
-        arrays = [np.array(value[name], dtype=np.float64) for name in _BOUNDS]
+        arrays = point, low, high = [np.array(value[name], dtype=np.float64) for name in _BOUNDS]
         if not {*map(type, ids)} <= {str, int, float} or len({*ids}) < len(ids) or type(series) is not int:
             raise ValueError("the names of its series are not all different")
         if starts.dtype.kind != "i" or starts.shape != (len(ids),):
@@ -76,7 +76,7 @@ class LoggedForecast:
             raise ValueError("its forecasts do not fit its series")
         if any(np.isinf(array).any() for array in arrays):
             raise ValueError("its forecasts are not finite")
-        return cls(ids, starts.astype(np.int64), *arrays, series)
+        return cls(ids, starts.astype(np.int64), point, low, high, series)
 
 
 def update_line(last: Any) -> bytes:

@@ -39,6 +39,7 @@ _KIND_WEIGHTS = (0.7, 0.3)  # of changes in the mean error, and of changes in th
 _COMMON_WEIGHT = 0.5  # of changes of all series together
 _MAX_SCORE = 5.0
 _ALLOWANCE = 1.1  # of the spread: errors of successive forecasts are a little correlated, and their tails heavy
+_NEW_SPREAD = 2.0  # of the figures of a new series, in spreads of the others
 _PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
 _MIN_FREEDOM, _MAX_FREEDOM = 4.0, 60.0  # degrees of freedom of the variance that series share
 
@@ -77,10 +78,20 @@ class FigureHistory:
         self.count, self.freedom = self.count + known, self.freedom + known
 
     def append(self, size: int) -> None:
-        """Add streams without figures of their own: with the median of what is known of the others."""
-        for name in ("mean", "count", "squares", "freedom"):
-            values = getattr(self, name)
-            setattr(self, name, np.concatenate([values, np.full(size, np.median(values))]))
+        """Add streams without figures of their own, which the first ones of theirs are to replace.
+
+        A new series has a short history and is forecast worse than the others: it may err as much as its first figures
+        say, and only then drift from these.
+        """
+        variance = _NEW_SPREAD**2 * float(np.median(self.squares / self.freedom))
+        start = {
+            "mean": float(np.median(self.mean)),
+            "count": _PRIOR_COUNT,
+            "squares": variance * _MIN_FREEDOM,
+            "freedom": _MIN_FREEDOM,
+        }
+        for name, value in start.items():
+            setattr(self, name, np.concatenate([getattr(self, name), np.full(size, value)]))
 
 
 def history_of(figures: Float[np.ndarray, "R n"], blocks: float, centre: float) -> FigureHistory:
@@ -181,7 +192,7 @@ class DriftTest:
                 history.append(new)
             self.evidence = np.concatenate([self.evidence, np.zeros((new, self.evidence.shape[1]))])
         streams = np.concatenate([_common(figures[None])[0], figures])
-        known: np.ndarray = np.isfinite(streams).all(axis=1)
+        known = np.asarray(np.isfinite(streams).all(axis=1))
         weights = np.where(known, (1 - _COMMON_WEIGHT) / max(int(known[1:].sum()), 1), 0.0)
         weights[0] = _COMMON_WEIGHT * known[0]
         ratios = []

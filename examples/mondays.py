@@ -26,6 +26,9 @@ import numpy as np
 
 from throughtime.app.commands import app
 
+Row = tuple[str, date, float | str, int, int]
+"""Shop, date, sales (empty where unknown), promotion and holiday."""
+
 FIRST = date(2022, 1, 3)  # a Monday
 YEARS_BEFORE = 2
 WEEKS = 52
@@ -57,7 +60,7 @@ CHANGES = {
 }
 
 
-def sales(seed: int, change: Change) -> list[list[object]]:
+def sales(seed: int, change: Change) -> list[Row]:
     """Return rows of shop, date, sales, promotion and holiday: two years of history, a year, and a horizon."""
     random = np.random.default_rng(seed)
     start = YEARS_BEFORE * 364
@@ -65,7 +68,7 @@ def sales(seed: int, change: Change) -> list[list[object]]:
     dates = [FIRST + timedelta(days=int(day)) for day in days]
     holiday = np.array([(d.month, d.day) in HOLIDAYS for d in dates])
     common = 0.04 * random.normal(size=len(days)) + 0.08 * np.sin(2 * np.pi * days / 365.25)
-    rows: list[list[object]] = []
+    rows: list[Row] = []
     for shop in range(SHOPS):
         promotion = (days // 7 + 3 * shop) % 9 == 0
         after = (days >= start + 7 * 30) & (shop < change.shops)
@@ -77,19 +80,19 @@ def sales(seed: int, change: Change) -> list[list[object]]:
         log += after * (np.log(change.level) + weeks_after * np.log(change.per_week))
         opens, closes = (start + 70 if shop == 10 else 0), (start + 140 if shop == 11 else len(days))
         rows += [
-            [
+            (
                 f"shop {shop + 1:02}",
                 dates[t],
                 round(float(np.exp(log[t])), 1) if t < closes else "",
                 int(promotion[t]),
                 int(holiday[t]),
-            ]
+            )
             for t in range(opens, len(days))
         ]
     return rows
 
 
-def write(path: Path, rows: list[list[object]], monday: date, future: int = 0) -> None:
+def write(path: Path, rows: list[Row], monday: date, future: int = 0) -> None:
     """Write the rows before a Monday, and `future` days of which only promotions and holidays are known."""
     last = monday + timedelta(days=future)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -117,9 +120,9 @@ def simulate(seed: int, change: Change, directory: Path, *, verbose: bool) -> li
     rows, table, model = sales(seed, change), directory / "sales.csv", directory / "run"
     monday = FIRST + timedelta(weeks=YEARS_BEFORE * 52)
     write(table, rows, monday, HORIZON)
-    known = ("--future", "promotion,holiday", "--time", "date", "--target", "sales", "--series", "shop")
+    columns = ("--future", "promotion,holiday", "--time", "date", "--target", "sales", "--series", "shop")
     fast = ("--preset", "fast", "--budget", "4s", "--overwrite")
-    code, _ = run("forecast", table, "--horizon", HORIZON, *known, *fast, "--out", model, "--json")
+    code, _ = run("forecast", table, "--horizon", HORIZON, *columns, *fast, "--out", model, "--json")
     assert code == 0
     alarms = []
     for week in range(1, WEEKS + 1):
@@ -145,7 +148,7 @@ def simulate(seed: int, change: Change, directory: Path, *, verbose: bool) -> li
 
 def main() -> int:
     """Print the verdicts, and return 1 for a shift that was missed or a false alarm."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description="Simulate a year of Mondays.")
     parser.add_argument("--shift", choices=CHANGES, default="down")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -158,9 +161,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as directory:
             alarms = simulate(seed, change, Path(directory), verbose=options.seeds == 1)
         early = [week for week in alarms if week <= 30] if change != Change() else alarms
-        found = next((week for week in alarms if week > 30), None)
-        wanted = change == Change() or (found is not None and found <= 32)
-        failed |= bool(early) or not wanted
+        detected = next((week for week in alarms if week > 30), None)
+        in_time = change == Change() or (detected is not None and detected <= 32)
+        failed |= bool(early) or not in_time
         seconds = time.process_time() - started
         print(f"seed {seed}: alarms after weeks {alarms or 'none'}, {seconds:.0f} s of processor time", flush=True)
     return int(failed)

@@ -27,7 +27,7 @@ class SavedModel:
         config: what JSON can hold; 'task' names who can read the rest.
         tensors: weights and arrays by name.
         history: JSON lines, one for each epoch.
-        forecasts: the log of forecasts, as bytes: whoever reads it checks it.
+        forecasts: the log of forecasts, as bytes that are not checked yet.
     """
 
     config: dict[str, Any]

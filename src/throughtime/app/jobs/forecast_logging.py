@@ -22,7 +22,7 @@ def predict_and_log(
 ) -> pl.DataFrame:
     """Forecast as `Forecaster.predict`, and log the forecast: in the model directory, or in the forecaster.
 
-    A directory that cannot be written is no reason to keep a forecast back: there is a warning.
+    Where the directory cannot be written, the forecast is returned with a warning.
 
     Args:
         forecaster: fitted.

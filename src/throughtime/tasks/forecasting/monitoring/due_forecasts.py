@@ -47,8 +47,8 @@ class DueForecast:
     @property
     def steps(self) -> int:
         """Number of the last step with a value, 0 without any."""
-        known = np.flatnonzero(np.isfinite(self.y).any(axis=0))
-        return int(known[-1]) + 1 if len(known) else 0
+        observed = np.flatnonzero(np.isfinite(self.y).any(axis=0))
+        return int(observed[-1]) + 1 if len(observed) else 0
 
     def ids_with_values(self, ids: Sequence[Any]) -> list[Any]:
         """Return the names of the series with a value, of the names of all series."""
@@ -94,7 +94,7 @@ class DueForecasts:
 
         Args:
             logged: in the order in which they were made; of two from the same date the later one counts.
-            panel: all values that are known.
+            panel: all values that are observed.
         """
         latest = {int(np.median(forecast.starts)): forecast for forecast in logged if len(forecast.ids)}
         ordered = [latest[start] for start in sorted(latest)]
@@ -103,10 +103,11 @@ class DueForecasts:
         next_starts: dict[Any, int] = {}
         due = cls(ids)
         for forecast in reversed(ordered):
-            y = np.full(forecast.point.shape, np.nan)
+            count = int(forecast.point.shape[-1])
+            y = np.full((len(forecast.ids), count), np.nan)
             for i, (name, start) in enumerate(zip(forecast.ids, forecast.starts.tolist(), strict=True)):
-                values = _values_from(panel, indices.get(name), start, y.shape[1])
-                limit = _steps_between(panel, start, next_starts.get(name), y.shape[1])
+                values = _values_from(panel, indices.get(name), start, count)
+                limit = _steps_between(panel, start, next_starts.get(name), count)
                 y[i, :limit] = values[:limit]
                 next_starts[name] = start
             rows = np.array([places[name] for name in forecast.ids])
@@ -126,9 +127,9 @@ class DueForecasts:
 
 def error_figures(errors: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Return the mean error, and the logarithm of the mean size of errors, over the last axis; NaN where unknown."""
-    known = np.isfinite(errors)
-    count = np.where(known.any(-1), known.sum(-1), np.nan)
-    clean = np.where(known, errors, 0.0)
+    observed = np.isfinite(errors)
+    count = np.where(observed.any(-1), observed.sum(-1), np.nan)
+    clean = np.where(observed, errors, 0.0)
     return np.stack([clean.sum(-1) / count, np.log(np.abs(clean).sum(-1) / count + _MIN_SIZE)], -1)
 
 

@@ -119,7 +119,7 @@ def _read_line(number: int, line: bytes) -> LoggedForecast | int:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"forecasts.jsonl, line {number}: damaged: {error}; delete the file from the model directory, and the log "
-            "begins anew with the next forecast"
+            "begins again with the next forecast"
         ) from error
 
 

@@ -57,7 +57,7 @@ class ForecastVerdict:
         steps: steps that have come, up to the next forecast.
         score: of these steps.
         evidence: of the test after it.
-        state: 'fine', 'drift', 'drift goes on', or 'not yet complete'.
+        state: 'fine', 'drift', 'drift continues', or 'not yet complete'.
         series: series that drift, worst first; 'all' for all together.
     """
 
@@ -129,8 +129,8 @@ class _Errors:
             return Score(0, np.nan, np.nan, np.nan, np.nan)
         error = (self.y - self.point)[selected]
         sizes, usual = self.sizes[selected], expected[np.minimum(self.steps[selected], len(expected) - 1)]
-        known = np.isfinite(sizes)
-        ratio = sizes[known].sum() / usual[known].sum() if usual[known].sum() > 0 else np.nan
+        observed = np.isfinite(sizes)
+        ratio = sizes[observed].sum() / usual[observed].sum() if usual[observed].sum() > 0 else np.nan
         inside = (self.y >= self.low) & (self.y <= self.high)
         return Score(
             int(selected.sum()), float(np.abs(error).mean()), float(error.mean()), float(ratio),
@@ -146,7 +146,7 @@ def monitor(
     Args:
         log: the forecasts.
         held_out: errors of the calibration.
-        panel: all values that are known.
+        panel: all values that are observed.
         trained: series of the training, whose order `held_out` names.
         kind: of the frame of forecasts.
         false_alarm_rate: probability of a false alarm within 52 forecasts.
@@ -189,7 +189,8 @@ def _run_test(
     panel: Panel,
 ) -> list[ForecastVerdict]:
     cadence, alarm, verdicts = due.cadence, None, []
-    reference, blocks = held_out_figures(held_out, cadence, trained)
+    series = int(held_out.series.max()) + 1 if len(held_out.series) else trained
+    reference, blocks = held_out_figures(held_out, cadence, series)
     test, expected = DriftTest.of(reference, blocks), _expected_sizes(held_out, due)
     for forecast in due.forecasts:
         if alarm is not None and any(alarm <= last < forecast.start for last in updates):
@@ -200,7 +201,7 @@ def _run_test(
             test.add(forecast.figures(cadence, len(due.ids)))
             if test.total >= threshold and alarm is None:
                 alarm = forecast.start
-        state = "drift goes on" if was_alarm else "drift" if alarm is not None else "fine"
+        state = "drift continues" if was_alarm else "drift" if alarm is not None else "fine"
         state = state if complete else "not yet complete"
         score = _Errors.of([forecast]).score(
             np.ones(int(np.isfinite(forecast.y + forecast.point).sum()), bool), expected
@@ -223,10 +224,10 @@ def _expected_sizes(held_out: HeldOutErrors, due: DueForecasts) -> np.ndarray:
     """Return the mean size of held-out errors by step, NaN where there are none."""
     count = max((forecast.point.shape[1] for forecast in due.forecasts), default=1)
     sizes = np.minimum(np.abs(held_out.errors), MAX_ERROR)
-    known = np.isfinite(sizes)
-    if not known.any():
+    observed = np.isfinite(sizes)
+    if not observed.any():
         return np.full(count, np.nan)
-    means = np.where(known, sizes, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+    means = np.where(observed, sizes, 0).sum(0) / np.where(observed.any(axis=0), observed.sum(axis=0), np.nan)
     return np.where(np.isfinite(means), means, np.nanmean(means))
 
 
@@ -289,7 +290,7 @@ def _verdict(complete: Sequence[ForecastVerdict], total: Score, rate: float, *, 
     )
     advice = (
         "Look at these series first. If the change is real and lasts, run throughtime update with all rows, or "
-        "throughtime forecast for a new model; the test begins anew after either. If rows are wrong, correct them."
+        "throughtime forecast for a new model; the test begins again after either. If rows are wrong, correct them."
     )
     return verdict, advice
 

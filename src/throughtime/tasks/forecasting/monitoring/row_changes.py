@@ -58,7 +58,7 @@ class RowChanges:
             newer: later rows.
             merged: both.
         """
-        given = set(newer.ids)
+        later_ids = set(newer.ids)
         added: dict[Any, np.ndarray] = {}
         overlap, revisions = 0, []
         for i, name in enumerate(merged.ids):
@@ -71,7 +71,7 @@ class RowChanges:
             fresh = np.isfinite(after) & ~np.isfinite(before)
             if fresh.any():
                 added[name] = merged.frequency.stamps(merged.starts[i], np.flatnonzero(fresh))
-            if name in given:
+            if name in later_ids:
                 k = newer.ids.index(name)
                 stamps = newer.stamps(k, 0, len(newer[k]))[np.isfinite(newer[k])]
                 steps = merged.frequency.steps(np.repeat(merged.starts[i], len(stamps)), stamps)

@@ -46,13 +46,13 @@ _MIN_FREEDOM, _MAX_FREEDOM = 4.0, 60.0  # degrees of freedom of the variance tha
 
 @dataclass
 class FigureHistory:
-    """What is known of one figure of some streams: the parameters of a normal-inverse-gamma distribution, (n,) each.
+    """What is observed of one figure of some streams: the parameters of a normal-inverse-gamma distribution, (n,) each.
 
     Attributes:
         mean: of the figures.
-        count: number of figures behind the mean.
+        count: number of figures in the mean.
         squares: sum of squares around it.
-        freedom: number of figures behind the sum of squares.
+        freedom: number of figures in the sum of squares.
     """
 
     mean: np.ndarray
@@ -71,11 +71,11 @@ class FigureHistory:
 
     def add(self, figures: Float[np.ndarray, "n"]) -> None:
         """Take figures into account; NaN changes nothing."""
-        known = np.isfinite(figures)
-        gap = np.where(known, figures - self.mean, 0.0)
+        observed = np.isfinite(figures)
+        gap = np.where(observed, figures - self.mean, 0.0)
         self.squares = self.squares + gap**2 * self.count / (self.count + 1)
         self.mean = self.mean + gap / (self.count + 1)
-        self.count, self.freedom = self.count + known, self.freedom + known
+        self.count, self.freedom = self.count + observed, self.freedom + observed
 
     def append(self, size: int) -> None:
         """Add streams without figures of their own, which the first ones of theirs are to replace.
@@ -104,12 +104,12 @@ def history_of(figures: Float[np.ndarray, "R n"], blocks: float, centre: float) 
         blocks: number of origins without overlap.
         centre: the expected figure.
     """
-    known = np.isfinite(figures)
-    share = known.mean(0) if len(figures) else np.zeros(figures.shape[1])
+    observed = np.isfinite(figures)
+    share = observed.mean(0) if len(figures) else np.zeros(figures.shape[1])
     count = np.maximum(share * blocks, 0.0)
-    total = np.maximum(known.sum(0), 1)
-    own_mean = np.where(count > 0, np.where(known, figures, 0.0).sum(0) / total, centre)
-    variance = np.where(known, (figures - own_mean) ** 2, 0.0).sum(0) / total
+    total = np.maximum(observed.sum(0), 1)
+    own_mean = np.where(count > 0, np.where(observed, figures, 0.0).sum(0) / total, centre)
+    variance = np.where(observed, (figures - own_mean) ** 2, 0.0).sum(0) / total
     freedom = np.maximum(count - 1, 0.0)
     unbiased = variance * np.where(freedom > 0, count / np.maximum(freedom, 1e-9), 0.0)
     shared, prior = _shared_variance(unbiased, freedom)
@@ -167,7 +167,7 @@ class DriftTest:
         streams = np.concatenate([_common(figures), figures], axis=1)
         centres = (0.0, _centre(figures[..., SIZE]))
         histories = [history_of(streams[..., kind], blocks, centre) for kind, centre in enumerate(centres)]
-        for history in histories:  # as if all series moved as one, until their mean is known to vary less
+        for history in histories:  # as if all series moved as one, until their mean is observed to vary less
             history.squares[0] += history.freedom[1:].min() * float(
                 np.median(history.squares[1:] / history.freedom[1:])
             )
@@ -192,23 +192,23 @@ class DriftTest:
                 history.append(new)
             self.evidence = np.concatenate([self.evidence, np.zeros((new, self.evidence.shape[1]))])
         streams = np.concatenate([_common(figures[None])[0], figures])
-        known = np.asarray(np.isfinite(streams).all(axis=1))
-        weights = np.where(known, (1 - _COMMON_WEIGHT) / max(int(known[1:].sum()), 1), 0.0)
-        weights[0] = _COMMON_WEIGHT * known[0]
+        observed = np.asarray(np.isfinite(streams).all(axis=1))
+        weights = np.where(observed, (1 - _COMMON_WEIGHT) / max(int(observed[1:].sum()), 1), 0.0)
+        weights[0] = _COMMON_WEIGHT * observed[0]
         ratios = []
         for history, column, shifts, weight in zip(self.histories, streams.T, _SHIFTS, _KIND_WEIGHTS, strict=True):
-            scores = history.scores(np.where(known, column, np.nan))[:, None]
+            scores = history.scores(np.where(observed, column, np.nan))[:, None]
             ratios.append((np.exp(np.array(shifts) * scores - np.array(shifts) ** 2 / 2), weight / len(shifts)))
-            history.add(np.where(known, column, np.nan))
+            history.add(np.where(observed, column, np.nan))
         injected = weights[:, None] * np.concatenate([np.full(r.shape[1], share) for r, share in ratios])
         likelihood = np.concatenate([ratio for ratio, _ in ratios], axis=1)
-        self.evidence = np.where(known[:, None], (self.evidence + injected) * likelihood, self.evidence)
+        self.evidence = np.where(observed[:, None], (self.evidence + injected) * likelihood, self.evidence)
 
 
 def _common(figures: Float[np.ndarray, "R n 2"]) -> Float[np.ndarray, "R 1 2"]:
     """Return the mean figures of all series, NaN where no series has any."""
-    known = np.isfinite(figures)
-    return (np.where(known, figures, 0.0).sum(1) / np.where(known.any(1), known.sum(1), np.nan))[:, None]
+    observed = np.isfinite(figures)
+    return (np.where(observed, figures, 0.0).sum(1) / np.where(observed.any(1), observed.sum(1), np.nan))[:, None]
 
 
 def _centre(sizes: Any) -> float:

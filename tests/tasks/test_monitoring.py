@@ -138,7 +138,7 @@ def test_a_revision_is_reported_and_another_table_is_refused(fitted: Any) -> Non
     forecaster.update(revised)
     assert forecaster.update_.revised == 1
     assert "s0 on 2023-12-10" in forecaster.update_.sentences()[-1]
-    with pytest.raises(InputError, match="differ from it, such as .* instead of .* in series s"):
+    with pytest.raises(InputError, match=r"differ from it, such as .* instead of .* in series s"):
         forecaster.update(frame(slice(0, 350)).with_columns(y=pl.col("y") * 2))
 
 

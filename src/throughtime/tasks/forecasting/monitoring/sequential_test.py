@@ -37,11 +37,13 @@ _SHIFTS = ((1.0, 2.0, 4.0, -1.0, -2.0, -4.0), (1.0, 2.0, 3.0))
 """Changes of the scores that the test looks for, by figure: errors of either sign, and larger errors."""
 _KIND_WEIGHTS = (0.7, 0.3)  # of changes in the mean error, and of changes in the size of errors
 _COMMON_WEIGHT = 0.5  # of changes of all series together
-_MAX_SCORE = 5.0
-_ALLOWANCE = 1.1  # of the spread: errors of successive forecasts are a little correlated, and their tails heavy
+_MAX_SCORE = 4.5  # so that no single forecast is an alarm
+_ALLOWANCE = (
+    1.35  # of the spread: its square is (1 + r) / (1 - r) for errors of successive forecasts that correlate by r = 0.3
+)
 _NEW_SPREAD = 2.0  # of the figures of a new series, in spreads of the others
 _PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
-_MIN_FREEDOM, _MAX_FREEDOM = 4.0, 60.0  # degrees of freedom of the variance that series share
+_MIN_FREEDOM, _MAX_FREEDOM = 4.0, 30.0  # degrees of freedom of the variance that series share
 
 
 @dataclass

@@ -2,6 +2,9 @@
 
 throughtime bench --json --seconds 1 > speed.json
 python -m benchmarks.speed speed.json [--processor "AMD EPYC 9004"] [--onednn what benchmarks/onednn.cpp has printed]
+
+The measurement is kept in benchmarks/results/speed.json; without a new one, page and picture are made from that again,
+and a test compares them with it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from throughtime.app import report
 from throughtime.app.report.svg import tag
 
 DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = Path(__file__).parent / "results" / "speed.json"
 STYLE = Path(report.__file__).with_name("chart.css")
 LAYERS = {"RNN": "seasonal", "GRU": "network", "LSTM": "mean"}  # and the class that gives each its colour
 MODES = {"training": "Forward and backward", "inference": "Forward, no gradient"}
@@ -43,20 +47,30 @@ training they include the gradient of the inputs, which the other columns do not
 
 
 def main() -> None:
-    """Write both."""
+    """Keep a new measurement if there is one, and write page and picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measured", type=Path)
+    parser.add_argument("measured", type=Path, nargs="?")
     parser.add_argument("--processor", default="processor that is not named")
     parser.add_argument("--onednn", type=Path)
     arguments = parser.parse_args()
-    measured = json.loads(arguments.measured.read_text(encoding="utf-8"))
-    (DOCS / "_static" / "speed.svg").write_text(picture(measured["rows"]), encoding="utf-8")
-    head = TEXT.format(processor=arguments.processor, peak=measured["peak_gflops"], **measured)
-    if arguments.onednn:
+    if arguments.measured:
+        measured = json.loads(arguments.measured.read_text(encoding="utf-8"))
+        measured["processor"] = arguments.processor
+        if arguments.onednn:
+            add_onednn(measured["rows"], arguments.onednn.read_text(encoding="utf-8"))
+        RESULTS.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    (DOCS / "_static" / "speed.svg").write_text(picture(results["rows"]), encoding="utf-8")
+    (DOCS / "speed.md").write_text(page(results), encoding="utf-8")
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the page, whatever machine was measured."""
+    head = TEXT.format(peak=results["peak_gflops"], **results)
+    if any("onednn_ms" in row for row in results["rows"]):
         head += f"\n{ONEDNN}"
-        add_onednn(measured["rows"], arguments.onednn.read_text(encoding="utf-8"))
-    tables = [table(title, [row for row in measured["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
-    (DOCS / "speed.md").write_text("\n".join([head, *tables, slower(measured["rows"])]), encoding="utf-8")
+    tables = [table(title, [row for row in results["rows"] if row["mode"] == mode]) for mode, title in MODES.items()]
+    return "\n".join([head, *tables, slower(results["rows"])])
 
 
 def add_onednn(rows: list[dict[str, Any]], printed: str) -> None:

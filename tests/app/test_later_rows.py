@@ -116,10 +116,10 @@ def test_a_wrong_name_is_told_before_torch_is_loaded(
     assert done.stdout == f"{asks_the_task}\n"
 
 
-def test_only_a_forecaster_is_explained(tmp_path: Path) -> None:
+def test_a_classifier_is_not_explained(tmp_path: Path) -> None:
     write(tmp_path / "moods.tsv", ["label\ttext", *(f"{'+-'[i % 2]}\tfilm {i % 2}" for i in range(20))])
     run_in_process(
         "train", "classify", "moods.tsv", "--preset", "fast", "--set", "hidden_size=4", "--out", "run", cwd=tmp_path
     )
     _, err = run_in_process("explain", "run", cwd=tmp_path, code=2)
-    assert "run/model: expected a forecaster, got a SequenceClassifier" in err
+    assert "run/model: expected a forecaster or a network, got a SequenceClassifier" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def test_a_module_imports_nothing_from_above(module: str) -> None:
     targets = {target for target in GRAPH.imports(module) if target.partition(".")[0] == "throughtime"}
     upward = {target for target in targets if level_of(target) > level_of(module)}
     assert not upward, f"{module} imports from a layer above its own: {', '.join(sorted(upward))}"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/structure.md"])
+def test_a_page_lists_the_layers_from_the_top_down(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    folders = ["app", *(layer[0].removeprefix("throughtime.") for layer in reversed(LAYERS[:-1]))]
+    listed = re.findall(rf"^(?:\| `)?({'|'.join(folders)})\b", text, re.MULTILINE)
+    assert listed == folders
 
 
 def test_no_modules_import_one_another() -> None:

@@ -6,6 +6,12 @@ from tests.mutations import Mutation
 
 MUTATIONS = [
     Mutation(
+        "app/report/svg.py",
+        'f"{value:.1f}"',
+        'f"{value:.0f}"',
+        "meta/test_figures_of_pages.py::test_the_picture_of_speed_is_that_of_its_measurement",
+    ),
+    Mutation(
         "app/tables/number_columns.py",
         'is_point_in_csv = (error.mark, rows.separator) == (".", ",")',
         'is_point_in_csv = rows.separator == ","',

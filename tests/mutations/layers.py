@@ -18,6 +18,12 @@ TORCH_PATH = "oracle/test_torch_path.py"
 
 MUTATIONS = [
     Mutation(
+        "nn/gru.py",
+        "Cho et al. 2014, Learning",
+        "Cho et al. 2015, Learning",
+        "meta/test_figures_of_pages.py::test_every_layer_has_its_row_with_its_paper[gru]",
+    ),
+    Mutation(
         "_core/torch_operator.py",
         "y.new_zeros(*x.shape[:2], y.shape[-1]).index_copy(1, index, y)",
         "y",

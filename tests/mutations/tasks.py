@@ -14,8 +14,8 @@ RAW_SERIES = "tasks/test_raw_series.py"
 MUTATIONS = [
     Mutation(
         "tasks/forecasting/raw_series/transforms.py",
-        "known = (observed | (steps < first + season))",
-        "known = observed",
+        "mask = (observed | (steps < first + season))",
+        "mask = observed",
         f"{RAW_SERIES}::test_forecasts_from_raw_series_are_those_of_the_forecaster[odd series]",
     ),
     Mutation(

@@ -10,6 +10,8 @@ from torch import Tensor
 Activation = Callable[[Tensor], Tensor]
 
 ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+ONNX_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
+"""Names of the activations as operators of ONNX, and as attributes of its recurrent operators."""
 
 
 def get_activation(activation: str | Activation) -> Activation:

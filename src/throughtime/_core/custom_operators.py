@@ -57,7 +57,7 @@ def _kernel(name: str) -> Kernel:
     return kernel
 
 
-def _restore_none(values: Sequence[Any], present: Sequence[bool]) -> tuple[Any, ...]:
+def restore_none(values: Sequence[Any], present: Sequence[bool]) -> tuple[Any, ...]:
     """Insert None where no value is present."""
     remaining = iter(values)
     return tuple(next(remaining) if is_present else None for is_present in present)
@@ -77,12 +77,12 @@ def run_scan(
     of_norm: bool,
 ) -> list[torch.Tensor]:
     """Run the kernel: what the operator `throughtime::scan` does."""
-    tables = _restore_none(ragged, table_present) if ragged else ()
+    tables = restore_none(ragged, table_present) if ragged else ()
     threads = torch.get_num_threads()
     result = _kernel(kernel).forward(
         x,
         tuple(state),
-        _restore_none(weights, weight_present),
+        restore_none(weights, weight_present),
         tables,
         reverse,
         threads,
@@ -142,9 +142,9 @@ def _scan_backward(
     of_norm: bool,
 ) -> list[torch.Tensor]:
     y, kept = outputs
-    saved = y, kept, x, *state, *_restore_none(weights, weight_present)
+    saved = y, kept, x, *state, *restore_none(weights, weight_present)
     needed = (True,) * (len(saved) - 2)
-    tables = _restore_none(ragged, table_present) if ragged else ()
+    tables = restore_none(ragged, table_present) if ragged else ()
     options = tables, reverse, torch.get_num_threads(), (limit, of_norm)
     gradients = _kernel(kernel).backward(saved, tuple(doutputs), needed, len(state), *options)
     assert gradients is not None
@@ -152,21 +152,7 @@ def _scan_backward(
 
 
 @_scan_backward.register_fake
-def _(
-    x: Tensor,
-    state: list[Tensor],
-    weights: list[Tensor],
-    ragged: list[Tensor],
-    outputs: list[Tensor],
-    doutputs: list[Tensor],
-    kernel: str,
-    weight_present: list[bool],
-    table_present: list[bool],
-    reverse: bool,
-    directions: int,
-    limit: float,
-    of_norm: bool,
-) -> list[Tensor]:
+def _(x: Tensor, state: list[Tensor], weights: list[Tensor], *options: Any) -> list[Tensor]:
     return [torch.empty_like(x), *(torch.empty_like(t) for t in (*state, *weights))]
 
 

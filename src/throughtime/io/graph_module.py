@@ -12,19 +12,65 @@ import torch
 from torch import nn
 from torch._higher_order_ops.scan import scan as scan_operator
 
-from throughtime._core import custom_operators  # noqa: F401  registers the scan
+from throughtime._core.custom_operators import restore_none
+from throughtime._core.errors import InputError
+from throughtime._core.lengths import BatchLengths
+from throughtime._core.reference import CELLS
+from throughtime._core.scan_config import ScanConfig
+from throughtime._core.weights import WeightSpec
 from throughtime.nn._notebook import NotebookReprMixin
+from throughtime.nn._stack import LayerCall
 from throughtime.runtime.graph_network import fill_structure, name_inputs
-from throughtime.runtime.nodes import LOOP, Value, map_leaves
+from throughtime.runtime.nodes import LOOP, SCAN, Value, map_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
+    from throughtime.nn._stack import Runner
     from throughtime.runtime.graph import Graph
+    from throughtime.runtime.nodes import Node
 
 _LIBRARIES: dict[str, Any] = {"operator": operator, "math": math, "torch": torch}
+
+
+class ScanModule(nn.Module):
+    """The weights of a layer of a graph; runs its scans by the kernels, or by a runner that records what happens."""
+
+    runner: Runner | None = None
+
+    def forward(
+        self,
+        number: int,
+        x: Tensor,
+        state: list[Tensor],
+        weights: list[Tensor],
+        ragged: list[Tensor],
+        kernel: str,
+        weight_present: list[bool],
+        table_present: list[bool],
+        reverse: bool,
+        directions: int,
+        limit: float,
+        of_norm: bool,
+    ) -> list[Tensor]:
+        """Return what the operator `throughtime::scan` returns; a runner keeps nothing for the backward pass."""
+        if self.runner is None:
+            operands = x, state, weights, ragged, kernel, weight_present, table_present
+            return torch.ops.throughtime.scan(*operands, reverse, directions, limit, of_norm)
+        name, activation, _ = kernel.split()
+        cell = CELLS[name].cell
+        flat = restore_none(weights, weight_present)
+        config = ScanConfig.of(activation)._replace(reverse=reverse)
+        lengths = BatchLengths.padded(ragged[0], len(x), x.shape[1]) if ragged and x.dim() == 3 else None
+        if ragged and lengths is None:
+            raise InputError("a graph of packed sequences cannot be recorded; give inputs without lengths")
+        spec = WeightSpec((x.shape[-1], weights[1].shape[1]), 0, ())
+        state = state or [x.new_zeros(directions, x.shape[1], weights[1].shape[1]) for _ in cell.states]
+        call = LayerCall(number, cell, x, tuple(state), flat, config, lengths, spec, return_all_states=False)
+        states, finals = self.runner(call)
+        return [states[0], *finals, x.new_empty(0)]
 
 
 class GraphModule(NotebookReprMixin):
@@ -55,20 +101,36 @@ class GraphModule(NotebookReprMixin):
         if missing:
             raise ValueError(f"expected the weight {missing[0]!r}, which is missing")
         self._graph, self._structure = graph, structure
+        scans = {node.name: _layer_of(graph, node) for node in graph.nodes if node.operator == SCAN}
+        for path, _ in scans.values():
+            self._add_module(path, ScanModule())
         for name, tensor in tensors.items():
-            *path, leaf = name.split(".")
-            owner: nn.Module = self
-            for step in path:
-                if not hasattr(owner, step):
-                    owner.add_module(step, nn.Module())
-                owner = getattr(owner, step)
+            path, _, leaf = name.rpartition(".")
+            owner = self._add_module(path, nn.Module())
             if name in buffers or not tensor.is_floating_point():
                 owner.register_buffer(leaf, tensor)
             else:
                 owner.register_parameter(leaf, nn.Parameter(tensor))
         for name, array in graph.constants.items():
             self.register_buffer(f"_{name}", torch.from_numpy(np.array(array)), persistent=False)
-        self._functions = _functions(graph)
+        self._functions = [
+            partial(self.get_submodule(scans[node.name][0]), scans[node.name][1]) if node.name in scans else function
+            for node, function in zip(graph.nodes, _functions(graph), strict=True)
+        ]
+
+    def _add_module(self, path: str, module: nn.Module) -> nn.Module:
+        """Return the module of a path; where there is none yet, add one there, and plain ones on the way."""
+        owner: nn.Module = self
+        *before, last = path.split(".")
+        for step in before:
+            if not hasattr(owner, step):
+                owner.add_module(step, nn.Module())
+            owner = getattr(owner, step)
+        if not path:
+            return self
+        if not hasattr(owner, last):
+            owner.add_module(last, module)
+        return getattr(owner, last)
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
         """Return what the module returned, for inputs in their order or by name.
@@ -97,6 +159,18 @@ class GraphModule(NotebookReprMixin):
         """Name the inputs and outputs."""
         shapes = (f"{name} ({', '.join(map(str, shape))})" for name, _, shape in self._graph.inputs)
         return f"{', '.join(shapes)} -> {len(self._graph.outputs)} outputs, {len(self._graph.nodes)} operators"
+
+
+def _layer_of(graph: Graph, node: Node) -> tuple[str, int]:
+    """Return the path of the module that has the weights of a scan, and the number of the layer in it.
+
+    It is that of the first weight, such as 'encoder.weight_ih_l0'; the name of the node where the module itself has the
+    weights, or where they are computed.
+    """
+    first = node.arguments[2][0].name
+    path, _, leaf = graph.weights.get(first, "").rpartition(".")
+    number = leaf.rpartition("_l")[2]
+    return (path, int(number)) if path and number.isdecimal() else (node.name, 0)
 
 
 def _evaluate(graph: Graph, functions: Sequence[Callable[..., Any]], values: dict[str, Any]) -> list[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from throughtime import nn
+from throughtime._core.activations import ONNX_ACTIVATIONS
 from throughtime._core.errors import InputError, requires
 from throughtime._core.version import __version__
 from throughtime.io.atomic_files import atomic_write
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 ONNX_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in nn.LAYERS.values() if layer.cell.onnx_gates}
 """The layer of each recurrent operator."""
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
-"""ONNX names of the activations."""
 _LAYOUTS = (nn.OneToOne, nn.ManyToMany, nn.ManyToOne)
 _OPSET = 17
 _MAX_LENGTH = 2**31 - 1  # the default of `lengths`, cut to the steps there are
@@ -182,9 +181,9 @@ def _what_no_operator_has(layer: Any, layout: Any) -> str:
         "zoneout": layer.options.zoneout,
         f"pooling {pooling!r}": pooling != "final",
         "proj_size": layer.proj_size,
-        f"activation {layer.activation!r}": layer.activation not in ACTIVATIONS,
-        f"gate_activation {layer.gate_activation!r}": layer.gate_activation not in ACTIVATIONS,
-        f"output_activation {output!r}": output != "identity" and output not in ACTIVATIONS,
+        f"activation {layer.activation!r}": layer.activation not in ONNX_ACTIVATIONS,
+        f"gate_activation {layer.gate_activation!r}": layer.gate_activation not in ONNX_ACTIVATIONS,
+        f"output_activation {output!r}": output != "identity" and output not in ONNX_ACTIVATIONS,
     }
     return next((name for name, is_present in present.items() if is_present), "")
 
@@ -247,7 +246,7 @@ def _operator(
     inputs = [x, names["W"], names["R"], names["B"], lengths, *initial]
     if "P" in names:
         inputs.append(names["P"])
-    f, g = ACTIVATIONS[layer.activation], ACTIVATIONS[layer.gate_activation]
+    f, g = ONNX_ACTIVATIONS[layer.activation], ONNX_ACTIVATIONS[layer.gate_activation]
     functions = {"RNN": [f], "GRU": [g, f], "LSTM": [g, f, f]}[operator]
     attributes: dict[str, Any] = {"linear_before_reset": int(layer.reset_after)} if operator == "GRU" else {}
     finals = tuple(f"{name}_n_l{k}" for name in layer.cell.states)
@@ -292,5 +291,5 @@ def _output(graph: _GraphBuilder, output: Any, h: str) -> None:
     """Add the output layer."""
     product = graph.add("MatMul", h, graph.constant(output.weight.T, "W_y"))
     bias = graph.constant(output.bias, "b_y")
-    operator = ACTIVATIONS.get(output.activation, "Identity")
+    operator = ONNX_ACTIVATIONS.get(output.activation, "Identity")
     graph.add(operator, graph.add("Add", product, bias), into="y")

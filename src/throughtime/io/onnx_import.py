@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from throughtime._core.activations import ONNX_ACTIVATIONS
 from throughtime._core.errors import InputError
-from throughtime.io.onnx_export import ACTIVATIONS, ONNX_LAYERS, import_onnx
+from throughtime.io.onnx_export import ONNX_LAYERS, import_onnx
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # What ONNX defines, with its defaults of alpha and beta.
-_ONNX_ACTIVATIONS: dict[str, tuple[Callable[[Tensor, float, float], Tensor], float | None, float | None]] = {
+_ONNX_FUNCTIONS: dict[str, tuple[Callable[[Tensor, float, float], Tensor], float | None, float | None]] = {
     "Affine": (lambda x, a, b: a * x + b, 1.0, 0.0),
     "LeakyRelu": (lambda x, a, _: functional.leaky_relu(x, a), 0.01, None),
     "ThresholdedRelu": (lambda x, a, _: torch.where(x > a, x, 0 * x), 1.0, None),
@@ -59,7 +60,7 @@ class OnnxActivation:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return _ONNX_ACTIVATIONS[self.name][0](x, self.alpha, self.beta)
+        return _ONNX_FUNCTIONS[self.name][0](x, self.alpha, self.beta)
 
 
 def from_onnx(file: str | os.PathLike[str]) -> dict[str, AbstractRecurrent]:
@@ -165,13 +166,13 @@ def _activations(operator: str, attributes: dict[str, Any], directions: int, whe
 
 def _function(name: str, alphas: list[float], betas: list[float], where: str) -> Any:
     """Return an activation; one that has numbers takes the next ones."""
-    our_names = {theirs.lower(): ours for ours, theirs in ACTIVATIONS.items()}
+    our_names = {theirs.lower(): ours for ours, theirs in ONNX_ACTIVATIONS.items()}
     if name.lower() in our_names:
         return our_names[name.lower()]
-    spelling = {theirs.lower(): theirs for theirs in _ONNX_ACTIVATIONS}.get(name.lower())
+    spelling = {theirs.lower(): theirs for theirs in _ONNX_FUNCTIONS}.get(name.lower())
     if spelling is None:
         raise InputError(f"{where}: activation {name!r} is none of ONNX's")
-    _, alpha, beta = _ONNX_ACTIVATIONS[spelling]
+    _, alpha, beta = _ONNX_FUNCTIONS[spelling]
     alpha = alphas.pop(0) if alpha is not None and alphas else alpha
     beta = betas.pop(0) if beta is not None and betas else beta
     return OnnxActivation(spelling, alpha or 0.0, beta or 0.0)

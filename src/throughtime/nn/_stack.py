@@ -7,7 +7,7 @@ which records what happens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -49,6 +49,13 @@ class LayerCall(NamedTuple):
 
 Runner = Callable[[LayerCall], tuple[States, States]]
 """Returns the states of all steps, h alone or every one, and the final states."""
+
+
+@runtime_checkable
+class RunsLayers(Protocol):
+    """A module that runs its layers by a runner; None for the kernels, or the reference path where none covers them."""
+
+    runner: Runner | None
 
 
 def scan_layer(call: LayerCall) -> tuple[States, States]:

@@ -12,8 +12,8 @@ from throughtime._core import reference
 from throughtime._core.activations import get_activation
 from throughtime._core.state_transforms import NO_TRANSFORMS
 from throughtime._core.weights import split_directions
-from throughtime.nn._recurrent import AbstractRecurrent
 from throughtime.nn._replace import with_own_layers
+from throughtime.nn._stack import RunsLayers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def record_layers(model: nn.Module, *, probes: bool = False) -> Iterator[list[La
         probes: whether to record what gradients by step need.
     """
     traces: list[LayerTrace] = []
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, AbstractRecurrent)}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, RunsLayers)}
     for name, layer in layers.items():
         layer.runner = _Recorder(name or "layer", traces, probes=probes)
     try:

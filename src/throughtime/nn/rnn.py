@@ -40,9 +40,8 @@ def step(
 
 def _nonlinearity(name: str) -> str:
     if name not in CELL.activations:
-        raise ValueError(
-            f"Unknown nonlinearity {name!r}. Select from 'tanh', 'relu' or 'sigmoid', or give a function as activation="
-        )
+        names = ", ".join(map(repr, CELL.activations))
+        raise ValueError(f"Unknown nonlinearity {name!r}. Select from {names}, or give a function as activation=")
     return name
 
 

@@ -249,6 +249,8 @@ def _describe(layer: LayerHealth) -> str:
     steps = len(layer.state_gradients)
     if layer.half_life == float("inf") or layer.half_life > 4 * steps:
         memory = f"the gradient does not fade within the {steps} steps of the sequences"
+    elif layer.half_life == 0:
+        memory = "the gradient reaches a single step"
     else:
         memory = f"the gradient halves every {layer.half_life:.1f} steps"
         if layer.half_life < steps / 8:

@@ -53,12 +53,23 @@ def test_without_a_compiler_the_command_says_so(model: Path, tmp_path: Path, mon
         (("--to", "c", "--out", "missing/net.c"), "there is no directory missing"),
         (("--to", "c", "--out", "my-filter 2/config.c", "--weights", "int4"), "--weights: expected float32 or int8"),
         (("--to", "onnx", "--weights", "int8"), "--weights int8 applies to --to c only"),
+        (("--to", "c", "--data", "x.csv"), "--data applies to --weights int8 only"),
         (("--to", "rust"), "--to: expected c or onnx"),
     ],
 )
 def test_bad_options_have_one_sentence(options: tuple[str, ...], reason: str, model: Path, tmp_path: Path) -> None:
     _, err = run_in_process("export", model, *options, cwd=tmp_path, code=2)
     assert reason in err
+
+
+def test_errors_of_int8_weights_are_measured_on_ones_own_data(model: Path, tmp_path: Path) -> None:
+    size = tt.load(model).layer.input_size
+    rows = [",".join(f"x{i}" for i in range(size)), *(",".join(["0.5"] * size) for _ in range(30))]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    out, _ = run_in_process(
+        *("export", model, "--to", "c", "--weights", "int8", "--data", "x.csv", "--out", "net.c"), cwd=tmp_path
+    )
+    assert "over 30 steps of the given data" in out
 
 
 @needs_compiler

@@ -124,7 +124,10 @@ def predict(
 )
 def explain(
     model: Model,
-    data: Annotated[Path | None, typer.Argument(help="CSV or Parquet file.", show_default="training data")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="CSV or Parquet file.", show_default="training data; for a network random numbers"),
+    ] = None,
     *,
     table: TableOptions,
     season: Annotated[
@@ -230,6 +233,9 @@ def export(
     to: Annotated[str, typer.Option(help="Format: onnx or c.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="What to write.", show_default="named after MODEL")] = None,
     weights: Annotated[str, typer.Option(help="How C stores them: float32 or int8.")] = "float32",
+    data: Annotated[
+        Path | None, typer.Option(help="Inputs on which errors of int8 weights are measured.", show_default="random")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -238,5 +244,5 @@ def export(
     from throughtime.app.run_directory import model_directory
 
     directory = model_directory(model)
-    module = format_module(to, weights)
-    module.run(ExportRequest(directory, model.resolve().name, out, overwrite, json, weights))
+    module = format_module(to, weights, data)
+    module.run(ExportRequest(directory, model.resolve().name, out, overwrite, json, weights, data))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 import throughtime
 from throughtime import Forecaster
 from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput
+from throughtime.app.jobs.explain_network import explain_network
 from throughtime.app.jobs.forecaster import read_fresh_table
 from throughtime.app.jobs.requests import ModelRequest
 from throughtime.app.jobs.setting_errors import located_errors
@@ -30,7 +33,8 @@ def run(
 
     Args:
         model: directory of the model.
-        data: table with the windows; the training data if None.
+        data: table with the windows, for a network numbers with steps in rows; if None the training data, for a network
+            random numbers.
         options: how the table is read, by name.
         season: values of the series that the memory should reach back; the season found in training if None.
         out: picture to write.
@@ -42,22 +46,27 @@ def run(
     if out is not None and out.suffix.lower() not in _PICTURES:
         raise InputError(f"--out: expected a file that ends in {', '.join(_PICTURES)}, got {out}")
     console = ConsoleOutput()
-    forecaster = throughtime.load(model)
-    if not isinstance(forecaster, Forecaster):
-        raise InputError(f"{model}: expected a forecaster, got a {type(forecaster).__name__}")
-    request = None if data is None else ModelRequest(model, data, options)
-    diagnosis = _diagnose(forecaster, request, console)
-    steps = _season_steps(forecaster, season)
+    loaded = throughtime.load(model)
+    if isinstance(loaded, Forecaster):
+        request = None if data is None else ModelRequest(model, data, options)
+        diagnosis, steps = _diagnose(loaded, request, console), _season_steps(loaded, season)
+        heading, result = _heading(loaded, season, steps), _result(loaded, diagnosis, model, season, steps)
+    elif isinstance(loaded, torch.nn.Module):
+        explanation = explain_network(loaded, data)
+        diagnosis, steps = explanation.diagnosis, season
+        heading, result = explanation.heading, explanation.as_dict(model, season)
+    else:
+        raise InputError(f"{model}: expected a forecaster or a network, got a {type(loaded).__name__}")
     if out is not None:
         write_output(out, _picture_file(diagnosis, steps))
         console.say(f"Picture: {out}")
 
     def show() -> None:
-        console.show(_heading(forecaster, season, steps))
+        console.show(heading)
         for line in diagnosis.text(season=steps).splitlines():
             console.show(line)
 
-    print_result(_result(forecaster, diagnosis, model, season, steps), show, as_json=as_json)
+    print_result(result, show, as_json=as_json)
 
 
 def _diagnose(forecaster: Forecaster, request: ModelRequest | None, console: ConsoleOutput) -> Diagnosis:

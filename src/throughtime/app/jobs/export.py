@@ -32,6 +32,7 @@ class ExportRequest:
         overwrite: whether files of that name are replaced.
         as_json: print the result as one JSON object.
         weights: how weights are stored, 'float32' or 'int8'.
+        data: file with inputs on which errors of int8 weights are measured; None for random ones.
     """
 
     model: Path
@@ -40,13 +41,14 @@ class ExportRequest:
     overwrite: bool
     as_json: bool
     weights: str = "float32"
+    data: Path | None = None
 
 
-def format_module(name: str, weights: str = "float32") -> Any:
+def format_module(name: str, weights: str = "float32", data: Path | None = None) -> Any:
     """Return the module of a format.
 
     Raises:
-        InputError: for an unknown format, or weights that it does not store.
+        InputError: for an unknown format, weights that it does not store, or data that it does not use.
     """
     if name not in FORMATS:
         raise InputError(f"--to: expected {' or '.join(FORMATS)}, got {name!r}")
@@ -54,4 +56,6 @@ def format_module(name: str, weights: str = "float32") -> Any:
         raise InputError(f"--weights: expected float32 or int8, got {weights!r}")
     if weights != "float32" and name != "c":
         raise InputError(f"--weights {weights} applies to --to c only, got --to {name}")
+    if data is not None and weights != "int8":
+        raise InputError("--data applies to --weights int8 only: it measures their errors")
     return importlib.import_module(FORMATS[name])

@@ -11,8 +11,10 @@ from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput
 from throughtime.app.output import print_result
 from throughtime.app.run_directory import check_output_file
+from throughtime.app.tables.number_matrix import read_matrix
 from throughtime.io.c_export.exporter import CExport, check_paths, export_c
 from throughtime.io.c_export.names import to_name
+from throughtime.io.c_export.one_step import check_network, recurrent_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +37,10 @@ def run(request: ExportRequest) -> None:
             f"{request.model}: expected a layer or layout saved with throughtime.save, got a {type(module).__name__}; "
             "an estimator cannot be exported to C, but `throughtime export --to onnx` may take it"
         )
-    result = export_c(module, file, overwrite=request.overwrite, weights=request.weights)
+    layer = recurrent_layer(module)
+    check_network(module, layer)
+    data = None if request.data is None else read_matrix(request.data, layer.input_size)
+    result = export_c(module, file, overwrite=request.overwrite, weights=request.weights, data=data)
     print_result(_as_json(request, result), lambda: _show(result), as_json=request.as_json)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from throughtime._core.activations import ONNX_ACTIVATIONS
 from throughtime._core.errors import InputError
 from throughtime._core.reference import CELLS
 from throughtime.io.onnx_graph.translator import TRANSLATIONS, Ref, Translator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from throughtime.runtime.nodes import Node
 
 _OPERATORS = {1: "RNN", 3: "GRU", 4: "LSTM"}  # by the number of gates
-_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
 def _scan(
@@ -50,7 +50,7 @@ def _scan(
     steps = "" if lengths is None else t.cast(lengths, np.int32)
     initial = [s.name for s in state] or [_zeros(t, x, directions, hidden) for _ in cell.states]
     functions = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}[operator]
-    names = [_ACTIVATIONS[activation if name == "tanh" else name] for name in functions] * directions
+    names = [ONNX_ACTIVATIONS[activation if name == "tanh" else name] for name in functions] * directions
     outputs = t.add(
         operator,
         *[x.name, *arrays[:3], steps, *initial, *arrays[3:]],

@@ -1,7 +1,7 @@
 """The module: values of series in their own units in, forecasts and the bounds of intervals out.
 
 Other runtimes have no code around a network. So what `PreparedSeries` and `SeriesForecaster` do with ragged series
-stands in this package once more, for a batch of series of one length and in operators that export. Whatever writes the
+is in this package once more, for a batch of series of one length and in operators that export. Whatever writes the
 module compares it first with the forecaster, on the series of the training.
 """
 
@@ -98,13 +98,13 @@ class RawSeriesForecast(nn.Module):
         y, *rest = inputs
         plan = self.plan
         phase = rest.pop(0) if plan.cycle > 1 else y.new_zeros(y.shape[0], dtype=torch.int64)
-        known = y.isfinite()
-        zeros = structural_zeros(y, known, self.seasons, plan.horizon)
+        is_observed = y.isfinite()
+        zeros = structural_zeros(y, is_observed, self.seasons, plan.horizon)
         steps = y.shape[1]
-        series = transform_series(y, known & ~zeros[:, :steps], plan.season)
+        series = transform_series(y, is_observed & ~zeros[:, :steps], plan.season)
         x, effect_ahead = self._window(series, rest)
         z, params, observed = self._forecast(x, series.is_positive, phase)
-        return self._in_units(z + effect_ahead, params, observed, series, zeros[:, steps:], known)
+        return self._in_units(z + effect_ahead, params, observed, series, zeros[:, steps:], is_observed)
 
     def _window(
         self, series: TransformedSeries, columns: Sequence[Float[Tensor, "N _ C"]]
@@ -156,7 +156,7 @@ class RawSeriesForecast(nn.Module):
         observed: Float[Tensor, "N"],
         series: TransformedSeries,
         zeros: Bool[Tensor, "N F"],
-        known: Bool[Tensor, "N T"],
+        is_observed: Bool[Tensor, "N T"],
     ) -> tuple[Tensor, ...]:
         """Return values at the forecast and at the bounds."""
         half = (params[..., 0] * self._interval_factor(observed)).unsqueeze(0) * self.widths.unsqueeze(1)
@@ -165,7 +165,7 @@ class RawSeriesForecast(nn.Module):
         for i in range(half.shape[0]):
             locations += [z - half[i], z + torch.where(series.is_positive, damped[i], half[i])]
         lowest = torch.where(series.has_negative, -torch.inf, 0.0)
-        is_empty = known.sum(1, keepdim=True) == 0
+        is_empty = is_observed.sum(1, keepdim=True) == 0
         outputs = []
         for location in locations:
             exponential = torch.where(series.is_positive, location, 0.0).clamp(max=_MAX_LOGARITHM).exp()

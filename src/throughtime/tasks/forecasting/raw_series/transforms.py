@@ -62,37 +62,37 @@ def fill_gaps(
 ) -> Float[Tensor, "N T"]:
     """Fill missing values with those a season before, else with the last value; leading ones with the first."""
     steps = torch.arange(values.shape[1])
-    last = _last_known(observed)
+    last = _last_observed(observed)
     filled = values.gather(1, torch.where(steps < first, first, last))
     if season == 1:
         return filled
     by_position = (steps % season * values.shape[1] + steps).argsort()
-    known = (observed | (steps < first + season))[:, by_position]
-    filled = filled[:, by_position].gather(1, _last_known(known))
+    mask = (observed | (steps < first + season))[:, by_position]
+    filled = filled[:, by_position].gather(1, _last_observed(mask))
     return filled[:, by_position.argsort()]
 
 
-def _last_known(known: Bool[Tensor, "N T"]) -> Int[Tensor, "N T"]:
-    """Return the index of the last known value up to each step, and some index before the first one."""
-    steps = torch.arange(known.shape[1])
-    indices = torch.where(known, steps, known.shape[1]).sort(1).values
-    chosen = indices.gather(1, (known.to(torch.int64).cumsum(1) - 1).clamp(min=0))
+def _last_observed(observed: Bool[Tensor, "N T"]) -> Int[Tensor, "N T"]:
+    """Return the index of the last observed value up to each step, and some index before the first one."""
+    steps = torch.arange(observed.shape[1])
+    indices = torch.where(observed, steps, observed.shape[1]).sort(1).values
+    chosen = indices.gather(1, (observed.to(torch.int64).cumsum(1) - 1).clamp(min=0))
     return torch.minimum(chosen, steps)
 
 
 def structural_zeros(
-    y: Float[Tensor, "N T"], known: Bool[Tensor, "N T"], seasons: Sequence[int], ahead: int
+    y: Float[Tensor, "N T"], observed: Bool[Tensor, "N T"], seasons: Sequence[int], ahead: int
 ) -> Bool[Tensor, "N T+{ahead}"]:
     """Return what `find_structural_zeros` returns for each series."""
     steps = torch.arange(y.shape[1] + ahead)
     structural = torch.zeros_like(steps, dtype=torch.bool).expand(y.shape[0], -1)
-    zeros = (known & (y == 0)).to(y.dtype)
+    zeros = (observed & (y == 0)).to(y.dtype)
     for season in seasons:
         if season < 2:
             continue
         position = (steps % season).unsqueeze(1) == torch.arange(season)
         member = position[: y.shape[1]].to(y.dtype)
-        counts, zero_counts = known.to(y.dtype) @ member, zeros @ member
+        counts, zero_counts = observed.to(y.dtype) @ member, zeros @ member
         always_zero = (counts >= MIN_COUNT) & (zero_counts == counts)
         others, other_zeros = (torch.where(always_zero, 0.0, n).sum(1, keepdim=True) for n in (counts, zero_counts))
         zero_rate = (other_zeros + 1) / (others + 2)

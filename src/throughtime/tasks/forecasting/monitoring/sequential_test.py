@@ -57,12 +57,14 @@ class FigureHistory:
         count: number of figures in the mean.
         squares: sum of squares around it.
         freedom: number of figures in the sum of squares.
+        max_correlation: of successive figures, at most.
     """
 
     mean: np.ndarray
     count: np.ndarray
     squares: np.ndarray
     freedom: np.ndarray
+    max_correlation: float = 0.0
 
     def __post_init__(self) -> None:
         self.last = np.full(len(self.mean), np.nan)
@@ -72,7 +74,7 @@ class FigureHistory:
         """Return the next figures, as far as the last ones tell: errors of successive forecasts are correlated."""
         shared = (self.products.sum() + _CORRELATION * self.lagged.size) / (self.lagged.sum() + self.lagged.size)
         own = (self.products + _CORRELATION_COUNT * shared) / (self.lagged + _CORRELATION_COUNT)
-        return self.mean + np.clip(own, 0.0, _MAX_CORRELATION) * np.nan_to_num(self.last - self.mean)
+        return self.mean + np.clip(own, 0.0, self.max_correlation) * np.nan_to_num(self.last - self.mean)
 
     def scores(self, figures: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """Return new figures as normal scores, NaN where unknown."""
@@ -187,6 +189,7 @@ class DriftTest:
         streams = np.concatenate([_common(figures), figures], axis=1)
         centres = (0.0, _centre(figures[..., SIZE]))
         histories = [history_of(streams[..., kind], blocks, centre) for kind, centre in enumerate(centres)]
+        histories[MEAN].max_correlation = _MAX_CORRELATION
         for history in histories:  # as if all series moved as one, until their mean is observed to vary less
             history.squares[0] += history.freedom[1:].min() * float(
                 np.median(history.squares[1:] / history.freedom[1:])

@@ -71,7 +71,7 @@ class FigureHistory:
         self.products, self.lagged = np.zeros((2, len(self.mean)))  # of successive figures, in spreads
 
     def expected(self) -> Float[np.ndarray, "n"]:
-        """Return the next figures, as far as the last ones tell: errors of successive forecasts are correlated."""
+        """Return the expected next figures: errors of successive forecasts are correlated."""
         shared = (self.products.sum() + _CORRELATION * self.lagged.size) / (self.lagged.sum() + self.lagged.size)
         own = (self.products + _CORRELATION_COUNT * shared) / (self.lagged + _CORRELATION_COUNT)
         return self.mean + np.clip(own, 0.0, self.max_correlation) * np.nan_to_num(self.last - self.mean)

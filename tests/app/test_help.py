@@ -17,7 +17,7 @@ from throughtime.nn import LAYERS
 
 ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {"throughtime": ROOT, **ROOT.commands}
-VERBS = {"Forecast", "Measure", "Print", "Rank", "Search", "Serve", "Train", "Write"}
+VERBS = {"Compare", "Continue", "Forecast", "Measure", "Print", "Rank", "Search", "Serve", "Train", "Write"}
 LONGEST_LINE = 78
 
 

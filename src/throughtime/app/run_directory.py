@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime._core.errors import InputError
 from throughtime.app.output import STDIN, STDOUT, json_file
 from throughtime.io import atomic_directories, bounded_json
+from throughtime.io.directory import FORECASTS, MODEL
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ RUN = "run.json"
 """The record of a run: how it was made, its result and its files. It identifies the directory of a run."""
 
 _MAX_RECORD_BYTES = 16 * 2**20
+_LOG_FILES = (f"{MODEL}/{FORECASTS}", f"{MODEL}/.{FORECASTS}")  # the first forecast after the run may add them
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _RESULT_FILES = ("model", "forecast", "table", "totals", "scores", "report", "predictions", "translations", "sample")
 
@@ -177,7 +179,8 @@ def _extra_file(directory: OpenDirectory) -> str:
     record = _read_record(directory)
     if not isinstance(record.get("throughtime"), str) or not isinstance(record.get("files"), list):
         raise TypeError("it does not describe a run")
-    return next((name for name in _list_files(directory.path) if name not in record["files"]), "")
+    written = {*record["files"], *_LOG_FILES}
+    return next((name for name in _list_files(directory.path) if name not in written), "")
 
 
 def _read_record(directory: OpenDirectory) -> dict[str, Any]:

@@ -126,6 +126,21 @@ def locked_file(file: Path) -> Iterator[None]:
                 file.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked_directory(target: Path) -> Iterator[None]:
+    """Keep a directory for one user at a time, even if others replace it meanwhile.
+
+    Raises:
+        OSError: where there is none.
+    """
+    while True:
+        with _locked(target) as is_current:
+            if is_current:
+                yield
+                return
+            target.stat()
+
+
 def backup_path(target: Path) -> Path:
     """Return where the old directory stands while a new one takes its name, where the two cannot be exchanged."""
     return target.with_name(f"{_prefix(target.name)}replaced")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -25,7 +25,7 @@ from throughtime.io import atomic_directories, bounded_json
 from throughtime.io.open_directory import OpenDirectory, read_one_version, read_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Value = TypeVar("Value")
 
@@ -33,10 +33,13 @@ SCHEMA_VERSION = 2
 """Version of the format of a model directory."""
 
 WEIGHTS, CONFIG, HISTORY = "model.safetensors", "config.json", "history.jsonl"
+FORECASTS = "forecasts.jsonl"
+"""The log of forecasts, the only file that changes while a model stands: it may be absent and has no checksum."""
+
 MODEL = "model"
 """Where a run directory of the command line keeps its model; it is read wherever a model directory is."""
 
-_MAX_BYTES = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62}  # bytes
+_MAX_BYTES = {CONFIG: 64 * 2**20, HISTORY: 256 * 2**20, WEIGHTS: 2**62, FORECASTS: 32 * 2**20}  # bytes
 _MAX_HEADER_BYTES = 8 * 2**20  # bytes of the names and shapes of all weights, each of which becomes an object
 
 
@@ -48,11 +51,13 @@ class ModelFiles:
         config: what JSON can hold; 'task' names who can read the rest.
         weights: in the format of safetensors.
         history: JSON lines, one for each epoch.
+        forecasts: JSON lines, one for each forecast that was logged.
     """
 
     config: dict[str, Any]
     weights: bytes
     history: bytes = b""
+    forecasts: bytes = b""
 
 
 def write(directory: str | os.PathLike[str], contents: ModelFiles, *, overwrite: bool = False) -> None:
@@ -62,7 +67,7 @@ def write(directory: str | os.PathLike[str], contents: ModelFiles, *, overwrite:
         InputError: where something of that name exists (with `overwrite`: anything but a model directory and its own
             files), or the place cannot be written.
     """
-    files = _serialize(contents)
+    files = _serialize(contents) | ({FORECASTS: contents.forecasts} if contents.forecasts else {})
     for name, content in files.items():
         if len(content) > _MAX_BYTES[name]:
             raise InputError(f"{directory}: {name} would have {len(content):,} bytes, at most {_MAX_BYTES[name]:,} fit")
@@ -99,8 +104,9 @@ def read(directory: str | os.PathLike[str]) -> ModelFiles:
             files = {name: stack.enter_context(_open(opened, name)) for name in (CONFIG, WEIGHTS, HISTORY)}
             config = _parse_config(opened.path / CONFIG, read_whole(files[CONFIG], opened.path / CONFIG))
             weights, history = (_read_checked(opened.path / name, files[name], config) for name in (WEIGHTS, HISTORY))
+            forecasts = _read_forecasts(opened)
         _check_header(opened.path / WEIGHTS, weights)
-        return ModelFiles(config, weights, history)
+        return ModelFiles(config, weights, history, forecasts)
 
     return _read(directory, read_files)
 
@@ -117,6 +123,46 @@ def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
             return _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG))
 
     return _read(directory, read_file)
+
+
+def read_forecasts(directory: str | os.PathLike[str]) -> bytes:
+    """Read the log of forecasts of a model directory, empty where there is none.
+
+    Raises:
+        InputError: for anything but a regular file of at most 32 MiB.
+    """
+    return _read(directory, _read_forecasts)
+
+
+@contextmanager
+def locked(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep a model directory for one writer of its log at a time, also where others replace the directory.
+
+    Raises:
+        OSError: where there is none.
+    """
+    with atomic_directories.locked_directory(atomic_directories.resolve(directory)):
+        yield
+
+
+def write_forecasts(directory: str | os.PathLike[str], forecasts: bytes) -> None:
+    """Replace the log of forecasts in a model directory; within `locked`.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
+    path = atomic_directories.resolve(directory)
+    staged = path / f".{FORECASTS}"
+    staged.unlink(missing_ok=True)  # it may be a link
+    _write_durably(staged, forecasts)
+    os.replace(staged, path / FORECASTS)
+
+
+def _read_forecasts(opened: OpenDirectory) -> bytes:
+    if FORECASTS not in opened.entries():
+        return b""
+    with _open(opened, FORECASTS) as file:
+        return read_whole(file, opened.path / FORECASTS)
 
 
 def _read(directory: str | os.PathLike[str], read_files: Callable[[OpenDirectory], Value]) -> Value:
@@ -144,7 +190,7 @@ def _reason_to_keep(target: Path) -> str:
     def inspect(opened: OpenDirectory) -> str:
         with _open(opened, CONFIG) as file:
             _parse_config(opened.path / CONFIG, read_whole(file, opened.path / CONFIG), any_schema=True)
-        extra = [name for name in opened.entries() if name not in _MAX_BYTES or opened.kind(name)]
+        extra = [name for name in opened.entries() if name not in {*_MAX_BYTES, f".{FORECASTS}"} or opened.kind(name)]
         return f"overwrite replaces nothing but a model, and {extra[0]} is in it: move that first" if extra else ""
 
     try:

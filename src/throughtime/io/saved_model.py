@@ -27,11 +27,13 @@ class SavedModel:
         config: what JSON can hold; 'task' names who can read the rest.
         tensors: weights and arrays by name.
         history: JSON lines, one for each epoch.
+        forecasts: the log of forecasts, as bytes that are not checked yet.
     """
 
     config: dict[str, Any]
     tensors: dict[str, Tensor]
     history: str = field(default="")
+    forecasts: bytes = b""
 
 
 def write(directory: str | os.PathLike[str], model: SavedModel, *, overwrite: bool = False) -> None:
@@ -42,7 +44,7 @@ def write(directory: str | os.PathLike[str], model: SavedModel, *, overwrite: bo
             cannot be written.
     """
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.tensors.items()}
-    contents = directories.ModelFiles(model.config, save_tensors(tensors), model.history.encode())
+    contents = directories.ModelFiles(model.config, save_tensors(tensors), model.history.encode(), model.forecasts)
     directories.write(directory, contents, overwrite=overwrite)
 
 
@@ -54,6 +56,6 @@ def read(directory: str | os.PathLike[str]) -> SavedModel:
     """
     files = directories.read(directory)
     try:
-        return SavedModel(files.config, load_tensors(files.weights), files.history.decode())
+        return SavedModel(files.config, load_tensors(files.weights), files.history.decode(), files.forecasts)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{Path(directory) / directories.WEIGHTS}: damaged: {error}") from error

@@ -77,6 +77,7 @@ class AbstractEstimator(BaseEstimator, ABC):
     history_: training.History
     notes_: list[str]
     fitted_params_: dict[str, Any]
+    forecast_log_: bytes = b""
 
     @abstractmethod
     def _check_task_params(self) -> None:
@@ -126,7 +127,7 @@ class AbstractEstimator(BaseEstimator, ABC):
             **state.config,
         }
         tensors = network_tensors(self.network_) | state.tensors
-        written = saved_model.SavedModel(config, tensors, self.history_.to_lines())
+        written = saved_model.SavedModel(config, tensors, self.history_.to_lines(), self.forecast_log_)
         saved_model.write(directory, written, overwrite=overwrite)
 
     @classmethod

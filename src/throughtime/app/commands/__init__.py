@@ -14,6 +14,7 @@ from throughtime.app.command_group import app as app
 from throughtime.app.commands import forecasting as forecasting
 from throughtime.app.commands import models as models
 
+from throughtime.app.commands import monday as monday  # isort: skip
 from throughtime.app.commands import serving as serving  # isort: skip
 from throughtime.app.commands import machine as machine  # isort: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from throughtime import runtime
 from throughtime._core.errors import InputError
 from throughtime.app.console import ConsoleOutput, ProgressRelay
+from throughtime.app.jobs.forecast_logging import predict_and_log
 from throughtime.app.jobs.runner import Outcome, Training, fit_estimator, run_training
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.jobs.totals import forecast_totals
@@ -121,16 +122,17 @@ def prepare(table: Table, forecaster: Forecaster, console: ConsoleOutput, *, aga
 def save_forecaster(forecaster: Forecaster, table: Table, directory: Path, console: ConsoleOutput) -> None:
     """Write a forecaster, and its forecast of all series, also of those of a folder that were not in the sample."""
     forecaster.table_format_ = table.format.to_json()
-    forecaster.save(directory / "model")
     path = directory / table.forecast
     if table.source is None:
+        forecaster.save(directory / "model")
         # By the runtime, as `predict` forecasts: torch rounds differently in the last digits of 32 bits.
-        forecast = runtime.load(directory / "model").predict_table()
+        forecast = predict_and_log(runtime.load(directory / "model"), directory / "model")
         frame_file(add_series_columns(forecast, table.format))(path)
         totals = forecast_totals(forecaster, forecast, table.format, table.groups)
         for name, frame in {TABLE: to_table_words(forecast, table.format), TOTALS: totals}.items():
             text_file(format_table(frame, table.format))(directory / name)
         return
+    forecaster.save(directory / "model")
     with console.counting("Forecast", len(table.source)) as on_progress:
         forecaster.predict_parquet(table.source, path, on_progress=on_progress)
 

@@ -17,6 +17,7 @@ from throughtime._core.errors import InputError
 from throughtime._core.param_checks import check_choice
 from throughtime.app.console import ConsoleOutput
 from throughtime.app.jobs.delivery import deliver_predictions, deliver_scores
+from throughtime.app.jobs.forecast_logging import predict_and_log
 from throughtime.app.jobs.setting_errors import located_errors
 from throughtime.app.jobs.totals import forecast_totals
 from throughtime.app.options import split_list
@@ -104,7 +105,7 @@ def predict(request: ModelRequest) -> None:
     table = table if future is None else append_future(table, future, reading)
     console.say(*table.notes)
     with located_errors(request.data, ()):
-        frame = model.predict_table(FrameTable(nw.from_native(table.frame, eager_only=True)))
+        frame = predict_and_log(model, request.model, FrameTable(nw.from_native(table.frame, eager_only=True)))
     console.say(*_note_new_series(model.panel.ids, frame["unique_id"]))
     size = {"series": frame["unique_id"].n_unique(), "horizon": model.forecaster.plan.horizon}
     if _write_words(frame, table, request, size, console):

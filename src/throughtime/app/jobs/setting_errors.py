@@ -16,6 +16,7 @@ OPTIONS = {
     "n_windows": "--windows",
     "step_size": "--step",
     "space": "--search",
+    "false_alarm_rate": "--false-alarms",
     "top_k": "--top-k",
     "top_p": "--top-p",
     **{

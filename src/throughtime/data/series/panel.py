@@ -177,6 +177,11 @@ class Panel:
         """Append values to the end of each series."""
         return self._of(list(range(len(self))), [np.concatenate([a, b]) for a, b in zip(self, values, strict=True)])
 
+    def append_missing(self, steps: Int[np.ndarray, "N"]) -> Self:
+        """Append a number of missing values to the end of each series."""
+        arrays = [np.append(values, np.full(count, np.nan)) for values, count in zip(self, steps, strict=True)]
+        return self._of(list(range(len(self))), arrays)
+
     def _of(self, series: list[int], arrays: list[np.ndarray]) -> Self:
         offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
         values = np.concatenate(arrays) if arrays else np.zeros(0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from throughtime.inference.forecasting.distributions import normal_tail
+from throughtime.inference.forecasting.held_out_errors import HeldOutErrors
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -27,6 +28,7 @@ class Calibration:
         horizons: number of held-out horizons, overlapping ones counted once.
         paths: held-out error paths: for each error the share of smaller errors, with its sign, -1 … 1.
         pooled: statistics for the forecasts of short series.
+        held_out: errors on the windows of the calibration.
     """
 
     weight: float
@@ -36,6 +38,7 @@ class Calibration:
     horizons: int
     paths: Float[np.ndarray, "P F"]
     pooled: PooledStatistics
+    held_out: HeldOutErrors = field(default_factory=HeldOutErrors)
 
     def width(self, level: float) -> Float[np.ndarray, "F"]:
         """Return half the width of an interval of `level` percent, by step, in scales of the network."""

@@ -16,6 +16,7 @@ from throughtime.data.series.frequency import DURATIONS, MONTHLY, Frequency
 from throughtime.data.series.panel import Panel
 from throughtime.inference.forecasting.autoregression import AUTOREGRESSION
 from throughtime.inference.forecasting.calibration import Calibration
+from throughtime.inference.forecasting.held_out_errors import HeldOutErrors
 from throughtime.inference.forecasting.linear_effects import KNOWN_AHEAD_ROLES, LinearEffects, design_width
 from throughtime.inference.forecasting.plan import Plan
 from throughtime.inference.forecasting.pooled import PooledStatistics
@@ -56,6 +57,7 @@ def restore_calibration(config: Mapping[str, Any], arrays: Arrays, plan: Plan) -
         quantiles=_array(arrays, "calibration.quantiles", "f8"),
         paths=_restore_paths(arrays, horizon),
         pooled=_restore_pooled(arrays, plan),
+        held_out=_restore_held_out(arrays, horizon),
     )
     if calibration.shape.shape != (horizon,) or len(calibration.quantiles) < 2:
         raise ValueError("the calibration has another horizon than the forecaster")
@@ -101,6 +103,20 @@ def restore_linear_effects(arrays: Arrays, features: list[Feature]) -> LinearEff
     if len(coefficients) != design_width(features):
         raise ValueError("the linear effects are not those of the covariates")
     return LinearEffects(coefficients, spread)
+
+
+def _restore_held_out(arrays: Arrays, horizon: int) -> HeldOutErrors:
+    """Return the errors of the calibration; none of a model that was saved without them."""
+    if "held_out.errors" not in arrays:
+        return HeldOutErrors()
+    kinds = {"errors": ("f4", 2), "series": ("i8", 1), "steps_back": ("i8", 1)}
+    held_out = HeldOutErrors(**{name: _array(arrays, f"held_out.{name}", *kind) for name, kind in kinds.items()})
+    rows = len(held_out.errors)
+    if len(held_out.series) != rows or len(held_out.steps_back) != rows or held_out.errors.shape[1] != horizon:
+        raise ValueError("the held-out errors do not fit the sizes")
+    if np.isinf(held_out.errors).any() or (held_out.series < 0).any() or (held_out.steps_back < 0).any():
+        raise ValueError("the held-out errors are impossible")
+    return held_out
 
 
 def _restore_paths(arrays: Arrays, horizon: int) -> np.ndarray:

@@ -100,12 +100,13 @@ class AbstractForecaster(AbstractEstimator):
         Args:
             df: as for `predict`: later rows of the series, alone or with those of the training, and series that may be
                 new. A row that the forecaster has learned from is never scored.
-            n_windows: windows, the last ones; as many as the later rows allow if None.
+            n_windows: windows, the last ones; as many as the later rows allow if None. Fewer rows than a horizon are
+                one window, of which only the steps that have come are scored.
             step_size: steps from one window to the next; the horizon if None.
 
         Raises:
-            InputError: for data that cannot be used, where no series has a horizon of later rows, and for a new series
-                that has the values of a learned one on the same dates.
+            InputError: for data that cannot be used, where no series has a later row, and for a new series that
+                has the values of a learned one on the same dates.
         """
         self._check_fitted()
         newer, kind = self._read_later_frame(df)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from throughtime._core.dataclass_json import dataclass_from_json
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frame_format import FrameFormat
-from throughtime.inference.forecasting import saved_state
+from throughtime.inference.forecasting import forecast_log, saved_state
 from throughtime.inference.forecasting.ended_series import ended_notes
+from throughtime.inference.forecasting.logged_frames import logged_forecast
 from throughtime.inference.forecasting.plan import Plan
 from throughtime.inference.forecasting.requests import (
     check_horizon,
@@ -24,6 +25,8 @@ from throughtime.tasks.forecasting.base import AbstractForecaster
 from throughtime.tasks.forecasting.fitting import FitOptions, TwoStageFit, UpdateFit
 from throughtime.tasks.forecasting.forecast_model import ForecastModel
 from throughtime.tasks.forecasting.learned_state import check_restorable, fitted_attributes, learned_state
+from throughtime.tasks.forecasting.monitoring.monitor import monitor
+from throughtime.tasks.forecasting.monitoring.row_changes import RowChanges
 from throughtime.tasks.forecasting.network.forecast_network import ForecastNetwork
 from throughtime.tasks.forecasting.network.likelihoods import LIKELIHOODS
 from throughtime.tasks.forecasting.network.window_forecast import forecast_graph
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from throughtime.io.saved_model import SavedModel
     from throughtime.tasks.base import LearnedState
     from throughtime.tasks.forecasting.evaluation.backtest import Backtest
+    from throughtime.tasks.forecasting.monitoring.monitor import Monitor
     from throughtime.tasks.trainer import Callback
 
     Level = int | float
@@ -83,6 +87,8 @@ class Forecaster(AbstractForecaster):
         notes_: what was found in the data and decided about it, in plain sentences.
         history_: of the training.
         network_: the torch module.
+        update_: what the last `update` added; None before the first.
+        forecast_log_: forecasts for `monitor`, as lines of JSON.
         table_format_: how the command line read the table that was learned from, as JSON; None for frames.
 
     >>> import throughtime as tt
@@ -104,6 +110,7 @@ class Forecaster(AbstractForecaster):
     series_: list[Any]
     block_: int
     table_format_: dict[str, Any] | None = None
+    update_: RowChanges | None = None
 
     def __init__(
         self,
@@ -160,28 +167,35 @@ class Forecaster(AbstractForecaster):
         self.check_params()
         checks.check_no_target(y)
         panel, kind = self._read_training_frame(df)
-        return self.fit_panel(panel, callbacks, kind_=kind, table_format_=None)
+        return self.fit_panel(panel, callbacks, kind_=kind, table_format_=None, forecast_log_=b"", update_=None)
 
     def update(self, df: IntoDataFrame, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Continue training with more rows, from the fitted weights: a quarter of the work of `fit`.
 
         Where the rows add a horizon or more, the weight of the network and the width of the intervals are calibrated
-        on them again, before it learns from them.
+        on them again, before it learns from them. Where the rows hold nothing new, nothing changes. `update_` says
+        what was new.
 
         Args:
             df: as for `fit`; rows that are new or that correct former ones, and series that may be new.
             callbacks: as for `fit`.
 
         Raises:
-            InputError: for data that cannot be used.
+            InputError: for data that cannot be used, and for rows of which most contradict those of the training.
             Interrupted: on Ctrl-C; the forecaster is usable.
         """
         self._check_fitted()
         newer, kind = self._read_later_frame(df)
         panel = self.panel_.merge(newer)
         checks.check_id_types(panel)
+        changes = RowChanges.of(self.panel_, newer, panel)
+        changes.check()
+        self.update_ = changes
+        if not changes:
+            return self
         fit = UpdateFit(self.model_, self.panel_, panel, self._fit_options(callbacks))
         self._set_model(fit.calibrate(), panel, self.history_, kind_=kind)
+        self.forecast_log_ = forecast_log.append(self.forecast_log_, forecast_log.update_line(panel.last_stamp))
         self.history_ = fit.train()
         return self
 
@@ -214,6 +228,53 @@ class Forecaster(AbstractForecaster):
         panel, kind = self._forecast_panel(df, future, count)
         levels = sorted_levels(self.levels if level is None else level)
         return kind.frame(forecast_columns(self.model_.series_forecaster(), panel, levels, count))
+
+    def log_forecast(self, forecast: IntoDataFrame) -> bytes:
+        """Add a forecast that `predict` returned to the log, for `monitor`.
+
+        The commands do so whenever they forecast, and keep the log in the model directory; `save` writes it too.
+
+        Args:
+            forecast: with the interval of 80 %.
+
+        Returns:
+            The line of the log.
+
+        Raises:
+            InputError: for another frame.
+        """
+        self._check_fitted()
+        line = logged_forecast(forecast, self.panel_, self.kind_, self.freq).to_line()
+        self.forecast_log_ = forecast_log.append(self.forecast_log_, line)
+        return line
+
+    def monitor(
+        self,
+        df: IntoDataFrame,
+        *,
+        forecasts: Sequence[IntoDataFrame] | None = None,
+        false_alarm_rate: float = 0.01,
+    ) -> Monitor:
+        """Compare forecasts with what came, and test whether they are worse than those on held-out windows.
+
+        Every value counts once, in the last forecast before it. Rows of the training count too, so the rows since the
+        last update are enough.
+
+        Args:
+            df: as for `evaluate`.
+            forecasts: frames that `predict` returned, in order; those of the log if None.
+            false_alarm_rate: probability of a false alarm within 52 forecasts, at most.
+
+        Raises:
+            InputError: for data that cannot be used, and where there is no forecast.
+        """
+        self._check_fitted()
+        newer, kind = self._read_later_frame(df)
+        log = self.forecast_log_
+        if forecasts is not None:
+            log = b"".join(logged_forecast(f, self.panel_, self.kind_, self.freq).to_line() for f in forecasts)
+        held_out = self.model_.calibration.held_out
+        return monitor(log, held_out, self.panel_.merge(newer), self.panel_, kind, false_alarm_rate)
 
     def predict_parquet(
         self,
@@ -375,7 +436,7 @@ class Forecaster(AbstractForecaster):
         calibration = saved_state.restore_calibration(saved.config, saved.tensors, plan)
         learned = fitted_attributes(panel, ForecastModel(plan, network, calibration))
         learned["kind_"] = dataclass_from_json(FrameFormat, saved.config["kind"])
-        return network, learned | {"table_format_": saved.config["table_format"]}
+        return network, learned | {"table_format_": saved.config["table_format"], "forecast_log_": saved.forecasts}
 
     def _check_task_params(self) -> None:
         checks.check_settings(self)

@@ -141,12 +141,14 @@ class UpdateFit:
         self.added = int(np.median(panel.lengths[: len(places)] - former.lengths[places]))  # steps
 
     def calibrate(self) -> ForecastModel:
-        """Return the model with a calibration on the later rows, or as it was where there are too few of them."""
+        """Return the model with a calibration on the later rows, or as it was where there are too few of them.
+
+        The held-out errors stay those of the fit: later rows may have drifted.
+        """
         if self.added < self.model.plan.horizon:
             return self.model
-        return replace(
-            self.model, calibration=calibrate(self.model.network, self.store, self.added, loss=self.options.loss)
-        )
+        calibration = calibrate(self.model.network, self.store, self.added, loss=self.options.loss)
+        return replace(self.model, calibration=replace(calibration, held_out=self.model.calibration.held_out))
 
     def train(self) -> History:
         """Continue the training, at a third of the learning rate."""

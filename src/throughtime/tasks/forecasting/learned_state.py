@@ -35,6 +35,7 @@ def learned_state(panel: Panel, model: ForecastModel) -> LearnedState:
         "calibration.quantiles": calibration.quantiles,
         "calibration.paths": calibration.paths,
         **{f"pooled.{name}": array for name, array in vars(calibration.pooled).items()},
+        **{f"held_out.{name}": array for name, array in vars(calibration.held_out).items()},
         "panel.values": panel.values,
         "panel.offsets": panel.offsets,
         "panel.starts": panel.starts.astype(np.int64),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime.inference.forecasting.calibration import Calibration
+from throughtime.inference.forecasting.held_out_errors import UNIT_LEVEL, HeldOutErrors
 from throughtime.tasks.forecasting.calibration.conformal import calibrate_errors, drop_outlying_series
 from throughtime.tasks.forecasting.calibration.held_out import SIMULATED, held_out_windows, spread_evenly
 from throughtime.tasks.forecasting.calibration.mixture_weight import fit_prior, fit_weight
@@ -47,7 +48,10 @@ def calibrate(network: ForecastNetwork, store: WindowStore, held_out: int, *, lo
     residuals = forecast_residuals(calibration, network, store, series, ends)
     calibration = replace(calibration, pooled=fit_fading(calibration.pooled, network, store, series, ends))
     calibration = replace(calibration, pooled=fit_interval_factors(calibration, network, store, series, ends))
-    residuals = residuals / calibration.pooled.interval_factors(store.count_observed(series, ends).numpy())
-    residuals = drop_outlying_series(residuals, series, horizons / max(len(series.unique()), 1))
+    scores = residuals / calibration.pooled.interval_factors(store.count_observed(series, ends).numpy())
+    residuals = drop_outlying_series(scores, series, horizons / max(len(series.unique()), 1))
     shape, quantiles, paths = calibrate_errors(residuals, prior_errors, horizons)
-    return replace(calibration, shape=shape, quantiles=quantiles, paths=paths)
+    calibration = replace(calibration, shape=shape, quantiles=quantiles, paths=paths)
+    errors = scores / np.maximum(calibration.width(UNIT_LEVEL), 1e-12)
+    steps_back = (store.lengths[series] - ends).numpy()
+    return replace(calibration, held_out=HeldOutErrors.of(errors, series.numpy(), steps_back))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from throughtime.tasks.workers import check_workers, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from jaxtyping import Int
 
     from throughtime.data.series.frame_format import FrameFormat
     from throughtime.data.series.panel import Panel
@@ -80,15 +83,25 @@ def evaluate(
     # A series without training rows needs a past too.
     new_steps -= np.where(new_steps == panel.lengths, _min_history(horizon), 0)
     rows = int(new_steps.max())
+    if rows < 1:
+        raise InputError("evaluate: expected rows after those that the forecaster was trained on, got none")
     if rows < horizon:
-        raise InputError(
-            f"evaluate: expected {horizon} rows or more of a series after those that the forecaster was trained on, "
-            f"got {max(0, rows)}"
-        )
+        result = summarize([_partial_window(forecaster, panel, new_steps)], kind)
+        return replace(result, verdict=f"{result.verdict} It is scored on the first {rows} of {horizon} steps alone.")
     cuts = _cuts(horizon, n_windows, step, rows=rows)
     panels = [(cut, panel.select(np.flatnonzero(new_steps >= cut).tolist())) for cut in cuts]
     results = [WindowResult.of(forecaster, None, window, window.drop_last(cut), cut) for cut, window in panels]
     return summarize(results, kind)
+
+
+def _partial_window(forecaster: AbstractForecaster, panel: Panel, new_steps: Int[np.ndarray, "n"]) -> WindowResult:
+    """Forecast the rows after the training, which are fewer than a horizon."""
+    scored = np.flatnonzero(new_steps > 0)
+    window, steps = panel.select(scored.tolist()), new_steps[scored]
+    past = window.drop_last(steps)
+    return WindowResult.of(
+        forecaster, None, window.append_missing(forecaster.horizon - steps), past, forecaster.horizon
+    )
 
 
 def _train_and_forecast(

@@ -1,0 +1,1 @@
+"""Monitoring: forecasts that were made against the values that came."""

@@ -50,10 +50,11 @@ def measure(layer: str, steps: int, strategy: str) -> dict[str, float]:
     model = nn.ManyToMany(LAYERS[layer](1, HIDDEN), 1)
     x, y = torch.randn(steps, ROWS, 1), torch.randn(steps, ROWS, 1)
     stop = [training.Updates(1)]
-    training.fit(model, (x[:50], y[:50]), stop=stop)
     bptt = {"full": training.FullBPTT(), "sqrt": training.CheckpointedBPTT()}.get(strategy)
+    bptt = bptt or training.CheckpointedBPTT(float(strategy))
+    training.fit(model, (x[:50], y[:50]), bptt=bptt, stop=stop)
     before, started = _resident(), time.perf_counter()
-    training.fit(model, (x, y), bptt=bptt or training.CheckpointedBPTT(float(strategy)), stop=stop)
+    training.fit(model, (x, y), bptt=bptt, stop=stop)
     after = _resident()
     return {"mib": after - before, "process_mib": after, "seconds": time.perf_counter() - started}
 

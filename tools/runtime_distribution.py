@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "throughtime"
-ENTRANCES = ("throughtime.runtime", "throughtime.inference", "throughtime.serve")
+ENTRANCES = ("throughtime.runtime", "throughtime.serve")
 """What a user of the distribution imports: these modules and packages, with all their modules."""
 
 BUILD_FILES = ("CMakeLists.txt", "LICENSE", "csrc")

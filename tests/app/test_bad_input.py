@@ -129,7 +129,7 @@ def test_what_is_called_parquet_and_is_not_is_refused(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["forcast", "data.csv"], "No such command 'forcast'. Did you mean 'forecast'?; see throughtime --help"),
-        (["forecast"], "Missing argument 'data'; see throughtime forecast --help"),
+        (["forecast"], "Missing option '--horizon'; see throughtime forecast --help"),
         (["forecast", "data.csv"], "Missing option '--horizon'; see throughtime forecast --help"),
         (["forecast", "data.csv", "--horizn", 3], "No such option: --horizn (Possible options: --horizon)"),
         (["forecast", "data.csv", "--horizon", "six"], "Invalid value for '--horizon'"),

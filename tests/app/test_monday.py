@@ -11,6 +11,7 @@ import pytest
 from tests.app.process import monthly, run_in_process, seasonal, write
 
 import throughtime as tt
+from throughtime import runtime
 from throughtime.app.jobs.forecast_logging import predict_and_log
 from throughtime.inference.forecasting import forecast_log
 from throughtime.io import directory as directories
@@ -122,11 +123,11 @@ def test_forecasts_at_the_same_time_are_all_logged(year: Path) -> None:
 
 def test_a_log_that_cannot_be_written_does_not_keep_the_forecast_back(year: Path) -> None:
     log = year / "run" / "model" / directories.FORECASTS
-    forecaster = tt.load(year / "run")
+    model = runtime.load(year / "run" / "model")
     log.unlink()
     log.symlink_to(year / "all.csv")
     with pytest.warns(UserWarning, match="The forecast is not logged for throughtime monitor"):
-        assert len(predict_and_log(forecaster, year / "run" / "model")) == 6
+        assert len(predict_and_log(model, year / "run" / "model")) == 6
     assert (year / "all.csv").read_text().startswith("month")
 
 

@@ -217,8 +217,8 @@ MUTATIONS = [
     ),
     Mutation(
         "app/run_directory.py",
-        "if name not in record[",
-        "if False and name not in record[",
+        "if name not in written)",
+        "if False)",
         "app/test_run_directory.py::test_a_run_replaces_a_run_and_nothing_else",
     ),
     Mutation(

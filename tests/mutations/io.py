@@ -92,7 +92,7 @@ MUTATIONS = [
     ),
     Mutation(
         "io/directory.py",
-        "if name not in _MAX_BYTES or opened.kind(name)]",
+        'if name not in {*_MAX_BYTES, f".{FORECASTS}"} or opened.kind(name)]',
         "if False]",
         f"{REPLACEMENT}::test_files_that_a_user_put_into_a_model_directory_are_named_and_stay[notes.txt]",
     ),

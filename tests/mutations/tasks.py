@@ -38,8 +38,8 @@ MUTATIONS = [
     ),
     Mutation(
         "tasks/forecasting/estimator.py",
-        '{"table_format_": saved.config["table_format"]}',
-        '{"table_format_": None}',
+        '{"table_format_": saved.config["table_format"], ',
+        '{"table_format_": None, ',
         "app/test_later_rows.py::test_a_later_file_is_read_as_the_table_of_the_training_was",
     ),
     Mutation(

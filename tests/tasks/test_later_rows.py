@@ -104,10 +104,9 @@ def test_a_learned_series_under_another_name_is_refused(fitted: tt.Forecaster, d
         fitted.evaluate(unnamed)
 
 
-@pytest.mark.parametrize(("months", "got"), [(0, 0), (5, 5)])
-def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame, months: int, got: int) -> None:
-    with pytest.raises(InputError, match=rf"expected 6 rows or more of a series after those .* got {got}$"):
-        fitted.evaluate(df[df["ds"] <= END + pd.DateOffset(months=months)])
+def test_too_few_later_rows_are_refused(fitted: tt.Forecaster, df: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="expected rows after those that the forecaster was trained on, got none"):
+        fitted.evaluate(df[df["ds"] <= END])
     with pytest.raises(InputError, match="n_windows: expected at most 3 for 23 rows to hold out, got 9"):
         fitted.evaluate(df, 9)
 

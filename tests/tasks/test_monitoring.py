@@ -40,7 +40,7 @@ def evidence(
     return np.array(totals)
 
 
-@pytest.mark.parametrize(("series", "blocks"), [(1, 16), (12, 5), (60, 4)])
+@pytest.mark.parametrize(("series", "blocks"), [(1, 16), (1, 4), (12, 5), (60, 4)])
 def test_false_alarms_are_as_rare_as_stated(series: int, blocks: int) -> None:
     runs = np.array([evidence(seed, series, blocks=blocks) for seed in range(40)])
     assert (runs.max(1) >= THRESHOLD).mean() <= 0.01  # none of 40

@@ -76,7 +76,7 @@ def test_a_series_is_matched_by_its_name_of_any_type(trained: Any, name: Any) ->
     df = rows(60, "2024-01-01", "D")
     forecaster = quick_forecaster().fit(df.assign(unique_id=trained))
     fresh = df if name is None else df.assign(unique_id=name)
-    with pytest.raises(InputError, match="rows or more of a series after those that the forecaster was trained"):
+    with pytest.raises(InputError, match="expected rows after those that the forecaster was trained on, got none"):
         forecaster.evaluate(fresh)
     assert forecaster.predict(fresh)["unique_id"].unique().tolist() == [trained]
     assert forecaster.update(fresh).series_ == [trained]

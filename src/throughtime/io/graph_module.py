@@ -102,35 +102,32 @@ class GraphModule(NotebookReprMixin):
             raise ValueError(f"expected the weight {missing[0]!r}, which is missing")
         self._graph, self._structure = graph, structure
         scans = {node.name: _layer_of(graph, node) for node in graph.nodes if node.operator == SCAN}
-        for path, _ in scans.values():
-            self._add_module(path, ScanModule())
+        layers = {path for path, _ in scans.values()}
         for name, tensor in tensors.items():
             path, _, leaf = name.rpartition(".")
-            owner = self._add_module(path, nn.Module())
+            owner = self._add_modules(path, layers)
             if name in buffers or not tensor.is_floating_point():
                 owner.register_buffer(leaf, tensor)
             else:
                 owner.register_parameter(leaf, nn.Parameter(tensor))
         for name, array in graph.constants.items():
             self.register_buffer(f"_{name}", torch.from_numpy(np.array(array)), persistent=False)
+        for path in layers:
+            self._add_modules(path, layers)
         self._functions = [
             partial(self.get_submodule(scans[node.name][0]), scans[node.name][1]) if node.name in scans else function
             for node, function in zip(graph.nodes, _functions(graph), strict=True)
         ]
 
-    def _add_module(self, path: str, module: nn.Module) -> nn.Module:
-        """Return the module of a path; where there is none yet, add one there, and plain ones on the way."""
+    def _add_modules(self, path: str, layers: set[str]) -> nn.Module:
+        """Return the module of a path; add what is not there yet, `ScanModule` for layers."""
         owner: nn.Module = self
-        *before, last = path.split(".")
-        for step in before:
+        steps = path.split(".") if path else []
+        for i, step in enumerate(steps):
             if not hasattr(owner, step):
-                owner.add_module(step, nn.Module())
+                owner.add_module(step, ScanModule() if ".".join(steps[: i + 1]) in layers else nn.Module())
             owner = getattr(owner, step)
-        if not path:
-            return self
-        if not hasattr(owner, last):
-            owner.add_module(last, module)
-        return getattr(owner, last)
+        return owner
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
         """Return what the module returned, for inputs in their order or by name.

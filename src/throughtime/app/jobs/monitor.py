@@ -18,7 +18,7 @@ from throughtime.data.series.panel import format_date, join_names
 
 if TYPE_CHECKING:
     from throughtime.app.jobs.requests import ModelRequest
-    from throughtime.tasks.forecasting.monitoring.monitor import ForecastVerdict, Monitor, Score
+    from throughtime.tasks.forecasting.monitoring.monitor import ForecastVerdict, MonitorResult, Score
 
 DRIFT = 3
 """Exit code where the forecasts have drifted."""
@@ -52,7 +52,7 @@ def run(request: ModelRequest, false_alarm_rate: float) -> int:
     return DRIFT if result.drift else 0
 
 
-def show_monitor(console: ConsoleOutput, result: Monitor) -> None:
+def show_monitor(console: ConsoleOutput, result: MonitorResult) -> None:
     """Print tables by forecast, series and step, and the verdict."""
     if result.by_forecast:
         title = f"By forecast, up to the next one; drift from evidence {result.threshold:,.0f} on"
@@ -95,7 +95,7 @@ def _cells(score: Score) -> tuple[str, ...]:
     return (*(format_score(value) for value in figures), f"{score.coverage:.0%}" if score.count else "–")
 
 
-def monitor_to_json(result: Monitor) -> dict[str, Any]:
+def monitor_to_json(result: MonitorResult) -> dict[str, Any]:
     """Return all figures by name."""
     return {
         "drift": result.drift,

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from throughtime.io.saved_model import SavedModel
     from throughtime.tasks.base import LearnedState
     from throughtime.tasks.forecasting.evaluation.backtest import Backtest
-    from throughtime.tasks.forecasting.monitoring.monitor import Monitor
+    from throughtime.tasks.forecasting.monitoring.monitor import MonitorResult
     from throughtime.tasks.trainer import Callback
 
     Level = int | float
@@ -254,7 +254,7 @@ class Forecaster(AbstractForecaster):
         *,
         forecasts: Sequence[IntoDataFrame] | None = None,
         false_alarm_rate: float = 0.01,
-    ) -> Monitor:
+    ) -> MonitorResult:
         """Compare forecasts with what came, and test whether they are worse than those on held-out windows.
 
         Every value counts once, in the last forecast before it. Rows of the training count too, so the rows since the

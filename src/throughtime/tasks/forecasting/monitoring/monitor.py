@@ -70,7 +70,7 @@ class ForecastVerdict:
 
 
 @dataclass(frozen=True)
-class Monitor:
+class MonitorResult:
     """Logged forecasts against what came.
 
     Attributes:
@@ -140,7 +140,7 @@ class _Errors:
 
 def monitor(
     log: bytes, held_out: HeldOutErrors, panel: Panel, trained: Panel, kind: FrameFormat, false_alarm_rate: float
-) -> Monitor:
+) -> MonitorResult:
     """Compare the forecasts of a log with what came.
 
     Args:
@@ -240,13 +240,13 @@ def _summarize(
     threshold: float,
     rate: float,
     logged: Sequence[LoggedForecast],
-) -> Monitor:
+) -> MonitorResult:
     if not due.forecasts:
         first = format_date(_stamp(panel, min(int(forecast.starts.min()) for forecast in logged)))
         verdict = f"Nothing to compare yet: no value has come for a logged forecast, whose first step is {first}."
         empty = Score(0, np.nan, np.nan, np.nan, np.nan)
         advice = "Run it again with later rows."
-        return Monitor(None, empty, [], [], [], False, threshold, rate, verdict, advice, [])  # noqa: FBT003
+        return MonitorResult(None, empty, [], [], [], False, threshold, rate, verdict, advice, [])  # noqa: FBT003
     flat, expected = _Errors.of(due.forecasts), _expected_sizes(held_out, due)
     by_series = [(due.ids[i], flat.score(flat.rows == i, expected)) for i in np.unique(flat.rows)]
     by_series.sort(key=lambda pair: -np.nan_to_num(pair[1].expected_ratio, nan=-1))
@@ -256,7 +256,7 @@ def _summarize(
     drift = bool(complete) and complete[-1].state.startswith("drift")
     verdict, advice = _verdict(complete, total, rate, drift=drift)
     notes = _notes(due, panel, logged)
-    return Monitor(
+    return MonitorResult(
         kind.frame(_columns(due, panel)), total, verdicts, by_series, by_step, drift, threshold, rate, verdict, advice,
         notes,
     )  # fmt: skip

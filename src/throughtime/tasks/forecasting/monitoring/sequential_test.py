@@ -46,6 +46,7 @@ _MAX_LAGGED = 2.5  # spreads; larger figures count as this
 _NEW_SPREAD = 2.0  # of the figures of a new series, in spreads of the others
 _PRIOR_COUNT = 1.0  # figures that the expectation of no mean error counts as
 _MIN_FREEDOM, _MAX_FREEDOM = 4.0, 30.0  # degrees of freedom of the variance that series share
+_TINY_FREEDOM = 0.05
 
 
 @dataclass
@@ -117,12 +118,13 @@ class FigureHistory:
 
 
 def history_of(figures: Float[np.ndarray, "R n"], blocks: float, centre: float) -> FigureHistory:
-    """Return what held-out forecasts say of one figure of each series.
+    """Return what held-out forecasts say of one figure of all series together, and of each series.
 
     Variances of series are averaged with the variance that all series share, the more the less they differ.
 
     Args:
-        figures: of each origin and series, NaN where unknown; origins may overlap.
+        figures: of each origin and stream, of which the first one is of all series; NaN where unknown. Origins may
+            overlap.
         blocks: number of origins without overlap.
         centre: the expected figure.
     """
@@ -134,7 +136,7 @@ def history_of(figures: Float[np.ndarray, "R n"], blocks: float, centre: float) 
     variance = np.where(observed, (figures - own_mean) ** 2, 0.0).sum(0) / total
     freedom = np.maximum(count - 1, 0.0)
     unbiased = variance * np.where(freedom > 0, count / np.maximum(freedom, 1e-9), 0.0)
-    shared, prior = _shared_variance(unbiased, freedom)
+    shared, prior = _shared_variance(unbiased[1:], freedom[1:])
     mean = (count * own_mean + _PRIOR_COUNT * centre) / (count + _PRIOR_COUNT)
     squares = prior * shared + freedom * unbiased
     squares = squares + count * _PRIOR_COUNT / (count + _PRIOR_COUNT) * (own_mean - centre) ** 2
@@ -154,8 +156,8 @@ def _shared_variance(variances: Float[np.ndarray, "n"], freedom: Float[np.ndarra
         return 1.0, _MIN_FREEDOM
     weights = freedom[valid]
     shared = float((weights * variances[valid]).sum() / weights.sum())
-    if valid.sum() < 2:
-        return shared, _MIN_FREEDOM
+    if valid.sum() < 2:  # the variance of the only series is counted with its own figures
+        return shared, _TINY_FREEDOM
     chance = float(polygamma(1, np.maximum(weights / 2, 0.25)).mean())
     excess = float(np.log(variances[valid]).var(ddof=1)) - chance
     if excess <= float(polygamma(1, _MAX_FREEDOM / 2)):
